@@ -1,0 +1,2 @@
+//! The command `quarrel`.
+fn main() {}
