@@ -1,0 +1,145 @@
+use rustc_hash::FxHashMap;
+
+use crate::{Event, Index, Kind, Op, Process, Step, Time};
+
+/// What the clients of one run saw, in the order in which it was recorded,
+/// and the steps inside their operations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    /// Begins and ends of operations; `events[i].index == i`.
+    pub events: Vec<Event>,
+    /// Calls to the stores, ordered by the time at which they ended.
+    pub steps: Vec<Step>,
+}
+
+/// An invocation, its completion and the steps between.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// Where it begins.
+    pub invoke: Index,
+    /// Where it ends; none if it never did.
+    pub complete: Option<Index>,
+    /// Positions in [`History::steps`] of the calls that it made.
+    pub steps: Vec<usize>,
+}
+
+/// The events are not a history.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HistoryError {
+    /// A process began an operation before its last one ended.
+    #[error(
+        "event {second}: process {process} invokes again, but its operation of event {first} is still open"
+    )]
+    StillOpen {
+        /// Who.
+        process: Process,
+        /// The open invocation.
+        first: u64,
+        /// The one too many.
+        second: u64,
+    },
+    /// A completion without an invocation.
+    #[error("event {index}: process {process} completes an operation that it never invoked")]
+    NeverInvoked {
+        /// Who.
+        process: Process,
+        /// The stray completion.
+        index: u64,
+    },
+    /// A completion of another function or key than the one invoked.
+    #[error("event {index}: process {process} completes `{found}`, but had invoked `{expected}`")]
+    Mismatch {
+        /// Who.
+        process: Process,
+        /// The completion.
+        index: u64,
+        /// The function invoked.
+        expected: String,
+        /// The function completed.
+        found: String,
+    },
+}
+
+impl History {
+    /// Appends an event and numbers it.
+    pub fn push(
+        &mut self,
+        time: Time,
+        process: Process,
+        kind: Kind,
+        op: Op,
+        error: Option<String>,
+    ) -> Index {
+        let index = Index(self.events.len() as u64);
+        self.events.push(Event { index, time, process, kind, op, error });
+        index
+    }
+
+    /// Appends an invocation.
+    pub fn invoke(&mut self, time: Time, process: Process, op: Op) -> Index {
+        self.push(time, process, Kind::Invoke, op, None)
+    }
+
+    /// Appends a completion that surely happened.
+    pub fn ok(&mut self, time: Time, process: Process, op: Op) -> Index {
+        self.push(time, process, Kind::Ok, op, None)
+    }
+
+    /// Pairs invocations with completions, in order of invocation.
+    ///
+    /// Events of [`Process::Nemesis`] are no operations and are left out:
+    /// both of its lines are `info`.
+    ///
+    /// # Errors
+    ///
+    /// When a process has two operations open, or completes what it never
+    /// invoked.
+    pub fn operations(&self) -> Result<Vec<Operation>, HistoryError> {
+        let mut open: FxHashMap<Process, usize> = FxHashMap::default();
+        let mut operations: Vec<Operation> = Vec::with_capacity(self.events.len() / 2);
+        let mut of_invoke: FxHashMap<Index, usize> = FxHashMap::default();
+        for event in &self.events {
+            if event.process == Process::Nemesis {
+                continue;
+            }
+            if event.kind == Kind::Invoke {
+                if let Some(first) = open.insert(event.process, operations.len()) {
+                    return Err(HistoryError::StillOpen {
+                        process: event.process,
+                        first: operations[first].invoke.0,
+                        second: event.index.0,
+                    });
+                }
+                of_invoke.insert(event.index, operations.len());
+                let steps = Vec::new();
+                operations.push(Operation { invoke: event.index, complete: None, steps });
+            } else {
+                let at = open.remove(&event.process).ok_or(HistoryError::NeverInvoked {
+                    process: event.process,
+                    index: event.index.0,
+                })?;
+                let invoked = &self.events[operations[at].invoke.position()].op;
+                if invoked.f != event.op.f || invoked.key != event.op.key {
+                    return Err(HistoryError::Mismatch {
+                        process: event.process,
+                        index: event.index.0,
+                        expected: describe(invoked),
+                        found: describe(&event.op),
+                    });
+                }
+                operations[at].complete = Some(event.index);
+            }
+        }
+        for (position, step) in self.steps.iter().enumerate() {
+            let operation = step.operation.and_then(|invoke| of_invoke.get(&invoke));
+            if let Some(&at) = operation {
+                operations[at].steps.push(position);
+            }
+        }
+        Ok(operations)
+    }
+}
+
+fn describe(op: &Op) -> String {
+    op.key.map_or_else(|| op.f.to_string(), |key| format!("{} {key}", op.f))
+}

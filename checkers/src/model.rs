@@ -1,0 +1,37 @@
+use crate::{Op, Value};
+
+/// A sequential specification: what a single-threaded object would answer.
+///
+/// ```
+/// use quarrel_checkers::{F, Model, Op, Value};
+///
+/// struct Register;
+/// impl Model for Register {
+///     type State = Value;
+///
+///     fn initial(&self) -> Value {
+///         Value::Nil
+///     }
+///
+///     fn step(&self, state: &Value, op: &Op, response: Option<&Value>) -> Option<Value> {
+///         match op.f {
+///             F::Write => Some(op.value.clone()),
+///             F::Read => response.is_none_or(|seen| seen == state).then(|| state.clone()),
+///             _ => None,
+///         }
+///     }
+/// }
+/// let after = Register.step(&Register.initial(), &Op::write(1, 5), None);
+/// assert_eq!(after, Some(Value::Int(5)));
+/// ```
+pub trait Model {
+    /// What the object holds. Equal states must compare and hash equal.
+    type State: Clone + Eq + std::hash::Hash;
+
+    /// What the object holds before the first operation.
+    fn initial(&self) -> Self::State;
+
+    /// The state after `op`, or none if the object could not have answered
+    /// `response`. `response` is none when the answer is not known.
+    fn step(&self, state: &Self::State, op: &Op, response: Option<&Value>) -> Option<Self::State>;
+}

@@ -1,0 +1,205 @@
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Index, Key};
+
+/// Whether a history keeps a guarantee. Merging takes the worst, so unknown
+/// never hides invalid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Validity {
+    /// It does.
+    Valid,
+    /// Could not be decided.
+    Unknown,
+    /// It does not.
+    Invalid,
+}
+
+/// The guarantees that a run can be held to, strongest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Guarantee {
+    /// Every operation takes effect at one instant between its begin and end
+    /// (Herlihy & Wing 1990).
+    Linearizable,
+    /// Per key, every session reads its own writes and never goes back.
+    Sequential,
+    /// A session's reads see its own earlier writes.
+    ReadYourWrites,
+    /// A session's reads of a key never go back to an older version.
+    MonotonicReads,
+    /// No read is staler than the bound, and the stores agree in the end.
+    Bounded,
+    /// The stores agree in the end.
+    Eventual,
+    /// The stores never agree again, or an acknowledged write is lost.
+    None,
+}
+
+impl fmt::Display for Guarantee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Linearizable => "linearizable",
+            Self::Sequential => "sequential",
+            Self::ReadYourWrites => "read-your-writes",
+            Self::MonotonicReads => "monotonic-reads",
+            Self::Bounded => "bounded",
+            Self::Eventual => "eventual",
+            Self::None => "none",
+        })
+    }
+}
+
+/// What kind of thing a client or a probe saw that it must not see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// A read returned a value that had been overwritten, and the overwriting
+    /// write acknowledged or read, before the read began.
+    StaleRead,
+    /// Two reads or writes contradict each other about the order of values
+    /// without any single read being stale by itself.
+    NotLinearizable,
+    /// A session did not see its own earlier write.
+    ReadYourWrites,
+    /// A session saw a newer version and then an older one.
+    NonMonotonicRead,
+    /// A read returned a value whose write had not begun.
+    FutureRead,
+    /// A read returned a value that nobody wrote, or whose write failed.
+    PhantomRead,
+    /// An acknowledged write is gone from the primary.
+    LostWrite,
+    /// At the end the stores hold different versions, seen by a probe.
+    Divergence,
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::StaleRead => "stale-read",
+            Self::NotLinearizable => "not-linearizable",
+            Self::ReadYourWrites => "read-your-writes",
+            Self::NonMonotonicRead => "non-monotonic-read",
+            Self::FutureRead => "future-read",
+            Self::PhantomRead => "phantom-read",
+            Self::LostWrite => "lost-write",
+            Self::Divergence => "divergence",
+        })
+    }
+}
+
+/// How a cache and a database come apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// A miss refilled the cache from a replica that was behind.
+    ReplicaLagRefill,
+    /// The replica itself was read while behind; no cache is involved.
+    ReplicaLag,
+    /// A reader carried a value across a write and its invalidation, and put
+    /// it into the cache afterwards. Needs no lag.
+    InFlightRefill,
+    /// The write happened and its invalidation did not.
+    FailedInvalidation,
+    /// Two writers updated the database in one order and the cache in the
+    /// other.
+    WriteWriteRace,
+    /// The database changed beside the application.
+    OutOfBandChange,
+    /// An acknowledged write did not survive.
+    LostWrite,
+    /// The cache came back with an entry that had been deleted.
+    ResurrectedEntry,
+    /// A request that its client had given up took effect later.
+    LateMessage,
+    /// The strategy serves entries until they expire, by design.
+    ExpiryOnly,
+    /// None of the above is evident in the steps.
+    Unexplained,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ReplicaLagRefill => "replica-lag-refill",
+            Self::ReplicaLag => "replica-lag",
+            Self::InFlightRefill => "in-flight-refill",
+            Self::FailedInvalidation => "failed-invalidation",
+            Self::WriteWriteRace => "write-write-race",
+            Self::OutOfBandChange => "out-of-band-change",
+            Self::LostWrite => "lost-write",
+            Self::ResurrectedEntry => "resurrected-entry",
+            Self::LateMessage => "late-message",
+            Self::ExpiryOnly => "expiry-only",
+            Self::Unexplained => "unexplained",
+        })
+    }
+}
+
+/// One thing that must not have been seen, with its evidence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anomaly {
+    /// What kind.
+    pub class: Class,
+    /// How it came about, once the steps were looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    /// The key it happened to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Key>,
+    /// Events that prove it, in order: removing any operation named here
+    /// makes the rest legal.
+    pub witness: Vec<Index>,
+    /// How long before the read began its value was overwritten; zero where
+    /// that has no meaning.
+    pub stale_for: Duration,
+    /// How many newer versions had been acknowledged; zero if not known.
+    pub versions_behind: u64,
+    /// The reason, in a sentence.
+    pub explanation: String,
+}
+
+/// What a checker found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The claim.
+    pub validity: Validity,
+    /// Evidence of an invalid history, worst first.
+    pub anomalies: Vec<Anomaly>,
+    /// Why it is unknown, if it is: what was undecided and what would help.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undecided: Option<String>,
+}
+
+impl Verdict {
+    /// A valid verdict.
+    #[must_use]
+    pub const fn valid() -> Self {
+        Self { validity: Validity::Valid, anomalies: Vec::new(), undecided: None }
+    }
+
+    /// An unknown verdict, because of `reason`.
+    #[must_use]
+    pub fn unknown(reason: impl Into<String>) -> Self {
+        let undecided = Some(reason.into());
+        Self { validity: Validity::Unknown, anomalies: Vec::new(), undecided }
+    }
+
+    /// An invalid verdict with its evidence.
+    #[must_use]
+    pub const fn invalid(anomalies: Vec<Anomaly>) -> Self {
+        Self { validity: Validity::Invalid, anomalies, undecided: None }
+    }
+
+    /// Both verdicts as one: the worse validity, all evidence.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.validity = self.validity.max(other.validity);
+        self.anomalies.extend(other.anomalies);
+        self.undecided = self.undecided.or(other.undecided);
+        self
+    }
+}
