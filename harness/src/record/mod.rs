@@ -1,0 +1,12 @@
+//! Writes down what happens while it happens: the recorder.
+//!
+//! An invocation is recorded before its call starts, a completion after it
+//! ended, both under one lock together with the reading of the clock: the
+//! order of the history is an order that really held, and its times never go
+//! back.
+
+mod clock;
+mod recorder;
+
+pub use clock::{Clock, VirtualClock};
+pub use recorder::{Record, Recorder};

@@ -1,0 +1,18 @@
+//! Primary, replica and cache, as a strategy sees them.
+//!
+//! A call is data: a [`Request`] goes in, a [`Response`] or a [`StoreError`]
+//! comes out. That is what lets one strategy run on real servers, at gates,
+//! and in the explorer without knowing it.
+
+mod backend;
+mod codec;
+mod error;
+pub mod real;
+mod request;
+mod script;
+
+pub use backend::{Backend, Port};
+pub use codec::{DecodeError, decode, encode, value_from_text, value_to_text};
+pub use error::{ConnectionState, StoreError};
+pub use request::{Durability, Item, Request, Response, Row, Ttl};
+pub use script::{Script, ScriptCall, ScriptStore};

@@ -1,0 +1,199 @@
+use std::time::Duration;
+
+use ::redis::{
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisError, ServerErrorKind,
+    Value as RedisValue, aio::MultiplexedConnection, cmd,
+};
+use quarrel_checkers::{Content, Site};
+use tokio::time::timeout;
+
+use super::TimeLimits;
+use crate::stores::{Item, Request, Response, Script, ScriptCall, StoreError, Ttl, decode, encode};
+
+/// One connection to Redis.
+pub(super) struct Redis {
+    client: Client,
+    prefix: String,
+    limits: TimeLimits,
+    connection: Option<MultiplexedConnection>,
+}
+
+impl Redis {
+    pub(super) const fn new(client: Client, prefix: String, limits: TimeLimits) -> Self {
+        Self { client, prefix, limits, connection: None }
+    }
+
+    pub(super) async fn call(&mut self, request: &Request) -> Result<Response, StoreError> {
+        self.connect().await?;
+        let mut connection = self.connection.take().expect("connect leaves a connection or fails");
+        let answer = timeout(self.limits.call, self.ask(&mut connection, request)).await;
+        match answer {
+            Err(_) => {
+                let waited = self.limits.call.as_millis();
+                Err(StoreError::unknown(Site::Cache, format!("no answer within {waited} ms")))
+            }
+            Ok(Ok(answer)) => {
+                self.connection = Some(connection);
+                interpret(request, answer)
+            }
+            Ok(Err(error)) => {
+                let error = classify(&error);
+                if error.connection == crate::stores::ConnectionState::Usable {
+                    self.connection = Some(connection);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn connect(&mut self) -> Result<(), StoreError> {
+        if self.connection.is_some() {
+            return Ok(());
+        }
+        // The time-out of a call is ours, so that it is one for all stores;
+        // the library's own default would be half a second.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.limits.connect))
+            .set_response_timeout(None);
+        let connection = self
+            .client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await
+            // Nothing was asked yet, so whatever went wrong changed nothing.
+            .map_err(|error| StoreError::unreachable(Site::Cache, error.to_string()))?;
+        self.connection = Some(connection);
+        Ok(())
+    }
+
+    async fn ask(
+        &self,
+        connection: &mut MultiplexedConnection,
+        request: &Request,
+    ) -> Result<RedisValue, RedisError> {
+        match request {
+            Request::CacheGet(item) => self.on("GET", item).query_async(connection).await,
+            Request::CacheDel(item) => self.on("DEL", item).query_async(connection).await,
+            Request::CacheTtl(item) => self.on("PTTL", item).query_async(connection).await,
+            Request::CacheSet { item, content, ttl } => {
+                let mut command = self.on("SET", item);
+                command.arg(encode(content));
+                expire(&mut command, *ttl);
+                command.query_async(connection).await
+            }
+            Request::CacheSetIfAbsent { item, content, ttl } => {
+                let mut command = self.on("SET", item);
+                command.arg(encode(content)).arg("NX");
+                expire(&mut command, *ttl);
+                command.query_async(connection).await
+            }
+            Request::CacheScript { script, call } => self.script(connection, script, call).await,
+            other => unreachable!("{other:?} is no call to Redis"),
+        }
+    }
+
+    /// `EVALSHA` in one round trip; only a server that does not know the
+    /// script yet costs a second one.
+    async fn script(
+        &self,
+        connection: &mut MultiplexedConnection,
+        script: &Script,
+        call: &ScriptCall,
+    ) -> Result<RedisValue, RedisError> {
+        let hash = ::redis::Script::new(script.lua);
+        let mut command = cmd("EVALSHA");
+        command.arg(hash.get_hash());
+        self.arguments(&mut command, call);
+        match command.query_async(connection).await {
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                let mut command = cmd("EVAL");
+                command.arg(script.lua);
+                self.arguments(&mut command, call);
+                command.query_async(connection).await
+            }
+            answer => answer,
+        }
+    }
+
+    fn arguments(&self, command: &mut Cmd, call: &ScriptCall) {
+        command.arg(call.items.len());
+        for item in &call.items {
+            command.arg(item.redis_key(&self.prefix));
+        }
+        command
+            .arg(call.content.as_ref().map(encode).unwrap_or_default())
+            .arg(call.number.map(|n| n.to_string()).unwrap_or_default())
+            .arg(call.ttl.map_or(0, millis));
+    }
+
+    fn on(&self, name: &str, item: &Item) -> Cmd {
+        let mut command = cmd(name);
+        command.arg(item.redis_key(&self.prefix));
+        command
+    }
+}
+
+fn expire(command: &mut Cmd, ttl: Ttl) {
+    if let Some(ttl) = ttl {
+        command.arg("PX").arg(millis(ttl));
+    }
+}
+
+/// Redis refuses an expiry of 0; the shortest it knows is 1 ms.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+fn interpret(request: &Request, answer: RedisValue) -> Result<Response, StoreError> {
+    match request {
+        Request::CacheSet { .. } | Request::CacheDel(_) => Ok(Response::Done),
+        Request::CacheSetIfAbsent { .. } => Ok(match answer {
+            RedisValue::Nil => Response::Refused,
+            _ => Response::Done,
+        }),
+        Request::CacheTtl(_) => match answer {
+            RedisValue::Int(-2) => Ok(Response::Expiry(None)),
+            RedisValue::Int(-1) => Ok(Response::Expiry(Some(None))),
+            RedisValue::Int(ms) => {
+                Ok(Response::Expiry(Some(Some(Duration::from_millis(ms.unsigned_abs())))))
+            }
+            other => Err(foreign(&format!("{other:?}"))),
+        },
+        Request::CacheScript { .. } => match content(answer)? {
+            None => Ok(Response::Refused),
+            found => Ok(Response::Content(found)),
+        },
+        _ => Ok(Response::Content(content(answer)?)),
+    }
+}
+
+fn content(answer: RedisValue) -> Result<Option<Content>, StoreError> {
+    match answer {
+        RedisValue::Nil => Ok(None),
+        RedisValue::Int(n) => Ok(Some(Content::Number(n.unsigned_abs()))),
+        RedisValue::BulkString(bytes) => {
+            let text = String::from_utf8_lossy(&bytes);
+            decode(&text).map(Some).map_err(|error| foreign(&error.to_string()))
+        }
+        RedisValue::SimpleString(text) => {
+            decode(&text).map(Some).map_err(|error| foreign(&error.to_string()))
+        }
+        other => Err(foreign(&format!("{other:?}"))),
+    }
+}
+
+/// Redis holds something that quarrel did not put there.
+fn foreign(what: &str) -> StoreError {
+    StoreError::refused(Site::Cache, format!("not an entry of ours: {what}"))
+}
+
+fn classify(error: &RedisError) -> StoreError {
+    let message = error.to_string();
+    if error.is_connection_refusal() {
+        StoreError::unreachable(Site::Cache, message)
+    } else if matches!(error.kind(), ErrorKind::Server(_)) {
+        // Redis answered with an error: the command did not run.
+        StoreError::refused(Site::Cache, message)
+    } else {
+        StoreError::unknown(Site::Cache, message)
+    }
+}

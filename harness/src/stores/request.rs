@@ -1,0 +1,279 @@
+use std::{borrow::Cow, time::Duration};
+
+use quarrel_checkers::{Content, Key, Lsn, Object, Site, Value};
+
+use super::{Script, ScriptCall};
+
+/// A row of the database: a value and the version that the primary gave it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Row {
+    /// The value; nil where the row says "deleted".
+    pub value: Value,
+    /// Its version, counted from 1 within the key.
+    pub version: u64,
+}
+
+impl From<Row> for Content {
+    fn from(row: Row) -> Self {
+        Self::Row { value: row.value, version: row.version }
+    }
+}
+
+/// How long a cache entry lives; none means for ever.
+pub type Ttl = Option<Duration>;
+
+/// One of the things that the cache keeps under a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Item {
+    /// Empty for the row's entry, else a name such as `pointer` or `marker`.
+    pub space: &'static str,
+    /// The key.
+    pub key: Key,
+    /// The version in the name of a versioned entry.
+    pub version: Option<u64>,
+}
+
+impl Item {
+    /// The entry of `key`.
+    #[must_use]
+    pub const fn entry(key: Key) -> Self {
+        Self { space: "", key, version: None }
+    }
+
+    /// Something else kept under `key`, by the name of what it is.
+    #[must_use]
+    pub const fn named(space: &'static str, key: Key) -> Self {
+        Self { space, key, version: None }
+    }
+
+    /// The entry of one version of `key`.
+    #[must_use]
+    pub const fn versioned(key: Key, version: u64) -> Self {
+        Self { space: "", key, version: Some(version) }
+    }
+
+    /// Its name in Redis: `kv:7`, `kv:7:v3`, `marker:7`, behind `prefix`.
+    #[must_use]
+    pub fn redis_key(&self, prefix: &str) -> String {
+        let space = if self.space.is_empty() { "kv" } else { self.space };
+        match self.version {
+            None => format!("{prefix}{space}:{}", self.key),
+            Some(version) => format!("{prefix}{space}:{}:v{version}", self.key),
+        }
+    }
+}
+
+impl From<Item> for Object {
+    fn from(item: Item) -> Self {
+        Self { space: Cow::Borrowed(item.space), key: item.key, version: item.version }
+    }
+}
+
+/// What a commit waits for before it is acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Durability {
+    /// Only the primary (`synchronous_commit = local`).
+    #[default]
+    Local,
+    /// The replica has applied it too (`synchronous_commit = remote_apply`).
+    RemoteApply,
+}
+
+/// A call to a store, as data.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// `SELECT` on the primary.
+    PrimaryRead(Key),
+    /// Sets the row's value and counts its version up by one, creating the row
+    /// if need be.
+    PrimaryWrite {
+        /// The row.
+        key: Key,
+        /// Its new value.
+        value: Value,
+        /// What the commit waits for.
+        durability: Durability,
+    },
+    /// The same, if the row is still at `expected` (0 is "absent").
+    PrimaryWriteIf {
+        /// The row.
+        key: Key,
+        /// Its new value.
+        value: Value,
+        /// The version that it must have.
+        expected: u64,
+    },
+    /// A write plus a row in the outbox, in one transaction.
+    PrimaryWriteOutbox {
+        /// The row.
+        key: Key,
+        /// Its new value.
+        value: Value,
+    },
+    /// A write that notifies the channel of invalidations when it commits.
+    PrimaryWriteNotify {
+        /// The row.
+        key: Key,
+        /// Its new value.
+        value: Value,
+    },
+    /// The end of the primary's log: what a replica must have replayed to show
+    /// every commit so far.
+    PrimaryLsn,
+    /// `SELECT` on the replica.
+    ReplicaRead(Key),
+    /// How far the replica has replayed.
+    ReplicaLsn,
+    /// `GET`.
+    CacheGet(Item),
+    /// `SET`, with an expiry.
+    CacheSet {
+        /// What.
+        item: Item,
+        /// Its new content.
+        content: Content,
+        /// How long it lives.
+        ttl: Ttl,
+    },
+    /// `SET … NX`: only if there is nothing yet.
+    CacheSetIfAbsent {
+        /// What.
+        item: Item,
+        /// Its new content.
+        content: Content,
+        /// How long it lives.
+        ttl: Ttl,
+    },
+    /// `DEL`.
+    CacheDel(Item),
+    /// `PTTL`: how long an entry has left to live.
+    CacheTtl(Item),
+    /// A Lua script, which runs alone.
+    CacheScript {
+        /// Which.
+        script: &'static Script,
+        /// Its arguments.
+        call: ScriptCall,
+    },
+    /// The client waits.
+    Sleep(Duration),
+}
+
+impl Request {
+    /// The store it goes to.
+    #[must_use]
+    pub const fn site(&self) -> Site {
+        match self {
+            Self::PrimaryRead(_)
+            | Self::PrimaryWrite { .. }
+            | Self::PrimaryWriteIf { .. }
+            | Self::PrimaryWriteOutbox { .. }
+            | Self::PrimaryWriteNotify { .. }
+            | Self::PrimaryLsn => Site::Primary,
+            Self::ReplicaRead(_) | Self::ReplicaLsn => Site::Replica,
+            Self::CacheGet(_)
+            | Self::CacheSet { .. }
+            | Self::CacheSetIfAbsent { .. }
+            | Self::CacheDel(_)
+            | Self::CacheTtl(_)
+            | Self::CacheScript { .. } => Site::Cache,
+            Self::Sleep(_) => Site::Client,
+        }
+    }
+
+    /// Its name in timelines and in `.race` files.
+    #[must_use]
+    pub const fn verb(&self) -> &'static str {
+        match self {
+            Self::PrimaryRead(_) | Self::ReplicaRead(_) => "SELECT",
+            Self::PrimaryWrite { .. }
+            | Self::PrimaryWriteIf { .. }
+            | Self::PrimaryWriteOutbox { .. }
+            | Self::PrimaryWriteNotify { .. } => "UPDATE",
+            Self::PrimaryLsn | Self::ReplicaLsn => "LSN",
+            Self::CacheGet(_) => "GET",
+            Self::CacheSet { .. } => "SET",
+            Self::CacheSetIfAbsent { .. } => "SETNX",
+            Self::CacheDel(_) => "DEL",
+            Self::CacheTtl(_) => "PTTL",
+            Self::CacheScript { script, .. } => script.verb,
+            Self::Sleep(_) => "SLEEP",
+        }
+    }
+
+    /// What it reads or changes.
+    #[must_use]
+    pub fn object(&self) -> Option<Object> {
+        match self {
+            Self::PrimaryRead(key) | Self::ReplicaRead(key) => Some(Object::of(*key)),
+            Self::PrimaryWrite { key, .. }
+            | Self::PrimaryWriteIf { key, .. }
+            | Self::PrimaryWriteOutbox { key, .. }
+            | Self::PrimaryWriteNotify { key, .. } => Some(Object::of(*key)),
+            Self::CacheSet { item, .. }
+            | Self::CacheSetIfAbsent { item, .. }
+            | Self::CacheGet(item)
+            | Self::CacheDel(item)
+            | Self::CacheTtl(item) => Some((*item).into()),
+            Self::CacheScript { call, .. } => call.items.first().map(|item| (*item).into()),
+            Self::PrimaryLsn | Self::ReplicaLsn | Self::Sleep(_) => None,
+        }
+    }
+
+    /// What it stores. A row that the primary has not numbered yet has
+    /// version 0 here.
+    #[must_use]
+    pub fn argument(&self) -> Option<Content> {
+        match self {
+            Self::PrimaryWrite { value, .. }
+            | Self::PrimaryWriteIf { value, .. }
+            | Self::PrimaryWriteOutbox { value, .. }
+            | Self::PrimaryWriteNotify { value, .. } => {
+                Some(Content::Row { value: value.clone(), version: 0 })
+            }
+            Self::CacheSet { content, .. } | Self::CacheSetIfAbsent { content, .. } => {
+                Some(content.clone())
+            }
+            Self::CacheScript { call, .. } => call.content.clone(),
+            _ => None,
+        }
+    }
+
+    /// Whether it can make a value visible to other clients. An operation with
+    /// such a step behind it can no longer have "surely had no effect".
+    #[must_use]
+    pub fn publishes(&self) -> bool {
+        matches!(self.argument(), Some(Content::Row { .. }))
+    }
+}
+
+/// What a store answered.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Response {
+    /// The row, if there is one, and where the store's log stood.
+    Row {
+        /// The row.
+        row: Option<Row>,
+        /// The replica's replay position; none from the primary.
+        lsn: Option<Lsn>,
+    },
+    /// The row has this version now.
+    Written {
+        /// Given by the primary.
+        version: u64,
+        /// The primary's insert position when the row was written, before its
+        /// commit record: evidence, not a fence.
+        lsn: Option<Lsn>,
+    },
+    /// The condition was false and nothing changed.
+    Refused,
+    /// A log position.
+    Lsn(Lsn),
+    /// What the cache holds; none is a miss.
+    Content(Option<Content>),
+    /// How long an entry lives; none if there is no entry, `Some(None)` if it
+    /// lives for ever.
+    Expiry(Option<Ttl>),
+    /// Done.
+    Done,
+}

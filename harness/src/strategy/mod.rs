@@ -1,0 +1,26 @@
+//! What a caching strategy is, and the session through which it talks to the
+//! stores.
+//!
+//! A strategy is two functions, `read` and `write`, over a [`Session`]. Every
+//! call through the session is a *step*: recorded inside its operation, able
+//! to be held at a [`Gate`], and a place where a fault can strike. The
+//! strategy knows nothing of it.
+
+mod gate;
+mod memory;
+mod operation;
+mod options;
+mod registry;
+mod session;
+mod sites;
+#[expect(clippy::module_inception, reason = "the trait Strategy is what this room is about")]
+mod strategy;
+
+pub use gate::{Call, Gate, Passage};
+pub use memory::Memory;
+pub use operation::{Action, Outcome, perform};
+pub use options::{OptionError, OptionSpec, Options, parse_duration};
+pub use registry::{Catalogue, StrategyEntry, UnknownStrategy};
+pub use session::{Session, SessionParts};
+pub use sites::{Cache, Primary, Replica};
+pub use strategy::{AnyStrategy, Strategy};

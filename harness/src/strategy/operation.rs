@@ -1,0 +1,128 @@
+use std::time::Duration;
+
+use quarrel_checkers::{Certainty, Key, Kind, Op, Value};
+use tokio::time::timeout;
+
+use super::{AnyStrategy, Session, session::Published};
+use crate::stores::{Row, StoreError};
+
+/// What a client does once.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Reads a key.
+    Read(Key),
+    /// Writes a value that no other write of the key uses.
+    Write(Key, Value),
+}
+
+/// How an operation ended, for the client that made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A read returned.
+    Read(Option<Row>),
+    /// A write was acknowledged with this version.
+    Written(u64),
+    /// It certainly changed nothing.
+    Failed(StoreError),
+    /// Nobody knows. The process must retire.
+    Unknown(String),
+}
+
+/// Performs one operation and records it: the invocation before the first
+/// step, the completion after the last.
+///
+/// A failed read is `fail`: it changed no value, though its steps, which stay
+/// in the history, may have filled the cache. A failed write is `fail` only if
+/// its error is definite *and* no earlier step of it made the value visible to
+/// anybody; else it is `info`.
+///
+/// `deadline` bounds the whole operation in real time; simulated clients have
+/// none, as the simulator ends every call.
+pub async fn perform(
+    strategy: &dyn AnyStrategy,
+    session: &mut Session,
+    action: Action,
+    deadline: Option<Duration>,
+) -> Outcome {
+    let op = match &action {
+        Action::Read(key) => Op::read(*key),
+        Action::Write(key, value) => Op::write(*key, value.clone()),
+    };
+    let process = session.process();
+    let invoked = session.recorder().map(|recorder| recorder.invoke(process, op.clone()));
+    session.begin(invoked);
+    let ended = run(strategy, session, &action, deadline).await;
+    let published = session.end();
+    let outcome = judge(&action, ended, published);
+    if let Some(recorder) = session.recorder() {
+        let (kind, op, error) = match &outcome {
+            Outcome::Read(None) => (Kind::Ok, op.returning(Value::Nil).at_version(0), None),
+            Outcome::Read(Some(row)) => {
+                (Kind::Ok, op.returning(row.value.clone()).at_version(row.version), None)
+            }
+            Outcome::Written(version) => (Kind::Ok, op.at_version(*version), None),
+            Outcome::Failed(error) => (Kind::Fail, op, Some(error.to_string())),
+            Outcome::Unknown(why) => (Kind::Info, op, Some(why.clone())),
+        };
+        recorder.complete(process, kind, op, error);
+    }
+    outcome
+}
+
+enum Ended {
+    Read(Result<Option<Row>, StoreError>),
+    Written(Result<u64, StoreError>),
+    Crashed,
+    TimedOut(Duration),
+}
+
+async fn run(
+    strategy: &dyn AnyStrategy,
+    session: &mut Session,
+    action: &Action,
+    deadline: Option<Duration>,
+) -> Ended {
+    let crashed = session.crash_signal();
+    let work = async {
+        match action {
+            Action::Read(key) => Ended::Read(strategy.read(session, *key).await),
+            Action::Write(key, value) => {
+                Ended::Written(strategy.write(session, *key, value.clone()).await)
+            }
+        }
+    };
+    let work = async {
+        tokio::select! {
+            biased;
+            () = crashed.notified() => Ended::Crashed,
+            ended = work => ended,
+        }
+    };
+    match deadline {
+        None => work.await,
+        Some(limit) => timeout(limit, work).await.unwrap_or(Ended::TimedOut(limit)),
+    }
+}
+
+fn judge(action: &Action, ended: Ended, published: Published) -> Outcome {
+    let read = matches!(action, Action::Read(_));
+    match ended {
+        Ended::Read(Ok(row)) => Outcome::Read(row),
+        Ended::Written(Ok(version)) => Outcome::Written(version),
+        Ended::Read(Err(error)) => Outcome::Failed(error),
+        Ended::Written(Err(error)) => {
+            if error.certainty == Certainty::Definite && published == Published::Nothing {
+                Outcome::Failed(error)
+            } else {
+                Outcome::Unknown(error.to_string())
+            }
+        }
+        Ended::Crashed => Outcome::Unknown("the client crashed between two steps".to_owned()),
+        // A read that ran out of time is over for its client, whose connection
+        // may have a reply under way: it retires like a write.
+        Ended::TimedOut(limit) => {
+            let what = if read { "read" } else { "write" };
+            Outcome::Unknown(format!("the {what} did not end within {} ms", limit.as_millis()))
+        }
+    }
+}

@@ -1,0 +1,50 @@
+use std::sync::Arc;
+
+use super::{AnyStrategy, OptionError, OptionSpec, Options};
+
+/// A strategy in the catalogue.
+#[derive(Clone, Copy)]
+pub struct StrategyEntry {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it does, in a line.
+    pub summary: &'static str,
+    /// Where its source stands: `file!()`.
+    pub source: &'static str,
+    /// The options it takes.
+    pub options: &'static [OptionSpec],
+    /// Makes it.
+    pub build: fn(&Options) -> Result<Arc<dyn AnyStrategy>, OptionError>,
+}
+
+/// Nobody knows a strategy of this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no strategy is called `{name}`; known are {known}")]
+pub struct UnknownStrategy {
+    /// What was asked for.
+    pub name: String,
+    /// What there is.
+    pub known: String,
+}
+
+/// Everything a `quarrel` binary can run. Built-in strategies and a user's own
+/// are registered the same way.
+#[derive(Clone, Default)]
+pub struct Catalogue {
+    /// The strategies, in the order in which they are listed.
+    pub strategies: Vec<StrategyEntry>,
+}
+
+impl Catalogue {
+    /// The strategy called `name`.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn strategy(&self, name: &str) -> Result<&StrategyEntry, UnknownStrategy> {
+        self.strategies.iter().find(|entry| entry.name == name).ok_or_else(|| {
+            let known: Vec<_> = self.strategies.iter().map(|entry| entry.name).collect();
+            UnknownStrategy { name: name.to_owned(), known: known.join(", ") }
+        })
+    }
+}

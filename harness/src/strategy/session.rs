@@ -1,0 +1,259 @@
+use std::{future::Future, sync::Arc, time::Duration};
+
+use quarrel_checkers::{Certainty, Content, Index, Lsn, Process, Reply, Step, Time};
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+use tokio::sync::Notify;
+
+use super::{Cache, Call, Gate, Memory, Passage, Primary, Replica};
+use crate::{
+    record::{Clock, Recorder},
+    stores::{Backend, Request, Response, StoreError},
+};
+
+/// What a session is made of.
+pub struct SessionParts {
+    /// Whose it is.
+    pub process: Process,
+    /// The stores.
+    pub backend: Backend,
+    /// The time of the run.
+    pub clock: Clock,
+    /// Where steps are written down; none in searches that keep no history.
+    pub recorder: Option<Arc<Recorder>>,
+    /// What holds or strikes its steps.
+    pub gate: Option<Arc<dyn Gate>>,
+    /// Decides its random draws.
+    pub seed: u64,
+}
+
+/// One client's access to the stores, and what the client remembers.
+///
+/// It belongs to one process. When an operation's outcome is unknown the
+/// process retires and its session with it: the client goes on with a new
+/// session, fresh connections and an empty memory.
+pub struct Session {
+    parts: SessionParts,
+    /// What this client remembers between operations.
+    pub memory: Memory,
+    random: ChaCha8Rng,
+    operation: Option<Index>,
+    open: Option<(Call, Time)>,
+    published: Published,
+    crashed: Arc<Notify>,
+}
+
+/// Whether the running operation may have made a value visible to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Published {
+    /// Surely not.
+    Nothing,
+    /// It did, or nobody knows.
+    Perhaps,
+}
+
+impl Session {
+    /// A session with an empty memory.
+    #[must_use]
+    pub fn new(parts: SessionParts) -> Self {
+        let random = ChaCha8Rng::seed_from_u64(parts.seed);
+        Self {
+            parts,
+            memory: Memory::default(),
+            random,
+            operation: None,
+            open: None,
+            published: Published::Nothing,
+            crashed: Arc::new(Notify::new()),
+        }
+    }
+
+    /// The primary.
+    pub const fn primary(&mut self) -> Primary<'_> {
+        Primary(self)
+    }
+
+    /// The replica.
+    pub const fn replica(&mut self) -> Replica<'_> {
+        Replica(self)
+    }
+
+    /// The cache.
+    pub const fn cache(&mut self) -> Cache<'_> {
+        Cache(self)
+    }
+
+    /// Whose session it is.
+    #[must_use]
+    pub const fn process(&self) -> Process {
+        self.parts.process
+    }
+
+    /// The time of the run: real or simulated.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.parts.clock.now()
+    }
+
+    /// This client's own random numbers, decided by the run's seed.
+    pub const fn random(&mut self) -> &mut ChaCha8Rng {
+        &mut self.random
+    }
+
+    /// Waits, in real or simulated time.
+    ///
+    /// # Errors
+    ///
+    /// When the simulated client is gone.
+    pub async fn sleep(&mut self, duration: Duration) -> Result<(), StoreError> {
+        // Waiting is no step: it is not recorded and takes no turn at a gate.
+        self.parts.backend.call(&Request::Sleep(duration)).await.map(drop)
+    }
+
+    /// Makes one call as a step.
+    ///
+    /// # Errors
+    ///
+    /// When no answer came in time, or the answer was an error.
+    pub async fn call(&mut self, request: Request) -> Result<Response, StoreError> {
+        let publishes = request.publishes();
+        // Nothing is described where nobody looks: searches make millions of
+        // steps a second.
+        if self.parts.recorder.is_none() && self.parts.gate.is_none() {
+            let result = self.parts.backend.call(&request).await;
+            if publishes {
+                self.published_unless(&result);
+            }
+            return result;
+        }
+        let call = Call::from(&request);
+        let start = self.enter(&call).await;
+        self.open = Some((call, start));
+        let result = self.parts.backend.call(&request).await;
+        if publishes {
+            self.published_unless(&result);
+        }
+        let (reply, lsn) = describe(&result);
+        self.leave(reply, lsn);
+        result
+    }
+
+    /// Wraps a call that an application makes with its own client library, so
+    /// that it is a step like any other: recorded, held at gates, struck by
+    /// faults.
+    ///
+    /// `reply` says what came back in the history's terms.
+    ///
+    /// # Errors
+    ///
+    /// What `future` returns.
+    pub async fn step<T>(
+        &mut self,
+        call: Call,
+        future: impl Future<Output = Result<T, StoreError>>,
+        reply: impl FnOnce(&T) -> Reply,
+    ) -> Result<T, StoreError> {
+        let publishes = matches!(call.argument, Some(Content::Row { .. }));
+        let start = self.enter(&call).await;
+        self.open = Some((call, start));
+        let result = future.await;
+        if publishes {
+            self.published_unless(&result);
+        }
+        let reply = match &result {
+            Ok(answer) => reply(answer),
+            Err(error) => failed(error),
+        };
+        self.leave(reply, None);
+        result
+    }
+
+    async fn enter(&self, call: &Call) -> Time {
+        if let Some(gate) = &self.parts.gate
+            && gate.enter(self.parts.process, call).await == Passage::Crash
+        {
+            self.crashed.notify_one();
+            // The operation is dropped by whoever runs it; no code of the
+            // strategy may run any more.
+            std::future::pending::<()>().await;
+        }
+        self.now()
+    }
+
+    fn leave(&mut self, reply: Reply, lsn: Option<Lsn>) {
+        let Some((call, start)) = self.open.take() else { return };
+        if let Some(gate) = &self.parts.gate {
+            gate.leave(self.parts.process, &call, &reply);
+        }
+        if let Some(recorder) = &self.parts.recorder {
+            let end = (reply != Reply::Pending).then(|| recorder.now());
+            recorder.step(Step {
+                operation: self.operation,
+                process: self.parts.process,
+                start,
+                end,
+                site: call.site,
+                verb: call.verb,
+                object: call.object,
+                argument: call.argument,
+                reply,
+                lsn,
+            });
+        }
+    }
+
+    /// Keeps in mind that a publishing step was made, unless its error proves
+    /// that nothing happened.
+    fn published_unless<T>(&mut self, result: &Result<T, StoreError>) {
+        let error = result.as_ref().err();
+        if error.is_none_or(|error| error.certainty == Certainty::Indefinite) {
+            self.published = Published::Perhaps;
+        }
+    }
+
+    pub(super) fn begin(&mut self, operation: Option<Index>) {
+        self.operation = operation;
+        self.open = None;
+        self.published = Published::Nothing;
+    }
+
+    /// Ends the operation: a step that was cut off is recorded as pending.
+    pub(super) fn end(&mut self) -> Published {
+        if self.open.is_some() {
+            // Whatever was under way may still happen.
+            self.published = Published::Perhaps;
+            self.leave(Reply::Pending, None);
+        }
+        if let Some(gate) = &self.parts.gate {
+            gate.finished(self.parts.process);
+        }
+        self.operation = None;
+        self.published
+    }
+
+    pub(super) fn crash_signal(&self) -> Arc<Notify> {
+        Arc::clone(&self.crashed)
+    }
+
+    pub(super) const fn recorder(&self) -> Option<&Arc<Recorder>> {
+        self.parts.recorder.as_ref()
+    }
+}
+
+fn failed(error: &StoreError) -> Reply {
+    Reply::Failed { certainty: error.certainty, error: error.message.clone() }
+}
+
+fn describe(result: &Result<Response, StoreError>) -> (Reply, Option<Lsn>) {
+    match result {
+        Err(error) => (failed(error), None),
+        Ok(Response::Row { row, lsn }) => {
+            (row.as_ref().map_or(Reply::Miss, |row| Reply::Found(row.clone().into())), *lsn)
+        }
+        Ok(Response::Written { version, lsn }) => (Reply::Done { version: Some(*version) }, *lsn),
+        Ok(Response::Refused) => (Reply::Refused, None),
+        Ok(Response::Lsn(lsn)) => (Reply::Done { version: None }, Some(*lsn)),
+        Ok(Response::Content(None) | Response::Expiry(None)) => (Reply::Miss, None),
+        Ok(Response::Content(Some(content))) => (Reply::Found(content.clone()), None),
+        Ok(Response::Expiry(Some(_)) | Response::Done) => (Reply::Done { version: None }, None),
+    }
+}
