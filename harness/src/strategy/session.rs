@@ -167,7 +167,7 @@ impl Session {
         result
     }
 
-    async fn enter(&self, call: &Call) -> Time {
+    async fn enter(&mut self, call: &Call) -> Time {
         if let Some(gate) = &self.parts.gate
             && gate.enter(self.parts.process, call).await == Passage::Crash
         {
