@@ -1,0 +1,175 @@
+//! The event log: what happened on the links, with monotonic time stamps.
+
+use crate::link::lock;
+use serde::Serialize;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+/// Events kept; older ones are forgotten, which their reader can tell.
+const KEPT: usize = 65_536;
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Event {
+    /// Counted from 1 without gaps.
+    pub seq: u64,
+    /// Nanoseconds of the monotonic clock since the fault proxy started.
+    pub at_ns: u64,
+    /// The proxy's name.
+    pub proxy: Arc<str>,
+    /// The connection's ordinal in its proxy, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection: Option<u64>,
+    /// What happened.
+    #[serde(flatten)]
+    pub happening: Happening,
+}
+
+/// What can happen; in JSON, the field `event` tells which.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Happening {
+    /// A client's connection was accepted.
+    Accepted {
+        /// The client's address.
+        client: String,
+    },
+    /// The server accepted the connection.
+    Dialled,
+    /// The server could not be reached; the client's connection is closed.
+    DialFailed {
+        /// The operating system's reason.
+        reason: String,
+    },
+    /// The connection is over.
+    Closed {
+        /// In which way.
+        how: &'static str,
+    },
+    /// The proxy listens.
+    ProxyUp {
+        /// The bound address.
+        listen: String,
+    },
+    /// The proxy stopped listening and closed its connections.
+    ProxyDown,
+    /// A toxic was added.
+    ToxicAdded {
+        /// Its name.
+        toxic: Arc<str>,
+    },
+    /// A toxic was changed.
+    ToxicChanged {
+        /// Its name.
+        toxic: Arc<str>,
+    },
+    /// A toxic was removed.
+    ToxicRemoved {
+        /// Its name.
+        toxic: Arc<str>,
+    },
+}
+
+/// The newest events, in order.
+#[derive(Debug)]
+pub(crate) struct EventLog {
+    start: Instant,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    events: VecDeque<Event>,
+    next: u64,
+}
+
+/// A part of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EventPage {
+    /// Events with `seq > since`, oldest first.
+    pub events: Vec<Event>,
+    /// What to ask `since` for next time.
+    pub next: u64,
+    /// How many events asked for were already forgotten.
+    pub forgotten: u64,
+}
+
+impl EventLog {
+    pub(crate) fn new() -> Self {
+        Self {
+            start: Instant::now(),
+            state: Mutex::default(),
+        }
+    }
+
+    /// The time that `at_ns` counts from.
+    pub(crate) const fn start(&self) -> Instant {
+        self.start
+    }
+
+    pub(crate) fn record(&self, proxy: &Arc<str>, connection: Option<u64>, happening: Happening) {
+        let mut state = lock(&self.state);
+        // Stamped under the lock, so that time and order agree.
+        let at_ns = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        state.next += 1;
+        let event = Event {
+            seq: state.next,
+            at_ns,
+            proxy: Arc::clone(proxy),
+            connection,
+            happening,
+        };
+        if state.events.len() == KEPT {
+            state.events.pop_front();
+        }
+        state.events.push_back(event);
+    }
+
+    /// Up to `limit` events after number `since`.
+    pub(crate) fn since(&self, since: u64, limit: usize) -> EventPage {
+        let state = lock(&self.state);
+        let first = state
+            .events
+            .front()
+            .map_or(state.next + 1, |event| event.seq);
+        let skip = usize::try_from((since + 1).saturating_sub(first)).unwrap_or(usize::MAX);
+        let events: Vec<_> = state
+            .events
+            .iter()
+            .skip(skip)
+            .take(limit)
+            .cloned()
+            .collect();
+        EventPage {
+            next: events
+                .last()
+                .map_or(since.min(state.next), |event| event.seq),
+            forgotten: first.saturating_sub(since + 1),
+            events,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_can_tell_what_it_missed() {
+        let log = EventLog::new();
+        let proxy: Arc<str> = "p".into();
+        for _ in 0..KEPT + 5 {
+            log.record(&proxy, None, Happening::ProxyDown);
+        }
+        let page = log.since(0, 10);
+        assert_eq!(page.forgotten, 5);
+        assert_eq!(page.events[0].seq, 6);
+        assert_eq!(page.next, 15);
+        let page = log.since(page.next, usize::MAX);
+        assert_eq!(page.forgotten, 0);
+        assert_eq!(page.next, KEPT as u64 + 5);
+        assert_eq!(log.since(page.next, 10).events, []);
+    }
+}

@@ -1,0 +1,316 @@
+//! One direction of one connection, as a state machine that its task polls.
+//!
+//! With no toxic in the way, bytes go from a buffer of the thread straight to
+//! the other socket, and an idle connection owns no buffer at all. Otherwise
+//! they are queued, and leave when the [plan](super::plan) says so.
+
+use super::connection::Connection;
+use super::plan::{Age, Close, Plan, Rebuilt, Step};
+use super::queue::{Chunk, Queue, Share};
+use crate::core::Core;
+use crate::link::Link;
+use crate::seed::Key;
+use crate::timer::Alarm;
+use crate::toxic::Stream;
+use bytes::Bytes;
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+
+/// Bytes moved by one read when nothing is in the way: large enough that bulk
+/// transfers spend their time copying and not in system calls.
+const DIRECT_READ: usize = 256 << 10;
+/// Bytes queued by one read, small enough for even pacing.
+const QUEUED_READ: usize = 32 << 10;
+/// Pieces planned ahead.
+const PLANNED: usize = 1024;
+/// Rounds of one poll after which other tasks get their turn.
+const ROUNDS: usize = 16;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; DIRECT_READ]);
+}
+
+/// How a direction ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The end of the stream was forwarded.
+    Finished,
+    /// The destination does not take bytes any more.
+    Broken,
+    /// The whole connection is to be closed.
+    Closing(Close),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    Open,
+    /// Ended at this time, in this way; not yet planned.
+    Ended(Instant, Step),
+    /// The end is part of the plan.
+    Planned(Instant, Step),
+}
+
+pub(crate) struct Pump {
+    connection: Arc<Connection>,
+    link: Arc<Link>,
+    stream: Stream,
+    read: OwnedReadHalf,
+    write: OwnedWriteHalf,
+    /// The generation of settings in force, none before the first poll.
+    generation: Option<u64>,
+    source: Source,
+    queue: Queue,
+    share: Share,
+    plan: Plan,
+    alarm: Alarm,
+    noise: Key,
+    chunks: u64,
+}
+
+impl Pump {
+    pub(crate) fn new(
+        core: &Core,
+        link: &Arc<Link>,
+        connection: &Arc<Connection>,
+        stream: Stream,
+        (read, write): (OwnedReadHalf, OwnedWriteHalf),
+    ) -> Self {
+        Self {
+            link: Arc::clone(link),
+            stream,
+            read,
+            write,
+            generation: None,
+            source: Source::Open,
+            queue: Queue::default(),
+            share: Share::new(Arc::clone(&core.budget)),
+            plan: Plan::new(),
+            alarm: Alarm::new(core.timer.clone()),
+            noise: connection.key.with(stream.name().as_bytes()),
+            chunks: 0,
+            connection: Arc::clone(connection),
+        }
+    }
+
+    pub(crate) fn into_halves(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+        (self.read, self.write)
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        self.connection.listen(self.stream, cx.waker());
+        if let Some(how) = self.connection.closing() {
+            return Poll::Ready(Ended::Closing(how));
+        }
+        let generation = self.connection.generation();
+        if self.generation != Some(generation) {
+            let age = match self.generation {
+                None => Age::New,
+                Some(_) => Age::Open,
+            };
+            self.generation = Some(generation);
+            if self.refresh(age) == Rebuilt::Close {
+                return Poll::Ready(Ended::Closing(Close::Fin));
+            }
+        }
+        for _ in 0..ROUNDS {
+            let step = if self.is_direct() {
+                self.poll_direct(cx)
+            } else {
+                self.poll_queued(cx)
+            };
+            if let Err(ended) = ready!(step) {
+                return Poll::Ready(ended);
+            }
+        }
+        // Busy as it is, it lets others have this thread for a while.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Takes over the toxics in force.
+    fn refresh(&mut self, age: Age) -> Rebuilt {
+        let toxics = self.link.applied(self.connection.key, self.stream);
+        let rebuilt = self.plan.rebuild(&toxics, Instant::now(), age);
+        self.queue.replan();
+        if let Source::Planned(at, step) = self.source {
+            self.source = Source::Ended(at, step);
+        }
+        self.alarm.clear();
+        rebuilt
+    }
+
+    fn is_direct(&self) -> bool {
+        matches!(self.source, Source::Open) && self.queue.is_empty() && self.plan.is_clear()
+    }
+
+    /// One read and the write of what it brought.
+    fn poll_direct(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
+        BUFFER.with_borrow_mut(|buffer| {
+            let mut buf = ReadBuf::new(buffer);
+            let result = ready!(Pin::new(&mut self.read).poll_read(cx, &mut buf));
+            let filled = buf.filled();
+            if self.note_read(result, filled.len()) {
+                return Poll::Ready(Ok(()));
+            }
+            match Pin::new(&mut self.write).poll_write(cx, filled) {
+                Poll::Ready(Ok(written)) => {
+                    self.count_sent(written);
+                    if written < filled.len() {
+                        self.enqueue(Bytes::copy_from_slice(&filled[written..]));
+                    }
+                }
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(Ended::Broken)),
+                // The next round waits for the socket in poll_queued.
+                Poll::Pending => self.enqueue(Bytes::copy_from_slice(filled)),
+            }
+            Poll::Ready(Ok(()))
+        })
+    }
+
+    /// One step of the queue: what is due leaves, what has come is queued.
+    fn poll_queued(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
+        let now = Instant::now();
+        self.extend_plan();
+        let deadline = self.plan.deadline();
+        if let Some((at, how)) = deadline
+            && at <= now
+        {
+            return Poll::Ready(Err(Ended::Closing(how)));
+        }
+        let written = self.poll_front(cx, now)?;
+        let read = self.poll_fill(cx, now);
+        if written.is_ready() || read.is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        let front = self.plan.front().map(|piece| piece.due);
+        let wake = front
+            .filter(|due| *due > now)
+            .into_iter()
+            .chain(deadline.map(|(at, _)| at))
+            .min();
+        match wake {
+            Some(wake) => self.alarm.set(wake, cx.waker()),
+            None => self.alarm.clear(),
+        }
+        Poll::Pending
+    }
+
+    fn extend_plan(&mut self) {
+        while self.plan.wants_more(PLANNED) {
+            let Some(chunk) = self.queue.next_unplanned() else {
+                break;
+            };
+            self.plan.chunk(chunk.data.len(), chunk.at, chunk.noise);
+        }
+        if let Source::Ended(at, step) = self.source
+            && self.queue.all_planned()
+            && self.plan.wants_more(PLANNED)
+        {
+            self.plan.end(at, step);
+            self.source = Source::Planned(at, step);
+        }
+    }
+
+    /// Does what is due at the front of the plan. Ready: something was done.
+    fn poll_front(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Result<(), Ended>> {
+        let Some(piece) = self.plan.front() else {
+            return Poll::Pending;
+        };
+        if piece.due > now {
+            return Poll::Pending;
+        }
+        match piece.step {
+            Step::Write(_) => {
+                let front = self.queue.front();
+                let len = self.plan.writable(now, front.len());
+                match ready!(Pin::new(&mut self.write).poll_write(cx, &front[..len])) {
+                    Ok(written) => {
+                        self.count_sent(written);
+                        self.leave(written);
+                    }
+                    Err(_) => return Poll::Ready(Err(Ended::Broken)),
+                }
+            }
+            Step::Drop(len) => self.leave(len),
+            Step::HalfClose => {
+                let result = ready!(Pin::new(&mut self.write).poll_shutdown(cx));
+                return Poll::Ready(Err(match result {
+                    Ok(()) => Ended::Finished,
+                    Err(_) => Ended::Broken,
+                }));
+            }
+            Step::Close(how) => return Poll::Ready(Err(Ended::Closing(how))),
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads into the queue while it has room. Ready: something came.
+    fn poll_fill(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+        if !matches!(self.source, Source::Open) || !self.share.has_room() {
+            return Poll::Pending;
+        }
+        BUFFER.with_borrow_mut(|buffer| {
+            let mut buf = ReadBuf::new(&mut buffer[..QUEUED_READ]);
+            let result = ready!(Pin::new(&mut self.read).poll_read(cx, &mut buf));
+            let filled = buf.filled();
+            if !self.note_read(result, filled.len()) {
+                self.enqueue_at(Bytes::copy_from_slice(filled), now);
+            }
+            Poll::Ready(())
+        })
+    }
+
+    /// Takes note of a read; true when it was the last one.
+    fn note_read(&mut self, result: io::Result<()>, len: usize) -> bool {
+        match result {
+            Ok(()) if len > 0 => {
+                self.connection.traffic[self.stream.index()]
+                    .received
+                    .fetch_add(len as u64, Ordering::Relaxed);
+                false
+            }
+            // What arrived before a reset is delivered before the reset.
+            ended => {
+                let step = match ended {
+                    Ok(()) => Step::HalfClose,
+                    Err(_) => Step::Close(Close::Rst),
+                };
+                self.source = Source::Ended(Instant::now(), step);
+                true
+            }
+        }
+    }
+
+    fn enqueue(&mut self, data: Bytes) {
+        self.enqueue_at(data, Instant::now());
+    }
+
+    fn enqueue_at(&mut self, data: Bytes, at: Instant) {
+        self.share.add(data.len());
+        self.chunks += 1;
+        self.queue.push(Chunk {
+            data,
+            at,
+            noise: self.noise.number(self.chunks),
+        });
+    }
+
+    fn leave(&mut self, len: usize) {
+        self.queue.advance(len);
+        self.plan.advance(len);
+        self.share.remove(len);
+    }
+
+    fn count_sent(&self, len: usize) {
+        self.connection.traffic[self.stream.index()]
+            .sent
+            .fetch_add(len as u64, Ordering::Relaxed);
+    }
+}

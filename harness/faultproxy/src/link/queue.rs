@@ -1,0 +1,125 @@
+//! The bytes of one direction that have arrived and not yet left.
+
+use crate::seed::Key;
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+/// A direction may always queue this many bytes …
+const FLOOR: usize = 64 << 10;
+/// … and this many while the whole proxy is below [`SHARED`].
+const CEILING: usize = 4 << 20;
+/// Bytes queued by all directions above which each is held to its floor.
+const SHARED: usize = 256 << 20;
+
+/// Bytes queued in the whole process, shared by all queues of one fault proxy.
+#[derive(Debug, Default)]
+pub(crate) struct Budget(AtomicUsize);
+
+impl Budget {
+    pub(crate) fn queued(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One direction's share of the budget; gives it back when dropped.
+#[derive(Debug)]
+pub(crate) struct Share {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Share {
+    pub(crate) const fn new(budget: Arc<Budget>) -> Self {
+        Self { budget, bytes: 0 }
+    }
+
+    pub(crate) fn add(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        self.budget.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn remove(&mut self, bytes: usize) {
+        self.bytes -= bytes;
+        self.budget.0.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether this direction may read on.
+    pub(crate) fn has_room(&self) -> bool {
+        self.bytes < FLOOR || (self.bytes < CEILING && self.budget.queued() < SHARED)
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.remove(self.bytes);
+    }
+}
+
+/// What arrived in one read.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    pub(crate) data: Bytes,
+    pub(crate) at: Instant,
+    /// What jitter draws for this chunk; kept, so that planning it again after
+    /// a change of toxics draws the same.
+    pub(crate) noise: Key,
+}
+
+/// First in, first out; nothing else.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    chunks: VecDeque<Chunk>,
+    /// How many of them the plan has seen.
+    planned: usize,
+}
+
+impl Queue {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    pub(crate) fn push(&mut self, chunk: Chunk) {
+        self.chunks.push_back(chunk);
+    }
+
+    /// Forgets which chunks were planned.
+    pub(crate) const fn replan(&mut self) {
+        self.planned = 0;
+    }
+
+    /// The next chunk that the plan has not seen, marked as seen.
+    pub(crate) fn next_unplanned(&mut self) -> Option<&Chunk> {
+        let chunk = self.chunks.get(self.planned)?;
+        self.planned += 1;
+        Some(chunk)
+    }
+
+    pub(crate) fn all_planned(&self) -> bool {
+        self.planned == self.chunks.len()
+    }
+
+    /// The bytes at the front that lie in one chunk.
+    pub(crate) fn front(&self) -> &[u8] {
+        self.chunks.front().map_or(&[], |chunk| &chunk.data)
+    }
+
+    /// Removes `len` bytes from the front, which must be there.
+    pub(crate) fn advance(&mut self, mut len: usize) {
+        while len > 0 {
+            let chunk = self
+                .chunks
+                .front_mut()
+                .expect("the plan never covers more bytes than are queued");
+            let part = len.min(chunk.data.len());
+            let _ = chunk.data.split_to(part);
+            len -= part;
+            if chunk.data.is_empty() {
+                self.chunks.pop_front();
+                self.planned -= 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! All proxies of one server, by name.
+
+use crate::core::Core;
+use crate::error::Error;
+use crate::link::lock;
+use crate::listen;
+use crate::proxy::{Enabled, Proxy, ProxyView};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+/// A proxy to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewProxy {
+    /// Unique in its server, not empty.
+    pub name: String,
+    /// `host:port`; port 0 takes a free one; an empty host is loopback.
+    pub listen: String,
+    /// `host:port`, dialled anew for every connection.
+    pub upstream: String,
+    /// Whether it listens from the start.
+    pub enabled: Enabled,
+}
+
+impl NewProxy {
+    /// An enabled proxy.
+    pub fn new(
+        name: impl Into<String>,
+        listen: impl Into<String>,
+        upstream: impl Into<String>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            listen: listen.into(),
+            upstream: upstream.into(),
+            enabled: Enabled::Yes,
+        }
+    }
+
+    /// Whether nothing that has no default is missing.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        for (field, value) in [("name", &self.name), ("upstream", &self.upstream)] {
+            if value.is_empty() {
+                return Err(Error::MissingField(field.to_owned()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A proxy to be made whose listen address was resolved already: looking up a
+/// name may take seconds, which nobody should spend holding a lock.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    new: NewProxy,
+    address: Result<SocketAddr, Error>,
+}
+
+impl Resolved {
+    pub(crate) async fn from(new: NewProxy) -> Self {
+        let address = listen::resolve(&new.listen).await;
+        Self { new, address }
+    }
+
+    pub(crate) fn blocking(new: NewProxy) -> Self {
+        let address = listen::resolve_blocking(&new.listen);
+        Self { new, address }
+    }
+
+    fn make(&self, core: &Arc<Core>) -> Result<Arc<Proxy>, Error> {
+        let NewProxy {
+            name,
+            listen,
+            upstream,
+            enabled,
+        } = &self.new;
+        let proxy = Arc::new(Proxy::new(core, name, listen, upstream));
+        if *enabled == Enabled::Yes {
+            proxy.enable(self.address.clone()?)?;
+        }
+        Ok(proxy)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Registry {
+    pub(crate) core: Arc<Core>,
+    proxies: Mutex<BTreeMap<String, Arc<Proxy>>>,
+}
+
+/// How a populate ended: the proxies made, and what stopped it.
+#[derive(Debug)]
+pub(crate) struct Populated {
+    pub(crate) proxies: Vec<ProxyView>,
+    pub(crate) error: Option<Error>,
+}
+
+impl Registry {
+    pub(crate) const fn new(core: Arc<Core>) -> Self {
+        Self {
+            core,
+            proxies: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    pub(crate) fn proxy(&self, name: &str) -> Result<Arc<Proxy>, Error> {
+        let proxies = lock(&self.proxies);
+        proxies.get(name).cloned().ok_or(Error::ProxyNotFound)
+    }
+
+    pub(crate) fn proxies(&self) -> Vec<Arc<Proxy>> {
+        lock(&self.proxies).values().cloned().collect()
+    }
+
+    pub(crate) fn create(&self, new: &Resolved) -> Result<ProxyView, Error> {
+        new.new.check()?;
+        let mut proxies = lock(&self.proxies);
+        if proxies.contains_key(&new.new.name) {
+            return Err(Error::ProxyExists);
+        }
+        let proxy = new.make(&self.core)?;
+        let view = proxy.view();
+        proxies.insert(new.new.name.clone(), proxy);
+        Ok(view)
+    }
+
+    /// Makes the proxies that are new or differ in listen or upstream; stops
+    /// at the first failure.
+    pub(crate) fn populate(&self, all: &[Resolved]) -> Populated {
+        let mut made = Vec::new();
+        for new in all {
+            match self.create_or_replace(new) {
+                Ok(view) => made.push(view),
+                Err(error) => {
+                    return Populated {
+                        proxies: made,
+                        error: Some(error),
+                    };
+                }
+            }
+        }
+        Populated {
+            proxies: made,
+            error: None,
+        }
+    }
+
+    fn create_or_replace(&self, new: &Resolved) -> Result<ProxyView, Error> {
+        let mut proxies = lock(&self.proxies);
+        if let Some(old) = proxies.get(&new.new.name) {
+            let address = new.address.clone()?;
+            if !old.differs(&new.new.listen, Some(address), &new.new.upstream) {
+                return Ok(old.view());
+            }
+            old.disable();
+        }
+        let proxy = new.make(&self.core)?;
+        let view = proxy.view();
+        proxies.insert(new.new.name.clone(), proxy);
+        Ok(view)
+    }
+
+    pub(crate) fn delete(&self, name: &str) -> Result<(), Error> {
+        let removed = lock(&self.proxies).remove(name);
+        removed.ok_or(Error::ProxyNotFound)?.disable();
+        Ok(())
+    }
+
+    /// Removes all toxics and enables all proxies, as many as possible; the
+    /// first failure is the answer.
+    pub(crate) fn reset(&self, addresses: &BTreeMap<String, SocketAddr>) -> Result<(), Error> {
+        let mut first = Ok(());
+        for proxy in self.proxies() {
+            proxy.remove_all_toxics();
+            if let Some(address) = addresses.get(&*proxy.name)
+                && let Err(error) = proxy.enable(*address)
+            {
+                first = first.and(Err(error));
+            }
+        }
+        first
+    }
+
+    /// Closes every listener and every connection.
+    pub(crate) fn close(&self) {
+        for proxy in self.proxies() {
+            proxy.disable();
+        }
+    }
+}

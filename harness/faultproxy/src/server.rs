@@ -1,0 +1,367 @@
+//! The fault proxy as a value: start it, drive it, drop it.
+
+use crate::api;
+use crate::core::Core;
+use crate::error::{Error, StartError};
+use crate::event::EventPage;
+use crate::link::connection::ConnectionView;
+use crate::link::plan::Close;
+use crate::listen::{self, Door};
+use crate::proxy::{Enabled, Proxy, ProxyView};
+use crate::registry::{NewProxy, Registry, Resolved};
+use crate::seed::Seed;
+use crate::timer::Timer;
+use crate::toxic::{NewToxic, Toxic, ToxicKind};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::runtime::Runtime;
+
+/// The port that Toxiproxy's clients expect.
+pub const DEFAULT_PORT: u16 = 8474;
+
+/// Whether `/metrics` answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Metrics {
+    /// 404.
+    #[default]
+    Hidden,
+    /// Prometheus text: bytes by proxy and direction, open connections.
+    Shown,
+}
+
+/// How to start a fault proxy.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Address of the API; an empty one is loopback.
+    pub host: String,
+    /// Port of the API; 0 takes a free one, see [`FaultProxy::api_addr`].
+    pub port: u16,
+    /// A JSON file of proxies to start with, as the body of `/populate`.
+    pub config: Option<PathBuf>,
+    /// Decides every draw; none takes one from the operating system.
+    pub seed: Option<Seed>,
+    /// Whether `/metrics` answers.
+    pub metrics: Metrics,
+    /// Threads that carry the connections, apart from the caller's runtime so
+    /// that its load does not skew latencies.
+    pub threads: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".into(),
+            port: DEFAULT_PORT,
+            config: None,
+            seed: None,
+            metrics: Metrics::Hidden,
+            threads: std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 4)),
+        }
+    }
+}
+
+impl Config {
+    /// For embedding: loopback, a free port, this seed.
+    #[must_use]
+    pub fn embedded(seed: Seed) -> Self {
+        Self {
+            port: 0,
+            seed: Some(seed),
+            ..Self::default()
+        }
+    }
+}
+
+/// A running fault proxy with its own threads. Dropping it closes all
+/// listeners and connections at once; nothing is left behind.
+///
+/// No method waits for data or for a peer, so they may be called from async
+/// code. Only a listen address that is a host name (instead of an IP address)
+/// is looked up while the caller waits.
+#[derive(Debug)]
+pub struct FaultProxy {
+    registry: Arc<Registry>,
+    api: Door,
+    api_addr: SocketAddr,
+    // Dropped in this order: tasks may hold alarms of the timer.
+    runtime: Option<Runtime>,
+    _timer: Timer,
+}
+
+impl FaultProxy {
+    /// Starts the threads, the API and the proxies of the config file.
+    ///
+    /// # Errors
+    ///
+    /// The API address is taken, or the config file is unreadable or wrong.
+    pub fn start(config: &Config) -> Result<Self, StartError> {
+        let timer = Timer::start().map_err(StartError::Threads)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(config.threads.max(1))
+            .thread_name("faultproxy")
+            .enable_all()
+            .build()
+            .map_err(StartError::Threads)?;
+        let seed = config.seed.unwrap_or_else(Seed::from_entropy);
+        let core = Arc::new(Core::new(seed, timer.handle(), runtime.handle().clone()));
+        let registry = Arc::new(Registry::new(core));
+        let address = match config.host.parse::<std::net::Ipv6Addr>() {
+            Ok(v6) => format!("[{v6}]:{}", config.port),
+            Err(_) => format!("{}:{}", config.host, config.port),
+        };
+        let (api, api_addr) = {
+            let _inside = runtime.enter();
+            open_api(&address).map_err(|source| StartError::Api { address, source })?
+        };
+        if let Some(path) = &config.config {
+            populate_from(&registry, path)?;
+        }
+        runtime.spawn(api::serve(
+            Arc::clone(&registry),
+            api.clone(),
+            config.metrics,
+        ));
+        Ok(Self {
+            registry,
+            api,
+            api_addr,
+            runtime: Some(runtime),
+            _timer: timer,
+        })
+    }
+
+    /// Where the API listens.
+    #[must_use]
+    pub const fn api_addr(&self) -> SocketAddr {
+        self.api_addr
+    }
+
+    /// The seed of all draws; print it, so that a run can be repeated.
+    #[must_use]
+    pub fn seed(&self) -> Seed {
+        self.registry.core.seed
+    }
+
+    /// Stops it, as dropping does.
+    pub fn stop(self) {
+        drop(self);
+    }
+
+    /// All proxies, by name.
+    #[must_use]
+    pub fn proxies(&self) -> Vec<ProxyView> {
+        let proxies = self.registry.proxies();
+        proxies.iter().map(|proxy| proxy.view()).collect()
+    }
+
+    /// One proxy.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ProxyNotFound`].
+    pub fn proxy(&self, name: &str) -> Result<ProxyView, Error> {
+        Ok(self.find(name)?.view())
+    }
+
+    /// Makes a proxy; the view tells the port it was given.
+    ///
+    /// # Errors
+    ///
+    /// The name is taken or empty, or the address cannot be bound.
+    pub fn create_proxy(&self, new: NewProxy) -> Result<ProxyView, Error> {
+        self.registry.create(&Resolved::blocking(new))
+    }
+
+    /// Stops a proxy and forgets it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ProxyNotFound`].
+    pub fn delete_proxy(&self, name: &str) -> Result<(), Error> {
+        self.registry.delete(name)
+    }
+
+    /// Enables or disables (`down`) a proxy. A proxy that is enabled again
+    /// gets the same port.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ProxyNotFound`], or the address cannot be bound any more.
+    pub fn set_enabled(&self, name: &str, enabled: Enabled) -> Result<(), Error> {
+        let proxy = self.find(name)?;
+        match enabled {
+            Enabled::Yes => proxy.enable(listen::resolve_blocking(&proxy.view().listen)?),
+            Enabled::No => {
+                proxy.disable();
+                Ok(())
+            }
+        }
+    }
+
+    /// Points a proxy at another server, closing its connections if that is
+    /// a change.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ProxyNotFound`], or the address cannot be bound any more.
+    pub fn set_upstream(&self, name: &str, upstream: &str) -> Result<(), Error> {
+        let proxy = self.find(name)?;
+        let view = proxy.view();
+        let address = listen::resolve_blocking(&view.listen)?;
+        proxy.update(&view.listen, address, upstream, view.enabled)
+    }
+
+    /// Adds a toxic to a proxy, at the end of its direction.
+    ///
+    /// # Errors
+    ///
+    /// The proxy is unknown, the name is taken, or an attribute is absurd.
+    pub fn add_toxic(&self, proxy: &str, toxic: NewToxic) -> Result<Toxic, Error> {
+        self.find(proxy)?.add_toxic(toxic)
+    }
+
+    /// Changes what a toxic does; it keeps its name, direction and draws.
+    ///
+    /// # Errors
+    ///
+    /// The proxy or the toxic is unknown, or an attribute is absurd.
+    pub fn set_toxic(&self, proxy: &str, toxic: &str, kind: ToxicKind) -> Result<Toxic, Error> {
+        self.find(proxy)?.set_toxic(toxic, kind)
+    }
+
+    /// Removes a toxic.
+    ///
+    /// # Errors
+    ///
+    /// The proxy or the toxic is unknown.
+    pub fn remove_toxic(&self, proxy: &str, toxic: &str) -> Result<(), Error> {
+        self.find(proxy)?.remove_toxic(toxic)
+    }
+
+    /// Removes all toxics and enables all proxies.
+    ///
+    /// # Errors
+    ///
+    /// The first proxy that could not be enabled; the others are.
+    pub fn reset(&self) -> Result<(), Error> {
+        let mut addresses = std::collections::BTreeMap::new();
+        for proxy in self.registry.proxies() {
+            let address = listen::resolve_blocking(&proxy.view().listen)?;
+            addresses.insert(proxy.name.to_string(), address);
+        }
+        self.registry.reset(&addresses)
+    }
+
+    /// The open connections of a proxy, in the order of their ordinals.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ProxyNotFound`].
+    pub fn connections(&self, proxy: &str) -> Result<Vec<ConnectionView>, Error> {
+        let connections = self.find(proxy)?.link.connections();
+        Ok(connections.iter().map(|one| one.view()).collect())
+    }
+
+    /// Closes one connection on both sides.
+    ///
+    /// # Errors
+    ///
+    /// The proxy is unknown, or the connection is over.
+    pub fn close_connection(&self, proxy: &str, connection: u64, how: Close) -> Result<(), Error> {
+        let open = self.find(proxy)?.link.connection(connection);
+        open.ok_or(Error::ConnectionNotFound)?.close(how);
+        Ok(())
+    }
+
+    /// Up to `limit` events with a number above `since`.
+    #[must_use]
+    pub fn events(&self, since: u64, limit: usize) -> EventPage {
+        self.registry.core.events.since(since, limit)
+    }
+
+    /// The moment from which events count their nanoseconds.
+    #[must_use]
+    pub fn epoch(&self) -> Instant {
+        self.registry.core.events.start()
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Result<Arc<Proxy>, Error> {
+        self.registry.proxy(name)
+    }
+}
+
+impl Drop for FaultProxy {
+    fn drop(&mut self) {
+        self.api.close();
+        self.registry.close();
+        if let Some(runtime) = self.runtime.take() {
+            // Not waiting for the tasks: a runtime may not be waited for
+            // inside another one, where we may well be dropped.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn open_api(address: &str) -> std::io::Result<(Door, SocketAddr)> {
+    let resolved = listen::resolve_blocking(address).map_err(std::io::Error::other)?;
+    let door = Door::open(listen::bind(resolved)?)?;
+    let address = door.local_addr()?;
+    Ok((door, address))
+}
+
+fn populate_from(registry: &Registry, path: &std::path::Path) -> Result<(), StartError> {
+    let text = std::fs::read(path).map_err(|source| StartError::ConfigFile {
+        path: path.to_owned(),
+        source,
+    })?;
+    let failed = |source| StartError::Populate {
+        path: path.to_owned(),
+        source,
+    };
+    let new = api::body::populate(&text).map_err(failed)?;
+    let resolved: Vec<_> = new.into_iter().map(Resolved::blocking).collect();
+    match registry.populate(&resolved).error {
+        Some(error) => Err(failed(error)),
+        None => Ok(()),
+    }
+}
+
+/// Serves until the process is told to stop (Ctrl-C, or SIGTERM where there is
+/// such a thing): what `quarrel proxy` does. Calls `ready` once, with the
+/// address of the API, when it answers.
+///
+/// # Errors
+///
+/// It could not be started.
+pub fn run_until_stopped(
+    config: &Config,
+    ready: impl FnOnce(&FaultProxy),
+) -> Result<(), StartError> {
+    let server = FaultProxy::start(config)?;
+    ready(&server);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(StartError::Threads)?;
+    runtime
+        .block_on(stop_signal())
+        .map_err(StartError::Threads)?;
+    server.stop();
+    Ok(())
+}
+
+async fn stop_signal() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted,
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}
