@@ -60,6 +60,17 @@ pub enum HistoryError {
     },
 }
 
+impl HistoryError {
+    pub(crate) fn mismatch(invoke: &Event, complete: &Event) -> Self {
+        Self::Mismatch {
+            process: complete.process,
+            index: complete.index.0,
+            expected: describe(&invoke.op),
+            found: describe(&complete.op),
+        }
+    }
+}
+
 impl History {
     /// Appends an event and numbers it.
     pub fn push(
@@ -120,12 +131,8 @@ impl History {
                 })?;
                 let invoked = &self.events[operations[at].invoke.position()].op;
                 if invoked.f != event.op.f || invoked.key != event.op.key {
-                    return Err(HistoryError::Mismatch {
-                        process: event.process,
-                        index: event.index.0,
-                        expected: describe(invoked),
-                        found: describe(&event.op),
-                    });
+                    let invoke = &self.events[operations[at].invoke.position()];
+                    return Err(HistoryError::mismatch(invoke, event));
                 }
                 operations[at].complete = Some(event.index);
             }

@@ -17,8 +17,13 @@
 
 mod checker;
 mod event;
+pub mod generate;
 mod history;
+mod judge;
 mod model;
+pub mod notation;
+mod random;
+pub mod register;
 mod step;
 mod time;
 mod value;
@@ -27,6 +32,10 @@ mod verdict;
 pub use checker::{Budget, Checker};
 pub use event::{Event, F, Index, Kind, Op, Process};
 pub use history::{History, HistoryError, Operation};
+pub use judge::{
+    Convergence, DivergenceWindow, JudgeOptions, Judgement, Metrics, Order, PbsBin, Probe,
+    ProbePhase, Quantiles, Rung, SessionViolations, StalenessBin, judge, wilson,
+};
 pub use model::Model;
 pub use step::{Certainty, Content, Lsn, Object, ParseLsnError, Reply, Site, Step};
 pub use time::Time;

@@ -74,6 +74,25 @@ pub enum Class {
     LostWrite,
     /// At the end the stores hold different versions, seen by a probe.
     Divergence,
+    /// A session's later write was ordered before its earlier one.
+    NonMonotonicWrite,
+    /// A session's write was ordered before a version that it had read.
+    WriteBeforeRead,
+    /// Transactions: a cycle of overwrites (dirty write; Adya 1999).
+    G0,
+    /// Transactions: a read of a value whose transaction aborted.
+    G1a,
+    /// Transactions: a read of a value that its transaction overwrote.
+    G1b,
+    /// Transactions: a cycle of overwrites and reads of what was written.
+    G1c,
+    /// Transactions: two replaced the same version, so one update is lost.
+    LostUpdate,
+    /// Transactions: a cycle with exactly one read of what was then
+    /// overwritten (read skew).
+    GSingle,
+    /// Transactions: a cycle with several such reads (write skew).
+    G2,
 }
 
 impl fmt::Display for Class {
@@ -87,6 +106,15 @@ impl fmt::Display for Class {
             Self::PhantomRead => "phantom-read",
             Self::LostWrite => "lost-write",
             Self::Divergence => "divergence",
+            Self::NonMonotonicWrite => "non-monotonic-write",
+            Self::WriteBeforeRead => "write-before-read",
+            Self::G0 => "g0",
+            Self::G1a => "g1a",
+            Self::G1b => "g1b",
+            Self::G1c => "g1c",
+            Self::LostUpdate => "lost-update",
+            Self::GSingle => "g-single",
+            Self::G2 => "g2",
         })
     }
 }
@@ -150,8 +178,9 @@ pub struct Anomaly {
     /// The key it happened to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Key>,
-    /// Events that prove it, in order: removing any operation named here
-    /// makes the rest legal.
+    /// Events that prove it, in order: the invocations and completions of the
+    /// operations that contradict each other. Forgetting when any one of them
+    /// ran makes the rest legal.
     pub witness: Vec<Index>,
     /// How long before the read began its value was overwritten; zero where
     /// that has no meaning.

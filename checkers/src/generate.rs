@@ -1,0 +1,3 @@
+//! Histories to try checkers on.
+
+pub use crate::random::Random;

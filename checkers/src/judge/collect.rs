@@ -1,0 +1,102 @@
+use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
+
+use crate::{Anomaly, Class};
+
+/// Keeps the worst anomalies of each class.
+pub(super) struct Collector {
+    max: usize,
+    of_class: BTreeMap<Class, Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    anomalies: Vec<Anomaly>,
+    /// Nothing less stale than this will be kept any more.
+    floor: Option<Duration>,
+}
+
+impl Collector {
+    pub(super) const fn new(max: usize) -> Self {
+        Self { max, of_class: BTreeMap::new() }
+    }
+
+    pub(super) fn add(&mut self, anomaly: Anomaly) {
+        self.add_with(anomaly.class, anomaly.stale_for, || anomaly);
+    }
+
+    /// Adds an anomaly that is only made if it will be kept for now.
+    pub(super) fn add_with(
+        &mut self,
+        class: Class,
+        stale_for: Duration,
+        make: impl FnOnce() -> Anomaly,
+    ) {
+        let kept = self.of_class.entry(class).or_default();
+        if kept.floor.is_some_and(|floor| stale_for <= floor) {
+            return;
+        }
+        kept.anomalies.push(make());
+        // Twice as many are held as are wanted, so that sorting is rare.
+        if kept.anomalies.len() > self.max.saturating_mul(2) {
+            kept.anomalies.sort_by_cached_key(badness);
+            kept.anomalies.truncate(self.max);
+            kept.floor = kept.anomalies.last().map(|last| last.stale_for);
+        }
+    }
+
+    /// At most `max` anomalies, worst first; the worst of each class is in.
+    pub(super) fn finish(mut self) -> Vec<Anomaly> {
+        let mut firsts = Vec::new();
+        let mut others = Vec::new();
+        for kept in self.of_class.values_mut() {
+            kept.anomalies.sort_by_cached_key(badness);
+            let mut sorted = kept.anomalies.drain(..);
+            firsts.extend(sorted.next());
+            others.extend(sorted);
+        }
+        firsts.sort_by_cached_key(badness);
+        firsts.truncate(self.max);
+        others.sort_by_cached_key(badness);
+        others.truncate(self.max - firsts.len());
+        firsts.extend(others);
+        firsts.sort_by_cached_key(badness);
+        firsts
+    }
+}
+
+/// Sorts the worst first.
+type Badness = (u8, Reverse<Duration>, Reverse<u64>, Option<crate::Key>, Vec<crate::Index>);
+
+fn badness(anomaly: &Anomaly) -> Badness {
+    (
+        rank(anomaly.class),
+        Reverse(anomaly.stale_for),
+        Reverse(anomaly.versions_behind),
+        anomaly.key,
+        anomaly.witness.clone(),
+    )
+}
+
+/// Data that is lost or made up is worse than data that stays wrong, and that
+/// worse than data that was wrong for a while.
+const fn rank(class: Class) -> u8 {
+    match class {
+        Class::LostWrite => 0,
+        Class::PhantomRead => 1,
+        Class::FutureRead => 2,
+        Class::Divergence => 3,
+        Class::StaleRead => 4,
+        Class::ReadYourWrites => 5,
+        Class::NonMonotonicRead => 6,
+        Class::NonMonotonicWrite => 7,
+        Class::WriteBeforeRead => 8,
+        Class::NotLinearizable => 9,
+        Class::G0 => 10,
+        Class::G1a => 11,
+        Class::G1b => 12,
+        Class::G1c => 13,
+        Class::LostUpdate => 14,
+        Class::GSingle => 15,
+        Class::G2 => 16,
+    }
+}

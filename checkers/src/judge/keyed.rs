@@ -1,0 +1,268 @@
+use rustc_hash::FxHashMap;
+
+use super::{JudgeOptions, Order};
+use crate::{
+    Event, F, History, HistoryError, Index, Key, Kind, Op, Process, Step, Time, Value,
+    register::{Action, OPEN, Operation, ValueId},
+};
+
+/// One operation on one register, as the judge needs it.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) invoke: Index,
+    /// None if it never completed, or nobody knows how.
+    pub(super) complete: Option<Index>,
+    pub(super) process: Process,
+    /// When it began.
+    pub(super) begin: Time,
+    /// When it ended; [`Time::MAX`] if it is open.
+    pub(super) end: Time,
+    /// The same in the order that the options ask for.
+    pub(super) operation: Operation,
+    /// The version in its completion.
+    pub(super) version: Option<u64>,
+}
+
+impl Entry {
+    pub(super) const fn is_read(&self) -> bool {
+        matches!(self.operation.action, Action::Read(_))
+    }
+
+    /// The value that it saw, or else stored.
+    pub(super) fn value(&self) -> ValueId {
+        let action = self.operation.action;
+        action.written().or(action.seen()).unwrap_or_default()
+    }
+}
+
+/// Everything that happened to one key, in order of completion; operations
+/// without a known outcome come last.
+#[derive(Debug, Default)]
+pub(super) struct Keyed {
+    pub(super) key: Option<Key>,
+    pub(super) entries: Vec<Entry>,
+    /// By [`ValueId`].
+    pub(super) values: Vec<Value>,
+    ids: FxHashMap<(Value, u64), ValueId>,
+    /// Values of writes that certainly failed, and where they began.
+    pub(super) failed: FxHashMap<ValueId, Index>,
+    /// Why the register check cannot judge this key, if it cannot.
+    pub(super) unsuitable: Option<String>,
+    has_deletes: bool,
+    has_plain_absence: bool,
+}
+
+impl Keyed {
+    fn new(key: Option<Key>) -> Self {
+        let mut keyed = Self { key, ..Self::default() };
+        keyed.values.push(Value::Nil);
+        keyed.ids.insert((Value::Nil, 0), ValueId::INITIAL);
+        keyed
+    }
+
+    /// The number of a value. An absent value that a delete left behind is
+    /// told apart by the delete's version.
+    pub(super) fn id(&mut self, value: &Value, version: Option<u64>) -> ValueId {
+        let tombstone = if value.is_nil() { version.unwrap_or(0) } else { 0 };
+        let next = ValueId(u32::try_from(self.values.len()).expect("a key has < 2^32 values"));
+        let id = *self.ids.entry((value.clone(), tombstone)).or_insert(next);
+        if id == next {
+            self.values.push(value.clone());
+        }
+        id
+    }
+
+    /// The number of a value that some operation mentioned.
+    pub(super) fn known_id(&self, value: &Value, version: u64) -> Option<ValueId> {
+        let tombstone = if value.is_nil() { version } else { 0 };
+        self.ids.get(&(value.clone(), tombstone)).copied()
+    }
+
+    /// Whether an absent read without a version is surely the initial value.
+    pub(super) const fn has_deletes(&self) -> bool {
+        self.has_deletes
+    }
+
+    /// The operations for the register check.
+    pub(super) fn operations(&self) -> Vec<Operation> {
+        self.entries.iter().map(|entry| entry.operation).collect()
+    }
+
+    /// The same with nanoseconds as instants.
+    pub(super) fn timed_operations(&self) -> Vec<Operation> {
+        let timed = |entry: &Entry| Operation {
+            invoked: entry.begin.0.min(OPEN - 2),
+            returned: if entry.complete.is_some() { entry.end.0 } else { OPEN },
+            action: entry.operation.action,
+        };
+        self.entries.iter().map(timed).collect()
+    }
+
+    fn unsuitable(&mut self, why: impl FnOnce() -> String) {
+        if self.unsuitable.is_none() {
+            self.unsuitable = Some(why());
+        }
+    }
+}
+
+/// A history taken apart by key.
+pub(super) struct Split<'a> {
+    pub(super) keys: Vec<Keyed>,
+    /// Functions that are no operations on a register.
+    pub(super) transactions: usize,
+    /// Steps of each operation, by its invocation.
+    pub(super) steps: FxHashMap<Index, Vec<&'a Step>>,
+}
+
+/// Takes a history apart.
+pub(super) fn split<'a>(
+    history: &'a History,
+    options: &JudgeOptions,
+) -> Result<Split<'a>, HistoryError> {
+    let mut by_key: FxHashMap<Option<Key>, usize> = FxHashMap::default();
+    let mut split = Split { keys: Vec::new(), transactions: 0, steps: FxHashMap::default() };
+    for step in &history.steps {
+        if let Some(invoke) = step.operation {
+            split.steps.entry(invoke).or_default().push(step);
+        }
+    }
+    for operation in pair(history)? {
+        let invoke = operation.0;
+        if invoke.op.f == F::Txn {
+            split.transactions += 1;
+            continue;
+        }
+        let at = *by_key.entry(invoke.op.key).or_insert(split.keys.len());
+        if at == split.keys.len() {
+            split.keys.push(Keyed::new(invoke.op.key));
+        }
+        add(&mut split.keys[at], operation, options.order);
+    }
+    for keyed in &mut split.keys {
+        keyed.entries.sort_by_key(|entry| entry.operation.returned);
+        if keyed.has_deletes && keyed.has_plain_absence {
+            keyed.unsuitable(|| {
+                "the key is deleted, and a delete or a read of it carries no version".to_owned()
+            });
+        }
+    }
+    split.keys.sort_by_key(|keyed| keyed.key);
+    Ok(split)
+}
+
+/// Invocations with their completions, in order of completion.
+fn pair(history: &History) -> Result<Vec<(&Event, Option<&Event>)>, HistoryError> {
+    let mut open: FxHashMap<Process, &Event> = FxHashMap::default();
+    let mut pairs = Vec::with_capacity(history.events.len() / 2 + 1);
+    for event in &history.events {
+        if event.process == Process::Nemesis {
+            continue;
+        }
+        if event.kind == Kind::Invoke {
+            if let Some(first) = open.insert(event.process, event) {
+                return Err(HistoryError::StillOpen {
+                    process: event.process,
+                    first: first.index.0,
+                    second: event.index.0,
+                });
+            }
+            continue;
+        }
+        let Some(invoke) = open.remove(&event.process) else {
+            let (process, index) = (event.process, event.index.0);
+            return Err(HistoryError::NeverInvoked { process, index });
+        };
+        if invoke.op.f != event.op.f || invoke.op.key != event.op.key {
+            return Err(HistoryError::mismatch(invoke, event));
+        }
+        pairs.push((invoke, Some(event)));
+    }
+    let mut rest: Vec<&Event> = open.into_values().collect();
+    rest.sort_by_key(|event| event.index);
+    pairs.extend(rest.into_iter().map(|event| (event, None)));
+    Ok(pairs)
+}
+
+fn add(keyed: &mut Keyed, (invoke, complete): (&Event, Option<&Event>), order: Order) {
+    let kind = complete.map_or(Kind::Info, |event| event.kind);
+    let sure = (kind == Kind::Ok).then_some(complete).flatten();
+    let Some(action) = action(keyed, invoke, sure, kind) else { return };
+    let instant = |event: &Event| match order {
+        Order::Recorded => event.index.0,
+        Order::Time => event.time.0.min(OPEN - 2),
+    };
+    keyed.entries.push(Entry {
+        invoke: invoke.index,
+        complete: sure.map(|event| event.index),
+        process: invoke.process,
+        begin: invoke.time,
+        end: sure.map_or(Time::MAX, |event| event.time),
+        operation: Operation {
+            invoked: instant(invoke),
+            returned: sure.map_or(OPEN, instant),
+            action,
+        },
+        version: sure.and_then(|event| event.op.version),
+    });
+}
+
+/// What an operation did; none if it had no effect or is no use to the judge.
+fn action(keyed: &mut Keyed, invoke: &Event, sure: Option<&Event>, kind: Kind) -> Option<Action> {
+    let version = sure.and_then(|event| event.op.version);
+    match &invoke.op.f {
+        F::Read => {
+            let value = &sure?.op.value;
+            keyed.has_plain_absence |= value.is_nil() && version.is_none();
+            Some(Action::Read(keyed.id(value, version)))
+        }
+        F::Write => store(keyed, &invoke.op.value.clone(), version, invoke.index, kind),
+        F::Other(name) if &**name == "delete" => {
+            store(keyed, &Value::Nil, version, invoke.index, kind)
+        }
+        F::Cas => cas(keyed, &invoke.op, kind),
+        F::Txn => None,
+        F::Other(name) => {
+            keyed.unsuitable(|| format!("`{name}` is no operation of a register"));
+            None
+        }
+    }
+}
+
+fn store(
+    keyed: &mut Keyed,
+    value: &Value,
+    version: Option<u64>,
+    invoke: Index,
+    kind: Kind,
+) -> Option<Action> {
+    if kind == Kind::Fail {
+        // A failed delete leaves nothing that a read could be blamed for.
+        if !value.is_nil() {
+            let id = keyed.id(value, None);
+            keyed.failed.insert(id, invoke);
+        }
+        return None;
+    }
+    if value.is_nil() {
+        keyed.has_deletes = true;
+        keyed.has_plain_absence |= version.is_none();
+    }
+    Some(Action::Write(keyed.id(value, version)))
+}
+
+fn cas(keyed: &mut Keyed, op: &Op, kind: Kind) -> Option<Action> {
+    let pair = match &op.value {
+        Value::List(items) => <&[Value; 2]>::try_from(&**items).ok(),
+        _ => None,
+    };
+    let Some([old, new]) = pair else {
+        keyed.unsuitable(|| format!("a compare-and-set has the value {}, not a pair", op.value));
+        return None;
+    };
+    if kind == Kind::Fail {
+        return None;
+    }
+    keyed.has_plain_absence |= old.is_nil();
+    let old = keyed.id(old, None);
+    Some(Action::Cas { old, new: keyed.id(new, None) })
+}

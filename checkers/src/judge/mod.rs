@@ -1,0 +1,159 @@
+//! One pass over a run: the whole ladder of guarantees, what broke them, and
+//! how far the stores came apart.
+
+mod collect;
+mod keyed;
+mod ladder;
+mod metrics;
+mod options;
+mod reads;
+mod sessions;
+mod stores;
+mod tally;
+mod wording;
+
+pub use ladder::Rung;
+pub use metrics::{
+    Convergence, DivergenceWindow, Metrics, PbsBin, Quantiles, SessionViolations, StalenessBin,
+    wilson,
+};
+pub use options::{JudgeOptions, Order, Probe, ProbePhase};
+
+use collect::Collector;
+use keyed::{Keyed, Split};
+use serde::{Deserialize, Serialize};
+use tally::Tally;
+
+use crate::{
+    Anomaly, Guarantee, History, Validity,
+    register::{Clusters, Delta},
+};
+
+/// What is to be said about a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// Every guarantee, strongest first, [`Guarantee::None`] last.
+    pub ladder: Vec<Rung>,
+    /// The strongest guarantee that the run kept; [`Guarantee::None`] if the
+    /// stores did not agree in the end, whatever the clients saw.
+    pub strongest: Guarantee,
+    /// Evidence, worst first: at most
+    /// [`max_anomalies`](JudgeOptions::max_anomalies), of every class that
+    /// occurred at least one. The metrics have the exact counts.
+    pub anomalies: Vec<Anomaly>,
+    /// Numbers.
+    pub metrics: Metrics,
+}
+
+impl Judgement {
+    /// The rung of `guarantee`.
+    #[must_use]
+    pub fn rung(&self, guarantee: Guarantee) -> &Rung {
+        let rung = self.ladder.iter().find(|rung| rung.guarantee == guarantee);
+        rung.expect("every guarantee has a rung")
+    }
+
+    /// Whether the run kept `guarantee`.
+    #[must_use]
+    pub fn validity(&self, guarantee: Guarantee) -> Validity {
+        self.rung(guarantee).validity
+    }
+}
+
+/// Judges a run from what its clients saw and what its stores held.
+///
+/// Keys are judged each by itself; operations without a key are taken to be
+/// about one unnamed register. Operations are ordered as
+/// [`JudgeOptions::order`] says. A read that failed or whose outcome is
+/// unknown counts as no read, though its steps may have filled a cache. Where
+/// an operation's version is known, versions order the values; where it is
+/// not, values are ordered only as far as real time proves it.
+///
+/// It never panics on a history that it does not understand: it answers
+/// unknown and says why.
+///
+/// ```
+/// use quarrel_checkers::{Guarantee, History, JudgeOptions, Op, Process, Time, Validity, judge};
+///
+/// let mut history = History::default();
+/// let mut run = |client, from, to, asked: Op, answered: Op| {
+///     history.invoke(Time::from_millis(from), Process::Client(client), asked);
+///     history.ok(Time::from_millis(to), Process::Client(client), answered);
+/// };
+/// run(0, 0, 1, Op::write(7, 1), Op::write(7, 1).at_version(1));
+/// run(0, 2, 3, Op::write(7, 2), Op::write(7, 2).at_version(2));
+/// run(1, 83, 84, Op::read(7), Op::read(7).returning(1).at_version(1));
+///
+/// let judgement = judge(&history, &[], &JudgeOptions::default());
+/// assert_eq!(judgement.validity(Guarantee::Linearizable), Validity::Invalid);
+/// assert_eq!(judgement.strongest, Guarantee::Sequential);
+/// assert_eq!(
+///     judgement.anomalies[0].explanation,
+///     "key 7: process 1 read 1 (version 1), which was overwritten by 2 (version 2), \
+///      acknowledged 80ms before this read began"
+/// );
+/// ```
+#[must_use]
+pub fn judge(history: &History, probes: &[Probe], options: &JudgeOptions) -> Judgement {
+    let mut collector = Collector::new(options.max_anomalies);
+    let mut tally = Tally::default();
+    match keyed::split(history, options) {
+        Ok(split) => {
+            for keyed in &split.keys {
+                key(keyed, &split, options, &mut collector, &mut tally);
+            }
+            tally.transactions = split.transactions;
+            stores::judge(&split, probes, options, &mut collector, &mut tally);
+        }
+        Err(error) => tally.unreadable = Some(error.to_string()),
+    }
+    tally.finish(options);
+    let ladder = ladder::rungs(&tally, options);
+    let strongest = ladder::strongest(&ladder);
+    Judgement { ladder, strongest, anomalies: collector.finish(), metrics: tally.metrics }
+}
+
+/// One key.
+fn key(
+    keyed: &Keyed,
+    split: &Split<'_>,
+    options: &JudgeOptions,
+    collector: &mut Collector,
+    tally: &mut Tally,
+) {
+    tally.count(keyed);
+    let operations = keyed.operations();
+    let mut violation = None;
+    let mut clusters = None;
+    let mut is_decided = false;
+    match &keyed.unsuitable {
+        Some(why) => tally.undecided(keyed, why),
+        None => match Clusters::build(&operations) {
+            Ok(mut built) => {
+                is_decided = true;
+                violation = built.violation(&operations);
+                clusters = Some(built);
+            }
+            Err(error) => tally.undecided(keyed, &error.to_string()),
+        },
+    }
+    let order = reads::Order::of(keyed, clusters.as_ref().filter(|_| violation.is_some()));
+    let found = reads::judge(keyed, split, &order, options, collector, tally);
+    sessions::judge(keyed, &order, collector, tally);
+    if (violation.is_some() || !is_decided) && !order.is_by_version() {
+        tally.unordered();
+    }
+    if let Some(violation) = violation {
+        tally.violated();
+        tally.metrics.delta = tally.metrics.delta.max(delta_of(keyed));
+        if !found.explains(violation) {
+            collector.add(wording::not_linearizable(keyed, violation));
+        }
+    }
+}
+
+/// The shift of reads that would make a key linearizable.
+fn delta_of(keyed: &Keyed) -> Delta {
+    let delta = crate::register::delta(&keyed.timed_operations());
+    delta.expect("the values were unique when the key was judged")
+}

@@ -1,0 +1,358 @@
+//! Every read of one key: was it stale, by how much, and out of what.
+
+use std::time::Duration;
+
+use super::{
+    JudgeOptions,
+    collect::Collector,
+    keyed::{Entry, Keyed, Split},
+    tally::{Hit, Tally},
+    wording,
+};
+use crate::{
+    Class, Content, Reply, Site,
+    register::{Action, Clusters, ValueId, Violation},
+};
+
+/// What is known about the order of one key's values.
+#[derive(Debug)]
+pub(super) struct Order {
+    /// The version of each value, where known.
+    versions: Vec<Option<u64>>,
+    has_versions: bool,
+    /// Whether every value that was written for certain has a version.
+    is_complete: bool,
+    /// Completed operations that showed a higher version than any that ended
+    /// before them: (version, position in the entries), both ascending.
+    records: Vec<(u64, usize)>,
+    /// For each value: the operation that first ended among those on values
+    /// that surely replaced it. Only known where the history is not
+    /// linearizable; else no read can be stale by its value.
+    replaced: Vec<Option<usize>>,
+    /// For each value, when it was first known to be there, and when its
+    /// write began, both plus one.
+    spans: Vec<(u64, u64)>,
+}
+
+impl Order {
+    /// Finds it out; `broken` are the clusters among which the register check
+    /// found a contradiction.
+    pub(super) fn of(keyed: &Keyed, broken: Option<&Clusters>) -> Self {
+        let versions = versions(keyed);
+        let mut order = Self {
+            has_versions: versions.iter().skip(1).any(Option::is_some),
+            is_complete: keyed.entries.iter().all(|entry| {
+                entry.complete.is_none() || versions[entry.value().position()].is_some()
+            }),
+            versions,
+            records: Vec::new(),
+            replaced: Vec::new(),
+            spans: Vec::new(),
+        };
+        for (at, entry) in keyed.entries.iter().enumerate() {
+            if entry.complete.is_none() {
+                continue;
+            }
+            let Some(version) = order.version_of(keyed, at) else { continue };
+            if order.records.last().is_none_or(|&(last, _)| version > last) {
+                order.records.push((version, at));
+            }
+        }
+        if let Some(clusters) = broken {
+            order.spans = clusters.iter().map(|(_, c)| (c.first_return, c.write_invoked)).collect();
+            order.spans.resize(keyed.values.len(), (u64::MAX, u64::MAX));
+            order.replaced = replaced(clusters, keyed.values.len());
+        }
+        order
+    }
+
+    /// Whether values are ordered by their versions.
+    pub(super) const fn is_by_version(&self) -> bool {
+        self.has_versions && self.is_complete
+    }
+
+    /// The version that an operation saw or stored.
+    pub(super) fn version_of(&self, keyed: &Keyed, at: usize) -> Option<u64> {
+        let entry = &keyed.entries[at];
+        entry.version.or_else(|| self.version(entry.value()))
+    }
+
+    /// The version of a value.
+    pub(super) fn version(&self, value: ValueId) -> Option<u64> {
+        if self.has_versions { self.versions[value.position()] } else { None }
+    }
+
+    /// Whether real time proves that `new` replaced `old`.
+    pub(super) fn surely_replaced(&self, old: ValueId, new: ValueId) -> bool {
+        let span = |value: ValueId| self.spans.get(value.position());
+        match (span(old), span(new)) {
+            (Some(old), Some(new)) => old.0 < new.1 && new.1 != u64::MAX,
+            _ => false,
+        }
+    }
+
+    /// The operation that proves that the read at `at` was stale: it ended
+    /// before the read began, on a newer value.
+    pub(super) fn proof(&self, keyed: &Keyed, at: usize) -> Option<usize> {
+        let read = &keyed.entries[at];
+        let by_version = self.version_of(keyed, at).and_then(|version| {
+            let next = self.records.partition_point(|&(record, _)| record <= version);
+            self.records.get(next).map(|&(_, proof)| proof)
+        });
+        let by_value = self.replaced.get(read.value().position()).copied().flatten();
+        let is_before =
+            |proof: &usize| keyed.entries[*proof].operation.returned < read.operation.invoked;
+        let ended = |proof: &usize| keyed.entries[*proof].operation.returned;
+        let known = by_version.filter(is_before).into_iter();
+        known.chain(by_value.filter(is_before)).min_by_key(ended)
+    }
+}
+
+/// Versions by value: from the write, else from whoever read it.
+fn versions(keyed: &Keyed) -> Vec<Option<u64>> {
+    let mut versions = vec![None; keyed.values.len()];
+    if !keyed.has_deletes() {
+        versions[0] = Some(0);
+    }
+    for entry in keyed.entries.iter().filter(|entry| entry.version.is_some()) {
+        let slot: &mut Option<u64> = &mut versions[entry.value().position()];
+        if slot.is_none() || !entry.is_read() {
+            *slot = entry.version;
+        }
+    }
+    versions
+}
+
+/// For each value the first-ended operation on any value whose write began
+/// after the first one was known to be there.
+fn replaced(clusters: &Clusters, values: usize) -> Vec<Option<usize>> {
+    let mut by_write: Vec<(u64, u64, Option<usize>)> = clusters
+        .iter()
+        .filter(|(_, c)| c.writer().is_some() && c.is_relevant())
+        .map(|(_, c)| (c.write_invoked, c.first_return, c.first_returned()))
+        .collect();
+    by_write.sort_unstable();
+    // From the right: the one that returned first from here on.
+    for at in (1..by_write.len()).rev() {
+        if by_write[at].1 < by_write[at - 1].1 {
+            (by_write[at - 1].1, by_write[at - 1].2) = (by_write[at].1, by_write[at].2);
+        }
+    }
+    let after = |first_return: u64| {
+        let next = by_write.partition_point(|&(invoked, ..)| invoked <= first_return);
+        by_write.get(next).and_then(|&(_, _, proof)| proof)
+    };
+    let mut replaced = vec![None; values];
+    for (value, cluster) in clusters.iter() {
+        // A value that was seen before its write began is a matter of its own.
+        if cluster.is_relevant() && cluster.first_return >= cluster.write_invoked {
+            replaced[value.position()] = after(cluster.first_return);
+        }
+    }
+    replaced
+}
+
+/// What was found in a key's reads.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Found {
+    stale: u64,
+    impossible: u64,
+}
+
+impl Found {
+    /// Whether the reads already reported are the reason of a violation.
+    pub(super) const fn explains(self, violation: Violation) -> bool {
+        match violation {
+            Violation::NeverWritten { .. } | Violation::BeforeWritten { .. } => self.impossible > 0,
+            _ => self.stale > 0,
+        }
+    }
+}
+
+/// Judges the reads of one key.
+pub(super) fn judge(
+    keyed: &Keyed,
+    split: &Split<'_>,
+    order: &Order,
+    options: &JudgeOptions,
+    collector: &mut Collector,
+    tally: &mut Tally,
+) -> Found {
+    let mut found = Found::default();
+    let writers = Writers::of(keyed);
+    let mut stale = Vec::new();
+    for (at, read) in keyed.entries.iter().enumerate().filter(|(_, entry)| entry.is_read()) {
+        let is_hit = is_hit(keyed, split, at);
+        tally.metrics.hits += u64::from(is_hit == Hit::Yes);
+        if let Some(class) = writers.impossible(keyed, at) {
+            found.impossible += 1;
+            tally.impossible(class);
+            collector.add(wording::impossible(keyed, at, class, &writers.of_value));
+            continue;
+        }
+        let proof = order.proof(keyed, at);
+        let since_write = writers.since_acknowledged(keyed, at);
+        let at_risk =
+            since_write.filter(|since| options.risk_window.is_none_or(|window| *since <= window));
+        let stale_for = proof.map(|proof| read.begin.since(keyed.entries[proof].end));
+        tally.read(at_risk, stale_for, is_hit);
+        if let Some(proof) = proof {
+            stale.push((at, proof));
+        }
+    }
+    found.stale = stale.len() as u64;
+    misordered(keyed, order, collector, tally);
+    let behind = order.has_versions.then(|| behind(keyed, order, &stale));
+    if let Some(behind) = &behind {
+        tally.behind(behind.iter().copied().max().unwrap_or(0));
+    }
+    for (n, &(at, proof)) in stale.iter().enumerate() {
+        let stale_for = keyed.entries[at].begin.since(keyed.entries[proof].end);
+        collector.add_with(Class::StaleRead, stale_for, || {
+            let behind = behind.as_ref().map_or(0, |behind| behind[n]);
+            wording::stale(keyed, order, at, proof, behind, &writers.of_value)
+        });
+    }
+    found
+}
+
+/// Writes that were given a lower version than an operation had shown that
+/// ended before they began. Versions are part of the answer, so no legal order
+/// of the answers exists.
+fn misordered(keyed: &Keyed, order: &Order, collector: &mut Collector, tally: &mut Tally) {
+    let acknowledged = |entry: &Entry| !entry.is_read() && entry.version.is_some();
+    for (at, write) in keyed.entries.iter().enumerate().filter(|(_, e)| acknowledged(e)) {
+        let version = write.version.unwrap_or(0);
+        let next = order.records.partition_point(|&(record, _)| record <= version);
+        let Some(&(_, earlier)) = order.records.get(next) else { continue };
+        if keyed.entries[earlier].operation.returned < write.operation.invoked {
+            tally.misordered += 1;
+            collector.add(wording::misordered(keyed, order, earlier, at));
+        }
+    }
+}
+
+/// Whether a read returned what one of its steps found in the cache.
+fn is_hit(keyed: &Keyed, split: &Split<'_>, at: usize) -> Hit {
+    let read = &keyed.entries[at];
+    let Some(steps) = split.steps.get(&read.invoke) else { return Hit::No };
+    let returned = &keyed.values[read.value().position()];
+    let is_found = steps.iter().any(|step| {
+        step.site == Site::Cache
+            && matches!(&step.reply, Reply::Found(Content::Row { value, .. }) if value == returned)
+    });
+    if is_found { Hit::Yes } else { Hit::No }
+}
+
+/// Who wrote which value, and when writes were acknowledged.
+struct Writers {
+    of_value: Vec<Option<usize>>,
+    /// Acknowledged writes in order of completion.
+    acknowledged: Vec<usize>,
+}
+
+impl Writers {
+    fn of(keyed: &Keyed) -> Self {
+        let mut of_value = vec![None; keyed.values.len()];
+        let mut acknowledged = Vec::new();
+        for (at, entry) in keyed.entries.iter().enumerate() {
+            if let Some(value) = entry.operation.action.written() {
+                of_value[value.position()].get_or_insert(at);
+                if entry.complete.is_some() {
+                    acknowledged.push(at);
+                }
+            }
+        }
+        Self { of_value, acknowledged }
+    }
+
+    /// Whether the read at `at` returned what nobody wrote, or not yet.
+    fn impossible(&self, keyed: &Keyed, at: usize) -> Option<Class> {
+        let read = &keyed.entries[at];
+        let Action::Read(value) = read.operation.action else { return None };
+        if value == ValueId::INITIAL {
+            return None;
+        }
+        let Some(writer) = self.of_value[value.position()] else {
+            // Which delete left an absent value behind may not be recorded.
+            let is_known = !keyed.values[value.position()].is_nil();
+            return is_known.then_some(Class::PhantomRead);
+        };
+        let began = keyed.entries[writer].operation.invoked;
+        // A value written twice has other writes that may explain the read.
+        let is_early = read.operation.returned < began;
+        (is_early && !is_repeated(keyed, value)).then_some(Class::FutureRead)
+    }
+
+    /// How long before the read began the last write was acknowledged.
+    fn since_acknowledged(&self, keyed: &Keyed, at: usize) -> Option<Duration> {
+        let read = &keyed.entries[at];
+        let returned = |write: &usize| keyed.entries[*write].operation.returned;
+        let next = self.acknowledged.partition_point(|w| returned(w) < read.operation.invoked);
+        let last = self.acknowledged.get(next.checked_sub(1)?)?;
+        Some(read.begin.since(keyed.entries[*last].end))
+    }
+}
+
+fn is_repeated(keyed: &Keyed, value: ValueId) -> bool {
+    let writes = keyed.entries.iter().filter(|e| e.operation.action.written() == Some(value));
+    writes.count() > 1
+}
+
+/// For each stale read, how many newer versions had been acknowledged when it
+/// began: a sweep over time with a tree of counts by version.
+fn behind(keyed: &Keyed, order: &Order, stale: &[(usize, usize)]) -> Vec<u64> {
+    if stale.is_empty() {
+        return Vec::new();
+    }
+    let mut writes: Vec<(u64, u64)> = Vec::new();
+    for (at, entry) in keyed.entries.iter().enumerate() {
+        if entry.complete.is_some() && !entry.is_read() {
+            writes.extend(order.version_of(keyed, at).map(|v| (entry.operation.returned, v)));
+        }
+    }
+    let mut ranks: Vec<u64> = writes.iter().map(|&(_, version)| version).collect();
+    ranks.sort_unstable();
+    let mut by_start: Vec<usize> = (0..stale.len()).collect();
+    by_start.sort_unstable_by_key(|&n| keyed.entries[stale[n].0].operation.invoked);
+    let mut tree = Counts(vec![0; ranks.len() + 1]);
+    let mut behind = vec![0; stale.len()];
+    let mut added = 0;
+    for n in by_start {
+        let (at, _) = stale[n];
+        let invoked = keyed.entries[at].operation.invoked;
+        while let Some(&(_, version)) = writes.get(added).filter(|w| w.0 < invoked) {
+            tree.add(ranks.partition_point(|&v| v < version));
+            added += 1;
+        }
+        if let Some(version) = order.version_of(keyed, at) {
+            let older = tree.below(ranks.partition_point(|&v| v <= version));
+            behind[n] = added as u64 - older;
+        }
+    }
+    behind
+}
+
+/// A Fenwick tree.
+struct Counts(Vec<u64>);
+
+impl Counts {
+    fn add(&mut self, at: usize) {
+        let mut node = at + 1;
+        while node < self.0.len() {
+            self.0[node] += 1;
+            node += node & node.wrapping_neg();
+        }
+    }
+
+    /// How many were added at positions less than `at`.
+    fn below(&self, at: usize) -> u64 {
+        let mut node = at;
+        let mut sum = 0;
+        while node > 0 {
+            sum += self.0[node];
+            node &= node - 1;
+        }
+        sum
+    }
+}

@@ -1,0 +1,178 @@
+//! Numbers as they come in, key by key.
+
+use std::time::Duration;
+
+use super::{
+    JudgeOptions, Metrics, PbsBin, Quantiles, StalenessBin, keyed::Keyed, metrics::wilson,
+};
+use crate::{Class, Key};
+
+/// Edges of the bins of the PBS curve, in microseconds; the last bin is open.
+const PBS_EDGES_US: [u64; 17] = [
+    0, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000,
+    1_000_000, 2_000_000, 5_000_000, 10_000_000,
+];
+
+/// What is gathered over all keys.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) metrics: Metrics,
+    staleness: Vec<Duration>,
+    pbs: [(u64, u64); PBS_EDGES_US.len()],
+    /// Why the history could not be read at all.
+    pub(super) unreadable: Option<String>,
+    /// Transactions, which are judged elsewhere.
+    pub(super) transactions: usize,
+    /// Keys on which linearizability was not decided, and why for the first.
+    pub(super) undecided_keys: u64,
+    pub(super) undecided: Option<String>,
+    /// Keys that are not linearizable.
+    pub(super) violated_keys: u64,
+    /// Writes that got a lower version than had been seen before they began.
+    pub(super) misordered: u64,
+    /// Those of the violated and of the undecided ones whose order of values is not
+    /// known completely.
+    pub(super) unordered_keys: u64,
+}
+
+impl Tally {
+    /// Counts the operations of a key.
+    pub(super) fn count(&mut self, keyed: &Keyed) {
+        let metrics = &mut self.metrics;
+        metrics.keys += 1;
+        for entry in &keyed.entries {
+            let counter = match (entry.is_read(), entry.complete) {
+                (true, _) => &mut metrics.reads,
+                (false, Some(_)) => &mut metrics.writes,
+                (false, None) => &mut metrics.indeterminate_writes,
+            };
+            *counter += 1;
+        }
+    }
+
+    /// Linearizability of a key was not decided.
+    pub(super) fn undecided(&mut self, keyed: &Keyed, why: &str) {
+        self.undecided_keys += 1;
+        self.undecided.get_or_insert_with(|| format!("{}: {why}", name(keyed.key)));
+    }
+
+    /// A key is not linearizable.
+    pub(super) const fn violated(&mut self) {
+        self.violated_keys += 1;
+    }
+
+    /// The order of a key's values is not known completely.
+    pub(super) const fn unordered(&mut self) {
+        self.unordered_keys += 1;
+    }
+
+    /// A completed read; `at_risk` is the time since the last acknowledged
+    /// write, if it could have been stale.
+    pub(super) fn read(
+        &mut self,
+        at_risk: Option<Duration>,
+        stale_for: Option<Duration>,
+        is_hit: Hit,
+    ) {
+        let metrics = &mut self.metrics;
+        if let Some(since) = at_risk {
+            metrics.reads_at_risk += 1;
+            let micros = since.as_micros();
+            let bin = PBS_EDGES_US.partition_point(|&edge| u128::from(edge) <= micros) - 1;
+            self.pbs[bin].0 += 1;
+            self.pbs[bin].1 += u64::from(stale_for.is_some());
+        }
+        let Some(stale_for) = stale_for else { return };
+        metrics.stale_reads += 1;
+        match is_hit {
+            Hit::Yes => metrics.stale_hits += 1,
+            Hit::No => metrics.stale_misses += 1,
+        }
+        self.staleness.push(stale_for);
+    }
+
+    /// How many versions some read of a key was behind.
+    pub(super) fn behind(&mut self, versions: u64) {
+        let most = self.metrics.max_versions_behind.unwrap_or(0).max(versions);
+        self.metrics.max_versions_behind = Some(most);
+        self.metrics.k = Some(most + 1);
+    }
+
+    /// A read of what nobody wrote, or not yet.
+    pub(super) fn impossible(&mut self, class: Class) {
+        match class {
+            Class::FutureRead => self.metrics.future_reads += 1,
+            _ => self.metrics.phantom_reads += 1,
+        }
+    }
+
+    /// A violation of what a session may expect.
+    pub(super) fn session(&mut self, class: Class) {
+        let sessions = &mut self.metrics.sessions;
+        match class {
+            Class::ReadYourWrites => sessions.read_your_writes += 1,
+            Class::NonMonotonicRead => sessions.monotonic_reads += 1,
+            Class::NonMonotonicWrite => sessions.monotonic_writes += 1,
+            _ => sessions.writes_follow_reads += 1,
+        }
+    }
+
+    /// Sums up.
+    #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^52 do not occur")]
+    pub(super) fn finish(&mut self, options: &JudgeOptions) {
+        self.staleness.sort_unstable();
+        let metrics = &mut self.metrics;
+        metrics.staleness = Quantiles::of(&self.staleness);
+        metrics.worst_staleness = metrics.staleness.max;
+        metrics.staleness_histogram = histogram(&self.staleness);
+        metrics.divergence_windows.truncate(options.max_anomalies);
+        metrics.stale_share_upper = match (metrics.stale_reads, metrics.reads_at_risk) {
+            (_, 0) => 1.0,
+            // The rule of three.
+            (0, reads) => (3.0 / reads as f64).min(1.0),
+            (stale, reads) => wilson(stale.min(reads), reads).1,
+        };
+        let upper = PBS_EDGES_US[1..].iter().copied().map(Duration::from_micros);
+        let edges = PBS_EDGES_US.iter().copied().map(Duration::from_micros);
+        let bins = edges.zip(upper.chain([Duration::from_nanos(u64::MAX)])).zip(self.pbs);
+        let full = bins.filter(|(_, (reads, _))| *reads > 0);
+        metrics.pbs = full
+            .map(|((from, to), (reads, stale))| {
+                let (wilson_low, wilson_high) = wilson(stale, reads);
+                PbsBin { from, to, reads, stale, wilson_low, wilson_high }
+            })
+            .collect();
+    }
+}
+
+/// Whether a read came out of the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hit {
+    Yes,
+    No,
+}
+
+/// A key in a sentence.
+pub(super) fn name(key: Option<Key>) -> String {
+    key.map_or_else(|| "the register".to_owned(), |key| format!("key {key}"))
+}
+
+/// Bins of doubling width; empty ones are left out.
+fn histogram(sorted: &[Duration]) -> Vec<StalenessBin> {
+    let mut bins: Vec<StalenessBin> = Vec::new();
+    for stale_for in sorted {
+        if let Some(bin) = bins.last_mut().filter(|bin| *stale_for < bin.to) {
+            bin.reads += 1;
+            continue;
+        }
+        let nanos = u64::try_from(stale_for.as_nanos()).unwrap_or(u64::MAX);
+        let from: u64 = nanos.checked_ilog2().map_or(0, |log| 1 << log);
+        let to = from.checked_mul(2).map_or(u64::MAX, |to| to.max(1));
+        bins.push(StalenessBin {
+            from: Duration::from_nanos(from),
+            to: Duration::from_nanos(to),
+            reads: 1,
+        });
+    }
+    bins
+}

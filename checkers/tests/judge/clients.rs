@@ -1,0 +1,220 @@
+use quarrel_checkers::{Guarantee, Index, Validity, register::Delta};
+use std::time::Duration;
+
+use crate::{judged, told};
+
+#[test]
+fn acquits_a_linearizable_history_and_says_how_much_was_at_risk() {
+    let judgement = judged(
+        "A: [r nil] [w1@1]        [w2@2]
+         B:           [ r1 ]  [r1@1]     [r2@2]",
+        &[],
+    );
+    assert_eq!(judgement.strongest, Guarantee::Linearizable);
+    assert_eq!(judgement.metrics.reads, 4);
+    assert_eq!(judgement.metrics.reads_at_risk, 2);
+    let reason = &judgement.rung(Guarantee::Linearizable).reason;
+    assert_eq!(reason, "0 stale of 2 reads at risk (< 100.00 % at 95 %)");
+    assert_eq!(told(&judgement), [""; 0]);
+}
+
+#[test]
+fn a_stale_read_names_what_overwrote_its_value() {
+    let judgement = judged(
+        "A: [w1] [w2]
+         B:                 [r1]",
+        &[],
+    );
+    assert_eq!(
+        told(&judgement),
+        ["stale-read: key 0: process 1 read 1, which was overwritten by 2, acknowledged 8ms \
+          before this read began"]
+    );
+    let anomaly = &judgement.anomalies[0];
+    assert_eq!(anomaly.witness, [0, 1, 2, 3, 4, 5].map(Index));
+    assert_eq!(anomaly.stale_for, Duration::from_millis(8));
+    assert_eq!(judgement.metrics.delta, Delta::Finite(Duration::from_millis(8)));
+    assert_eq!(judgement.metrics.k, None);
+    // Without versions nobody knows whether sessions saw an order.
+    assert_eq!(judgement.validity(Guarantee::MonotonicReads), Validity::Unknown);
+}
+
+#[test]
+fn versions_order_concurrent_writes_that_values_leave_open() {
+    let drawing = |one, two| {
+        judged(
+            &format!(
+                "A: [w1{one}]
+                 B: [w2{two}]
+                 C:            [r1]"
+            ),
+            &[],
+        )
+    };
+    assert_eq!(drawing("", "").validity(Guarantee::Linearizable), Validity::Valid);
+    let judgement = drawing("@1", "@2");
+    assert_eq!(judgement.validity(Guarantee::Linearizable), Validity::Invalid);
+    assert_eq!(judgement.metrics.max_versions_behind, Some(1));
+    assert_eq!(judgement.anomalies[0].witness.len(), 4);
+}
+
+#[test]
+fn counts_the_versions_that_a_read_was_behind() {
+    let judgement = judged(
+        "A: [w1@1] [w2@2] [w3@3] [w4@4]
+         B:                   [r1@1] [r1@1]     [r2@2]",
+        &[],
+    );
+    assert_eq!(judgement.metrics.stale_reads, 3);
+    assert_eq!(judgement.metrics.k, Some(3));
+    let behind: Vec<u64> = judgement.anomalies.iter().map(|a| a.versions_behind).collect();
+    // Worst first: by how long the value had been overwritten.
+    assert_eq!(behind, [2, 2, 1]);
+    assert_eq!(judgement.strongest, Guarantee::Sequential);
+}
+
+#[test]
+fn sessions_that_go_back_are_named() {
+    let judgement = judged(
+        "A: [w1@1]     [w2@2]           [r1@1]
+         B:                     [r2@2]  [r1@1]",
+        &[],
+    );
+    let sessions = judgement.metrics.sessions;
+    assert_eq!((sessions.read_your_writes, sessions.monotonic_reads), (1, 1));
+    assert_eq!(
+        told(&judgement)[2..],
+        [
+            "read-your-writes: key 0: process 0 had written 2 (version 2) and 12ms later read 1 \
+             (version 1), which is older",
+            "non-monotonic-read: key 0: process 1 had read 2 (version 2) and 3ms later read 1 \
+             (version 1), which is older",
+        ]
+    );
+    assert_eq!(judgement.strongest, Guarantee::None);
+}
+
+#[test]
+fn a_write_behind_what_its_session_saw_is_a_violation_though_no_read_is_stale() {
+    let judgement = judged(
+        "A: [w1@2]  [w2@1]
+         B:  [r1@2 ]        [w3@1]",
+        &[],
+    );
+    let sessions = judgement.metrics.sessions;
+    assert_eq!((sessions.monotonic_writes, sessions.writes_follow_reads), (1, 1));
+    assert_eq!(judgement.validity(Guarantee::Linearizable), Validity::Invalid);
+    assert_eq!(judgement.validity(Guarantee::Sequential), Validity::Invalid);
+    assert_eq!(judgement.validity(Guarantee::ReadYourWrites), Validity::Valid);
+}
+
+#[test]
+fn reads_that_contradict_each_other_are_reported_though_none_is_stale() {
+    let judgement = judged(
+        "A: [          w1            ]
+         B: [          w2            ]
+         C:     [r1]     [r1]
+         D:          [r2]     [r2]",
+        &[],
+    );
+    assert_eq!(judgement.metrics.stale_reads, 0);
+    assert_eq!(judgement.anomalies.len(), 1);
+    assert_eq!(judgement.anomalies[0].class.to_string(), "not-linearizable");
+    assert_eq!(judgement.validity(Guarantee::Linearizable), Validity::Invalid);
+}
+
+#[test]
+fn values_from_nowhere_are_apart_from_staleness() {
+    let judgement = judged(
+        "A: [w1!]         [w2]
+         B:       [r1] [r2]    [r9]",
+        &[],
+    );
+    let metrics = &judgement.metrics;
+    assert_eq!((metrics.phantom_reads, metrics.future_reads, metrics.stale_reads), (2, 0, 0));
+    assert_eq!(metrics.delta, Delta::Infinite);
+    assert_eq!(
+        told(&judgement),
+        [
+            "phantom-read: key 0: process 1 read 1, whose write had failed for certain",
+            "phantom-read: key 0: process 1 read 9, which nobody wrote",
+        ]
+    );
+}
+
+#[test]
+fn a_read_before_its_write_is_from_the_future() {
+    let judgement = judged("A: [r1]\nB:        [w1]", &[]);
+    assert_eq!(
+        told(&judgement),
+        ["future-read: key 0: process 0 read 1, 4ms before its write began"]
+    );
+}
+
+#[test]
+fn a_write_of_unknown_outcome_may_happen_late_but_only_once() {
+    let late = "A: [w1?]
+                B:       [w2] [r2]  [r1]";
+    assert_eq!(judged(late, &[]).strongest, Guarantee::Linearizable);
+    let back = format!("{late} [r2]");
+    assert_eq!(judged(&back, &[]).validity(Guarantee::Linearizable), Validity::Invalid);
+}
+
+#[test]
+fn a_late_read_of_nothing_is_stale() {
+    let judgement = judged("A: [w1@1]\nB:           [r nil]", &[]);
+    assert_eq!(
+        told(&judgement),
+        ["stale-read: key 0: process 1 read nothing, which was overwritten by 1 (version 1), \
+          acknowledged 5ms before this read began"]
+    );
+}
+
+#[test]
+fn keys_are_judged_by_themselves() {
+    let judgement = judged(
+        "A: [7:w1] [8:w1] [7:w2]
+         B:                        [8:r1] [7:r1]",
+        &[],
+    );
+    assert_eq!(judgement.metrics.keys, 2);
+    assert_eq!(judgement.metrics.stale_reads, 1);
+    assert_eq!(judgement.anomalies[0].key, Some(7.into()));
+}
+
+#[test]
+fn compare_and_sets_that_both_replaced_a_value_contradict_each_other() {
+    let judgement = judged(
+        "A: [w1] [c1>2]
+         B:      [c1>3]",
+        &[],
+    );
+    assert_eq!(
+        told(&judgement),
+        ["not-linearizable: key 0: the write of 2 by process 0 and the write of 3 by process 1 \
+          are compare-and-sets that both replaced the same value"]
+    );
+    assert_eq!(judgement.metrics.delta, Delta::Infinite);
+}
+
+#[test]
+fn a_history_that_is_none_is_unknown() {
+    let mut history = quarrel_checkers::History::default();
+    let op = quarrel_checkers::Op::read(1);
+    history.ok(quarrel_checkers::Time::ZERO, quarrel_checkers::Process::Client(3), op);
+    let judgement = quarrel_checkers::judge(&history, &[], &Default::default());
+    let rung = judgement.rung(Guarantee::Linearizable);
+    assert_eq!(rung.validity, Validity::Unknown);
+    assert_eq!(rung.reason, "event 0: process 3 completes an operation that it never invoked");
+}
+
+#[test]
+fn the_last_read_after_the_acknowledgement_counts_into_the_curve() {
+    let judgement = judged(
+        "A: [w1@1] [w2@2]
+         B:                [r1@1]    [r2@2]",
+        &[],
+    );
+    let pbs: Vec<(u64, u64)> = judgement.metrics.pbs.iter().map(|b| (b.reads, b.stale)).collect();
+    assert_eq!(pbs, [(1, 1), (1, 0)]);
+}

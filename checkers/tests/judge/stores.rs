@@ -1,0 +1,131 @@
+use quarrel_checkers::{
+    Content, Guarantee, JudgeOptions, Key, Object, Probe, ProbePhase, Reply, Site, Step, Time,
+    Validity, Value, judge, notation,
+};
+
+use crate::{judged, told};
+
+fn probe(at: u64, site: Site, value: impl Into<Value>, version: u64) -> Probe {
+    Probe {
+        start: Time::from_millis(at),
+        end: Time::from_millis(at + 1),
+        site,
+        key: Key(0),
+        value: value.into(),
+        version,
+        phase: ProbePhase::Final,
+    }
+}
+
+const TWO_WRITES: &str = "A: [w1@1] [w2@2]";
+
+#[test]
+fn stores_that_agree_are_eventual() {
+    let probes = [probe(90, Site::Primary, 2, 2), probe(91, Site::Cache, 2, 2)];
+    let judgement = judged(TWO_WRITES, &probes);
+    assert_eq!(judgement.validity(Guarantee::Eventual), Validity::Valid);
+    assert_eq!(judgement.metrics.convergence.agree(), Some(true));
+    assert_eq!(judged(TWO_WRITES, &[]).validity(Guarantee::Eventual), Validity::Unknown);
+}
+
+#[test]
+fn an_empty_cache_agrees_with_everything_and_an_empty_replica_does_not() {
+    let nothing = |site| Probe { value: Value::Nil, ..probe(91, site, 0, 0) };
+    let primary = probe(90, Site::Primary, 2, 2);
+    let eventual =
+        |other| judged(TWO_WRITES, &[primary.clone(), other]).validity(Guarantee::Eventual);
+    assert_eq!(eventual(nothing(Site::Cache)), Validity::Valid);
+    assert_eq!(eventual(nothing(Site::Replica)), Validity::Invalid);
+}
+
+#[test]
+fn a_cache_left_behind_is_a_divergence_that_clients_need_not_have_seen() {
+    let probes = [probe(90, Site::Primary, 2, 2), probe(91, Site::Cache, 1, 1)];
+    let judgement = judged(TWO_WRITES, &probes);
+    assert_eq!(judgement.validity(Guarantee::Linearizable), Validity::Valid);
+    assert_eq!(judgement.strongest, Guarantee::None);
+    assert_eq!(
+        told(&judgement),
+        ["divergence: key 0: in the end the cache holds 1 (version 1) and the primary 2 \
+          (version 2): an older version"]
+    );
+}
+
+#[test]
+fn an_acknowledged_write_missing_from_the_primary_is_lost() {
+    let judgement = judged(TWO_WRITES, &[probe(90, Site::Primary, 1, 1)]);
+    assert_eq!(judgement.metrics.lost_updates, 1);
+    assert_eq!(judgement.validity(Guarantee::Linearizable), Validity::Invalid);
+    assert_eq!(
+        told(&judgement),
+        ["lost-write: key 0: process 0 was told at 14ms that its write of 2 (version 2) had \
+          happened, but in the end the primary holds 1 (version 1)"]
+    );
+}
+
+#[test]
+fn a_loss_shows_without_versions_too() {
+    let lost = |held: i64| {
+        judged("A: [w1] [w2]", &[probe(90, Site::Primary, held, 0)]).metrics.lost_updates
+    };
+    assert_eq!((lost(1), lost(2)), (1, 0));
+}
+
+#[test]
+fn two_writes_of_one_version_cannot_both_have_survived() {
+    let judgement = judged("A: [w1@1] [w2@1]", &[]);
+    assert_eq!(judgement.metrics.lost_updates, 1);
+    assert_eq!(judgement.anomalies[0].class.to_string(), "lost-write");
+}
+
+#[test]
+fn windows_of_divergence_open_and_close_with_the_probes() {
+    let running = |at, site, version: u64| Probe {
+        phase: ProbePhase::Running,
+        ..probe(at, site, i64::try_from(version).unwrap(), version)
+    };
+    let probes = [
+        running(30, Site::Cache, 1),
+        running(40, Site::Cache, 1),
+        running(50, Site::Cache, 2),
+        running(60, Site::Primary, 5),
+        running(70, Site::Cache, 2),
+    ];
+    let metrics = judged(TWO_WRITES, &probes).metrics;
+    let windows: Vec<_> =
+        metrics.divergence_windows.iter().map(|w| (w.from, w.to, w.versions_behind)).collect();
+    assert_eq!(
+        windows,
+        [(Time::from_millis(31), Some(Time::from_millis(50)), 1), (Time::from_millis(71), None, 3),]
+    );
+    assert_eq!(metrics.convergence.since, None);
+}
+
+#[test]
+fn a_stale_read_out_of_the_cache_is_a_stale_hit() {
+    let mut history = notation::parse("A: [w1@1] [w2@2]\nB:   [r nil]       [r1@1]").unwrap();
+    let read = history.events[6].index;
+    history.steps.push(Step {
+        operation: Some(read),
+        process: history.events[6].process,
+        start: Time::from_millis(19),
+        end: Some(Time::from_millis(20)),
+        site: Site::Cache,
+        verb: "GET".into(),
+        object: Some(Object::of(Key(0))),
+        argument: None,
+        reply: Reply::Found(Content::Row { value: Value::Int(1), version: 1 }),
+        lsn: None,
+    });
+    let metrics = judge(&history, &[], &JudgeOptions::default()).metrics;
+    assert_eq!((metrics.hits, metrics.stale_hits, metrics.stale_misses), (1, 1, 0));
+}
+
+#[test]
+fn a_judgement_keeps_its_names_in_json() {
+    let probes = [probe(90, Site::Primary, 2, 2), probe(91, Site::Cache, 1, 1)];
+    let judgement = judged("A: [w1@1] [w2@2]  [r1@1]", &probes);
+    let json = serde_json::to_string_pretty(&judgement).unwrap();
+    insta::assert_snapshot!(json);
+    assert_eq!(serde_json::from_str::<quarrel_checkers::Judgement>(&json).unwrap(), judgement);
+}

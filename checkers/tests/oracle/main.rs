@@ -1,0 +1,4 @@
+//! Checkers against definitions, on millions of small random histories.
+
+mod brute;
+mod register;

@@ -1,0 +1,98 @@
+use std::time::Duration;
+
+use quarrel_checkers::{
+    generate::Random,
+    register::{Action, Delta, OPEN, Operation, ValueId, check, delta},
+};
+
+use crate::brute::is_linearizable;
+
+/// Small enough instants that ties are frequent.
+fn random_history(random: &mut Random) -> Vec<Operation> {
+    let count = 2 + random.below(7);
+    let span = 2 + random.below(14);
+    let cas_permille = [0, 0, 300, 700][random.below(4) as usize];
+    let open_permille = [0, 150, 500][random.below(3) as usize];
+    let mut operations = Vec::new();
+    let mut written = 0;
+    for _ in 0..count {
+        let invoked = random.below(span);
+        let mut returned = invoked + random.below(5);
+        // One value more than is written: now and then one that nobody wrote.
+        let any = |random: &mut Random| ValueId(random.below(written + 2) as u32);
+        let action = if random.permille(500) {
+            Action::Read(any(random))
+        } else {
+            if random.permille(open_permille) {
+                returned = OPEN;
+            }
+            let old = any(random);
+            written += 1;
+            let new = ValueId(written as u32);
+            if random.permille(cas_permille) {
+                Action::Cas { old, new }
+            } else {
+                Action::Write(new)
+            }
+        };
+        operations.push(Operation { invoked, returned, action });
+    }
+    operations
+}
+
+fn later(operations: &[Operation], delta: u64) -> Vec<Operation> {
+    // Everything else is moved later instead, so that nothing is negative.
+    let mut shifted = operations.to_vec();
+    for operation in &mut shifted {
+        let is_read = matches!(operation.action, Action::Read(_));
+        operation.invoked += if is_read { 0 } else { delta };
+        if operation.returned != OPEN {
+            operation.returned += delta;
+        }
+    }
+    shifted
+}
+
+#[test]
+fn register_check_agrees_with_every_order_tried() {
+    const HISTORIES: u64 = 700_000;
+    let mut invalid = 0;
+    for seed in 0..HISTORIES {
+        let operations = random_history(&mut Random::seeded(seed));
+        let violation = check(&operations).expect("values are unique");
+        let expected = is_linearizable(&operations);
+        assert_eq!(violation.is_none(), expected, "seed {seed}: {operations:#?}\n{violation:?}");
+        invalid += u64::from(!expected);
+    }
+    // Otherwise the test would say little.
+    assert!((HISTORIES / 5..HISTORIES * 4 / 5).contains(&invalid), "{invalid} invalid");
+}
+
+#[test]
+fn order_of_the_list_does_not_matter() {
+    for seed in 0..50_000 {
+        let mut random = Random::seeded(seed);
+        let mut operations = random_history(&mut random);
+        let valid = check(&operations).expect("values are unique").is_none();
+        let reversed: Vec<_> = operations.iter().rev().copied().collect();
+        assert_eq!(check(&reversed).expect("unique").is_none(), valid, "seed {seed} reversed");
+        operations.sort_by_key(|operation| operation.returned);
+        assert_eq!(check(&operations).expect("unique").is_none(), valid, "seed {seed} sorted");
+    }
+}
+
+#[test]
+fn delta_is_the_smallest_shift_that_helps() {
+    let (mut finite, mut infinite) = (0, 0);
+    for seed in 0..150_000 {
+        let operations = random_history(&mut Random::seeded(seed));
+        // All instants are below 32, so a larger shift changes nothing.
+        let expected = (0..=32).find(|&shift| is_linearizable(&later(&operations, shift)));
+        let expected =
+            expected.map_or(Delta::Infinite, |shift| Delta::Finite(Duration::from_nanos(shift)));
+        finite += u64::from(expected > Delta::default() && expected != Delta::Infinite);
+        infinite += u64::from(expected == Delta::Infinite);
+        assert_eq!(delta(&operations), Ok(expected), "seed {seed}: {operations:#?}");
+    }
+    assert!(finite > 10_000 && infinite > 10_000, "{finite} finite, {infinite} infinite");
+}
