@@ -1,6 +1,9 @@
 //! Runs caching strategies on clusters under faults, records every step, and
 //! judges what clients saw.
 
+pub mod cluster;
+pub mod faults;
 pub mod record;
+pub mod runner;
 pub mod stores;
 pub mod strategy;

@@ -7,6 +7,8 @@
 
 mod clock;
 mod recorder;
+mod stop;
 
 pub use clock::{Clock, VirtualClock};
 pub use recorder::{Record, Recorder};
+pub use stop::Stop;

@@ -1,6 +1,6 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use quarrel_checkers::{Event, History, Index, Kind, Op, Process, Step, Time};
+use quarrel_checkers::{Event, History, Index, Kind, Op, Process, Step, Time, Value};
 
 use super::Clock;
 
@@ -22,9 +22,10 @@ pub struct Recorder {
 
 #[derive(Debug, Default)]
 struct Journal {
-    history: History,
-    /// How many events and steps [`Recorder::drain`] has handed out.
-    drained: (usize, usize),
+    records: Vec<Record>,
+    events: u64,
+    /// How many records [`Recorder::drain`] has handed out.
+    drained: usize,
 }
 
 impl Recorder {
@@ -57,57 +58,58 @@ impl Recorder {
         self.event(process, kind, op, error)
     }
 
-    /// Records something that the nemesis did.
-    pub fn nemesis(&self, f: &str, value: quarrel_checkers::Value) -> Index {
+    /// Records something that the nemesis did. Both the begin and the end of
+    /// what it does are of kind info.
+    pub fn nemesis(&self, f: &str, value: Value) -> Index {
         let op = Op { f: f.into(), key: None, value, version: None };
         self.event(Process::Nemesis, Kind::Info, op, None)
     }
 
     /// Records a step that ended or was given up.
     pub fn step(&self, step: Step) {
-        self.lock().history.steps.push(step);
+        self.lock().records.push(Record::Step(step));
     }
 
-    /// Everything recorded since the last call, oldest first within events and
-    /// within steps.
+    /// Everything recorded since the last call, oldest first.
     #[must_use]
     pub fn drain(&self) -> Vec<Record> {
         let mut journal = self.lock();
-        let (events, steps) = journal.drained;
-        let history = &journal.history;
-        let records = history.events[events..]
-            .iter()
-            .cloned()
-            .map(Record::Event)
-            .chain(history.steps[steps..].iter().cloned().map(Record::Step))
-            .collect();
-        journal.drained = (journal.history.events.len(), journal.history.steps.len());
-        records
+        let new = journal.records[journal.drained..].to_vec();
+        journal.drained = journal.records.len();
+        new
     }
 
-    /// How many operations were begun and how many ended so far.
+    /// How many events there are so far.
     #[must_use]
-    pub fn progress(&self) -> usize {
-        self.lock().history.events.len()
+    pub fn events(&self) -> u64 {
+        self.lock().events
     }
 
-    /// Takes the history recorded so far and leaves an empty one.
+    /// The history recorded so far.
     #[must_use]
-    pub fn take(&self) -> History {
-        let mut journal = self.lock();
-        journal.drained = (0, 0);
-        std::mem::take(&mut journal.history)
+    pub fn history(&self) -> History {
+        let mut history = History::default();
+        for record in &self.lock().records {
+            match record {
+                Record::Event(event) => history.events.push(event.clone()),
+                Record::Step(step) => history.steps.push(step.clone()),
+            }
+        }
+        history
     }
 
     fn event(&self, process: Process, kind: Kind, op: Op, error: Option<String>) -> Index {
         let mut journal = self.lock();
         // Read under the lock, so that times in the history never go back.
         let time = self.clock.now();
-        journal.history.push(time, process, kind, op, error)
+        let index = Index(journal.events);
+        journal.events += 1;
+        journal.records.push(Record::Event(Event { index, time, process, kind, op, error }));
+        index
     }
 
     fn lock(&self) -> MutexGuard<'_, Journal> {
-        // A client that panicked inside a push leaves whole events behind.
+        // A client that panicked inside a push leaves whole records behind.
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -30,10 +30,7 @@ impl Fields {
         match value {
             Value::Object(map) => Ok(Self(map)),
             Value::Null => Ok(Self(Map::new())),
-            other => Err(Error::BadBody(format!(
-                "expected an object, not {}",
-                describe(&other)
-            ))),
+            other => Err(Error::BadBody(format!("expected an object, not {}", describe(&other)))),
         }
     }
 

@@ -116,9 +116,7 @@ impl Connection {
             Close::Fin => CLOSE_FIN,
             Close::Rst => CLOSE_RST,
         };
-        let _ = self
-            .close
-            .compare_exchange(0, code, Ordering::AcqRel, Ordering::Acquire);
+        let _ = self.close.compare_exchange(0, code, Ordering::AcqRel, Ordering::Acquire);
         self.nudge();
     }
 
@@ -137,9 +135,7 @@ impl Connection {
     /// Has `waker` woken by the next [`Connection::nudge`]. Call this before
     /// looking at what the nudge tells of, or one may be missed.
     pub(crate) fn listen(&self, stream: Stream, waker: &Waker) {
-        let mut slot = self.wakers[stream.index()]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self.wakers[stream.index()].lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *slot {
             Some(old) if old.will_wake(waker) => {}
             slot => *slot = Some(waker.clone()),
@@ -168,11 +164,7 @@ pub(crate) async fn serve(
 ) {
     let how = forward(&core, &link, &connection, client).await;
     link.forget(&connection);
-    core.events.record(
-        &link.name,
-        Some(connection.ordinal),
-        Happening::Closed { how },
-    );
+    core.events.record(&link.name, Some(connection.ordinal), Happening::Closed { how });
 }
 
 async fn forward(
@@ -201,24 +193,11 @@ async fn forward(
         }
     };
     let _ = server.set_nodelay(true);
-    core.events
-        .record(&link.name, Some(connection.ordinal), Happening::Dialled);
+    core.events.record(&link.name, Some(connection.ordinal), Happening::Dialled);
     let (client_read, client_write) = client.into_split();
     let (server_read, server_write) = server.into_split();
-    let up = Pump::new(
-        core,
-        link,
-        connection,
-        Stream::Upstream,
-        (client_read, server_write),
-    );
-    let down = Pump::new(
-        core,
-        link,
-        connection,
-        Stream::Downstream,
-        (server_read, client_write),
-    );
+    let up = Pump::new(core, link, connection, Stream::Upstream, (client_read, server_write));
+    let down = Pump::new(core, link, connection, Stream::Downstream, (server_read, client_write));
     let up = tokio::spawn(run(up, Arc::clone(connection)));
     let down = run(down, Arc::clone(connection)).await;
     // The task of the other direction only fails to return its halves when
@@ -246,12 +225,10 @@ fn finish(
     (up, (client_read, server_write)): (Ended, Halves),
     (down, (server_read, client_write)): (Ended, Halves),
 ) -> &'static str {
-    let client = client_read
-        .reunite(client_write)
-        .expect("both halves come from the client's socket");
-    let server = server_read
-        .reunite(server_write)
-        .expect("both halves come from the server's socket");
+    let client =
+        client_read.reunite(client_write).expect("both halves come from the client's socket");
+    let server =
+        server_read.reunite(server_write).expect("both halves come from the server's socket");
     match connection.closing() {
         Some(Close::Rst) => {
             for socket in [&client, &server] {

@@ -120,11 +120,7 @@ impl Pump {
             }
         }
         for _ in 0..ROUNDS {
-            let step = if self.is_direct() {
-                self.poll_direct(cx)
-            } else {
-                self.poll_queued(cx)
-            };
+            let step = if self.is_direct() { self.poll_direct(cx) } else { self.poll_queued(cx) };
             if let Err(ended) = ready!(step) {
                 return Poll::Ready(ended);
             }
@@ -190,11 +186,8 @@ impl Pump {
             return Poll::Ready(Ok(()));
         }
         let front = self.plan.front().map(|piece| piece.due);
-        let wake = front
-            .filter(|due| *due > now)
-            .into_iter()
-            .chain(deadline.map(|(at, _)| at))
-            .min();
+        let wake =
+            front.filter(|due| *due > now).into_iter().chain(deadline.map(|(at, _)| at)).min();
         match wake {
             Some(wake) => self.alarm.set(wake, cx.waker()),
             None => self.alarm.clear(),
@@ -295,11 +288,7 @@ impl Pump {
     fn enqueue_at(&mut self, data: Bytes, at: Instant) {
         self.share.add(data.len());
         self.chunks += 1;
-        self.queue.push(Chunk {
-            data,
-            at,
-            noise: self.noise.number(self.chunks),
-        });
+        self.queue.push(Chunk { data, at, noise: self.noise.number(self.chunks) });
     }
 
     fn leave(&mut self, len: usize) {
@@ -309,8 +298,6 @@ impl Pump {
     }
 
     fn count_sent(&self, len: usize) {
-        self.connection.traffic[self.stream.index()]
-            .sent
-            .fetch_add(len as u64, Ordering::Relaxed);
+        self.connection.traffic[self.stream.index()].sent.fetch_add(len as u64, Ordering::Relaxed);
     }
 }

@@ -1,0 +1,133 @@
+//! What is done to Postgres by SQL, over connections that no fault strikes.
+
+use std::time::Duration;
+
+use sqlx::{
+    AssertSqlSafe, Connection, Executor,
+    postgres::{PgConnectOptions, PgConnection},
+};
+use tokio::time::{Instant, sleep, timeout};
+
+/// The longest anything here may take.
+const LIMIT: Duration = Duration::from_secs(10);
+/// Between two looks at a condition.
+const POLL: Duration = Duration::from_millis(5);
+
+/// Creates quarrel's tables in the schema of `options`, if they are not there.
+pub(super) async fn create_tables(
+    options: &PgConnectOptions,
+    schema: &str,
+) -> Result<(), sqlx::Error> {
+    let mut connection = connect(options).await?;
+    let sql = format!(
+        "CREATE SCHEMA IF NOT EXISTS \"{schema}\"; \
+         CREATE TABLE IF NOT EXISTS \"{schema}\".kv \
+           (key bigint PRIMARY KEY, value text NOT NULL, version bigint NOT NULL); \
+         CREATE TABLE IF NOT EXISTS \"{schema}\".outbox \
+           (id bigserial PRIMARY KEY, key bigint NOT NULL, version bigint NOT NULL);"
+    );
+    connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
+    connection.close().await
+}
+
+pub(super) async fn pause_replay(replica: &PgConnectOptions) -> Result<(), sqlx::Error> {
+    let mut connection = connect(replica).await?;
+    connection.execute("SELECT pg_wal_replay_pause()").await?;
+    // The pause is only a request until the state says so.
+    until(&mut connection, "SELECT pg_get_wal_replay_pause_state()", "paused").await
+}
+
+pub(super) async fn resume_replay(replica: &PgConnectOptions) -> Result<(), sqlx::Error> {
+    let mut connection = connect(replica).await?;
+    connection.execute("SELECT pg_wal_replay_resume()").await?;
+    Ok(())
+}
+
+/// Sets `recovery_min_apply_delay`; a reload makes the replica take it.
+pub(super) async fn apply_delay(
+    replica: &PgConnectOptions,
+    delay: Duration,
+) -> Result<(), sqlx::Error> {
+    let mut connection = connect(replica).await?;
+    let millis = delay.as_millis();
+    let sql = format!("ALTER SYSTEM SET recovery_min_apply_delay = {millis}");
+    connection.execute(AssertSqlSafe(sql)).await?;
+    connection.execute("SELECT pg_reload_conf()").await?;
+    let shown = "SELECT setting FROM pg_settings WHERE name = 'recovery_min_apply_delay'";
+    until(&mut connection, shown, &millis.to_string()).await
+}
+
+/// Waits until the server accepts connections and answers a query.
+pub(super) async fn accepts(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
+    let start = Instant::now();
+    loop {
+        match timeout(Duration::from_secs(1), connect(options)).await {
+            Ok(Ok(connection)) => return connection.close().await,
+            Ok(Err(error)) if start.elapsed() > LIMIT => return Err(error),
+            Err(_) if start.elapsed() > LIMIT => return Err(timed_out()),
+            _ => sleep(POLL).await,
+        }
+    }
+}
+
+/// Waits until the replica streams from its primary.
+pub(super) async fn streams(replica: &PgConnectOptions) -> Result<(), sqlx::Error> {
+    accepts(replica).await?;
+    let mut connection = connect(replica).await?;
+    until(&mut connection, "SELECT status FROM pg_stat_wal_receiver", "streaming").await
+}
+
+pub(super) async fn version(options: &PgConnectOptions) -> Result<String, sqlx::Error> {
+    let mut connection = connect(options).await?;
+    let version = sqlx::query_scalar("SHOW server_version").fetch_one(&mut connection).await?;
+    connection.close().await?;
+    Ok(version)
+}
+
+/// Redis's version, once it answers.
+pub(super) async fn cache_version(client: &redis::Client) -> Result<String, redis::RedisError> {
+    let start = Instant::now();
+    loop {
+        let answer = async {
+            let mut connection = client.get_multiplexed_async_connection().await?;
+            redis::cmd("INFO").arg("server").query_async::<String>(&mut connection).await
+        };
+        match answer.await {
+            Ok(info) => {
+                let version = info.lines().find_map(|line| line.strip_prefix("redis_version:"));
+                return Ok(version.unwrap_or("unknown").trim().to_owned());
+            }
+            Err(error) if start.elapsed() > LIMIT => return Err(error),
+            Err(_) => sleep(POLL).await,
+        }
+    }
+}
+
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    timeout(LIMIT, PgConnection::connect_with(options)).await.map_err(|_| timed_out())?
+}
+
+/// Waits until `sql`, which returns at most one text, returns `wanted`.
+async fn until(
+    connection: &mut PgConnection,
+    sql: &'static str,
+    wanted: &str,
+) -> Result<(), sqlx::Error> {
+    timeout(LIMIT, async {
+        loop {
+            let found: Option<String> =
+                sqlx::query_scalar(sql).fetch_optional(&mut *connection).await?;
+            if found.as_deref() == Some(wanted) {
+                return Ok(());
+            }
+            sleep(POLL).await;
+        }
+    })
+    .await
+    .map_err(|_| timed_out())?
+}
+
+fn timed_out() -> sqlx::Error {
+    let why = format!("not within {} s", LIMIT.as_secs());
+    sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, why))
+}

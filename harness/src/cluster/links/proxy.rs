@@ -1,0 +1,155 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::{
+    LinkChange, ProxySpec,
+    http::{Http, ProxyState},
+};
+
+const DOWNSTREAM: &str = "downstream";
+
+pub(super) fn populate(http: &Http, specs: &[ProxySpec]) -> Result<Vec<ProxySpec>, String> {
+    writes::populate(http, specs)?;
+    specs
+        .iter()
+        .map(|spec| {
+            let made = http.proxy(&spec.name)?;
+            if made.upstream == spec.upstream && made.enabled {
+                Ok(ProxySpec { name: made.name, listen: made.listen, upstream: made.upstream })
+            } else {
+                Err(format!("proxy {} was not made as asked, but as {made:?}", spec.name))
+            }
+        })
+        .collect()
+}
+
+pub(super) fn change(http: &Http, name: &str, change: LinkChange) -> Result<(), String> {
+    writes::change(http, name, change)?;
+    let now = http.proxy(name)?;
+    if shows(&now, change) {
+        Ok(())
+    } else {
+        Err(format!("proxy {name} did not take {change:?}; it is now {now:?}"))
+    }
+}
+
+fn shows(proxy: &ProxyState, change: LinkChange) -> bool {
+    let toxic = |kind: &str, attribute: &str, number: u64| {
+        proxy.toxics.iter().any(|toxic| {
+            toxic.kind == kind
+                && toxic.stream == DOWNSTREAM
+                && toxic.attributes[attribute].as_u64() == Some(number)
+        })
+    };
+    match change {
+        LinkChange::Latency { latency, jitter } => {
+            toxic("latency", "latency", millis(latency))
+                && toxic("latency", "jitter", millis(jitter))
+        }
+        LinkChange::Cut => !proxy.enabled,
+        LinkChange::DropReplies => toxic("timeout", "timeout", 0),
+        LinkChange::Restore => proxy.enabled && proxy.toxics.is_empty(),
+    }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The client panics where others return errors.
+fn caught<T>(call: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
+        let why = panic.downcast_ref::<String>().map_or("its client panicked", String::as_str);
+        Err(why.to_owned())
+    })
+}
+
+#[cfg(feature = "toxiproxy")]
+mod writes {
+    use toxiproxy_rust::{
+        client::Client,
+        proxy::{Proxy, ProxyPack},
+    };
+
+    use super::{DOWNSTREAM, Http, LinkChange, ProxySpec, caught, millis};
+
+    /// A fresh client every time: a panic inside one poisons it for good, and
+    /// faults are rare.
+    fn client(http: &Http) -> Client {
+        Client::new(http.api)
+    }
+
+    fn find(http: &Http, name: &str) -> Result<Proxy, String> {
+        client(http).find_proxy(name)
+    }
+
+    pub(super) fn populate(http: &Http, specs: &[ProxySpec]) -> Result<(), String> {
+        caught(|| {
+            let pack = |spec: &ProxySpec| {
+                ProxyPack::new(spec.name.clone(), spec.listen.clone(), spec.upstream.clone())
+            };
+            client(http).populate(specs.iter().map(pack).collect()).map(drop)
+        })
+    }
+
+    pub(super) fn change(http: &Http, name: &str, change: LinkChange) -> Result<(), String> {
+        caught(|| {
+            let proxy = find(http, name)?;
+            match change {
+                LinkChange::Latency { latency, jitter } => {
+                    let (latency, jitter) = (clamp(millis(latency)), clamp(millis(jitter)));
+                    proxy.with_latency(DOWNSTREAM.to_owned(), latency, jitter, 1.0);
+                    Ok(())
+                }
+                LinkChange::Cut => proxy.disable(),
+                LinkChange::DropReplies => {
+                    proxy.with_timeout(DOWNSTREAM.to_owned(), 0, 1.0);
+                    Ok(())
+                }
+                LinkChange::Restore => {
+                    proxy.delete_all_toxics()?;
+                    proxy.enable()
+                }
+            }
+        })
+    }
+
+    fn clamp(millis: u64) -> u32 {
+        u32::try_from(millis).unwrap_or(u32::MAX)
+    }
+}
+
+#[cfg(not(feature = "toxiproxy"))]
+mod writes {
+    use serde_json::json;
+
+    use super::{DOWNSTREAM, Http, LinkChange, ProxySpec, millis};
+
+    pub(super) fn populate(http: &Http, specs: &[ProxySpec]) -> Result<(), String> {
+        let pack = |spec: &ProxySpec| json!({ "name": spec.name, "listen": spec.listen, "upstream": spec.upstream });
+        http.post("populate", &specs.iter().map(pack).collect())
+    }
+
+    pub(super) fn change(http: &Http, name: &str, change: LinkChange) -> Result<(), String> {
+        let toxics = format!("proxies/{name}/toxics");
+        let proxy = format!("proxies/{name}");
+        match change {
+            LinkChange::Latency { latency, jitter } => {
+                let attributes = json!({ "latency": millis(latency), "jitter": millis(jitter) });
+                let toxic =
+                    json!({ "type": "latency", "stream": DOWNSTREAM, "attributes": attributes });
+                http.post(&toxics, &toxic)
+            }
+            LinkChange::Cut => http.post(&proxy, &json!({ "enabled": false })),
+            LinkChange::DropReplies => {
+                let toxic = json!({ "type": "timeout", "stream": DOWNSTREAM, "attributes": { "timeout": 0 } });
+                http.post(&toxics, &toxic)
+            }
+            LinkChange::Restore => {
+                for toxic in http.proxy(name)?.toxics {
+                    http.delete(&format!("{toxics}/{}", toxic.name))?;
+                }
+                http.post(&proxy, &json!({ "enabled": true }))
+            }
+        }
+    }
+}

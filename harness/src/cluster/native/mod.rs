@@ -1,0 +1,205 @@
+//! The cluster as local processes: Postgres and Redis from binaries found on
+//! the machine, the fault proxy inside quarrel's own process.
+
+mod binaries;
+mod process;
+mod servers;
+mod template;
+mod workspace;
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+use quarrel_faultproxy::{Config, FaultProxy, Seed};
+
+pub use binaries::{Binaries, MissingBinary};
+
+use self::{servers::Servers, workspace::Workspace};
+use super::{
+    Cluster, ClusterError, ClusterKind, RealCluster, admin,
+    links::{Links, ProxySpec},
+};
+use crate::stores::real::{Endpoints, TimeLimits};
+
+/// How to start a native cluster.
+#[derive(Clone, Debug, Default)]
+pub struct NativeOptions {
+    /// How long clients wait.
+    pub limits: TimeLimits,
+    /// Decides the fault proxy's draws.
+    pub seed: u64,
+}
+
+/// The ports of one cluster.
+#[derive(Clone, Copy, Debug)]
+struct Ports {
+    primary: u16,
+    replica: u16,
+    cache: u16,
+}
+
+const SCHEMA: &str = "public";
+
+/// Starts a native cluster and waits until the replica streams.
+///
+/// # Errors
+///
+/// When a binary is missing, a port is taken, or the replica never streams.
+pub async fn start(options: NativeOptions) -> Result<Box<dyn Cluster>, ClusterError> {
+    let binaries = Binaries::find()
+        .map_err(|missing| ClusterError::new(missing.to_string(), missing.advice().to_owned()))?;
+    let template = template::ensure(&binaries).await?;
+    let workspace = Workspace::create(&template).await?;
+    let ports = Ports { primary: free_port()?, replica: free_port()?, cache: free_port()? };
+
+    let proxy = EmbeddedProxy::start(options.seed)?;
+    let links = Links::new(proxy.api);
+    let addresses = populate(&links, ports).await?;
+
+    let upstream = addresses.replication;
+    let servers = Servers::start(binaries, workspace, ports, upstream, proxy)?;
+    let cluster = assemble(options, servers, links, ports, &addresses)?;
+    match ready(&cluster).await {
+        Ok(pieces) => Ok(Box::new(RealCluster { pieces, ..cluster })),
+        Err(why) => {
+            let logs = last_lines(&cluster.logs().await);
+            Box::new(cluster).down().await;
+            Err(ClusterError::new(
+                format!("the native cluster did not come up: {why}{logs}"),
+                "quarrel doctor; another cluster: --cluster docker",
+            ))
+        }
+    }
+}
+
+/// The addresses at which clients and the replica find the proxy.
+struct Proxied {
+    primary: SocketAddr,
+    replica: SocketAddr,
+    cache: SocketAddr,
+    replication: SocketAddr,
+}
+
+async fn populate(links: &Links, ports: Ports) -> Result<Proxied, ClusterError> {
+    let spec = |link: super::Link, port: u16| ProxySpec {
+        name: link.name().to_owned(),
+        listen: "127.0.0.1:0".to_owned(),
+        upstream: format!("127.0.0.1:{port}"),
+    };
+    let made = links
+        .populate(vec![
+            spec(super::Link::ClientPrimary, ports.primary),
+            spec(super::Link::ClientReplica, ports.replica),
+            spec(super::Link::ClientCache, ports.cache),
+            spec(super::Link::ReplicaPrimary, ports.primary),
+        ])
+        .await
+        .map_err(|error| ClusterError::new(error.to_string(), "quarrel doctor"))?;
+    let address = |at: usize| {
+        made[at].listen.parse::<SocketAddr>().map_err(|error| {
+            let listen = &made[at].listen;
+            ClusterError::new(format!("the proxy listens at `{listen}`: {error}"), "quarrel doctor")
+        })
+    };
+    Ok(Proxied {
+        primary: address(0)?,
+        replica: address(1)?,
+        cache: address(2)?,
+        replication: address(3)?,
+    })
+}
+
+fn assemble(
+    options: NativeOptions,
+    servers: Servers,
+    links: Links,
+    ports: Ports,
+    proxied: &Proxied,
+) -> Result<RealCluster, ClusterError> {
+    let endpoints = |primary: SocketAddr, replica: SocketAddr, cache: SocketAddr| {
+        Endpoints::from_urls(
+            &format!("postgres://postgres@{primary}/postgres"),
+            &format!("postgres://postgres@{replica}/postgres"),
+            &format!("redis://{cache}"),
+            SCHEMA,
+            "",
+        )
+        .map_err(|error| ClusterError::new(error.to_string(), "quarrel doctor"))
+    };
+    let local = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    Ok(RealCluster {
+        kind: ClusterKind::Native,
+        pieces: Vec::new(),
+        clients: endpoints(proxied.primary, proxied.replica, proxied.cache)?,
+        probes: endpoints(local(ports.primary), local(ports.replica), local(ports.cache))?,
+        limits: options.limits,
+        links: Some(links),
+        nodes: Some(Box::new(servers)),
+    })
+}
+
+/// Waits until everything answers; what the pieces say they are.
+async fn ready(cluster: &RealCluster) -> Result<Vec<(String, String)>, String> {
+    let say = |what: &str, error: &dyn std::fmt::Display| format!("{what}: {error}");
+    let primary = &cluster.probes.primary;
+    admin::accepts(primary).await.map_err(|e| say("the primary does not accept", &e))?;
+    admin::create_tables(primary, SCHEMA).await.map_err(|e| say("no tables", &e))?;
+    admin::streams(&cluster.probes.replica)
+        .await
+        .map_err(|e| say("the replica does not stream", &e))?;
+    let cache = admin::cache_version(&cluster.probes.cache)
+        .await
+        .map_err(|e| say("Redis does not answer", &e))?;
+    let postgres = admin::version(primary).await.map_err(|e| say("the primary is gone", &e))?;
+    let proxy = match &cluster.links {
+        Some(links) => links.version().await.map_err(|e| e.to_string())?,
+        None => String::new(),
+    };
+    Ok(vec![
+        ("postgres".to_owned(), postgres),
+        ("redis".to_owned(), cache),
+        ("fault proxy (embedded)".to_owned(), proxy),
+    ])
+}
+
+/// The end of every server's log, for an error message.
+fn last_lines(logs: &[(String, String)]) -> String {
+    logs.iter()
+        .flat_map(|(node, text)| {
+            let skip = text.lines().count().saturating_sub(3);
+            text.lines().skip(skip).map(move |line| format!("\n  {node}: {line}"))
+        })
+        .collect()
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> Result<u16, ClusterError> {
+    let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr());
+    bound.map(|address| address.port()).map_err(|error| {
+        ClusterError::new(
+            format!("no free port on 127.0.0.1: {error}"),
+            "end some of the programs that hold ports",
+        )
+    })
+}
+
+/// The fault proxy inside this process.
+struct EmbeddedProxy {
+    api: SocketAddr,
+    _server: FaultProxy,
+}
+
+impl std::fmt::Debug for EmbeddedProxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EmbeddedProxy").field("api", &self.api).finish_non_exhaustive()
+    }
+}
+
+impl EmbeddedProxy {
+    fn start(seed: u64) -> Result<Self, ClusterError> {
+        let config = Config::embedded(Seed(seed));
+        let server = FaultProxy::start(&config).map_err(|error| {
+            ClusterError::new(format!("the fault proxy does not start: {error}"), "quarrel doctor")
+        })?;
+        Ok(Self { api: server.api_addr(), _server: server })
+    }
+}

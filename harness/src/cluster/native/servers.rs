@@ -1,0 +1,217 @@
+use std::{
+    fs,
+    net::SocketAddr,
+    path::Path,
+    process::Child,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use rustix::process::Signal;
+
+use super::{
+    Binaries, EmbeddedProxy, Ports,
+    process::{gone, signal_tree, spawn, tree, unprivileged},
+    template::SLOT,
+    workspace::Workspace,
+};
+use crate::cluster::{Boxed, ClusterError, Node, NodeControl};
+
+/// The three server processes.
+#[derive(Debug)]
+pub(super) struct Servers {
+    binaries: Binaries,
+    workspace: Workspace,
+    ports: Ports,
+    running: Mutex<[Option<Child>; 3]>,
+    /// Lives as long as the servers that are reached through it.
+    _proxy: EmbeddedProxy,
+}
+
+const LIMIT: Duration = Duration::from_secs(5);
+
+impl Servers {
+    pub(super) fn start(
+        binaries: Binaries,
+        workspace: Workspace,
+        ports: Ports,
+        upstream: SocketAddr,
+        proxy: EmbeddedProxy,
+    ) -> Result<Self, ClusterError> {
+        let running = Mutex::new([None, None, None]);
+        let servers = Self { binaries, workspace, ports, running, _proxy: proxy };
+        let started = servers.configure(upstream).and_then(|()| {
+            [Node::Primary, Node::Replica, Node::Cache]
+                .into_iter()
+                .try_for_each(|node| servers.launch(node))
+        });
+        started.map_err(|why| {
+            servers.stop_now();
+            servers.workspace.remove();
+            ClusterError::new(format!("cannot start the servers: {why}"), "quarrel doctor")
+        })?;
+        Ok(servers)
+    }
+
+    fn configure(&self, upstream: SocketAddr) -> Result<(), String> {
+        let primary = self.workspace.data("primary");
+        let replica = self.workspace.data("replica");
+        append(&primary, &format!("port = {}", self.ports.primary))?;
+        append(
+            &replica,
+            &format!(
+                "port = {}\nprimary_slot_name = '{SLOT}'\n\
+                 primary_conninfo = 'host={} port={} user=postgres application_name=replica connect_timeout=2'",
+                self.ports.replica,
+                upstream.ip(),
+                upstream.port(),
+            ),
+        )?;
+        let slot = replica.join("pg_replslot").join(SLOT);
+        fs::remove_dir_all(slot).map_err(|e| e.to_string())?;
+        fs::write(replica.join("standby.signal"), "").map_err(|e| e.to_string())
+    }
+
+    /// Starts a node's process, or starts it again.
+    fn launch(&self, node: Node) -> Result<(), String> {
+        let name = node.to_string();
+        let log = self.workspace.log(&name);
+        let mut command = match node {
+            Node::Primary | Node::Replica => {
+                let mut command = unprivileged(self.binaries.postgres("postgres"));
+                command.arg("-D").arg(self.workspace.data(&name));
+                command
+            }
+            Node::Cache => {
+                let mut command = std::process::Command::new(&self.binaries.redis);
+                command
+                    .args(["--port", &self.ports.cache.to_string(), "--bind", "127.0.0.1"])
+                    // Snapshots only on demand: a cache that saves by itself
+                    // brings deleted entries back after a crash.
+                    .args(["--save", "", "--appendonly", "no", "--dir"])
+                    .arg(self.workspace.cache());
+                command
+            }
+        };
+        let child = spawn(&mut command, &log).map_err(|e| format!("{name}: {e}"))?;
+        self.workspace.reaper.watch_process(child.id());
+        self.lock()[index(node)] = Some(child);
+        Ok(())
+    }
+
+    fn pid(&self, node: Node) -> Result<u32, String> {
+        let running = self.lock();
+        let child = running[index(node)].as_ref();
+        child.map(Child::id).ok_or_else(|| format!("the {node} is not running"))
+    }
+
+    async fn kill(&self, node: Node) -> Result<(), String> {
+        let pid = self.pid(node)?;
+        let doomed = tree(pid);
+        signal_tree(pid, Signal::KILL);
+        // A backend that outlives the postmaster keeps the next one from
+        // starting.
+        for pid in &doomed {
+            super::process::signal_one(*pid, Signal::KILL);
+        }
+        gone(&doomed, LIMIT).await?;
+        self.collect(node);
+        Ok(())
+    }
+
+    /// Takes a dead child off the process table.
+    fn collect(&self, node: Node) {
+        if let Some(mut child) = self.lock()[index(node)].take() {
+            drop(child.wait());
+        }
+    }
+
+    fn stop_now(&self) {
+        for child in self.lock().iter_mut().filter_map(Option::take) {
+            signal_tree(child.id(), Signal::CONT);
+            signal_tree(child.id(), Signal::KILL);
+            let mut child = child;
+            drop(child.wait());
+        }
+    }
+
+    async fn stop(&self) -> Vec<String> {
+        let nodes = [Node::Primary, Node::Replica, Node::Cache];
+        let mut pids = Vec::new();
+        for pid in nodes.iter().filter_map(|node| self.pid(*node).ok()) {
+            pids.extend(tree(pid));
+            signal_tree(pid, Signal::CONT);
+        }
+        for node in nodes {
+            if let Ok(pid) = self.pid(node) {
+                // QUIT is Postgres's immediate shutdown: no checkpoint, but it
+                // frees its shared memory. Redis has nothing to free.
+                let signal = if node == Node::Cache { Signal::KILL } else { Signal::QUIT };
+                super::process::signal_one(pid, signal);
+            }
+        }
+        let stuck = gone(&pids, LIMIT).await;
+        if stuck.is_err() {
+            for pid in &pids {
+                super::process::signal_one(*pid, Signal::KILL);
+            }
+        }
+        let left = gone(&pids, LIMIT).await;
+        nodes.into_iter().for_each(|node| self.collect(node));
+        left.err().into_iter().chain(self.workspace.remove()).collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, [Option<Child>; 3]> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl NodeControl for Servers {
+    fn kill(&self, node: Node) -> Boxed<'_, Result<(), String>> {
+        Box::pin(Self::kill(self, node))
+    }
+
+    fn start(&self, node: Node) -> Boxed<'_, Result<(), String>> {
+        Box::pin(async move { self.launch(node) })
+    }
+
+    fn freeze(&self, node: Node) -> Boxed<'_, Result<(), String>> {
+        Box::pin(async move { self.pid(node).map(|pid| signal_tree(pid, Signal::STOP)) })
+    }
+
+    fn thaw(&self, node: Node) -> Boxed<'_, Result<(), String>> {
+        Box::pin(async move { self.pid(node).map(|pid| signal_tree(pid, Signal::CONT)) })
+    }
+
+    fn logs(&self) -> Boxed<'_, Vec<(String, String)>> {
+        Box::pin(async move {
+            ["primary", "replica", "cache"]
+                .into_iter()
+                .filter_map(|node| {
+                    let text = fs::read(self.workspace.log(node)).ok()?;
+                    Some((node.to_owned(), String::from_utf8_lossy(&text).into_owned()))
+                })
+                .collect()
+        })
+    }
+
+    fn down(self: Box<Self>) -> Boxed<'static, Vec<String>> {
+        Box::pin(async move { self.stop().await })
+    }
+}
+
+const fn index(node: Node) -> usize {
+    match node {
+        Node::Primary => 0,
+        Node::Replica => 1,
+        Node::Cache => 2,
+    }
+}
+
+fn append(data: &Path, settings: &str) -> Result<(), String> {
+    let conf = data.join("postgresql.conf");
+    let mut text = fs::read_to_string(&conf).map_err(|e| format!("{}: {e}", conf.display()))?;
+    text.push_str(settings);
+    text.push('\n');
+    fs::write(&conf, text).map_err(|e| format!("{}: {e}", conf.display()))
+}

@@ -1,0 +1,103 @@
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use tokio::process::Command;
+
+use super::super::{ClusterError, Reaper, reaper, sweep_stale};
+
+/// The folder that holds one cluster's data and logs, and dies with it.
+#[derive(Debug)]
+pub(super) struct Workspace {
+    pub(super) root: PathBuf,
+    pub(super) reaper: Reaper,
+}
+
+impl Workspace {
+    /// Makes a folder with two copies of the template: on the memory disk if
+    /// there is one, as a cluster's data are worth nothing afterwards.
+    pub(super) async fn create(template: &Path) -> Result<Self, ClusterError> {
+        let parent = parent();
+        sweep_stale(&parent);
+        let owner = std::process::id();
+        let start = reaper::start_time(owner).unwrap_or_default();
+        let name = format!("quarrel-{owner}-{start}-{:08x}", rand::random::<u32>());
+        let root = parent.join(name);
+        let failed = |what: &str, error: &dyn std::fmt::Display| {
+            ClusterError::new(
+                format!("{}: {what}: {error}", root.display()),
+                "set TMPDIR to a folder with 500 MB free",
+            )
+        };
+        let reaper = Reaper::start().map_err(|e| failed("no shell to clean up after me", &e))?;
+        reaper.watch_folder(&root);
+        fs::create_dir(&root).map_err(|e| failed("cannot be made", &e))?;
+        // Postgres runs as another user if quarrel is root.
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o711))
+            .map_err(|e| failed("cannot be opened to Postgres", &e))?;
+        let workspace = Self { root: root.clone(), reaper };
+        let copies = ["primary", "replica"].map(|node| copy(template, root.join(node)));
+        for copied in futures::future::join_all(copies).await {
+            if let Err(why) = copied {
+                workspace.remove();
+                return Err(failed("cannot take the template", &why));
+            }
+        }
+        let made = fs::create_dir(workspace.cache())
+            .and_then(|()| fs::create_dir(workspace.root.join("logs")));
+        if let Err(error) = made {
+            workspace.remove();
+            return Err(failed("cannot be filled", &error));
+        }
+        Ok(workspace)
+    }
+
+    pub(super) fn data(&self, node: &str) -> PathBuf {
+        self.root.join(node)
+    }
+
+    pub(super) fn cache(&self) -> PathBuf {
+        self.root.join("cache")
+    }
+
+    pub(super) fn log(&self, node: &str) -> PathBuf {
+        self.root.join("logs").join(format!("{node}.log"))
+    }
+
+    /// Removes the folder; what could not be removed.
+    pub(super) fn remove(&self) -> Vec<String> {
+        let removed = fs::remove_dir_all(&self.root);
+        self.reaper.done();
+        removed
+            .err()
+            .map(|error| format!("{} is still there: {error}", self.root.display()))
+            .into_iter()
+            .collect()
+    }
+}
+
+fn parent() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() && std::env::var_os("TMPDIR").is_none() {
+        memory.to_owned()
+    } else {
+        std::env::temp_dir()
+    }
+}
+
+async fn copy(from: &Path, to: PathBuf) -> Result<(), String> {
+    let output = Command::new("cp")
+        .args(["-a", "--reflink=auto"])
+        .arg(from)
+        .arg(&to)
+        .output()
+        .await
+        .map_err(|error| error.to_string())?;
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}

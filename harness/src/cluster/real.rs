@@ -1,0 +1,153 @@
+use std::time::Duration;
+
+use super::{
+    Boxed, Cluster, ClusterKind, Control, ControlError, Link, Node, Unsupported, admin,
+    links::{LinkChange, Links},
+};
+use crate::stores::{
+    Backend,
+    real::{Endpoints, RealStores, TimeLimits},
+};
+
+/// What can be done to the servers of a cluster: signals to processes, or
+/// commands to containers.
+pub trait NodeControl: Send + Sync {
+    /// Ends a server at once, without a chance to save.
+    fn kill(&self, node: Node) -> Boxed<'_, Result<(), String>>;
+    /// Starts a killed server again.
+    fn start(&self, node: Node) -> Boxed<'_, Result<(), String>>;
+    /// Stops a server where it is.
+    fn freeze(&self, node: Node) -> Boxed<'_, Result<(), String>>;
+    /// Lets a frozen server go on.
+    fn thaw(&self, node: Node) -> Boxed<'_, Result<(), String>>;
+    /// What the servers have logged so far, by name.
+    fn logs(&self) -> Boxed<'_, Vec<(String, String)>>;
+    /// Takes everything down and removes it; what could not be removed.
+    fn down(self: Box<Self>) -> Boxed<'static, Vec<String>>;
+}
+
+/// A cluster of real servers: Postgres and Redis behind a fault proxy.
+pub struct RealCluster {
+    /// Which kind.
+    pub kind: ClusterKind,
+    /// What it is made of.
+    pub pieces: Vec<(String, String)>,
+    /// Where clients connect, through the links that faults strike.
+    pub clients: Endpoints,
+    /// Where probes connect.
+    pub probes: Endpoints,
+    /// How long a client waits.
+    pub limits: TimeLimits,
+    /// The links, if there is a fault proxy.
+    pub links: Option<Links>,
+    /// The servers, if they are ours.
+    pub nodes: Option<Box<dyn NodeControl>>,
+}
+
+impl RealCluster {
+    async fn perform(&self, control: &Control) -> Result<(), String> {
+        match *control {
+            Control::Latency { link, latency, jitter } => {
+                self.link(link, LinkChange::Latency { latency, jitter }).await
+            }
+            Control::Cut(link) => self.link(link, LinkChange::Cut).await,
+            Control::DropReplies(link) => self.link(link, LinkChange::DropReplies).await,
+            Control::Restore(link) => self.link(link, LinkChange::Restore).await,
+            Control::Kill(node) => self.nodes()?.kill(node).await,
+            Control::Start(node) => self.nodes()?.start(node).await,
+            Control::Freeze(node) => self.nodes()?.freeze(node).await,
+            Control::Thaw(node) => self.nodes()?.thaw(node).await,
+            Control::PauseReplay => sql(admin::pause_replay(&self.probes.replica).await),
+            Control::ResumeReplay => sql(admin::resume_replay(&self.probes.replica).await),
+            Control::ApplyDelay(delay) => {
+                sql(admin::apply_delay(&self.probes.replica, delay).await)
+            }
+        }
+    }
+
+    async fn link(&self, link: Link, change: LinkChange) -> Result<(), String> {
+        let links = self.links.as_ref().ok_or("the cluster has no fault proxy")?;
+        links.change(link, change).await.map_err(|error| error.to_string())
+    }
+
+    fn nodes(&self) -> Result<&dyn NodeControl, String> {
+        self.nodes.as_deref().ok_or_else(|| "the servers are not ours".to_owned())
+    }
+}
+
+impl Cluster for RealCluster {
+    fn kind(&self) -> ClusterKind {
+        self.kind
+    }
+
+    fn pieces(&self) -> Vec<(String, String)> {
+        self.pieces.clone()
+    }
+
+    fn client(&self) -> Backend {
+        Backend::Real(Box::new(RealStores::new(&self.clients, self.limits)))
+    }
+
+    fn probe(&self) -> Backend {
+        // A probe may wait longer than a client: it only looks, and a server
+        // under load must not make a run look broken.
+        let limits = TimeLimits { connect: Duration::from_secs(5), call: Duration::from_secs(5) };
+        Backend::Real(Box::new(RealStores::new(&self.probes, limits)))
+    }
+
+    fn supports(&self, control: &Control) -> Result<(), Unsupported> {
+        let (missing, advice) = match control {
+            Control::Latency { .. }
+            | Control::Cut(_)
+            | Control::DropReplies(_)
+            | Control::Restore(_) => (
+                self.links.is_none().then_some("there is no fault proxy between its parts"),
+                "put a Toxiproxy between and name it with --toxiproxy, or use --cluster docker or native",
+            ),
+            Control::Kill(_) | Control::Start(_) | Control::Freeze(_) | Control::Thaw(_) => (
+                self.nodes.is_none().then_some("its servers are not quarrel's to stop"),
+                "--cluster docker or native",
+            ),
+            Control::PauseReplay | Control::ResumeReplay | Control::ApplyDelay(_) => (
+                (self.kind == ClusterKind::External)
+                    .then_some("settings of somebody's replica are not quarrel's to change"),
+                "--cluster docker or native, or replica-lag=…,via=link through a Toxiproxy",
+            ),
+        };
+        missing.map_or(Ok(()), |why| {
+            Err(Unsupported {
+                control: control.to_string(),
+                why: why.to_owned(),
+                advice: advice.to_owned(),
+            })
+        })
+    }
+
+    fn apply<'a>(&'a self, control: &'a Control) -> Boxed<'a, Result<(), ControlError>> {
+        Box::pin(async move {
+            self.perform(control)
+                .await
+                .map_err(|why| ControlError { control: control.to_string(), why })
+        })
+    }
+
+    fn logs(&self) -> Boxed<'_, Vec<(String, String)>> {
+        match &self.nodes {
+            Some(nodes) => nodes.logs(),
+            None => Box::pin(async { Vec::new() }),
+        }
+    }
+
+    fn down(self: Box<Self>) -> Boxed<'static, Vec<String>> {
+        Box::pin(async move {
+            match self.nodes {
+                Some(nodes) => nodes.down().await,
+                None => Vec::new(),
+            }
+        })
+    }
+}
+
+fn sql(result: Result<(), sqlx::Error>) -> Result<(), String> {
+    result.map_err(|error| error.to_string())
+}

@@ -1,0 +1,131 @@
+use std::{
+    io::Write as _,
+    os::unix::process::CommandExt as _,
+    path::Path,
+    process::{ChildStdin, Command, Stdio},
+    sync::{Mutex, PoisonError},
+};
+
+/// Cleans up after a quarrel that was killed.
+///
+/// A shell in a session of its own reads what to clean from a pipe. When the
+/// pipe closes, however quarrel ended, it removes what it was told and did not
+/// hear to be gone: nobody can be killed too hard to clean up.
+#[derive(Debug)]
+pub struct Reaper {
+    pipe: Mutex<ChildStdin>,
+}
+
+/// Kinds of line: `pid PID START`, `dir PATH`, `label LABEL`, `done`. A process
+/// is named with its start time, so that a recycled id is never killed.
+/// Postgres gets QUIT, which lets it free its shared memory, then KILL.
+const SCRIPT: &str = r#"
+trap '' INT TERM HUP
+pids= dirs= labels=
+while IFS=' ' read -r kind what more; do
+  case $kind in
+    pid) pids="$pids $what:$more" ;;
+    dir) dirs="$dirs
+$what" ;;
+    label) labels="$labels $what" ;;
+    done) exit 0 ;;
+  esac
+done
+started() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+alive() { [ "$(started "${1%%:*}")" = "${1##*:}" ]; }
+for p in $pids; do
+  alive "$p" || continue
+  kill -CONT $(cat /proc/${p%%:*}/task/*/children 2>/dev/null) "${p%%:*}" 2>/dev/null
+  kill -QUIT "${p%%:*}" 2>/dev/null
+done
+n=0
+for p in $pids; do
+  while alive "$p" && [ $n -lt 20 ]; do n=$((n + 1)); sleep 0.1; done
+  if alive "$p"; then kill -KILL "${p%%:*}" 2>/dev/null; fi
+done
+printf '%s\n' "$dirs" | while IFS= read -r d; do
+  case $d in */quarrel-*) rm -rf -- "$d" ;; esac
+done
+for l in $labels; do
+  c=$(docker ps -aq --filter "label=$l"); [ -z "$c" ] || docker rm -fv $c
+  c=$(docker network ls -q --filter "label=$l"); [ -z "$c" ] || docker network rm $c
+  c=$(docker volume ls -q --filter "label=$l"); [ -z "$c" ] || docker volume rm -f $c
+done >/dev/null 2>&1
+"#;
+
+impl Reaper {
+    /// Starts one.
+    ///
+    /// # Errors
+    ///
+    /// When there is no shell.
+    pub fn start() -> std::io::Result<Self> {
+        let mut child = Command::new("setsid")
+            .args(["sh", "-c", SCRIPT])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // Ctrl-C at the terminal goes to quarrel's process group.
+            .process_group(0)
+            .spawn()?;
+        let pipe = child.stdin.take().expect("the pipe was asked for");
+        Ok(Self { pipe: Mutex::new(pipe) })
+    }
+
+    /// Has it kill a process.
+    pub fn watch_process(&self, pid: u32) {
+        if let Some(start) = start_time(pid) {
+            self.say(&format!("pid {pid} {start}"));
+        }
+    }
+
+    /// Has it remove a folder. Its last part must begin with `quarrel-`.
+    pub fn watch_folder(&self, path: &Path) {
+        self.say(&format!("dir {}", path.display()));
+    }
+
+    /// Has it remove everything of Docker's that carries a label.
+    pub fn watch_label(&self, label: &str) {
+        self.say(&format!("label {label}"));
+    }
+
+    /// Tells it that nothing is left to do.
+    pub fn done(&self) {
+        self.say("done");
+    }
+
+    fn say(&self, line: &str) {
+        let mut pipe = self.pipe.lock().unwrap_or_else(PoisonError::into_inner);
+        // It can only be gone if somebody killed it; the sweep at the next
+        // start is the second net.
+        drop(writeln!(pipe, "{line}"));
+    }
+}
+
+/// When a process started, in the kernel's ticks since boot.
+pub(super) fn start_time(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name, in parentheses, may hold anything.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    fields.split(' ').nth(19)?.parse().ok()
+}
+
+/// Removes folders `quarrel-PID-START-…` in `folder` whose owner is gone: what
+/// neither quarrel nor its reaper could remove.
+pub fn sweep_stale(folder: &Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        let mut parts = name.split('-');
+        let (Some("quarrel"), Some(pid), Some(start)) = (parts.next(), parts.next(), parts.next())
+        else {
+            continue;
+        };
+        let (Ok(pid), Ok(start)) = (pid.parse(), start.parse()) else { continue };
+        if start_time(pid) != Some(start) {
+            // Its reaper may still be at it; removing together does no harm.
+            drop(std::fs::remove_dir_all(entry.path()));
+        }
+    }
+}

@@ -1,0 +1,152 @@
+use std::{sync::Arc, time::Duration};
+
+use futures::future::{Either, select};
+use quarrel_checkers::{Time, Value};
+
+use super::{Change, Fault, Receipt, Schedule, observe, recovered};
+use crate::{
+    cluster::{Cluster, Unsupported},
+    record::{Recorder, Stop},
+    stores::{Backend, Request},
+};
+
+/// The longest that a healed cluster may take to work again.
+const RECOVERY: Duration = Duration::from_secs(30);
+
+/// Injects and heals faults by a schedule, and collects their receipts.
+pub struct Nemesis {
+    cluster: Arc<dyn Cluster>,
+    recorder: Arc<Recorder>,
+    /// Tells time and sleeps, on whatever clock the cluster has.
+    sleeper: Backend,
+    receipts: Vec<Receipt>,
+    /// Positions in `receipts` of the faults that are on.
+    active: Vec<(Fault, usize)>,
+}
+
+impl Nemesis {
+    /// A nemesis that has not done anything yet.
+    #[must_use]
+    pub fn new(cluster: Arc<dyn Cluster>, recorder: Arc<Recorder>) -> Self {
+        let sleeper = cluster.probe();
+        Self { cluster, recorder, sleeper, receipts: Vec::new(), active: Vec::new() }
+    }
+
+    /// Whether the cluster can carry every fault of `schedule`.
+    ///
+    /// # Errors
+    ///
+    /// Names the first control that it cannot, with advice.
+    pub fn supports(cluster: &dyn Cluster, schedule: &Schedule) -> Result<(), Unsupported> {
+        schedule.steps.iter().try_for_each(|step| {
+            let mut controls = step.fault.inject().into_iter().chain(step.fault.heal());
+            controls.try_for_each(|control| cluster.supports(&control))
+        })
+    }
+
+    /// Follows the schedule from `start` on, until `over` is asked. Dropping the future leaves faults
+    /// behind: call [`Nemesis::finish`] in every case.
+    pub async fn follow(&mut self, schedule: &Schedule, start: Time, over: &Stop) {
+        for step in &schedule.steps {
+            self.wait_until(start + step.at, over).await;
+            if over.asked() {
+                return;
+            }
+            match step.change {
+                Change::Inject => {
+                    let until = schedule
+                        .steps
+                        .iter()
+                        .find(|other| {
+                            other.change == Change::Heal
+                                && other.fault == step.fault
+                                && other.at > step.at
+                        })
+                        .map_or(step.at, |heal| heal.at);
+                    self.inject(&step.fault, start + until).await;
+                }
+                Change::Heal => self.heal(&step.fault).await,
+            }
+        }
+    }
+
+    /// Heals what is still on, waits until the cluster works again, and hands
+    /// out the receipts.
+    pub async fn finish(mut self) -> Vec<Receipt> {
+        for (fault, _) in self.active.clone() {
+            self.heal(&fault).await;
+        }
+        if !self.receipts.is_empty() {
+            let cluster = Arc::clone(&self.cluster);
+            let seen = self.bounded(recovered(&*cluster), RECOVERY).await;
+            let now = self.recorder.now();
+            if let Some(last) = self.receipts.last_mut() {
+                match seen {
+                    Some(_) => last.recovered = Some(now),
+                    None => last.errors.push(format!("no recovery within {RECOVERY:?}")),
+                }
+            }
+        }
+        self.receipts
+    }
+
+    async fn inject(&mut self, fault: &Fault, until: Time) {
+        self.recorder.nemesis("inject", Value::from(fault.to_string().as_str()));
+        let mut receipt = Receipt {
+            fault: fault.to_string(),
+            injected: self.recorder.now(),
+            observed: None,
+            evidence: None,
+            healed: None,
+            recovered: None,
+            errors: Vec::new(),
+        };
+        for control in fault.inject() {
+            if let Err(error) = self.cluster.apply(&control).await {
+                receipt.errors.push(error.to_string());
+            }
+        }
+        self.recorder.nemesis("injected", Value::from(fault.to_string().as_str()));
+        let limit = until.since(self.recorder.now());
+        let (cluster, recorder) = (Arc::clone(&self.cluster), Arc::clone(&self.recorder));
+        let watch = observe(fault.sign(), &*cluster, recorder.clock());
+        if let Some(evidence) = self.bounded(watch, limit).await {
+            receipt.observed = Some(self.recorder.now());
+            receipt.evidence = Some(evidence);
+        }
+        self.active.push((fault.clone(), self.receipts.len()));
+        self.receipts.push(receipt);
+    }
+
+    async fn heal(&mut self, fault: &Fault) {
+        let Some(at) = self.active.iter().position(|(active, _)| active == fault) else { return };
+        let (_, receipt) = self.active.remove(at);
+        self.recorder.nemesis("heal", Value::from(fault.to_string().as_str()));
+        for control in fault.heal() {
+            if let Err(error) = self.cluster.apply(&control).await {
+                self.receipts[receipt].errors.push(error.to_string());
+            }
+        }
+        self.recorder.nemesis("healed", Value::from(fault.to_string().as_str()));
+        self.receipts[receipt].healed = Some(self.recorder.now());
+    }
+
+    async fn wait_until(&mut self, time: Time, over: &Stop) {
+        let slice = Duration::from_millis(50);
+        while self.recorder.now() < time && !over.asked() {
+            let duration = time.since(self.recorder.now()).min(slice);
+            // Sleeping never fails.
+            drop(self.sleeper.call(&Request::Sleep(duration)).await);
+        }
+    }
+
+    /// What `future` returns, if it does within `limit`.
+    async fn bounded<T>(&mut self, future: impl Future<Output = T>, limit: Duration) -> Option<T> {
+        let sleep = Request::Sleep(limit);
+        let limit = std::pin::pin!(self.sleeper.call(&sleep));
+        match select(std::pin::pin!(future), limit).await {
+            Either::Left((result, _)) => Some(result),
+            Either::Right(_) => None,
+        }
+    }
+}

@@ -1,0 +1,144 @@
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use quarrel_checkers::{Key, Process, Time, Value};
+use rand::RngExt as _;
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+
+use super::plan::{Arrivals, Keys, Plan};
+use crate::{
+    cluster::Cluster,
+    record::{Recorder, Stop},
+    strategy::{Action, Gate, Outcome, Session, SessionParts, perform},
+};
+
+/// What all clients of a storm share.
+pub(super) struct Storm {
+    pub(super) cluster: Arc<dyn Cluster>,
+    pub(super) recorder: Arc<Recorder>,
+    pub(super) gate: Option<Arc<dyn Gate>>,
+    pub(super) plan: Plan,
+    pub(super) stop: Stop,
+    /// Values are numbered in the order in which writes begin, so each is
+    /// unique in the whole run.
+    values: AtomicU64,
+}
+
+impl Storm {
+    pub(super) fn new(
+        cluster: Arc<dyn Cluster>,
+        recorder: Arc<Recorder>,
+        gate: Option<Arc<dyn Gate>>,
+        plan: Plan,
+        stop: Stop,
+    ) -> Self {
+        Self { cluster, recorder, gate, plan, stop, values: AtomicU64::new(1) }
+    }
+
+    fn value(&self) -> Value {
+        let number = self.values.fetch_add(1, Ordering::Relaxed);
+        Value::Int(i64::try_from(number).unwrap_or(i64::MAX))
+    }
+}
+
+/// One client: a process, and the processes that follow it when it retires.
+pub(super) struct Client {
+    storm: Arc<Storm>,
+    number: u64,
+    session: Session,
+    random: ChaCha8Rng,
+    keys: Keys,
+}
+
+impl Client {
+    pub(super) fn new(storm: Arc<Storm>, number: u64) -> Self {
+        let session = session(&storm, number);
+        let seed = storm.plan.seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let keys = Keys::new(storm.plan.keys, storm.plan.skew);
+        Self { storm, number, session, random: ChaCha8Rng::seed_from_u64(seed), keys }
+    }
+
+    /// Gives its share of the keys their first value, as ordinary writes.
+    pub(super) async fn load(&mut self) {
+        let mut key = self.number;
+        while key < self.storm.plan.keys && !self.storm.stop.asked() {
+            let value = self.storm.value();
+            self.perform(Action::Write(Key(key), value)).await;
+            key += self.storm.plan.clients;
+        }
+    }
+
+    /// Reads and writes until the storm is over.
+    pub(super) async fn storm(&mut self, start: Time) {
+        let end = start + self.storm.plan.time;
+        let mut due = start + self.gap().mul_f64(self.random.random());
+        loop {
+            let now = self.storm.recorder.now();
+            due = match self.storm.plan.arrivals {
+                Arrivals::Open(_) => due,
+                Arrivals::Closed | Arrivals::Paced(_) => due.max(now),
+            };
+            if due >= end || self.storm.stop.asked() {
+                return;
+            }
+            if due > now {
+                // A sleep fails only when the simulated client is gone.
+                if self.session.sleep(due.since(now)).await.is_err() {
+                    return;
+                }
+            }
+            let key = self.keys.draw(&mut self.random);
+            let action = if self.random.random_bool(self.storm.plan.read_share) {
+                Action::Read(key)
+            } else {
+                Action::Write(key, self.storm.value())
+            };
+            self.perform(action).await;
+            due = due + self.gap();
+        }
+    }
+
+    /// Reads every key once through the strategy.
+    pub(super) async fn read_all(&mut self) {
+        for key in 0..self.storm.plan.keys {
+            self.perform(Action::Read(Key(key))).await;
+        }
+    }
+
+    async fn perform(&mut self, action: Action) {
+        let storm = Arc::clone(&self.storm);
+        let plan = &storm.plan;
+        let outcome = perform(&*plan.strategy, &mut self.session, action, plan.deadline).await;
+        if matches!(outcome, Outcome::Unknown(_)) {
+            self.number += plan.clients;
+            self.session = session(&storm, self.number);
+        }
+    }
+
+    /// The time between two operations of this client, drawn anew each time
+    /// between nothing and twice the mean, so that clients drift apart.
+    fn gap(&mut self) -> Duration {
+        let rate = match self.storm.plan.arrivals {
+            Arrivals::Closed => return Duration::ZERO,
+            Arrivals::Paced(rate) | Arrivals::Open(rate) => rate,
+        };
+        let mean = self.storm.plan.clients as f64 / rate;
+        Duration::from_secs_f64(mean * 2.0 * self.random.random::<f64>())
+    }
+}
+
+fn session(storm: &Storm, process: u64) -> Session {
+    Session::new(SessionParts {
+        process: Process::Client(process),
+        backend: storm.cluster.client(),
+        clock: storm.recorder.clock().clone(),
+        recorder: Some(Arc::clone(&storm.recorder)),
+        gate: storm.gate.clone(),
+        seed: storm.plan.seed ^ process.rotate_left(32),
+    })
+}

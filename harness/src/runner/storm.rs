@@ -1,0 +1,205 @@
+use std::{sync::Arc, time::Duration};
+
+use futures::{channel::oneshot, future::join_all};
+use quarrel_checkers::{Key, Probe, ProbePhase, Time};
+
+use super::{
+    Phase, Plan, Progress,
+    client::{Client, Storm},
+    probes::{Agreement, agree, pause, probe_key},
+};
+use crate::{
+    cluster::{Cluster, Unsupported},
+    faults::{Nemesis, Receipt, Schedule, caught_up},
+    record::{Recorder, Stop},
+    strategy::Gate,
+};
+
+/// A storm that could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StormError {
+    /// The cluster cannot carry one of the faults.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
+}
+
+/// What a storm brought besides its history.
+#[derive(Clone, Debug, Default)]
+pub struct StormOutcome {
+    /// When the storm began, on the run's clock; before it keys were loaded.
+    pub storm_began: Time,
+    /// When it ended; after it faults were healed and stores read.
+    pub storm_ended: Time,
+    /// Proofs of faults.
+    pub receipts: Vec<Receipt>,
+    /// What the stores held.
+    pub probes: Vec<Probe>,
+}
+
+/// Runs a storm. Its history is in `recorder` afterwards.
+///
+/// # Errors
+///
+/// When the cluster cannot carry a fault of the plan; then nothing has
+/// happened.
+pub async fn storm(
+    cluster: Arc<dyn Cluster>,
+    plan: Plan,
+    recorder: Arc<Recorder>,
+    gate: Option<Arc<dyn Gate>>,
+    stop: Stop,
+    progress: &(dyn Fn(Progress) + Send + Sync),
+) -> Result<StormOutcome, StormError> {
+    Nemesis::supports(&*cluster, &plan.schedule)?;
+    let storm = Arc::new(Storm::new(cluster, recorder, gate, plan, stop));
+    let watch = Watch { storm: &storm, progress };
+
+    watch.tell(Phase::Load, Time::ZERO);
+    let clients: Vec<_> =
+        (0..storm.plan.clients).map(|number| Client::new(Arc::clone(&storm), number)).collect();
+    let mut clients = together(&storm, clients, |mut client| async move {
+        client.load().await;
+        client
+    })
+    .await;
+    // A storm that begins behind would see lag that no fault made.
+    drop(caught_up(&*storm.cluster).await);
+
+    let start = storm.recorder.now();
+    let (receipts, probes) = {
+        let running =
+            together(&storm, std::mem::take(&mut clients), move |mut client| async move {
+                client.storm(start).await;
+                client
+            });
+        let over = Stop::default();
+        let faults = inject(&storm, start, &over);
+        let looks = look(&storm, start, &over);
+        let ticks = watch.tick(start, &over);
+        let end = async {
+            clients = running.await;
+            over.ask();
+        };
+        let ((), receipts, probes, ()) = futures::join!(end, faults, looks, ticks);
+        (receipts, probes)
+    };
+    let storm_ended = storm.recorder.now();
+    let mut outcome = StormOutcome { storm_began: start, storm_ended, receipts, probes };
+
+    watch.tell(Phase::Final, start);
+    let reader = clients.swap_remove(0);
+    settle(&storm, reader, &mut outcome).await;
+    Ok(outcome)
+}
+
+/// Runs one task per client on the cluster's executor and waits for all.
+async fn together<F>(
+    storm: &Arc<Storm>,
+    clients: Vec<Client>,
+    task: impl Fn(Client) -> F,
+) -> Vec<Client>
+where
+    F: Future<Output = Client> + Send + 'static,
+{
+    let ends: Vec<_> = clients
+        .into_iter()
+        .map(|client| {
+            let (done, end) = oneshot::channel();
+            let work = task(client);
+            storm.cluster.spawn(Box::pin(async move {
+                drop(done.send(work.await));
+            }));
+            end
+        })
+        .collect();
+    // A client that panicked is missing; its last operation stays open in the
+    // history, which is the truth.
+    join_all(ends).await.into_iter().flatten().collect()
+}
+
+/// Each fault follows its own part of the schedule, so that waiting for one to
+/// show does not delay another.
+async fn inject(storm: &Arc<Storm>, start: Time, over: &Stop) -> Vec<Receipt> {
+    let schedule = &storm.plan.schedule;
+    let mut names: Vec<_> = schedule.steps.iter().map(|step| step.fault.name()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let each = names.into_iter().map(|name| async move {
+        let steps = schedule.steps.iter().filter(|step| step.fault.name() == name).cloned();
+        let own = Schedule { seed: schedule.seed, steps: steps.collect() };
+        let mut nemesis = Nemesis::new(Arc::clone(&storm.cluster), Arc::clone(&storm.recorder));
+        nemesis.follow(&own, start, over).await;
+        nemesis.finish().await
+    });
+    join_all(each).await.into_iter().flatten().collect()
+}
+
+/// Looks at what the stores hold under each key in turn, at a bounded rate.
+async fn look(storm: &Arc<Storm>, start: Time, over: &Stop) -> Vec<Probe> {
+    let mut stores = storm.cluster.probe();
+    let mut probes = Vec::new();
+    let mut key = 0;
+    let end = start + storm.plan.time;
+    while storm.recorder.now() < end && !over.asked() {
+        pause(&mut stores, storm.plan.probe_every).await;
+        let found = probe_key(&mut stores, &storm.recorder, Key(key), ProbePhase::Running).await;
+        probes.extend(found);
+        key = (key + 1) % storm.plan.keys;
+    }
+    probes
+}
+
+/// Reads every key by strategy and by probe, until the stores agree or the
+/// settling time is over. Every round's probes are kept: they show when the
+/// stores came to agree. Only those of the last round are final.
+async fn settle(storm: &Arc<Storm>, mut reader: Client, outcome: &mut StormOutcome) {
+    let mut stores = storm.cluster.probe();
+    drop(caught_up(&*storm.cluster).await);
+    let limit = storm.recorder.now() + storm.plan.settle;
+    reader.read_all().await;
+    loop {
+        let mut round = Vec::new();
+        let mut same = true;
+        for key in 0..storm.plan.keys {
+            let found = probe_key(&mut stores, &storm.recorder, Key(key), ProbePhase::Final).await;
+            same &= agree(&found) == Agreement::Same;
+            round.extend(found);
+        }
+        let over = same || storm.recorder.now() >= limit;
+        if !over {
+            round.iter_mut().for_each(|probe| probe.phase = ProbePhase::Running);
+        }
+        outcome.probes.extend(round);
+        if over {
+            break;
+        }
+        pause(&mut stores, Duration::from_millis(50)).await;
+    }
+    reader.read_all().await;
+}
+
+struct Watch<'a> {
+    storm: &'a Arc<Storm>,
+    progress: &'a (dyn Fn(Progress) + Send + Sync),
+}
+
+impl Watch<'_> {
+    fn tell(&self, phase: Phase, start: Time) {
+        let recorder = &self.storm.recorder;
+        (self.progress)(Progress {
+            phase,
+            elapsed: recorder.now().since(start),
+            total: self.storm.plan.time,
+            events: recorder.events(),
+        });
+    }
+
+    async fn tick(&self, start: Time, over: &Stop) {
+        let mut stores = self.storm.cluster.probe();
+        while !over.asked() {
+            let heal = self.storm.recorder.now() >= start + self.storm.plan.time;
+            self.tell(if heal { Phase::Heal } else { Phase::Storm }, start);
+            pause(&mut stores, Duration::from_millis(100)).await;
+        }
+    }
+}
