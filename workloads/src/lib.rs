@@ -1,1 +1,13 @@
-//! quarrel
+//! The built-in caching strategies, and the catalogue that the `quarrel`
+//! binary runs.
+
+pub mod strategies;
+
+use quarrel_harness::strategy::Catalogue;
+
+/// Everything that is built in. Add entries of your own to it, or begin with
+/// an empty [`Catalogue`].
+#[must_use]
+pub fn catalogue() -> Catalogue {
+    Catalogue { strategies: strategies::all() }
+}
