@@ -1,3 +1,5 @@
+//! Read-aside and its choices, which most strategies share.
+
 use std::time::Duration;
 
 use quarrel_checkers::Key;
