@@ -1,0 +1,102 @@
+use std::{
+    fs::{self, File},
+    io::{self, BufRead as _, BufReader, Write as _},
+    path::{Path, PathBuf},
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+/// A file of a run could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The system said no.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+    /// A line is not what it should be.
+    #[error("{}, line {line}: {source}", path.display())]
+    Line {
+        /// Which file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What was expected.
+        source: serde_json::Error,
+    },
+}
+
+impl FileError {
+    pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, source }
+    }
+}
+
+/// Writes a file under another name and renames it, so that nobody ever sees
+/// half of it.
+///
+/// # Errors
+///
+/// When the system says no.
+pub fn write_text(path: &Path, text: &str) -> Result<(), FileError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let partial = path.with_file_name(format!(".{name}.partial"));
+    let write = || {
+        let mut file = File::create(&partial)?;
+        file.write_all(text.as_bytes())?;
+        fs::rename(&partial, path)
+    };
+    write().map_err(FileError::io(path))
+}
+
+/// Writes a value as indented JSON.
+///
+/// # Errors
+///
+/// When the system says no.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), FileError> {
+    let text = serde_json::to_string_pretty(value).expect("our own types are JSON");
+    write_text(path, &(text + "\n"))
+}
+
+/// Writes one JSON object a line.
+///
+/// # Errors
+///
+/// When the system says no.
+pub fn write_json_lines<T: Serialize>(path: &Path, values: &[T]) -> Result<(), FileError> {
+    let mut text = String::new();
+    for value in values {
+        text.push_str(&serde_json::to_string(value).expect("our own types are JSON"));
+        text.push('\n');
+    }
+    write_text(path, &text)
+}
+
+/// Reads one JSON object a line. A file that is not there is empty.
+///
+/// # Errors
+///
+/// When the system says no, or a line is of another form.
+pub fn read_json_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, FileError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(FileError::io(path)(error)),
+    };
+    let mut values = Vec::new();
+    for (number, line) in BufReader::new(file).lines().enumerate() {
+        let line = line.map_err(FileError::io(path))?;
+        let value = serde_json::from_str(&line).map_err(|source| FileError::Line {
+            path: path.to_owned(),
+            line: number + 1,
+            source,
+        })?;
+        values.push(value);
+    }
+    Ok(values)
+}

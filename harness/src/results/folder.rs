@@ -1,0 +1,122 @@
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
+
+use super::FileError;
+
+/// Where a run is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunFolder {
+    /// The folder.
+    pub path: PathBuf,
+    /// Its name: `20261123T080000Z-cache-aside-9f3a`.
+    pub name: String,
+    /// The last part of its name, by which people refer to it.
+    pub id: String,
+}
+
+/// A run that is not there, or that could be several.
+#[derive(Debug, thiserror::Error)]
+pub enum FindError {
+    /// None fits.
+    #[error("no run `{asked}` in {}; `quarrel list` shows what there is", root.display())]
+    NoSuchRun {
+        /// What was asked for.
+        asked: String,
+        /// Where.
+        root: PathBuf,
+    },
+    /// Several fit.
+    #[error("`{asked}` could be {}", matches.join(" or "))]
+    Ambiguous {
+        /// What was asked for.
+        asked: String,
+        /// Which fit.
+        matches: Vec<String>,
+    },
+}
+
+impl RunFolder {
+    /// Makes a new folder for a run of `subject`. It never takes one that is
+    /// there.
+    ///
+    /// # Errors
+    ///
+    /// When the system says no.
+    pub fn create(root: &Path, subject: &str, began: Timestamp) -> Result<Self, FileError> {
+        fs::create_dir_all(root).map_err(FileError::io(root))?;
+        let time = began.strftime("%Y%m%dT%H%M%SZ");
+        loop {
+            let id = format!("{:04x}", rand::random::<u16>());
+            let name = format!("{time}-{subject}-{id}");
+            let path = root.join(&name);
+            let taken = list_runs(root).iter().any(|run| run.id == id);
+            if taken {
+                continue;
+            }
+            fs::create_dir(&path).map_err(FileError::io(&path))?;
+            return Ok(Self { path, name, id });
+        }
+    }
+
+    /// A file of the run.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Whether the run came to its end and everything was written.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.file("COMPLETE").is_file()
+    }
+
+    fn at(path: PathBuf) -> Option<Self> {
+        let name = path.file_name()?.to_str()?.to_owned();
+        let id = name.rsplit('-').next()?.to_owned();
+        // A run's folder has a history from its first moment on.
+        path.join("run.toml").is_file().then_some(Self { path, name, id })
+    }
+}
+
+/// Every run in `root`, oldest first.
+#[must_use]
+pub fn list_runs(root: &Path) -> Vec<RunFolder> {
+    let Ok(entries) = fs::read_dir(root) else { return Vec::new() };
+    let mut runs: Vec<_> = entries
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter_map(|entry| RunFolder::at(entry.path()))
+        .collect();
+    runs.sort_by(|a, b| a.name.cmp(&b.name));
+    runs
+}
+
+/// The run that a person means by `asked`: the path of its folder, its name,
+/// its id, the beginning of either, or `latest`.
+///
+/// # Errors
+///
+/// When none fits, or several do.
+pub fn find_run(root: &Path, asked: &str) -> Result<RunFolder, FindError> {
+    if let Some(run) = RunFolder::at(PathBuf::from(asked.trim_end_matches('/'))) {
+        return Ok(run);
+    }
+    let mut runs = list_runs(root);
+    let none = || FindError::NoSuchRun { asked: asked.to_owned(), root: root.to_owned() };
+    if asked == "latest" {
+        return runs.pop().ok_or_else(none);
+    }
+    runs.retain(|run| run.name.starts_with(asked) || run.id.starts_with(asked));
+    match runs.len() {
+        0 => Err(none()),
+        1 => Ok(runs.swap_remove(0)),
+        _ => Err(FindError::Ambiguous {
+            asked: asked.to_owned(),
+            matches: runs.into_iter().map(|run| run.name).collect(),
+        }),
+    }
+}

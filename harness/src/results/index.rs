@@ -1,0 +1,71 @@
+use std::{fs::File, io::Write as _, os::unix::fs::symlink, path::Path};
+
+use serde::{Deserialize, Serialize};
+
+use super::{FileError, RunFolder, VerdictFile, read_json_lines};
+
+/// One finished run, in a line of `index.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IndexLine {
+    /// The folder's name.
+    pub run: String,
+    /// The strategy.
+    pub strategy: String,
+    /// The cluster.
+    pub cluster: String,
+    /// The faults, as on the command line.
+    pub faults: Vec<String>,
+    /// What came of it: `held`, `violated`, `undecided` or `vacuous`.
+    pub outcome: String,
+    /// The strongest guarantee that held.
+    pub strongest: String,
+    /// Reads that returned an overwritten value.
+    pub stale_reads: u64,
+    /// Reads that could have.
+    pub reads_at_risk: u64,
+}
+
+/// Notes a finished run and points `latest` at it.
+///
+/// # Errors
+///
+/// When the system says no.
+pub fn append_to_index(
+    root: &Path,
+    run: &RunFolder,
+    verdict: &VerdictFile,
+) -> Result<(), FileError> {
+    let line = IndexLine {
+        run: run.name.clone(),
+        strategy: verdict.strategy.clone(),
+        cluster: verdict.cluster.clone(),
+        faults: verdict.faults.clone(),
+        outcome: verdict.outcome.to_string(),
+        strongest: verdict.strongest.to_string(),
+        stale_reads: verdict.metrics.stale_reads,
+        reads_at_risk: verdict.metrics.reads_at_risk,
+    };
+    let path = root.join("index.jsonl");
+    let text = serde_json::to_string(&line).expect("our own types are JSON") + "\n";
+    // One write of one line: two runs that finish together do not mix.
+    File::options()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(FileError::io(&path))?;
+    let latest = root.join("latest");
+    let fresh = root.join(format!(".latest-{}", run.id));
+    symlink(&run.name, &fresh)
+        .and_then(|()| std::fs::rename(&fresh, &latest))
+        .map_err(FileError::io(&latest))
+}
+
+/// Every finished run, in the order in which they finished.
+///
+/// # Errors
+///
+/// When the file cannot be read or a line is of another form.
+pub fn read_index(root: &Path) -> Result<Vec<IndexLine>, FileError> {
+    read_json_lines(&root.join("index.jsonl"))
+}

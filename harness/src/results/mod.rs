@@ -1,0 +1,21 @@
+//! One folder per run: what it was, what happened, what came of it.
+//!
+//! Everything but the history, the faults and the probes can be made again
+//! from them. Files are written under another name and renamed; the history is
+//! journaled while the run goes on, so that a killed run can still be judged.
+
+mod files;
+mod folder;
+mod index;
+mod journal;
+mod load;
+mod settings;
+mod verdict;
+
+pub use files::{FileError, read_json_lines, write_json, write_json_lines, write_text};
+pub use folder::{FindError, RunFolder, find_run, list_runs};
+pub use index::{IndexLine, append_to_index, read_index};
+pub use journal::{Journal, JournalError};
+pub use load::{LoadError, LoadedRun, load_run, read_history};
+pub use settings::RunSettings;
+pub use verdict::{FaultCount, RunOutcome, SCHEMA, VerdictFile};

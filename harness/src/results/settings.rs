@@ -1,0 +1,55 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What a run was: enough to run it again. The file `run.toml`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunSettings {
+    /// The version of this file's form.
+    pub schema: u32,
+    /// When it began, UTC: for people.
+    pub began: String,
+    /// The strategy's name.
+    pub strategy: String,
+    /// Where the strategy's source stands.
+    pub source: String,
+    /// The kind of cluster: `docker`, `native`, `external` or `sim`.
+    pub cluster: String,
+    /// The guarantee that it was held to.
+    pub expect: String,
+    /// Decides every draw.
+    pub seed: u64,
+    /// How many clients.
+    pub clients: u64,
+    /// How many keys.
+    pub keys: u64,
+    /// The exponent of the distribution of keys.
+    pub skew: f64,
+    /// The share of reads.
+    pub reads: f64,
+    /// How operations arrive: `closed`, `paced` or `open`.
+    pub arrivals: String,
+    /// Operations a second, where there is a limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f64>,
+    /// How long the storm was meant to last, in milliseconds.
+    pub time_ms: u64,
+    /// The longest wait for the stores to agree, in milliseconds.
+    pub settle_ms: u64,
+    /// How long a client waits for a connection or an answer, in milliseconds.
+    pub timeout_ms: u64,
+    /// The faults, as on the command line.
+    pub faults: Vec<String>,
+    /// The strategy's options, defaults included.
+    pub options: BTreeMap<String, String>,
+    /// The schedule of faults, line by line.
+    pub schedule: String,
+}
+
+impl RunSettings {
+    /// Whether the stores were simulated.
+    #[must_use]
+    pub fn is_simulated(&self) -> bool {
+        self.cluster == "sim"
+    }
+}

@@ -1,0 +1,97 @@
+use std::fmt;
+
+use quarrel_checkers::{Anomaly, Guarantee, Metrics, Rung};
+use serde::{Deserialize, Serialize};
+
+/// The version of `verdict.json`'s form.
+pub const SCHEMA: u32 = 1;
+
+/// What came of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunOutcome {
+    /// The guarantee held, and the faults that should have shaken it were
+    /// seen.
+    Held,
+    /// It did not hold.
+    Violated,
+    /// Could not be decided.
+    Undecided,
+    /// It held, but nothing was at stake: a fault was never observed, or too
+    /// few reads were at risk.
+    Vacuous,
+}
+
+impl RunOutcome {
+    /// The exit code that says so.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Held => 0,
+            Self::Violated => 1,
+            Self::Undecided => 2,
+            Self::Vacuous => 3,
+        }
+    }
+}
+
+impl fmt::Display for RunOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Held => "held",
+            Self::Violated => "violated",
+            Self::Undecided => "undecided",
+            Self::Vacuous => "vacuous",
+        })
+    }
+}
+
+/// How many of the faults that were injected were seen to take hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultCount {
+    /// Injected.
+    pub injected: usize,
+    /// Seen.
+    pub observed: usize,
+}
+
+/// Everything that a script needs to know of a run. The file `verdict.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VerdictFile {
+    /// The version of this file's form.
+    pub schema: u32,
+    /// The version of quarrel that judged.
+    pub quarrel: String,
+    /// The run.
+    pub run: String,
+    /// The strategy.
+    pub strategy: String,
+    /// The cluster.
+    pub cluster: String,
+    /// Whether the stores were simulated.
+    pub simulated: bool,
+    /// Decides every draw.
+    pub seed: u64,
+    /// The faults, as on the command line.
+    pub faults: Vec<String>,
+    /// What came of it.
+    pub outcome: RunOutcome,
+    /// The exit code that says so.
+    pub exit_code: u8,
+    /// Why, in a sentence.
+    pub reason: String,
+    /// The guarantee that it was held to.
+    pub expected: Guarantee,
+    /// The strongest guarantee that held.
+    pub strongest: Guarantee,
+    /// Every guarantee, strongest first.
+    pub ladder: Vec<Rung>,
+    /// Faults injected and seen.
+    pub fault_count: FaultCount,
+    /// Whether the history's end is missing.
+    pub truncated: bool,
+    /// Evidence, worst first.
+    pub anomalies: Vec<Anomaly>,
+    /// Numbers.
+    pub metrics: Metrics,
+}
