@@ -1,0 +1,8 @@
+//! From what a run left behind to its verdict: the checkers' word, the cause
+//! of each anomaly, and whether anything was at stake.
+
+mod cause;
+mod outcome;
+
+pub use cause::{Evidence, find_causes};
+pub use outcome::{Expectation, ParseExpectationError, judge_run};

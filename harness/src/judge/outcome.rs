@@ -1,0 +1,153 @@
+use std::{collections::BTreeSet, fmt, str::FromStr, time::Duration};
+
+use quarrel_checkers::{Guarantee, JudgeOptions, Judgement, Validity, judge};
+
+use super::find_causes;
+use crate::{
+    faults::Receipt,
+    results::{FaultCount, LoadedRun, RunOutcome, SCHEMA, VerdictFile},
+    strategy::parse_duration,
+};
+
+/// Fewer reads at risk than this prove nothing.
+const ENOUGH_READS: u64 = 100;
+
+/// The guarantee that a run is held to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expectation {
+    /// Which.
+    pub guarantee: Guarantee,
+    /// The staleness that [`Guarantee::Bounded`] allows.
+    pub bound: Option<Duration>,
+}
+
+impl Default for Expectation {
+    fn default() -> Self {
+        Self { guarantee: Guarantee::Linearizable, bound: None }
+    }
+}
+
+/// Not a guarantee.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no guarantee: linearizable, sequential, read-your-writes, monotonic-reads, bounded=TIME or eventual"
+)]
+pub struct ParseExpectationError(String);
+
+impl FromStr for Expectation {
+    type Err = ParseExpectationError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || ParseExpectationError(text.to_owned());
+        if let Some(bound) = text.strip_prefix("bounded=") {
+            let bound = Some(parse_duration(bound).ok_or_else(wrong)?);
+            return Ok(Self { guarantee: Guarantee::Bounded, bound });
+        }
+        let named = [
+            Guarantee::Linearizable,
+            Guarantee::Sequential,
+            Guarantee::ReadYourWrites,
+            Guarantee::MonotonicReads,
+            Guarantee::Eventual,
+        ];
+        let guarantee = named.into_iter().find(|guarantee| guarantee.to_string() == text);
+        guarantee.map(|guarantee| Self { guarantee, bound: None }).ok_or_else(wrong)
+    }
+}
+
+impl fmt::Display for Expectation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.bound {
+            None => self.guarantee.fmt(f),
+            Some(bound) => write!(f, "bounded={bound:?}"),
+        }
+    }
+}
+
+/// Judges a run.
+#[must_use]
+pub fn judge_run(run: &LoadedRun, expected: Expectation) -> VerdictFile {
+    let mut options = JudgeOptions::default();
+    options.bound = expected.bound;
+    let mut judgement = judge(&run.history, &run.probes, &options);
+    find_causes(&run.history, &mut judgement.anomalies);
+    let (outcome, reason) = decide(run, expected, &judgement);
+    let settings = &run.settings;
+    VerdictFile {
+        schema: SCHEMA,
+        quarrel: env!("CARGO_PKG_VERSION").to_owned(),
+        run: run.folder.name.clone(),
+        strategy: settings.strategy.clone(),
+        cluster: settings.cluster.clone(),
+        simulated: settings.is_simulated(),
+        seed: settings.seed,
+        faults: settings.faults.clone(),
+        outcome,
+        exit_code: outcome.exit_code(),
+        reason,
+        expected: expected.guarantee,
+        strongest: judgement.strongest,
+        ladder: judgement.ladder,
+        fault_count: count(&run.receipts),
+        truncated: run.truncated,
+        anomalies: judgement.anomalies,
+        metrics: judgement.metrics,
+    }
+}
+
+fn decide(run: &LoadedRun, expected: Expectation, judgement: &Judgement) -> (RunOutcome, String) {
+    let rung = judgement.rung(expected.guarantee);
+    match rung.validity {
+        Validity::Invalid => (RunOutcome::Violated, rung.reason.clone()),
+        Validity::Unknown => (RunOutcome::Undecided, rung.reason.clone()),
+        Validity::Valid => match nothing_at_stake(run, judgement) {
+            Some(reason) => (RunOutcome::Vacuous, reason),
+            None => (RunOutcome::Held, rung.reason.clone()),
+        },
+    }
+}
+
+/// Why a run in which nothing went wrong proves nothing, if it does not.
+fn nothing_at_stake(run: &LoadedRun, judgement: &Judgement) -> Option<String> {
+    let name = |fault: &str| fault.split('=').next().unwrap_or_default().to_owned();
+    let seen: BTreeSet<_> = run
+        .receipts
+        .iter()
+        .filter(|receipt| receipt.observed.is_some())
+        .map(|receipt| name(&receipt.fault))
+        .collect();
+    let unseen: BTreeSet<_> = run
+        .settings
+        .faults
+        .iter()
+        .map(|fault| name(fault))
+        .filter(|fault| !seen.contains(fault))
+        .collect();
+    if !unseen.is_empty() {
+        let unseen: Vec<_> = unseen.into_iter().collect();
+        return Some(format!("{} was never observed to take hold", unseen.join(", ")));
+    }
+    let at_risk = judgement.metrics.reads_at_risk;
+    (at_risk < ENOUGH_READS).then(|| {
+        format!("only {at_risk} reads were at risk; {ENOUGH_READS} are the least that say anything")
+    })
+}
+
+fn count(receipts: &[Receipt]) -> FaultCount {
+    let observed = receipts.iter().filter(|receipt| receipt.observed.is_some()).count();
+    FaultCount { injected: receipts.len(), observed }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expectations_are_printed_as_they_are_parsed() {
+        for text in ["linearizable", "sequential", "read-your-writes", "eventual", "bounded=50ms"] {
+            assert_eq!(text.parse::<Expectation>().unwrap().to_string(), text);
+        }
+        let error = "strong".parse::<Expectation>().unwrap_err().to_string();
+        assert!(error.starts_with("`strong` is no guarantee: linearizable,"), "{error}");
+    }
+}
