@@ -1,9 +1,13 @@
 //! Runs caching strategies on clusters under faults, records every step, and
 //! judges what clients saw.
 
+pub mod cli;
 pub mod cluster;
 pub mod faults;
+pub mod judge;
 pub mod record;
+pub mod report;
+pub mod results;
 pub mod runner;
 pub mod stores;
 pub mod strategy;

@@ -1,2 +1,5 @@
 //! The command `quarrel`.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    quarrel_harness::cli::main(quarrel_workloads::catalogue())
+}

@@ -122,6 +122,7 @@ pub trait Cluster: Send + Sync {
     }
 
     /// Takes everything down and removes what the cluster made. Every failure
-    /// is reported; none stops the rest.
-    fn down(self: Box<Self>) -> Boxed<'static, Vec<String>>;
+    /// is reported; none stops the rest. Clients that still run see broken
+    /// connections.
+    fn down(&self) -> Boxed<'_, Vec<String>>;
 }

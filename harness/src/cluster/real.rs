@@ -23,7 +23,7 @@ pub trait NodeControl: Send + Sync {
     /// What the servers have logged so far, by name.
     fn logs(&self) -> Boxed<'_, Vec<(String, String)>>;
     /// Takes everything down and removes it; what could not be removed.
-    fn down(self: Box<Self>) -> Boxed<'static, Vec<String>>;
+    fn down(&self) -> Boxed<'_, Vec<String>>;
 }
 
 /// A cluster of real servers: Postgres and Redis behind a fault proxy.
@@ -138,13 +138,11 @@ impl Cluster for RealCluster {
         }
     }
 
-    fn down(self: Box<Self>) -> Boxed<'static, Vec<String>> {
-        Box::pin(async move {
-            match self.nodes {
-                Some(nodes) => nodes.down().await,
-                None => Vec::new(),
-            }
-        })
+    fn down(&self) -> Boxed<'_, Vec<String>> {
+        match &self.nodes {
+            Some(nodes) => nodes.down(),
+            None => Box::pin(async { Vec::new() }),
+        }
     }
 }
 

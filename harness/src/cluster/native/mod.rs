@@ -62,7 +62,7 @@ pub async fn start(options: NativeOptions) -> Result<Box<dyn Cluster>, ClusterEr
         Ok(pieces) => Ok(Box::new(RealCluster { pieces, ..cluster })),
         Err(why) => {
             let logs = last_lines(&cluster.logs().await);
-            Box::new(cluster).down().await;
+            cluster.down().await;
             Err(ClusterError::new(
                 format!("the native cluster did not come up: {why}{logs}"),
                 "quarrel doctor; another cluster: --cluster docker",

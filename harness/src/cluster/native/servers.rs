@@ -195,8 +195,8 @@ impl NodeControl for Servers {
         })
     }
 
-    fn down(self: Box<Self>) -> Boxed<'static, Vec<String>> {
-        Box::pin(async move { self.stop().await })
+    fn down(&self) -> Boxed<'_, Vec<String>> {
+        Box::pin(self.stop())
     }
 }
 

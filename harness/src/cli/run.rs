@@ -1,0 +1,303 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use anstream::{eprintln, println, stdout};
+use clap::{ArgMatches, Args, Command, FromArgMatches as _};
+use jiff::Timestamp;
+
+use super::{
+    Failure,
+    choose::{Choice, Wanted, start},
+    option_flag,
+    signals::stop_on_signals,
+    watch::Watch,
+};
+use crate::{
+    cluster::Cluster,
+    faults::{Fault, Schedule},
+    judge::{Expectation, judge_run},
+    record::{Recorder, Stop},
+    report::{Ink, print_summary, summary},
+    results::{
+        Journal, RunFolder, RunSettings, SCHEMA, VerdictFile, append_to_index, load_run,
+        write_json, write_json_lines, write_text,
+    },
+    runner::{Arrivals, Plan, Skew, StormOutcome, storm},
+    stores::real::TimeLimits,
+    strategy::{Catalogue, OptionSpec, Options, StrategyEntry, parse_duration},
+};
+
+/// Runs a strategy on a cluster under faults and judges what clients saw
+#[derive(Args, Clone, Debug)]
+struct RunArgs {
+    /// The strategy; `quarrel strategies` lists them
+    strategy: String,
+    /// Where to run it: auto, docker, native, external or sim
+    #[arg(long, default_value = "auto", value_name = "KIND", value_parser = |t: &str| t.parse::<Choice>())]
+    cluster: Choice,
+    /// A fault, such as replica-lag, replica-lag=20ms..200ms,via=link or redis-cut; may be repeated
+    #[arg(long = "fault", value_name = "FAULT", value_parser = Fault::parse)]
+    faults: Vec<Fault>,
+    /// How long the storm lasts
+    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = duration)]
+    time: Duration,
+    /// How many clients at once
+    #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    clients: u64,
+    /// How many keys
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    keys: u64,
+    /// How unevenly keys are chosen: the exponent of Zipf's law, 0 for evenly
+    #[arg(long, default_value_t = 0.8, value_name = "EXPONENT")]
+    skew: f64,
+    /// The share of reads among operations, between 0 and 1
+    #[arg(long, default_value_t = 0.8, value_name = "SHARE")]
+    reads: f64,
+    /// Operations a second, all clients together; 0 for as many as they can
+    #[arg(long, default_value_t = 2000.0, value_name = "N")]
+    rate: f64,
+    /// Operations arrive at --rate whether or not earlier ones have ended
+    #[arg(long)]
+    open: bool,
+    /// Decides every draw; a random one is taken, and printed, if none is given
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// The guarantee to hold the run to: linearizable, sequential, read-your-writes, monotonic-reads, bounded=TIME or eventual
+    #[arg(long, default_value = "linearizable", value_name = "GUARANTEE", value_parser = |t: &str| t.parse::<Expectation>())]
+    expect: Expectation,
+    /// How long a client waits for a connection or an answer
+    #[arg(long, default_value = "1s", value_name = "TIME", value_parser = duration)]
+    timeout: Duration,
+    /// The longest wait, in the end, for primary, replica and cache to agree
+    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = duration)]
+    settle: Duration,
+    /// Where results are kept
+    #[arg(long, default_value = "results", value_name = "FOLDER", env = "QUARREL_RESULTS")]
+    results: PathBuf,
+    /// What to print: text or json
+    #[arg(long, default_value = "text", value_name = "FORMAT", value_parser = ["text", "json"])]
+    format: String,
+}
+
+/// The subcommand, with a flag for every option that some strategy takes.
+pub(super) fn command(catalogue: &Catalogue) -> Command {
+    let specs: BTreeMap<&'static str, &OptionSpec> = catalogue
+        .strategies
+        .iter()
+        .flat_map(|entry| entry.options)
+        .map(|spec| (spec.name, spec))
+        .collect();
+    let flags = specs.into_iter().map(|(name, spec)| {
+        option_flag(name, format!("{} [default: {}]", spec.help, spec.default))
+    });
+    let about = "Runs a strategy on a cluster under faults and judges what clients saw";
+    RunArgs::augment_args(Command::new("run")).about(about).args(flags)
+}
+
+pub(super) fn run(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> {
+    let args = RunArgs::from_arg_matches(matches).map_err(Failure::usage)?;
+    let entry = catalogue.strategy(&args.strategy).map_err(Failure::usage)?;
+    let options = strategy_options(matches, catalogue, entry)?;
+    let seed = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
+    let plan = plan(&args, entry, &options, seed)?;
+    let settings = settings(&args, entry, &options, seed, &plan.schedule);
+    eprintln!("seed: {seed}");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::environment)?;
+    runtime.block_on(run_on_cluster(&args, plan, settings))
+}
+
+fn strategy_options(
+    matches: &ArgMatches,
+    catalogue: &Catalogue,
+    entry: &StrategyEntry,
+) -> Result<Options, Failure> {
+    let names: BTreeSet<&str> =
+        catalogue.strategies.iter().flat_map(|e| e.options).map(|spec| spec.name).collect();
+    let given = names
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), matches.get_one::<String>(name)?.clone())))
+        .collect();
+    Options::resolve(entry.name, entry.options, &given).map_err(Failure::usage)
+}
+
+fn plan(
+    args: &RunArgs,
+    entry: &StrategyEntry,
+    options: &Options,
+    seed: u64,
+) -> Result<Plan, Failure> {
+    if !(0.0..=1.0).contains(&args.reads) {
+        return Err(Failure::usage(format!(
+            "--reads {}: expected a share from 0 to 1",
+            args.reads
+        )));
+    }
+    if !(0.0..=10.0).contains(&args.skew) {
+        return Err(Failure::usage(format!("--skew {}: expected 0 to 10", args.skew)));
+    }
+    let arrivals = if args.rate == 0.0 {
+        Arrivals::Closed
+    } else if args.rate > 0.0 && args.rate.is_finite() {
+        if args.open { Arrivals::Open(args.rate) } else { Arrivals::Paced(args.rate) }
+    } else {
+        return Err(Failure::usage(format!("--rate {}: expected 0 or more", args.rate)));
+    };
+    Ok(Plan {
+        strategy: (entry.build)(options).map_err(Failure::usage)?,
+        clients: args.clients,
+        keys: args.keys,
+        skew: Skew(args.skew),
+        read_share: args.reads,
+        arrivals,
+        time: args.time,
+        seed,
+        schedule: Schedule::periodic(&args.faults, args.time, seed),
+        settle: args.settle,
+        deadline: Some(args.timeout * 5),
+        probe_every: Duration::from_millis(20),
+    })
+}
+
+fn settings(
+    args: &RunArgs,
+    entry: &StrategyEntry,
+    options: &Options,
+    seed: u64,
+    schedule: &Schedule,
+) -> RunSettings {
+    let arrivals = match (args.rate == 0.0, args.open) {
+        (true, _) => "closed",
+        (false, false) => "paced",
+        (false, true) => "open",
+    };
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    RunSettings {
+        schema: SCHEMA,
+        began: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        strategy: entry.name.to_owned(),
+        source: entry.source.to_owned(),
+        cluster: String::new(),
+        expect: args.expect.to_string(),
+        seed,
+        clients: args.clients,
+        keys: args.keys,
+        skew: args.skew,
+        reads: args.reads,
+        arrivals: arrivals.to_owned(),
+        rate: (args.rate > 0.0).then_some(args.rate),
+        time_ms: millis(args.time),
+        settle_ms: millis(args.settle),
+        timeout_ms: millis(args.timeout),
+        faults: args.faults.iter().map(ToString::to_string).collect(),
+        options: options.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        schedule: schedule.to_string(),
+    }
+}
+
+async fn run_on_cluster(
+    args: &RunArgs,
+    plan: Plan,
+    mut settings: RunSettings,
+) -> Result<u8, Failure> {
+    let stop = stop_on_signals().map_err(Failure::environment)?;
+    let wanted = Wanted {
+        choice: args.cluster,
+        limits: TimeLimits { connect: args.timeout, call: args.timeout },
+        seed: plan.seed,
+    };
+    let cluster: Arc<dyn Cluster> = tokio::select! {
+        biased;
+        () = asked(&stop) => return Ok(130),
+        started = start(&wanted) => Arc::from(started?),
+    };
+    settings.cluster = cluster.kind().to_string();
+    let judged = storm_and_judge(args, plan, &settings, &cluster, stop).await;
+    // The verdict stands, whatever the teardown says.
+    let left = cluster.down().await;
+    if !left.is_empty() {
+        eprintln!("could not remove everything: {}", left.join("; "));
+    }
+    judged
+}
+
+async fn storm_and_judge(
+    args: &RunArgs,
+    plan: Plan,
+    settings: &RunSettings,
+    cluster: &Arc<dyn Cluster>,
+    stop: Stop,
+) -> Result<u8, Failure> {
+    let folder = RunFolder::create(&args.results, &settings.strategy, Timestamp::now())?;
+    let toml = toml::to_string_pretty(settings).map_err(Failure::bug)?;
+    write_text(&folder.file("run.toml"), &toml)?;
+    let pieces: BTreeMap<_, _> = cluster.pieces().into_iter().collect();
+    write_json(&folder.file("env.json"), &pieces)?;
+    eprintln!("run: {}", folder.path.display());
+
+    let recorder = Arc::new(Recorder::new(cluster.clock()));
+    let journal = Journal::start(&folder.file("history.jsonl.zst"), Arc::clone(&recorder))
+        .map_err(Failure::environment)?;
+    let watch = Watch::new();
+    let tell = |progress| watch.tell(progress);
+    let ended = storm(Arc::clone(cluster), plan, recorder, None, stop, &tell).await;
+    watch.end();
+    journal.finish().map_err(Failure::environment)?;
+    let outcome = ended.map_err(|error| Failure { code: 4, message: error.to_string() })?;
+    save(&folder, &outcome, cluster).await?;
+
+    let run = load_run(folder).map_err(Failure::bug)?;
+    let verdict = judge_run(&run, args.expect);
+    write_json(&run.folder.file("verdict.json"), &verdict)?;
+    let plain = summary(&run, &verdict, Ink::plain());
+    write_text(&run.folder.file("summary.md"), &format!("```text\n{plain}```\n"))?;
+    append_to_index(&args.results, &run.folder, &verdict)?;
+    write_text(&run.folder.file("COMPLETE"), "")?;
+    print(args, &run, &verdict)?;
+    Ok(verdict.outcome.exit_code())
+}
+
+async fn save(
+    folder: &RunFolder,
+    outcome: &StormOutcome,
+    cluster: &Arc<dyn Cluster>,
+) -> Result<(), Failure> {
+    write_json_lines(&folder.file("faults.jsonl"), &outcome.receipts)?;
+    write_json_lines(&folder.file("probes.jsonl"), &outcome.probes)?;
+    let logs = folder.file("logs");
+    std::fs::create_dir_all(&logs).map_err(Failure::environment)?;
+    for (node, text) in cluster.logs().await {
+        write_text(&logs.join(format!("{node}.log")), &text)?;
+    }
+    Ok(())
+}
+
+fn print(
+    args: &RunArgs,
+    run: &crate::results::LoadedRun,
+    verdict: &VerdictFile,
+) -> Result<(), Failure> {
+    if args.format == "json" {
+        let json = serde_json::to_string_pretty(verdict).map_err(Failure::bug)?;
+        println!("{json}");
+        return Ok(());
+    }
+    print_summary(&mut stdout(), run, verdict).map_err(Failure::environment)
+}
+
+async fn asked(stop: &Stop) {
+    while !stop.asked() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text)
+        .ok_or_else(|| format!("`{text}` is not a duration such as 500ms, 10s or 2m"))
+}
