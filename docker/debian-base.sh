@@ -49,10 +49,11 @@ tag=${1:?usage: debian-base.sh TAG}
 install_debootstrap() {
     say "installing debootstrap"
     export DEBIAN_FRONTEND=noninteractive
+    local log
     # Lists of old, or none at all, are the usual reason for a first failure.
-    apt-get install -y --no-install-recommends debootstrap >/dev/null 2>&1 ||
-        { apt-get update && apt-get install -y --no-install-recommends debootstrap; } >&2 ||
-        die "apt-get install debootstrap failed"
+    log=$(apt-get install -y --no-install-recommends debootstrap 2>&1) ||
+        log=$({ apt-get update && apt-get install -y --no-install-recommends debootstrap; } 2>&1) ||
+        { tail -n 5 <<<"$log" >&2; die "apt-get install debootstrap failed"; }
 }
 
 # bootstrap TREE: third parties may publish for the same suite, so each archive gets its turn.

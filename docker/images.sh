@@ -114,10 +114,11 @@ from_debian() {
     local suite base
     suite=$("$here/debian-base.sh" --suite) || return 1
     base=quarrel/base:debian-$suite
-    if [ "$rebuild" = yes ] || ! docker image inspect "$base" >/dev/null 2>&1; then
+    if [ "$base_made" = no ] && { [ "$rebuild" = yes ] || ! docker image inspect "$base" >/dev/null 2>&1; }; then
         say "base: making a minimal $suite (the longest part)"
         "$here/debian-base.sh" "$base" || return 1
     fi
+    base_made=yes
     say "$1: installing packages"
     build packages "$base" "$base-$1" --build-arg "ALTERNATIVES=${packages[$1]}" || return 1
     say "$1: building on Debian's packages"
@@ -132,7 +133,8 @@ version() {
         --entrypoint sh "$2" -c "{ $ask; } 2>/dev/null" | grep -oE '[0-9]+(\.[0-9]+)?' | head -n 1 | cut -d. -f1
 }
 
-# make_image ROLE: tries the sources in turn; sets `image`.
+# make_image ROLE: tries the sources in turn; sets `image`, or ends the script. The sources run as
+# conditions, where `set -e` is off, so each of their steps says what its failure means.
 make_image() {
     local role=$1 candidate="quarrel/$1:building-$$" source major
     local order=(registry host debian)
@@ -150,9 +152,9 @@ make_image() {
         say "$role: $image is ready"
         return 0
     done
-    say "$role: no image could be made. Root with a Debian mirror, or a registry, or installed programs would do:"
+    say "$role: no image could be made; root with a Debian mirror, or a registry, or installed programs would do:"
     say "  sudo apt-get install postgresql redis-server && $here/images.sh --source host"
-    return 1
+    exit 4
 }
 
 # all_local: succeeds when every role's :local image is of today's recipe already. One question to the
@@ -181,7 +183,7 @@ ensure() {
 
 report() { printf '%s\n' "${roles[@]}" | sed 's|.*|& quarrel/&:local|'; }
 
-rebuild=no wanted=auto registry=untried roles=()
+rebuild=no wanted=auto registry=untried base_made=no roles=()
 while [ $# -gt 0 ]; do
     case $1 in
         --rebuild) rebuild=yes ;;
@@ -206,9 +208,9 @@ if ! timeout 10 docker version --format '{{.Server.Version}}' >/dev/null 2>"$scr
     exit 4
 fi
 # Two runs at once would do the same work twice; the second finds it done.
-exec 9>"${TMPDIR:-/tmp}/quarrel-images-$(id -u).lock"
+exec 9<"${BASH_SOURCE[0]}"
 flock 9
-for role in "${roles[@]}"; do
-    ensure "$role" || exit 4
-done
+for role in "${roles[@]}"; do ensure "$role"; done
+# What a rebuild replaced has no name any more.
+docker image prune --force --filter label=dev.quarrel.role >/dev/null
 report
