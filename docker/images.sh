@@ -103,20 +103,20 @@ from_registry() {
 }
 
 from_host() {
-    "$here/host-base.sh" --probe "$1" || { say "$1: not installed on this machine"; return 1; }
+    bash "$here/host-base.sh" --probe "$1" || { say "$1: not installed on this machine"; return 1; }
     say "$1: copying this machine's programs"
-    logged "$here/host-base.sh" "$1" "quarrel/base:host-$1" || return 1
+    logged bash "$here/host-base.sh" "$1" "quarrel/base:host-$1" || return 1
     say "$1: building on the copy"
     finish "$1" "quarrel/base:host-$1" "$2"
 }
 
 from_debian() {
     local suite base
-    suite=$("$here/debian-base.sh" --suite) || return 1
+    suite=$(bash "$here/debian-base.sh" --suite) || return 1
     base=quarrel/base:debian-$suite
     if [ "$base_made" = no ] && { [ "$rebuild" = yes ] || ! docker image inspect "$base" >/dev/null 2>&1; }; then
         say "base: making a minimal $suite (the longest part)"
-        "$here/debian-base.sh" "$base" || return 1
+        bash "$here/debian-base.sh" "$base" || return 1
     fi
     base_made=yes
     say "$1: installing packages"
