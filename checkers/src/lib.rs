@@ -17,6 +17,7 @@
 
 mod checker;
 mod event;
+pub mod formats;
 pub mod generate;
 mod history;
 mod judge;

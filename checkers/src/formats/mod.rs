@@ -1,0 +1,206 @@
+//! Histories in and out of files. Nothing here opens a file: it reads what it
+//! is given and writes where it is told.
+//!
+//! | format | read | written | looks like |
+//! |---|---|---|---|
+//! | [`Format::JsonLines`] | yes | yes | `{"index":0,"time":5,"process":0,"type":"invoke","f":"write","key":7,"value":1}` |
+//! | [`Format::Json`] | yes | no | one array of such objects, as elle-cli takes it |
+//! | [`Format::Edn`] | yes | yes | Jepsen's `history.edn`, Porcupine's key-value logs |
+//! | [`Format::JepsenLog`] | yes | no | lines of `jepsen.log` in any of its four forms, Porcupine's etcd logs |
+//! | [`Format::Text`] | yes | yes | Jepsen's `history.txt`: process, type, function, value, error |
+//!
+//! Order of lines is order of events, whatever times or indices stand in them:
+//! an invocation is logged before its call and a completion after it, so the
+//! intervals are sound. An import drops nothing that may have had an effect.
+//!
+//! ```
+//! use quarrel_checkers::formats::{self, Format, ImportOptions};
+//!
+//! let log = "INFO  jepsen.util - 0\t:invoke\t:write\t4\nINFO  jepsen.util - 0\t:ok\t:write\t4\n";
+//! let imported = formats::parse(log.as_bytes(), &ImportOptions::default())?;
+//! assert_eq!(imported.format, Format::JepsenLog);
+//! assert_eq!(imported.history.operations()?.len(), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod edn;
+mod form;
+mod jepsen;
+mod json;
+mod json_lines;
+mod log;
+mod print;
+
+use std::{fmt, io::BufRead};
+
+use crate::{History, Probe, Value};
+
+pub use print::write;
+
+/// How a history is written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Format {
+    /// One JSON object a line: quarrel's own.
+    JsonLines,
+    /// One JSON array of objects.
+    Json,
+    /// Extensible Data Notation: maps one after the other, or in one list.
+    Edn,
+    /// The log of a Jepsen run.
+    JepsenLog,
+    /// Columns: process, type, function, value and error.
+    Text,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::JsonLines => "JSON lines",
+            Self::Json => "JSON array",
+            Self::Edn => "EDN",
+            Self::JepsenLog => "jepsen.log",
+            Self::Text => "columns of text",
+        })
+    }
+}
+
+/// Whether values are pairs of a key and a value, as `jepsen.independent`
+/// makes them. EDN prints such a pair like any other vector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Keys {
+    /// They are if every read and write has a pair.
+    #[default]
+    Infer,
+    /// They are.
+    InValues,
+    /// They are not.
+    None,
+}
+
+/// What the reader of a file knows better.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImportOptions {
+    /// The format; none to recognise it.
+    pub format: Option<Format>,
+    /// Whether values carry keys.
+    pub keys: Keys,
+}
+
+/// A history that was read, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Imported {
+    /// The history.
+    pub history: History,
+    /// Probes of the stores, which only quarrel's own files hold.
+    pub probes: Vec<Probe>,
+    /// What it was taken for.
+    pub format: Format,
+    /// What the file left open and how it was understood, in sentences.
+    pub assumptions: Vec<String>,
+    /// The names of the keys, by their numbers, if they had to be numbered.
+    pub key_names: Vec<Value>,
+    /// The last line of a run that was killed while it wrote, which was left
+    /// out: its number and why it could not be read.
+    pub truncated: Option<ImportError>,
+}
+
+/// The text is no history. Lines and columns count from 1; columns are bytes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, column {column}: {problem}")]
+pub struct ImportError {
+    /// Where.
+    pub line: usize,
+    /// Where in it.
+    pub column: usize,
+    /// What was expected there and what was found.
+    pub problem: String,
+}
+
+/// A history could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The reader failed.
+    #[error("the history cannot be read")]
+    Io(#[from] std::io::Error),
+    /// What it read is no history.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+}
+
+/// Reads a history to its end and parses it.
+///
+/// # Errors
+///
+/// Of the reader, or as [`parse`].
+pub fn read(mut input: impl BufRead, options: &ImportOptions) -> Result<Imported, ReadError> {
+    let mut bytes = Vec::new();
+    input.read_to_end(&mut bytes)?;
+    Ok(parse(&bytes, options)?)
+}
+
+/// Parses a history.
+///
+/// # Errors
+///
+/// The first thing that is not as the format wants it, and where. A last line
+/// of [`Format::JsonLines`] that does not end is no error, see
+/// [`Imported::truncated`].
+pub fn parse(bytes: &[u8], options: &ImportOptions) -> Result<Imported, ImportError> {
+    let format = options.format.unwrap_or_else(|| recognise(bytes));
+    if format == Format::JsonLines {
+        return json_lines::parse(bytes);
+    }
+    let text = text(bytes)?;
+    let mut reading = jepsen::Reading::new(format, options.keys);
+    match format {
+        Format::Json | Format::JsonLines => json::parse(text, &mut reading)?,
+        Format::Edn => edn::parse(text, &mut reading)?,
+        Format::JepsenLog => log::parse(text, &mut reading)?,
+        Format::Text => log::parse_columns(text, &mut reading)?,
+    }
+    Ok(reading.finish())
+}
+
+/// The format that the beginning of a file looks like.
+#[must_use]
+pub fn recognise(bytes: &[u8]) -> Format {
+    let lines = || bytes.split(|&b| b == b'\n').map(<[u8]>::trim_ascii_start);
+    let is_comment = |line: &&[u8]| line.is_empty() || line.starts_with(b";");
+    let Some(first) = lines().find(|line| !is_comment(line)) else { return Format::JsonLines };
+    let second = first.iter().skip(1).copied().find(|b| !b.is_ascii_whitespace());
+    let is_process = |field: &[u8]| {
+        field == b":nemesis" || (!field.is_empty() && field.iter().all(u8::is_ascii_digit))
+    };
+    match (first.first(), second) {
+        (Some(b'{'), Some(b'"')) if contains(first, b"\"message\"") => Format::JepsenLog,
+        (Some(b'{'), Some(b'"')) => Format::JsonLines,
+        (Some(b'['), Some(b'{') | None) if first_key_is_quoted(bytes) => Format::Json,
+        (Some(b'[' | b'(' | b'#'), _) | (Some(b'{'), Some(b':' | b'}')) => Format::Edn,
+        _ if first.split(|&b| b == b'\t').next().is_some_and(is_process) => Format::Text,
+        _ => Format::JepsenLog,
+    }
+}
+
+/// Whether the first thing in the first brace is a string.
+fn first_key_is_quoted(bytes: &[u8]) -> bool {
+    let brace = bytes.iter().position(|&b| b == b'{').map_or(&[][..], |at| &bytes[at + 1..]);
+    brace.trim_ascii_start().first() == Some(&b'"')
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+fn text(bytes: &[u8]) -> Result<&str, ImportError> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let (line, column) = position(&bytes[..error.valid_up_to()]);
+        ImportError { line, column, problem: "expected UTF-8".to_owned() }
+    })
+}
+
+/// The line and the column behind `before`.
+fn position(before: &[u8]) -> (usize, usize) {
+    let lines = before.iter().filter(|&&b| b == b'\n').count();
+    let start = before.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
+    (lines + 1, before.len() - start + 1)
+}

@@ -1,0 +1,155 @@
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::Format;
+use crate::{Event, F, History, Key, Kind, Process, Step, Value};
+
+/// Writes `history` in `format`. Only [`Format::JsonLines`] has a place for
+/// steps; the others leave them out.
+///
+/// ```
+/// use quarrel_checkers::{History, Op, Process, Time, formats::{self, Format}};
+///
+/// let mut history = History::default();
+/// history.invoke(Time(5), Process::Client(0), Op::write(7, 1));
+/// let mut file = Vec::new();
+/// formats::write(&history, Format::JsonLines, &mut file)?;
+/// assert_eq!(
+///     String::from_utf8(file)?,
+///     r#"{"index":0,"time":5,"process":0,"type":"invoke","f":"write","key":7,"value":1}"#.to_owned() + "\n"
+/// );
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// Of the writer, and [`io::ErrorKind::Unsupported`] for a format that is only
+/// read.
+pub fn write(history: &History, format: Format, to: &mut impl Write) -> io::Result<()> {
+    match format {
+        Format::JsonLines => json_lines(history, to),
+        Format::Edn => history.events.iter().try_for_each(|event| edn(event, to)),
+        Format::Text => history.events.iter().try_for_each(|event| columns(event, to)),
+        Format::Json | Format::JepsenLog => {
+            let problem =
+                format!("{format} is only read; write JSON lines, EDN or columns of text");
+            Err(io::Error::new(io::ErrorKind::Unsupported, problem))
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Tagged<'a> {
+    #[serde(rename = "type")]
+    tag: &'static str,
+    #[serde(flatten)]
+    step: &'a Step,
+}
+
+/// Events, and before each the steps that had ended by then.
+fn json_lines(history: &History, to: &mut impl Write) -> io::Result<()> {
+    let mut steps = history.steps.iter().peekable();
+    let line = |step, to: &mut _| -> io::Result<()> {
+        serde_json::to_writer(&mut *to, &Tagged { tag: "step", step })?;
+        Write::write_all(to, b"\n")
+    };
+    for event in &history.events {
+        while let Some(step) = steps.next_if(|s| s.end.is_some_and(|end| end <= event.time)) {
+            line(step, to)?;
+        }
+        serde_json::to_writer(&mut *to, event)?;
+        to.write_all(b"\n")?;
+    }
+    steps.try_for_each(|step| line(step, to))
+}
+
+const fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Invoke => ":invoke",
+        Kind::Ok => ":ok",
+        Kind::Fail => ":fail",
+        Kind::Info => ":info",
+    }
+}
+
+fn process(process: Process) -> String {
+    match process {
+        Process::Client(n) => n.to_string(),
+        Process::Nemesis => ":nemesis".to_owned(),
+        Process::Agent(_) => format!("\"{process}\""),
+    }
+}
+
+/// A keyword if it can be one, else a text.
+fn function(f: &F) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_.?!*+<>=/".contains(c);
+    let name = f.as_str();
+    if !name.is_empty() && name.chars().all(is_plain) { format!(":{name}") } else { quoted(name) }
+}
+
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            '\n' => quoted.push_str("\\n"),
+            '\t' => quoted.push_str("\\t"),
+            '\r' => quoted.push_str("\\r"),
+            other => quoted.push(other),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+fn value(v: &Value) -> String {
+    match v {
+        Value::Text(text) => match text.strip_prefix(':') {
+            Some(name) if function(&F::Other(name.into())).starts_with(':') => text.to_string(),
+            _ => quoted(text),
+        },
+        Value::List(items) => {
+            let items: Vec<String> = items.iter().map(value).collect();
+            format!("[{}]", items.join(" "))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// The value, in a pair with the key if there is one.
+fn keyed(key: Option<Key>, v: &Value) -> String {
+    key.map_or_else(|| value(v), |key| format!("[{key} {}]", value(v)))
+}
+
+fn edn(event: &Event, to: &mut impl Write) -> io::Result<()> {
+    write!(
+        to,
+        "{{:type {}, :f {}, :value {}, :time {}, :process {}, :index {}",
+        kind(event.kind),
+        function(&event.op.f),
+        keyed(event.op.key, &event.op.value),
+        event.time.0,
+        process(event.process),
+        event.index.0,
+    )?;
+    match &event.error {
+        Some(error) => writeln!(to, ", :error {}}}", quoted(error)),
+        None => writeln!(to, "}}"),
+    }
+}
+
+fn columns(event: &Event, to: &mut impl Write) -> io::Result<()> {
+    write!(
+        to,
+        "{}\t{}\t{}\t{}",
+        process(event.process),
+        kind(event.kind),
+        function(&event.op.f),
+        keyed(event.op.key, &event.op.value)
+    )?;
+    match &event.error {
+        Some(error) => writeln!(to, "\t{}", quoted(error)),
+        None => writeln!(to),
+    }
+}

@@ -1,0 +1,81 @@
+//! No bytes, however odd, may make a parser panic or run for ever.
+
+use proptest::prelude::*;
+use quarrel_checkers::{
+    formats::{self, Format, ImportOptions, Keys},
+    notation,
+};
+
+const FORMATS: [Option<Format>; 6] = [
+    None,
+    Some(Format::JsonLines),
+    Some(Format::Json),
+    Some(Format::Edn),
+    Some(Format::JepsenLog),
+    Some(Format::Text),
+];
+
+const SAMPLES: [&str; 6] = [
+    "{\"index\":0,\"time\":5,\"process\":0,\"type\":\"invoke\",\"f\":\"write\",\"key\":7,\"value\":1,\"version\":3}\n",
+    "[{\"process\":1,\"type\":\"ok\",\"value\":[[\"append\",253,1]]}]",
+    "({:type :ok, :f :cas, :value [1 [2 3]], :process 0 :error \"x\\u00e9\"} #_#t ^m {:type :info})",
+    "INFO jepsen.util - 2\t:invoke\t:cas\t[4 5]\n{\"message\":\"2\\t:info\\t:cas\\t:timed-out\"}\n",
+    ":nemesis\t:info\t:start\t#{1 2}\t[:boom]\n0\t:invoke\t:write\t4\n",
+    "A: [w1@1]  [w2?] [c1>2!]\nB:  [7:r nil] [r1",
+];
+
+/// Parses in every way; whatever comes out is a history or says a line.
+fn survive(bytes: &[u8]) {
+    for format in FORMATS {
+        for keys in [Keys::Infer, Keys::InValues, Keys::None] {
+            match formats::parse(bytes, &ImportOptions { format, keys }) {
+                Ok(imported) => {
+                    let events = &imported.history.events;
+                    assert!(events.iter().enumerate().all(|(n, e)| e.index.0 == n as u64));
+                }
+                Err(error) => assert!(error.line >= 1 && error.column >= 1, "{error}"),
+            }
+        }
+    }
+    let drawn = std::str::from_utf8(bytes).map(notation::parse);
+    if let Ok(Err(error)) = drawn {
+        assert!(error.line >= 1 && error.column >= 1, "{error}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(3_000) })]
+
+    #[test]
+    fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        survive(&bytes);
+    }
+
+    #[test]
+    fn bytes_of_the_grammar(text in "[\\[\\]{}()#_^:;,\"\\\\ \nnil0-9a-z!?@>]{0,80}") {
+        survive(text.as_bytes());
+    }
+
+    #[test]
+    fn samples_with_damage(
+        sample in 0..SAMPLES.len(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut bytes = SAMPLES[sample].as_bytes().to_vec();
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        survive(&bytes);
+        bytes.truncate(cut.index(bytes.len()));
+        survive(&bytes);
+    }
+}
+
+#[test]
+fn deep_nesting_is_refused_not_followed() {
+    for open in ["[", "(", "#{", "{", "#_", "^", "#t ", "#_[", "{:type "] {
+        survive(open.repeat(100_000).as_bytes());
+    }
+}
