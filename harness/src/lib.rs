@@ -5,5 +5,6 @@ pub mod cluster;
 pub mod faults;
 pub mod record;
 pub mod runner;
+pub mod sim;
 pub mod stores;
 pub mod strategy;
