@@ -14,13 +14,23 @@
 //! but what was put in, and no result depends on even that.
 
 mod cache;
+mod client;
+mod disturb;
 mod fingerprint;
+mod moves;
+mod play;
 mod primary;
 mod replica;
+mod stage;
+mod verdict;
 mod world;
 
 pub use cache::{Cache, Entry};
 pub use fingerprint::Fingerprint;
+pub use moves::{Disturbance, Mishap, Move};
+pub use play::{Ending, Play, Played};
 pub use primary::{Commit, Primary};
 pub use replica::Replica;
+pub use stage::{Called, Following, Happened, Setting, Stage, Stuck};
+pub use verdict::{Claim, linearizable};
 pub use world::{Reaction, Wait, World};

@@ -1,6 +1,6 @@
 use quarrel_checkers::{Key, Lsn, Time};
 
-use super::{Cache, Fingerprint, Primary, Replica};
+use super::{Cache, Commit, Fingerprint, Primary, Replica};
 use crate::stores::{Durability, Item, Request, Response, Row, StoreError};
 
 /// What a store does with a call.
@@ -41,6 +41,7 @@ pub struct World {
     acknowledged: Lsn,
     acknowledgements: Acknowledgements,
     roles: Roles,
+    lost: Vec<Commit>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -104,7 +105,7 @@ impl World {
 
     /// The oldest commit that the replica has not replayed.
     #[must_use]
-    pub fn next_replay(&self) -> Option<&super::Commit> {
+    pub fn next_replay(&self) -> Option<&Commit> {
         self.primary.unreplayed.front()
     }
 
@@ -147,6 +148,7 @@ impl World {
         if self.roles == Roles::Promoted {
             return;
         }
+        self.lost.extend(self.primary.unreplayed.iter().cloned());
         let end = self.replica.replayed();
         let rows = self.replica.take_rows();
         self.primary.promote(rows, end);
@@ -157,6 +159,12 @@ impl World {
     #[must_use]
     pub fn failed_over(&self) -> bool {
         self.roles == Roles::Promoted
+    }
+
+    /// Commits that a failover lost.
+    #[must_use]
+    pub fn lost(&self) -> &[Commit] {
+        &self.lost
     }
 
     /// The row that the replica shows.
@@ -173,6 +181,9 @@ impl World {
         self.primary.fingerprint(print);
         self.replica.fingerprint(print);
         self.cache.fingerprint(print, self.now);
+        for commit in &self.lost {
+            print.add(&(commit.key, &commit.row));
+        }
         print.add(&(self.now, self.acknowledged, self.acknowledgements, self.roles));
     }
 

@@ -1,0 +1,236 @@
+use std::fmt;
+
+use quarrel_checkers::{Guarantee, Key, Value};
+use rustc_hash::FxHashSet;
+
+use super::{Ending, Play, Played, World};
+use crate::{stores::Row, strategy::Action};
+
+/// What must not happen, and in a `.race` file is said to happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Claim {
+    /// A read returned what had been overwritten before it began.
+    Stale,
+    /// No order of the operations explains what they returned, though no read
+    /// is stale by itself.
+    NotLinearizable,
+    /// A session did not see its own write.
+    ReadYourWrites,
+    /// A session saw a version and then an older one.
+    NonMonotonic,
+    /// An acknowledged write is gone.
+    Lost,
+    /// In the end the strategy's read differs from the primary's row.
+    Diverged,
+}
+
+impl Claim {
+    /// Every claim.
+    pub const ALL: [Self; 6] = [
+        Self::Stale,
+        Self::NotLinearizable,
+        Self::ReadYourWrites,
+        Self::NonMonotonic,
+        Self::Lost,
+        Self::Diverged,
+    ];
+
+    /// Its word in a `.race` file, after the `!`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Stale => "stale",
+            Self::NotLinearizable => "not-linearizable",
+            Self::ReadYourWrites => "read-your-writes",
+            Self::NonMonotonic => "non-monotonic",
+            Self::Lost => "lost",
+            Self::Diverged => "diverged",
+        }
+    }
+
+    /// The first claim against `guarantee` that the operation which has just
+    /// ended makes true. Claims about the end of a run are not looked at:
+    /// [`Claim::in_the_end`].
+    #[must_use]
+    pub fn against(
+        guarantee: Guarantee,
+        play: &Play,
+        ended: usize,
+        initial: impl Fn(Key) -> Option<Row>,
+    ) -> Option<Self> {
+        let played = &play.operations()[ended];
+        let session = |claims: &[Self]| {
+            claims.iter().copied().find(|claim| claim.is_made_by(play, ended))
+        };
+        match guarantee {
+            Guarantee::Linearizable => {
+                let Action::Read(key) = played.action else { return None };
+                matches!(played.ending, Some(Ending::Read(_)))
+                    .then(|| linearizable(play, key, initial(key).as_ref()))
+                    .filter(|fine| !fine)?;
+                Some(if Self::Stale.is_made_by(play, ended) {
+                    Self::Stale
+                } else {
+                    Self::NotLinearizable
+                })
+            }
+            Guarantee::Sequential => session(&[Self::ReadYourWrites, Self::NonMonotonic]),
+            Guarantee::ReadYourWrites => session(&[Self::ReadYourWrites]),
+            Guarantee::MonotonicReads => session(&[Self::NonMonotonic]),
+            Guarantee::Bounded | Guarantee::Eventual | Guarantee::None => None,
+        }
+    }
+
+    /// Whether the end of `play`, after which a fresh client of the strategy
+    /// read `read` from `key`, makes the claim true.
+    #[must_use]
+    pub fn in_the_end(play: &Play, world: &World, key: Key, read: Option<&Row>) -> Option<Self> {
+        let lost = play.operations().iter().any(|played| is_lost(played, world));
+        if lost {
+            Some(Self::Lost)
+        } else if read != world.primary.row(key) {
+            Some(Self::Diverged)
+        } else {
+            None
+        }
+    }
+
+    /// Whether the operation at `place` makes the claim true, as far as a
+    /// single operation can. [`Claim::NotLinearizable`], [`Claim::Lost`] and
+    /// [`Claim::Diverged`] are about more than one.
+    #[must_use]
+    pub fn is_made_by(self, play: &Play, place: usize) -> bool {
+        let read = &play.operations()[place];
+        let (Action::Read(key), Some(Ending::Read(row))) = (&read.action, &read.ending) else {
+            return false;
+        };
+        let version = version_of(row.as_ref());
+        let newer = |wanted: fn(&Played, &Played) -> bool| {
+            play.operations().iter().enumerate().any(|(at, other)| {
+                read.before & (1 << at) != 0
+                    && wanted(other, read)
+                    && seen(other, *key).is_some_and(|seen| seen > version)
+            })
+        };
+        match self {
+            Self::Stale => newer(|_, _| true),
+            Self::ReadYourWrites => newer(|other, read| {
+                other.session == read.session && matches!(other.action, Action::Write(..))
+            }),
+            Self::NonMonotonic => newer(|other, read| {
+                other.session == read.session && matches!(other.action, Action::Read(_))
+            }),
+            Self::NotLinearizable | Self::Lost | Self::Diverged => false,
+        }
+    }
+}
+
+impl fmt::Display for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "!{}", self.word())
+    }
+}
+
+fn is_lost(played: &Played, world: &World) -> bool {
+    let (Action::Write(key, value), Some(Ending::Written(version))) =
+        (&played.action, &played.ending)
+    else {
+        return false;
+    };
+    world.lost().iter().any(|commit| {
+        commit.key == *key && commit.row.version == *version && commit.row.value == *value
+    })
+}
+
+fn version_of(row: Option<&Row>) -> u64 {
+    row.map_or(0, |row| row.version)
+}
+
+/// The version of `key` that an operation showed to exist.
+fn seen(played: &Played, key: Key) -> Option<u64> {
+    match (&played.action, &played.ending) {
+        (Action::Read(of), Some(Ending::Read(row))) if *of == key => Some(version_of(row.as_ref())),
+        (Action::Write(of, _), Some(Ending::Written(version))) if *of == key => Some(*version),
+        _ => None,
+    }
+}
+
+/// Whether the operations on `key` are those of a register that began with
+/// `initial`: the search of Wing and Gong (1993) with states remembered as
+/// Lowe (2017) does. Writes of unknown outcome, and those still open, may have
+/// happened at any time after they began, or never.
+///
+/// Values tell writes apart, so they must be unique within the key.
+#[must_use]
+pub fn linearizable(play: &Play, key: Key, initial: Option<&Row>) -> bool {
+    let mut search = Search::default();
+    for (place, played) in play.operations().iter().enumerate() {
+        search.add(place, played, key);
+    }
+    let nil = Value::Nil;
+    let initial = initial.map_or(&nil, |row| &row.value);
+    search.explains(0, initial)
+}
+
+#[derive(Default)]
+struct Search<'a> {
+    /// Operations that must be explained, and writes that may be.
+    candidates: Vec<(usize, &'a Played, Effect<'a>)>,
+    required: u128,
+    failed: FxHashSet<(u128, &'a Value)>,
+}
+
+#[derive(Clone, Copy)]
+enum Effect<'a> {
+    Reads(Option<&'a Value>),
+    Writes(&'a Value),
+}
+
+impl<'a> Search<'a> {
+    fn add(&mut self, place: usize, played: &'a Played, key: Key) {
+        let (required, effect) = match (&played.action, &played.ending) {
+            (Action::Read(of), Some(Ending::Read(row))) if *of == key => {
+                (true, Effect::Reads(row.as_ref().map(|row| &row.value)))
+            }
+            (Action::Write(of, value), Some(Ending::Written(_))) if *of == key => {
+                (true, Effect::Writes(value))
+            }
+            (Action::Write(of, value), None | Some(Ending::Unknown)) if *of == key => {
+                (false, Effect::Writes(value))
+            }
+            _ => return,
+        };
+        if required {
+            self.required |= 1 << place;
+        }
+        self.candidates.push((place, played, effect));
+    }
+
+    fn explains(&mut self, done: u128, value: &'a Value) -> bool {
+        if done & self.required == self.required {
+            return true;
+        }
+        if self.failed.contains(&(done, value)) {
+            return false;
+        }
+        for at in 0..self.candidates.len() {
+            let (place, played, effect) = self.candidates[at];
+            let bit = 1 << place;
+            // Everything on this key that was over before it began must come
+            // first.
+            if done & bit != 0 || played.before & self.required & !done != 0 {
+                continue;
+            }
+            let next = match effect {
+                Effect::Writes(written) => written,
+                Effect::Reads(read) if read.unwrap_or(&Value::Nil) == value => value,
+                Effect::Reads(_) => continue,
+            };
+            if self.explains(done | bit, next) {
+                return true;
+            }
+        }
+        self.failed.insert((done, value));
+        false
+    }
+}
