@@ -2,6 +2,7 @@
 //! judges what clients saw.
 
 pub mod cluster;
+pub mod explore;
 pub mod faults;
 pub mod record;
 pub mod runner;

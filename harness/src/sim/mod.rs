@@ -22,6 +22,8 @@ mod play;
 mod primary;
 mod replica;
 mod stage;
+#[cfg(test)]
+pub(crate) mod subjects;
 mod verdict;
 mod world;
 

@@ -122,9 +122,8 @@ impl Primary {
         // Rows of the outbox arrive by the log like any others; those of lost
         // commits are lost with them.
         let rows = &self.rows;
-        self.outbox.retain(|(key, version)| {
-            rows.get(key).is_some_and(|row| row.version >= *version)
-        });
+        self.outbox
+            .retain(|(key, version)| rows.get(key).is_some_and(|row| row.version >= *version));
         self.notifications.clear();
     }
 

@@ -13,11 +13,9 @@ use crate::{
     strategy::{Action, AnyStrategy, Outcome, SessionParts},
 };
 
-/// What a stage is set up with.
+/// What a stage is set up with, beside a strategy.
 #[derive(Clone)]
 pub struct Setting {
-    /// What every client runs.
-    pub strategy: Arc<dyn AnyStrategy>,
     /// The stores as they are at the beginning.
     pub world: World,
     /// What each client does, in order.
@@ -101,6 +99,7 @@ struct Late {
 pub struct Stage {
     /// The stores.
     pub world: World,
+    strategy: Arc<dyn AnyStrategy>,
     pub(super) setting: Arc<Setting>,
     pub(super) following: Following,
     actors: Vec<Actor>,
@@ -113,7 +112,7 @@ pub struct Stage {
 impl Stage {
     /// Sets the stage.
     #[must_use]
-    pub fn new(setting: &Arc<Setting>) -> Self {
+    pub fn new(strategy: Arc<dyn AnyStrategy>, setting: &Arc<Setting>) -> Self {
         let actors = setting.scripts.len();
         let mut stage = Self {
             world: setting.world.clone(),
@@ -123,6 +122,7 @@ impl Stage {
             play: Play::default(),
             steps: 0,
             last_call: None,
+            strategy,
             setting: Arc::clone(setting),
         };
         for number in 0..actors {
@@ -180,6 +180,12 @@ impl Stage {
     /// Whose delayed calls have not been executed yet.
     pub fn delayed(&self) -> impl Iterator<Item = usize> {
         self.late.iter().map(|late| late.actor)
+    }
+
+    /// Whether `actor` has no operation open.
+    #[must_use]
+    pub fn idle(&self, actor: usize) -> bool {
+        self.actors[actor].open.is_none()
     }
 
     /// Whether `actor` could begin an operation.
@@ -243,6 +249,33 @@ impl Stage {
         self.went_on(actor, progress)
     }
 
+    /// Runs the next operation of `actor` to its end with nobody between its
+    /// steps; its place in the play, or none if it did not end (it waits for a
+    /// replica that does not move).
+    ///
+    /// # Errors
+    ///
+    /// When the strategy waits for something that is no store.
+    pub fn run_alone(&mut self, actor: usize) -> Result<Option<usize>, Stuck> {
+        let place = self.play.operations().len();
+        // Far more steps than an operation that ends ever makes.
+        for _ in 0..1_000 {
+            let a_move = if self.asleep(actor) {
+                Move::Wake { actor }
+            } else {
+                Move::Step { actor, mishap: None }
+            };
+            if self.perform(&a_move)? == Happened::Impossible {
+                return Ok(None);
+            }
+            let played = self.play.operations().get(place);
+            if played.is_some_and(|played| played.ending.is_some()) {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
+    }
+
     /// Makes a move.
     ///
     /// # Errors
@@ -256,7 +289,11 @@ impl Stage {
             Move::Wake { actor } => self.wake(*actor)?,
             Move::Deliver { actor } => self.deliver(*actor)?,
             Move::Replay => {
-                if self.world.replay() { Happened::Other } else { Happened::Impossible }
+                if self.world.replay() {
+                    Happened::Other
+                } else {
+                    Happened::Impossible
+                }
             }
             Move::Disturb(disturbance) => self.disturb(disturbance),
         };
@@ -272,7 +309,13 @@ impl Stage {
         self.world.fingerprint(print);
         print.add(&self.following);
         for actor in &self.actors {
-            print.add(&(actor.process, actor.begun, actor.cued.len(), actor.open.is_some(), actor.seen.finish()));
+            print.add(&(
+                actor.process,
+                actor.begun,
+                actor.cued.len(),
+                actor.open.is_some(),
+                actor.seen.finish(),
+            ));
         }
         // Delayed calls of one client are executed in order, those of several
         // clients in any order: only the order within a client matters.
@@ -286,7 +329,7 @@ impl Stage {
 
     fn client(&self, process: u64) -> Client {
         let setting = &self.setting;
-        Client::new(Arc::clone(&setting.strategy), |backend| SessionParts {
+        Client::new(Arc::clone(&self.strategy), |backend| SessionParts {
             process: Process::Client(process),
             backend,
             clock: Clock::Virtual(setting.clock.clone()),

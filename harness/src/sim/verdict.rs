@@ -59,9 +59,8 @@ impl Claim {
         initial: impl Fn(Key) -> Option<Row>,
     ) -> Option<Self> {
         let played = &play.operations()[ended];
-        let session = |claims: &[Self]| {
-            claims.iter().copied().find(|claim| claim.is_made_by(play, ended))
-        };
+        let session =
+            |claims: &[Self]| claims.iter().copied().find(|claim| claim.is_made_by(play, ended));
         match guarantee {
             Guarantee::Linearizable => {
                 let Action::Read(key) = played.action else { return None };
@@ -156,20 +155,23 @@ fn seen(played: &Played, key: Key) -> Option<u64> {
 }
 
 /// Whether the operations on `key` are those of a register that began with
-/// `initial`: the search of Wing and Gong (1993) with states remembered as
-/// Lowe (2017) does. Writes of unknown outcome, and those still open, may have
-/// happened at any time after they began, or never.
+/// `initial` and counts its versions up: the search of Wing and Gong (1993)
+/// with failed states remembered, as Lowe (2017) does. Writes of unknown
+/// outcome, and those still open, may have happened at any time after they
+/// began, or never.
 ///
-/// Values tell writes apart, so they must be unique within the key.
+/// Values tell writes apart, so they must be unique within the key. Versions
+/// order them: a write that was told version 2 comes before one that was told
+/// version 3, as part of what the two returned.
 #[must_use]
 pub fn linearizable(play: &Play, key: Key, initial: Option<&Row>) -> bool {
     let mut search = Search::default();
     for (place, played) in play.operations().iter().enumerate() {
-        search.add(place, played, key);
+        search.add(place, played, key, play);
     }
     let nil = Value::Nil;
-    let initial = initial.map_or(&nil, |row| &row.value);
-    search.explains(0, initial)
+    let value = initial.map_or(&nil, |row| &row.value);
+    search.explains(0, value, version_of(initial))
 }
 
 #[derive(Default)]
@@ -183,20 +185,21 @@ struct Search<'a> {
 #[derive(Clone, Copy)]
 enum Effect<'a> {
     Reads(Option<&'a Value>),
-    Writes(&'a Value),
+    /// The version is none while nobody has seen it.
+    Writes(&'a Value, Option<u64>),
 }
 
 impl<'a> Search<'a> {
-    fn add(&mut self, place: usize, played: &'a Played, key: Key) {
+    fn add(&mut self, place: usize, played: &'a Played, key: Key, play: &'a Play) {
         let (required, effect) = match (&played.action, &played.ending) {
             (Action::Read(of), Some(Ending::Read(row))) if *of == key => {
                 (true, Effect::Reads(row.as_ref().map(|row| &row.value)))
             }
-            (Action::Write(of, value), Some(Ending::Written(_))) if *of == key => {
-                (true, Effect::Writes(value))
+            (Action::Write(of, value), Some(Ending::Written(version))) if *of == key => {
+                (true, Effect::Writes(value, Some(*version)))
             }
             (Action::Write(of, value), None | Some(Ending::Unknown)) if *of == key => {
-                (false, Effect::Writes(value))
+                (false, Effect::Writes(value, version_read(play, key, value)))
             }
             _ => return,
         };
@@ -206,10 +209,11 @@ impl<'a> Search<'a> {
         self.candidates.push((place, played, effect));
     }
 
-    fn explains(&mut self, done: u128, value: &'a Value) -> bool {
+    fn explains(&mut self, done: u128, value: &'a Value, version: u64) -> bool {
         if done & self.required == self.required {
             return true;
         }
+        // The version follows from the writes that are done.
         if self.failed.contains(&(done, value)) {
             return false;
         }
@@ -221,16 +225,154 @@ impl<'a> Search<'a> {
             if done & bit != 0 || played.before & self.required & !done != 0 {
                 continue;
             }
-            let next = match effect {
-                Effect::Writes(written) => written,
-                Effect::Reads(read) if read.unwrap_or(&Value::Nil) == value => value,
+            let (value, version) = match effect {
+                Effect::Writes(_, Some(given)) if given <= version => continue,
+                Effect::Writes(written, given) => (written, given.unwrap_or(version)),
+                Effect::Reads(read) if read.unwrap_or(&Value::Nil) == value => (value, version),
                 Effect::Reads(_) => continue,
             };
-            if self.explains(done | bit, next) {
+            if self.explains(done | bit, value, version) {
                 return true;
             }
         }
         self.failed.insert((done, value));
         false
+    }
+}
+
+/// The version of a value, as some read returned it.
+fn version_read(play: &Play, key: Key, value: &Value) -> Option<u64> {
+    play.operations().iter().find_map(|played| match (&played.action, &played.ending) {
+        (Action::Read(of), Some(Ending::Read(Some(row))))
+            if *of == key && row.value == *value && row.version > 0 =>
+        {
+            Some(row.version)
+        }
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use quarrel_checkers::{Key, Value};
+
+    use super::linearizable;
+    use crate::{
+        sim::{Ending, Play, Played},
+        stores::Row,
+        strategy::Action,
+    };
+
+    const KEY: Key = Key(1);
+
+    /// The definition: some order of all completed and any of the unknown
+    /// operations respects real time and is that of a register.
+    fn by_definition(play: &Play) -> bool {
+        let operations = play.operations();
+        let optional: Vec<usize> = (0..operations.len())
+            .filter(|&at| matches!(operations[at].ending, None | Some(Ending::Unknown)))
+            .filter(|&at| matches!(operations[at].action, Action::Write(..)))
+            .collect();
+        let required: Vec<usize> = (0..operations.len())
+            .filter(|&at| {
+                matches!(operations[at].ending, Some(Ending::Read(_) | Ending::Written(_)))
+            })
+            .collect();
+        (0..1_u32 << optional.len()).any(|chosen| {
+            let taken = optional.iter().enumerate().filter(|(i, _)| chosen & (1 << i) != 0);
+            let mut order = required.clone();
+            order.extend(taken.map(|(_, &at)| at));
+            some_order_is_legal(operations, &mut order, 0)
+        })
+    }
+
+    fn some_order_is_legal(operations: &[Played], order: &mut [usize], from: usize) -> bool {
+        if from == order.len() {
+            return is_legal(operations, order);
+        }
+        (from..order.len()).any(|at| {
+            order.swap(from, at);
+            let legal = some_order_is_legal(operations, order, from + 1);
+            order.swap(from, at);
+            legal
+        })
+    }
+
+    fn is_legal(operations: &[Played], order: &[usize]) -> bool {
+        let mut now = (Value::Nil, 0);
+        for (place, &at) in order.iter().enumerate() {
+            if order[place..].iter().any(|&later| operations[at].before & (1 << later) != 0) {
+                return false;
+            }
+            match (&operations[at].action, &operations[at].ending) {
+                (Action::Write(_, value), Some(Ending::Written(version))) => {
+                    if *version <= now.1 {
+                        return false;
+                    }
+                    now = (value.clone(), *version);
+                }
+                (Action::Write(_, value), _) => now = (value.clone(), now.1),
+                (_, Some(Ending::Read(row))) => {
+                    let read = row.as_ref().map_or(&Value::Nil, |row| &row.value);
+                    if *read != now.0 {
+                        return false;
+                    }
+                }
+                _ => unreachable!("only reads that returned are required"),
+            }
+        }
+        true
+    }
+
+    /// A play of two clients: which one moves, whether it writes, what a read
+    /// returns, how it ends. Unknown writes are never read with a version, so
+    /// that the definition needs none.
+    fn plays() -> impl Strategy<Value = Play> {
+        let turn = (0..3_usize, any::<bool>(), 0..6_i64, 0..4_u8);
+        proptest::collection::vec(turn, 1..12).prop_map(|turns| {
+            let mut play = Play::default();
+            let mut open = [None; 3];
+            let (mut written, mut version) = (0, 0);
+            for (actor, writes, value, ending) in turns {
+                if let Some(place) = open[actor].take() {
+                    let is_write = matches!(play.action(place), Action::Write(..));
+                    let ending = match (is_write, ending) {
+                        (_, 3) => Ending::Unknown,
+                        (true, _) => {
+                            version += 1;
+                            Ending::Written(version)
+                        }
+                        (false, _) if value == 0 => Ending::Read(None),
+                        (false, _) => {
+                            Ending::Read(Some(Row { value: Value::Int(value), version: 0 }))
+                        }
+                    };
+                    play.end(place, ending);
+                } else if play.operations().len() < 6 {
+                    let action = if writes {
+                        written += 1;
+                        Action::Write(KEY, Value::Int(written))
+                    } else {
+                        Action::Read(KEY)
+                    };
+                    open[actor] = Some(play.begin(actor, actor as u64, action));
+                }
+            }
+            play
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: 3_000,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn the_search_agrees_with_the_definition(play in plays()) {
+            prop_assert_eq!(linearizable(&play, KEY, None), by_definition(&play));
+        }
     }
 }
