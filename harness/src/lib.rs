@@ -3,11 +3,13 @@
 
 pub mod cli;
 pub mod cluster;
+pub mod explore;
 pub mod faults;
 pub mod judge;
 pub mod record;
 pub mod report;
 pub mod results;
 pub mod runner;
+pub mod sim;
 pub mod stores;
 pub mod strategy;

@@ -1,7 +1,7 @@
 use quarrel_checkers::{Certainty, Site};
 
 /// A call to a store did not bring an answer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("{site}: {message}")]
 pub struct StoreError {
     /// Which store.
@@ -17,7 +17,7 @@ pub struct StoreError {
 }
 
 /// Whether a connection survived an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ConnectionState {
     /// In step with its server.
     Usable,

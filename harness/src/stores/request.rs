@@ -248,7 +248,7 @@ impl Request {
 }
 
 /// What a store answered.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Response {
     /// The row, if there is one, and where the store's log stood.
     Row {

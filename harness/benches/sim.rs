@@ -1,0 +1,74 @@
+//! How fast simulations and searches are. Run with `cargo bench -p
+//! quarrel-harness --bench sim`.
+
+use std::{sync::Arc, time::Duration};
+
+use quarrel_checkers::{Guarantee, Key, Value};
+use quarrel_harness::{
+    explore::{Bounds, Fault, Reduction, Start, explore},
+    stores::{Item, Row, StoreError},
+    strategy::{AnyStrategy, Session, Strategy},
+};
+
+fn main() {
+    divan::main();
+}
+
+struct CacheAside;
+
+impl Strategy for CacheAside {
+    async fn read(&self, session: &mut Session, key: Key) -> Result<Option<Row>, StoreError> {
+        if let Ok(Some(row)) = session.cache().get_row(key).await {
+            return Ok(Some(row));
+        }
+        let row = session.replica().read(key).await?;
+        if let Some(row) = &row {
+            let ttl = Some(Duration::from_secs(300));
+            let _ = session.cache().set_row(key, row.clone(), ttl).await;
+        }
+        Ok(row)
+    }
+
+    async fn write(
+        &self,
+        session: &mut Session,
+        key: Key,
+        value: Value,
+    ) -> Result<u64, StoreError> {
+        let version = session.primary().write(key, value).await?;
+        let _ = session.cache().del(Item::entry(key)).await;
+        Ok(version)
+    }
+}
+
+fn cache_aside() -> Arc<dyn AnyStrategy> {
+    Arc::new(CacheAside)
+}
+
+/// Nothing can break, so that every interleaving is run.
+fn everything(reduction: Reduction) -> Bounds {
+    Bounds {
+        writers: 2,
+        readers: 2,
+        faults: vec![Fault::ReplicaLag],
+        guarantee: Guarantee::None,
+        starts: vec![Start::Warm],
+        reduction,
+        ..Bounds::default()
+    }
+}
+
+#[divan::bench(sample_count = 3, sample_size = 1)]
+fn interleavings_without_pruning(bencher: divan::Bencher<'_, '_>) {
+    let bounds = Bounds { writers: 1, readers: 3, ..everything(Reduction::Off) };
+    let count = explore(&cache_aside, &bounds).expect("it uses its session").interleavings;
+    bencher
+        .counter(divan::counter::ItemsCount::new(usize::try_from(count).expect("a few million")))
+        .bench_local(|| explore(&cache_aside, &bounds).map(|found| found.interleavings).ok());
+}
+
+#[divan::bench(sample_count = 3, sample_size = 1)]
+fn two_writers_and_two_readers_exhausted(bencher: divan::Bencher<'_, '_>) {
+    let bounds = everything(Reduction::States);
+    bencher.bench_local(|| explore(&cache_aside, &bounds).map(|found| found.states).ok());
+}

@@ -1,0 +1,122 @@
+//! Every interleaving of a few operations: finds the smallest break of a
+//! strategy, or shows that there is none within the bounds.
+//!
+//! The strategy's own code runs, on simulated stores, once per interleaving.
+//! A *step* is one call to primary, replica or cache; replays, faults and
+//! waits are moves that cost no step. States are searched from the fewest
+//! steps up, so the break that is reported has the fewest steps of all within
+//! the bounds.
+//!
+//! Steps are taken as instantaneous: a call is executed, answered and acted
+//! upon before anything else happens, and an operation begins with its first
+//! step and ends with its last. Nothing is lost by that: whatever else happens
+//! between a call and its answer commutes with one of the two, and an
+//! operation that began earlier or ended later would be bound by less.
+
+mod bounds;
+mod brute;
+mod fault;
+mod moves;
+mod sample;
+mod search;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use std::sync::Arc;
+
+pub use bounds::{Bounds, KEY, Reduction, Start};
+pub use fault::{Fault, UnknownFault};
+pub use walk::Make;
+
+use self::{
+    search::{Coverage, Searched},
+    walk::Ground,
+};
+use crate::sim::{Claim, Move, Setting, Stuck};
+
+/// What an exploration found.
+#[derive(Clone)]
+pub struct Exploration {
+    /// The shortest break, if there is one.
+    pub broken: Option<Break>,
+    /// Complete interleavings covered, saturating. When there is a break, only
+    /// those that are complete with fewer steps.
+    pub interleavings: u128,
+    /// Distinct states met; 0 without reduction.
+    pub states: usize,
+    /// How far "none" reaches.
+    pub extent: Extent,
+}
+
+/// How far an exploration reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Every interleaving within the bounds, up to the break if there is one.
+    Exhaustive,
+    /// Every interleaving with fewer steps than this, and a random sample of
+    /// the rest.
+    Sampled {
+        /// Below this many steps it is exhaustive.
+        exhaustive_below_steps: u32,
+        /// Interleavings drawn beyond that.
+        samples: u64,
+    },
+}
+
+/// A way to break a strategy.
+#[derive(Clone)]
+pub struct Break {
+    /// What happened.
+    pub claim: Claim,
+    /// Where it began.
+    pub start: Start,
+    /// The stage that it began on.
+    pub setting: Arc<Setting>,
+    /// The moves, in order.
+    pub moves: Vec<Move>,
+    /// How many of them are steps.
+    pub steps: usize,
+}
+
+/// Searches everything within `bounds`.
+///
+/// # Errors
+///
+/// When the strategy waits for something that is no store.
+pub fn explore(make: &Make<'_>, bounds: &Bounds) -> Result<Exploration, Stuck> {
+    let mut total =
+        Exploration { broken: None, interleavings: 0, states: 0, extent: Extent::Exhaustive };
+    for &start in &bounds.starts {
+        let setting = Arc::new(bounds.setting(&make(), start));
+        let ground = Ground { make, bounds, setting };
+        let searched = match bounds.reduction {
+            Reduction::States => search::search(&ground)?,
+            Reduction::Off => brute::brute(&ground)?,
+        };
+        total.add(&ground, start, searched)?;
+    }
+    Ok(total)
+}
+
+impl Exploration {
+    fn add(&mut self, ground: &Ground<'_>, start: Start, searched: Searched) -> Result<(), Stuck> {
+        self.interleavings = self.interleavings.saturating_add(searched.interleavings);
+        self.states += searched.states;
+        let mut broken = searched.broken;
+        if let Coverage::FewerStepsThan(steps) = searched.coverage {
+            let samples = ground.bounds.samples;
+            self.extent = Extent::Sampled { exhaustive_below_steps: steps, samples };
+            broken = sample::sample(ground)?;
+        }
+        let Some((moves, claim)) = broken else { return Ok(()) };
+        let steps = moves.iter().filter(|a_move| matches!(a_move, Move::Step { .. })).count();
+        let found = Break { claim, start, setting: Arc::clone(&ground.setting), moves, steps };
+        let shorter =
+            |best: &Break| (found.steps, found.moves.len()) < (best.steps, best.moves.len());
+        if self.broken.as_ref().is_none_or(shorter) {
+            self.broken = Some(found);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,76 @@
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::walk::Ground;
+use crate::sim::{Claim, Move, Stuck};
+
+/// Priority changes in one interleaving: most known concurrency bugs need no
+/// more than this many (Burckhardt et al., ASPLOS 2010).
+const CHANGES: usize = 3;
+
+/// Far more moves than an interleaving of a few operations has.
+const MAX_MOVES: usize = 10_000;
+
+/// Draws interleavings by probabilistic concurrency testing (Burckhardt et
+/// al., ASPLOS 2010): every client has a random priority, the highest one that
+/// can move moves, and at a few random points the running one falls to the
+/// bottom. Replays and faults strike at random between the steps.
+///
+/// Returns the shortest break among the samples.
+pub(super) fn sample(ground: &Ground<'_>) -> Result<Option<(Vec<Move>, Claim)>, Stuck> {
+    let mut random = ChaCha8Rng::seed_from_u64(ground.bounds.seed);
+    let mut best: Option<((u32, u32), Vec<Move>, Claim)> = None;
+    for _ in 0..ground.bounds.samples {
+        let mut walk = ground.walk();
+        let mut path = Vec::new();
+        let mut priorities: Vec<u32> =
+            (0..walk.stage.actors()).map(|_| random.random_range(1_000..2_000)).collect();
+        let mut changes: Vec<u32> = (0..CHANGES).map(|_| random.random_range(0..40)).collect();
+        changes.sort_unstable();
+        for _ in 0..MAX_MOVES {
+            if walk.broken.is_some() {
+                break;
+            }
+            let candidates = walk.candidates();
+            if candidates.is_empty() {
+                break;
+            }
+            let a_move = draw(&candidates, &priorities, &mut random);
+            if !walk.go(&a_move)? {
+                // Only a mishap at the wrong store is impossible; it has begun
+                // the operation, which is as good a beginning as any other.
+                continue;
+            }
+            if let Move::Step { actor, .. } = a_move
+                && changes.contains(&walk.cost().0)
+            {
+                priorities[actor] = random.random_range(0..1_000);
+            }
+            path.push(a_move);
+        }
+        let cost = walk.cost();
+        let broken = match walk.broken {
+            None if walk.over() => walk.audit()?,
+            broken => broken,
+        };
+        if let Some(claim) = broken
+            && best.as_ref().is_none_or(|(found, ..)| cost < *found)
+        {
+            best = Some((cost, path, claim));
+        }
+    }
+    Ok(best.map(|(_, path, claim)| (path, claim)))
+}
+
+fn draw(candidates: &[Move], priorities: &[u32], random: &mut ChaCha8Rng) -> Move {
+    let is_step = |a_move: &&Move| matches!(a_move, Move::Step { mishap: None, .. });
+    let first = candidates.iter().filter(is_step).max_by_key(|a_move| match a_move {
+        Move::Step { actor, .. } => priorities[*actor],
+        _ => 0,
+    });
+    match first {
+        // One move in four is something other than a step of the first client.
+        Some(step) if random.random_ratio(3, 4) => step.clone(),
+        _ => candidates[random.random_range(0..candidates.len())].clone(),
+    }
+}

@@ -1,0 +1,157 @@
+use std::collections::{BTreeMap, VecDeque};
+
+use rustc_hash::FxHashMap;
+
+use super::walk::Ground;
+use crate::sim::{Claim, Move, Stuck};
+
+/// What a search of one start found.
+pub(super) struct Searched {
+    /// The shortest way to a break, if there is one.
+    pub(super) broken: Option<(Vec<Move>, Claim)>,
+    /// Complete interleavings covered.
+    pub(super) interleavings: u128,
+    /// Distinct states.
+    pub(super) states: usize,
+    /// Whether everything within the bounds was covered.
+    pub(super) coverage: Coverage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Coverage {
+    /// All of it, or all that is shorter than the break.
+    Complete,
+    /// All with fewer steps than this.
+    FewerStepsThan(u32),
+}
+
+struct Node {
+    parent: u32,
+    by: u32,
+    /// Ways that lead here, saturating.
+    paths: u128,
+    broken: Option<Claim>,
+}
+
+/// States in order of cost. A state's cost is part of it, so when a state is
+/// reached in this order every way to it has been counted.
+#[derive(Default)]
+struct Frontier {
+    nodes: Vec<Node>,
+    known: FxHashMap<u128, u32>,
+    queue: BTreeMap<(u32, u32), VecDeque<u32>>,
+    moves: Vec<Move>,
+    numbers: FxHashMap<Move, u32>,
+}
+
+/// Searches all states from the fewest steps up (uniform-cost search), running
+/// the strategy again from the beginning for every edge: futures cannot be
+/// copied, and a run takes microseconds.
+pub(super) fn search(ground: &Ground<'_>) -> Result<Searched, Stuck> {
+    let mut frontier = Frontier::new();
+    let mut interleavings = 0_u128;
+    while let Some((cost, node)) = frontier.pop() {
+        let path = frontier.path(node);
+        if let Some(claim) = frontier.nodes[node as usize].broken {
+            return Ok(frontier.end(Some((path, claim)), interleavings, Coverage::Complete));
+        }
+        if frontier.nodes.len() > ground.bounds.max_states {
+            let coverage = Coverage::FewerStepsThan(cost.0);
+            return Ok(frontier.end(None, interleavings, coverage));
+        }
+        let mut walk = ground.walk_along(&path)?;
+        let candidates = walk.candidates();
+        if candidates.is_empty() {
+            if walk.over() {
+                let paths = frontier.nodes[node as usize].paths;
+                interleavings = interleavings.saturating_add(paths);
+            }
+            continue;
+        }
+        for (at, a_move) in candidates.iter().enumerate() {
+            if at > 0 {
+                walk = ground.walk_along(&path)?;
+            }
+            if walk.go(a_move)? {
+                frontier.reach(node, a_move, &mut walk)?;
+            }
+        }
+    }
+    Ok(frontier.end(None, interleavings, Coverage::Complete))
+}
+
+impl Frontier {
+    fn new() -> Self {
+        let root = Node { parent: 0, by: 0, paths: 1, broken: None };
+        let mut queue = BTreeMap::new();
+        queue.insert((0, 0), VecDeque::from([0]));
+        Self { nodes: vec![root], queue, ..Self::default() }
+    }
+
+    fn pop(&mut self) -> Option<((u32, u32), u32)> {
+        loop {
+            let mut cheapest = self.queue.first_entry()?;
+            let cost = *cheapest.key();
+            match cheapest.get_mut().pop_front() {
+                Some(node) => return Some((cost, node)),
+                None => drop(cheapest.remove()),
+            }
+        }
+    }
+
+    fn reach(
+        &mut self,
+        parent: u32,
+        a_move: &Move,
+        walk: &mut super::walk::Walk<'_>,
+    ) -> Result<(), Stuck> {
+        let paths = self.nodes[parent as usize].paths;
+        let print = walk.fingerprint();
+        if let Some(&node) = self.known.get(&print) {
+            let node = &mut self.nodes[node as usize];
+            node.paths = node.paths.saturating_add(paths);
+            return Ok(());
+        }
+        let cost = walk.cost();
+        let broken = match walk.broken {
+            None if walk.over() => walk.audit()?,
+            broken => broken,
+        };
+        let by = self.number(a_move);
+        let node = u32::try_from(self.nodes.len()).expect("max_states is far below 2^32");
+        self.nodes.push(Node { parent, by, paths, broken });
+        self.known.insert(print, node);
+        self.queue.entry(cost).or_default().push_back(node);
+        Ok(())
+    }
+
+    fn number(&mut self, a_move: &Move) -> u32 {
+        if let Some(&number) = self.numbers.get(a_move) {
+            return number;
+        }
+        let number = u32::try_from(self.moves.len()).expect("there are few kinds of moves");
+        self.moves.push(a_move.clone());
+        self.numbers.insert(a_move.clone(), number);
+        number
+    }
+
+    fn path(&self, mut node: u32) -> Vec<Move> {
+        let mut path = Vec::new();
+        while node != 0 {
+            let Node { parent, by, .. } = self.nodes[node as usize];
+            path.push(self.moves[by as usize].clone());
+            node = parent;
+        }
+        path.reverse();
+        path
+    }
+
+    fn end(
+        self,
+        broken: Option<(Vec<Move>, Claim)>,
+        interleavings: u128,
+        coverage: Coverage,
+    ) -> Searched {
+        Searched { broken, interleavings, states: self.nodes.len(), coverage }
+    }
+}

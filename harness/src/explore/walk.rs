@@ -1,0 +1,153 @@
+use std::sync::Arc;
+
+use super::{
+    Bounds,
+    bounds::KEY,
+    moves::{Struck, candidates, cost, make},
+};
+use crate::{
+    sim::{Claim, Disturbance, Fingerprint, Happened, Move, Setting, Stage, Stuck},
+    strategy::AnyStrategy,
+};
+
+/// Makes strategies. Every execution gets a fresh one, so that nothing which
+/// a strategy keeps inside itself leaks from one into the next.
+pub type Make<'a> = dyn Fn() -> Arc<dyn AnyStrategy> + 'a;
+
+/// One start of a search: where executions begin.
+pub(super) struct Ground<'a> {
+    pub(super) make: &'a Make<'a>,
+    pub(super) bounds: &'a Bounds,
+    pub(super) setting: Arc<Setting>,
+}
+
+/// One execution, as far as it has got.
+pub(super) struct Walk<'a> {
+    ground: &'a Ground<'a>,
+    pub(super) stage: Stage,
+    struck: Struck,
+    cost: (u32, u32),
+    judged: u128,
+    /// What broke, once something has.
+    pub(super) broken: Option<Claim>,
+}
+
+impl<'a> Ground<'a> {
+    pub(super) fn walk(&'a self) -> Walk<'a> {
+        Walk {
+            ground: self,
+            stage: Stage::new((self.make)(), &self.setting),
+            struck: Struck::default(),
+            cost: (0, 0),
+            judged: 0,
+            broken: None,
+        }
+    }
+
+    /// An execution that has made `moves`, all of which are possible.
+    pub(super) fn walk_along(&'a self, moves: &[Move]) -> Result<Walk<'a>, Stuck> {
+        let mut walk = self.walk();
+        for a_move in moves {
+            let possible = walk.go(a_move)?;
+            debug_assert!(possible, "a path was possible before: {a_move:?}");
+        }
+        Ok(walk)
+    }
+
+    fn clients(&self) -> usize {
+        // The auditor of guarantees about the end takes no part.
+        self.setting.scripts.len() - usize::from(self.bounds.is_about_the_end())
+    }
+}
+
+impl Walk<'_> {
+    /// Steps and other moves so far.
+    pub(super) const fn cost(&self) -> (u32, u32) {
+        self.cost
+    }
+
+    /// Every move that may be possible next.
+    pub(super) fn candidates(&self) -> Vec<Move> {
+        if self.over() {
+            return Vec::new();
+        }
+        candidates(&self.stage, self.ground.clients(), self.ground.bounds, self.struck)
+    }
+
+    /// Back to the beginning.
+    pub(super) fn restart(&mut self) {
+        *self = self.ground.walk();
+    }
+
+    /// Makes a move; whether it was possible.
+    pub(super) fn go(&mut self, a_move: &Move) -> Result<bool, Stuck> {
+        if make(&mut self.stage, self.ground.bounds, a_move)? == Happened::Impossible {
+            return Ok(false);
+        }
+        self.struck.note(a_move);
+        let (steps, events) = cost(a_move);
+        self.cost = (self.cost.0 + steps, self.cost.1 + events);
+        self.judge();
+        Ok(true)
+    }
+
+    /// Whether every client has done all it had to.
+    pub(super) fn over(&self) -> bool {
+        let clients = self.ground.clients();
+        let bounds = self.ground.bounds;
+        (0..clients).all(|actor| self.stage.idle(actor) && !self.stage.could_begin(actor))
+            && (!bounds.is_about_the_end() || self.stage.delayed().next().is_none())
+    }
+
+    /// What is wrong in the end, for guarantees about the end. The execution
+    /// must be over, and is spoilt by this.
+    pub(super) fn audit(&mut self) -> Result<Option<Claim>, Stuck> {
+        if !self.ground.bounds.is_about_the_end() {
+            return Ok(None);
+        }
+        self.stage.world.release_acknowledgements();
+        self.stage.perform(&Move::Disturb(Disturbance::CatchUp))?;
+        if self.ground.bounds.guarantee == quarrel_checkers::Guarantee::Eventual {
+            self.outlive_every_entry()?;
+        }
+        let auditor = self.ground.clients();
+        let read = self.stage.run_alone(auditor)?;
+        let row = read.and_then(|place| match &self.stage.play().operations()[place].ending {
+            Some(crate::sim::Ending::Read(row)) => row.clone(),
+            _ => None,
+        });
+        Ok(Claim::in_the_end(self.stage.play(), &self.stage.world, KEY, row.as_ref()))
+    }
+
+    /// Stands for everything that what comes later depends on. Its cost is
+    /// part of a state, so that every state has one cost, and every way to it
+    /// has been found when the search goes on from it.
+    pub(super) fn fingerprint(&self) -> u128 {
+        let mut print = Fingerprint::default();
+        self.stage.fingerprint(&mut print);
+        print.add(&(self.struck, self.cost));
+        print.finish()
+    }
+
+    fn judge(&mut self) {
+        for (place, played) in self.stage.play().operations().iter().enumerate() {
+            if played.ending.is_none() || self.judged & (1 << place) != 0 {
+                continue;
+            }
+            self.judged |= 1 << place;
+            let initial = |_| Some(Bounds::initial());
+            let guarantee = self.ground.bounds.guarantee;
+            let claim = Claim::against(guarantee, self.stage.play(), place, initial);
+            self.broken = self.broken.or(claim);
+        }
+    }
+
+    fn outlive_every_entry(&mut self) -> Result<(), Stuck> {
+        let now = self.stage.world.now;
+        let last = self.stage.world.cache.entries(now).filter_map(|(_, entry)| entry.expires).max();
+        if let Some(last) = last {
+            self.stage.perform(&Move::Disturb(Disturbance::Wait(last.since(now))))?;
+        }
+        Ok(())
+    }
+}

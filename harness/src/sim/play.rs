@@ -1,0 +1,116 @@
+use super::Fingerprint;
+use crate::{stores::Row, strategy::Action};
+
+/// What the clients of a [`Stage`](super::Stage) did and saw: a small history
+/// with logical time only.
+#[derive(Clone, Debug, Default)]
+pub struct Play {
+    operations: Vec<Played>,
+    /// Which of them have ended and surely took effect, as a set of bits.
+    completed: u128,
+    ended: usize,
+}
+
+/// How an operation ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Ending {
+    /// A read returned.
+    Read(Option<Row>),
+    /// A write was acknowledged with this version.
+    Written(u64),
+    /// It certainly changed nothing.
+    Failed,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// One operation of a play.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Played {
+    /// Which client of the stage; `usize::MAX` is somebody beside the
+    /// application.
+    pub actor: usize,
+    /// Its place among the operations of that client.
+    pub ordinal: usize,
+    /// The session: a client whose session died goes on under a new one.
+    pub session: u64,
+    /// What it does.
+    pub action: Action,
+    /// How it ended; none while it has not.
+    pub ending: Option<Ending>,
+    /// The operations that had completed before it began, as a set of bits
+    /// over [`Play::operations`].
+    pub before: u128,
+}
+
+impl Play {
+    /// The most operations that a play holds.
+    pub const MAX_OPERATIONS: usize = 128;
+
+    /// Every operation, in the order in which they began.
+    #[must_use]
+    pub fn operations(&self) -> &[Played] {
+        &self.operations
+    }
+
+    /// How many operations have ended, in whatever way.
+    #[must_use]
+    pub const fn ended(&self) -> usize {
+        self.ended
+    }
+
+    /// What the operation does.
+    #[must_use]
+    pub fn action(&self, operation: usize) -> &Action {
+        &self.operations[operation].action
+    }
+
+    /// Begins an operation; its place.
+    ///
+    /// # Panics
+    ///
+    /// When there are [`Play::MAX_OPERATIONS`] already.
+    pub fn begin(&mut self, actor: usize, session: u64, action: Action) -> usize {
+        let place = self.operations.len();
+        assert!(place < Self::MAX_OPERATIONS, "a play holds at most 128 operations");
+        let ordinal = self.operations.iter().filter(|played| played.actor == actor).count();
+        let before = self.completed;
+        self.operations.push(Played { actor, ordinal, session, action, ending: None, before });
+        place
+    }
+
+    /// Ends it.
+    pub fn end(&mut self, operation: usize, ending: Ending) {
+        if matches!(ending, Ending::Read(_) | Ending::Written(_)) {
+            self.completed |= 1 << operation;
+        }
+        self.ended += 1;
+        self.operations[operation].ending = Some(ending);
+    }
+
+    /// Adds what later verdicts depend on: what each operation returned and
+    /// which of them were over when it began, whatever the order in which the
+    /// others began.
+    pub(super) fn fingerprint(&self, print: &mut Fingerprint) {
+        print.map(self.operations.iter().map(|played| {
+            let mut before = 0_u64;
+            let mut rest = played.before;
+            while rest != 0 {
+                let other = &self.operations[rest.trailing_zeros() as usize];
+                // A sum of odd multiples, so that the order does not matter.
+                let id = (other.actor as u64) << 8 | other.ordinal as u64;
+                before = before.wrapping_add(mix(id));
+                rest &= rest - 1;
+            }
+            (played.actor, played.ordinal, &played.action, &played.ending, before)
+        }));
+    }
+}
+
+/// The finaliser of `SplitMix64`: neighbours land far apart.
+const fn mix(id: u64) -> u64 {
+    let mut z = id.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}

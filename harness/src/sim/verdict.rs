@@ -1,0 +1,378 @@
+use std::fmt;
+
+use quarrel_checkers::{Guarantee, Key, Value};
+use rustc_hash::FxHashSet;
+
+use super::{Ending, Play, Played, World};
+use crate::{stores::Row, strategy::Action};
+
+/// What must not happen, and in a `.race` file is said to happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Claim {
+    /// A read returned what had been overwritten before it began.
+    Stale,
+    /// No order of the operations explains what they returned, though no read
+    /// is stale by itself.
+    NotLinearizable,
+    /// A session did not see its own write.
+    ReadYourWrites,
+    /// A session saw a version and then an older one.
+    NonMonotonic,
+    /// An acknowledged write is gone.
+    Lost,
+    /// In the end the strategy's read differs from the primary's row.
+    Diverged,
+}
+
+impl Claim {
+    /// Every claim.
+    pub const ALL: [Self; 6] = [
+        Self::Stale,
+        Self::NotLinearizable,
+        Self::ReadYourWrites,
+        Self::NonMonotonic,
+        Self::Lost,
+        Self::Diverged,
+    ];
+
+    /// Its word in a `.race` file, after the `!`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Stale => "stale",
+            Self::NotLinearizable => "not-linearizable",
+            Self::ReadYourWrites => "read-your-writes",
+            Self::NonMonotonic => "non-monotonic",
+            Self::Lost => "lost",
+            Self::Diverged => "diverged",
+        }
+    }
+
+    /// The first claim against `guarantee` that the operation which has just
+    /// ended makes true. Claims about the end of a run are not looked at:
+    /// [`Claim::in_the_end`].
+    #[must_use]
+    pub fn against(
+        guarantee: Guarantee,
+        play: &Play,
+        ended: usize,
+        initial: impl Fn(Key) -> Option<Row>,
+    ) -> Option<Self> {
+        let played = &play.operations()[ended];
+        let session =
+            |claims: &[Self]| claims.iter().copied().find(|claim| claim.is_made_by(play, ended));
+        match guarantee {
+            Guarantee::Linearizable => {
+                let Action::Read(key) = played.action else { return None };
+                matches!(played.ending, Some(Ending::Read(_)))
+                    .then(|| linearizable(play, key, initial(key).as_ref()))
+                    .filter(|fine| !fine)?;
+                Some(if Self::Stale.is_made_by(play, ended) {
+                    Self::Stale
+                } else {
+                    Self::NotLinearizable
+                })
+            }
+            Guarantee::Sequential => session(&[Self::ReadYourWrites, Self::NonMonotonic]),
+            Guarantee::ReadYourWrites => session(&[Self::ReadYourWrites]),
+            Guarantee::MonotonicReads => session(&[Self::NonMonotonic]),
+            Guarantee::Bounded | Guarantee::Eventual | Guarantee::None => None,
+        }
+    }
+
+    /// Whether the end of `play`, after which a fresh client of the strategy
+    /// read `read` from `key`, makes the claim true.
+    #[must_use]
+    pub fn in_the_end(play: &Play, world: &World, key: Key, read: Option<&Row>) -> Option<Self> {
+        let lost = play.operations().iter().any(|played| is_lost(played, world));
+        if lost {
+            Some(Self::Lost)
+        } else if read != world.primary.row(key) {
+            Some(Self::Diverged)
+        } else {
+            None
+        }
+    }
+
+    /// Whether the operation at `place` makes the claim true, as far as a
+    /// single operation can. [`Claim::NotLinearizable`], [`Claim::Lost`] and
+    /// [`Claim::Diverged`] are about more than one.
+    #[must_use]
+    pub fn is_made_by(self, play: &Play, place: usize) -> bool {
+        let read = &play.operations()[place];
+        let (Action::Read(key), Some(Ending::Read(row))) = (&read.action, &read.ending) else {
+            return false;
+        };
+        let version = version_of(row.as_ref());
+        let newer = |wanted: fn(&Played, &Played) -> bool| {
+            play.operations().iter().enumerate().any(|(at, other)| {
+                read.before & (1 << at) != 0
+                    && wanted(other, read)
+                    && seen(other, *key).is_some_and(|seen| seen > version)
+            })
+        };
+        match self {
+            Self::Stale => newer(|_, _| true),
+            Self::ReadYourWrites => newer(|other, read| {
+                other.session == read.session && matches!(other.action, Action::Write(..))
+            }),
+            Self::NonMonotonic => newer(|other, read| {
+                other.session == read.session && matches!(other.action, Action::Read(_))
+            }),
+            Self::NotLinearizable | Self::Lost | Self::Diverged => false,
+        }
+    }
+}
+
+impl fmt::Display for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "!{}", self.word())
+    }
+}
+
+fn is_lost(played: &Played, world: &World) -> bool {
+    let (Action::Write(key, value), Some(Ending::Written(version))) =
+        (&played.action, &played.ending)
+    else {
+        return false;
+    };
+    world.lost().iter().any(|commit| {
+        commit.key == *key && commit.row.version == *version && commit.row.value == *value
+    })
+}
+
+fn version_of(row: Option<&Row>) -> u64 {
+    row.map_or(0, |row| row.version)
+}
+
+/// The version of `key` that an operation showed to exist.
+fn seen(played: &Played, key: Key) -> Option<u64> {
+    match (&played.action, &played.ending) {
+        (Action::Read(of), Some(Ending::Read(row))) if *of == key => Some(version_of(row.as_ref())),
+        (Action::Write(of, _), Some(Ending::Written(version))) if *of == key => Some(*version),
+        _ => None,
+    }
+}
+
+/// Whether the operations on `key` are those of a register that began with
+/// `initial` and counts its versions up: the search of Wing and Gong (1993)
+/// with failed states remembered, as Lowe (2017) does. Writes of unknown
+/// outcome, and those still open, may have happened at any time after they
+/// began, or never.
+///
+/// Values tell writes apart, so they must be unique within the key. Versions
+/// order them: a write that was told version 2 comes before one that was told
+/// version 3, as part of what the two returned.
+#[must_use]
+pub fn linearizable(play: &Play, key: Key, initial: Option<&Row>) -> bool {
+    let mut search = Search::default();
+    for (place, played) in play.operations().iter().enumerate() {
+        search.add(place, played, key, play);
+    }
+    let nil = Value::Nil;
+    let value = initial.map_or(&nil, |row| &row.value);
+    search.explains(0, value, version_of(initial))
+}
+
+#[derive(Default)]
+struct Search<'a> {
+    /// Operations that must be explained, and writes that may be.
+    candidates: Vec<(usize, &'a Played, Effect<'a>)>,
+    required: u128,
+    failed: FxHashSet<(u128, &'a Value)>,
+}
+
+#[derive(Clone, Copy)]
+enum Effect<'a> {
+    Reads(Option<&'a Value>),
+    /// The version is none while nobody has seen it.
+    Writes(&'a Value, Option<u64>),
+}
+
+impl<'a> Search<'a> {
+    fn add(&mut self, place: usize, played: &'a Played, key: Key, play: &'a Play) {
+        let (required, effect) = match (&played.action, &played.ending) {
+            (Action::Read(of), Some(Ending::Read(row))) if *of == key => {
+                (true, Effect::Reads(row.as_ref().map(|row| &row.value)))
+            }
+            (Action::Write(of, value), Some(Ending::Written(version))) if *of == key => {
+                (true, Effect::Writes(value, Some(*version)))
+            }
+            (Action::Write(of, value), None | Some(Ending::Unknown)) if *of == key => {
+                (false, Effect::Writes(value, version_read(play, key, value)))
+            }
+            _ => return,
+        };
+        if required {
+            self.required |= 1 << place;
+        }
+        self.candidates.push((place, played, effect));
+    }
+
+    fn explains(&mut self, done: u128, value: &'a Value, version: u64) -> bool {
+        if done & self.required == self.required {
+            return true;
+        }
+        // The version follows from the writes that are done.
+        if self.failed.contains(&(done, value)) {
+            return false;
+        }
+        for at in 0..self.candidates.len() {
+            let (place, played, effect) = self.candidates[at];
+            let bit = 1 << place;
+            // Everything on this key that was over before it began must come
+            // first.
+            if done & bit != 0 || played.before & self.required & !done != 0 {
+                continue;
+            }
+            let (value, version) = match effect {
+                Effect::Writes(_, Some(given)) if given <= version => continue,
+                Effect::Writes(written, given) => (written, given.unwrap_or(version)),
+                Effect::Reads(read) if read.unwrap_or(&Value::Nil) == value => (value, version),
+                Effect::Reads(_) => continue,
+            };
+            if self.explains(done | bit, value, version) {
+                return true;
+            }
+        }
+        self.failed.insert((done, value));
+        false
+    }
+}
+
+/// The version of a value, as some read returned it.
+fn version_read(play: &Play, key: Key, value: &Value) -> Option<u64> {
+    play.operations().iter().find_map(|played| match (&played.action, &played.ending) {
+        (Action::Read(of), Some(Ending::Read(Some(row))))
+            if *of == key && row.value == *value && row.version > 0 =>
+        {
+            Some(row.version)
+        }
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use quarrel_checkers::{Key, Value};
+
+    use super::linearizable;
+    use crate::{
+        sim::{Ending, Play, Played},
+        stores::Row,
+        strategy::Action,
+    };
+
+    const KEY: Key = Key(1);
+
+    /// The definition: some order of all completed and any of the unknown
+    /// operations respects real time and is that of a register.
+    fn by_definition(play: &Play) -> bool {
+        let operations = play.operations();
+        let optional: Vec<usize> = (0..operations.len())
+            .filter(|&at| matches!(operations[at].ending, None | Some(Ending::Unknown)))
+            .filter(|&at| matches!(operations[at].action, Action::Write(..)))
+            .collect();
+        let required: Vec<usize> = (0..operations.len())
+            .filter(|&at| {
+                matches!(operations[at].ending, Some(Ending::Read(_) | Ending::Written(_)))
+            })
+            .collect();
+        (0..1_u32 << optional.len()).any(|chosen| {
+            let taken = optional.iter().enumerate().filter(|(i, _)| chosen & (1 << i) != 0);
+            let mut order = required.clone();
+            order.extend(taken.map(|(_, &at)| at));
+            some_order_is_legal(operations, &mut order, 0)
+        })
+    }
+
+    fn some_order_is_legal(operations: &[Played], order: &mut [usize], from: usize) -> bool {
+        if from == order.len() {
+            return is_legal(operations, order);
+        }
+        (from..order.len()).any(|at| {
+            order.swap(from, at);
+            let legal = some_order_is_legal(operations, order, from + 1);
+            order.swap(from, at);
+            legal
+        })
+    }
+
+    fn is_legal(operations: &[Played], order: &[usize]) -> bool {
+        let mut now = (Value::Nil, 0);
+        for (place, &at) in order.iter().enumerate() {
+            if order[place..].iter().any(|&later| operations[at].before & (1 << later) != 0) {
+                return false;
+            }
+            match (&operations[at].action, &operations[at].ending) {
+                (Action::Write(_, value), Some(Ending::Written(version))) => {
+                    if *version <= now.1 {
+                        return false;
+                    }
+                    now = (value.clone(), *version);
+                }
+                (Action::Write(_, value), _) => now = (value.clone(), now.1),
+                (_, Some(Ending::Read(row))) => {
+                    let read = row.as_ref().map_or(&Value::Nil, |row| &row.value);
+                    if *read != now.0 {
+                        return false;
+                    }
+                }
+                _ => unreachable!("only reads that returned are required"),
+            }
+        }
+        true
+    }
+
+    /// A play of two clients: which one moves, whether it writes, what a read
+    /// returns, how it ends. Unknown writes are never read with a version, so
+    /// that the definition needs none.
+    fn plays() -> impl Strategy<Value = Play> {
+        let turn = (0..3_usize, any::<bool>(), 0..6_i64, 0..4_u8);
+        proptest::collection::vec(turn, 1..12).prop_map(|turns| {
+            let mut play = Play::default();
+            let mut open = [None; 3];
+            let (mut written, mut version) = (0, 0);
+            for (actor, writes, value, ending) in turns {
+                if let Some(place) = open[actor].take() {
+                    let is_write = matches!(play.action(place), Action::Write(..));
+                    let ending = match (is_write, ending) {
+                        (_, 3) => Ending::Unknown,
+                        (true, _) => {
+                            version += 1;
+                            Ending::Written(version)
+                        }
+                        (false, _) if value == 0 => Ending::Read(None),
+                        (false, _) => {
+                            Ending::Read(Some(Row { value: Value::Int(value), version: 0 }))
+                        }
+                    };
+                    play.end(place, ending);
+                } else if play.operations().len() < 6 {
+                    let action = if writes {
+                        written += 1;
+                        Action::Write(KEY, Value::Int(written))
+                    } else {
+                        Action::Read(KEY)
+                    };
+                    open[actor] = Some(play.begin(actor, actor as u64, action));
+                }
+            }
+            play
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: 3_000,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn the_search_agrees_with_the_definition(play in plays()) {
+            prop_assert_eq!(linearizable(&play, KEY, None), by_definition(&play));
+        }
+    }
+}
