@@ -14,5 +14,5 @@ mod script;
 pub use backend::{Backend, Port};
 pub use codec::{DecodeError, decode, encode, value_from_text, value_to_text};
 pub use error::{ConnectionState, StoreError};
-pub use request::{Durability, Item, Request, Response, Row, Ttl};
+pub use request::{Durability, Feed, FeedChange, Item, Request, Response, Row, Stale, Ttl};
 pub use script::{Script, ScriptCall, ScriptStore};

@@ -79,6 +79,41 @@ pub enum Durability {
     RemoteApply,
 }
 
+/// A source from which a background agent learns what changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Feed {
+    /// The table `outbox`: a row for every [`Request::PrimaryWriteOutbox`].
+    /// Rows stay until they are acknowledged.
+    Outbox,
+    /// A logical replication slot on the primary: every committed change of
+    /// the table, whoever made it. Changes stay until acknowledged.
+    Slot,
+    /// `LISTEN`: what [`Request::PrimaryWriteNotify`] says. Only what is said
+    /// while the connection stands arrives, and only once.
+    Notify,
+}
+
+/// A change that a [`Feed`] tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FeedChange {
+    /// By what it is acknowledged: the id of the outbox row, the log position
+    /// after its commit, or a count.
+    pub position: u64,
+    /// Which row changed.
+    pub key: Key,
+    /// To which version.
+    pub version: u64,
+}
+
+/// What was invalidated in a near cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stale {
+    /// One key.
+    Key(Key),
+    /// Everything: the server forgot what this client had read.
+    All,
+}
+
 /// A call to a store, as data.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
@@ -117,6 +152,29 @@ pub enum Request {
         /// Its new value.
         value: Value,
     },
+    /// Begins a feed: makes the slot, if it is not there, and forgets what
+    /// waits in the feed. Commits that end after it are told.
+    FeedOpen(Feed),
+    /// The oldest changes of a feed that nobody acknowledged, at most `limit`.
+    /// [`Feed::Notify`] waits up to `wait` for one to come and counts what it
+    /// tells as acknowledged; the first call of a connection begins to listen.
+    FeedPoll {
+        /// Which.
+        feed: Feed,
+        /// The most changes.
+        limit: u32,
+        /// The longest wait.
+        wait: Duration,
+    },
+    /// Acknowledges changes by their positions.
+    FeedAck {
+        /// Which.
+        feed: Feed,
+        /// Positions from the last poll.
+        positions: Vec<u64>,
+    },
+    /// Ends a feed: drops the slot.
+    FeedClose(Feed),
     /// The end of the primary's log: what a replica must have replayed to show
     /// every commit so far.
     PrimaryLsn,
@@ -146,6 +204,12 @@ pub enum Request {
     },
     /// `DEL`.
     CacheDel(Item),
+    /// `GET` on a connection with client tracking: the server will tell when
+    /// the item changes. Not simulated.
+    CacheGetTracked(Item),
+    /// What the server told about tracked items since the last call; asks the
+    /// server nothing. Not simulated.
+    CacheInvalidations,
     /// `PTTL`: how long an entry has left to live.
     CacheTtl(Item),
     /// A Lua script, which runs alone.
@@ -169,6 +233,10 @@ impl Request {
             | Self::PrimaryWriteIf { .. }
             | Self::PrimaryWriteOutbox { .. }
             | Self::PrimaryWriteNotify { .. }
+            | Self::FeedOpen(_)
+            | Self::FeedPoll { .. }
+            | Self::FeedAck { .. }
+            | Self::FeedClose(_)
             | Self::PrimaryLsn => Site::Primary,
             Self::ReplicaRead(_) | Self::ReplicaLsn => Site::Replica,
             Self::CacheGet(_)
@@ -176,6 +244,8 @@ impl Request {
             | Self::CacheSetIfAbsent { .. }
             | Self::CacheDel(_)
             | Self::CacheTtl(_)
+            | Self::CacheGetTracked(_)
+            | Self::CacheInvalidations
             | Self::CacheScript { .. } => Site::Cache,
             Self::Sleep(_) => Site::Client,
         }
@@ -191,7 +261,12 @@ impl Request {
             | Self::PrimaryWriteOutbox { .. }
             | Self::PrimaryWriteNotify { .. } => "UPDATE",
             Self::PrimaryLsn | Self::ReplicaLsn => "LSN",
-            Self::CacheGet(_) => "GET",
+            Self::FeedOpen(_) => "OPEN",
+            Self::FeedPoll { .. } => "POLL",
+            Self::FeedAck { .. } => "ACK",
+            Self::FeedClose(_) => "CLOSE",
+            Self::CacheGet(_) | Self::CacheGetTracked(_) => "GET",
+            Self::CacheInvalidations => "INVALIDATIONS",
             Self::CacheSet { .. } => "SET",
             Self::CacheSetIfAbsent { .. } => "SETNX",
             Self::CacheDel(_) => "DEL",
@@ -213,10 +288,18 @@ impl Request {
             Self::CacheSet { item, .. }
             | Self::CacheSetIfAbsent { item, .. }
             | Self::CacheGet(item)
+            | Self::CacheGetTracked(item)
             | Self::CacheDel(item)
             | Self::CacheTtl(item) => Some((*item).into()),
             Self::CacheScript { call, .. } => call.items.first().map(|item| (*item).into()),
-            Self::PrimaryLsn | Self::ReplicaLsn | Self::Sleep(_) => None,
+            Self::PrimaryLsn
+            | Self::ReplicaLsn
+            | Self::FeedOpen(_)
+            | Self::FeedPoll { .. }
+            | Self::FeedAck { .. }
+            | Self::FeedClose(_)
+            | Self::CacheInvalidations
+            | Self::Sleep(_) => None,
         }
     }
 
@@ -274,6 +357,10 @@ pub enum Response {
     /// How long an entry lives; none if there is no entry, `Some(None)` if it
     /// lives for ever.
     Expiry(Option<Ttl>),
+    /// What a feed tells, oldest first.
+    Changes(Vec<FeedChange>),
+    /// What tracking told.
+    Invalidated(Vec<Stale>),
     /// Done.
     Done,
 }

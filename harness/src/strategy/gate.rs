@@ -1,4 +1,4 @@
-use std::{borrow::Cow, future::Future, pin::Pin};
+use std::{borrow::Cow, future::Future, pin::Pin, time::Duration};
 
 use quarrel_checkers::{Content, Object, Process, Reply, Site};
 
@@ -33,6 +33,13 @@ impl From<&Request> for Call {
 pub enum Passage {
     /// The step is made.
     Proceed,
+    /// The client stands still for a while, as in a long pause of its garbage
+    /// collector, and then makes the step.
+    Delay(Duration),
+    /// The step is made, but the client waits no longer than this for its
+    /// answer; what it asked may run all the same. Counted in real time, so
+    /// not for simulated clients.
+    GiveUpAfter(Duration),
     /// The client dies here: neither this step nor any later one of its
     /// operation is made.
     Crash,

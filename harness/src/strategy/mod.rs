@@ -1,11 +1,14 @@
 //! What a caching strategy is, and the session through which it talks to the
 //! stores.
 //!
-//! A strategy is two functions, `read` and `write`, over a [`Session`]. Every
+//! A strategy is two functions, `read` and `write`, over a [`Session`]; some
+//! have background agents besides, or put work off until after they have
+//! answered. Every
 //! call through the session is a *step*: recorded inside its operation, able
 //! to be held at a [`Gate`], and a place where a fault can strike. The
 //! strategy knows nothing of it.
 
+mod agent;
 mod gate;
 mod memory;
 mod operation;
@@ -16,6 +19,7 @@ mod sites;
 #[expect(clippy::module_inception, reason = "the trait Strategy is what this room is about")]
 mod strategy;
 
+pub use agent::{Job, OPERATOR, Turn, WorkEnd, do_job, take_turn};
 pub use gate::{Call, Gate, Passage};
 pub use memory::Memory;
 pub use operation::{Action, Outcome, perform};

@@ -20,7 +20,8 @@ pub enum Action {
 pub enum Outcome {
     /// A read returned.
     Read(Option<Row>),
-    /// A write was acknowledged with this version.
+    /// A write was acknowledged with this version; 0 if the primary has not
+    /// given it one yet.
     Written(u64),
     /// It certainly changed nothing.
     Failed(StoreError),
@@ -57,9 +58,15 @@ pub async fn perform(
     if let Some(recorder) = session.recorder() {
         let (kind, op, error) = match &outcome {
             Outcome::Read(None) => (Kind::Ok, op.returning(Value::Nil).at_version(0), None),
+            // Version 0 of a value that is there: the primary has not given
+            // it one yet.
+            Outcome::Read(Some(row)) if row.version == 0 && !row.value.is_nil() => {
+                (Kind::Ok, op.returning(row.value.clone()), None)
+            }
             Outcome::Read(Some(row)) => {
                 (Kind::Ok, op.returning(row.value.clone()).at_version(row.version), None)
             }
+            Outcome::Written(0) => (Kind::Ok, op, None),
             Outcome::Written(version) => (Kind::Ok, op.at_version(*version), None),
             Outcome::Failed(error) => (Kind::Fail, op, Some(error.to_string())),
             Outcome::Unknown(why) => (Kind::Info, op, Some(why.clone())),

@@ -1,10 +1,12 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
-use quarrel_checkers::{Certainty, Content, Index, Lsn, Process, Reply, Step, Time};
+use quarrel_checkers::{
+    Certainty, Content, Index, Key, Lsn, Process, Reply, Site, Step, Time, Value,
+};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use tokio::sync::Notify;
 
-use super::{Cache, Call, Gate, Memory, Passage, Primary, Replica};
+use super::{Cache, Call, Gate, Job, Memory, Passage, Primary, Replica};
 use crate::{
     record::{Clock, Recorder},
     stores::{Backend, Request, Response, StoreError},
@@ -36,10 +38,12 @@ pub struct Session {
     /// What this client remembers between operations.
     pub memory: Memory,
     random: ChaCha8Rng,
+    jobs: Vec<Job>,
     operation: Option<Index>,
     open: Option<(Call, Time)>,
     published: Published,
     crashed: Arc<Notify>,
+    is_dead: bool,
 }
 
 /// Whether the running operation may have made a value visible to others.
@@ -60,10 +64,12 @@ impl Session {
             parts,
             memory: Memory::default(),
             random,
+            jobs: Vec::new(),
             operation: None,
             open: None,
             published: Published::Nothing,
             crashed: Arc::new(Notify::new()),
+            is_dead: false,
         }
     }
 
@@ -109,6 +115,26 @@ impl Session {
         self.parts.backend.call(&Request::Sleep(duration)).await.map(drop)
     }
 
+    /// Puts a job off until after the operation has answered, and at least
+    /// `delay` from now. It is done by [`Strategy::work`](super::Strategy::work)
+    /// in a session of its own, unless the client's process crashes before.
+    pub fn later(&mut self, delay: Duration, name: &'static str, key: Key, value: Option<Value>) {
+        let due = self.now() + delay;
+        self.jobs.push(Job { name, key, value, due });
+    }
+
+    /// The jobs put off since the last call, for whoever runs the client.
+    pub fn take_jobs(&mut self) -> Vec<Job> {
+        std::mem::take(&mut self.jobs)
+    }
+
+    /// Whether the client crashed: everything that was only in its memory is
+    /// gone.
+    #[must_use]
+    pub const fn has_crashed(&self) -> bool {
+        self.is_dead
+    }
+
     /// Makes one call as a step.
     ///
     /// # Errors
@@ -126,9 +152,11 @@ impl Session {
             return result;
         }
         let call = Call::from(&request);
-        let start = self.enter(&call).await;
+        let (start, patience) = self.enter(&call).await;
         self.open = Some((call, start));
-        let result = self.parts.backend.call(&request).await;
+        let site = request.site();
+        let answer = self.parts.backend.call(&request);
+        let result = patiently(site, patience, answer).await;
         if publishes {
             self.published_unless(&result);
         }
@@ -153,9 +181,10 @@ impl Session {
         reply: impl FnOnce(&T) -> Reply,
     ) -> Result<T, StoreError> {
         let publishes = matches!(call.argument, Some(Content::Row { .. }));
-        let start = self.enter(&call).await;
+        let site = call.site;
+        let (start, patience) = self.enter(&call).await;
         self.open = Some((call, start));
-        let result = future.await;
+        let result = patiently(site, patience, future).await;
         if publishes {
             self.published_unless(&result);
         }
@@ -167,16 +196,28 @@ impl Session {
         result
     }
 
-    async fn enter(&mut self, call: &Call) -> Time {
-        if let Some(gate) = &self.parts.gate
-            && gate.enter(self.parts.process, call).await == Passage::Crash
-        {
-            self.crashed.notify_one();
-            // The operation is dropped by whoever runs it; no code of the
-            // strategy may run any more.
-            std::future::pending::<()>().await;
+    /// Waits for the gate; when the step begins, and how long the client
+    /// waits for its answer if not as usual.
+    async fn enter(&mut self, call: &Call) -> (Time, Option<Duration>) {
+        let mut patience = None;
+        let passage = match &self.parts.gate {
+            Some(gate) => gate.enter(self.parts.process, call).await,
+            None => Passage::Proceed,
+        };
+        match passage {
+            Passage::Proceed => {}
+            Passage::Delay(duration) => drop(self.sleep(duration).await),
+            Passage::GiveUpAfter(limit) => patience = Some(limit),
+            Passage::Crash => {
+                self.is_dead = true;
+                self.jobs.clear();
+                self.crashed.notify_one();
+                // The operation is dropped by whoever runs it; no code of the
+                // strategy may run any more.
+                std::future::pending::<()>().await;
+            }
         }
-        self.now()
+        (self.now(), patience)
     }
 
     fn leave(&mut self, reply: Reply, lsn: Option<Lsn>) {
@@ -239,6 +280,19 @@ impl Session {
     }
 }
 
+/// What `answer` brings, or an error of unknown effect after `patience`.
+async fn patiently<T>(
+    site: Site,
+    patience: Option<Duration>,
+    answer: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let Some(limit) = patience else { return answer.await };
+    tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| {
+        let why = format!("the client gave up after {} ms", limit.as_millis());
+        Err(StoreError::unknown(site, why))
+    })
+}
+
 fn failed(error: &StoreError) -> Reply {
     Reply::Failed { certainty: error.certainty, error: error.message.clone() }
 }
@@ -254,6 +308,11 @@ fn describe(result: &Result<Response, StoreError>) -> (Reply, Option<Lsn>) {
         Ok(Response::Lsn(lsn)) => (Reply::Done { version: None }, Some(*lsn)),
         Ok(Response::Content(None) | Response::Expiry(None)) => (Reply::Miss, None),
         Ok(Response::Content(Some(content))) => (Reply::Found(content.clone()), None),
-        Ok(Response::Expiry(Some(_)) | Response::Done) => (Reply::Done { version: None }, None),
+        Ok(
+            Response::Expiry(Some(_))
+            | Response::Done
+            | Response::Changes(_)
+            | Response::Invalidated(_),
+        ) => (Reply::Done { version: None }, None),
     }
 }

@@ -5,7 +5,8 @@ use smallvec::SmallVec;
 
 use super::Session;
 use crate::stores::{
-    Durability, Item, Request, Response, Row, Script, ScriptCall, StoreError, Ttl,
+    Durability, Feed, FeedChange, Item, Request, Response, Row, Script, ScriptCall, Stale,
+    StoreError, Ttl,
 };
 
 /// The Postgres that takes writes. Every call is a step.
@@ -63,6 +64,40 @@ impl Primary<'_> {
     #[expect(clippy::missing_errors_doc, reason = "said once, on the type")]
     pub async fn write_notify(self, key: Key, value: Value) -> Result<u64, StoreError> {
         self.0.call(Request::PrimaryWriteNotify { key, value }).await.map(version)
+    }
+
+    /// Begins a feed, forgetting what waits in it.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the type")]
+    pub async fn feed_open(self, feed: Feed) -> Result<(), StoreError> {
+        self.0.call(Request::FeedOpen(feed)).await.map(drop)
+    }
+
+    /// The oldest changes of a feed that nobody acknowledged, at most `limit`;
+    /// a feed that is pushed waits up to `wait` for one.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the type")]
+    pub async fn feed_poll(
+        self,
+        feed: Feed,
+        limit: u32,
+        wait: Duration,
+    ) -> Result<Vec<FeedChange>, StoreError> {
+        match self.0.call(Request::FeedPoll { feed, limit, wait }).await? {
+            Response::Changes(changes) => Ok(changes),
+            other => unreachable!("{other:?} does not answer a poll of a feed"),
+        }
+    }
+
+    /// Acknowledges changes, which the feed then forgets.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the type")]
+    pub async fn feed_ack(self, feed: Feed, changes: &[FeedChange]) -> Result<(), StoreError> {
+        let positions = changes.iter().map(|change| change.position).collect();
+        self.0.call(Request::FeedAck { feed, positions }).await.map(drop)
+    }
+
+    /// Ends a feed.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the type")]
+    pub async fn feed_close(self, feed: Feed) -> Result<(), StoreError> {
+        self.0.call(Request::FeedClose(feed)).await.map(drop)
     }
 
     /// What a replica must have replayed to show every commit so far.
@@ -152,6 +187,21 @@ impl Cache<'_> {
         match self.0.call(Request::CacheTtl(item)).await? {
             Response::Expiry(expiry) => Ok(expiry),
             other => unreachable!("{other:?} does not answer PTTL"),
+        }
+    }
+
+    /// What `item` holds, on a connection that hears when it changes.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the type")]
+    pub async fn get_tracked(self, item: Item) -> Result<Option<Content>, StoreError> {
+        self.0.call(Request::CacheGetTracked(item)).await.map(content)
+    }
+
+    /// What the server told about tracked items since the last call.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the type")]
+    pub async fn invalidations(self) -> Result<Vec<Stale>, StoreError> {
+        match self.0.call(Request::CacheInvalidations).await? {
+            Response::Invalidated(stale) => Ok(stale),
+            other => unreachable!("{other:?} does not answer a question for invalidations"),
         }
     }
 

@@ -2,7 +2,7 @@ use std::{future::Future, pin::Pin};
 
 use quarrel_checkers::{Key, Value};
 
-use super::Session;
+use super::{Job, Session, Turn};
 use crate::stores::{Row, StoreError};
 
 /// A caching strategy: how an application reads and writes a row that has a
@@ -44,14 +44,70 @@ pub trait Strategy: Send + Sync + 'static {
         key: Key,
     ) -> impl Future<Output = Result<Option<Row>, StoreError>> + Send;
 
-    /// Makes `value` the value of `key`; the version that the primary gave it.
-    /// Returning `Ok` acknowledges the write to the user.
+    /// Makes `value` the value of `key`; the version that the primary gave it,
+    /// or 0 if the primary has not seen it yet (write-behind). Returning `Ok`
+    /// acknowledges the write to the user.
     fn write(
         &self,
         session: &mut Session,
         key: Key,
         value: Value,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// Makes the stores ready, before the first operation of a run: a
+    /// replication slot, a table.
+    fn prepare(
+        &self,
+        session: &mut Session,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send {
+        let _ = session;
+        async { Ok(()) }
+    }
+
+    /// Takes away what [`Strategy::prepare`] made, after the last operation.
+    fn finish(&self, session: &mut Session) -> impl Future<Output = Result<(), StoreError>> + Send {
+        let _ = session;
+        async { Ok(()) }
+    }
+
+    /// The background agents that run beside the clients, by name: an outbox
+    /// relay, a listener. Agent `n` is the process `agent-n`.
+    fn agents(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// One turn of a background agent, by its position in
+    /// [`Strategy::agents`]. It is called again and again; after an error, or
+    /// when the agent crashed, with a new session.
+    fn turn(
+        &self,
+        session: &mut Session,
+        agent: usize,
+    ) -> impl Future<Output = Result<Turn, StoreError>> + Send {
+        let _ = (session, agent);
+        async { Ok(Turn::Idle) }
+    }
+
+    /// Does a job that a session took with [`Session::later`].
+    fn work(
+        &self,
+        session: &mut Session,
+        job: Job,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send {
+        let _ = (session, job);
+        async { Ok(()) }
+    }
+
+    /// How an operator changes a row beside the application; the new version.
+    /// Plain SQL, unless the strategy offers something better.
+    fn manual(
+        &self,
+        session: &mut Session,
+        key: Key,
+        value: Value,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send {
+        async move { session.primary().write(key, value).await }
+    }
 }
 
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -63,6 +119,24 @@ pub trait AnyStrategy: Send + Sync + 'static {
 
     /// [`Strategy::write`].
     fn write<'a>(&'a self, session: &'a mut Session, key: Key, value: Value) -> Answer<'a, u64>;
+
+    /// [`Strategy::prepare`].
+    fn prepare<'a>(&'a self, session: &'a mut Session) -> Answer<'a, ()>;
+
+    /// [`Strategy::finish`].
+    fn finish<'a>(&'a self, session: &'a mut Session) -> Answer<'a, ()>;
+
+    /// [`Strategy::agents`].
+    fn agents(&self) -> &'static [&'static str];
+
+    /// [`Strategy::turn`].
+    fn turn<'a>(&'a self, session: &'a mut Session, agent: usize) -> Answer<'a, Turn>;
+
+    /// [`Strategy::work`].
+    fn work<'a>(&'a self, session: &'a mut Session, job: Job) -> Answer<'a, ()>;
+
+    /// [`Strategy::manual`].
+    fn manual<'a>(&'a self, session: &'a mut Session, key: Key, value: Value) -> Answer<'a, u64>;
 }
 
 impl<S: Strategy> AnyStrategy for S {
@@ -72,5 +146,28 @@ impl<S: Strategy> AnyStrategy for S {
 
     fn write<'a>(&'a self, session: &'a mut Session, key: Key, value: Value) -> Answer<'a, u64> {
         Box::pin(Strategy::write(self, session, key, value))
+    }
+    fn prepare<'a>(&'a self, session: &'a mut Session) -> Answer<'a, ()> {
+        Box::pin(Strategy::prepare(self, session))
+    }
+
+    fn finish<'a>(&'a self, session: &'a mut Session) -> Answer<'a, ()> {
+        Box::pin(Strategy::finish(self, session))
+    }
+
+    fn agents(&self) -> &'static [&'static str] {
+        Strategy::agents(self)
+    }
+
+    fn turn<'a>(&'a self, session: &'a mut Session, agent: usize) -> Answer<'a, Turn> {
+        Box::pin(Strategy::turn(self, session, agent))
+    }
+
+    fn work<'a>(&'a self, session: &'a mut Session, job: Job) -> Answer<'a, ()> {
+        Box::pin(Strategy::work(self, session, job))
+    }
+
+    fn manual<'a>(&'a self, session: &'a mut Session, key: Key, value: Value) -> Answer<'a, u64> {
+        Box::pin(Strategy::manual(self, session, key, value))
     }
 }

@@ -3,15 +3,17 @@
 //! reconnect, a time-out on everything.
 
 mod endpoints;
+mod feed;
 mod postgres;
 mod redis;
+mod tracking;
 
 use quarrel_checkers::Site;
 
 pub use endpoints::{EndpointError, Endpoints, TimeLimits, redact};
 
-use self::{postgres::Postgres, redis::Redis};
-use super::{Request, Response, StoreError};
+use self::{feed::Listener, postgres::Postgres, redis::Redis};
+use super::{Feed, Request, Response, StoreError};
 
 /// One client's own connections. Each is opened at the first call that needs
 /// it and thrown away when it breaks or falls out of step.
@@ -19,6 +21,7 @@ pub struct RealStores {
     primary: Postgres,
     replica: Postgres,
     cache: Redis,
+    listener: Listener,
 }
 
 impl RealStores {
@@ -29,6 +32,7 @@ impl RealStores {
             primary: Postgres::new(Site::Primary, endpoints.primary.clone(), limits),
             replica: Postgres::new(Site::Replica, endpoints.replica.clone(), limits),
             cache: Redis::new(endpoints.cache.clone(), endpoints.prefix.clone(), limits),
+            listener: Listener::new(endpoints.primary.clone(), limits),
         }
     }
 
@@ -38,6 +42,9 @@ impl RealStores {
     ///
     /// When no answer came in time, or the answer was an error.
     pub async fn call(&mut self, request: &Request) -> Result<Response, StoreError> {
+        if let Request::FeedPoll { feed: Feed::Notify, limit, wait } = request {
+            return self.listener.poll(*limit, *wait).await;
+        }
         match request.site() {
             Site::Primary => self.primary.call(request).await,
             Site::Replica => self.replica.call(request).await,

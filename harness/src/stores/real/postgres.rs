@@ -7,7 +7,7 @@ use sqlx::{
 };
 use tokio::time::timeout;
 
-use super::TimeLimits;
+use super::{TimeLimits, feed};
 use crate::stores::{
     Durability, Request, Response, Row, StoreError, value_from_text, value_to_text,
 };
@@ -133,6 +133,10 @@ impl Postgres {
                 let answer = sqlx::query(REPLICA_LSN).fetch_one(connection).await?;
                 Ok(Response::Lsn(decode_lsn(&answer, 0)?))
             }
+            Request::FeedOpen(_)
+            | Request::FeedPoll { .. }
+            | Request::FeedAck { .. }
+            | Request::FeedClose(_) => feed::ask(connection, request).await,
             _ => self.write(connection, request).await,
         }
     }

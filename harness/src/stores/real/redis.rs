@@ -7,8 +7,10 @@ use ::redis::{
 use quarrel_checkers::{Content, Site};
 use tokio::time::timeout;
 
-use super::TimeLimits;
-use crate::stores::{Item, Request, Response, Script, ScriptCall, StoreError, Ttl, decode, encode};
+use super::{TimeLimits, tracking::Tracking};
+use crate::stores::{
+    Item, Request, Response, Script, ScriptCall, Stale, StoreError, Ttl, decode, encode,
+};
 
 /// One connection to Redis.
 pub(super) struct Redis {
@@ -16,14 +18,28 @@ pub(super) struct Redis {
     prefix: String,
     limits: TimeLimits,
     connection: Option<MultiplexedConnection>,
+    tracking: Option<Tracking>,
 }
 
 impl Redis {
     pub(super) const fn new(client: Client, prefix: String, limits: TimeLimits) -> Self {
-        Self { client, prefix, limits, connection: None }
+        Self { client, prefix, limits, connection: None, tracking: None }
     }
 
     pub(super) async fn call(&mut self, request: &Request) -> Result<Response, StoreError> {
+        match request {
+            Request::CacheGetTracked(item) => return self.get_tracked(item).await,
+            Request::CacheInvalidations => {
+                let prefix = &self.prefix;
+                // Without the connection nobody would have told.
+                let stale = self
+                    .tracking
+                    .as_mut()
+                    .map_or_else(|| vec![Stale::All], |tracking| tracking.invalidations(prefix));
+                return Ok(Response::Invalidated(stale));
+            }
+            _ => {}
+        }
         self.connect().await?;
         let mut connection = self.connection.take().expect("connect leaves a connection or fails");
         let answer = timeout(self.limits.call, self.ask(&mut connection, request)).await;
@@ -63,6 +79,25 @@ impl Redis {
             .map_err(|error| StoreError::unreachable(Site::Cache, error.to_string()))?;
         self.connection = Some(connection);
         Ok(())
+    }
+
+    async fn get_tracked(&mut self, item: &Item) -> Result<Response, StoreError> {
+        let unreachable = |why: String| StoreError::unreachable(Site::Cache, why);
+        let mut tracking = match self.tracking.take() {
+            Some(tracking) => tracking,
+            None => timeout(self.limits.connect, Tracking::start(&self.client, self.limits))
+                .await
+                .map_err(|_| unreachable("no tracking connection in time".to_owned()))?
+                .map_err(|error| unreachable(error.to_string()))?,
+        };
+        let answer = timeout(self.limits.call, tracking.get(item, &self.prefix)).await;
+        let answer = answer.map_err(|_| {
+            let waited = self.limits.call.as_millis();
+            StoreError::unknown(Site::Cache, format!("no answer within {waited} ms"))
+        })?;
+        let answer = answer.map_err(|error| classify(&error))?;
+        self.tracking = Some(tracking);
+        Ok(Response::Content(content(answer)?))
     }
 
     async fn ask(

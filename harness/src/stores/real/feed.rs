@@ -1,0 +1,232 @@
+//! Feeds of changes: the outbox table, a logical replication slot, `LISTEN`.
+
+use std::time::Duration;
+
+use quarrel_checkers::{Key, Lsn, Site};
+use sqlx::{
+    Executor, Row as _,
+    postgres::{PgConnectOptions, PgConnection, PgListener, PgNotification, PgPoolOptions},
+};
+use tokio::time::timeout;
+
+use super::TimeLimits;
+use crate::stores::{Feed, FeedChange, Request, Response, StoreError};
+
+/// The slot is named after the schema, so that two runs in two schemas of one
+/// database have two.
+const SLOT: &str = "'quarrel_' || current_schema()";
+/// What [`Request::PrimaryWriteNotify`] tells.
+const CHANNEL: &str = "invalidate";
+
+/// A call about a feed, on an ordinary connection.
+pub(super) async fn ask(
+    connection: &mut PgConnection,
+    request: &Request,
+) -> Result<Response, sqlx::Error> {
+    match request {
+        Request::FeedOpen(Feed::Outbox) => done(connection, "TRUNCATE outbox").await,
+        Request::FeedOpen(Feed::Slot) => open_slot(connection).await,
+        Request::FeedClose(Feed::Slot) => {
+            let sql = sqlx::AssertSqlSafe(format!(
+                "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots \
+                 WHERE slot_name = {SLOT}"
+            ));
+            connection.execute(sql).await?;
+            Ok(Response::Done)
+        }
+        Request::FeedPoll { feed: Feed::Outbox, limit, .. } => {
+            let rows = sqlx::query("SELECT id, key, version FROM outbox ORDER BY id LIMIT $1")
+                .bind(i64::from(*limit))
+                .fetch_all(connection)
+                .await?;
+            let change = |row: &sqlx::postgres::PgRow| {
+                Ok(FeedChange {
+                    position: row.try_get::<i64, _>(0)?.unsigned_abs(),
+                    key: Key(row.try_get::<i64, _>(1)?.cast_unsigned()),
+                    version: row.try_get::<i64, _>(2)?.unsigned_abs(),
+                })
+            };
+            rows.iter().map(change).collect::<Result<_, sqlx::Error>>().map(Response::Changes)
+        }
+        Request::FeedPoll { limit, .. } => peek_slot(connection, *limit).await,
+        Request::FeedAck { feed: Feed::Outbox, positions } => {
+            // By id and not "up to the greatest": ids are given out before
+            // commits, so a smaller one may become visible later.
+            let ids: Vec<i64> = positions.iter().map(|id| id.cast_signed()).collect();
+            sqlx::query("DELETE FROM outbox WHERE id = ANY($1)")
+                .bind(ids)
+                .execute(connection)
+                .await?;
+            Ok(Response::Done)
+        }
+        Request::FeedAck { feed: Feed::Slot, positions } => {
+            let Some(last) = positions.iter().max() else { return Ok(Response::Done) };
+            let sql = format!("SELECT pg_replication_slot_advance({SLOT}, '{}')", Lsn(*last));
+            connection.execute(sqlx::AssertSqlSafe(sql)).await?;
+            Ok(Response::Done)
+        }
+        _ => Ok(Response::Done),
+    }
+}
+
+async fn done(connection: &mut PgConnection, sql: &'static str) -> Result<Response, sqlx::Error> {
+    connection.execute(sql).await?;
+    Ok(Response::Done)
+}
+
+async fn open_slot(connection: &mut PgConnection) -> Result<Response, sqlx::Error> {
+    let found = sqlx::AssertSqlSafe(format!(
+        "SELECT slot_name::text FROM pg_replication_slots WHERE slot_name = {SLOT}"
+    ));
+    let found: Option<String> = sqlx::query_scalar(found).fetch_optional(&mut *connection).await?;
+    let sql = if found.is_some() {
+        format!("SELECT pg_replication_slot_advance({SLOT}, pg_current_wal_insert_lsn())")
+    } else {
+        format!("SELECT pg_create_logical_replication_slot({SLOT}, 'test_decoding')")
+    };
+    connection.execute(sqlx::AssertSqlSafe(sql)).await?;
+    Ok(Response::Done)
+}
+
+/// Looks at the slot without moving it: changes that an agent took and did not
+/// live to apply must come again.
+async fn peek_slot(connection: &mut PgConnection, limit: u32) -> Result<Response, sqlx::Error> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT lsn::text, data FROM pg_logical_slot_peek_changes({SLOT}, NULL, {limit}, \
+         'skip-empty-xacts', '1', 'include-xids', '0')"
+    ));
+    let mut changes = Vec::new();
+    // Changes of a transaction are acknowledged by the position of its commit.
+    let mut open = 0;
+    for row in sqlx::query(sql).fetch_all(connection).await? {
+        let data: &str = row.try_get(1)?;
+        if data.starts_with("COMMIT") {
+            let lsn: &str = row.try_get(0)?;
+            let lsn: Lsn = lsn.parse().map_err(|e| sqlx::Error::Decode(Box::new(e)))?;
+            for change in &mut changes[open..] {
+                let FeedChange { position, .. } = change;
+                *position = lsn.0;
+            }
+            open = changes.len();
+        } else if let Some((key, version)) = decoded(data) {
+            changes.push(FeedChange { position: 0, key, version });
+        }
+    }
+    // The limit never cuts a transaction in two; this is for a change of the
+    // plugin's mind.
+    changes.truncate(open);
+    Ok(Response::Changes(changes))
+}
+
+/// Key and version from a line of `test_decoding`:
+/// `table public.kv: UPDATE: key[bigint]:7 value[text]:'x' version[bigint]:3`.
+fn decoded(line: &str) -> Option<(Key, u64)> {
+    let (table, columns) = line.strip_prefix("table ")?.split_once(": ")?;
+    if !table.ends_with(".kv") {
+        return None;
+    }
+    // The value may hold any text: the key stands before it, the version after.
+    let (_, key) = columns.split_once("key[bigint]:")?;
+    let key: i64 = key.split(' ').next()?.parse().ok()?;
+    let (_, version) = columns.rsplit_once(" version[bigint]:")?;
+    Some((Key(key.cast_unsigned()), version.trim().parse().ok()?))
+}
+
+/// A connection that listens.
+pub(super) struct Listener {
+    options: PgConnectOptions,
+    limits: TimeLimits,
+    listener: Option<PgListener>,
+    told: u64,
+}
+
+impl Listener {
+    pub(super) const fn new(options: PgConnectOptions, limits: TimeLimits) -> Self {
+        Self { options, limits, listener: None, told: 0 }
+    }
+
+    /// Waits up to `wait` for a notification, and takes what else there is.
+    pub(super) async fn poll(
+        &mut self,
+        limit: u32,
+        wait: Duration,
+    ) -> Result<Response, StoreError> {
+        let mut listener = match self.listener.take() {
+            Some(listener) => listener,
+            None => self.listen().await?,
+        };
+        let lost = |why: String| StoreError::unknown(Site::Primary, why);
+        let mut changes = Vec::new();
+        match timeout(wait, listener.try_recv()).await {
+            Err(_) => {}
+            Ok(Ok(Some(first))) => {
+                changes.extend(self.change(&first));
+                while changes.len() < limit as usize
+                    && let Some(next) = listener.next_buffered()
+                {
+                    changes.extend(self.change(&next));
+                }
+            }
+            // The library would connect anew and say nothing of what was told
+            // meanwhile; an error lets the strategy decide.
+            Ok(Ok(None)) => return Err(lost("the listening connection broke".to_owned())),
+            Ok(Err(error)) => return Err(lost(error.to_string())),
+        }
+        self.listener = Some(listener);
+        Ok(Response::Changes(changes))
+    }
+
+    async fn listen(&self) -> Result<PgListener, StoreError> {
+        let unreachable = |why: String| StoreError::unreachable(Site::Primary, why);
+        let limit = self.limits.connect;
+        let connect = async {
+            let pool = PgPoolOptions::new()
+                .max_connections(1)
+                .max_lifetime(None)
+                .idle_timeout(None)
+                .acquire_timeout(limit)
+                .connect_with(self.options.clone())
+                .await?;
+            let mut listener = PgListener::connect_with(&pool).await?;
+            listener.eager_reconnect(false);
+            listener.ignore_pool_close_event(true);
+            listener.listen(CHANNEL).await?;
+            Ok::<_, sqlx::Error>(listener)
+        };
+        timeout(limit, connect)
+            .await
+            .map_err(|_| unreachable(format!("no connection within {} ms", limit.as_millis())))?
+            .map_err(|error| unreachable(error.to_string()))
+    }
+
+    fn change(&mut self, notification: &PgNotification) -> Option<FeedChange> {
+        let (key, version) = notification.payload().split_once(' ')?;
+        self.told += 1;
+        let key: i64 = key.parse().ok()?;
+        Some(FeedChange {
+            position: self.told,
+            key: Key(key.cast_unsigned()),
+            version: version.parse().ok()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Key, decoded};
+
+    #[test]
+    fn a_change_is_read_whatever_its_value_says() {
+        let line = "table public.kv: UPDATE: key[bigint]:7 value[text]:'key[bigint]:1 version[bigint]:9' version[bigint]:3";
+        assert_eq!(decoded(line), Some((Key(7), 3)));
+        let insert = "table public.kv: INSERT: key[bigint]:-1 value[text]:'x' version[bigint]:1";
+        assert_eq!(decoded(insert), Some((Key(u64::MAX), 1)));
+    }
+
+    #[test]
+    fn changes_of_other_tables_are_no_changes_of_ours() {
+        let line = "table public.outbox: INSERT: id[bigint]:1 key[bigint]:7 version[bigint]:3";
+        assert_eq!(decoded(line), None);
+        assert_eq!(decoded("BEGIN"), None);
+    }
+}
