@@ -1,0 +1,184 @@
+//! Who may know whom. Every `use` and every path of every source file is read.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use syn::visit::{self, Visit};
+
+/// The rooms of the harness and the rooms that each may know. A room that is
+/// not listed here has no place in the design yet.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("record", &[]),
+    ("stores", &[]),
+    ("strategy", &["record", "stores"]),
+    ("cluster", &["record", "stores", "strategy"]),
+    ("sim", &["record", "stores", "strategy", "cluster"]),
+    ("faults", &["record", "stores", "strategy", "cluster"]),
+    ("runner", &["record", "stores", "strategy", "cluster", "faults"]),
+    ("race", &["record", "stores", "strategy", "cluster", "faults", "sim"]),
+    ("explore", &["record", "stores", "strategy", "cluster", "faults", "sim", "race"]),
+    ("results", &["record", "faults"]),
+    ("judge", &["strategy", "faults", "results"]),
+    ("report", &["faults", "results", "judge"]),
+    ("web", &["faults", "results", "judge", "report"]),
+];
+
+/// Crates that no checker may touch: a verdict depends on the history alone.
+const IMPURE: &[&str] = &["tokio", "sqlx", "redis", "axum", "rand", "quarrel_harness"];
+/// Parts of the standard library that no checker may touch.
+const IMPURE_STD: &[&str] = &["fs", "net", "process", "thread", "env"];
+
+#[test]
+fn rooms_of_the_harness_know_only_the_rooms_below_them() {
+    let source = root().join("harness/src");
+    let mut complaints = Vec::new();
+    for entry in fs::read_dir(&source).unwrap().flatten() {
+        let name = entry.file_name().into_string().unwrap();
+        let room = name.trim_end_matches(".rs");
+        // The command line and the crate's root hold everything together.
+        if room == "cli" || room == "lib" {
+            continue;
+        }
+        let Some((_, may_know)) = ROOMS.iter().find(|(known, _)| *known == room) else {
+            complaints.push(format!("harness/src/{room}: a room that the design does not know"));
+            continue;
+        };
+        for file in rust_files(&entry.path()) {
+            for path in paths(&file) {
+                let [first, other, ..] = path.as_slice() else { continue };
+                let known = ROOMS.iter().any(|(known, _)| known == other) || other == "cli";
+                let allowed = other == room || may_know.contains(&other.as_str());
+                if first == "crate" && known && !allowed {
+                    complaints.push(format!("{}: {room} must not know {other}", file.display()));
+                }
+            }
+        }
+    }
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+#[test]
+fn checkers_are_pure() {
+    let mut complaints = Vec::new();
+    for file in rust_files(&root().join("checkers/src")) {
+        for path in paths(&file) {
+            let first = path[0].as_str();
+            let second = path.get(1).map_or("", String::as_str);
+            let impure = IMPURE.contains(&first)
+                || (first == "std" && IMPURE_STD.contains(&second))
+                || (first == "std"
+                    && second == "time"
+                    && path.get(2).is_some_and(|t| t != "Duration"));
+            if impure {
+                complaints.push(format!("{}: {}", file.display(), path.join("::")));
+            }
+        }
+    }
+    assert!(complaints.is_empty(), "checkers must be pure:\n{}", complaints.join("\n"));
+}
+
+#[test]
+fn the_fault_proxy_knows_no_other_package() {
+    for file in rust_files(&root().join("harness/faultproxy/src")) {
+        let foreign = paths(&file)
+            .into_iter()
+            .find(|path| path[0].starts_with("quarrel_") && path[0] != "quarrel_faultproxy");
+        assert_eq!(foreign, None, "{}", file.display());
+    }
+}
+
+#[test]
+fn strategies_see_no_fault_and_no_cluster() {
+    for file in rust_files(&root().join("workloads/src/strategies")) {
+        let forbidden = paths(&file).into_iter().find(|path| {
+            path[0] == "quarrel_harness"
+                && path.get(1).is_some_and(|room| !matches!(room.as_str(), "stores" | "strategy"))
+        });
+        assert_eq!(forbidden, None, "{}", file.display());
+    }
+}
+
+#[test]
+fn no_source_file_is_longer_than_500_lines() {
+    let mut long = Vec::new();
+    for folder in ["checkers", "harness", "workloads"] {
+        for file in rust_files(&root().join(folder)) {
+            let lines = fs::read_to_string(&file).unwrap().lines().count();
+            if lines > 500 {
+                long.push(format!("{}: {lines}", file.display()));
+            }
+        }
+    }
+    assert!(long.is_empty(), "split where two concepts share a room:\n{}", long.join("\n"));
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn rust_files(at: &Path) -> Vec<PathBuf> {
+    if at.is_file() {
+        return vec![at.to_owned()];
+    }
+    let mut files: Vec<PathBuf> = fs::read_dir(at)
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir() || path.extension().is_some_and(|ending| ending == "rs"))
+        .flat_map(|path| rust_files(&path))
+        .collect();
+    files.sort();
+    files
+}
+
+/// Every path that a file names outside its unit tests, part by part, without
+/// duplicates.
+fn paths(file: &Path) -> BTreeSet<Vec<String>> {
+    let source = fs::read_to_string(file).unwrap();
+    let parsed = syn::parse_file(&source).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+    let mut found = Paths::default();
+    found.visit_file(&parsed);
+    found.0
+}
+
+#[derive(Default)]
+struct Paths(BTreeSet<Vec<String>>);
+
+impl Visit<'_> for Paths {
+    fn visit_item_mod(&mut self, item: &syn::ItemMod) {
+        let test = item.attrs.iter().any(|attribute| {
+            attribute.path().is_ident("cfg")
+                && attribute.parse_args::<syn::Ident>().is_ok_and(|word| word == "test")
+        });
+        if !test {
+            visit::visit_item_mod(self, item);
+        }
+    }
+
+    fn visit_item_use(&mut self, item: &syn::ItemUse) {
+        self.tree(&item.tree, &[]);
+    }
+
+    fn visit_path(&mut self, path: &syn::Path) {
+        self.0.insert(path.segments.iter().map(|part| part.ident.to_string()).collect());
+        visit::visit_path(self, path);
+    }
+}
+
+impl Paths {
+    fn tree(&mut self, tree: &syn::UseTree, before: &[String]) {
+        let with = |name: &syn::Ident| [before, &[name.to_string()]].concat();
+        match tree {
+            syn::UseTree::Path(path) => self.tree(&path.tree, &with(&path.ident)),
+            syn::UseTree::Name(name) => drop(self.0.insert(with(&name.ident))),
+            syn::UseTree::Rename(name) => drop(self.0.insert(with(&name.ident))),
+            syn::UseTree::Glob(_) => drop(self.0.insert(before.to_vec())),
+            syn::UseTree::Group(group) => {
+                group.items.iter().for_each(|tree| self.tree(tree, before));
+            }
+        }
+    }
+}
