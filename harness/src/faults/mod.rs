@@ -16,4 +16,4 @@ pub use fault::{Fault, FaultError};
 pub use nemesis::Nemesis;
 pub use receipt::Receipt;
 pub use schedule::{Change, ParseScheduleError, Schedule, ScheduleStep};
-pub use sign::{HEARTBEAT, Sign, caught_up, observe, recovered};
+pub use sign::{HEARTBEAT, Lookout, Sign, caught_up, recovered};

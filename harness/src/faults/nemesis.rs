@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use futures::future::{Either, select};
 use quarrel_checkers::{Time, Value};
 
-use super::{Change, Fault, Receipt, Schedule, observe, recovered};
+use super::{Change, Fault, Lookout, Receipt, Schedule, recovered};
 use crate::{
     cluster::{Cluster, Unsupported},
     record::{Recorder, Stop},
@@ -101,6 +101,8 @@ impl Nemesis {
             recovered: None,
             errors: Vec::new(),
         };
+        let (cluster, recorder) = (Arc::clone(&self.cluster), Arc::clone(&self.recorder));
+        let mut lookout = Lookout::prepare(fault.sign(), &*cluster).await;
         for control in fault.inject() {
             if let Err(error) = self.cluster.apply(&control).await {
                 receipt.errors.push(error.to_string());
@@ -108,8 +110,7 @@ impl Nemesis {
         }
         self.recorder.nemesis("injected", Value::from(fault.to_string().as_str()));
         let limit = until.since(self.recorder.now());
-        let (cluster, recorder) = (Arc::clone(&self.cluster), Arc::clone(&self.recorder));
-        let watch = observe(fault.sign(), &*cluster, recorder.clock());
+        let watch = lookout.observe(&*cluster, recorder.clock());
         if let Some(evidence) = self.bounded(watch, limit).await {
             receipt.observed = Some(self.recorder.now());
             receipt.evidence = Some(evidence);

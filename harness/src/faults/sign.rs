@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use futures::future::{Either, select};
 use quarrel_checkers::{Certainty, Content, Key, Lsn, Value};
 
 use crate::{
@@ -37,69 +38,138 @@ pub enum Sign {
     RepliesLost,
 }
 
-/// Watches until the sign shows; the evidence, in words. Never returns without
-/// it, so the caller bounds it by the fault's own time.
-pub async fn observe(sign: Sign, cluster: &dyn Cluster, clock: &Clock) -> String {
-    let mut round = 0;
-    loop {
-        round += 1;
-        if let Some(evidence) = look(sign, cluster, clock, round).await {
-            return evidence;
+/// Looks for a sign, over connections that were made before the fault.
+///
+/// A new connection takes several round trips: over a slow link it would take
+/// longer than many a fault lasts.
+pub struct Lookout {
+    sign: Sign,
+    client: Backend,
+    probe: Backend,
+    round: u64,
+}
+
+impl Lookout {
+    /// Connects. What does not answer now is connected to when needed.
+    pub async fn prepare(sign: Sign, cluster: &dyn Cluster) -> Self {
+        let mut client = cluster.client();
+        let mut probe = cluster.probe();
+        match sign {
+            Sign::ReplicaBehind { .. } => {
+                drop(written(&mut probe).await);
+                drop(replayed(&mut probe).await);
+            }
+            Sign::Slow { link, .. } | Sign::Unreachable(link) | Sign::Silent(link) => {
+                drop(client.call(&question(link)).await);
+            }
+            Sign::RepliesLost => {
+                drop(client.call(&question(Link::ClientCache)).await);
+                drop(probe.call(&question(Link::ClientCache)).await);
+            }
         }
-        pause(&mut cluster.probe(), Duration::from_millis(5)).await;
+        Self { sign, client, probe, round: 0 }
+    }
+
+    /// Watches until the sign shows; the evidence, in words. Never returns
+    /// without it, so the caller bounds it by the fault's own time.
+    pub async fn observe(&mut self, cluster: &dyn Cluster, clock: &Clock) -> String {
+        loop {
+            self.round += 1;
+            if let Some(evidence) = self.look(cluster, clock).await {
+                return evidence;
+            }
+            pause(&mut self.probe, Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn look(&mut self, cluster: &dyn Cluster, clock: &Clock) -> Option<String> {
+        match self.sign {
+            Sign::ReplicaBehind { by } => self.replica_behind(by, clock).await,
+            Sign::Slow { link, by } => {
+                let start = clock.now();
+                self.client.call(&question(link)).await.ok()?;
+                let took = clock.now().since(start);
+                (took >= by.mul_f64(0.9)).then(|| format!("a call over {link} took {took:.1?}"))
+            }
+            Sign::Unreachable(link) => {
+                let error = cluster.client().call(&question(link)).await.err()?;
+                (error.certainty == Certainty::Definite).then(|| {
+                    format!("a new client could not connect over {link}: {}", error.message)
+                })
+            }
+            Sign::Silent(link) => {
+                match answer(&mut self.client, &question(link), &mut self.probe).await {
+                    Heard::Nothing => {
+                        Some(format!("a call over {link} got no answer in {PATIENCE:?}"))
+                    }
+                    Heard::Error(error) => {
+                        Some(format!("a call over {link} got no answer: {}", error.message))
+                    }
+                    Heard::Answer => None,
+                }
+            }
+            Sign::RepliesLost => self.reply_lost().await,
+        }
+    }
+
+    async fn replica_behind(&mut self, by: Duration, clock: &Clock) -> Option<String> {
+        let lsn = heartbeat(&mut self.probe, self.round).await.ok()?;
+        let start = clock.now();
+        loop {
+            let behind = replayed(&mut self.probe).await.ok()?;
+            let waited = clock.now().since(start);
+            if behind >= lsn {
+                return None;
+            }
+            // A little less than the fault promises: the row was written
+            // before its acknowledgement came back.
+            if waited >= by.mul_f64(0.8) {
+                return Some(format!(
+                    "the primary had written up to {lsn}, the replica had replayed {behind} {waited:.0?} later"
+                ));
+            }
+            pause(&mut self.probe, Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn reply_lost(&mut self) -> Option<String> {
+        let content = Content::Number(self.round);
+        let item = Item::entry(HEARTBEAT);
+        let set = Request::CacheSet { item, content: content.clone(), ttl: None };
+        let heard = answer(&mut self.client, &set, &mut self.probe).await;
+        let held = self.probe.call(&Request::CacheGet(item)).await.ok()?;
+        if held != Response::Content(Some(content)) {
+            return None;
+        }
+        match heard {
+            Heard::Nothing => Some(format!("SET ran, its answer did not come in {PATIENCE:?}")),
+            Heard::Error(error) if error.certainty == Certainty::Indefinite => {
+                Some(format!("SET ran, its answer did not come: {}", error.message))
+            }
+            Heard::Error(_) | Heard::Answer => None,
+        }
     }
 }
 
-async fn look(sign: Sign, cluster: &dyn Cluster, clock: &Clock, round: u64) -> Option<String> {
-    match sign {
-        Sign::ReplicaBehind { by } => {
-            let mut probe = cluster.probe();
-            let lsn = heartbeat(&mut probe, round).await.ok()?;
-            // A little less than the fault promises: the row was written
-            // before its acknowledgement came back.
-            let wait = by.mul_f64(0.8);
-            pause(&mut probe, wait).await;
-            let replayed = replayed(&mut probe).await.ok()?;
-            (replayed < lsn).then(|| {
-                format!("the primary had written up to {lsn}, the replica had replayed {replayed} {wait:?} later")
-            })
-        }
-        Sign::Slow { link, by } => {
-            let mut client = cluster.client();
-            // The first call makes the connection.
-            client.call(&question(link)).await.ok()?;
-            let start = clock.now();
-            client.call(&question(link)).await.ok()?;
-            let took = clock.now().since(start);
-            (took >= by.mul_f64(0.9)).then(|| format!("a call over {link} took {took:.1?}"))
-        }
-        Sign::Unreachable(link) => {
-            let error = cluster.client().call(&question(link)).await.err()?;
-            (error.certainty == Certainty::Definite)
-                .then(|| format!("a new client could not connect over {link}: {}", error.message))
-        }
-        Sign::Silent(link) => {
-            let error = cluster.client().call(&question(link)).await.err()?;
-            Some(format!("a call over {link} got no answer: {}", error.message))
-        }
-        Sign::RepliesLost => {
-            let content = Content::Number(round);
-            let set = Request::CacheSet {
-                item: Item::entry(HEARTBEAT),
-                content: content.clone(),
-                ttl: None,
-            };
-            // The connection is made by asking; its set-up may be what is lost.
-            let error = cluster.client().call(&set).await.err()?;
-            let get = Request::CacheGet(Item::entry(HEARTBEAT));
-            let held = cluster.probe().call(&get).await.ok()?;
-            match (error.certainty, held) {
-                (Certainty::Indefinite, Response::Content(Some(held))) if held == content => {
-                    Some(format!("SET ran, its answer did not come: {}", error.message))
-                }
-                _ => Some(format!("a new client got no answer: {}", error.message)),
-            }
-        }
+/// Silence of this length is a sign: a healthy call takes a few milliseconds,
+/// and clients may wait longer than a fault lasts.
+const PATIENCE: Duration = Duration::from_millis(400);
+
+/// What came of a call.
+enum Heard {
+    Answer,
+    Error(StoreError),
+    Nothing,
+}
+
+/// Makes a call and waits for its answer no longer than [`PATIENCE`].
+async fn answer(client: &mut Backend, request: &Request, sleeper: &mut Backend) -> Heard {
+    let call = std::pin::pin!(client.call(request));
+    let wait = std::pin::pin!(pause(sleeper, PATIENCE));
+    match select(call, wait).await {
+        Either::Left((Ok(_), _)) => Heard::Answer,
+        Either::Left((Err(error), _)) => Heard::Error(error),
+        Either::Right(_) => Heard::Nothing,
     }
 }
 
