@@ -1,6 +1,7 @@
 //! The event log: what happened on the links, with monotonic time stamps.
 
 use crate::link::lock;
+use crate::toxic::Stream;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -69,6 +70,63 @@ pub enum Happening {
     ToxicRemoved {
         /// Its name.
         toxic: Arc<str>,
+    },
+    /// A direction was held.
+    Held {
+        /// The direction.
+        stream: Stream,
+    },
+    /// A held direction was released, or a part of it.
+    Released {
+        /// The direction.
+        stream: Stream,
+    },
+    /// A rule acted on a message.
+    RuleFired {
+        /// The rule's id.
+        rule: u64,
+        /// What it did.
+        action: &'static str,
+        /// The request's command.
+        command: String,
+        /// The request's text, cut short.
+        text: String,
+    },
+    /// A rule made a message wait.
+    MessageHeld {
+        /// What to release.
+        held: u64,
+        /// The rule's id.
+        rule: u64,
+    },
+    /// A held message was released.
+    MessageReleased {
+        /// The id it was held under.
+        held: u64,
+    },
+    /// The messages of a connection cannot be told apart any more; its bytes
+    /// are still forwarded.
+    FramingLost {
+        /// Why.
+        reason: String,
+    },
+    /// A request was seen (only where messages are logged).
+    Request {
+        /// Its command.
+        command: String,
+        /// Its keys or parameters.
+        keys: Vec<String>,
+        /// Its text, cut short.
+        text: String,
+    },
+    /// A reply was seen whole (only where messages are logged).
+    Reply {
+        /// The ordinal of its request in the connection, from 1.
+        request: u64,
+        /// The request's command.
+        command: String,
+        /// What it says: the first line of RESP, the tag of Postgres.
+        summary: String,
     },
 }
 

@@ -169,9 +169,12 @@ impl Proxy {
             Arc::clone(&state.upstream),
         ));
         state.door = Some(door);
-        self.record(Happening::ProxyUp {
-            listen: state.listen.clone(),
-        });
+        self.record(
+            None,
+            Happening::ProxyUp {
+                listen: state.listen.clone(),
+            },
+        );
         Ok(())
     }
 
@@ -179,7 +182,7 @@ impl Proxy {
         if let Some(door) = state.door.take() {
             door.close();
             self.link.close_all(Close::Fin);
-            self.record(Happening::ProxyDown);
+            self.record(None, Happening::ProxyDown);
         }
     }
 
@@ -215,9 +218,12 @@ impl Proxy {
             toxics.push(toxic.clone());
             Ok(())
         })?;
-        self.record(Happening::ToxicAdded {
-            toxic: Arc::clone(&toxic.name),
-        });
+        self.record(
+            None,
+            Happening::ToxicAdded {
+                toxic: Arc::clone(&toxic.name),
+            },
+        );
         Ok(toxic)
     }
 
@@ -257,9 +263,12 @@ impl Proxy {
             change(toxic)?;
             Ok::<_, Error>(toxic.clone())
         })?;
-        self.record(Happening::ToxicChanged {
-            toxic: Arc::clone(&changed.name),
-        });
+        self.record(
+            None,
+            Happening::ToxicChanged {
+                toxic: Arc::clone(&changed.name),
+            },
+        );
         Ok(changed)
     }
 
@@ -269,7 +278,7 @@ impl Proxy {
             at.map(|at| toxics.remove(at).name)
                 .ok_or(Error::ToxicNotFound)
         })?;
-        self.record(Happening::ToxicRemoved { toxic: removed });
+        self.record(None, Happening::ToxicRemoved { toxic: removed });
         Ok(())
     }
 
@@ -279,12 +288,16 @@ impl Proxy {
             .change_toxics(|toxics| Ok::<_, Error>(std::mem::take(toxics)))
             .unwrap_or_default();
         for toxic in removed {
-            self.record(Happening::ToxicRemoved { toxic: toxic.name });
+            self.record(None, Happening::ToxicRemoved { toxic: toxic.name });
         }
     }
 
-    fn record(&self, happening: Happening) {
-        self.core.events.record(&self.name, None, happening);
+    pub(crate) fn next_id(&self) -> u64 {
+        self.core.next_id()
+    }
+
+    pub(crate) fn record(&self, connection: Option<u64>, happening: Happening) {
+        self.core.events.record(&self.name, connection, happening);
     }
 }
 

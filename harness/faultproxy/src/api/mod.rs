@@ -1,5 +1,6 @@
 //! The HTTP API: Toxiproxy's routes, and those under `/x/` that go beyond it.
 
+mod beyond;
 pub(crate) mod body;
 mod metrics;
 mod proxies;
@@ -68,6 +69,10 @@ async fn answer(State(api): State<Api>, request: Request) -> Response {
         return not_found();
     };
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    if let ["x", rest @ ..] = segments.as_slice() {
+        let asked = (&parts.method, parts.uri.query().unwrap_or(""));
+        return beyond::route(&api.registry, asked, rest, &body).unwrap_or_else(not_found);
+    }
     route(&api, &parts.method, &segments, &body).await
 }
 

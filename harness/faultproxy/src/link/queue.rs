@@ -42,6 +42,8 @@ impl Share {
     }
 
     pub(crate) fn remove(&mut self, bytes: usize) {
+        // Cutting a WAL message adds a header that nobody counted.
+        let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
         self.budget.0.fetch_sub(bytes, Ordering::Relaxed);
     }
