@@ -1,14 +1,12 @@
 //! Where the fault proxy deliberately differs from Toxiproxy 2.12.0.
 
-mod testbed;
-
+use crate::testbed::{Client, Got, Seen, Server, add, call, data, latency, proxy_to, start};
 use quarrel_faultproxy::{
     Config, Enabled, FaultProxy, NewProxy, NewToxic, Seed, Stream, ToxicKind,
 };
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
 use std::time::{Duration, Instant};
-use testbed::{Client, Got, Seen, Server, add, call, data, latency, proxy_to, start};
 
 /// Far below the 25 s for which Toxiproxy hangs, far above a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(3);
@@ -81,7 +79,7 @@ fn fates(seed: u64, count: usize) -> Vec<bool> {
         client.send(b"x");
     }
     // All requests arrived, and so will have all replies that are coming.
-    testbed::eventually("all arrive", || echo.received().len() == count);
+    crate::testbed::eventually("all arrive", || echo.received().len() == count);
     clients
         .iter_mut()
         .map(|client| client.get_within(Duration::from_millis(200)) == Got::Silence)
@@ -148,7 +146,7 @@ fn a_dial_that_hangs_blocks_no_call() {
         .collect();
     let server = start();
     let mut client = Client::connect(proxy_to(&server, upstream));
-    testbed::eventually("the connection is accepted", || {
+    crate::testbed::eventually("the connection is accepted", || {
         !server.connections("p").expect("it exists").is_empty()
     });
     let begin = Instant::now();
@@ -188,9 +186,9 @@ fn removing_a_toxic_does_not_wait_for_a_client_that_does_not_read() {
     add(&server, latency(10), Stream::Downstream);
     client.send(b"g");
     // Until nothing moves any more: the client's and our buffers are full.
-    let received = || testbed::from_server(&server);
+    let received = || crate::testbed::from_server(&server);
     let (mut before, mut still) = (0, Instant::now());
-    testbed::eventually("the flood stands", || {
+    crate::testbed::eventually("the flood stands", || {
         if received() != before {
             (before, still) = (received(), Instant::now());
         }
@@ -243,8 +241,8 @@ fn a_reset_by_the_server_reaches_the_client_after_the_data_before_it() {
     let mut client = Client::connect(proxy_to(&server, resetting.addr));
     add(&server, latency(100), Stream::Downstream);
     client.send(b"a");
-    testbed::eventually("the proxy has the reply", || {
-        testbed::from_server(&server) == 10
+    crate::testbed::eventually("the proxy has the reply", || {
+        crate::testbed::from_server(&server) == 10
     });
     client.send(b"b");
     assert_eq!(client.get(), data(b"last words"));

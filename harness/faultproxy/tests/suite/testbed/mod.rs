@@ -1,7 +1,6 @@
 //! Servers and clients to put on both sides of a fault proxy.
 
-// Every test file is its own crate and uses its own part of this.
-#![allow(dead_code, unreachable_pub)]
+pub(crate) mod native;
 
 use quarrel_faultproxy::{Config, FaultProxy, NewProxy, NewToxic, Seed, Stream, ToxicKind};
 use std::io::{ErrorKind, Read, Write};
@@ -10,27 +9,27 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Longer than anything here takes, even on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-pub fn start() -> FaultProxy {
+pub(crate) fn start() -> FaultProxy {
     FaultProxy::start(&Config::embedded(Seed(7))).expect("loopback has a free port")
 }
 
 /// A proxy named `p` in front of `upstream`; its address.
-pub fn proxy_to(server: &FaultProxy, upstream: SocketAddr) -> SocketAddr {
+pub(crate) fn proxy_to(server: &FaultProxy, upstream: SocketAddr) -> SocketAddr {
     let view = server
         .create_proxy(NewProxy::new("p", "127.0.0.1:0", upstream.to_string()))
         .expect("loopback has a free port");
     view.listen.parse().expect("a bound address")
 }
 
-pub fn add(server: &FaultProxy, kind: ToxicKind, stream: Stream) {
+pub(crate) fn add(server: &FaultProxy, kind: ToxicKind, stream: Stream) {
     server
         .add_toxic("p", NewToxic::new(kind, stream))
         .expect("the toxic is sound");
 }
 
-pub const fn latency(latency_ms: i64) -> ToxicKind {
+pub(crate) const fn latency(latency_ms: i64) -> ToxicKind {
     ToxicKind::Latency {
         latency_ms,
         jitter_ms: 0,
@@ -38,7 +37,7 @@ pub const fn latency(latency_ms: i64) -> ToxicKind {
 }
 
 /// Bytes that the first open connection of `p` has got from its server.
-pub fn from_server(server: &FaultProxy) -> u64 {
+pub(crate) fn from_server(server: &FaultProxy) -> u64 {
     let connections = server.connections("p").expect("it exists");
     connections
         .first()
@@ -47,7 +46,7 @@ pub fn from_server(server: &FaultProxy) -> u64 {
 
 /// What a server saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Seen {
+pub(crate) enum Seen {
     Data(Vec<u8>),
     Fin,
     Rst,
@@ -55,13 +54,13 @@ pub enum Seen {
 
 /// A server on loopback with a thread for each connection.
 #[derive(Clone)]
-pub struct Server {
-    pub addr: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) addr: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl Server {
-    pub fn start(serve: impl Fn(TcpStream, &Server) + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(serve: impl Fn(TcpStream, &Server) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
         let server = Self {
             addr: listener.local_addr().expect("it is bound"),
@@ -81,7 +80,7 @@ impl Server {
     }
 
     /// Sends back what it gets.
-    pub fn echo() -> Self {
+    pub(crate) fn echo() -> Self {
         Self::start(|mut stream, server| {
             loop {
                 match server.note(read(&mut stream)) {
@@ -93,7 +92,7 @@ impl Server {
     }
 
     /// Sends `reply` to the first data it gets, then closes.
-    pub fn replies(reply: Vec<u8>) -> Self {
+    pub(crate) fn replies(reply: Vec<u8>) -> Self {
         Self::start(move |mut stream, server| {
             server.note(read(&mut stream));
             // A client that has gone is what some tests are about.
@@ -102,7 +101,7 @@ impl Server {
     }
 
     /// Notes what was seen and hands it back.
-    pub fn note(&self, seen: Seen) -> Seen {
+    pub(crate) fn note(&self, seen: Seen) -> Seen {
         self.seen
             .lock()
             .expect("no panic inside")
@@ -110,11 +109,11 @@ impl Server {
         seen
     }
 
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().expect("no panic inside").clone()
     }
 
-    pub fn received(&self) -> Vec<u8> {
+    pub(crate) fn received(&self) -> Vec<u8> {
         let bytes = self.seen().into_iter().filter_map(|seen| match seen {
             Seen::Data(data) => Some(data),
             Seen::Fin | Seen::Rst => None,
@@ -122,7 +121,7 @@ impl Server {
         bytes.flatten().collect()
     }
 
-    pub fn wait_for(&self, seen: &Seen) {
+    pub(crate) fn wait_for(&self, seen: &Seen) {
         eventually(&format!("the server sees {seen:?}"), || {
             self.seen().contains(seen)
         });
@@ -139,7 +138,7 @@ fn read(stream: &mut TcpStream) -> Seen {
 }
 
 /// Waits for a condition, and fails if it does not come.
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
@@ -149,7 +148,7 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// What a client got.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Got {
+pub(crate) enum Got {
     Data(Vec<u8>),
     Fin,
     Rst,
@@ -157,29 +156,29 @@ pub enum Got {
     Silence,
 }
 
-pub fn data(bytes: &[u8]) -> Got {
+pub(crate) fn data(bytes: &[u8]) -> Got {
     Got::Data(bytes.to_vec())
 }
 
-pub struct Client(pub TcpStream);
+pub(crate) struct Client(pub(crate) TcpStream);
 
 impl Client {
-    pub fn connect(addr: SocketAddr) -> Self {
+    pub(crate) fn connect(addr: SocketAddr) -> Self {
         let stream = TcpStream::connect(addr).expect("the proxy listens");
         stream.set_nodelay(true).expect("a TCP socket");
         Self(stream)
     }
 
-    pub fn send(&mut self, bytes: &[u8]) -> &mut Self {
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.write_all(bytes).expect("the connection is open");
         self
     }
 
-    pub fn get(&mut self) -> Got {
+    pub(crate) fn get(&mut self) -> Got {
         self.get_within(PATIENCE)
     }
 
-    pub fn get_within(&mut self, time: Duration) -> Got {
+    pub(crate) fn get_within(&mut self, time: Duration) -> Got {
         self.0.set_read_timeout(Some(time)).expect("not zero");
         let mut buffer = vec![0; 65536];
         match self.0.read(&mut buffer) {
@@ -194,7 +193,7 @@ impl Client {
     }
 
     /// Reads until something else than data comes.
-    pub fn drain(&mut self) -> (Vec<u8>, Got) {
+    pub(crate) fn drain(&mut self) -> (Vec<u8>, Got) {
         let mut all = Vec::new();
         loop {
             match self.get() {
@@ -205,7 +204,7 @@ impl Client {
     }
 
     /// Sends and expects the same back; how long it took.
-    pub fn echo(&mut self, bytes: &[u8]) -> Duration {
+    pub(crate) fn echo(&mut self, bytes: &[u8]) -> Duration {
         let start = Instant::now();
         self.send(bytes);
         let mut back = Vec::new();
@@ -222,24 +221,30 @@ impl Client {
 
 /// An answer of the API.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Answer {
-    pub status: u16,
-    pub content_type: Option<String>,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) content_type: Option<String>,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).expect("the body is JSON")
     }
 }
 
 /// Calls the API.
-pub fn call(api: SocketAddr, method: &str, path: &str, body: &str) -> Answer {
+pub(crate) fn call(api: SocketAddr, method: &str, path: &str, body: &str) -> Answer {
     call_as(api, method, path, body, "test")
 }
 
-pub fn call_as(api: SocketAddr, method: &str, path: &str, body: &str, agent: &str) -> Answer {
+pub(crate) fn call_as(
+    api: SocketAddr,
+    method: &str,
+    path: &str,
+    body: &str,
+    agent: &str,
+) -> Answer {
     let mut stream = TcpStream::connect(api).expect("the API listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
     let request = format!(

@@ -1,9 +1,7 @@
 //! The Rust client for Toxiproxy drives the fault proxy.
 
-mod testbed;
-
+use crate::testbed::{Client, Got, Server, start};
 use std::time::Duration;
-use testbed::{Client, Got, Server, start};
 use toxiproxy_rust::client::Client as Toxiproxy;
 use toxiproxy_rust::proxy::ProxyPack;
 

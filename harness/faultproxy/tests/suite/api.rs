@@ -1,9 +1,7 @@
 //! The HTTP API answers as Toxiproxy 2.12.0 does.
 
-mod testbed;
-
+use crate::testbed::{call, call_as, start};
 use std::net::TcpListener;
-use testbed::{call, call_as, start};
 
 /// Addresses nobody listens on.
 fn free_addresses() -> [String; 3] {
@@ -86,11 +84,11 @@ fn metrics_are_shown_only_when_asked_for() {
         ..Config::embedded(Seed(1))
     };
     let server = FaultProxy::start(&config).expect("it starts");
-    let echo = testbed::Server::echo();
+    let echo = crate::testbed::Server::echo();
     let view = server
         .create_proxy(NewProxy::new("a\"b", "127.0.0.1:0", echo.addr.to_string()))
         .expect("it listens");
-    let mut client = testbed::Client::connect(view.listen.parse().expect("bound"));
+    let mut client = crate::testbed::Client::connect(view.listen.parse().expect("bound"));
     client.echo(b"12345");
     let answer = call(server.api_addr(), "GET", "/metrics", "");
     assert_eq!(answer.status, 200);

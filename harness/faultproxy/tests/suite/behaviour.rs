@@ -1,10 +1,8 @@
 //! Toxics do to connections what those of Toxiproxy 2.12.0 do, as measured.
 
-mod testbed;
-
+use crate::testbed::{Client, Got, Seen, Server, add, data, latency, proxy_to, start};
 use quarrel_faultproxy::{Enabled, Stream, ToxicKind};
 use std::time::{Duration, Instant};
-use testbed::{Client, Got, Seen, Server, add, data, latency, proxy_to, start};
 
 const MOMENT: Duration = Duration::from_millis(300);
 
@@ -221,7 +219,7 @@ fn frequent_changes_of_other_toxics_do_not_starve_a_slow_link() {
     // Changes come every few milliseconds, portions of bytes every hundred.
     while got < 20_000 {
         assert!(
-            begin.elapsed() < testbed::PATIENCE,
+            begin.elapsed() < crate::testbed::PATIENCE,
             "starved at {got} bytes"
         );
         add(&server, latency(0), Stream::Downstream);

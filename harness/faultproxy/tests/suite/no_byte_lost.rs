@@ -1,13 +1,11 @@
 //! No byte is lost or reordered while toxics come, change and go.
 
-mod testbed;
-
+use crate::testbed::{Server, proxy_to, start};
 use proptest::prelude::*;
 use quarrel_faultproxy::{FaultProxy, NewToxic, Stream, ToxicKind};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
-use testbed::{Server, proxy_to, start};
 
 /// Bytes sent each way in one case.
 const LENGTH: usize = 1 << 20;
@@ -30,7 +28,7 @@ fn send_all(stream: &mut TcpStream, salt: u64, writes: usize) {
 /// Reads to the end; what went wrong, if anything.
 fn receive_all(stream: &mut TcpStream, salt: u64) -> Result<(), String> {
     stream
-        .set_read_timeout(Some(testbed::PATIENCE))
+        .set_read_timeout(Some(crate::testbed::PATIENCE))
         .expect("not zero");
     let mut buffer = vec![0; 1 << 16];
     let mut position = 0;
@@ -162,7 +160,7 @@ proptest! {
         }
         server.reset().expect("the proxy is enabled");
         prop_assert_eq!(client.join().expect("the client's thread"), Ok(()));
-        let at_server = results.recv_timeout(testbed::PATIENCE).expect("the server ends too");
+        let at_server = results.recv_timeout(crate::testbed::PATIENCE).expect("the server ends too");
         prop_assert_eq!(at_server, Ok(()));
     }
 }
