@@ -45,9 +45,19 @@ fn paths(server: &FaultProxy, plain: &Plain, upstream: SocketAddr) -> Paths {
     }
 }
 
-fn verdict(what: &str, value: f64, limit: &str, holds: bool) {
+/// What a measured value should be.
+enum Goal {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+fn verdict(what: &str, value: f64, goal: &Goal) {
+    let (sign, limit, holds) = match goal {
+        Goal::AtMost(limit) => ("<=", limit, value <= *limit),
+        Goal::AtLeast(limit) => (">=", limit, value >= *limit),
+    };
     let mark = if holds { "ok" } else { "MISSED" };
-    println!("  {what} {value:.3} (goal {limit}) {mark}");
+    println!("  {what} {value:.3} (goal {sign} {limit:.3}) {mark}");
 }
 
 fn echoes(server: &FaultProxy, plain: &Plain) {
@@ -65,7 +75,7 @@ fn echoes(server: &FaultProxy, plain: &Plain) {
     println!(
         "round trip of one connection, p50: direct {direct:.1} us, plain {plain:.1} us, ours {ours:.1} us"
     );
-    verdict("ours / plain", ours / plain, "<= 1.1", ours <= 1.1 * plain);
+    verdict("ours / plain", ours / plain, &Goal::AtMost(1.1));
 }
 
 fn bulk(server: &FaultProxy, plain: &Plain) {
@@ -84,7 +94,7 @@ fn bulk(server: &FaultProxy, plain: &Plain) {
         rates[rates.len() / 2]
     });
     println!("bulk, median: direct {direct:.0} MB/s, plain {plain:.0} MB/s, ours {ours:.0} MB/s");
-    verdict("ours / plain", ours / plain, ">= 1.2", ours >= 1.2 * plain);
+    verdict("ours / plain", ours / plain, &Goal::AtLeast(1.2));
 }
 
 fn cpu(server: &FaultProxy, plain: &Plain) {
@@ -105,7 +115,7 @@ fn cpu(server: &FaultProxy, plain: &Plain) {
     println!(
         "CPU of the forwarder per operation, {CONNECTIONS} connections: plain {plain:.1} us, ours {ours:.1} us"
     );
-    verdict("ours / plain", ours / plain, "<= 1.1", ours <= 1.1 * plain);
+    verdict("ours / plain", ours / plain, &Goal::AtMost(1.1));
 }
 
 fn latencies(server: &FaultProxy) {
@@ -118,7 +128,7 @@ fn latencies(server: &FaultProxy) {
         let p50 = quantile(&mut times, 0.5).as_secs_f64() * 1e3;
         let p99 = quantile(&mut times, 0.99).as_secs_f64() * 1e3;
         println!("latency {latency_ms} ms: p50 {p50:.3} ms, p99 {p99:.3} ms");
-        verdict("p50", p50, &format!("<= {goal_ms}"), p50 <= goal_ms);
+        verdict("p50", p50, &Goal::AtMost(goal_ms));
     }
 }
 
@@ -162,12 +172,7 @@ fn jitter(server: &FaultProxy) {
         times[0],
         times[times.len() - 1]
     );
-    verdict(
-        "distance from uniform",
-        distance,
-        &format!("<= {limit:.3}"),
-        distance <= limit,
-    );
+    verdict("distance from uniform", distance, &Goal::AtMost(limit));
 }
 
 fn micros(time: Duration) -> f64 {

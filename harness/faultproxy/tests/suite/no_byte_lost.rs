@@ -2,7 +2,7 @@
 
 use crate::testbed::{Server, proxy_to, start};
 use proptest::prelude::*;
-use quarrel_faultproxy::{FaultProxy, NewToxic, Stream, ToxicKind};
+use quarrel_faultproxy::{FaultProxy, NewToxic, Release, Stream, ToxicKind};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -82,6 +82,8 @@ enum Change {
     Alter(usize, ToxicKind),
     Remove(usize),
     Reset,
+    Hold(Stream),
+    Release(Stream, Release),
 }
 
 /// Toxics that lose nothing.
@@ -112,9 +114,12 @@ fn gentle() -> impl Strategy<Value = ToxicKind> {
 }
 
 fn change() -> impl Strategy<Value = Change> {
-    let stream = prop_oneof![Just(Stream::Upstream), Just(Stream::Downstream)];
+    let stream = || prop_oneof![Just(Stream::Upstream), Just(Stream::Downstream)];
+    let release = prop_oneof![Just(Release::All), (0u64..300_000).prop_map(Release::Bytes)];
     prop_oneof![
-        5 => (0usize..4, gentle(), stream, 0.3f64..1.2)
+        1 => stream().prop_map(Change::Hold),
+        2 => (stream(), release).prop_map(|(stream, release)| Change::Release(stream, release)),
+        5 => (0usize..4, gentle(), stream(), 0.3f64..1.2)
             .prop_map(|(name, kind, stream, toxicity)| Change::Add(name, kind, stream, toxicity)),
         2 => (0usize..4, gentle()).prop_map(|(name, kind)| Change::Alter(name, kind)),
         3 => (0usize..4).prop_map(Change::Remove),
@@ -122,7 +127,8 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// A change that finds its toxic absent, or its name taken, does nothing.
+/// A change that finds its toxic absent, its name taken or nothing held does
+/// nothing.
 fn apply(server: &FaultProxy, change: &Change) {
     let name = |n: &usize| format!("t{n}");
     match change {
@@ -137,6 +143,10 @@ fn apply(server: &FaultProxy, change: &Change) {
             let _ = server.remove_toxic("p", &name(n));
         }
         Change::Reset => server.reset().expect("the proxy is enabled"),
+        Change::Hold(stream) => server.hold("p", *stream, None).expect("it exists"),
+        Change::Release(stream, release) => {
+            let _ = server.release("p", *stream, None, *release);
+        }
     }
 }
 
@@ -157,6 +167,9 @@ proptest! {
             // Spreads the changes over the transfer; no condition to wait for.
             let (_never, wait) = std::sync::mpsc::channel::<()>();
             let _ = wait.recv_timeout(Duration::from_millis(*pause_ms));
+        }
+        for stream in Stream::BOTH {
+            apply(&server, &Change::Release(stream, Release::All));
         }
         server.reset().expect("the proxy is enabled");
         prop_assert_eq!(client.join().expect("the client's thread"), Ok(()));
