@@ -1,6 +1,7 @@
 //! The event log: what happened on the links, with monotonic time stamps.
 
 use crate::link::lock;
+use crate::toxic::Stream;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -70,6 +71,63 @@ pub enum Happening {
         /// Its name.
         toxic: Arc<str>,
     },
+    /// A direction was held.
+    Held {
+        /// The direction.
+        stream: Stream,
+    },
+    /// A held direction was released, or a part of it.
+    Released {
+        /// The direction.
+        stream: Stream,
+    },
+    /// A rule acted on a message.
+    RuleFired {
+        /// The rule's id.
+        rule: u64,
+        /// What it did.
+        action: &'static str,
+        /// The request's command.
+        command: String,
+        /// The request's text, cut short.
+        text: String,
+    },
+    /// A rule made a message wait.
+    MessageHeld {
+        /// What to release.
+        held: u64,
+        /// The rule's id.
+        rule: u64,
+    },
+    /// A held message was released.
+    MessageReleased {
+        /// The id it was held under.
+        held: u64,
+    },
+    /// The messages of a connection cannot be told apart any more; its bytes
+    /// are still forwarded.
+    FramingLost {
+        /// Why.
+        reason: String,
+    },
+    /// A request was seen (only where messages are logged).
+    Request {
+        /// Its command.
+        command: String,
+        /// Its keys or parameters.
+        keys: Vec<String>,
+        /// Its text, cut short.
+        text: String,
+    },
+    /// A reply was seen whole (only where messages are logged).
+    Reply {
+        /// The ordinal of its request in the connection, from 1.
+        request: u64,
+        /// The request's command.
+        command: String,
+        /// What it says: the first line of RESP, the tag of Postgres.
+        summary: String,
+    },
 }
 
 /// The newest events, in order.
@@ -98,7 +156,10 @@ pub struct EventPage {
 
 impl EventLog {
     pub(crate) fn new() -> Self {
-        Self { start: Instant::now(), state: Mutex::default() }
+        Self {
+            start: Instant::now(),
+            state: Mutex::default(),
+        }
     }
 
     /// The time that `at_ns` counts from.
@@ -111,8 +172,13 @@ impl EventLog {
         // Stamped under the lock, so that time and order agree.
         let at_ns = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
         state.next += 1;
-        let event =
-            Event { seq: state.next, at_ns, proxy: Arc::clone(proxy), connection, happening };
+        let event = Event {
+            seq: state.next,
+            at_ns,
+            proxy: Arc::clone(proxy),
+            connection,
+            happening,
+        };
         if state.events.len() == KEPT {
             state.events.pop_front();
         }
@@ -122,11 +188,22 @@ impl EventLog {
     /// Up to `limit` events after number `since`.
     pub(crate) fn since(&self, since: u64, limit: usize) -> EventPage {
         let state = lock(&self.state);
-        let first = state.events.front().map_or(state.next + 1, |event| event.seq);
+        let first = state
+            .events
+            .front()
+            .map_or(state.next + 1, |event| event.seq);
         let skip = usize::try_from((since + 1).saturating_sub(first)).unwrap_or(usize::MAX);
-        let events: Vec<_> = state.events.iter().skip(skip).take(limit).cloned().collect();
+        let events: Vec<_> = state
+            .events
+            .iter()
+            .skip(skip)
+            .take(limit)
+            .cloned()
+            .collect();
         EventPage {
-            next: events.last().map_or(since.min(state.next), |event| event.seq),
+            next: events
+                .last()
+                .map_or(since.min(state.next), |event| event.seq),
             forgotten: first.saturating_sub(since + 1),
             events,
         }

@@ -1,24 +1,116 @@
-//! A TCP fault proxy that speaks Toxiproxy's HTTP API.
+//! A TCP fault proxy that speaks Toxiproxy's HTTP API, and can hold, drop and
+//! release single messages.
+//!
+//! Embedded, it runs on threads of its own, so that the load of its user does
+//! not skew its latencies, and leaves nothing behind when dropped:
+//!
+//! ```
+//! use quarrel_faultproxy::{Config, FaultProxy, NewProxy, NewToxic, Seed, Stream, ToxicKind};
+//!
+//! let server = FaultProxy::start(&Config::embedded(Seed(42)))?;
+//! let view = server.create_proxy(NewProxy::new("redis", "127.0.0.1:0", "127.0.0.1:6379"))?;
+//! println!("connect to {} instead", view.listen);
+//! let slow = ToxicKind::Latency { latency_ms: 20, jitter_ms: 5 };
+//! server.add_toxic("redis", NewToxic::new(slow, Stream::Downstream))?;
+//! server.reset()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The HTTP API
+//!
+//! Routes, bodies, statuses and content types are those of Toxiproxy 2.12.0:
+//! `/proxies`, `/proxies/{p}`, `/proxies/{p}/toxics`, `/proxies/{p}/toxics/{t}`,
+//! `/populate`, `/reset`, `/version` and, on request, `/metrics`; the toxics
+//! are those of [`ToxicKind`]. Only the wording of a JSON decoder's complaints
+//! is our own. It differs on purpose where Toxiproxy cannot be relied on:
+//!
+//! - A half-close is forwarded; Toxiproxy closes the connection.
+//! - `reset_peer` also resets connections that are open, even idle ones.
+//! - Toxicity is drawn once per connection and stays; Toxiproxy draws again
+//!   whenever any toxic changes.
+//! - All draws are decided by the seed, keyed by proxy, connection and toxic:
+//!   the same seed and order of connections give the same fate.
+//! - No call waits for an upstream dial, or for data under a toxic.
+//! - An empty `listen`, and an empty host in it, bind loopback.
+//! - Attributes that crash Toxiproxy or overflow are refused with 400.
+//! - A reset by a peer is forwarded as one, after the data before it.
+//! - A config file that cannot be applied is an error at the start.
+//!
+//! When toxics change, those in force then apply to every byte not yet sent,
+//! counted from its arrival. No change loses or reorders a byte, but for
+//! removing a `timeout`, which closes the connections that it took bytes from.
+//!
+//! # Beyond Toxiproxy
+//!
+//! Every method of [`FaultProxy`] named here has a route under `/x/`. Bodies
+//! are JSON objects; what is marked `?` may be left out. Errors have
+//! Toxiproxy's shape; what is refused on this connection or proxy answers 409.
+//!
+//! | route | body | answer |
+//! |---|---|---|
+//! | `GET /x/proxies/{p}/connections` | | 200, array of [`ConnectionView`] |
+//! | `POST /x/proxies/{p}/connections/{n}/close` | `{"how"?: "fin" or "rst"}` | 204 |
+//! | `POST /x/proxies/{p}/protocol` | `{"protocol": "redis", "postgres" or null, "log_messages"?: bool}` | 204 |
+//! | `POST /x/proxies/{p}/hold` | `{"stream"?, "connection"?, "lsn"?}` | 204 |
+//! | `POST /x/proxies/{p}/release` | `{"stream"?, "connection"?, "bytes"? or "lsn"?}` | 204 |
+//! | `GET /x/proxies/{p}/rules` | | 200, array of [`RuleView`] |
+//! | `POST /x/proxies/{p}/rules` | [`NewRule`] | 201, [`RuleAdded`] |
+//! | `DELETE /x/proxies/{p}/rules/{id}` | | 200, [`RuleView`] |
+//! | `GET /x/proxies/{p}/held` | | 200, array of [`HeldMessage`] |
+//! | `POST /x/proxies/{p}/held/{id}/release` | | 204 |
+//! | `GET /x/events?since=N&limit=N` | | 200, [`EventPage`] |
+//!
+//! `stream` is `upstream` or `downstream` (the default). A rule is, say,
+//! `{"action":"drop_reply","command":"DEL","key":"user:1","ordinal":2}`; its
+//! other fields are `contains`, `connection`, `times` and `delay_ms`, and its
+//! actions those of [`Action`].
+//!
+//! **Holds** stop a direction in front of its toxics, in order and without
+//! loss: by bytes, or, on a replication stream of Postgres, from an [`Lsn`] on.
+//! Reading goes on until 4 MiB wait; then the sender feels it. A server gives
+//! up a replica that stays silent for its `wal_sender_timeout`.
+//!
+//! **Rules** act on messages of RESP2, RESP3 and version 3 of the Postgres
+//! protocol. A request of Postgres is a simple query, or all messages up to a
+//! Sync; its reply ends with ReadyForQuery. Messages are told apart from the
+//! first byte of a connection, so the protocol must be set before it is opened.
+//! Where that ends, bytes still flow, [`ConnectionView::framing`] says why, and
+//! rules for the connection are refused: after TLS or GSS encryption, MONITOR,
+//! SUBSCRIBE, CLIENT REPLY OFF, Redis' own replication, a COPY from the client
+//! by the extended protocol; during a COPY by a simple query; while the
+//! connection replicates.
+//!
+//! **Events** have nanoseconds of the monotonic clock since
+//! [`FaultProxy::epoch`]. The newest 65,536 are kept.
 
 mod api;
+mod control;
 mod core;
 mod error;
 mod event;
 mod link;
 mod listen;
+mod message;
 mod proxy;
 mod registry;
+mod rule;
 mod seed;
 mod server;
 mod timer;
 mod toxic;
 
+pub use control::{RuleAdded, Uncovered};
 pub use error::{Error, StartError};
 pub use event::{Event, EventPage, Happening};
+pub use link::MessageLog;
 pub use link::connection::{Bytes, ConnectionView};
+pub use link::hold::Release;
 pub use link::plan::Close;
+pub use message::wal::Lsn;
+pub use message::{Framing, Protocol};
 pub use proxy::{Enabled, ProxyView};
 pub use registry::NewProxy;
+pub use rule::{Action, HeldMessage, NewRule, RuleView};
 pub use seed::Seed;
 pub use server::{Config, DEFAULT_PORT, FaultProxy, Metrics, run_until_stopped};
 pub use toxic::{NewToxic, Stream, Toxic, ToxicKind};

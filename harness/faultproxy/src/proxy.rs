@@ -169,7 +169,12 @@ impl Proxy {
             Arc::clone(&state.upstream),
         ));
         state.door = Some(door);
-        self.record(Happening::ProxyUp { listen: state.listen.clone() });
+        self.record(
+            None,
+            Happening::ProxyUp {
+                listen: state.listen.clone(),
+            },
+        );
         Ok(())
     }
 
@@ -177,7 +182,7 @@ impl Proxy {
         if let Some(door) = state.door.take() {
             door.close();
             self.link.close_all(Close::Fin);
-            self.record(Happening::ProxyDown);
+            self.record(None, Happening::ProxyDown);
         }
     }
 
@@ -213,7 +218,12 @@ impl Proxy {
             toxics.push(toxic.clone());
             Ok(())
         })?;
-        self.record(Happening::ToxicAdded { toxic: Arc::clone(&toxic.name) });
+        self.record(
+            None,
+            Happening::ToxicAdded {
+                toxic: Arc::clone(&toxic.name),
+            },
+        );
         Ok(toxic)
     }
 
@@ -246,21 +256,29 @@ impl Proxy {
         change: impl FnOnce(&mut Toxic) -> Result<(), Error>,
     ) -> Result<Toxic, Error> {
         let changed = self.link.change_toxics(|toxics| {
-            let toxic =
-                toxics.iter_mut().find(|toxic| *toxic.name == *name).ok_or(Error::ToxicNotFound)?;
+            let toxic = toxics
+                .iter_mut()
+                .find(|toxic| *toxic.name == *name)
+                .ok_or(Error::ToxicNotFound)?;
             change(toxic)?;
             Ok::<_, Error>(toxic.clone())
         })?;
-        self.record(Happening::ToxicChanged { toxic: Arc::clone(&changed.name) });
+        self.record(
+            None,
+            Happening::ToxicChanged {
+                toxic: Arc::clone(&changed.name),
+            },
+        );
         Ok(changed)
     }
 
     pub(crate) fn remove_toxic(&self, name: &str) -> Result<(), Error> {
         let removed = self.link.change_toxics(|toxics| {
             let at = toxics.iter().position(|toxic| *toxic.name == *name);
-            at.map(|at| toxics.remove(at).name).ok_or(Error::ToxicNotFound)
+            at.map(|at| toxics.remove(at).name)
+                .ok_or(Error::ToxicNotFound)
         })?;
-        self.record(Happening::ToxicRemoved { toxic: removed });
+        self.record(None, Happening::ToxicRemoved { toxic: removed });
         Ok(())
     }
 
@@ -270,12 +288,16 @@ impl Proxy {
             .change_toxics(|toxics| Ok::<_, Error>(std::mem::take(toxics)))
             .unwrap_or_default();
         for toxic in removed {
-            self.record(Happening::ToxicRemoved { toxic: toxic.name });
+            self.record(None, Happening::ToxicRemoved { toxic: toxic.name });
         }
     }
 
-    fn record(&self, happening: Happening) {
-        self.core.events.record(&self.name, None, happening);
+    pub(crate) fn next_id(&self) -> u64 {
+        self.core.next_id()
+    }
+
+    pub(crate) fn record(&self, connection: Option<u64>, happening: Happening) {
+        self.core.events.record(&self.name, connection, happening);
     }
 }
 
@@ -285,9 +307,17 @@ async fn accept(core: Arc<Core>, link: Arc<Link>, door: Door, upstream: Arc<str>
     while let Some(accepted) = door.accept(enter).await {
         match accepted {
             Ok((stream, connection)) => {
-                let happening = Happening::Accepted { client: connection.client.to_string() };
-                core.events.record(&link.name, Some(connection.ordinal), happening);
-                tokio::spawn(serve(Arc::clone(&core), Arc::clone(&link), connection, stream));
+                let happening = Happening::Accepted {
+                    client: connection.client.to_string(),
+                };
+                core.events
+                    .record(&link.name, Some(connection.ordinal), happening);
+                tokio::spawn(serve(
+                    Arc::clone(&core),
+                    Arc::clone(&link),
+                    connection,
+                    stream,
+                ));
             }
             Err(error) => {
                 if let Some(pause) = listen::pause_after(&error) {

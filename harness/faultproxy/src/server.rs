@@ -1,17 +1,23 @@
 //! The fault proxy as a value: start it, drive it, drop it.
 
 use crate::api;
+use crate::control::RuleAdded;
 use crate::core::Core;
 use crate::error::{Error, StartError};
 use crate::event::EventPage;
+use crate::link::MessageLog;
 use crate::link::connection::ConnectionView;
+use crate::link::hold::Release;
 use crate::link::plan::Close;
 use crate::listen::{self, Door};
+use crate::message::Protocol;
+use crate::message::wal::Lsn;
 use crate::proxy::{Enabled, Proxy, ProxyView};
 use crate::registry::{NewProxy, Registry, Resolved};
+use crate::rule::{HeldMessage, NewRule, RuleView};
 use crate::seed::Seed;
 use crate::timer::Timer;
-use crate::toxic::{NewToxic, Toxic, ToxicKind};
+use crate::toxic::{NewToxic, Stream, Toxic, ToxicKind};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -66,7 +72,11 @@ impl Config {
     /// For embedding: loopback, a free port, this seed.
     #[must_use]
     pub fn embedded(seed: Seed) -> Self {
-        Self { port: 0, seed: Some(seed), ..Self::default() }
+        Self {
+            port: 0,
+            seed: Some(seed),
+            ..Self::default()
+        }
     }
 }
 
@@ -114,8 +124,18 @@ impl FaultProxy {
         if let Some(path) = &config.config {
             populate_from(&registry, path)?;
         }
-        runtime.spawn(api::serve(Arc::clone(&registry), api.clone(), config.metrics));
-        Ok(Self { registry, api, api_addr, runtime: Some(runtime), _timer: timer })
+        runtime.spawn(api::serve(
+            Arc::clone(&registry),
+            api.clone(),
+            config.metrics,
+        ));
+        Ok(Self {
+            registry,
+            api,
+            api_addr,
+            runtime: Some(runtime),
+            _timer: timer,
+        })
     }
 
     /// Where the API listens.
@@ -256,9 +276,111 @@ impl FaultProxy {
     ///
     /// The proxy is unknown, or the connection is over.
     pub fn close_connection(&self, proxy: &str, connection: u64, how: Close) -> Result<(), Error> {
-        let open = self.find(proxy)?.link.connection(connection);
-        open.ok_or(Error::ConnectionNotFound)?.close(how);
+        self.find(proxy)?.open_connection(connection)?.close(how);
         Ok(())
+    }
+
+    /// Tells a proxy what its connections speak, which rules and holds by LSN
+    /// need. It counts for connections opened from now on, as messages can
+    /// only be told apart from the first byte.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ProxyNotFound`].
+    pub fn set_protocol(
+        &self,
+        proxy: &str,
+        protocol: Option<Protocol>,
+        logs: MessageLog,
+    ) -> Result<(), Error> {
+        self.find(proxy)?.set_protocol(protocol, logs);
+        Ok(())
+    }
+
+    /// Holds a direction without losing a byte: of one connection, or of all
+    /// of a proxy and those to come.
+    ///
+    /// # Errors
+    ///
+    /// The proxy is unknown, or the connection is over.
+    pub fn hold(&self, proxy: &str, stream: Stream, connection: Option<u64>) -> Result<(), Error> {
+        self.find(proxy)?.hold(stream, connection)
+    }
+
+    /// Holds the WAL of replication streams from a position on; what is not
+    /// WAL passes as long as no WAL is held before it. Postgres gives such a
+    /// connection up after its `wal_sender_timeout` (a minute by default).
+    ///
+    /// # Errors
+    ///
+    /// The proxy is unknown or not set to [`Protocol::Postgres`], or the
+    /// connection is over or no replication stream.
+    pub fn hold_wal(&self, proxy: &str, connection: Option<u64>, lsn: Lsn) -> Result<(), Error> {
+        self.find(proxy)?.hold_wal(connection, lsn)
+    }
+
+    /// Releases what was held, or a part of it: of one connection, or of all
+    /// that are held (each gets its own share of [`Release::Bytes`]).
+    ///
+    /// # Errors
+    ///
+    /// Nothing is held, or [`Release::UpTo`] finds no replication stream.
+    pub fn release(
+        &self,
+        proxy: &str,
+        stream: Stream,
+        connection: Option<u64>,
+        release: Release,
+    ) -> Result<(), Error> {
+        self.find(proxy)?.release(stream, connection, release)
+    }
+
+    /// Adds a rule on messages. Rules are asked in the order of their
+    /// creation; the first one that acts decides, all that match count.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] where messages cannot be told apart: the proxy has
+    /// no protocol, or the one connection meant is encrypted, copies,
+    /// replicates, or lost its framing otherwise.
+    pub fn add_rule(&self, proxy: &str, rule: NewRule) -> Result<RuleAdded, Error> {
+        self.find(proxy)?.add_rule(rule)
+    }
+
+    /// The rules of a proxy, with how often they matched and acted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ProxyNotFound`].
+    pub fn rules(&self, proxy: &str) -> Result<Vec<RuleView>, Error> {
+        Ok(self.find(proxy)?.rules())
+    }
+
+    /// Removes a rule and releases what it holds; its last counts.
+    ///
+    /// # Errors
+    ///
+    /// The proxy or the rule is unknown.
+    pub fn remove_rule(&self, proxy: &str, rule: u64) -> Result<RuleView, Error> {
+        self.find(proxy)?.remove_rule(rule)
+    }
+
+    /// The messages that wait to be released, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ProxyNotFound`].
+    pub fn held(&self, proxy: &str) -> Result<Vec<HeldMessage>, Error> {
+        Ok(self.find(proxy)?.link.held())
+    }
+
+    /// Lets a held message go on.
+    ///
+    /// # Errors
+    ///
+    /// The proxy is unknown, or nothing is held under this id.
+    pub fn release_message(&self, proxy: &str, held: u64) -> Result<(), Error> {
+        self.find(proxy)?.release_message(held)
     }
 
     /// Up to `limit` events with a number above `since`.
@@ -298,9 +420,14 @@ fn open_api(address: &str) -> std::io::Result<(Door, SocketAddr)> {
 }
 
 fn populate_from(registry: &Registry, path: &std::path::Path) -> Result<(), StartError> {
-    let text = std::fs::read(path)
-        .map_err(|source| StartError::ConfigFile { path: path.to_owned(), source })?;
-    let failed = |source| StartError::Populate { path: path.to_owned(), source };
+    let text = std::fs::read(path).map_err(|source| StartError::ConfigFile {
+        path: path.to_owned(),
+        source,
+    })?;
+    let failed = |source| StartError::Populate {
+        path: path.to_owned(),
+        source,
+    };
     let new = api::body::populate(&text).map_err(failed)?;
     let resolved: Vec<_> = new.into_iter().map(Resolved::blocking).collect();
     match registry.populate(&resolved).error {
@@ -326,7 +453,9 @@ pub fn run_until_stopped(
         .enable_all()
         .build()
         .map_err(StartError::Threads)?;
-    runtime.block_on(stop_signal()).map_err(StartError::Threads)?;
+    runtime
+        .block_on(stop_signal())
+        .map_err(StartError::Threads)?;
     server.stop();
     Ok(())
 }

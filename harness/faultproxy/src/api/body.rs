@@ -3,6 +3,7 @@
 //! ignored.
 
 use crate::error::Error;
+use crate::message::wal::Lsn;
 use crate::proxy::Enabled;
 use crate::registry::NewProxy;
 use crate::toxic::{NewToxic, Stream, ToxicKind};
@@ -30,7 +31,10 @@ impl Fields {
         match value {
             Value::Object(map) => Ok(Self(map)),
             Value::Null => Ok(Self(Map::new())),
-            other => Err(Error::BadBody(format!("expected an object, not {}", describe(&other)))),
+            other => Err(Error::BadBody(format!(
+                "expected an object, not {}",
+                describe(&other)
+            ))),
         }
     }
 
@@ -71,6 +75,16 @@ impl Fields {
 
     pub(crate) fn number(&self, name: &str) -> Result<Option<f64>, Error> {
         self.typed(name, "a number", Value::as_f64)
+    }
+
+    pub(crate) fn whole(&self, name: &str) -> Result<Option<u64>, Error> {
+        self.typed(name, "a whole number", Value::as_u64)
+    }
+
+    pub(crate) fn lsn(&self, name: &str) -> Result<Option<Lsn>, Error> {
+        let text = self.string(name)?;
+        text.map(|text| text.parse().map_err(Error::BadBody))
+            .transpose()
     }
 
     pub(crate) fn object(&self, name: &str) -> Result<Map<String, Value>, Error> {

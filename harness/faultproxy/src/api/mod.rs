@@ -1,5 +1,6 @@
 //! The HTTP API: Toxiproxy's routes, and those under `/x/` that go beyond it.
 
+mod beyond;
 pub(crate) mod body;
 mod metrics;
 mod proxies;
@@ -30,7 +31,9 @@ struct Api {
 
 /// Serves the API until the door is closed.
 pub(crate) async fn serve(registry: Arc<Registry>, door: Door, metrics: Metrics) {
-    let router = Router::new().fallback(answer).with_state(Api { registry, metrics });
+    let router = Router::new()
+        .fallback(answer)
+        .with_state(Api { registry, metrics });
     if let Err(error) = axum::serve(door, router).await {
         tracing::error!(%error, "the API stopped");
     }
@@ -55,12 +58,21 @@ async fn answer(State(api): State<Api>, request: Request) -> Response {
             return reply::error(&error);
         }
     };
-    let segments: Option<Vec<String>> =
-        parts.uri.path().trim_start_matches('/').split('/').map(decode).collect();
+    let segments: Option<Vec<String>> = parts
+        .uri
+        .path()
+        .trim_start_matches('/')
+        .split('/')
+        .map(decode)
+        .collect();
     let Some(segments) = segments else {
         return not_found();
     };
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    if let ["x", rest @ ..] = segments.as_slice() {
+        let asked = (&parts.method, parts.uri.query().unwrap_or(""));
+        return beyond::route(&api.registry, asked, rest, &body).unwrap_or_else(not_found);
+    }
     route(&api, &parts.method, &segments, &body).await
 }
 

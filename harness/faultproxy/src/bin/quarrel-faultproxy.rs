@@ -23,7 +23,11 @@ fn main() -> ExitCode {
         }
     };
     let served = run_until_stopped(&config, |server| {
-        println!("API on http://{}, seed {}", server.api_addr(), server.seed());
+        println!(
+            "API on http://{}, seed {}",
+            server.api_addr(),
+            server.seed()
+        );
     });
     match served {
         Ok(()) => ExitCode::SUCCESS,
@@ -47,7 +51,10 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Config>, Strin
             None => (flag, None),
         };
         let mut value = || {
-            inline.clone().or_else(|| args.next()).ok_or_else(|| format!("-{flag} needs a value"))
+            inline
+                .clone()
+                .or_else(|| args.next())
+                .ok_or_else(|| format!("-{flag} needs a value"))
         };
         match flag {
             "host" => config.host = value()?,
@@ -70,5 +77,6 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Config>, Strin
 }
 
 fn number<T: std::str::FromStr>(flag: &str, text: &str) -> Result<T, String> {
-    text.parse().map_err(|_| format!("-{flag} needs a number in its range, not {text}"))
+    text.parse()
+        .map_err(|_| format!("-{flag} needs a number in its range, not {text}"))
 }

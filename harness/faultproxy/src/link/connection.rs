@@ -1,17 +1,19 @@
 //! One connection: a client, a server and a task for each direction.
 
+use super::hold::Hold;
 use super::plan::Close;
 use super::pump::{Ended, Pump};
 use crate::core::Core;
 use crate::event::Happening;
-use crate::link::Link;
+use crate::link::{Link, MessageLog, lock};
+use crate::message::{Framing, Protocol, Session};
 use crate::seed::Key;
 use crate::toxic::Stream;
 use serde::Serialize;
 use socket2::SockRef;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -30,6 +32,14 @@ pub(crate) struct Connection {
     /// Grows whenever the tasks must look at the settings again.
     generation: AtomicU64,
     close: AtomicU8,
+    pub(crate) protocol: Option<Protocol>,
+    /// Present exactly if there is a protocol.
+    pub(crate) session: Option<Mutex<Session>>,
+    logs: MessageLog,
+    holds: [Mutex<Hold>; 2],
+    /// Whether any direction was ever held: spares the others the locks.
+    ever_held: AtomicBool,
+    held_bytes: [AtomicU64; 2],
     wakers: [Mutex<Option<Waker>>; 2],
 }
 
@@ -47,6 +57,9 @@ pub struct ConnectionView {
     pub upstream_bytes: Bytes,
     /// Bytes from server to client.
     pub downstream_bytes: Bytes,
+    /// How far its messages can be followed.
+    #[serde(flatten)]
+    pub framing: Framing,
 }
 
 /// Bytes of one direction.
@@ -54,8 +67,11 @@ pub struct ConnectionView {
 pub struct Bytes {
     /// Read from the sender.
     pub received: u64,
-    /// Written to the receiver; the rest is queued, held or dropped.
+    /// Written to the receiver.
     pub sent: u64,
+    /// Held, by a hold or a rule. What is in none of the three is delayed by
+    /// a toxic, or was dropped.
+    pub held: u64,
 }
 
 /// Bytes through one direction of one connection.
@@ -69,12 +85,24 @@ const CLOSE_FIN: u8 = 1;
 const CLOSE_RST: u8 = 2;
 
 impl Connection {
-    pub(crate) fn new(ordinal: u64, key: Key, client: SocketAddr, upstream: Arc<str>) -> Self {
+    pub(crate) fn new(
+        ordinal: u64,
+        key: Key,
+        (client, upstream): (SocketAddr, Arc<str>),
+        (protocol, logs): (Option<Protocol>, MessageLog),
+        holds: [Hold; 2],
+    ) -> Self {
         Self {
             ordinal,
             key,
             client,
             upstream,
+            protocol,
+            session: protocol.map(|_| Mutex::new(Session::new())),
+            logs,
+            ever_held: AtomicBool::new(holds != [Hold::Open; 2]),
+            holds: holds.map(Mutex::new),
+            held_bytes: Default::default(),
             traffic: Default::default(),
             generation: AtomicU64::new(0),
             close: AtomicU8::new(0),
@@ -88,6 +116,7 @@ impl Connection {
             Bytes {
                 received: traffic.received.load(Ordering::Relaxed),
                 sent: traffic.sent.load(Ordering::Relaxed),
+                held: self.held_bytes[stream.index()].load(Ordering::Relaxed),
             }
         };
         ConnectionView {
@@ -96,14 +125,51 @@ impl Connection {
             upstream: self.upstream.to_string(),
             upstream_bytes: bytes(Stream::Upstream),
             downstream_bytes: bytes(Stream::Downstream),
+            framing: self.framing(),
         }
+    }
+
+    pub(crate) fn framing(&self) -> Framing {
+        let session = self.session.as_ref();
+        session.map_or(Framing::None, |session| lock(session).framing().clone())
+    }
+
+    pub(crate) fn logs_messages(&self) -> bool {
+        self.logs == MessageLog::On
+    }
+
+    pub(crate) fn hold(&self, stream: Stream) -> Hold {
+        if self.ever_held.load(Ordering::Acquire) {
+            *lock(&self.holds[stream.index()])
+        } else {
+            Hold::Open
+        }
+    }
+
+    /// Looks at a hold and changes it, as one step.
+    pub(crate) fn change_hold<T>(&self, stream: Stream, change: impl FnOnce(&mut Hold) -> T) -> T {
+        if !self.ever_held.load(Ordering::Acquire) {
+            return change(&mut Hold::default());
+        }
+        change(&mut lock(&self.holds[stream.index()]))
+    }
+
+    /// Sets a hold on a direction, for the bytes that have not passed yet.
+    pub(crate) fn set_hold(&self, stream: Stream, hold: Hold) {
+        self.ever_held.store(true, Ordering::Release);
+        *lock(&self.holds[stream.index()]) = hold;
+        self.nudge();
+    }
+
+    pub(crate) fn note_held(&self, stream: Stream, bytes: u64) {
+        self.held_bytes[stream.index()].store(bytes, Ordering::Relaxed);
     }
 
     /// Makes both tasks look at the settings.
     pub(crate) fn nudge(&self) {
         self.generation.fetch_add(1, Ordering::Release);
         for slot in &self.wakers {
-            let waker = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let waker = lock(slot).take();
             if let Some(waker) = waker {
                 waker.wake();
             }
@@ -116,7 +182,9 @@ impl Connection {
             Close::Fin => CLOSE_FIN,
             Close::Rst => CLOSE_RST,
         };
-        let _ = self.close.compare_exchange(0, code, Ordering::AcqRel, Ordering::Acquire);
+        let _ = self
+            .close
+            .compare_exchange(0, code, Ordering::AcqRel, Ordering::Acquire);
         self.nudge();
     }
 
@@ -135,7 +203,7 @@ impl Connection {
     /// Has `waker` woken by the next [`Connection::nudge`]. Call this before
     /// looking at what the nudge tells of, or one may be missed.
     pub(crate) fn listen(&self, stream: Stream, waker: &Waker) {
-        let mut slot = self.wakers[stream.index()].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = lock(&self.wakers[stream.index()]);
         match &mut *slot {
             Some(old) if old.will_wake(waker) => {}
             slot => *slot = Some(waker.clone()),
@@ -164,7 +232,11 @@ pub(crate) async fn serve(
 ) {
     let how = forward(&core, &link, &connection, client).await;
     link.forget(&connection);
-    core.events.record(&link.name, Some(connection.ordinal), Happening::Closed { how });
+    core.events.record(
+        &link.name,
+        Some(connection.ordinal),
+        Happening::Closed { how },
+    );
 }
 
 async fn forward(
@@ -193,11 +265,24 @@ async fn forward(
         }
     };
     let _ = server.set_nodelay(true);
-    core.events.record(&link.name, Some(connection.ordinal), Happening::Dialled);
+    core.events
+        .record(&link.name, Some(connection.ordinal), Happening::Dialled);
     let (client_read, client_write) = client.into_split();
     let (server_read, server_write) = server.into_split();
-    let up = Pump::new(core, link, connection, Stream::Upstream, (client_read, server_write));
-    let down = Pump::new(core, link, connection, Stream::Downstream, (server_read, client_write));
+    let up = Pump::new(
+        core,
+        link,
+        connection,
+        Stream::Upstream,
+        (client_read, server_write),
+    );
+    let down = Pump::new(
+        core,
+        link,
+        connection,
+        Stream::Downstream,
+        (server_read, client_write),
+    );
     let up = tokio::spawn(run(up, Arc::clone(connection)));
     let down = run(down, Arc::clone(connection)).await;
     // The task of the other direction only fails to return its halves when
@@ -225,10 +310,12 @@ fn finish(
     (up, (client_read, server_write)): (Ended, Halves),
     (down, (server_read, client_write)): (Ended, Halves),
 ) -> &'static str {
-    let client =
-        client_read.reunite(client_write).expect("both halves come from the client's socket");
-    let server =
-        server_read.reunite(server_write).expect("both halves come from the server's socket");
+    let client = client_read
+        .reunite(client_write)
+        .expect("both halves come from the client's socket");
+    let server = server_read
+        .reunite(server_write)
+        .expect("both halves come from the server's socket");
     match connection.closing() {
         Some(Close::Rst) => {
             for socket in [&client, &server] {

@@ -1,14 +1,19 @@
 //! The data path: what all connections of one proxy share.
 
 pub(crate) mod connection;
+mod gate;
+pub(crate) mod hold;
 pub(crate) mod plan;
 mod pump;
 pub(crate) mod queue;
 mod stage;
 
+use crate::message::{Command, Protocol};
+use crate::rule::{Action, HeldMessage, Rule};
 use crate::seed::{Key, Seed};
 use crate::toxic::{Stream, Toxic};
 use connection::{Connection, Traffic};
+use hold::Hold;
 use plan::Close;
 use stage::Applied;
 use std::collections::BTreeMap;
@@ -24,8 +29,30 @@ pub(crate) struct Link {
     toxics: Mutex<Arc<Vec<Toxic>>>,
     connections: Mutex<BTreeMap<u64, Arc<Connection>>>,
     accepted: AtomicU64,
+    rules: Mutex<Arc<Vec<Arc<Rule>>>>,
+    /// Messages that wait, by their ids.
+    held: Mutex<BTreeMap<u64, HeldMessage>>,
+    /// What connections get when they are opened.
+    opening: Mutex<Opening>,
     /// Bytes of connections that have ended, by direction.
     past: [Traffic; 2],
+}
+
+/// Whether requests and replies are written to the event log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MessageLog {
+    /// No.
+    #[default]
+    Off,
+    /// Yes, each of them.
+    On,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Opening {
+    protocol: Option<Protocol>,
+    logs: MessageLog,
+    holds: [Hold; 2],
 }
 
 /// Every critical section on these locks leaves the data whole, so a panic
@@ -42,6 +69,9 @@ impl Link {
             toxics: Mutex::default(),
             connections: Mutex::default(),
             accepted: AtomicU64::new(0),
+            rules: Mutex::default(),
+            held: Mutex::default(),
+            opening: Mutex::default(),
             past: Default::default(),
         }
     }
@@ -93,14 +123,25 @@ impl Link {
     pub(crate) fn register(&self, client: SocketAddr, upstream: &Arc<str>) -> Arc<Connection> {
         let ordinal = self.accepted.fetch_add(1, Ordering::Relaxed) + 1;
         let key = self.seed.connection(&self.name, ordinal);
-        let connection = Arc::new(Connection::new(ordinal, key, client, Arc::clone(upstream)));
-        lock(&self.connections).insert(ordinal, Arc::clone(&connection));
+        // One lock inside the other: a hold on all connections must find this
+        // one either listed, or about to be opened held.
+        let mut connections = lock(&self.connections);
+        let opening = *lock(&self.opening);
+        let connection = Arc::new(Connection::new(
+            ordinal,
+            key,
+            (client, Arc::clone(upstream)),
+            (opening.protocol, opening.logs),
+            opening.holds,
+        ));
+        connections.insert(ordinal, Arc::clone(&connection));
         connection
     }
 
     pub(crate) fn forget(&self, connection: &Connection) {
         let mut connections = lock(&self.connections);
         connections.remove(&connection.ordinal);
+        lock(&self.held).retain(|_, held| held.connection != connection.ordinal);
         for (past, traffic) in self.past.iter().zip(&connection.traffic) {
             let add = |to: &AtomicU64, from: &AtomicU64| {
                 to.fetch_add(from.load(Ordering::Relaxed), Ordering::Relaxed);
@@ -127,7 +168,10 @@ impl Link {
     /// Bytes received and sent in one direction, over all connections so far.
     pub(crate) fn traffic(&self, stream: Stream) -> (u64, u64) {
         let connections = lock(&self.connections);
-        let all = connections.values().map(|connection| &connection.traffic).chain([&self.past]);
+        let all = connections
+            .values()
+            .map(|connection| &connection.traffic)
+            .chain([&self.past]);
         all.fold((0, 0), |(received, sent), traffic| {
             let traffic = &traffic[stream.index()];
             (
@@ -135,5 +179,96 @@ impl Link {
                 sent + traffic.sent.load(Ordering::Relaxed),
             )
         })
+    }
+
+    /// Has the connections opened from now on speak this protocol.
+    pub(crate) fn set_protocol(&self, protocol: Option<Protocol>, logs: MessageLog) {
+        let mut opening = lock(&self.opening);
+        opening.protocol = protocol;
+        opening.logs = logs;
+    }
+
+    pub(crate) fn protocol(&self) -> Option<Protocol> {
+        lock(&self.opening).protocol
+    }
+
+    /// Sets a hold on all connections, those to come included.
+    pub(crate) fn hold_all(&self, stream: Stream, hold: Hold) {
+        let connections = lock(&self.connections);
+        lock(&self.opening).holds[stream.index()] = hold;
+        for connection in connections.values() {
+            connection.set_hold(stream, hold);
+        }
+    }
+
+    /// What connections to come will be held by.
+    pub(crate) fn opening_hold(&self, stream: Stream) -> Hold {
+        lock(&self.opening).holds[stream.index()]
+    }
+
+    pub(crate) fn set_opening_hold(&self, stream: Stream, hold: Hold) {
+        lock(&self.opening).holds[stream.index()] = hold;
+    }
+
+    pub(crate) fn rules(&self) -> Arc<Vec<Arc<Rule>>> {
+        Arc::clone(&lock(&self.rules))
+    }
+
+    pub(crate) fn add_rule(&self, rule: Arc<Rule>) {
+        let mut rules = lock(&self.rules);
+        let mut changed = Vec::clone(&rules);
+        changed.push(rule);
+        *rules = Arc::new(changed);
+    }
+
+    /// Removes a rule and releases what it holds; None if there is none.
+    pub(crate) fn remove_rule(&self, id: u64) -> Option<Arc<Rule>> {
+        let removed = {
+            let mut rules = lock(&self.rules);
+            let at = rules.iter().position(|rule| rule.id == id)?;
+            let mut changed = Vec::clone(&rules);
+            let removed = changed.remove(at);
+            *rules = Arc::new(changed);
+            removed
+        };
+        lock(&self.held).retain(|_, held| held.rule != id);
+        self.nudge_all();
+        Some(removed)
+    }
+
+    /// The first rule that acts on one of these commands. Every rule that
+    /// matches counts, whether or not another one acts.
+    fn fires(&self, connection: u64, commands: &[Command]) -> Option<(u64, Command, Action)> {
+        let rules = self.rules();
+        let mut first = None;
+        for command in commands {
+            for rule in rules.iter() {
+                if rule.acts_on(connection, command) && first.is_none() {
+                    first = Some((rule.id, command.clone(), rule.rule.action));
+                }
+            }
+        }
+        first
+    }
+
+    fn hold_message(&self, message: HeldMessage) {
+        lock(&self.held).insert(message.id, message);
+    }
+
+    fn is_held(&self, id: u64) -> bool {
+        lock(&self.held).contains_key(&id)
+    }
+
+    pub(crate) fn held(&self) -> Vec<HeldMessage> {
+        lock(&self.held).values().cloned().collect()
+    }
+
+    /// Lets a held message go; its connection, if there is such a message.
+    pub(crate) fn release_message(&self, id: u64) -> Option<u64> {
+        let released = lock(&self.held).remove(&id)?;
+        if let Some(connection) = self.connection(released.connection) {
+            connection.nudge();
+        }
+        Some(released.connection)
     }
 }

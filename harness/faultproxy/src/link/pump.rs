@@ -5,6 +5,7 @@
 //! they are queued, and leave when the [plan](super::plan) says so.
 
 use super::connection::Connection;
+use super::gate::{Gate, Passed};
 use super::plan::{Age, Close, Plan, Rebuilt, Step};
 use super::queue::{Chunk, Queue, Share};
 use crate::core::Core;
@@ -66,6 +67,7 @@ pub(crate) struct Pump {
     /// The generation of settings in force, none before the first poll.
     generation: Option<u64>,
     source: Source,
+    gate: Gate,
     queue: Queue,
     share: Share,
     plan: Plan,
@@ -76,7 +78,7 @@ pub(crate) struct Pump {
 
 impl Pump {
     pub(crate) fn new(
-        core: &Core,
+        core: &Arc<Core>,
         link: &Arc<Link>,
         connection: &Arc<Connection>,
         stream: Stream,
@@ -89,6 +91,7 @@ impl Pump {
             write,
             generation: None,
             source: Source::Open,
+            gate: Gate::new(core, link, connection, stream),
             queue: Queue::default(),
             share: Share::new(Arc::clone(&core.budget)),
             plan: Plan::new(),
@@ -120,7 +123,11 @@ impl Pump {
             }
         }
         for _ in 0..ROUNDS {
-            let step = if self.is_direct() { self.poll_direct(cx) } else { self.poll_queued(cx) };
+            let step = if self.is_direct() {
+                self.poll_direct(cx)
+            } else {
+                self.poll_queued(cx)
+            };
             if let Err(ended) = ready!(step) {
                 return Poll::Ready(ended);
             }
@@ -143,7 +150,10 @@ impl Pump {
     }
 
     fn is_direct(&self) -> bool {
-        matches!(self.source, Source::Open) && self.queue.is_empty() && self.plan.is_clear()
+        matches!(self.source, Source::Open)
+            && self.queue.is_empty()
+            && self.plan.is_clear()
+            && self.gate.is_open()
     }
 
     /// One read and the write of what it brought.
@@ -159,12 +169,12 @@ impl Pump {
                 Poll::Ready(Ok(written)) => {
                     self.count_sent(written);
                     if written < filled.len() {
-                        self.enqueue(Bytes::copy_from_slice(&filled[written..]));
+                        self.set_aside(&filled[written..]);
                     }
                 }
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(Ended::Broken)),
                 // The next round waits for the socket in poll_queued.
-                Poll::Pending => self.enqueue(Bytes::copy_from_slice(filled)),
+                Poll::Pending => self.set_aside(filled),
             }
             Poll::Ready(Ok(()))
         })
@@ -173,6 +183,7 @@ impl Pump {
     /// One step of the queue: what is due leaves, what has come is queued.
     fn poll_queued(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
         let now = Instant::now();
+        let gate = self.drain_gate(now);
         self.extend_plan();
         let deadline = self.plan.deadline();
         if let Some((at, how)) = deadline
@@ -186,13 +197,33 @@ impl Pump {
             return Poll::Ready(Ok(()));
         }
         let front = self.plan.front().map(|piece| piece.due);
-        let wake =
-            front.filter(|due| *due > now).into_iter().chain(deadline.map(|(at, _)| at)).min();
+        let wake = front
+            .filter(|due| *due > now)
+            .into_iter()
+            .chain(deadline.map(|(at, _)| at))
+            .chain(gate)
+            .min();
         match wake {
             Some(wake) => self.alarm.set(wake, cx.waker()),
             None => self.alarm.clear(),
         }
         Poll::Pending
+    }
+
+    /// Moves what the gate lets through to the queue; when to look again.
+    fn drain_gate(&mut self, now: Instant) -> Option<Instant> {
+        loop {
+            match self.gate.pass(now) {
+                Passed::Data(data) => self.enqueue(data, now),
+                Passed::Wait(wake) => return wake,
+                Passed::Close(how) => {
+                    if !matches!(self.source, Source::Planned(..)) {
+                        self.source = Source::Ended(now, Step::Close(how));
+                    }
+                    return None;
+                }
+            }
+        }
     }
 
     fn extend_plan(&mut self) {
@@ -202,7 +233,9 @@ impl Pump {
             };
             self.plan.chunk(chunk.data.len(), chunk.at, chunk.noise);
         }
+        // A reset by a rule comes in place of what the gate still holds.
         if let Source::Ended(at, step) = self.source
+            && (self.gate.is_empty() || matches!(step, Step::Close(_)) && self.gate.resets())
             && self.queue.all_planned()
             && self.plan.wants_more(PLANNED)
         {
@@ -246,7 +279,10 @@ impl Pump {
 
     /// Reads into the queue while it has room. Ready: something came.
     fn poll_fill(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
-        if !matches!(self.source, Source::Open) || !self.share.has_room() {
+        // A message of which only a part has come must not wait for room that
+        // its own rest would make.
+        let starved = self.queue.is_empty() && self.gate.is_empty();
+        if !matches!(self.source, Source::Open) || !(self.share.has_room() || starved) {
             return Poll::Pending;
         }
         BUFFER.with_borrow_mut(|buffer| {
@@ -254,7 +290,13 @@ impl Pump {
             let result = ready!(Pin::new(&mut self.read).poll_read(cx, &mut buf));
             let filled = buf.filled();
             if !self.note_read(result, filled.len()) {
-                self.enqueue_at(Bytes::copy_from_slice(filled), now);
+                self.share.add(filled.len());
+                if self.gate.is_open() {
+                    self.enqueue(Bytes::copy_from_slice(filled), now);
+                } else {
+                    let dropped = self.gate.push(filled);
+                    self.share.remove(dropped);
+                }
             }
             Poll::Ready(())
         })
@@ -276,19 +318,25 @@ impl Pump {
                     Err(_) => Step::Close(Close::Rst),
                 };
                 self.source = Source::Ended(Instant::now(), step);
+                self.gate.finish();
                 true
             }
         }
     }
 
-    fn enqueue(&mut self, data: Bytes) {
-        self.enqueue_at(data, Instant::now());
+    fn set_aside(&mut self, data: &[u8]) {
+        self.share.add(data.len());
+        self.enqueue(Bytes::copy_from_slice(data), Instant::now());
     }
 
-    fn enqueue_at(&mut self, data: Bytes, at: Instant) {
-        self.share.add(data.len());
+    /// Queues bytes that the share has counted.
+    fn enqueue(&mut self, data: Bytes, at: Instant) {
         self.chunks += 1;
-        self.queue.push(Chunk { data, at, noise: self.noise.number(self.chunks) });
+        self.queue.push(Chunk {
+            data,
+            at,
+            noise: self.noise.number(self.chunks),
+        });
     }
 
     fn leave(&mut self, len: usize) {
@@ -298,6 +346,8 @@ impl Pump {
     }
 
     fn count_sent(&self, len: usize) {
-        self.connection.traffic[self.stream.index()].sent.fetch_add(len as u64, Ordering::Relaxed);
+        self.connection.traffic[self.stream.index()]
+            .sent
+            .fetch_add(len as u64, Ordering::Relaxed);
     }
 }

@@ -42,6 +42,8 @@ impl Share {
     }
 
     pub(crate) fn remove(&mut self, bytes: usize) {
+        // Cutting a WAL message adds a header that nobody counted.
+        let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
         self.budget.0.fetch_sub(bytes, Ordering::Relaxed);
     }
@@ -109,8 +111,10 @@ impl Queue {
     /// Removes `len` bytes from the front, which must be there.
     pub(crate) fn advance(&mut self, mut len: usize) {
         while len > 0 {
-            let chunk =
-                self.chunks.front_mut().expect("the plan never covers more bytes than are queued");
+            let chunk = self
+                .chunks
+                .front_mut()
+                .expect("the plan never covers more bytes than are queued");
             let part = len.min(chunk.data.len());
             let _ = chunk.data.split_to(part);
             len -= part;

@@ -1,0 +1,157 @@
+//! What Postgres sends.
+
+use super::session::{Encryption, REPLICATES};
+use super::wal::Wal;
+use super::{LARGEST_HEAD, Lost, Part, Place, Session, text};
+use bytes::BytesMut;
+
+/// The stream from Postgres to a client.
+#[derive(Debug, Default)]
+pub(crate) struct Backend {
+    buffer: BytesMut,
+    /// Bytes of a long message that are still to come.
+    ahead: usize,
+    /// A reply has begun and no ReadyForQuery ended it.
+    in_reply: bool,
+    summary: Option<String>,
+    phase: Phase,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Queries,
+    /// CopyBoth: WAL flows until either side ends it.
+    Replication,
+}
+
+impl Backend {
+    pub(crate) fn feed(&mut self, data: &[u8]) {
+        self.buffer.extend_from_slice(data);
+    }
+
+    pub(crate) const fn rest(&mut self) -> &mut BytesMut {
+        &mut self.buffer
+    }
+
+    pub(crate) fn next(&mut self, session: &mut Session) -> Result<Option<Part>, Lost> {
+        if self.ahead > 0 {
+            return Ok(self.pass_ahead());
+        }
+        let Some(kind) = self.buffer.first().copied() else {
+            return Ok(None);
+        };
+        if let Some(asked) = session.encryption_asked {
+            return self.encryption(kind, asked, session);
+        }
+        let Some(header) = self.buffer.get(..5) else {
+            return Ok(None);
+        };
+        let len = u32::from_be_bytes(header[1..5].try_into().expect("four bytes"));
+        if !kind.is_ascii_alphanumeric() || !(4..1 << 30).contains(&len) {
+            return Err(Lost("an answer has no type or length of Postgres"));
+        }
+        let whole = len as usize + 1;
+        if self.buffer.len() < whole && self.buffer.len() < LARGEST_HEAD {
+            return Ok(None);
+        }
+        let data = self.buffer.split_to(whole.min(self.buffer.len())).freeze();
+        self.ahead = whole - data.len();
+        let mut part = Part {
+            data,
+            ..Part::default()
+        };
+        part.place = self.take(kind, &part.data[5..], session)?;
+        if kind == b'd' && self.phase == Phase::Replication && self.ahead == 0 {
+            part.wal = Wal::of(&part.data, session.replication);
+        }
+        if part.place == Place::Last {
+            part.summary = self.summary.take();
+        }
+        Ok(Some(part))
+    }
+
+    fn pass_ahead(&mut self) -> Option<Part> {
+        let len = self.ahead.min(self.buffer.len());
+        if len == 0 {
+            return None;
+        }
+        self.ahead -= len;
+        Some(Part {
+            data: self.buffer.split_to(len).freeze(),
+            place: self.inside(),
+            ..Part::default()
+        })
+    }
+
+    const fn inside(&self) -> Place {
+        if self.in_reply {
+            Place::Inside
+        } else {
+            Place::Between
+        }
+    }
+
+    /// The answer to a request for encryption is one byte, or an error of a
+    /// server from before such requests.
+    fn encryption(
+        &mut self,
+        kind: u8,
+        asked: Encryption,
+        session: &mut Session,
+    ) -> Result<Option<Part>, Lost> {
+        match (kind, asked) {
+            (b'S', Encryption::Tls) => return Err(Lost("the connection is encrypted (TLS)")),
+            (b'G', Encryption::Gss) => return Err(Lost("the connection is encrypted (GSS)")),
+            (b'N', _) => {}
+            _ => return Err(Lost("the server did not understand encryption")),
+        }
+        session.encryption_asked = None;
+        Ok(Some(Part {
+            data: self.buffer.split_to(1).freeze(),
+            ..Part::default()
+        }))
+    }
+
+    /// Takes note of a message.
+    fn take(&mut self, kind: u8, body: &[u8], session: &mut Session) -> Result<Place, Lost> {
+        match kind {
+            // Notices, parameters and notifications come at any time.
+            b'N' | b'S' | b'A' if !self.in_reply => return Ok(Place::Between),
+            b'Z' => {
+                self.in_reply = false;
+                self.phase = Phase::Queries;
+                session.resume();
+                return Ok(Place::Last);
+            }
+            b'C' => self.summary = Some(text(body.split(|b| *b == 0).next().unwrap_or_default())),
+            b'E' => self.summary = Some(error_code(body)),
+            b'G' if session.extended => {
+                // A Sync sent during such a COPY gets no answer.
+                return Err(Lost("COPY by the extended protocol"));
+            }
+            b'G' => session.suspend("a COPY is running"),
+            b'W' => {
+                self.phase = Phase::Replication;
+                session.suspend(REPLICATES);
+            }
+            _ => {}
+        }
+        if self.phase == Phase::Replication {
+            return Ok(Place::Between);
+        }
+        self.in_reply = true;
+        Ok(Place::Inside)
+    }
+}
+
+/// `ERROR 40001` from the fields of an error message.
+fn error_code(body: &[u8]) -> String {
+    let field = |wanted: u8| {
+        body.split(|byte| *byte == 0)
+            .find(|field| field.first() == Some(&wanted))
+            .map(|field| text(&field[1..]))
+            .unwrap_or_default()
+    };
+    format!("{} {}", field(b'V'), field(b'C'))
+}

@@ -1,0 +1,166 @@
+//! Messages inside the byte streams: RESP (Redis) and the Postgres protocol.
+//!
+//! A scanner cuts a stream into [`Part`]s at the borders of its messages and
+//! says which commands they carry. It never holds back more than
+//! [`LARGEST_HEAD`] bytes: a longer message is judged by its head, and its
+//! rest follows piece by piece.
+
+mod backend;
+mod frontend;
+mod resp;
+mod session;
+mod sql;
+#[cfg(test)]
+mod tests;
+pub(crate) mod wal;
+
+pub(crate) use backend::Backend;
+pub(crate) use frontend::Frontend;
+pub(crate) use resp::{RespReplies, RespRequests};
+pub use session::Framing;
+pub(crate) use session::{REPLICATES, Session};
+
+use bytes::Bytes;
+use serde::Serialize;
+use wal::Wal;
+
+/// Bytes of one message that may wait for the rest of it. A WAL message of a
+/// walsender has at most 128 KiB and must fit whole.
+pub(crate) const LARGEST_HEAD: usize = 256 << 10;
+
+/// A protocol whose messages can be told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Protocol {
+    /// RESP2 and RESP3, as spoken by Redis.
+    Redis,
+    /// Version 3 of the Postgres protocol, including replication.
+    Postgres,
+}
+
+impl Protocol {
+    /// The protocol of this name in the API.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "redis" => Some(Self::Redis),
+            "postgres" => Some(Self::Postgres),
+            _ => None,
+        }
+    }
+}
+
+/// A command as rules see it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Command {
+    /// In upper case: `DEL`, `CONFIG SET`, `UPDATE`.
+    pub(crate) name: String,
+    /// The keys of a Redis command, the parameters of a SQL statement.
+    pub(crate) keys: Vec<String>,
+    /// The command as a person would write it, cut short.
+    pub(crate) text: String,
+}
+
+/// The most of a command's text that is kept.
+const LONGEST_TEXT: usize = 1024;
+
+impl Command {
+    /// Whether this is the command a rule names: whole, or its first word.
+    pub(crate) fn is(&self, name: &str) -> bool {
+        let first = self.name.split(' ').next().unwrap_or_default();
+        self.name.eq_ignore_ascii_case(name) || first.eq_ignore_ascii_case(name)
+    }
+
+    pub(crate) fn has_key(&self, key: &str) -> bool {
+        self.keys.iter().any(|other| other == key) || sql::has_word(&self.text, key)
+    }
+}
+
+/// Text for people from bytes, cut to [`LONGEST_TEXT`].
+pub(crate) fn text(bytes: &[u8]) -> String {
+    let cut = &bytes[..bytes.len().min(LONGEST_TEXT)];
+    String::from_utf8_lossy(cut).into_owned()
+}
+
+/// A piece of a stream.
+#[derive(Debug, Default)]
+pub(crate) struct Part {
+    pub(crate) data: Bytes,
+    /// Where it stands in the request or reply it belongs to.
+    pub(crate) place: Place,
+    /// Requests only: the commands whose last needed byte is in here.
+    pub(crate) commands: Vec<Command>,
+    /// Replies only, where the reply ends: what it said, in a word.
+    pub(crate) summary: Option<String>,
+    /// Replication only: the WAL in here.
+    pub(crate) wal: Option<Wal>,
+}
+
+/// Where a part stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Place {
+    /// Outside of any request or reply: a notice, a password, copied data.
+    #[default]
+    Between,
+    /// In one that has other parts behind it.
+    Inside,
+    /// The last one.
+    Last,
+}
+
+/// The stream does not (or no longer) follow the protocol as far as it can be
+/// followed; the reason is for the user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lost(pub(crate) &'static str);
+
+/// One direction's scanner.
+#[derive(Debug)]
+pub(crate) enum Scanner {
+    RespRequests(RespRequests),
+    RespReplies(RespReplies),
+    Frontend(Frontend),
+    Backend(Backend),
+}
+
+impl Scanner {
+    pub(crate) fn new(protocol: Protocol, stream: crate::toxic::Stream) -> Self {
+        use crate::toxic::Stream::{Downstream, Upstream};
+        match (protocol, stream) {
+            (Protocol::Redis, Upstream) => Self::RespRequests(RespRequests::default()),
+            (Protocol::Redis, Downstream) => Self::RespReplies(RespReplies::default()),
+            (Protocol::Postgres, Upstream) => Self::Frontend(Frontend::default()),
+            (Protocol::Postgres, Downstream) => Self::Backend(Backend::default()),
+        }
+    }
+
+    pub(crate) fn feed(&mut self, data: &[u8]) {
+        match self {
+            Self::RespRequests(scanner) => scanner.feed(data),
+            Self::RespReplies(scanner) => scanner.feed(data),
+            Self::Frontend(scanner) => scanner.feed(data),
+            Self::Backend(scanner) => scanner.feed(data),
+        }
+    }
+
+    /// The next part; None until more bytes come.
+    pub(crate) fn next(&mut self, session: &mut Session) -> Result<Option<Part>, Lost> {
+        match self {
+            Self::RespRequests(scanner) => scanner.next(),
+            Self::RespReplies(scanner) => scanner.next(),
+            Self::Frontend(scanner) => scanner.next(session),
+            Self::Backend(scanner) => scanner.next(session),
+        }
+    }
+
+    /// The bytes that wait for the rest of their message.
+    pub(crate) fn take_rest(&mut self) -> Bytes {
+        let buffer = match self {
+            Self::RespRequests(scanner) => scanner.rest(),
+            Self::RespReplies(scanner) => scanner.rest(),
+            Self::Frontend(scanner) => scanner.rest(),
+            Self::Backend(scanner) => scanner.rest(),
+        };
+        buffer.split().freeze()
+    }
+}

@@ -1,0 +1,397 @@
+//! RESP2 and RESP3: <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
+
+use super::{Command, LARGEST_HEAD, Lost, Part, Place, text};
+use bytes::BytesMut;
+
+/// Deeper nesting than any reply of Redis has.
+const DEEPEST: usize = 32;
+/// A longer line is no RESP.
+const LONGEST_LINE: usize = 64 << 10;
+/// How much of a command is kept for rules.
+const MOST_ARGUMENTS: usize = 64;
+const LONGEST_ARGUMENT: usize = 1024;
+
+/// Walks over values byte by byte, whatever their size.
+#[derive(Debug, Default)]
+struct Walker {
+    /// Elements left on each level of the value being read.
+    open: Vec<u64>,
+    /// Bytes left of the string being read, with its line end.
+    string_left: u64,
+    line: Vec<u8>,
+    /// The first byte of the value: its type.
+    kind: Option<u8>,
+    first_line: String,
+    /// Strings met, cut short; only where commands are read.
+    arguments: Vec<Vec<u8>>,
+}
+
+/// Whether a walk has met the end of a value.
+enum Walk {
+    /// After this many bytes.
+    Ended(usize),
+    GoesOn,
+}
+
+impl Walker {
+    fn walk(&mut self, data: &[u8]) -> Result<Walk, Lost> {
+        let mut at = 0;
+        while at < data.len() {
+            if self.string_left > 0 {
+                let part = self.string_left.min((data.len() - at) as u64);
+                let part = usize::try_from(part).unwrap_or(usize::MAX);
+                self.keep(&data[at..at + part]);
+                self.string_left -= part as u64;
+                at += part;
+                if self.string_left == 0 && self.close_value() {
+                    return Ok(Walk::Ended(at));
+                }
+                continue;
+            }
+            let Some(end) = data[at..].iter().position(|byte| *byte == b'\n') else {
+                self.line.extend_from_slice(&data[at..]);
+                if self.line.len() > LONGEST_LINE {
+                    return Err(Lost("a line is too long for RESP"));
+                }
+                return Ok(Walk::GoesOn);
+            };
+            self.line.extend_from_slice(&data[at..at + end]);
+            at += end + 1;
+            let mut line = std::mem::take(&mut self.line);
+            if line.last() == Some(&b'\r') {
+                line.pop();
+            }
+            if self.take_line(&line)? {
+                return Ok(Walk::Ended(at));
+            }
+        }
+        Ok(Walk::GoesOn)
+    }
+
+    /// True: the value is complete.
+    fn take_line(&mut self, line: &[u8]) -> Result<bool, Lost> {
+        let kind = line.first().copied();
+        if self.kind.is_none() {
+            self.kind = Some(kind.unwrap_or(b' '));
+            self.first_line = text(&line[..line.len().min(64)]);
+        }
+        let number = |line: &[u8]| -> Result<Option<u64>, Lost> {
+            let text = std::str::from_utf8(&line[1..]).unwrap_or_default();
+            match text.parse::<i64>() {
+                Ok(number) => Ok(u64::try_from(number).ok()),
+                Err(_) => Err(Lost("a length is not a number")),
+            }
+        };
+        match kind {
+            Some(b'$' | b'=' | b'!') => {
+                if let Some(length) = number(line)? {
+                    self.arguments_open();
+                    self.string_left = length + 2;
+                    return Ok(false);
+                }
+            }
+            Some(b'*' | b'~' | b'>') => {
+                return Ok(self.open_values(number(line)?.unwrap_or(0))? && self.close_value());
+            }
+            Some(b'%') => {
+                let pairs = number(line)?.unwrap_or(0);
+                return Ok(self.open_values(pairs.saturating_mul(2))? && self.close_value());
+            }
+            Some(b'|') => {
+                // Attributes precede the value they belong to, which is still
+                // to come.
+                let pairs = number(line)?.unwrap_or(0);
+                self.open_values(pairs.saturating_mul(2).saturating_add(1))?;
+                return Ok(false);
+            }
+            Some(b'+' | b'-' | b':' | b'_' | b'#' | b',' | b'(') => {}
+            _ => return Err(Lost("a value has no type of RESP")),
+        }
+        Ok(self.close_value())
+    }
+
+    /// True: there is nothing in it.
+    fn open_values(&mut self, count: u64) -> Result<bool, Lost> {
+        if count == 0 {
+            return Ok(true);
+        }
+        if self.open.len() == DEEPEST {
+            return Err(Lost("values are nested too deeply"));
+        }
+        self.open.push(count);
+        Ok(false)
+    }
+
+    /// Closes a value and all that end with it. True: that was the outermost.
+    fn close_value(&mut self) -> bool {
+        while let Some(left) = self.open.last_mut() {
+            *left -= 1;
+            if *left > 0 {
+                return false;
+            }
+            self.open.pop();
+        }
+        true
+    }
+
+    fn arguments_open(&mut self) {
+        if self.arguments.len() < MOST_ARGUMENTS {
+            self.arguments.push(Vec::new());
+        }
+    }
+
+    /// Keeps a piece of a string, without its line end.
+    fn keep(&mut self, piece: &[u8]) {
+        let content = self.string_left.saturating_sub(2);
+        let content = usize::try_from(content)
+            .unwrap_or(usize::MAX)
+            .min(piece.len());
+        if let Some(argument) = self.arguments.last_mut() {
+            let room = LONGEST_ARGUMENT - argument.len().min(LONGEST_ARGUMENT);
+            argument.extend_from_slice(&piece[..content.min(room)]);
+        }
+    }
+}
+
+/// The stream from a client to Redis.
+#[derive(Debug, Default)]
+pub(crate) struct RespRequests {
+    buffer: BytesMut,
+    scanned: usize,
+    walker: Walker,
+    /// The head of this message was already handed out.
+    judged: bool,
+    /// Why nothing can be told apart after the last part.
+    lost: Option<&'static str>,
+}
+
+impl RespRequests {
+    pub(crate) fn feed(&mut self, data: &[u8]) {
+        self.buffer.extend_from_slice(data);
+    }
+
+    pub(crate) const fn rest(&mut self) -> &mut BytesMut {
+        &mut self.buffer
+    }
+
+    pub(crate) fn next(&mut self) -> Result<Option<Part>, Lost> {
+        if let Some(reason) = self.lost {
+            return Err(Lost(reason));
+        }
+        let part = self.cut()?;
+        let commands = part.iter().flat_map(|part| &part.commands);
+        self.lost = commands.filter_map(loses_framing).next();
+        Ok(part)
+    }
+
+    fn cut(&mut self) -> Result<Option<Part>, Lost> {
+        let fresh = self.walker.kind.is_none() && self.walker.line.is_empty();
+        match self.buffer.get(self.scanned) {
+            None => return Ok(None),
+            Some(0x16) if fresh => return Err(Lost("the client speaks TLS")),
+            Some(b'*') => {}
+            Some(_) if fresh => return self.inline(),
+            Some(_) => {}
+        }
+        match self.walker.walk(&self.buffer[self.scanned..])? {
+            Walk::Ended(len) => {
+                let data = self.buffer.split_to(self.scanned + len).freeze();
+                self.scanned = 0;
+                let walker = std::mem::take(&mut self.walker);
+                let judged = std::mem::take(&mut self.judged);
+                let mut part = Part {
+                    data,
+                    place: Place::Last,
+                    ..Part::default()
+                };
+                if walker.arguments.is_empty() {
+                    // `*0` gets no reply.
+                    part.place = Place::Between;
+                } else if !judged {
+                    part.commands = vec![command(&walker.arguments)];
+                }
+                Ok(Some(part))
+            }
+            Walk::GoesOn if self.buffer.len() < LARGEST_HEAD => {
+                self.scanned = self.buffer.len();
+                Ok(None)
+            }
+            Walk::GoesOn => {
+                let data = self.buffer.split().freeze();
+                self.scanned = 0;
+                let commands = if self.judged {
+                    vec![]
+                } else {
+                    vec![command(&self.walker.arguments)]
+                };
+                self.judged = true;
+                Ok(Some(Part {
+                    data,
+                    place: Place::Inside,
+                    commands,
+                    ..Part::default()
+                }))
+            }
+        }
+    }
+
+    /// A command as a person types it, on one line.
+    fn inline(&mut self) -> Result<Option<Part>, Lost> {
+        let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') else {
+            if self.buffer.len() > LONGEST_LINE {
+                return Err(Lost("a line is too long for RESP"));
+            }
+            return Ok(None);
+        };
+        let data = self.buffer.split_to(end + 1).freeze();
+        let words: Vec<Vec<u8>> = data
+            .split(u8::is_ascii_whitespace)
+            .filter(|word| !word.is_empty())
+            .map(<[u8]>::to_vec)
+            .collect();
+        let mut part = Part {
+            data,
+            ..Part::default()
+        };
+        if !words.is_empty() {
+            part.place = Place::Last;
+            part.commands = vec![command(&words)];
+        }
+        Ok(Some(part))
+    }
+}
+
+/// Names a command and finds its keys.
+fn command(arguments: &[Vec<u8>]) -> Command {
+    let word = |at: usize| arguments.get(at).map(|word| text(word).to_uppercase());
+    let first = word(0).unwrap_or_default();
+    let has_subcommand = matches!(
+        first.as_str(),
+        "ACL"
+            | "CLIENT"
+            | "CLUSTER"
+            | "COMMAND"
+            | "CONFIG"
+            | "DEBUG"
+            | "FUNCTION"
+            | "LATENCY"
+            | "MEMORY"
+            | "MODULE"
+            | "OBJECT"
+            | "PUBSUB"
+            | "SCRIPT"
+            | "SLOWLOG"
+            | "XGROUP"
+            | "XINFO"
+    );
+    let name = match word(1) {
+        Some(second) if has_subcommand => format!("{first} {second}"),
+        _ => first.clone(),
+    };
+    let plain = |from: usize, to: usize| -> Vec<String> {
+        let to = to.min(arguments.len());
+        arguments
+            .get(from..to)
+            .unwrap_or_default()
+            .iter()
+            .map(|key| text(key))
+            .collect()
+    };
+    let keys = match first.as_str() {
+        // All arguments are keys.
+        "DEL" | "UNLINK" | "EXISTS" | "TOUCH" | "MGET" | "WATCH" => plain(1, usize::MAX),
+        // Keys and values alternate.
+        "MSET" | "MSETNX" => plain(1, usize::MAX).into_iter().step_by(2).collect(),
+        // The number of keys comes before them.
+        "EVAL" | "EVALSHA" | "EVAL_RO" | "EVALSHA_RO" | "FCALL" | "FCALL_RO" => {
+            let count = word(2).and_then(|count| count.parse::<usize>().ok());
+            plain(3, count.unwrap_or(0).saturating_add(3))
+        }
+        "XGROUP" | "XINFO" | "OBJECT" | "MEMORY" => plain(2, 3),
+        _ if has_subcommand => vec![],
+        _ => plain(1, 2),
+    };
+    let mut written = Vec::new();
+    for argument in arguments {
+        if !written.is_empty() {
+            written.push(b' ');
+        }
+        written.extend_from_slice(argument);
+    }
+    Command {
+        name,
+        keys,
+        text: text(&written),
+    }
+}
+
+/// Why replies cannot be told apart after this command, if so.
+fn loses_framing(command: &Command) -> Option<&'static str> {
+    match command.name.as_str() {
+        "MONITOR" => Some("MONITOR"),
+        "SYNC" | "PSYNC" => Some("replication of Redis"),
+        "SUBSCRIBE" | "PSUBSCRIBE" | "SSUBSCRIBE" => Some("SUBSCRIBE"),
+        "CLIENT REPLY" if !command.text.to_uppercase().ends_with(" ON") => {
+            Some("CLIENT REPLY OFF or SKIP")
+        }
+        _ => None,
+    }
+}
+
+/// The stream from Redis to a client.
+#[derive(Debug, Default)]
+pub(crate) struct RespReplies {
+    buffer: BytesMut,
+    scanned: usize,
+    walker: Walker,
+}
+
+impl RespReplies {
+    pub(crate) fn feed(&mut self, data: &[u8]) {
+        self.buffer.extend_from_slice(data);
+    }
+
+    pub(crate) const fn rest(&mut self) -> &mut BytesMut {
+        &mut self.buffer
+    }
+
+    pub(crate) fn next(&mut self) -> Result<Option<Part>, Lost> {
+        if self.scanned == self.buffer.len() {
+            return Ok(None);
+        }
+        match self.walker.walk(&self.buffer[self.scanned..])? {
+            Walk::Ended(len) => {
+                let data = self.buffer.split_to(self.scanned + len).freeze();
+                self.scanned = 0;
+                let walker = std::mem::take(&mut self.walker);
+                // A push is not the reply to anything.
+                let place = match walker.kind {
+                    Some(b'>') => Place::Between,
+                    _ => Place::Last,
+                };
+                Ok(Some(Part {
+                    data,
+                    place,
+                    summary: Some(walker.first_line),
+                    ..Part::default()
+                }))
+            }
+            Walk::GoesOn if self.buffer.len() < LARGEST_HEAD => {
+                self.scanned = self.buffer.len();
+                Ok(None)
+            }
+            Walk::GoesOn => {
+                let data = self.buffer.split().freeze();
+                self.scanned = 0;
+                Ok(Some(Part {
+                    data,
+                    place: match self.walker.kind {
+                        Some(b'>') => Place::Between,
+                        _ => Place::Inside,
+                    },
+                    ..Part::default()
+                }))
+            }
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Where the fault proxy deliberately differs from Toxiproxy 2.12.0.
+
+use crate::testbed::{Client, Got, Seen, Server, add, call, data, latency, proxy_to, start};
+use quarrel_faultproxy::{
+    Config, Enabled, FaultProxy, NewProxy, NewToxic, Seed, Stream, ToxicKind,
+};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener};
+use std::time::{Duration, Instant};
+
+/// Far below the 25 s for which Toxiproxy hangs, far above a busy machine.
+const AT_ONCE: Duration = Duration::from_secs(3);
+
+#[test]
+fn a_half_close_is_forwarded() {
+    let server = start();
+    let counting = Server::start(|mut stream, _| {
+        let mut all = Vec::new();
+        stream
+            .read_to_end(&mut all)
+            .expect("the client only half-closes");
+        write!(stream, "got {}", all.len()).expect("the client still reads");
+    });
+    let mut client = Client::connect(proxy_to(&server, counting.addr));
+    client
+        .send(b"hello")
+        .0
+        .shutdown(Shutdown::Write)
+        .expect("open");
+    assert_eq!(client.get(), data(b"got 5"));
+    assert_eq!(client.get(), Got::Fin);
+}
+
+#[test]
+fn reset_peer_resets_connections_that_are_open() {
+    let (server, echo) = (start(), Server::echo());
+    let mut client = Client::connect(proxy_to(&server, echo.addr));
+    client.echo(b"a");
+    add(
+        &server,
+        ToxicKind::ResetPeer { timeout_ms: 0 },
+        Stream::Downstream,
+    );
+    assert_eq!(client.get(), Got::Rst);
+    echo.wait_for(&Seen::Rst);
+}
+
+#[test]
+fn removing_a_pending_reset_does_not_wait_for_it_and_loses_nothing() {
+    let (server, echo) = (start(), Server::echo());
+    let addr = proxy_to(&server, echo.addr);
+    add(
+        &server,
+        ToxicKind::ResetPeer {
+            timeout_ms: 3_600_000,
+        },
+        Stream::Downstream,
+    );
+    let mut client = Client::connect(addr);
+    client.send(b"b");
+    echo.wait_for(&Seen::Data(b"b".to_vec()));
+    let begin = Instant::now();
+    server
+        .remove_toxic("p", "reset_peer_downstream")
+        .expect("it is there");
+    assert!(begin.elapsed() < AT_ONCE);
+    assert_eq!(client.get(), data(b"b"));
+}
+
+/// Which of `count` connections, opened one after another, are swallowed.
+fn fates(seed: u64, count: usize) -> Vec<bool> {
+    let server = FaultProxy::start(&Config::embedded(Seed(seed))).expect("it starts");
+    let echo = Server::echo();
+    let addr = proxy_to(&server, echo.addr);
+    let half = NewToxic::new(latency(3_600_000), Stream::Downstream).with_toxicity(0.5);
+    server.add_toxic("p", half).expect("it is sound");
+    let mut clients: Vec<Client> = (0..count).map(|_| Client::connect(addr)).collect();
+    for client in &mut clients {
+        client.send(b"x");
+    }
+    // All requests arrived, and so will have all replies that are coming.
+    crate::testbed::eventually("all arrive", || echo.received().len() == count);
+    clients
+        .iter_mut()
+        .map(|client| client.get_within(Duration::from_millis(200)) == Got::Silence)
+        .collect()
+}
+
+#[test]
+fn the_seed_decides_which_connections_a_toxic_hits() {
+    let first = fates(11, 24);
+    assert_eq!(first, fates(11, 24));
+    assert_ne!(first, fates(12, 24));
+    assert!(first.contains(&true) && first.contains(&false));
+}
+
+#[test]
+fn a_draw_stays_when_other_toxics_come_and_go() {
+    let (server, echo) = (start(), Server::echo());
+    let addr = proxy_to(&server, echo.addr);
+    let half = NewToxic::new(latency(60), Stream::Downstream)
+        .named("half")
+        .with_toxicity(0.5);
+    server.add_toxic("p", half).expect("it is sound");
+    let mut slow = 0;
+    for _ in 0..8 {
+        let mut client = Client::connect(addr);
+        let was_slow = client.echo(b"x") >= Duration::from_millis(60);
+        slow += usize::from(was_slow);
+        for _ in 0..5 {
+            add(&server, latency(0), Stream::Downstream);
+            if was_slow {
+                assert!(client.echo(b"x") >= Duration::from_millis(60));
+            }
+            server
+                .remove_toxic("p", "latency_downstream")
+                .expect("it is there");
+        }
+    }
+    assert!((1..8).contains(&slow), "{slow} of 8 were slow");
+}
+
+#[test]
+fn a_dial_that_hangs_blocks_no_call() {
+    // A listener whose backlog is full neither accepts nor refuses.
+    let full =
+        socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    full.bind(
+        &"127.0.0.1:0"
+            .parse::<std::net::SocketAddr>()
+            .expect("valid")
+            .into(),
+    )
+    .expect("loopback has a free port");
+    full.listen(0).expect("bound");
+    let upstream = full.local_addr().expect("bound").as_socket().expect("IPv4");
+    let fill: Vec<_> = (0..4)
+        .map(|_| {
+            let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)
+                .expect("a socket");
+            socket.set_nonblocking(true).expect("a socket");
+            // In progress, which is the point.
+            let _ = socket.connect(&upstream.into());
+            socket
+        })
+        .collect();
+    let server = start();
+    let mut client = Client::connect(proxy_to(&server, upstream));
+    crate::testbed::eventually("the connection is accepted", || {
+        !server.connections("p").expect("it exists").is_empty()
+    });
+    let begin = Instant::now();
+    let answer = call(
+        server.api_addr(),
+        "POST",
+        "/proxies/p",
+        r#"{"enabled":false}"#,
+    );
+    assert_eq!(answer.status, 200);
+    assert!(begin.elapsed() < AT_ONCE);
+    assert_eq!(client.get(), Got::Fin);
+    drop(fill);
+}
+
+#[test]
+fn an_empty_listen_address_is_loopback() {
+    let server = start();
+    for (name, listen) in [("a", ""), ("b", ":0")] {
+        let view = server
+            .create_proxy(NewProxy::new(name, listen, "127.0.0.1:9"))
+            .expect("loopback has free ports");
+        assert!(view.listen.starts_with("127.0.0.1:"), "{}", view.listen);
+    }
+    assert!(server.api_addr().ip().is_loopback());
+}
+
+#[test]
+fn removing_a_toxic_does_not_wait_for_a_client_that_does_not_read() {
+    let server = start();
+    let flood = Server::start(|mut stream, _| {
+        let mut first = [0];
+        let _ = stream.read(&mut first);
+        while stream.write_all(&[7; 65536]).is_ok() {}
+    });
+    let mut client = Client::connect(proxy_to(&server, flood.addr));
+    add(&server, latency(10), Stream::Downstream);
+    client.send(b"g");
+    // Until nothing moves any more: the client's and our buffers are full.
+    let received = || crate::testbed::from_server(&server);
+    let (mut before, mut still) = (0, Instant::now());
+    crate::testbed::eventually("the flood stands", || {
+        if received() != before {
+            (before, still) = (received(), Instant::now());
+        }
+        before > 0 && still.elapsed() > Duration::from_millis(300)
+    });
+    let begin = Instant::now();
+    let api = server.api_addr();
+    let answer = call(api, "DELETE", "/proxies/p/toxics/latency_downstream", "");
+    assert_eq!(answer.status, 204);
+    assert_eq!(call(api, "GET", "/proxies", "").status, 200);
+    assert!(begin.elapsed() < AT_ONCE);
+}
+
+#[test]
+fn hostile_attributes_are_refused_and_change_nothing() {
+    let (server, echo) = (start(), Server::echo());
+    let mut client = Client::connect(proxy_to(&server, echo.addr));
+    for toxic in [
+        r#"{"type":"bandwidth","attributes":{"rate":-1}}"#,
+        r#"{"type":"slicer"}"#,
+        r#"{"type":"slicer","attributes":{"average_size":10,"size_variation":100}}"#,
+        r#"{"type":"limit_data","attributes":{"bytes":-1}}"#,
+        r#"{"type":"latency","attributes":{"latency":9223372036854775807}}"#,
+        r#"{"type":"latency","attributes":{"jitter":9223372036854775807}}"#,
+        r#"{"type":"timeout","attributes":{"timeout":9223372036854775807}}"#,
+        r#"{"type":"latency","attributes":{"latency":99999999999999999999}}"#,
+    ] {
+        let answer = call(server.api_addr(), "POST", "/proxies/p/toxics", toxic);
+        assert_eq!(answer.status, 400, "{toxic}: {answer:?}");
+        client.echo(b"alive");
+    }
+    assert!(server.proxy("p").expect("it exists").toxics.is_empty());
+}
+
+#[test]
+fn a_reset_by_the_server_reaches_the_client_after_the_data_before_it() {
+    let server = start();
+    let resetting = Server::start(|mut stream, _| {
+        let mut first = [0];
+        stream.read_exact(&mut first).expect("the client asks");
+        stream.write_all(b"last words").expect("the client reads");
+        // Until the proxy has taken them, or the reset would overtake them.
+        stream
+            .read_exact(&mut first)
+            .expect("the client asks again");
+        socket2::SockRef::from(&stream)
+            .set_linger(Some(Duration::ZERO))
+            .expect("a TCP socket");
+    });
+    let mut client = Client::connect(proxy_to(&server, resetting.addr));
+    add(&server, latency(100), Stream::Downstream);
+    client.send(b"a");
+    crate::testbed::eventually("the proxy has the reply", || {
+        crate::testbed::from_server(&server) == 10
+    });
+    client.send(b"b");
+    assert_eq!(client.get(), data(b"last words"));
+    assert_eq!(client.get(), Got::Rst);
+}
+
+#[test]
+fn an_unreachable_upstream_closes_the_client() {
+    let server = start();
+    let gone = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let upstream = gone.local_addr().expect("bound");
+    drop(gone);
+    let mut client = Client::connect(proxy_to(&server, upstream));
+    assert_eq!(client.get(), Got::Fin);
+    let unresolvable = NewProxy::new("q", "", "no-such-host.invalid:1");
+    let view = server
+        .create_proxy(unresolvable)
+        .expect("dialled only on demand");
+    let mut client = Client::connect(view.listen.parse().expect("bound"));
+    assert_eq!(client.get(), Got::Fin);
+}
+
+#[test]
+fn dropping_the_server_frees_its_ports_at_once() {
+    let (server, echo) = (start(), Server::echo());
+    let addr = proxy_to(&server, echo.addr);
+    let mut client = Client::connect(addr);
+    client.echo(b"a");
+    let api = server.api_addr();
+    server.set_enabled("p", Enabled::No).expect("it exists");
+    server
+        .set_enabled("p", Enabled::Yes)
+        .expect("its port is free");
+    drop(server);
+    for free in [addr, api] {
+        let refused = std::net::TcpStream::connect(free).expect_err("nobody listens");
+        assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    }
+}

@@ -1,0 +1,11 @@
+//! The fault proxy from outside: over its API, its sockets and real servers.
+
+mod api;
+mod behaviour;
+mod client;
+mod differences;
+mod hostile;
+mod no_byte_lost;
+mod postgres;
+mod redis;
+mod testbed;
