@@ -5,7 +5,13 @@
 //! Functions are named as Jepsen and Porcupine name them; every model refuses
 //! functions that are not its own, which makes the history illegal.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    hash::{BuildHasher, Hash, Hasher},
+    sync::Arc,
+};
+
+use rustc_hash::FxBuildHasher;
 
 use crate::{F, Key, Model, Op, Value};
 
@@ -173,34 +179,63 @@ impl Model for Queue {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Map;
 
-impl Model for Map {
-    type State = BTreeMap<Key, Value>;
+/// What a [`Map`] holds. Texts grow long and states many, so that the hash is
+/// kept up to date and not computed from all of them.
+#[derive(Clone, Debug, Default)]
+pub struct Texts {
+    held: BTreeMap<Key, Arc<str>>,
+    /// The sum of the hashes of the entries.
+    hash: u64,
+}
 
-    fn initial(&self) -> Self::State {
-        BTreeMap::new()
+impl PartialEq for Texts {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.held == other.held
+    }
+}
+
+impl Eq for Texts {}
+
+impl Hash for Texts {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl Texts {
+    /// What `key` holds: the empty text if nothing was ever put there.
+    #[must_use]
+    pub fn get(&self, key: Key) -> &str {
+        self.held.get(&key).map_or("", |text| text)
     }
 
-    fn step(&self, state: &Self::State, op: &Op, response: Option<&Value>) -> Option<Self::State> {
+    fn with(&self, key: Key, text: &str) -> Self {
+        let of = |text: &str| FxBuildHasher.hash_one((key, text));
+        let mut after = self.clone();
+        if let Some(old) = after.held.insert(key, text.into()) {
+            after.hash = after.hash.wrapping_sub(of(&old));
+        }
+        after.hash = after.hash.wrapping_add(of(text));
+        after
+    }
+}
+
+impl Model for Map {
+    type State = Texts;
+
+    fn initial(&self) -> Texts {
+        Texts::default()
+    }
+
+    fn step(&self, state: &Texts, op: &Op, response: Option<&Value>) -> Option<Texts> {
         let key = op.key.unwrap_or_default();
-        let held = state.get(&key);
         match op.f.as_str() {
             "get" | "read" => {
-                let is_empty = |seen: &Value| seen.is_nil() || *seen == Value::from("");
-                let fits = |seen: &Value| held.map_or_else(|| is_empty(seen), |held| held == seen);
+                let fits = |seen: &Value| text(seen).is_some_and(|seen| seen == state.get(key));
                 response.is_none_or(fits).then(|| state.clone())
             }
-            "put" | "write" => {
-                let mut after = state.clone();
-                after.insert(key, op.value.clone());
-                Some(after)
-            }
-            "append" => {
-                let tail = text(&op.value)?;
-                let head = held.map_or(Some(""), text)?;
-                let mut after = state.clone();
-                after.insert(key, Value::from(format!("{head}{tail}").as_str()));
-                Some(after)
-            }
+            "put" | "write" => Some(state.with(key, text(&op.value)?)),
+            "append" => Some(state.with(key, &format!("{}{}", state.get(key), text(&op.value)?))),
             _ => None,
         }
     }

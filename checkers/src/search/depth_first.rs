@@ -84,8 +84,10 @@ impl<'a> DepthFirst<'a> {
         }
     }
 
-    pub(super) fn run<M: Model>(&mut self, to: &mut Transitions<'_, M>, steps: u64) -> Progress {
-        for _ in 0..steps {
+    /// Goes on until `to` has counted `limit` steps.
+    pub(super) fn run<M: Model>(&mut self, to: &mut Transitions<'_, M>, limit: u64) -> Progress {
+        while to.steps < limit {
+            to.steps += 1;
             if self.is_new {
                 self.enter(to);
                 if self.missing == 0 {

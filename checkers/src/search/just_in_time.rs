@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 use super::{Calls, Moment, Outcome, Progress, Transitions, transitions::StateId};
 use crate::Model;
@@ -70,11 +71,12 @@ impl<'a> JustInTime<'a> {
         }
     }
 
-    pub(super) fn run<M: Model>(&mut self, to: &mut Transitions<'_, M>, steps: u64) -> Progress {
+    /// Goes on until `to` has counted `limit` steps.
+    pub(super) fn run<M: Model>(&mut self, to: &mut Transitions<'_, M>, limit: u64) -> Progress {
         match self {
-            Self::Narrow(walk) => walk.run(to, steps),
-            Self::Wide(walk) => walk.run(to, steps),
-            Self::VeryWide(walk) => walk.run(to, steps),
+            Self::Narrow(walk) => walk.run(to, limit),
+            Self::Wide(walk) => walk.run(to, limit),
+            Self::VeryWide(walk) => walk.run(to, limit),
             Self::TooWide => Progress::GaveUp,
         }
     }
@@ -120,7 +122,7 @@ impl Slotting {
 /// The configurations met: by state and closed calls taken, the open ones
 /// taken.
 #[derive(Default)]
-struct Seen<const W: usize>(FxHashMap<Configuration<W>, Vec<Slots<W>>>);
+struct Seen<const W: usize>(FxHashMap<Configuration<W>, SmallVec<[Slots<W>; 1]>>);
 
 impl<const W: usize> Seen<W> {
     /// Whether no configuration was met that is the same or dominates this one:
@@ -174,8 +176,7 @@ impl<'a, const W: usize> Walk<'a, W> {
         }
     }
 
-    fn run<M: Model>(&mut self, to: &mut Transitions<'_, M>, steps: u64) -> Progress {
-        let mut left = steps;
+    fn run<M: Model>(&mut self, to: &mut Transitions<'_, M>, limit: u64) -> Progress {
         while let Some(moment) = self.calls.moments.get(self.moment) {
             match *moment {
                 Moment::Invoke(call) => {
@@ -187,7 +188,7 @@ impl<'a, const W: usize> Walk<'a, W> {
                     self.moment += 1;
                 }
                 Moment::Return(call) => {
-                    if !self.explain(to, call, &mut left) {
+                    if !self.explain(to, call, limit) {
                         return Progress::More;
                     }
                     if self.configurations.is_empty() {
@@ -201,20 +202,15 @@ impl<'a, const W: usize> Walk<'a, W> {
     }
 
     /// Keeps and makes the configurations in which `call`, which returns now,
-    /// has taken effect. False if the steps did not suffice; then it goes on
+    /// has taken effect. False if the limit was reached; then it goes on
     /// from there.
-    fn explain<M: Model>(
-        &mut self,
-        to: &mut Transitions<'_, M>,
-        call: usize,
-        left: &mut u64,
-    ) -> bool {
+    fn explain<M: Model>(&mut self, to: &mut Transitions<'_, M>, call: usize, limit: u64) -> bool {
         let slot = self.slots.of_call[call];
         while !self.queue.is_empty() || !self.configurations.is_empty() {
-            if *left == 0 {
+            if to.steps >= limit {
                 return false;
             }
-            *left -= 1;
+            to.steps += 1;
             let from = match self.queue.pop_front() {
                 Some(from) => from,
                 None => self.configurations.pop().expect("one of the two is not empty"),

@@ -41,7 +41,7 @@ use depth_first::DepthFirst;
 use just_in_time::JustInTime;
 use transitions::Transitions;
 
-use crate::{Budget, Checker, Class, History, Key, Model, Verdict};
+use crate::{Budget, Checker, Class, History, Key, Model, Operation, Verdict};
 
 /// Steps that an engine makes before it is the other one's turn.
 const FIRST_SLICE: u64 = 256;
@@ -81,6 +81,16 @@ pub enum Engine {
     DepthFirst,
 }
 
+/// Whether an illegal history is explained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Witness {
+    /// By as few operations as will do. It takes further searches.
+    #[default]
+    Minimal,
+    /// Not at all: the verdict is all that is wanted.
+    Omitted,
+}
+
 /// Checks that a history is linearizable with respect to a model.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Linearizable<M> {
@@ -88,6 +98,7 @@ pub struct Linearizable<M> {
     failures: Failures,
     partition: Partition,
     engine: Engine,
+    witness: Witness,
 }
 
 impl<M: Model> Linearizable<M> {
@@ -98,6 +109,7 @@ impl<M: Model> Linearizable<M> {
             failures: Failures::Dropped,
             partition: Partition::ByKey,
             engine: Engine::Competition,
+            witness: Witness::Minimal,
         }
     }
 
@@ -119,11 +131,30 @@ impl<M: Model> Linearizable<M> {
         Self { engine, ..self }
     }
 
+    /// The same with or without an explanation.
+    #[must_use]
+    pub fn witness(self, witness: Witness) -> Self {
+        Self { witness, ..self }
+    }
+
+    /// One object, out of a history that was taken apart already.
+    pub(crate) fn register(
+        &self,
+        history: &History,
+        key: Option<Key>,
+        operations: &[Operation],
+        budget: Budget,
+    ) -> Verdict {
+        let calls = Calls::of(history, operations.iter(), self.failures);
+        self.object(key, &calls, budget)
+    }
+
     /// One object.
     fn object(&self, key: Option<Key>, calls: &Calls, budget: Budget) -> Verdict {
         let (outcome, _) = search(&self.model, calls, self.engine, budget.steps);
         match outcome {
             Outcome::Valid => Verdict::valid(),
+            Outcome::Invalid if self.witness == Witness::Omitted => Verdict::invalid(Vec::new()),
             Outcome::Invalid => {
                 Verdict::invalid(vec![witness::anomaly(&self.model, key, calls, budget)])
             }
@@ -185,37 +216,37 @@ enum Progress {
     GaveUp,
 }
 
-/// Searches with at most `steps` steps of each engine; also says how many
-/// were made.
+/// Searches with at most `steps` steps; also says how many were made. A step
+/// is one question to the model, remembered or not.
 fn search<M: Model>(model: &M, calls: &Calls, engine: Engine, steps: u64) -> (Outcome, u64) {
     let mut transitions = Transitions::new(model, calls.classes());
     let mut just_in_time = (engine != Engine::DepthFirst).then(|| JustInTime::new(calls));
     let mut depth_first = (engine != Engine::JustInTime).then(|| DepthFirst::new(calls));
     let mut reached = 0;
     let mut slice = FIRST_SLICE;
-    let mut made = 0;
-    while made < steps && (just_in_time.is_some() || depth_first.is_some()) {
-        let now = slice.min(steps - made);
-        made += now;
+    while transitions.steps < steps && (just_in_time.is_some() || depth_first.is_some()) {
+        let limit = |made: u64| made.saturating_add(slice).min(steps);
+        if let Some(engine) = &mut depth_first {
+            let limit = limit(transitions.steps);
+            if let Progress::Decided(outcome) = engine.run(&mut transitions, limit) {
+                return (outcome, transitions.steps);
+            }
+        }
         if let Some(engine) = &mut just_in_time {
-            let progress = engine.run(&mut transitions, now);
+            let limit = limit(transitions.steps);
+            let progress = engine.run(&mut transitions, limit);
             reached = engine.reached();
             match progress {
-                Progress::Decided(outcome) => return (outcome, made),
+                Progress::Decided(outcome) => return (outcome, transitions.steps),
                 Progress::GaveUp => just_in_time = None,
                 Progress::More => {}
             }
         }
-        if let Some(engine) = &mut depth_first
-            && let Progress::Decided(outcome) = engine.run(&mut transitions, now)
-        {
-            return (outcome, made);
-        }
-        // Slices grow, so that switching costs little, and by the slower
-        // engine the work at most doubles.
-        slice = slice.saturating_mul(2);
+        // Slices grow, so that switching costs little, but slowly, so that the
+        // slower engine does not waste much more than the faster one needs.
+        slice += slice / 4;
     }
-    (Outcome::Unknown(reached), made)
+    (Outcome::Unknown(reached), transitions.steps)
 }
 
 /// The class of an anomaly that a search finds.

@@ -6,6 +6,10 @@ use crate::Model;
 /// A state of the model, by number; 0 is the one before anything happened.
 pub(super) type StateId = u32;
 
+/// What a question that was not asked before costs, in questions remembered:
+/// a state is made and hashed.
+const COST_OF_ASKING: u64 = 8;
+
 const ILLEGAL: u32 = u32::MAX;
 
 /// Every state met so far and what each class of operation makes of it, so
@@ -18,6 +22,8 @@ pub(super) struct Transitions<'a, M: Model> {
     known: FxHashMap<(StateId, u32), u32>,
     /// By class: whether it never changes a state.
     is_observation: Vec<bool>,
+    /// How often an engine asked, or went back: the measure of work.
+    pub(super) steps: u64,
 }
 
 impl<'a, M: Model> Transitions<'a, M> {
@@ -28,7 +34,7 @@ impl<'a, M: Model> Transitions<'a, M> {
         let is_observation = classes.iter().map(|(op, r)| model.is_observation(op, r.as_ref()));
         let is_observation = is_observation.collect();
         let known = FxHashMap::default();
-        Self { model, classes, states: vec![initial], ids, known, is_observation }
+        Self { model, classes, states: vec![initial], ids, known, is_observation, steps: 0 }
     }
 
     /// Whether operations of this class never change a state.
@@ -38,9 +44,11 @@ impl<'a, M: Model> Transitions<'a, M> {
 
     /// The state after an operation, none if it could not have answered so.
     pub(super) fn step(&mut self, state: StateId, class: u32) -> Option<StateId> {
+        self.steps += 1;
         let after = match self.known.get(&(state, class)) {
             Some(&after) => after,
             None => {
+                self.steps += COST_OF_ASKING;
                 let after = self.ask(state, class);
                 self.known.insert((state, class), after);
                 after

@@ -11,6 +11,10 @@ const MAX_CALLS: usize = 2_000;
 /// The most steps that go into making a witness small.
 const MAX_STEPS: u64 = 200_000;
 
+/// The most of them on one question: whether it is still illegal without an
+/// operation. An operation of unknown effect stays in the witness.
+const MAX_STEPS_EACH: u64 = 5_000;
+
 /// Explains an illegal history: the shortest illegal prefix, and in it as few
 /// operations as will do. An operation is left out by forgetting when it ran
 /// and what it answered, so that what it stored is still there to be read.
@@ -60,13 +64,14 @@ pub(super) fn anomaly<M: Model>(
 }
 
 fn is_illegal<M: Model>(model: &M, calls: &Calls, left: &mut u64) -> bool {
-    let (outcome, made) = search(model, calls, Engine::Competition, *left);
+    let steps = MAX_STEPS_EACH.min(*left);
+    let (outcome, made) = search(model, calls, Engine::Competition, steps);
     *left -= made.min(*left);
     outcome == Outcome::Invalid
 }
 
-/// The return up to which the history is illegal, by bisection: a prefix of a
-/// legal history is legal.
+/// The first return, as far as the steps suffice, up to which the history is
+/// illegal: a prefix of a legal history is legal, so it is found by bisection.
 fn first_illegal<M: Model>(model: &M, calls: &Calls, left: &mut u64) -> usize {
     let (mut legal, mut illegal) = (0, calls.moments.len().saturating_sub(1));
     while illegal - legal > 1 && *left > 0 {
