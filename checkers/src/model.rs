@@ -34,4 +34,10 @@ pub trait Model {
     /// The state after `op`, or none if the object could not have answered
     /// `response`. `response` is none when the answer is not known.
     fn step(&self, state: &Self::State, op: &Op, response: Option<&Value>) -> Option<Self::State>;
+
+    /// Whether `op`, answered so, leaves every state as it is, as a read does.
+    /// A search is much faster if it knows; to answer false is never wrong.
+    fn is_observation(&self, _op: &Op, _response: Option<&Value>) -> bool {
+        false
+    }
 }

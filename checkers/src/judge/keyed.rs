@@ -46,8 +46,11 @@ pub(super) struct Keyed {
     ids: FxHashMap<(Value, u64), ValueId>,
     /// Values of writes that certainly failed, and where they began.
     pub(super) failed: FxHashMap<ValueId, Index>,
-    /// Why the register check cannot judge this key, if it cannot.
+    /// Why no register can be judged, if none can.
     pub(super) unsuitable: Option<String>,
+    /// Deletes or reads of nothing carry no version, so that it is not clear
+    /// which delete a read saw.
+    pub(super) is_ambiguous: bool,
     has_deletes: bool,
     has_plain_absence: bool,
 }
@@ -86,6 +89,18 @@ impl Keyed {
     /// The operations for the register check.
     pub(super) fn operations(&self) -> Vec<Operation> {
         self.entries.iter().map(|entry| entry.operation).collect()
+    }
+
+    /// The operations for a search.
+    pub(super) fn paired(&self) -> Vec<crate::Operation> {
+        let paired = self.entries.iter().map(|entry| crate::Operation {
+            invoke: entry.invoke,
+            complete: entry.complete,
+            steps: Vec::new(),
+        });
+        let mut paired: Vec<_> = paired.collect();
+        paired.sort_by_key(|operation| operation.invoke);
+        paired
     }
 
     /// The same with nanoseconds as instants.
@@ -140,11 +155,7 @@ pub(super) fn split<'a>(
     }
     for keyed in &mut split.keys {
         keyed.entries.sort_by_key(|entry| entry.operation.returned);
-        if keyed.has_deletes && keyed.has_plain_absence {
-            keyed.unsuitable(|| {
-                "the key is deleted, and a delete or a read of it carries no version".to_owned()
-            });
-        }
+        keyed.is_ambiguous = keyed.has_deletes && keyed.has_plain_absence;
     }
     split.keys.sort_by_key(|keyed| keyed.key);
     Ok(split)

@@ -25,8 +25,9 @@ use serde::{Deserialize, Serialize};
 use tally::Tally;
 
 use crate::{
-    Anomaly, Guarantee, History, Validity,
-    register::{Clusters, Delta},
+    Anomaly, Guarantee, History, Validity, Verdict, models,
+    register::{Clusters, Delta, Violation},
+    search::Linearizable,
 };
 
 /// What is to be said about a run.
@@ -100,7 +101,7 @@ pub fn judge(history: &History, probes: &[Probe], options: &JudgeOptions) -> Jud
     match keyed::split(history, options) {
         Ok(split) => {
             for keyed in &split.keys {
-                key(keyed, &split, options, &mut collector, &mut tally);
+                key(history, keyed, &split, options, &mut collector, &mut tally);
             }
             tally.transactions = split.transactions;
             stores::judge(&split, probes, options, &mut collector, &mut tally);
@@ -113,8 +114,37 @@ pub fn judge(history: &History, probes: &[Probe], options: &JudgeOptions) -> Jud
     Judgement { ladder, strongest, anomalies: collector.finish(), metrics: tally.metrics }
 }
 
+/// How linearizability of a key was decided.
+enum Decision {
+    /// By its values, which name their writes.
+    Exact(Option<Violation>, Clusters),
+    /// By search.
+    Searched(Verdict),
+    /// Not.
+    Unknown(String),
+}
+
+fn decide(history: &History, keyed: &Keyed, options: &JudgeOptions) -> Decision {
+    if let Some(why) = &keyed.unsuitable {
+        return Decision::Unknown(format!("{}: {why}", tally::name(keyed.key)));
+    }
+    if !keyed.is_ambiguous {
+        let operations = keyed.operations();
+        if let Ok(mut clusters) = Clusters::build(&operations) {
+            return Decision::Exact(clusters.violation(&operations), clusters);
+        }
+    }
+    let checker = Linearizable::new(models::CasRegister);
+    let verdict = checker.register(history, keyed.key, &keyed.paired(), options.budget);
+    match verdict.validity {
+        Validity::Unknown => Decision::Unknown(verdict.undecided.unwrap_or_default()),
+        _ => Decision::Searched(verdict),
+    }
+}
+
 /// One key.
 fn key(
+    history: &History,
     keyed: &Keyed,
     split: &Split<'_>,
     options: &JudgeOptions,
@@ -122,33 +152,38 @@ fn key(
     tally: &mut Tally,
 ) {
     tally.count(keyed);
-    let operations = keyed.operations();
-    let mut violation = None;
-    let mut clusters = None;
-    let mut is_decided = false;
-    match &keyed.unsuitable {
-        Some(why) => tally.undecided(keyed, why),
-        None => match Clusters::build(&operations) {
-            Ok(mut built) => {
-                is_decided = true;
-                violation = built.violation(&operations);
-                clusters = Some(built);
-            }
-            Err(error) => tally.undecided(keyed, &error.to_string()),
-        },
-    }
-    let order = reads::Order::of(keyed, clusters.as_ref().filter(|_| violation.is_some()));
+    let decision = decide(history, keyed, options);
+    let broken = match &decision {
+        Decision::Exact(Some(_), clusters) => Some(clusters),
+        _ => None,
+    };
+    let order = reads::Order::of(keyed, broken);
     let found = reads::judge(keyed, split, &order, options, collector, tally);
     sessions::judge(keyed, &order, collector, tally);
-    if (violation.is_some() || !is_decided) && !order.is_by_version() {
-        tally.unordered();
-    }
-    if let Some(violation) = violation {
-        tally.violated();
-        tally.metrics.delta = tally.metrics.delta.max(delta_of(keyed));
-        if !found.explains(violation) {
-            collector.add(wording::not_linearizable(keyed, violation));
+    let is_linearizable = match decision {
+        Decision::Exact(None, _) => true,
+        Decision::Exact(Some(violation), _) => {
+            tally.violated();
+            tally.metrics.delta = tally.metrics.delta.max(delta_of(keyed));
+            if !found.explains(violation) {
+                collector.add(wording::not_linearizable(keyed, violation));
+            }
+            false
         }
+        Decision::Searched(verdict) => {
+            if verdict.validity == Validity::Invalid {
+                tally.violated();
+            }
+            verdict.anomalies.into_iter().for_each(|anomaly| collector.add(anomaly));
+            verdict.validity == Validity::Valid
+        }
+        Decision::Unknown(why) => {
+            tally.undecided(why);
+            false
+        }
+    };
+    if !is_linearizable && !order.is_by_version() {
+        tally.unordered();
     }
 }
 

@@ -51,9 +51,9 @@ impl Tally {
     }
 
     /// Linearizability of a key was not decided.
-    pub(super) fn undecided(&mut self, keyed: &Keyed, why: &str) {
+    pub(super) fn undecided(&mut self, why: String) {
         self.undecided_keys += 1;
-        self.undecided.get_or_insert_with(|| format!("{}: {why}", name(keyed.key)));
+        self.undecided.get_or_insert(why);
     }
 
     /// A key is not linearizable.

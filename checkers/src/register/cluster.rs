@@ -1,4 +1,7 @@
-use super::{Action, NotUnique, Operation, ValueId, Violation};
+use super::{
+    Action, NotUnique, Operation, ValueId, Violation,
+    delta::{Front, Shift, Zone},
+};
 
 /// No operation.
 const NOBODY: u32 = u32::MAX;
@@ -34,11 +37,10 @@ impl Cluster {
         has_previous: false,
     };
 
-    /// The last invocation, if reads had begun `delta` earlier, and whose.
-    const fn last_invoke(&self, delta: u64) -> (u64, u32) {
-        let read = self.last_read.saturating_sub(delta);
-        if read > self.write_invoked {
-            (read, self.last_reader)
+    /// The last invocation, and whose.
+    const fn last_invoke(&self) -> (u64, u32) {
+        if self.last_read > self.write_invoked {
+            (self.last_read, self.last_reader)
         } else {
             (self.write_invoked, self.writer)
         }
@@ -48,6 +50,14 @@ impl Cluster {
         if at < self.first_return {
             self.first_return = at;
             self.first_returned = operation;
+        }
+    }
+
+    const fn zone(&self) -> Zone {
+        Zone {
+            first_return: self.first_return,
+            write_invoked: self.write_invoked,
+            last_read: self.last_read,
         }
     }
 
@@ -205,25 +215,11 @@ impl Clusters {
     /// The first contradiction.
     pub(crate) fn violation(&mut self, operations: &[Operation]) -> Option<Violation> {
         self.link_seen(operations);
-        self.violation_after(0)
-    }
-
-    /// The first contradiction if reads had begun `delta` earlier. Needs
-    /// [`Self::violation`] to have been asked before.
-    pub(crate) fn violation_after(&self, delta: u64) -> Option<Violation> {
-        if self.early.is_some() {
-            return self.early;
+        let impossible = self.impossible();
+        if impossible.is_some() {
+            return impossible;
         }
-        for cluster in &self.of {
-            if cluster.first_return < cluster.write_invoked {
-                let reader = cluster.first_returned as usize;
-                return Some(match name(cluster.writer) {
-                    None => Violation::NeverWritten { reader },
-                    Some(writer) => Violation::BeforeWritten { writer, reader },
-                });
-            }
-        }
-        let mut blocks = match self.blocks(delta) {
+        let mut blocks = match self.blocks() {
             Ok(blocks) => blocks,
             Err(violation) => return Some(violation),
         };
@@ -233,11 +229,62 @@ impl Clusters {
         contradiction(&blocks)
     }
 
-    fn blocks(&self, delta: u64) -> Result<Vec<Block>, Violation> {
+    /// A contradiction that no shift of the reads would mend.
+    fn impossible(&self) -> Option<Violation> {
+        let early = |cluster: &&Cluster| cluster.first_return < cluster.write_invoked;
+        self.early.or_else(|| {
+            let cluster = self.of.iter().find(early)?;
+            let reader = cluster.first_returned as usize;
+            Some(match name(cluster.writer) {
+                None => Violation::NeverWritten { reader },
+                Some(writer) => Violation::BeforeWritten { writer, reader },
+            })
+        })
+    }
+
+    /// How much earlier the reads would have to begin. Needs
+    /// [`Self::violation`] to have been asked before.
+    pub(super) fn shift(&self) -> Shift {
+        if self.impossible().is_some() {
+            return Shift::Infinite;
+        }
+        let mut shift = Shift::Finite(0);
+        let mut zones = Vec::with_capacity(self.of.len());
+        let mut in_chain = 0;
+        for head in self.of.iter().filter(|c| !c.has_previous) {
+            let mut block = head.zone();
+            let mut next = head.next;
+            while next != NOBODY {
+                let cluster = &self.of[next as usize];
+                in_chain += 1;
+                // Nothing on a later value may end before something on an
+                // earlier one begins.
+                shift = shift.max(block.until_before(cluster.first_return));
+                block = block.merged(cluster.zone());
+                next = cluster.next;
+            }
+            if block.first_return != u64::MAX {
+                zones.push(block);
+            }
+        }
+        if self.has_chains && self.of.iter().filter(|c| c.has_previous).count() > in_chain {
+            return Shift::Infinite;
+        }
+        if !zones.is_sorted_by_key(|zone| zone.first_return) {
+            zones.sort_by_key(|zone| zone.first_return);
+        }
+        let mut front = Front::default();
+        for zone in zones {
+            front.admit(zone, &mut shift);
+        }
+        shift
+    }
+
+    fn blocks(&self) -> Result<Vec<Block>, Violation> {
         let mut blocks = Vec::with_capacity(self.of.len());
         let mut in_chain = 0;
         for head in self.of.iter().filter(|c| !c.has_previous) {
-            let (last_invoke, last_invoked) = head.last_invoke(delta);
+            let (last_invoke, last_invoked) = head.last_invoke();
             let mut block = Block {
                 first_return: head.first_return,
                 first_returned: head.first_returned,
@@ -248,7 +295,7 @@ impl Clusters {
             while next != NOBODY {
                 let cluster = &self.of[next as usize];
                 in_chain += 1;
-                block.append(cluster, delta)?;
+                block.append(cluster)?;
                 next = cluster.next;
             }
             if block.first_return != u64::MAX {
@@ -281,14 +328,14 @@ impl Clusters {
 
 impl Block {
     /// Puts a cluster behind the block.
-    fn append(&mut self, cluster: &Cluster, delta: u64) -> Result<(), Violation> {
+    fn append(&mut self, cluster: &Cluster) -> Result<(), Violation> {
         if cluster.first_return < self.last_invoke {
             return Err(Violation::ChainOrder {
                 later_returned: cluster.first_returned as usize,
                 earlier_invoked: self.last_invoked as usize,
             });
         }
-        let (last_invoke, last_invoked) = cluster.last_invoke(delta);
+        let (last_invoke, last_invoked) = cluster.last_invoke();
         if last_invoke > self.last_invoke {
             (self.last_invoke, self.last_invoked) = (last_invoke, last_invoked);
         }

@@ -72,24 +72,98 @@ impl fmt::Display for Delta {
 pub fn delta(operations: &[Operation]) -> Result<Delta, NotUnique> {
     let mut clusters = Clusters::build(operations)?;
     if clusters.violation(operations).is_none() {
-        return Ok(Delta::Finite(Duration::ZERO));
+        return Ok(Delta::default());
     }
-    Ok(smallest(|delta| clusters.violation_after(delta).is_none()))
+    Ok(clusters.shift().into())
 }
 
-/// The smallest number of nanoseconds at which `holds`, which is monotone.
-fn smallest(holds: impl Fn(u64) -> bool) -> Delta {
-    if !holds(u64::MAX) {
-        return Delta::Infinite;
-    }
-    let (mut below, mut above) = (0, u64::MAX);
-    while above - below > 1 {
-        let middle = below + (above - below) / 2;
-        if holds(middle) {
-            above = middle;
-        } else {
-            below = middle;
+/// How far reads are shifted, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Shift {
+    Finite(u64),
+    Infinite,
+}
+
+impl From<Shift> for Delta {
+    fn from(shift: Shift) -> Self {
+        match shift {
+            Shift::Finite(nanos) => Self::Finite(Duration::from_nanos(nanos)),
+            Shift::Infinite => Self::Infinite,
         }
     }
-    Delta::Finite(Duration::from_nanos(above))
+}
+
+/// A cluster, or several that stand side by side, without names. Instants are
+/// shifted by one, so that 0 is before everything.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Zone {
+    pub(super) first_return: u64,
+    /// The last invocation of a write.
+    pub(super) write_invoked: u64,
+    /// The last invocation of a read; 0 if there is none.
+    pub(super) last_read: u64,
+}
+
+impl Zone {
+    /// The last invocation, if reads had begun so much earlier.
+    const fn last_invoke(&self, shift: u64) -> u64 {
+        let read = self.last_read.saturating_sub(shift);
+        if read > self.write_invoked { read } else { self.write_invoked }
+    }
+
+    /// The shift by which nothing here begins after `instant`.
+    pub(super) const fn until_before(&self, instant: u64) -> Shift {
+        if self.write_invoked > instant {
+            Shift::Infinite
+        } else {
+            Shift::Finite(self.last_read.saturating_sub(instant))
+        }
+    }
+
+    pub(super) fn merged(self, other: Self) -> Self {
+        Self {
+            first_return: self.first_return.min(other.first_return),
+            write_invoked: self.write_invoked.max(other.write_invoked),
+            last_read: self.last_read.max(other.last_read),
+        }
+    }
+}
+
+/// The zones of one register so far, in order of their first return, as far as
+/// the next one needs them.
+///
+/// Under the present shift no two of them contradict each other, so the
+/// forward ones are disjoint, and at most one reaches beyond the next one's
+/// first return: the one of the latest last invocation. That is the one with
+/// the latest write or the one with the latest read, whatever the shift. So one
+/// pass finds the least shift: wherever two contradict each other, it is raised
+/// to what the cheaper of their two arcs costs to remove.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Front {
+    by_write: Zone,
+    by_read: Zone,
+}
+
+impl Front {
+    /// Takes the next zone and raises `shift` as far as it demands.
+    pub(super) fn admit(&mut self, zone: Zone, shift: &mut Shift) {
+        while let Shift::Finite(now) = *shift {
+            let is_write = self.by_write.last_invoke(now) >= self.by_read.last_invoke(now);
+            let widest = if is_write { &self.by_write } else { &self.by_read };
+            let contradicts = widest.last_invoke(now) > zone.first_return
+                && widest.first_return < zone.last_invoke(now);
+            if !contradicts {
+                break;
+            }
+            let cheaper =
+                widest.until_before(zone.first_return).min(zone.until_before(widest.first_return));
+            *shift = cheaper.max(*shift);
+        }
+        if zone.write_invoked > self.by_write.write_invoked {
+            self.by_write = zone;
+        }
+        if zone.last_read > self.by_read.last_read {
+            self.by_read = zone;
+        }
+    }
 }

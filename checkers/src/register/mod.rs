@@ -37,9 +37,11 @@
 
 mod cluster;
 mod delta;
+mod dense;
 mod operation;
 
 pub use delta::{Delta, delta};
+pub use dense::{Conflict, DenseError, Record, Records};
 pub use operation::{Action, NotUnique, OPEN, Operation, ValueId, Violation};
 
 pub(crate) use cluster::Clusters;

@@ -218,3 +218,45 @@ fn the_last_read_after_the_acknowledgement_counts_into_the_curve() {
     let pbs: Vec<(u64, u64)> = judgement.metrics.pbs.iter().map(|b| (b.reads, b.stale)).collect();
     assert_eq!(pbs, [(1, 1), (1, 0)]);
 }
+
+#[test]
+fn repeated_values_and_deletes_are_decided_by_search() {
+    let legal = "A: [w1] [w2]      [w1]
+                 B:          [r2]       [r1]";
+    assert_eq!(judged(legal, &[]).strongest, Guarantee::Linearizable);
+    let illegal = "A: [w1] [w2] [w1] [w3]
+                   B:                      [r1]";
+    let judgement = judged(illegal, &[]);
+    assert_eq!(judgement.validity(Guarantee::Linearizable), Validity::Invalid);
+    assert_eq!(
+        told(&judgement),
+        ["not-linearizable: key 0: no order allows read -> 1 (event 8) after what else is \
+          certain: write 1 (event 0), write 1 (event 4), write 3 (event 6)"]
+    );
+    let deleted = |last: &str| format!("A: [w1] [w nil] [r nil] [w2] [w nil] [{last}]");
+    let validity = |last| judged(&deleted(last), &[]).validity(Guarantee::Linearizable);
+    assert_eq!((validity("r nil"), validity("r 2")), (Validity::Valid, Validity::Invalid));
+}
+
+#[test]
+fn a_search_that_gives_up_says_where() {
+    let mut drawing = String::new();
+    for _ in 0..16 {
+        for value in 0..3 {
+            drawing += &format!("A: [w{value}      \n");
+        }
+    }
+    drawing += "B:  [r0] [r1] [r2] [r1]\n";
+    let history = quarrel_checkers::notation::parse(&drawing).unwrap();
+    let mut options = quarrel_checkers::JudgeOptions::default();
+    options.budget.steps = 30;
+    let judgement = quarrel_checkers::judge(&history, &[], &options);
+    let rung = judgement.rung(Guarantee::Linearizable);
+    assert_eq!(rung.validity, Validity::Unknown);
+    assert_eq!(
+        rung.reason,
+        "1 keys undecided; key 0: events 49 to 55 are not decided after 30 steps; 48 \
+         operations of unknown outcome are open there; a larger budget, fewer of them or unique \
+         values would help"
+    );
+}

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use quarrel_checkers::{
     generate::Random,
-    register::{Action, Delta, OPEN, Operation, ValueId, check, delta},
+    register::{Action, Delta, OPEN, Operation, Record, Records, ValueId, check, delta},
 };
 
 use crate::brute::is_linearizable;
@@ -95,4 +95,53 @@ fn delta_is_the_smallest_shift_that_helps() {
         assert_eq!(delta(&operations), Ok(expected), "seed {seed}: {operations:#?}");
     }
     assert!(finite > 10_000 && infinite > 10_000, "{finite} finite, {infinite} infinite");
+}
+
+/// Histories of three keys without compare-and-set, in both forms: the verdict
+/// on each key and on all, and the shift.
+#[test]
+fn dense_records_say_the_same_as_operations() {
+    let mut conflicts = 0;
+    for seed in 0..300_000_u64 {
+        let mut random = Random::seeded(seed);
+        let keys: Vec<Vec<Operation>> = (0..3)
+            .map(|_| {
+                let mut operations = random_history(&mut random);
+                operations.retain(|o| !matches!(o.action, Action::Cas { .. }));
+                operations.truncate(3);
+                operations
+            })
+            .collect();
+        let mut all: Vec<Record> = Vec::new();
+        for (key, operations) in (0..).zip(&keys) {
+            all.extend(operations.iter().map(|o| {
+                let value = |v: ValueId| if v.0 == 0 { Record::INITIAL } else { v.0 * 3 + key };
+                match o.action {
+                    Action::Read(v) => Record::read(key, value(v), o.invoked, o.returned),
+                    _ => {
+                        let written = o.action.written().expect("no read");
+                        Record::write(key, value(written), o.invoked, o.returned)
+                    }
+                }
+            }));
+        }
+        let mut records = Records::with_capacity(all.len());
+        let mut returned: Vec<u64> = keys.iter().flatten().map(|o| o.returned).collect();
+        let mut order: Vec<usize> = (0..all.len()).collect();
+        order.sort_by_key(|&at| returned[at]);
+        order.iter().for_each(|&at| records.push(all[at]).expect("they are sorted"));
+        returned.sort_unstable();
+
+        let verdicts: Vec<bool> = keys.iter().map(|o| is_linearizable(o)).collect();
+        let conflict = records.check().expect("values are unique");
+        assert_eq!(conflict.is_none(), verdicts.iter().all(|valid| *valid), "seed {seed}");
+        if let Some(conflict) = conflict {
+            conflicts += 1;
+            assert!(!verdicts[conflict.key as usize], "seed {seed}: the wrong key is blamed");
+            assert!(check(&records.of_key(conflict.key)).expect("unique").is_some());
+        }
+        let expected = keys.iter().map(|o| delta(o).expect("unique")).max();
+        assert_eq!(Some(records.delta().expect("unique")), expected, "seed {seed}");
+    }
+    assert!((60_000..270_000).contains(&conflicts), "{conflicts} conflicts");
 }

@@ -1,0 +1,152 @@
+use rustc_hash::FxHashMap;
+
+use super::Failures;
+use crate::{Event, F, History, Index, Kind, Op, Operation, Value};
+
+/// An operation, as the engines see it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Call {
+    /// Equal operations with equal responses are of one class.
+    pub(super) class: u32,
+    /// When it returned, as a position among the moments; none if it is open
+    /// for ever.
+    pub(super) returned: Option<usize>,
+    pub(super) invoke: Index,
+    pub(super) complete: Option<Index>,
+}
+
+/// Something that happens in a history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moment {
+    Invoke(usize),
+    Return(usize),
+}
+
+/// An operation and what came back, if that is known.
+pub(super) type Asked = (Op, Option<Value>);
+
+/// The operations on one object, and the order of their begins and ends.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Calls {
+    pub(super) calls: Vec<Call>,
+    pub(super) moments: Vec<Moment>,
+    classes: Vec<Asked>,
+}
+
+impl Calls {
+    /// Takes `operations` out of `history`, in the order of its events.
+    pub(super) fn of<'a>(
+        history: &History,
+        operations: impl Iterator<Item = &'a Operation>,
+        failures: Failures,
+    ) -> Self {
+        let mut gathered = Self::default();
+        let mut ids: FxHashMap<Asked, u32> = FxHashMap::default();
+        let mut moments: Vec<(Index, Moment)> = Vec::new();
+        for operation in operations {
+            let invoke = &history.events[operation.invoke.position()];
+            let complete = operation.complete.map(|index| &history.events[index.position()]);
+            let Some((asked, is_closed)) = asked(invoke, complete, failures) else { continue };
+            let next = u32::try_from(ids.len()).expect("a history has < 2^32 operations");
+            let class = *ids.entry(asked.clone()).or_insert(next);
+            if class == next {
+                gathered.classes.push(asked);
+            }
+            let at = gathered.calls.len();
+            let (invoke, complete) = (operation.invoke, operation.complete);
+            gathered.calls.push(Call { class, returned: None, invoke, complete });
+            moments.push((invoke, Moment::Invoke(at)));
+            moments.extend(complete.filter(|_| is_closed).map(|at_| (at_, Moment::Return(at))));
+        }
+        moments.sort_unstable_by_key(|&(index, _)| index);
+        gathered.moments = moments.into_iter().map(|(_, moment)| moment).collect();
+        gathered.place_returns();
+        gathered
+    }
+
+    fn place_returns(&mut self) {
+        for call in &mut self.calls {
+            call.returned = None;
+        }
+        for (position, moment) in self.moments.iter().enumerate() {
+            if let Moment::Return(call) = *moment {
+                self.calls[call].returned = Some(position);
+            }
+        }
+    }
+
+    pub(super) fn classes(&self) -> &[Asked] {
+        &self.classes
+    }
+
+    /// What a call asked and got.
+    pub(super) fn asked(&self, call: usize) -> &Asked {
+        &self.classes[self.calls[call].class as usize]
+    }
+
+    /// The event of a moment.
+    pub(super) fn event(&self, moment: usize) -> Option<Index> {
+        match *self.moments.get(moment)? {
+            Moment::Invoke(call) => Some(self.calls[call].invoke),
+            Moment::Return(call) => self.calls[call].complete,
+        }
+    }
+
+    pub(super) fn last_event(&self) -> Option<Index> {
+        self.event(self.moments.len().checked_sub(1)?)
+    }
+
+    /// How many operations that never return had been invoked by then.
+    pub(super) fn open_before(&self, moment: usize) -> usize {
+        let moments = self.moments.iter().take(moment);
+        let is_open = |m: &&Moment| matches!(**m, Moment::Invoke(call) if self.calls[call].returned.is_none());
+        moments.filter(is_open).count()
+    }
+
+    /// The moments up to and with `end` only.
+    pub(super) fn prefix(&self, end: usize) -> Self {
+        let mut prefix = self.clone();
+        prefix.moments.truncate(end + 1);
+        prefix.place_returns();
+        prefix
+    }
+
+    /// The same, but nothing is known of `call` but that it was asked: it may
+    /// happen at any time or never.
+    pub(super) fn forgetting(&self, call: usize) -> Self {
+        let mut rest = self.clone();
+        rest.moments.retain(|m| !matches!(*m, Moment::Invoke(c) | Moment::Return(c) if c == call));
+        rest.moments.insert(0, Moment::Invoke(call));
+        let (op, _) = self.asked(call).clone();
+        let asked = (op, None);
+        let known = rest.classes.iter().position(|class| *class == asked);
+        let class = known.unwrap_or_else(|| {
+            rest.classes.push(asked);
+            rest.classes.len() - 1
+        });
+        rest.calls[call].class = u32::try_from(class).expect("as many as there are operations");
+        rest.place_returns();
+        rest
+    }
+}
+
+/// What was asked and answered, and whether the operation is over; none if it
+/// had no effect.
+fn asked(invoke: &Event, complete: Option<&Event>, failures: Failures) -> Option<(Asked, bool)> {
+    let mut op = invoke.op.clone();
+    op.version = None;
+    match complete {
+        Some(event) if event.kind == Kind::Ok => {
+            // Some tools fill a read's result into its invocation as well.
+            if op.f == F::Read {
+                op.value = Value::Nil;
+            }
+            Some(((op, Some(event.op.value.clone())), true))
+        }
+        Some(event) if event.kind == Kind::Fail => {
+            let is_answer = failures == Failures::Observed && event.error.is_none();
+            is_answer.then_some(((op, Some(Value::Bool(false))), true))
+        }
+        _ => Some(((op, None), false)),
+    }
+}

@@ -1,0 +1,119 @@
+//! Which operations of an illegal history contradict each other.
+
+use std::time::Duration;
+
+use super::{CLASS, Calls, Engine, Moment, Outcome, search};
+use crate::{Anomaly, Budget, F, Index, Key, Model, Value};
+
+/// More operations than this are not taken apart one by one.
+const MAX_CALLS: usize = 2_000;
+
+/// The most steps that go into making a witness small.
+const MAX_STEPS: u64 = 200_000;
+
+/// The most of them on one question: whether it is still illegal without an
+/// operation. An operation of unknown effect stays in the witness.
+const MAX_STEPS_EACH: u64 = 5_000;
+
+/// Explains an illegal history: the shortest illegal prefix, and in it as few
+/// operations as will do. An operation is left out by forgetting when it ran
+/// and what it answered, so that what it stored is still there to be read.
+pub(super) fn anomaly<M: Model>(
+    model: &M,
+    key: Option<Key>,
+    calls: &Calls,
+    budget: Budget,
+) -> Anomaly {
+    let mut left = budget.steps.min(MAX_STEPS);
+    let end = first_illegal(model, calls, &mut left);
+    let mut rest = calls.prefix(end);
+    let involved = |calls: &Calls| -> Vec<usize> {
+        let invoked = calls.moments.iter().filter_map(|moment| match *moment {
+            Moment::Return(call) => Some(call),
+            Moment::Invoke(_) => None,
+        });
+        invoked.collect()
+    };
+    let mut members = involved(&rest);
+    if members.len() <= MAX_CALLS {
+        // The latest operations are the likeliest to matter, so they go last.
+        for call in members.clone() {
+            let without = rest.forgetting(call);
+            if left > 0 && is_illegal(model, &without, &mut left) {
+                rest = without;
+            }
+        }
+        members = involved(&rest);
+    }
+    let mut witness: Vec<Index> = Vec::new();
+    for &call in &members {
+        witness.push(calls.calls[call].invoke);
+        witness.extend(calls.calls[call].complete);
+    }
+    witness.sort_unstable();
+    let explanation = explanation(key, calls, end, &members);
+    Anomaly {
+        class: CLASS,
+        cause: None,
+        key,
+        witness,
+        stale_for: Duration::ZERO,
+        versions_behind: 0,
+        explanation,
+    }
+}
+
+fn is_illegal<M: Model>(model: &M, calls: &Calls, left: &mut u64) -> bool {
+    let steps = MAX_STEPS_EACH.min(*left);
+    let (outcome, made) = search(model, calls, Engine::Competition, steps);
+    *left -= made.min(*left);
+    outcome == Outcome::Invalid
+}
+
+/// The first return, as far as the steps suffice, up to which the history is
+/// illegal: a prefix of a legal history is legal, so it is found by bisection.
+fn first_illegal<M: Model>(model: &M, calls: &Calls, left: &mut u64) -> usize {
+    let (mut legal, mut illegal) = (0, calls.moments.len().saturating_sub(1));
+    while illegal - legal > 1 && *left > 0 {
+        let middle = legal + (illegal - legal) / 2;
+        if is_illegal(model, &calls.prefix(middle), left) {
+            illegal = middle;
+        } else {
+            legal = middle;
+        }
+    }
+    illegal
+}
+
+fn explanation(key: Option<Key>, calls: &Calls, end: usize, members: &[usize]) -> String {
+    let subject = key.map_or_else(String::new, |key| format!("key {key}: "));
+    let last = match calls.moments.get(end) {
+        Some(Moment::Invoke(call) | Moment::Return(call)) => describe(calls, *call),
+        None => "it".to_owned(),
+    };
+    let others = members.iter().filter(
+        |&&call| !matches!(calls.moments.get(end), Some(Moment::Return(last)) if *last == call),
+    );
+    let names: Vec<String> = others.take(8).map(|&call| describe(calls, call)).collect();
+    let more = members.len().saturating_sub(9);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    if names.is_empty() {
+        return format!("{subject}no order of what was asked allows {last}");
+    }
+    format!(
+        "{subject}no order allows {last} after what else is certain: {}{more}",
+        names.join(", ")
+    )
+}
+
+/// `event 12: cas [1 2]`, `event 7: read -> 4`.
+fn describe(calls: &Calls, call: usize) -> String {
+    let (op, response) = calls.asked(call);
+    let argument = if op.value.is_nil() { String::new() } else { format!(" {}", op.value) };
+    let answer = match response {
+        Some(Value::Bool(false)) => " -> refused".to_owned(),
+        Some(answer) if *answer != op.value || op.f == F::Read => format!(" -> {answer}"),
+        _ => String::new(),
+    };
+    format!("{}{argument}{answer} (event {})", op.f, calls.calls[call].invoke.0)
+}

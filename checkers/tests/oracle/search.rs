@@ -1,0 +1,210 @@
+use quarrel_checkers::{
+    Budget, Checker, Event, F, History, Kind, Model, Op, Process, Time, Validity, Value,
+    formats::{self, Format},
+    generate::Random,
+    models,
+    search::{Engine, Failures, Linearizable, Partition},
+};
+
+/// Whether some order of all operations respects real time and the model.
+fn is_linearizable<M: Model>(model: &M, history: &History) -> bool {
+    let operations = history.operations().expect("well-formed");
+    let calls: Vec<(&Event, Option<&Event>)> = operations
+        .iter()
+        .map(|operation| {
+            let complete = operation.complete.map(|index| &history.events[index.position()]);
+            (&history.events[operation.invoke.position()], complete)
+        })
+        .filter(|(invoke, complete)| {
+            complete.is_none_or(|c| c.kind != Kind::Fail || invoke.op.f == F::Cas)
+        })
+        .collect();
+    explore(model, &calls, 0, &model.initial())
+}
+
+fn explore<M: Model>(
+    model: &M,
+    calls: &[(&Event, Option<&Event>)],
+    taken: u32,
+    state: &M::State,
+) -> bool {
+    let closed = |at: usize| calls[at].1.filter(|event| event.kind != Kind::Info);
+    let rest = || (0..calls.len()).filter(|at| taken & (1 << at) == 0);
+    if rest().all(|at| closed(at).is_none()) {
+        return true;
+    }
+    rest().any(|at| {
+        let begin = calls[at].0.index;
+        let is_first = rest().all(|other| closed(other).is_none_or(|end| end.index > begin));
+        let refused = Value::Bool(false);
+        let response = closed(at).map(|event| match event.kind {
+            Kind::Fail => &refused,
+            _ => &event.op.value,
+        });
+        let after = is_first.then(|| model.step(state, &calls[at].0.op, response)).flatten();
+        after.is_some_and(|after| explore(model, calls, taken | 1 << at, &after))
+    })
+}
+
+/// Random events of three processes; `ask` makes an operation and an answer.
+fn random_history(random: &mut Random, ask: &mut dyn FnMut(&mut Random) -> (Op, Value)) -> History {
+    let mut history = History::default();
+    let mut open: Vec<Option<(Op, Value)>> = vec![None; 3];
+    let mut processes = [0, 1, 2];
+    for _ in 0..4 + random.below(12) {
+        let at = random.below(3) as usize;
+        let time = Time(history.events.len() as u64);
+        let process = Process::Client(processes[at]);
+        if let Some((op, answer)) = open[at].take() {
+            let is_cas = op.f == F::Cas;
+            let kind = match random.below(10) {
+                0 => Kind::Info,
+                1 | 2 if is_cas => Kind::Fail,
+                _ => Kind::Ok,
+            };
+            if kind == Kind::Info {
+                processes[at] += 3;
+            }
+            let value = if kind == Kind::Ok { answer } else { op.value.clone() };
+            history.push(time, process, kind, Op { value, ..op }, None);
+        } else {
+            let (op, answer) = ask(random);
+            history.invoke(time, process, op.clone());
+            open[at] = Some((op, answer));
+        }
+    }
+    history
+}
+
+fn op(f: &str, value: Value) -> Op {
+    Op { f: f.into(), key: Some(0.into()), value, version: None }
+}
+
+fn small(random: &mut Random, count: u64) -> Value {
+    Value::Int(random.below(count) as i64)
+}
+
+fn formats_text(history: &History) -> String {
+    let mut text = Vec::new();
+    formats::write(history, Format::Text, &mut text).expect("a vector takes everything");
+    String::from_utf8(text).expect("it is text")
+}
+
+/// Compares both engines, alone and together, with the definition.
+fn agree<M: Model + Copy>(
+    model: M,
+    histories: u64,
+    ask: &mut dyn FnMut(&mut Random) -> (Op, Value),
+) {
+    let mut invalid = 0;
+    for seed in 0..histories {
+        let history = random_history(&mut Random::seeded(seed), ask);
+        let expected = if is_linearizable(&model, &history) {
+            Validity::Valid
+        } else {
+            invalid += 1;
+            Validity::Invalid
+        };
+        let checker =
+            Linearizable::new(model).failures(Failures::Observed).partition(Partition::Whole);
+        for engine in [Engine::JustInTime, Engine::DepthFirst, Engine::Competition] {
+            let verdict = checker.engine(engine).check(&history, Budget::default());
+            let drawn = || formats_text(&history);
+            assert_eq!(verdict.validity, expected, "seed {seed}, {engine:?}:\n{}", drawn());
+        }
+    }
+    let range = histories / 20..histories * 19 / 20;
+    assert!(range.contains(&invalid), "{invalid} of {histories} invalid");
+}
+
+#[test]
+fn registers_with_repeated_values() {
+    agree(models::CasRegister, 120_000, &mut |random| match random.below(5) {
+        0 | 1 => {
+            let seen = small(random, 4);
+            (op("read", Value::Nil), if seen == Value::Int(3) { Value::Nil } else { seen })
+        }
+        2 | 3 => {
+            let value = small(random, 3);
+            (op("write", value.clone()), value)
+        }
+        _ => {
+            let pair = Value::List([small(random, 3), small(random, 3)].into());
+            (op("cas", pair.clone()), pair)
+        }
+    });
+}
+
+#[test]
+fn counters() {
+    agree(models::Counter, 40_000, &mut |random| match random.below(2) {
+        0 => (op("read", Value::Nil), small(random, 5)),
+        _ => (op("add", small(random, 3)), Value::Nil),
+    });
+}
+
+#[test]
+fn sets() {
+    agree(models::Set, 40_000, &mut |random| match random.below(4) {
+        0 => {
+            let members = (0..3).filter(|_| random.permille(500)).map(Value::Int).collect();
+            (op("read", Value::Nil), Value::List(members))
+        }
+        1 => (op("contains", small(random, 3)), Value::Bool(random.permille(500))),
+        2 => (op("remove", small(random, 3)), Value::Nil),
+        _ => (op("add", small(random, 3)), Value::Nil),
+    });
+}
+
+#[test]
+fn queues() {
+    agree(models::Queue, 40_000, &mut |random| match random.below(2) {
+        0 => {
+            let seen = small(random, 4);
+            (op("dequeue", Value::Nil), if seen == Value::Int(3) { Value::Nil } else { seen })
+        }
+        _ => (op("enqueue", small(random, 3)), Value::Nil),
+    });
+}
+
+#[test]
+fn maps_of_texts() {
+    agree(models::Map, 40_000, &mut |random| {
+        let key = Some(random.below(2).into());
+        let letter = ["a", "b"][random.below(2) as usize];
+        let (op, answer) = match random.below(4) {
+            0 | 1 => {
+                let seen = ["", "a", "b", "ab"][random.below(4) as usize];
+                (op("get", Value::Nil), Value::from(seen))
+            }
+            2 => (op("put", Value::from(letter)), Value::Nil),
+            _ => (op("append", Value::from(letter)), Value::Nil),
+        };
+        (Op { key, ..op }, answer)
+    });
+}
+
+#[test]
+fn mutexes() {
+    agree(models::Mutex, 40_000, &mut |random| match random.below(2) {
+        0 => (op("acquire", Value::Nil), Value::Nil),
+        _ => (op("release", Value::Nil), Value::Nil),
+    });
+}
+
+#[test]
+fn several_registers() {
+    agree(models::MultiRegister, 40_000, &mut |random| {
+        let mut asked = Vec::new();
+        let mut seen = Vec::new();
+        for _ in 0..1 + random.below(2) {
+            let key = small(random, 2);
+            let value = small(random, 2);
+            let f = if random.permille(500) { "r" } else { "w" };
+            let argument = if f == "r" { Value::Nil } else { value.clone() };
+            asked.push(Value::List([Value::from(f), key.clone(), argument].into()));
+            seen.push(Value::List([Value::from(f), key, value].into()));
+        }
+        (op("txn", Value::List(asked.into())), Value::List(seen.into()))
+    });
+}
