@@ -141,7 +141,7 @@ impl Cluster for SimCluster {
         Clock::Virtual(self.clock.clone())
     }
 
-    fn down(self: Box<Self>) -> Boxed<'static, Vec<String>> {
+    fn down(&self) -> Boxed<'_, Vec<String>> {
         Box::pin(async { Vec::new() })
     }
 }
