@@ -13,6 +13,7 @@
 //! gives the same bytes. Maps are `FxHashMap`, whose order depends on nothing
 //! but what was put in, and no result depends on even that.
 
+mod actor;
 mod cache;
 mod client;
 mod cluster;
@@ -21,6 +22,7 @@ mod cluster_tests;
 mod conditions;
 mod disturb;
 mod executor;
+mod feeds;
 mod fingerprint;
 mod moves;
 mod network;
@@ -36,6 +38,7 @@ mod world;
 pub use cache::{Cache, Entry};
 pub use cluster::SimCluster;
 pub use executor::StandStill;
+pub use feeds::Feeds;
 pub use fingerprint::Fingerprint;
 pub use moves::{Disturbance, Mishap, Move};
 pub use play::{Ending, Play, Played};
