@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod explore;
 pub mod faults;
 pub mod judge;
+pub mod race;
 pub mod record;
 pub mod report;
 pub mod results;

@@ -145,6 +145,7 @@ impl Bounds {
     pub fn setting(&self, strategy: &Arc<dyn AnyStrategy>, start: Start) -> Setting {
         let mut world = World::new();
         world.seed(KEY, Self::initial());
+        world.prepare(Arc::clone(strategy));
         if start == Start::Warm {
             world = warmed(strategy, world);
         }

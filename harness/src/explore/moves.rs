@@ -1,6 +1,6 @@
 use quarrel_checkers::{Site, Value};
 
-use super::{Bounds, Fault, bounds::KEY};
+use super::{Bounds, Fault, bounds::KEY, walk::Ground};
 use crate::{
     sim::{Disturbance, Happened, Mishap, Move, Stage, Stuck},
     stores::Item,
@@ -61,15 +61,11 @@ pub(super) fn cost(a_move: &Move) -> (u32, u32) {
 /// Every move that may be possible next, in an order that depends on nothing
 /// but the state. Some of them turn out to be impossible when tried: which
 /// store an operation calls first is not known before it begins.
-pub(super) fn candidates(
-    stage: &Stage,
-    clients: usize,
-    bounds: &Bounds,
-    struck: Struck,
-) -> Vec<Move> {
+pub(super) fn candidates(stage: &Stage, ground: &Ground<'_>, struck: Struck) -> Vec<Move> {
+    let bounds = ground.bounds;
     let mut moves = Vec::new();
     let strike = struck.count < bounds.strikes;
-    for actor in 0..clients {
+    for actor in (0..stage.actors()).filter(|actor| Some(*actor) != ground.auditor()) {
         let ready = stage.could_begin(actor) || stage.next_call(actor).is_some();
         if ready {
             moves.push(Move::Step { actor, mishap: None });
@@ -77,7 +73,7 @@ pub(super) fn candidates(
         if ready && strike {
             mishaps(stage, actor, bounds, &mut moves);
         }
-        if strike && bounds.allows(Fault::ClientCrash) && stage.open(actor).is_some() {
+        if strike && bounds.allows(Fault::ClientCrash) && !stage.idle(actor) {
             moves.push(Move::Crash { actor });
         }
         if stage.asleep(actor) {

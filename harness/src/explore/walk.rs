@@ -54,9 +54,9 @@ impl<'a> Ground<'a> {
         Ok(walk)
     }
 
-    fn clients(&self) -> usize {
-        // The auditor of guarantees about the end takes no part.
-        self.setting.scripts.len() - usize::from(self.bounds.is_about_the_end())
+    /// The auditor of guarantees about the end, who takes no part before.
+    pub(super) fn auditor(&self) -> Option<usize> {
+        self.bounds.is_about_the_end().then(|| self.setting.scripts.len() - 1)
     }
 }
 
@@ -71,7 +71,7 @@ impl Walk<'_> {
         if self.over() {
             return Vec::new();
         }
-        candidates(&self.stage, self.ground.clients(), self.ground.bounds, self.struck)
+        candidates(&self.stage, self.ground, self.struck)
     }
 
     /// Back to the beginning.
@@ -91,26 +91,27 @@ impl Walk<'_> {
         Ok(true)
     }
 
-    /// Whether every client has done all it had to.
+    /// Whether every client has done all it had to; for guarantees about the
+    /// end also every agent and job.
     pub(super) fn over(&self) -> bool {
-        let clients = self.ground.clients();
-        let bounds = self.ground.bounds;
-        (0..clients).all(|actor| self.stage.idle(actor) && !self.stage.could_begin(actor))
-            && (!bounds.is_about_the_end() || self.stage.delayed().next().is_none())
+        let stage = &self.stage;
+        let end = self.ground.bounds.is_about_the_end();
+        (0..stage.actors())
+            .filter(|actor| end || stage.is_client(*actor))
+            .filter(|actor| Some(*actor) != self.ground.auditor())
+            .all(|actor| stage.idle(actor) && !stage.could_begin(actor))
+            && (!end || stage.delayed().next().is_none())
     }
 
     /// What is wrong in the end, for guarantees about the end. The execution
     /// must be over, and is spoilt by this.
     pub(super) fn audit(&mut self) -> Result<Option<Claim>, Stuck> {
-        if !self.ground.bounds.is_about_the_end() {
-            return Ok(None);
-        }
+        let Some(auditor) = self.ground.auditor() else { return Ok(None) };
         self.stage.world.release_acknowledgements();
         self.stage.perform(&Move::Disturb(Disturbance::CatchUp))?;
         if self.ground.bounds.guarantee == quarrel_checkers::Guarantee::Eventual {
             self.outlive_every_entry()?;
         }
-        let auditor = self.ground.clients();
         let read = self.stage.run_alone(auditor)?;
         let row = read.and_then(|place| match &self.stage.play().operations()[place].ending {
             Some(crate::sim::Ending::Read(row)) => row.clone(),

@@ -5,9 +5,15 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use quarrel_checkers::{Key, Process, Value};
+
+use super::{Reaction, World};
 use crate::{
+    record::{Clock, VirtualClock},
     stores::{Backend, Port, Request, Response, StoreError},
-    strategy::{Action, AnyStrategy, Outcome, Session, SessionParts, perform},
+    strategy::{
+        Action, AnyStrategy, Job, Outcome, Session, SessionParts, do_job, perform, take_turn,
+    },
 };
 
 type Answer = Result<Response, StoreError>;
@@ -15,10 +21,34 @@ type Answer = Result<Response, StoreError>;
 /// What passes between a client's code and the simulator.
 #[derive(Default)]
 struct Slot {
-    action: Option<Action>,
+    task: Option<Task>,
     request: Option<Request>,
     answer: Option<Answer>,
-    outcome: Option<Outcome>,
+    ended: Option<Ended>,
+}
+
+/// What a client is told to do.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// An operation.
+    Operation(Action),
+    /// A turn of a background agent.
+    Turn(usize),
+    /// A job that an operation put off.
+    Job(Job),
+    /// To make the stores ready.
+    Prepare,
+    /// To change a row by hand.
+    Manual(Key, Value),
+}
+
+/// How it went.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Ended {
+    /// An operation ended so and put these jobs off.
+    Operation(Outcome, Vec<Job>),
+    /// Work without an operation ended.
+    Work,
 }
 
 /// The client's side of the slot.
@@ -49,8 +79,8 @@ impl Port for Shared {
 pub(crate) enum Progress {
     /// It makes a call and waits for the answer.
     Calls(Request),
-    /// Its operation is over.
-    Ended(Outcome),
+    /// What it was told to do is done.
+    Ended(Ended),
     /// It waits for something that is not a store: a timer of tokio's, a
     /// channel. The simulator cannot know when that would come.
     Stuck,
@@ -75,9 +105,9 @@ impl Client {
         Self { shared, future }
     }
 
-    /// Begins an operation and runs up to its first call.
-    pub(crate) fn start(&mut self, action: Action) -> Progress {
-        self.shared.lock().action = Some(action);
+    /// Begins something and runs up to its first call.
+    pub(crate) fn start(&mut self, task: Task) -> Progress {
+        self.shared.lock().task = Some(task);
         self.run()
     }
 
@@ -92,8 +122,8 @@ impl Client {
         let polled = self.future.as_mut().poll(&mut context);
         debug_assert!(polled.is_pending(), "a client waits for its next operation for ever");
         let mut slot = self.shared.lock();
-        if let Some(outcome) = slot.outcome.take() {
-            Progress::Ended(outcome)
+        if let Some(ended) = slot.ended.take() {
+            Progress::Ended(ended)
         } else {
             slot.request.take().map_or(Progress::Stuck, Progress::Calls)
         }
@@ -102,9 +132,49 @@ impl Client {
 
 async fn live(strategy: Arc<dyn AnyStrategy>, mut session: Session, shared: Shared) {
     loop {
-        let action =
-            poll_fn(|_| shared.lock().action.take().map_or(Poll::Pending, Poll::Ready)).await;
-        let outcome = perform(&*strategy, &mut session, action, None).await;
-        shared.lock().outcome = Some(outcome);
+        let task = poll_fn(|_| shared.lock().task.take().map_or(Poll::Pending, Poll::Ready)).await;
+        let ended = match task {
+            Task::Operation(action) => {
+                let outcome = perform(&*strategy, &mut session, action, None).await;
+                Ended::Operation(outcome, session.take_jobs())
+            }
+            Task::Turn(agent) => {
+                drop(take_turn(&*strategy, &mut session, agent).await);
+                Ended::Work
+            }
+            Task::Job(job) => {
+                drop(do_job(&*strategy, &mut session, job).await);
+                Ended::Work
+            }
+            Task::Manual(key, value) => {
+                drop(strategy.manual(&mut session, key, value).await);
+                Ended::Work
+            }
+            Task::Prepare => {
+                // Stores that cannot be made ready show in the first operation.
+                drop(strategy.prepare(&mut session).await);
+                Ended::Work
+            }
+        };
+        shared.lock().ended = Some(ended);
+    }
+}
+
+impl World {
+    /// Lets `strategy` make the stores ready, as before any run.
+    pub fn prepare(&mut self, strategy: Arc<dyn AnyStrategy>) {
+        let mut client = Client::new(strategy, |backend| SessionParts {
+            process: Process::Agent(0),
+            backend,
+            clock: Clock::Virtual(VirtualClock::default()),
+            recorder: None,
+            gate: None,
+            seed: 0,
+        });
+        let mut progress = client.start(Task::Prepare);
+        while let Progress::Calls(request) = progress {
+            let Reaction::Answer(answer) = self.apply(&request) else { return };
+            progress = client.answer(answer);
+        }
     }
 }

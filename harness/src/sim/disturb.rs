@@ -1,13 +1,16 @@
-use quarrel_checkers::{Key, Kind, Op, Process, Value};
+use quarrel_checkers::{Key, Kind, Op, Value};
 
-use super::{Disturbance, Ending, Following, Happened, Reaction, Stage, World};
+use super::{
+    Disturbance, Ending, Following, Happened, Reaction, Stage, Stuck, World,
+    client::{Progress, Task},
+};
 use crate::{
-    stores::{Durability, Item, Request, Response},
-    strategy::Action,
+    stores::Item,
+    strategy::{Action, OPERATOR},
 };
 
 impl Stage {
-    pub(super) fn disturb(&mut self, disturbance: &Disturbance) -> Happened {
+    pub(super) fn disturb(&mut self, disturbance: &Disturbance) -> Result<Happened, Stuck> {
         let world = &mut self.world;
         let done = match disturbance {
             Disturbance::PauseReplica => {
@@ -52,7 +55,9 @@ impl Stage {
             }
             Disturbance::Evict(item) => world.evict(item),
             Disturbance::Expire(item) => self.expire(item),
-            Disturbance::ManualUpdate { key, value } => self.manual_update(*key, value.clone()),
+            Disturbance::ManualUpdate { key, value } => {
+                return self.manual_update(*key, value.clone());
+            }
             Disturbance::FailOver => {
                 world.fail_over();
                 true
@@ -62,7 +67,7 @@ impl Stage {
                 true
             }
         };
-        if done { Happened::Other } else { Happened::Impossible }
+        Ok(if done { Happened::Other } else { Happened::Impossible })
     }
 
     fn expire(&mut self, item: &Item) -> bool {
@@ -74,20 +79,34 @@ impl Stage {
         true
     }
 
-    fn manual_update(&mut self, key: Key, value: Value) -> bool {
-        let durability = Durability::Local;
-        let request = Request::PrimaryWrite { key, value: value.clone(), durability };
-        let Reaction::Answer(Ok(Response::Written { version, .. })) = self.world.apply(&request)
-        else {
-            return false;
-        };
-        let operation = self.play.begin(usize::MAX, u64::MAX, Action::Write(key, value.clone()));
+    /// The operator's change, as the strategy makes it, with nobody between
+    /// its steps.
+    fn manual_update(&mut self, key: Key, value: Value) -> Result<Happened, Stuck> {
+        let op = Op::write(key, value.clone());
+        let operation = self.play.begin(usize::MAX, OPERATOR, Action::Write(key, value.clone()));
+        if let Some(recorder) = &self.setting.recorder {
+            recorder.invoke(OPERATOR, op.clone());
+        }
+        let mut operator = self.client(OPERATOR);
+        let mut progress = operator.start(Task::Manual(key, value));
+        loop {
+            progress = match progress {
+                Progress::Calls(request) => match self.world.apply(&request) {
+                    Reaction::Answer(answer) => operator.answer(answer),
+                    Reaction::Waits(_) => {
+                        self.play.end(operation, Ending::Unknown);
+                        return Ok(Happened::Impossible);
+                    }
+                },
+                Progress::Stuck => return Err(Stuck),
+                Progress::Ended(_) => break,
+            };
+        }
+        let version = self.world.primary.version(key);
         self.play.end(operation, Ending::Written(version));
         if let Some(recorder) = &self.setting.recorder {
-            let op = Op::write(key, value);
-            recorder.invoke(Process::Agent(0), op.clone());
-            recorder.complete(Process::Agent(0), Kind::Ok, op.at_version(version), None);
+            recorder.complete(OPERATOR, Kind::Ok, op.at_version(version), None);
         }
-        true
+        Ok(Happened::Other)
     }
 }

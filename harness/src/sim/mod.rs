@@ -6,18 +6,26 @@
 //!   compared with the real ones by the conformance suite.
 //! * [`Stage`] runs clients of a strategy over a world, one named move at a
 //!   time. The explorer and races stand on it.
-//! * [`Simulation`] lets many clients run freely: a discrete-event executor
+//! * [`SimCluster`] lets many clients run freely: a discrete-event executor
 //!   with latency, loss and lag, ordered by (time, sequence).
 //!
 //! Nothing here reads a clock, a thread or an unordered map: the same seed
 //! gives the same bytes. Maps are `FxHashMap`, whose order depends on nothing
 //! but what was put in, and no result depends on even that.
 
+mod actor;
 mod cache;
 mod client;
+mod cluster;
+#[cfg(test)]
+mod cluster_tests;
+mod conditions;
 mod disturb;
+mod executor;
+mod feeds;
 mod fingerprint;
 mod moves;
+mod network;
 mod play;
 mod primary;
 mod replica;
@@ -28,6 +36,9 @@ mod verdict;
 mod world;
 
 pub use cache::{Cache, Entry};
+pub use cluster::SimCluster;
+pub use executor::StandStill;
+pub use feeds::Feeds;
 pub use fingerprint::Fingerprint;
 pub use moves::{Disturbance, Mishap, Move};
 pub use play::{Ending, Play, Played};

@@ -1,3 +1,5 @@
+use quarrel_checkers::Process;
+
 use super::Fingerprint;
 use crate::{stores::Row, strategy::Action};
 
@@ -33,7 +35,7 @@ pub struct Played {
     /// Its place among the operations of that client.
     pub ordinal: usize,
     /// The session: a client whose session died goes on under a new one.
-    pub session: u64,
+    pub session: Process,
     /// What it does.
     pub action: Action,
     /// How it ended; none while it has not.
@@ -70,7 +72,7 @@ impl Play {
     /// # Panics
     ///
     /// When there are [`Play::MAX_OPERATIONS`] already.
-    pub fn begin(&mut self, actor: usize, session: u64, action: Action) -> usize {
+    pub fn begin(&mut self, actor: usize, session: Process, action: Action) -> usize {
         let place = self.operations.len();
         assert!(place < Self::MAX_OPERATIONS, "a play holds at most 128 operations");
         let ordinal = self.operations.iter().filter(|played| played.actor == actor).count();

@@ -3,7 +3,7 @@ use std::collections::VecDeque;
 use quarrel_checkers::{Key, Lsn, Value};
 use rustc_hash::FxHashMap;
 
-use super::Fingerprint;
+use super::{Feeds, Fingerprint};
 use crate::stores::Row;
 
 /// Where a fresh log stands; Postgres's own begins about here.
@@ -35,10 +35,8 @@ pub struct Primary {
     in_doubt: Vec<Commit>,
     /// Oldest first.
     pub(super) unreplayed: VecDeque<Commit>,
-    /// Rows of the outbox, oldest first.
-    pub outbox: VecDeque<(Key, u64)>,
-    /// Notifications of committed writes, oldest first.
-    pub notifications: VecDeque<(Key, u64)>,
+    /// What it tells background agents.
+    pub feeds: Feeds,
 }
 
 impl Default for Primary {
@@ -48,8 +46,7 @@ impl Default for Primary {
             end: Lsn(LOG_ORIGIN),
             in_doubt: Vec::new(),
             unreplayed: VecDeque::new(),
-            outbox: VecDeque::new(),
-            notifications: VecDeque::new(),
+            feeds: Feeds::default(),
         }
     }
 }
@@ -85,6 +82,7 @@ impl Primary {
         let (commit, before) = self.log(key, value);
         let version = commit.row.version;
         self.rows.insert(key, commit.row.clone());
+        self.feeds.committed(key, version, commit.end);
         self.unreplayed.push_back(commit);
         (version, before)
     }
@@ -103,6 +101,7 @@ impl Primary {
     pub(super) fn acknowledge(&mut self, acknowledged: Lsn) {
         while self.in_doubt.first().is_some_and(|commit| commit.end <= acknowledged) {
             let commit = self.in_doubt.remove(0);
+            self.feeds.committed(commit.key, commit.row.version, commit.end);
             self.rows.insert(commit.key, commit.row);
         }
     }
@@ -122,9 +121,7 @@ impl Primary {
         // Rows of the outbox arrive by the log like any others; those of lost
         // commits are lost with them.
         let rows = &self.rows;
-        self.outbox
-            .retain(|(key, version)| rows.get(key).is_some_and(|row| row.version >= *version));
-        self.notifications.clear();
+        self.feeds.promote(|key, version| rows.get(&key).is_some_and(|row| row.version >= version));
     }
 
     fn log(&mut self, key: Key, value: Value) -> (Commit, Lsn) {
@@ -141,7 +138,6 @@ impl Primary {
             print.add(&(commit.key, &commit.row, commit.end));
         }
         print.add(&self.in_doubt.len());
-        print.add(&self.outbox);
-        print.add(&self.notifications);
+        self.feeds.fingerprint(print);
     }
 }

@@ -1,16 +1,16 @@
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use quarrel_checkers::{Kind, Op, Process, Time};
+use quarrel_checkers::{Process, Time};
 
 use super::{
-    Fingerprint, Mishap, Move, Reaction, Wait, World,
-    client::{Client, Progress},
+    Mishap, Move, Reaction, Wait, World,
+    actor::{Actor, Late, Role, State},
     play::{Ending, Play},
 };
 use crate::{
-    record::{Clock, Recorder, VirtualClock},
+    record::{Recorder, VirtualClock},
     stores::{Request, Response, StoreError},
-    strategy::{Action, AnyStrategy, Outcome, SessionParts},
+    strategy::{Action, AnyStrategy, Outcome},
 };
 
 /// What a stage is set up with, beside a strategy.
@@ -68,42 +68,15 @@ pub struct Called {
 )]
 pub struct Stuck;
 
-enum State {
-    Idle,
-    Calls(Request),
-    Asleep(Time),
-    Waits(Wait, Request),
-}
-
-struct Actor {
-    client: Client,
-    process: u64,
-    /// How much of its script it has begun.
-    begun: usize,
-    /// What it was given to do beyond its script.
-    cued: VecDeque<Action>,
-    state: State,
-    open: Option<usize>,
-    /// Everything its code has seen: with the strategy, it decides its state.
-    seen: Fingerprint,
-}
-
-struct Late {
-    actor: usize,
-    request: Request,
-    /// Stands for the request in fingerprints: what its client had seen.
-    print: u128,
-}
-
 /// Clients of one strategy on simulated stores, moved by hand.
 pub struct Stage {
     /// The stores.
     pub world: World,
-    strategy: Arc<dyn AnyStrategy>,
+    pub(super) strategy: Arc<dyn AnyStrategy>,
     pub(super) setting: Arc<Setting>,
     pub(super) following: Following,
-    actors: Vec<Actor>,
-    late: Vec<Late>,
+    pub(super) actors: Vec<Actor>,
+    pub(super) late: Vec<Late>,
     pub(super) play: Play,
     steps: usize,
     last_call: Option<Called>,
@@ -126,16 +99,10 @@ impl Stage {
             setting: Arc::clone(setting),
         };
         for number in 0..actors {
-            let actor = Actor {
-                client: stage.client(number as u64),
-                process: number as u64,
-                begun: 0,
-                cued: VecDeque::new(),
-                state: State::Idle,
-                open: None,
-                seen: Fingerprint::default(),
-            };
-            stage.actors.push(actor);
+            stage.enter(Role::Client, Process::Client(number as u64));
+        }
+        for agent in 0..stage.strategy.agents().len() {
+            stage.enter(Role::Agent(agent), Process::Agent(agent as u64));
         }
         stage
     }
@@ -152,7 +119,8 @@ impl Stage {
         self.steps
     }
 
-    /// How many clients there are.
+    /// How many actors there are: first the clients, then the strategy's
+    /// background agents, then the jobs that operations put off.
     #[must_use]
     pub fn actors(&self) -> usize {
         self.actors.len()
@@ -164,13 +132,6 @@ impl Stage {
         self.last_call.as_ref()
     }
 
-    /// Whether every client has done all it had to.
-    #[must_use]
-    pub fn finished(&self) -> bool {
-        (0..self.actors.len())
-            .all(|actor| self.actors[actor].open.is_none() && self.next_action(actor).is_none())
-    }
-
     /// Whether the replica follows by itself at the moment.
     #[must_use]
     pub const fn following(&self) -> Following {
@@ -180,23 +141,6 @@ impl Stage {
     /// Whose delayed calls have not been executed yet.
     pub fn delayed(&self) -> impl Iterator<Item = usize> {
         self.late.iter().map(|late| late.actor)
-    }
-
-    /// Whether `actor` has no operation open.
-    #[must_use]
-    pub fn idle(&self, actor: usize) -> bool {
-        self.actors[actor].open.is_none()
-    }
-
-    /// Whether `actor` could begin an operation.
-    #[must_use]
-    pub fn could_begin(&self, actor: usize) -> bool {
-        matches!(self.actors[actor].state, State::Idle) && self.next_action(actor).is_some()
-    }
-
-    fn next_action(&self, actor: usize) -> Option<&Action> {
-        let a = &self.actors[actor];
-        self.setting.scripts[actor].get(a.begun).or_else(|| a.cued.front())
     }
 
     /// Whether `actor` waits by itself.
@@ -223,30 +167,6 @@ impl Stage {
     /// Gives `actor` one more operation to do.
     pub fn cue(&mut self, actor: usize, action: Action) {
         self.actors[actor].cued.push_back(action);
-    }
-
-    /// Begins the next operation of an idle client without making its first
-    /// step. An operation that makes no calls ends here.
-    ///
-    /// # Errors
-    ///
-    /// When the strategy waits for something that is no store.
-    pub fn begin(&mut self, actor: usize) -> Result<(), Stuck> {
-        if !self.could_begin(actor) {
-            return Ok(());
-        }
-        self.look_at_the_clock(actor);
-        let a = &mut self.actors[actor];
-        let action = match self.setting.scripts[actor].get(a.begun) {
-            Some(action) => {
-                a.begun += 1;
-                action.clone()
-            }
-            None => a.cued.pop_front().expect("something is there to begin"),
-        };
-        a.open = Some(self.play.begin(actor, a.process, action.clone()));
-        let progress = a.client.start(action);
-        self.went_on(actor, progress)
     }
 
     /// Runs the next operation of `actor` to its end with nobody between its
@@ -295,7 +215,7 @@ impl Stage {
                     Happened::Impossible
                 }
             }
-            Move::Disturb(disturbance) => self.disturb(disturbance),
+            Move::Disturb(disturbance) => self.disturb(disturbance)?,
         };
         if self.following == Following::AtOnce && self.world.behind() > 0 {
             self.world.catch_up();
@@ -304,48 +224,13 @@ impl Stage {
         Ok(happened)
     }
 
-    /// Adds everything that later moves and verdicts depend on.
-    pub fn fingerprint(&self, print: &mut Fingerprint) {
-        self.world.fingerprint(print);
-        print.add(&self.following);
-        for actor in &self.actors {
-            print.add(&(
-                actor.process,
-                actor.begun,
-                actor.cued.len(),
-                actor.open.is_some(),
-                actor.seen.finish(),
-            ));
-        }
-        // Delayed calls of one client are executed in order, those of several
-        // clients in any order: only the order within a client matters.
-        for actor in 0..self.actors.len() {
-            for late in self.late.iter().filter(|late| late.actor == actor) {
-                print.add(&(actor, late.print));
-            }
-        }
-        self.play.fingerprint(print);
-    }
-
-    fn client(&self, process: u64) -> Client {
-        let setting = &self.setting;
-        Client::new(Arc::clone(&self.strategy), |backend| SessionParts {
-            process: Process::Client(process),
-            backend,
-            clock: Clock::Virtual(setting.clock.clone()),
-            recorder: setting.recorder.clone(),
-            gate: None,
-            seed: process,
-        })
-    }
-
     fn step(&mut self, actor: usize, mishap: Option<Mishap>) -> Result<Happened, Stuck> {
-        let before = self.play.ended();
+        let begins = self.could_begin(actor);
         self.begin(actor)?;
         if !matches!(self.actors[actor].state, State::Calls(_)) {
-            // It may have been an operation without calls.
-            let ended = self.play.ended() != before;
-            return Ok(if ended { Happened::Other } else { Happened::Impossible });
+            // It may have been an operation without calls, or one that begins
+            // by waiting.
+            return Ok(if begins { Happened::Other } else { Happened::Impossible });
         }
         let state = std::mem::replace(&mut self.actors[actor].state, State::Idle);
         let State::Calls(request) = state else { unreachable!("it was a call a line ago") };
@@ -402,55 +287,9 @@ impl Stage {
     }
 
     /// A client's code may read the clock whenever it runs.
-    fn look_at_the_clock(&mut self, actor: usize) {
+    pub(super) fn look_at_the_clock(&mut self, actor: usize) {
         let now = self.world.now;
         self.actors[actor].seen.add(&now);
-    }
-
-    fn went_on(&mut self, actor: usize, progress: Progress) -> Result<(), Stuck> {
-        let now = self.world.now;
-        let a = &mut self.actors[actor];
-        match progress {
-            Progress::Calls(Request::Sleep(duration)) => a.state = State::Asleep(now + duration),
-            Progress::Calls(request) => a.state = State::Calls(request),
-            Progress::Stuck => return Err(Stuck),
-            Progress::Ended(outcome) => {
-                a.state = State::Idle;
-                let operation = a.open.take().expect("an operation that ends was begun");
-                let retires = matches!(outcome, Outcome::Unknown(_));
-                self.play.end(operation, outcome.into());
-                if retires {
-                    self.replace(actor);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// A new session under a new process id takes over.
-    fn replace(&mut self, actor: usize) {
-        let process = self.actors[actor].process + self.actors.len() as u64;
-        let client = self.client(process);
-        let a = &mut self.actors[actor];
-        (a.client, a.process, a.state, a.open) = (client, process, State::Idle, None);
-        a.seen = Fingerprint::default();
-    }
-
-    fn crash(&mut self, actor: usize) -> Result<Happened, Stuck> {
-        self.begin(actor)?;
-        let Some(operation) = self.actors[actor].open else { return Ok(Happened::Impossible) };
-        if let Some(recorder) = &self.setting.recorder {
-            let process = Process::Client(self.actors[actor].process);
-            let op = match self.play.action(operation) {
-                Action::Read(key) => Op::read(*key),
-                Action::Write(key, value) => Op::write(*key, value.clone()),
-            };
-            let why = "the client crashed between two steps".to_owned();
-            recorder.complete(process, Kind::Info, op, Some(why));
-        }
-        self.play.end(operation, Ending::Unknown);
-        self.replace(actor);
-        Ok(Happened::Other)
     }
 
     fn wake(&mut self, actor: usize) -> Result<Happened, Stuck> {

@@ -103,6 +103,10 @@ impl Claim {
         let (Action::Read(key), Some(Ending::Read(row))) = (&read.action, &read.ending) else {
             return false;
         };
+        if row.as_ref().is_some_and(|row| row.version == 0) {
+            // The primary has not given it a version yet: nobody can say.
+            return false;
+        }
         let version = version_of(row.as_ref());
         let newer = |wanted: fn(&Played, &Played) -> bool| {
             play.operations().iter().enumerate().any(|(at, other)| {
@@ -196,7 +200,9 @@ impl<'a> Search<'a> {
                 (true, Effect::Reads(row.as_ref().map(|row| &row.value)))
             }
             (Action::Write(of, value), Some(Ending::Written(version))) if *of == key => {
-                (true, Effect::Writes(value, Some(*version)))
+                // Version 0: the primary had not given it one yet.
+                let given = Some(*version).filter(|version| *version > 0);
+                (true, Effect::Writes(value, given.or_else(|| version_read(play, key, value))))
             }
             (Action::Write(of, value), None | Some(Ending::Unknown)) if *of == key => {
                 (false, Effect::Writes(value, version_read(play, key, value)))
@@ -255,7 +261,7 @@ fn version_read(play: &Play, key: Key, value: &Value) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use quarrel_checkers::{Key, Value};
+    use quarrel_checkers::{Key, Process, Value};
 
     use super::linearizable;
     use crate::{
@@ -356,7 +362,7 @@ mod tests {
                     } else {
                         Action::Read(KEY)
                     };
-                    open[actor] = Some(play.begin(actor, actor as u64, action));
+                    open[actor] = Some(play.begin(actor, Process::Client(actor as u64), action));
                 }
             }
             play

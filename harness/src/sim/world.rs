@@ -1,4 +1,4 @@
-use quarrel_checkers::{Key, Lsn, Time};
+use quarrel_checkers::{Key, Lsn, Site, Time};
 
 use super::{Cache, Commit, Fingerprint, Primary, Replica};
 use crate::stores::{Durability, Item, Request, Response, Row, StoreError};
@@ -90,6 +90,10 @@ impl World {
             let (version, before, end) = self.primary.commit_in_doubt(*key, value.clone());
             let response = Response::Written { version, lsn: Some(before) };
             return Reaction::Waits(Wait::Acknowledgement { end, response });
+        }
+        if matches!(request, Request::CacheGetTracked(_) | Request::CacheInvalidations) {
+            let why = "client tracking is not simulated: use --cluster docker or native";
+            return Reaction::Answer(Err(StoreError::refused(Site::Cache, why)));
         }
         Reaction::Answer(Ok(self.answer(request)))
     }
@@ -216,14 +220,20 @@ impl World {
             }
             Request::PrimaryWriteOutbox { key, value } => {
                 let response = self.commit(*key, value);
-                self.primary.outbox.push_back((*key, self.primary.version(*key)));
+                self.primary.feeds.put_in_outbox(*key, self.primary.version(*key));
                 response
             }
             Request::PrimaryWriteNotify { key, value } => {
                 let response = self.commit(*key, value);
-                self.primary.notifications.push_back((*key, self.primary.version(*key)));
+                self.primary.feeds.notify(*key, self.primary.version(*key));
                 response
             }
+            Request::FeedOpen(feed) => self.primary.feeds.open(*feed),
+            Request::FeedPoll { feed, limit, .. } => self.primary.feeds.poll(*feed, *limit),
+            Request::FeedAck { feed, positions } => {
+                self.primary.feeds.acknowledge(*feed, positions)
+            }
+            Request::FeedClose(feed) => self.primary.feeds.close(*feed),
             Request::PrimaryLsn => Response::Lsn(self.primary.end()),
             Request::ReplicaRead(key) => Response::Row {
                 row: self.replica_row(*key).cloned(),

@@ -1,0 +1,199 @@
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::Poll,
+};
+
+use super::{
+    StandStill,
+    executor::{Executor, locked},
+    network::{Answer, Network, Route},
+};
+use crate::{
+    cluster::{Boxed, Cluster, ClusterKind, Control, ControlError, Link, Node, Unsupported},
+    record::{Clock, VirtualClock},
+    stores::{Backend, Port, Request, real::TimeLimits},
+};
+
+/// Simulated stores in virtual time: a cluster in one process that obeys a
+/// seed.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use quarrel_checkers::Key;
+/// use quarrel_harness::{cluster::Cluster, sim::SimCluster, stores::{Request, Response}};
+///
+/// let cluster = SimCluster::new(7);
+/// let mut client = cluster.client();
+/// let answer = cluster.run(async { client.call(&Request::PrimaryRead(Key(1))).await });
+/// assert_eq!(answer.unwrap(), Ok(Response::Row { row: None, lsn: None }));
+/// assert!(cluster.clock().now().as_nanos() > 0, "a call takes simulated time");
+/// ```
+#[derive(Clone)]
+pub struct SimCluster {
+    seed: u64,
+    clock: VirtualClock,
+    network: Arc<Mutex<Network>>,
+    executor: Arc<Executor>,
+}
+
+impl SimCluster {
+    /// Empty stores whose every delay is drawn from `seed`.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        let network = Network::new(seed, TimeLimits::default());
+        Self {
+            seed,
+            clock: network.clock.clone(),
+            network: Arc::new(Mutex::new(network)),
+            executor: Arc::default(),
+        }
+    }
+
+    /// Runs `future`, and everything that is spawned on the cluster meanwhile,
+    /// until `future` has ended. Time passes as fast as the machine computes.
+    ///
+    /// # Errors
+    ///
+    /// When nothing can happen any more and `future` has not ended.
+    pub fn run<T>(&self, future: impl Future<Output = T>) -> Result<T, StandStill> {
+        self.executor.run(future, || locked(&self.network).advance())
+    }
+
+    fn port(&self, route: Route) -> Backend {
+        let slot = locked(&self.network).open(route);
+        Backend::Simulated(Box::new(SimPort { network: Arc::clone(&self.network), slot }))
+    }
+}
+
+struct SimPort {
+    network: Arc<Mutex<Network>>,
+    slot: usize,
+}
+
+impl Port for SimPort {
+    fn call<'a>(
+        &'a mut self,
+        request: &'a Request,
+    ) -> Pin<Box<dyn Future<Output = Answer> + Send + 'a>> {
+        let mut sent = Sent::NotYet;
+        Box::pin(poll_fn(move |context| {
+            let mut network = locked(&self.network);
+            if sent == Sent::NotYet {
+                // At the first poll, as a future does nothing before it.
+                network.send(self.slot, request.clone());
+                sent = Sent::Yes;
+            }
+            network.receive(self.slot, context.waker()).map_or(Poll::Pending, Poll::Ready)
+        }))
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    NotYet,
+    Yes,
+}
+
+impl Cluster for SimCluster {
+    fn kind(&self) -> ClusterKind {
+        ClusterKind::Sim
+    }
+
+    fn pieces(&self) -> Vec<(String, String)> {
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        vec![
+            ("simulated Postgres and Redis".to_owned(), version),
+            ("seed".to_owned(), self.seed.to_string()),
+        ]
+    }
+
+    fn client(&self) -> Backend {
+        self.port(Route::Links)
+    }
+
+    fn probe(&self) -> Backend {
+        self.port(Route::Beside)
+    }
+
+    fn supports(&self, _: &Control) -> Result<(), Unsupported> {
+        Ok(())
+    }
+
+    fn apply<'a>(&'a self, control: &'a Control) -> Boxed<'a, Result<(), ControlError>> {
+        Box::pin(async move {
+            apply(&mut locked(&self.network), control);
+            Ok(())
+        })
+    }
+
+    fn logs(&self) -> Boxed<'_, Vec<(String, String)>> {
+        Box::pin(async { Vec::new() })
+    }
+
+    fn spawn(&self, task: Boxed<'static, ()>) {
+        self.executor.spawn(task);
+    }
+
+    fn clock(&self) -> Clock {
+        Clock::Virtual(self.clock.clone())
+    }
+
+    fn down(&self) -> Boxed<'_, Vec<String>> {
+        Box::pin(async { Vec::new() })
+    }
+}
+
+fn apply(network: &mut Network, control: &Control) {
+    match *control {
+        Control::Latency { link, latency, jitter } => {
+            network.conditions.slow(link, latency, jitter);
+        }
+        Control::Cut(link) => {
+            network.conditions.cut(link);
+            network.break_calls(|_, over| over == Some(link));
+            if link == Link::ReplicaPrimary {
+                network.stop_streaming();
+            }
+        }
+        Control::DropReplies(link) => {
+            network.conditions.drop_replies(link);
+            if link == Link::ReplicaPrimary {
+                network.stop_streaming();
+            }
+        }
+        Control::Restore(link) => {
+            network.conditions.restore(link);
+            network.carry();
+        }
+        Control::Kill(node) => {
+            network.conditions.kill(node);
+            network.break_calls(|site, _| super::network::node_of(site) == Some(node));
+            network.stop_streaming();
+        }
+        Control::Start(node) => {
+            if network.conditions.revive(node) && node == Node::Cache {
+                // What Redis has after a crash is its last snapshot.
+                network.world.cache.restore();
+            }
+            network.carry();
+        }
+        Control::Freeze(node) => network.conditions.freeze(node),
+        Control::Thaw(node) => {
+            network.conditions.revive(node);
+            network.go_on(node);
+            network.carry();
+        }
+        Control::PauseReplay => network.conditions.pause_replay(),
+        Control::ResumeReplay => {
+            network.conditions.resume_replay();
+            network.plan_replay();
+        }
+        Control::ApplyDelay(delay) => {
+            network.conditions.set_delay(delay);
+            network.plan_replay();
+        }
+    }
+}
