@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use quarrel_checkers::Key;
 use quarrel_harness::{
-    stores::{Item, Row, StoreError},
+    stores::{Item, Request, Row, StoreError},
     strategy::{OptionError, OptionSpec, Options, Session},
 };
 
@@ -17,6 +17,32 @@ pub enum Fill {
     Primary,
 }
 
+impl Fill {
+    /// From the option [`FILL`].
+    ///
+    /// # Errors
+    ///
+    /// When it makes no sense.
+    pub fn from_options(options: &Options) -> Result<Self, OptionError> {
+        Ok(match options.choice("fill", &["replica", "primary"])? {
+            0 => Self::Replica,
+            _ => Self::Primary,
+        })
+    }
+
+    /// The row from there.
+    ///
+    /// # Errors
+    ///
+    /// When the database does not answer.
+    pub async fn read(self, session: &mut Session, key: Key) -> Result<Option<Row>, StoreError> {
+        match self {
+            Self::Replica => session.replica().read(key).await,
+            Self::Primary => session.primary().read(key).await,
+        }
+    }
+}
+
 /// What a read does when the cache does not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnCacheError {
@@ -24,6 +50,20 @@ pub enum OnCacheError {
     FallThrough,
     /// It fails.
     Fail,
+}
+
+impl OnCacheError {
+    /// From the option [`ON_CACHE_ERROR`].
+    ///
+    /// # Errors
+    ///
+    /// When it makes no sense.
+    pub fn from_options(options: &Options) -> Result<Self, OptionError> {
+        Ok(match options.choice("on-cache-error", &["fall-through", "fail"])? {
+            0 => Self::FallThrough,
+            _ => Self::Fail,
+        })
+    }
 }
 
 /// What a write does when the cache does not answer its invalidation.
@@ -61,6 +101,12 @@ pub const FILL: OptionSpec = OptionSpec {
     default: "replica",
     help: "where a miss is filled from: replica or primary",
 };
+/// The same, for strategies whose promise needs the primary.
+pub const FILL_PRIMARY: OptionSpec = OptionSpec {
+    name: "fill",
+    default: "primary",
+    help: "where a miss is filled from: replica or primary",
+};
 /// What a read does without the cache.
 pub const ON_CACHE_ERROR: OptionSpec = OptionSpec {
     name: "on-cache-error",
@@ -76,6 +122,10 @@ pub const ON_LOST_INVALIDATION: OptionSpec = OptionSpec {
 
 /// The options that [`Aside::from_options`] reads.
 pub const OPTIONS: &[OptionSpec] = &[FILL, TTL, ON_CACHE_ERROR, ON_LOST_INVALIDATION];
+
+/// The options that [`Aside::filled_from`] reads.
+pub const FIXED_FILL_OPTIONS: &[OptionSpec] = &[TTL, ON_CACHE_ERROR, ON_LOST_INVALIDATION];
+
 impl Aside {
     /// From the options [`OPTIONS`].
     ///
@@ -83,11 +133,7 @@ impl Aside {
     ///
     /// When one of them makes no sense.
     pub fn from_options(options: &Options) -> Result<Self, OptionError> {
-        let fill = match options.choice("fill", &["replica", "primary"])? {
-            0 => Fill::Replica,
-            _ => Fill::Primary,
-        };
-        Self::filled_from(fill, options)
+        Self::filled_from(Fill::from_options(options)?, options)
     }
 
     /// From all of [`OPTIONS`] but [`FILL`].
@@ -96,10 +142,7 @@ impl Aside {
     ///
     /// When one of them makes no sense.
     pub fn filled_from(fill: Fill, options: &Options) -> Result<Self, OptionError> {
-        let on_cache_error = match options.choice("on-cache-error", &["fall-through", "fail"])? {
-            0 => OnCacheError::FallThrough,
-            _ => OnCacheError::Fail,
-        };
+        let on_cache_error = OnCacheError::from_options(options)?;
         let words = ["swallow", "retry", "fail"];
         let unheard = match options.choice("on-lost-invalidation", &words)? {
             0 => Unheard::Swallow,
@@ -135,9 +178,9 @@ impl Aside {
             Ok(None) => {}
             Err(error) if self.on_cache_error == OnCacheError::Fail => return Err(error),
             // The cache is out of reach; filling it would only wait again.
-            Err(_) => return database(session, key, fill).await,
+            Err(_) => return fill.read(session, key).await,
         }
-        let row = database(session, key, fill).await?;
+        let row = fill.read(session, key).await?;
         if let Some(row) = row.clone() {
             // A fill that fails costs the next reader a miss, no more.
             drop(session.cache().set_row(key, row, Some(self.ttl)).await);
@@ -151,25 +194,27 @@ impl Aside {
     ///
     /// When the cache does not answer and writes are told to fail then.
     pub async fn invalidate(&self, session: &mut Session, key: Key) -> Result<(), StoreError> {
+        self.tell(session, Request::CacheDel(Item::entry(key))).await
+    }
+
+    /// Tells the cache what a write means for it, as often as the strategy
+    /// tries.
+    ///
+    /// # Errors
+    ///
+    /// When the cache does not answer and writes are told to fail then.
+    pub async fn tell(&self, session: &mut Session, request: Request) -> Result<(), StoreError> {
         let attempts = match self.unheard {
             Unheard::Retry(more) => 1 + more,
             Unheard::Swallow | Unheard::Fail => 1,
         };
         let mut last = Ok(());
         for _ in 0..attempts {
-            last = session.cache().del(Item::entry(key)).await;
+            last = session.call(request.clone()).await.map(drop);
             if last.is_ok() {
                 break;
             }
         }
         if self.unheard == Unheard::Fail { last } else { Ok(()) }
-    }
-}
-
-/// The row from where a miss is filled.
-async fn database(session: &mut Session, key: Key, fill: Fill) -> Result<Option<Row>, StoreError> {
-    match fill {
-        Fill::Replica => session.replica().read(key).await,
-        Fill::Primary => session.primary().read(key).await,
     }
 }

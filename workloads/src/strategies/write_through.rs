@@ -2,11 +2,11 @@ use std::sync::Arc;
 
 use quarrel_checkers::{Key, Value};
 use quarrel_harness::{
-    stores::{Row, StoreError},
+    stores::{Item, Request, Row, StoreError},
     strategy::{Session, Strategy, StrategyEntry},
 };
 
-use super::aside::{Aside, OPTIONS, Unheard};
+use super::aside::{Aside, OPTIONS};
 
 /// A write updates the database and then the cache entry.
 #[derive(Clone, Copy, Debug)]
@@ -32,21 +32,9 @@ impl Strategy for WriteThrough {
         value: Value,
     ) -> Result<u64, StoreError> {
         let version = session.primary().write(key, value.clone()).await?;
-        let attempts = match self.0.unheard {
-            Unheard::Retry(more) => 1 + more,
-            Unheard::Swallow | Unheard::Fail => 1,
-        };
-        let mut last = Ok(());
-        for _ in 0..attempts {
-            let row = Row { value: value.clone(), version };
-            last = session.cache().set_row(key, row, Some(self.0.ttl)).await;
-            if last.is_ok() {
-                break;
-            }
-        }
-        if self.0.unheard == Unheard::Fail {
-            last?;
-        }
+        let (item, content) = (Item::entry(key), Row { value, version }.into());
+        let ttl = Some(self.0.ttl);
+        self.0.tell(session, Request::CacheSet { item, content, ttl }).await?;
         Ok(version)
     }
 }
