@@ -82,10 +82,7 @@ fn bulk(server: &FaultProxy, plain: &Plain) {
     let paths = paths(server, plain, source());
     let mut rates: [Vec<f64>; 3] = Default::default();
     for _ in 0..5 {
-        for (addr, rates) in [paths.direct, paths.plain, paths.ours]
-            .iter()
-            .zip(&mut rates)
-        {
+        for (addr, rates) in [paths.direct, paths.plain, paths.ours].iter().zip(&mut rates) {
             rates.push(receive(*addr));
         }
     }
@@ -101,9 +98,8 @@ fn cpu(server: &FaultProxy, plain: &Plain) {
     let paths = paths(server, plain, echo_server());
     let mut costs: [Vec<f64>; 2] = Default::default();
     for _ in 0..5 {
-        for ((addr, name), costs) in [(paths.plain, "plain"), (paths.ours, "faultproxy")]
-            .into_iter()
-            .zip(&mut costs)
+        for ((addr, name), costs) in
+            [(paths.plain, "plain"), (paths.ours, "faultproxy")].into_iter().zip(&mut costs)
         {
             costs.push(cost(addr, name));
         }
@@ -120,10 +116,7 @@ fn cpu(server: &FaultProxy, plain: &Plain) {
 
 fn latencies(server: &FaultProxy) {
     for (latency_ms, goal_ms, echoes) in [(1, 1.2, 400), (20, 20.5, 60), (100, 100.6, 20)] {
-        let kind = ToxicKind::Latency {
-            latency_ms,
-            jitter_ms: 0,
-        };
+        let kind = ToxicKind::Latency { latency_ms, jitter_ms: 0 };
         let mut times = poisoned(server, kind, echoes);
         let p50 = quantile(&mut times, 0.5).as_secs_f64() * 1e3;
         let p99 = quantile(&mut times, 0.99).as_secs_f64() * 1e3;
@@ -139,9 +132,7 @@ fn poisoned(server: &FaultProxy, kind: ToxicKind, echoes: usize) -> Vec<Duration
     let view = server
         .create_proxy(NewProxy::new(&name, "127.0.0.1:0", upstream.to_string()))
         .expect("loopback has a free port");
-    server
-        .add_toxic(&name, NewToxic::new(kind, Stream::Downstream))
-        .expect("it is sound");
+    server.add_toxic(&name, NewToxic::new(kind, Stream::Downstream)).expect("it is sound");
     let mut connection = connect(view.listen.parse().expect("a bound address"));
     (0..echoes).map(|_| echo(&mut connection, b"x")).collect()
 }
@@ -149,10 +140,7 @@ fn poisoned(server: &FaultProxy, kind: ToxicKind, echoes: usize) -> Vec<Duration
 /// Jitter is uniform: the largest distance of the measured distribution from
 /// the stated one (Kolmogorov-Smirnov) stays below what chance allows.
 fn jitter(server: &FaultProxy) {
-    let kind = ToxicKind::Latency {
-        latency_ms: 10,
-        jitter_ms: 8,
-    };
+    let kind = ToxicKind::Latency { latency_ms: 10, jitter_ms: 8 };
     let mut times = poisoned(server, kind, 500);
     times.sort();
     let count = times.len() as f64;
@@ -194,9 +182,7 @@ fn echo(connection: &mut TcpStream, bytes: &[u8]) -> Duration {
     let start = Instant::now();
     connection.write_all(bytes).expect("open");
     let mut back = [0; 64];
-    connection
-        .read_exact(&mut back[..bytes.len()])
-        .expect("echoed");
+    connection.read_exact(&mut back[..bytes.len()]).expect("echoed");
     start.elapsed()
 }
 

@@ -63,10 +63,7 @@ impl Proxy {
         if let Some(ordinal) = connection {
             can_follow_wal(&*self.open_connection(ordinal)?)?;
         }
-        let hold = Hold::Held {
-            bytes: 0,
-            lsn: Some(lsn),
-        };
+        let hold = Hold::Held { bytes: 0, lsn: Some(lsn) };
         self.set_hold(Stream::Downstream, connection, hold)
     }
 
@@ -91,10 +88,8 @@ impl Proxy {
             Some(ordinal) => vec![self.open_connection(ordinal)?],
             None => self.link.connections(),
         };
-        let mut targets: Vec<_> = targets
-            .into_iter()
-            .filter(|target| target.hold(stream) != Hold::Open)
-            .collect();
+        let mut targets: Vec<_> =
+            targets.into_iter().filter(|target| target.hold(stream) != Hold::Open).collect();
         let opening_held = connection.is_none() && self.link.opening_hold(stream) != Hold::Open;
         if targets.is_empty() && !opening_held {
             return Err(Error::Refused(format!("nothing is held {}", stream.name())));
@@ -154,15 +149,9 @@ impl Proxy {
             let framing = connection.framing();
             uncovered(&framing)?;
             let covered = rule.rule.connection.is_none();
-            covered.then_some(Uncovered {
-                connection: connection.ordinal,
-                framing,
-            })
+            covered.then_some(Uncovered { connection: connection.ordinal, framing })
         });
-        Ok(RuleAdded {
-            rule: rule.view(),
-            uncovered: uncovered.collect(),
-        })
+        Ok(RuleAdded { rule: rule.view(), uncovered: uncovered.collect() })
     }
 
     pub(crate) fn rules(&self) -> Vec<RuleView> {
@@ -188,14 +177,8 @@ fn released(hold: Hold, release: Release) -> Hold {
     };
     match release {
         Release::All => Hold::Open,
-        Release::Bytes(more) => Hold::Held {
-            bytes: bytes.saturating_add(more),
-            lsn,
-        },
-        Release::UpTo(to) => Hold::Held {
-            bytes,
-            lsn: Some(to),
-        },
+        Release::Bytes(more) => Hold::Held { bytes: bytes.saturating_add(more), lsn },
+        Release::UpTo(to) => Hold::Held { bytes, lsn: Some(to) },
     }
 }
 

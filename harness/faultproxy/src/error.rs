@@ -98,10 +98,7 @@ pub(crate) struct ErrorBody {
 
 impl From<&Error> for ErrorBody {
     fn from(error: &Error) -> Self {
-        Self {
-            error: error.to_string(),
-            status: error.status(),
-        }
+        Self { error: error.to_string(), status: error.status() }
     }
 }
 

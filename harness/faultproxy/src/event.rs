@@ -156,10 +156,7 @@ pub struct EventPage {
 
 impl EventLog {
     pub(crate) fn new() -> Self {
-        Self {
-            start: Instant::now(),
-            state: Mutex::default(),
-        }
+        Self { start: Instant::now(), state: Mutex::default() }
     }
 
     /// The time that `at_ns` counts from.
@@ -172,13 +169,8 @@ impl EventLog {
         // Stamped under the lock, so that time and order agree.
         let at_ns = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
         state.next += 1;
-        let event = Event {
-            seq: state.next,
-            at_ns,
-            proxy: Arc::clone(proxy),
-            connection,
-            happening,
-        };
+        let event =
+            Event { seq: state.next, at_ns, proxy: Arc::clone(proxy), connection, happening };
         if state.events.len() == KEPT {
             state.events.pop_front();
         }
@@ -188,22 +180,11 @@ impl EventLog {
     /// Up to `limit` events after number `since`.
     pub(crate) fn since(&self, since: u64, limit: usize) -> EventPage {
         let state = lock(&self.state);
-        let first = state
-            .events
-            .front()
-            .map_or(state.next + 1, |event| event.seq);
+        let first = state.events.front().map_or(state.next + 1, |event| event.seq);
         let skip = usize::try_from((since + 1).saturating_sub(first)).unwrap_or(usize::MAX);
-        let events: Vec<_> = state
-            .events
-            .iter()
-            .skip(skip)
-            .take(limit)
-            .cloned()
-            .collect();
+        let events: Vec<_> = state.events.iter().skip(skip).take(limit).cloned().collect();
         EventPage {
-            next: events
-                .last()
-                .map_or(since.min(state.next), |event| event.seq),
+            next: events.last().map_or(since.min(state.next), |event| event.seq),
             forgotten: first.saturating_sub(since + 1),
             events,
         }

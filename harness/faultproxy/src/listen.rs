@@ -24,13 +24,9 @@ pub(crate) fn split(listen: &str) -> Result<(String, u16), Error> {
         return Ok((loopback, 0));
     }
     let bad = |reason: &str| Error::BadListen(format!("address {listen}: {reason}"));
-    let (host, port) = listen
-        .rsplit_once(':')
-        .ok_or_else(|| bad("missing port in address"))?;
+    let (host, port) = listen.rsplit_once(':').ok_or_else(|| bad("missing port in address"))?;
     let host = match host.strip_prefix('[') {
-        Some(rest) => rest
-            .strip_suffix(']')
-            .ok_or_else(|| bad("missing ']' in address"))?,
+        Some(rest) => rest.strip_suffix(']').ok_or_else(|| bad("missing ']' in address"))?,
         None if host.contains(':') => return Err(bad("too many colons in address")),
         None => host,
     };
@@ -67,9 +63,8 @@ fn choose(
     host: &str,
     found: io::Result<impl Iterator<Item = SocketAddr>>,
 ) -> Result<SocketAddr, Error> {
-    let found: Vec<_> = found
-        .map_err(|error| Error::BadListen(format!("lookup {host}: {error}")))?
-        .collect();
+    let found: Vec<_> =
+        found.map_err(|error| Error::BadListen(format!("lookup {host}: {error}")))?.collect();
     found
         .iter()
         .find(|address| address.is_ipv4())
@@ -80,11 +75,7 @@ fn choose(
 
 /// Binds without waiting for anything.
 pub(crate) fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A proxy that is enabled again must get its port back although old
     // connections linger in TIME_WAIT. On Windows the option means stealing.
     #[cfg(not(windows))]

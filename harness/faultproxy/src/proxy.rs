@@ -169,12 +169,7 @@ impl Proxy {
             Arc::clone(&state.upstream),
         ));
         state.door = Some(door);
-        self.record(
-            None,
-            Happening::ProxyUp {
-                listen: state.listen.clone(),
-            },
-        );
+        self.record(None, Happening::ProxyUp { listen: state.listen.clone() });
         Ok(())
     }
 
@@ -218,12 +213,7 @@ impl Proxy {
             toxics.push(toxic.clone());
             Ok(())
         })?;
-        self.record(
-            None,
-            Happening::ToxicAdded {
-                toxic: Arc::clone(&toxic.name),
-            },
-        );
+        self.record(None, Happening::ToxicAdded { toxic: Arc::clone(&toxic.name) });
         Ok(toxic)
     }
 
@@ -256,27 +246,19 @@ impl Proxy {
         change: impl FnOnce(&mut Toxic) -> Result<(), Error>,
     ) -> Result<Toxic, Error> {
         let changed = self.link.change_toxics(|toxics| {
-            let toxic = toxics
-                .iter_mut()
-                .find(|toxic| *toxic.name == *name)
-                .ok_or(Error::ToxicNotFound)?;
+            let toxic =
+                toxics.iter_mut().find(|toxic| *toxic.name == *name).ok_or(Error::ToxicNotFound)?;
             change(toxic)?;
             Ok::<_, Error>(toxic.clone())
         })?;
-        self.record(
-            None,
-            Happening::ToxicChanged {
-                toxic: Arc::clone(&changed.name),
-            },
-        );
+        self.record(None, Happening::ToxicChanged { toxic: Arc::clone(&changed.name) });
         Ok(changed)
     }
 
     pub(crate) fn remove_toxic(&self, name: &str) -> Result<(), Error> {
         let removed = self.link.change_toxics(|toxics| {
             let at = toxics.iter().position(|toxic| *toxic.name == *name);
-            at.map(|at| toxics.remove(at).name)
-                .ok_or(Error::ToxicNotFound)
+            at.map(|at| toxics.remove(at).name).ok_or(Error::ToxicNotFound)
         })?;
         self.record(None, Happening::ToxicRemoved { toxic: removed });
         Ok(())
@@ -307,17 +289,9 @@ async fn accept(core: Arc<Core>, link: Arc<Link>, door: Door, upstream: Arc<str>
     while let Some(accepted) = door.accept(enter).await {
         match accepted {
             Ok((stream, connection)) => {
-                let happening = Happening::Accepted {
-                    client: connection.client.to_string(),
-                };
-                core.events
-                    .record(&link.name, Some(connection.ordinal), happening);
-                tokio::spawn(serve(
-                    Arc::clone(&core),
-                    Arc::clone(&link),
-                    connection,
-                    stream,
-                ));
+                let happening = Happening::Accepted { client: connection.client.to_string() };
+                core.events.record(&link.name, Some(connection.ordinal), happening);
+                tokio::spawn(serve(Arc::clone(&core), Arc::clone(&link), connection, stream));
             }
             Err(error) => {
                 if let Some(pause) = listen::pause_after(&error) {

@@ -68,12 +68,7 @@ impl Resolved {
     }
 
     fn make(&self, core: &Arc<Core>) -> Result<Arc<Proxy>, Error> {
-        let NewProxy {
-            name,
-            listen,
-            upstream,
-            enabled,
-        } = &self.new;
+        let NewProxy { name, listen, upstream, enabled } = &self.new;
         let proxy = Arc::new(Proxy::new(core, name, listen, upstream));
         if *enabled == Enabled::Yes {
             proxy.enable(self.address.clone()?)?;
@@ -97,10 +92,7 @@ pub(crate) struct Populated {
 
 impl Registry {
     pub(crate) const fn new(core: Arc<Core>) -> Self {
-        Self {
-            core,
-            proxies: Mutex::new(BTreeMap::new()),
-        }
+        Self { core, proxies: Mutex::new(BTreeMap::new()) }
     }
 
     pub(crate) fn proxy(&self, name: &str) -> Result<Arc<Proxy>, Error> {
@@ -132,17 +124,11 @@ impl Registry {
             match self.create_or_replace(new) {
                 Ok(view) => made.push(view),
                 Err(error) => {
-                    return Populated {
-                        proxies: made,
-                        error: Some(error),
-                    };
+                    return Populated { proxies: made, error: Some(error) };
                 }
             }
         }
-        Populated {
-            proxies: made,
-            error: None,
-        }
+        Populated { proxies: made, error: None }
     }
 
     fn create_or_replace(&self, new: &Resolved) -> Result<ProxyView, Error> {

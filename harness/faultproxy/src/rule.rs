@@ -207,12 +207,7 @@ pub(crate) struct Rule {
 
 impl Rule {
     pub(crate) const fn new(id: u64, rule: NewRule) -> Self {
-        Self {
-            id,
-            rule,
-            seen: AtomicU64::new(0),
-            fired: AtomicU64::new(0),
-        }
+        Self { id, rule, seen: AtomicU64::new(0), fired: AtomicU64::new(0) }
     }
 
     pub(crate) fn view(&self) -> RuleView {
@@ -226,15 +221,8 @@ impl Rule {
 
     /// Whether the rule acts on this command; counts it if it matches.
     pub(crate) fn acts_on(&self, connection: u64, command: &Command) -> bool {
-        let NewRule {
-            command: name,
-            key,
-            contains,
-            connection: only,
-            ordinal,
-            times,
-            ..
-        } = &self.rule;
+        let NewRule { command: name, key, contains, connection: only, ordinal, times, .. } =
+            &self.rule;
         let wanted =
             |given: &Option<String>, test: &dyn Fn(&str) -> bool| given.as_deref().is_none_or(test);
         let matches = only.is_none_or(|only| only == connection)
@@ -250,9 +238,7 @@ impl Rule {
         }
         let limit = times.unwrap_or(u64::MAX);
         let under = |fired: u64| (fired < limit).then(|| fired + 1);
-        self.fired
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, under)
-            .is_ok()
+        self.fired.fetch_update(Ordering::Relaxed, Ordering::Relaxed, under).is_ok()
     }
 }
 
@@ -279,24 +265,15 @@ mod tests {
     use super::*;
 
     fn del(key: &str) -> Command {
-        Command {
-            name: "DEL".into(),
-            keys: vec![key.into()],
-            text: format!("DEL {key}"),
-        }
+        Command { name: "DEL".into(), keys: vec![key.into()], text: format!("DEL {key}") }
     }
 
     #[test]
     fn the_ordinal_counts_matching_messages_only() {
-        let rule = NewRule::new(Action::DropReply)
-            .on("del")
-            .key("a")
-            .ordinal(2);
+        let rule = NewRule::new(Action::DropReply).on("del").key("a").ordinal(2);
         let rule = Rule::new(1, rule);
-        let acted: Vec<bool> = ["a", "b", "a", "a"]
-            .iter()
-            .map(|key| rule.acts_on(1, &del(key)))
-            .collect();
+        let acted: Vec<bool> =
+            ["a", "b", "a", "a"].iter().map(|key| rule.acts_on(1, &del(key))).collect();
         assert_eq!(acted, [false, false, true, false]);
         assert_eq!((rule.view().seen, rule.view().fired), (3, 1));
     }

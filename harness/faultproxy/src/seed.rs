@@ -24,11 +24,7 @@ impl Seed {
         // The standard library seeds its hash maps from the operating system;
         // that is all the entropy a default seed needs.
         use std::hash::{BuildHasher, Hasher};
-        Self(
-            std::collections::hash_map::RandomState::new()
-                .build_hasher()
-                .finish(),
-        )
+        Self(std::collections::hash_map::RandomState::new().build_hasher().finish())
     }
 
     /// The key of everything drawn for one connection of one proxy.
@@ -106,10 +102,7 @@ mod tests {
             assert!((0.0..1.0).contains(&unit));
             bins[(unit * 10.0) as usize] += 1;
         }
-        let chi: f64 = bins
-            .iter()
-            .map(|n| (f64::from(*n) - 1000.0).powi(2) / 1000.0)
-            .sum();
+        let chi: f64 = bins.iter().map(|n| (f64::from(*n) - 1000.0).powi(2) / 1000.0).sum();
         assert!(chi < 27.9, "chi-square {chi} of {bins:?}");
     }
 

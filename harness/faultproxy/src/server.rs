@@ -72,11 +72,7 @@ impl Config {
     /// For embedding: loopback, a free port, this seed.
     #[must_use]
     pub fn embedded(seed: Seed) -> Self {
-        Self {
-            port: 0,
-            seed: Some(seed),
-            ..Self::default()
-        }
+        Self { port: 0, seed: Some(seed), ..Self::default() }
     }
 }
 
@@ -124,18 +120,8 @@ impl FaultProxy {
         if let Some(path) = &config.config {
             populate_from(&registry, path)?;
         }
-        runtime.spawn(api::serve(
-            Arc::clone(&registry),
-            api.clone(),
-            config.metrics,
-        ));
-        Ok(Self {
-            registry,
-            api,
-            api_addr,
-            runtime: Some(runtime),
-            _timer: timer,
-        })
+        runtime.spawn(api::serve(Arc::clone(&registry), api.clone(), config.metrics));
+        Ok(Self { registry, api, api_addr, runtime: Some(runtime), _timer: timer })
     }
 
     /// Where the API listens.
@@ -420,14 +406,9 @@ fn open_api(address: &str) -> std::io::Result<(Door, SocketAddr)> {
 }
 
 fn populate_from(registry: &Registry, path: &std::path::Path) -> Result<(), StartError> {
-    let text = std::fs::read(path).map_err(|source| StartError::ConfigFile {
-        path: path.to_owned(),
-        source,
-    })?;
-    let failed = |source| StartError::Populate {
-        path: path.to_owned(),
-        source,
-    };
+    let text = std::fs::read(path)
+        .map_err(|source| StartError::ConfigFile { path: path.to_owned(), source })?;
+    let failed = |source| StartError::Populate { path: path.to_owned(), source };
     let new = api::body::populate(&text).map_err(failed)?;
     let resolved: Vec<_> = new.into_iter().map(Resolved::blocking).collect();
     match registry.populate(&resolved).error {
@@ -453,9 +434,7 @@ pub fn run_until_stopped(
         .enable_all()
         .build()
         .map_err(StartError::Threads)?;
-    runtime
-        .block_on(stop_signal())
-        .map_err(StartError::Threads)?;
+    runtime.block_on(stop_signal()).map_err(StartError::Threads)?;
     server.stop();
     Ok(())
 }

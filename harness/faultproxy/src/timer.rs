@@ -56,16 +56,12 @@ impl Timer {
     pub(crate) fn start() -> std::io::Result<Self> {
         let queue = Arc::new(Queue::default());
         let shared = Arc::clone(&queue);
-        let thread = std::thread::Builder::new()
-            .name("faultproxy-timer".into())
-            .spawn(move || {
+        let thread =
+            std::thread::Builder::new().name("faultproxy-timer".into()).spawn(move || {
                 sharpen_this_thread();
                 run(&shared);
             })?;
-        Ok(Self {
-            queue,
-            thread: Some(thread),
-        })
+        Ok(Self { queue, thread: Some(thread) })
     }
 
     pub(crate) fn handle(&self) -> TimerHandle {
@@ -110,10 +106,7 @@ impl Alarm {
         }
         let key = (due, state.next);
         state.next += 1;
-        let earliest = state
-            .waiting
-            .first_key_value()
-            .is_none_or(|(first, _)| key < *first);
+        let earliest = state.waiting.first_key_value().is_none_or(|(first, _)| key < *first);
         state.waiting.insert(key, waker.clone());
         drop(state);
         self.set = Some(key);
@@ -142,10 +135,7 @@ fn run(queue: &Queue) {
             return;
         }
         let Some((&(due, _), _)) = state.waiting.first_key_value() else {
-            state = queue
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = queue.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
             continue;
         };
         let now = Instant::now();
@@ -215,9 +205,7 @@ mod tests {
             waiting.push((due, woken, alarm));
         }
         for (due, woken, _alarm) in waiting {
-            let at = woken
-                .recv_timeout(Duration::from_secs(10))
-                .expect("woken in time");
+            let at = woken.recv_timeout(Duration::from_secs(10)).expect("woken in time");
             assert!(at >= due);
         }
     }
@@ -232,10 +220,7 @@ mod tests {
         alarm.clear();
         let mut later = Alarm::new(timer.handle());
         let (send, done) = mpsc::channel();
-        later.set(
-            Instant::now() + Duration::from_millis(20),
-            &Waker::from(Arc::new(Send(send))),
-        );
+        later.set(Instant::now() + Duration::from_millis(20), &Waker::from(Arc::new(Send(send))));
         done.recv_timeout(Duration::from_secs(10)).expect("woken");
         assert!(woken.try_recv().is_err());
     }

@@ -122,19 +122,12 @@ impl ToxicKind {
     /// [`Error::InvalidToxicType`] for an unknown name.
     pub fn named(name: &str) -> Result<Self, Error> {
         Ok(match name {
-            "latency" => Self::Latency {
-                latency_ms: 0,
-                jitter_ms: 0,
-            },
+            "latency" => Self::Latency { latency_ms: 0, jitter_ms: 0 },
             "bandwidth" => Self::Bandwidth { rate_kb_s: 0 },
             "slow_close" => Self::SlowClose { delay_ms: 0 },
             "timeout" => Self::Timeout { timeout_ms: 0 },
             "reset_peer" => Self::ResetPeer { timeout_ms: 0 },
-            "slicer" => Self::Slicer {
-                average_size: 0,
-                size_variation: 0,
-                delay_us: 0,
-            },
+            "slicer" => Self::Slicer { average_size: 0, size_variation: 0, delay_us: 0 },
             "limit_data" => Self::LimitData { bytes: 0 },
             "noop" => Self::Noop,
             _ => return Err(Error::InvalidToxicType),
@@ -159,28 +152,20 @@ impl ToxicKind {
     /// The attributes by their names in the API, in its order.
     #[must_use]
     pub fn attributes(mut self) -> Vec<(&'static str, i64)> {
-        self.attributes_mut()
-            .into_iter()
-            .map(|(name, value)| (name, *value))
-            .collect()
+        self.attributes_mut().into_iter().map(|(name, value)| (name, *value)).collect()
     }
 
     fn attributes_mut(&mut self) -> Vec<(&'static str, &mut i64)> {
         match self {
-            Self::Latency {
-                latency_ms,
-                jitter_ms,
-            } => vec![("latency", latency_ms), ("jitter", jitter_ms)],
+            Self::Latency { latency_ms, jitter_ms } => {
+                vec![("latency", latency_ms), ("jitter", jitter_ms)]
+            }
             Self::Bandwidth { rate_kb_s } => vec![("rate", rate_kb_s)],
             Self::SlowClose { delay_ms } => vec![("delay", delay_ms)],
             Self::Timeout { timeout_ms } | Self::ResetPeer { timeout_ms } => {
                 vec![("timeout", timeout_ms)]
             }
-            Self::Slicer {
-                average_size,
-                size_variation,
-                delay_us,
-            } => vec![
+            Self::Slicer { average_size, size_variation, delay_us } => vec![
                 ("average_size", average_size),
                 ("size_variation", size_variation),
                 ("delay", delay_us),
@@ -201,10 +186,7 @@ impl ToxicKind {
         let kind = self.name();
         for (name, slot) in self.attributes_mut() {
             let found = given.get(name).or_else(|| {
-                given
-                    .iter()
-                    .find(|(key, _)| key.eq_ignore_ascii_case(name))
-                    .map(|(_, value)| value)
+                given.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
             });
             match found {
                 None | Some(Value::Null) => {}
@@ -228,25 +210,12 @@ impl ToxicKind {
     /// [`Error::InvalidAttribute`]: a negative rate or limit, pieces of no
     /// size, a variation as large as the size itself, or times beyond a year.
     pub fn validate(&self) -> Result<(), Error> {
-        let refuse = |name, value, reason| {
-            Err(Error::InvalidAttribute {
-                name,
-                value,
-                reason,
-            })
-        };
+        let refuse = |name, value, reason| Err(Error::InvalidAttribute { name, value, reason });
         let within = |name, value: i64, longest: i64| {
-            if value > longest {
-                refuse(name, value, "is longer than a year")
-            } else {
-                Ok(())
-            }
+            if value > longest { refuse(name, value, "is longer than a year") } else { Ok(()) }
         };
         match *self {
-            Self::Latency {
-                latency_ms,
-                jitter_ms,
-            } => {
+            Self::Latency { latency_ms, jitter_ms } => {
                 within("latency", latency_ms, LONGEST_MS)?;
                 within("jitter", jitter_ms, LONGEST_MS)
             }
@@ -257,11 +226,7 @@ impl ToxicKind {
             Self::Timeout { timeout_ms } | Self::ResetPeer { timeout_ms } => {
                 within("timeout", timeout_ms, LONGEST_MS)
             }
-            Self::Slicer {
-                average_size,
-                size_variation,
-                delay_us,
-            } => {
+            Self::Slicer { average_size, size_variation, delay_us } => {
                 if average_size < 1 {
                     return refuse("average_size", average_size, "must be at least 1");
                 }
@@ -320,13 +285,7 @@ impl NewToxic {
     /// A toxic for all connections, with the default name.
     #[must_use]
     pub fn new(kind: ToxicKind, stream: Stream) -> Self {
-        Self {
-            name: None,
-            stream_text: stream.name().to_owned(),
-            stream,
-            toxicity: 1.0,
-            kind,
-        }
+        Self { name: None, stream_text: stream.name().to_owned(), stream, toxicity: 1.0, kind }
     }
 
     /// The same under another name.
@@ -346,9 +305,7 @@ impl NewToxic {
     /// The name it will have.
     #[must_use]
     pub fn name(&self) -> String {
-        self.name
-            .clone()
-            .unwrap_or_else(|| format!("{}_{}", self.kind.name(), self.stream_text))
+        self.name.clone().unwrap_or_else(|| format!("{}_{}", self.kind.name(), self.stream_text))
     }
 }
 
@@ -390,15 +347,9 @@ mod tests {
         for (kind, attributes) in [
             ("bandwidth", serde_json::json!({"rate": -1})),
             ("slicer", serde_json::json!({})),
-            (
-                "slicer",
-                serde_json::json!({"average_size": 10, "size_variation": 100}),
-            ),
+            ("slicer", serde_json::json!({"average_size": 10, "size_variation": 100})),
             ("limit_data", serde_json::json!({"bytes": -1})),
-            (
-                "latency",
-                serde_json::json!({"latency": 1, "jitter": i64::MAX}),
-            ),
+            ("latency", serde_json::json!({"latency": 1, "jitter": i64::MAX})),
             ("timeout", serde_json::json!({"timeout": i64::MAX})),
         ] {
             let error = merged(kind, &attributes).expect_err("hostile");
@@ -411,12 +362,6 @@ mod tests {
         let first = merged("latency", &serde_json::json!({"latency": 10})).expect("fine");
         let map = serde_json::json!({"JITTER": 3, "foo": "bar"});
         let second = first.merge(map.as_object().expect("an object"));
-        assert_eq!(
-            second,
-            Ok(ToxicKind::Latency {
-                latency_ms: 10,
-                jitter_ms: 3
-            })
-        );
+        assert_eq!(second, Ok(ToxicKind::Latency { latency_ms: 10, jitter_ms: 3 }));
     }
 }

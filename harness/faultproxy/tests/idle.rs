@@ -27,16 +27,11 @@ impl Proxy {
             .expect("it was built");
         let output = process.stdout.take().expect("it is piped");
         let mut line = String::new();
-        BufReader::new(output)
-            .read_line(&mut line)
-            .expect("it tells its address");
+        BufReader::new(output).read_line(&mut line).expect("it tells its address");
         let address = line.split("http://").nth(1);
         let address = address.and_then(|rest| rest.split(',').next());
         let api = address.and_then(|address| address.parse().ok());
-        Self {
-            process,
-            api: api.expect("an address"),
-        }
+        Self { process, api: api.expect("an address") }
     }
 
     fn of_proc(&self, file: &str) -> String {
@@ -100,16 +95,10 @@ fn eventually(what: &str, holds: impl Fn() -> bool) {
 /// A line of a file of /proc, such as `VmRSS:  1234 kB`; its number.
 fn number_of(file: &str, line: &str) -> u64 {
     let text = std::fs::read_to_string(file).expect("Linux tells");
-    let line = text
-        .lines()
-        .find(|l| l.starts_with(line))
-        .expect("it is there");
-    let digits = line
-        .split_whitespace()
-        .find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
-    digits
-        .and_then(|digits| digits.parse().ok())
-        .expect("a number")
+    let line = text.lines().find(|l| l.starts_with(line)).expect("it is there");
+    let digits =
+        line.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+    digits.and_then(|digits| digits.parse().ok()).expect("a number")
 }
 
 fn post(api: SocketAddr, path: &str, body: &str) -> String {
@@ -122,9 +111,7 @@ fn get(api: SocketAddr, path: &str) -> String {
 
 fn call(api: SocketAddr, method: &str, path: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(api).expect("the API listens");
-    stream
-        .set_read_timeout(Some(Duration::from_secs(20)))
-        .expect("not zero");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("not zero");
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
@@ -138,10 +125,7 @@ fn call(api: SocketAddr, method: &str, path: &str, body: &str) -> String {
 
 /// The listen address in the answer to a created proxy.
 fn listen_of(answer: &str) -> SocketAddr {
-    let rest = answer
-        .split("\"listen\":\"")
-        .nth(1)
-        .expect("a proxy was made");
+    let rest = answer.split("\"listen\":\"").nth(1).expect("a proxy was made");
     let address = rest.split('"').next().expect("an address");
     address.parse().expect("an address")
 }
@@ -151,9 +135,7 @@ fn ten_thousand_idle_connections_are_cheap() {
     // The proxy needs two descriptors for each. Where fewer than 20,100 are
     // allowed, as many connections as there can be.
     let allowed = number_of("/proc/self/limits", "Max open files");
-    let count = usize::try_from(allowed.saturating_sub(200) / 2)
-        .expect("fits")
-        .min(10_000);
+    let count = usize::try_from(allowed.saturating_sub(200) / 2).expect("fits").min(10_000);
     assert!(count >= 100, "only {allowed} open files are allowed");
     let proxy = Proxy::start(Command::new(PROGRAM));
     let before = proxy.memory();
@@ -180,9 +162,7 @@ fn ten_thousand_idle_connections_are_cheap() {
     assert!(post(proxy.api, "/proxies/p0", r#"{"enabled":false}"#).starts_with("HTTP/1.1 200"));
     assert!(begin.elapsed() < Duration::from_secs(10));
     let mut byte = [0];
-    clients[0]
-        .set_read_timeout(Some(Duration::from_secs(20)))
-        .expect("not zero");
+    clients[0].set_read_timeout(Some(Duration::from_secs(20))).expect("not zero");
     assert_eq!(clients[0].read(&mut byte).expect("closed in order"), 0);
 }
 
@@ -192,20 +172,13 @@ fn a_proxy_out_of_file_descriptors_recovers() {
     command.args(["-c", "ulimit -n 64; exec \"$0\" \"$@\"", PROGRAM]);
     let proxy = Proxy::start(command);
     let listen = proxy_to(proxy.api, "p", patient_upstream());
-    let clients: Vec<_> = (0..100)
-        .map(|_| TcpStream::connect(listen).expect("the kernel takes it"))
-        .collect();
+    let clients: Vec<_> =
+        (0..100).map(|_| TcpStream::connect(listen).expect("the kernel takes it")).collect();
     eventually("there is none left", || proxy.descriptors() >= 62);
     drop(clients);
     // The API is reached again, and new connections are forwarded.
     assert!(post(proxy.api, "/reset", "").starts_with("HTTP/1.1 204"));
     let _client = TcpStream::connect(listen).expect("the proxy listens");
-    let open = || {
-        get(proxy.api, "/x/proxies/p/connections")
-            .matches("\"client\"")
-            .count()
-    };
-    eventually("the old ones are gone, the new one is there", || {
-        open() == 1
-    });
+    let open = || get(proxy.api, "/x/proxies/p/connections").matches("\"client\"").count();
+    eventually("the old ones are gone, the new one is there", || open() == 1);
 }

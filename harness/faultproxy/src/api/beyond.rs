@@ -48,11 +48,7 @@ pub(crate) fn route(
             reply::empty(release_message(registry, p, id))
         }
         ["events"]
-        | [
-            "proxies",
-            _,
-            "connections" | "protocol" | "hold" | "release" | "rules" | "held",
-        ]
+        | ["proxies", _, "connections" | "protocol" | "hold" | "release" | "rules" | "held"]
         | ["proxies", _, "connections", _, "close"]
         | ["proxies", _, "rules", _]
         | ["proxies", _, "held", _, "release"] => reply::status(StatusCode::METHOD_NOT_ALLOWED),
@@ -68,8 +64,7 @@ fn fields(body: &[u8]) -> Result<Fields, Error> {
 
 /// A number in a path or query.
 fn number(what: &str, text: &str) -> Result<u64, Error> {
-    text.parse()
-        .map_err(|_| Error::BadBody(format!("{what} must be a whole number, not {text:?}")))
+    text.parse().map_err(|_| Error::BadBody(format!("{what} must be a whole number, not {text:?}")))
 }
 
 fn stream(fields: &Fields) -> Result<Stream, Error> {
@@ -108,14 +103,10 @@ fn close(registry: &Registry, proxy: &str, ordinal: &str, body: &[u8]) -> Result
         None | Some("fin") => Close::Fin,
         Some("rst") => Close::Rst,
         Some(other) => {
-            return Err(Error::BadBody(format!(
-                "how must be fin or rst, not {other:?}"
-            )));
+            return Err(Error::BadBody(format!("how must be fin or rst, not {other:?}")));
         }
     };
-    proxy
-        .open_connection(number("connection", ordinal)?)?
-        .close(how);
+    proxy.open_connection(number("connection", ordinal)?)?.close(how);
     Ok(())
 }
 
@@ -126,9 +117,7 @@ fn protocol(registry: &Registry, proxy: &str, body: &[u8]) -> Result<(), Error> 
         .string("protocol")?
         .map(|name| {
             Protocol::named(&name).ok_or_else(|| {
-                Error::BadBody(format!(
-                    "protocol must be redis, postgres or null, not {name:?}"
-                ))
+                Error::BadBody(format!("protocol must be redis, postgres or null, not {name:?}"))
             })
         })
         .transpose()?;
@@ -147,9 +136,9 @@ fn hold(registry: &Registry, proxy: &str, body: &[u8]) -> Result<(), Error> {
     match (fields.lsn("lsn")?, stream) {
         (None, _) => proxy.hold(stream, connection),
         (Some(lsn), Stream::Downstream) => proxy.hold_wal(connection, lsn),
-        (Some(_), Stream::Upstream) => Err(Error::BadBody(
-            "WAL flows downstream; only there it can be held by lsn".into(),
-        )),
+        (Some(_), Stream::Upstream) => {
+            Err(Error::BadBody("WAL flows downstream; only there it can be held by lsn".into()))
+        }
     }
 }
 
@@ -171,9 +160,7 @@ fn add_rule(registry: &Registry, proxy: &str, body: &[u8]) -> Response {
     let added = || {
         let proxy = registry.proxy(proxy)?;
         let fields = Fields::parse(body)?;
-        let name = fields
-            .string("action")?
-            .ok_or_else(|| Error::MissingField("action".into()))?;
+        let name = fields.string("action")?.ok_or_else(|| Error::MissingField("action".into()))?;
         proxy.add_rule(NewRule {
             command: fields.string("command")?,
             key: fields.string("key")?,
@@ -193,7 +180,5 @@ fn remove_rule(registry: &Registry, proxy: &str, id: &str) -> Response {
 }
 
 fn release_message(registry: &Registry, proxy: &str, id: &str) -> Result<(), Error> {
-    registry
-        .proxy(proxy)?
-        .release_message(number("held message", id)?)
+    registry.proxy(proxy)?.release_message(number("held message", id)?)
 }

@@ -31,10 +31,7 @@ impl Fields {
         match value {
             Value::Object(map) => Ok(Self(map)),
             Value::Null => Ok(Self(Map::new())),
-            other => Err(Error::BadBody(format!(
-                "expected an object, not {}",
-                describe(&other)
-            ))),
+            other => Err(Error::BadBody(format!("expected an object, not {}", describe(&other)))),
         }
     }
 
@@ -83,8 +80,7 @@ impl Fields {
 
     pub(crate) fn lsn(&self, name: &str) -> Result<Option<Lsn>, Error> {
         let text = self.string(name)?;
-        text.map(|text| text.parse().map_err(Error::BadBody))
-            .transpose()
+        text.map(|text| text.parse().map_err(Error::BadBody)).transpose()
     }
 
     pub(crate) fn object(&self, name: &str) -> Result<Map<String, Value>, Error> {

@@ -32,10 +32,7 @@ pub(crate) fn show(registry: &Registry) -> Response {
             );
             let (bytes_in, bytes_out) = proxy.link.traffic(stream);
             // Writing to a string cannot fail.
-            let _ = writeln!(
-                received,
-                "toxiproxy_proxy_received_bytes_total{labels} {bytes_in}"
-            );
+            let _ = writeln!(received, "toxiproxy_proxy_received_bytes_total{labels} {bytes_in}");
             let _ = writeln!(sent, "toxiproxy_proxy_sent_bytes_total{labels} {bytes_out}");
         }
         let _ = writeln!(
@@ -60,7 +57,5 @@ pub(crate) fn show(registry: &Registry) -> Response {
 
 /// Escapes a label's value.
 fn escape(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

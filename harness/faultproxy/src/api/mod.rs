@@ -31,9 +31,7 @@ struct Api {
 
 /// Serves the API until the door is closed.
 pub(crate) async fn serve(registry: Arc<Registry>, door: Door, metrics: Metrics) {
-    let router = Router::new()
-        .fallback(answer)
-        .with_state(Api { registry, metrics });
+    let router = Router::new().fallback(answer).with_state(Api { registry, metrics });
     if let Err(error) = axum::serve(door, router).await {
         tracing::error!(%error, "the API stopped");
     }
@@ -58,13 +56,8 @@ async fn answer(State(api): State<Api>, request: Request) -> Response {
             return reply::error(&error);
         }
     };
-    let segments: Option<Vec<String>> = parts
-        .uri
-        .path()
-        .trim_start_matches('/')
-        .split('/')
-        .map(decode)
-        .collect();
+    let segments: Option<Vec<String>> =
+        parts.uri.path().trim_start_matches('/').split('/').map(decode).collect();
     let Some(segments) = segments else {
         return not_found();
     };

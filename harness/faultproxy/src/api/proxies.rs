@@ -12,11 +12,8 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 pub(crate) fn list(registry: &Registry) -> Response {
-    let all: BTreeMap<_, _> = registry
-        .proxies()
-        .iter()
-        .map(|proxy| (proxy.name.to_string(), proxy.view()))
-        .collect();
+    let all: BTreeMap<_, _> =
+        registry.proxies().iter().map(|proxy| (proxy.name.to_string(), proxy.view())).collect();
     reply::json(StatusCode::OK, &all)
 }
 
@@ -43,9 +40,7 @@ pub(crate) async fn update(registry: &Registry, name: &str, body: &[u8]) -> Resp
         fields.string("name")?;
         let listen = fields.string("listen")?.unwrap_or(before.listen);
         let upstream = fields.string("upstream")?;
-        let enabled = fields
-            .boolean("enabled")?
-            .map_or(before.enabled, Enabled::from);
+        let enabled = fields.boolean("enabled")?.map_or(before.enabled, Enabled::from);
         let address = listen::resolve(&listen).await?;
         let upstream = upstream.as_deref().unwrap_or(&before.upstream);
         proxy.update(&listen, address, upstream, enabled)?;

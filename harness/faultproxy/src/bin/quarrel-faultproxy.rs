@@ -23,11 +23,7 @@ fn main() -> ExitCode {
         }
     };
     let served = run_until_stopped(&config, |server| {
-        println!(
-            "API on http://{}, seed {}",
-            server.api_addr(),
-            server.seed()
-        );
+        println!("API on http://{}, seed {}", server.api_addr(), server.seed());
     });
     match served {
         Ok(()) => ExitCode::SUCCESS,
@@ -51,10 +47,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Config>, Strin
             None => (flag, None),
         };
         let mut value = || {
-            inline
-                .clone()
-                .or_else(|| args.next())
-                .ok_or_else(|| format!("-{flag} needs a value"))
+            inline.clone().or_else(|| args.next()).ok_or_else(|| format!("-{flag} needs a value"))
         };
         match flag {
             "host" => config.host = value()?,
@@ -77,6 +70,5 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Config>, Strin
 }
 
 fn number<T: std::str::FromStr>(flag: &str, text: &str) -> Result<T, String> {
-    text.parse()
-        .map_err(|_| format!("-{flag} needs a number in its range, not {text}"))
+    text.parse().map_err(|_| format!("-{flag} needs a number in its range, not {text}"))
 }

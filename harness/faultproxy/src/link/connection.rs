@@ -182,9 +182,7 @@ impl Connection {
             Close::Fin => CLOSE_FIN,
             Close::Rst => CLOSE_RST,
         };
-        let _ = self
-            .close
-            .compare_exchange(0, code, Ordering::AcqRel, Ordering::Acquire);
+        let _ = self.close.compare_exchange(0, code, Ordering::AcqRel, Ordering::Acquire);
         self.nudge();
     }
 
@@ -232,11 +230,7 @@ pub(crate) async fn serve(
 ) {
     let how = forward(&core, &link, &connection, client).await;
     link.forget(&connection);
-    core.events.record(
-        &link.name,
-        Some(connection.ordinal),
-        Happening::Closed { how },
-    );
+    core.events.record(&link.name, Some(connection.ordinal), Happening::Closed { how });
 }
 
 async fn forward(
@@ -265,24 +259,11 @@ async fn forward(
         }
     };
     let _ = server.set_nodelay(true);
-    core.events
-        .record(&link.name, Some(connection.ordinal), Happening::Dialled);
+    core.events.record(&link.name, Some(connection.ordinal), Happening::Dialled);
     let (client_read, client_write) = client.into_split();
     let (server_read, server_write) = server.into_split();
-    let up = Pump::new(
-        core,
-        link,
-        connection,
-        Stream::Upstream,
-        (client_read, server_write),
-    );
-    let down = Pump::new(
-        core,
-        link,
-        connection,
-        Stream::Downstream,
-        (server_read, client_write),
-    );
+    let up = Pump::new(core, link, connection, Stream::Upstream, (client_read, server_write));
+    let down = Pump::new(core, link, connection, Stream::Downstream, (server_read, client_write));
     let up = tokio::spawn(run(up, Arc::clone(connection)));
     let down = run(down, Arc::clone(connection)).await;
     // The task of the other direction only fails to return its halves when
@@ -310,12 +291,10 @@ fn finish(
     (up, (client_read, server_write)): (Ended, Halves),
     (down, (server_read, client_write)): (Ended, Halves),
 ) -> &'static str {
-    let client = client_read
-        .reunite(client_write)
-        .expect("both halves come from the client's socket");
-    let server = server_read
-        .reunite(server_write)
-        .expect("both halves come from the server's socket");
+    let client =
+        client_read.reunite(client_write).expect("both halves come from the client's socket");
+    let server =
+        server_read.reunite(server_write).expect("both halves come from the server's socket");
     match connection.closing() {
         Some(Close::Rst) => {
             for socket in [&client, &server] {

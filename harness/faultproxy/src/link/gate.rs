@@ -70,9 +70,7 @@ impl Gate {
             core: Arc::clone(core),
             link: Arc::clone(link),
             stream,
-            scanner: connection
-                .protocol
-                .map(|protocol| Scanner::new(protocol, stream)),
+            scanner: connection.protocol.map(|protocol| Scanner::new(protocol, stream)),
             connection: Arc::clone(connection),
             frames: VecDeque::new(),
             waiting: 0,
@@ -176,26 +174,16 @@ impl Gate {
             }
             let part = (*bytes).min(len);
             *bytes -= part;
-            if part == len {
-                Pass::Whole
-            } else {
-                Pass::Bytes(part)
-            }
+            if part == len { Pass::Whole } else { Pass::Bytes(part) }
         });
         let data = match passed {
             Pass::Bytes(0) => return Passed::Wait(None),
-            Pass::Whole => self
-                .frames
-                .pop_front()
-                .map(|frame| frame.data)
-                .unwrap_or_default(),
+            Pass::Whole => self.frames.pop_front().map(|frame| frame.data).unwrap_or_default(),
             Pass::Bytes(len) => {
                 let frame = self.frames.front_mut().expect("it was just looked at");
                 // Half a message cannot be cut by position any more.
                 frame.wal = None;
-                frame
-                    .data
-                    .split_to(usize::try_from(len).expect("below its length"))
+                frame.data.split_to(usize::try_from(len).expect("below its length"))
             }
             Pass::Cut(at) => {
                 let frame = self.frames.front_mut().expect("it was just looked at");
@@ -226,9 +214,7 @@ impl Gate {
 
     fn lose(&mut self, session: &mut Session, reason: &'static str) {
         if session.lose(reason) {
-            self.record(Happening::FramingLost {
-                reason: reason.to_owned(),
-            });
+            self.record(Happening::FramingLost { reason: reason.to_owned() });
         }
         self.stop_scanning();
     }
@@ -242,12 +228,7 @@ impl Gate {
 
     /// Finds out what the rules want done with a request.
     fn judge_request(&mut self, part: Part, session: &mut Session) -> Kept {
-        let Part {
-            data,
-            place,
-            commands,
-            ..
-        } = part;
+        let Part { data, place, commands, .. } = part;
         if place == Place::Between {
             self.frame(data, None, None);
             return Kept::Yes;
@@ -261,9 +242,7 @@ impl Gate {
             self.log_message(command);
         }
         let followed = *session.framing() == crate::message::Framing::Followed;
-        let fired = followed
-            .then(|| self.link.fires(self.connection.ordinal, &commands))
-            .flatten();
+        let fired = followed.then(|| self.link.fires(self.connection.ordinal, &commands)).flatten();
         let action = fired.as_ref().map(|(rule, command, action)| {
             self.record(Happening::RuleFired {
                 rule: *rule,
@@ -302,13 +281,7 @@ impl Gate {
 
     /// Does to a reply what the rules wanted when its request passed.
     fn judge_reply(&mut self, part: Part, session: &mut Session) -> Kept {
-        let Part {
-            data,
-            place,
-            summary,
-            wal,
-            ..
-        } = part;
+        let Part { data, place, summary, wal, .. } = part;
         if place == Place::Between {
             self.frame(data, wal, None);
             return Kept::Yes;
@@ -383,9 +356,7 @@ impl Gate {
 
     fn record(&self, happening: Happening) {
         let connection = Some(self.connection.ordinal);
-        self.core
-            .events
-            .record(&self.link.name, connection, happening);
+        self.core.events.record(&self.link.name, connection, happening);
     }
 }
 

@@ -18,10 +18,7 @@ pub(crate) enum Hold {
 }
 
 impl Hold {
-    pub(crate) const SHUT: Self = Self::Held {
-        bytes: 0,
-        lsn: None,
-    };
+    pub(crate) const SHUT: Self = Self::Held { bytes: 0, lsn: None };
 }
 
 /// How much of a held direction to release.

@@ -168,10 +168,7 @@ impl Link {
     /// Bytes received and sent in one direction, over all connections so far.
     pub(crate) fn traffic(&self, stream: Stream) -> (u64, u64) {
         let connections = lock(&self.connections);
-        let all = connections
-            .values()
-            .map(|connection| &connection.traffic)
-            .chain([&self.past]);
+        let all = connections.values().map(|connection| &connection.traffic).chain([&self.past]);
         all.fold((0, 0), |(received, sent), traffic| {
             let traffic = &traffic[stream.index()];
             (

@@ -73,12 +73,7 @@ pub(crate) enum Rebuilt {
 
 impl Plan {
     pub(crate) const fn new() -> Self {
-        Self {
-            stages: Vec::new(),
-            pieces: VecDeque::new(),
-            blocked: false,
-            sliced: false,
-        }
+        Self { stages: Vec::new(), pieces: VecDeque::new(), blocked: false, sliced: false }
     }
 
     /// Nothing stands in the way of the bytes.
@@ -103,15 +98,9 @@ impl Plan {
             .collect();
         self.pieces.clear();
         self.blocked = false;
-        self.sliced = self
-            .stages
-            .iter()
-            .any(|stage| matches!(stage.kind, ToxicKind::Slicer { .. }));
-        if swallowed {
-            Rebuilt::Close
-        } else {
-            Rebuilt::Replan
-        }
+        self.sliced =
+            self.stages.iter().any(|stage| matches!(stage.kind, ToxicKind::Slicer { .. }));
+        if swallowed { Rebuilt::Close } else { Rebuilt::Replan }
     }
 
     /// Plans a chunk of `len` bytes that arrived at `at`.
@@ -177,10 +166,7 @@ impl Plan {
 
     /// When the connection is to be closed whatever the queue does.
     pub(crate) fn deadline(&self) -> Option<(Instant, Close)> {
-        self.stages
-            .iter()
-            .filter_map(Stage::deadline)
-            .min_by_key(|(at, _)| *at)
+        self.stages.iter().filter_map(Stage::deadline).min_by_key(|(at, _)| *at)
     }
 
     fn commit(&mut self, busy: Busy) {
@@ -201,18 +187,11 @@ impl Plan {
             return;
         }
         let Some(stage) = self.stages.get_mut(from) else {
-            self.pieces.push_back(Piece {
-                step: Step::Write(len),
-                due: at,
-                busy,
-            });
+            self.pieces.push_back(Piece { step: Step::Write(len), due: at, busy });
             return;
         };
         match stage.kind {
-            ToxicKind::Latency {
-                latency_ms,
-                jitter_ms,
-            } => {
+            ToxicKind::Latency { latency_ms, jitter_ms } => {
                 let delay = jittered(latency_ms, jitter_ms, noise.number(stage.id));
                 let out = stage.in_order(at + delay);
                 self.pass(from + 1, len, out, noise, busy);
@@ -222,9 +201,7 @@ impl Plan {
             }
             ToxicKind::Slicer { .. } => self.slice(from, len, at, noise, busy),
             ToxicKind::LimitData { bytes } => {
-                let left = u64::try_from(bytes)
-                    .unwrap_or(0)
-                    .saturating_sub(stage.planned);
+                let left = u64::try_from(bytes).unwrap_or(0).saturating_sub(stage.planned);
                 let part = usize::try_from(left).unwrap_or(usize::MAX).min(len);
                 stage.planned += part as u64;
                 let full = left <= len as u64;
@@ -235,11 +212,7 @@ impl Plan {
             }
             ToxicKind::Timeout { .. } => {
                 stage.active = stage.active.max(at);
-                self.pieces.push_back(Piece {
-                    step: Step::Drop(len),
-                    due: at,
-                    busy,
-                });
+                self.pieces.push_back(Piece { step: Step::Drop(len), due: at, busy });
             }
             ToxicKind::ResetPeer { .. } => {
                 stage.trigger.get_or_insert(at);
@@ -273,10 +246,7 @@ impl Plan {
             left -= part;
             // 1 KB/s is 1000 B/s, a million nanoseconds a byte.
             clock += Duration::from_nanos((part as u64).saturating_mul(1_000_000) / rate);
-            let busy = Busy {
-                bandwidth: busy.bandwidth.or(Some(clock)),
-                ..busy
-            };
+            let busy = Busy { bandwidth: busy.bandwidth.or(Some(clock)), ..busy };
             self.pass(from + 1, part, clock, noise, busy);
         }
         self.stages[from].free = Some(clock);
@@ -289,10 +259,7 @@ impl Plan {
             let (size, delay) = self.stages[from].next_slice();
             let part = left.min(size);
             left -= part;
-            let busy = Busy {
-                slicer: busy.slicer.or(Some(clock + delay)),
-                ..busy
-            };
+            let busy = Busy { slicer: busy.slicer.or(Some(clock + delay)), ..busy };
             self.pass(from + 1, part, clock, noise, busy);
             clock += delay;
         }
@@ -327,11 +294,7 @@ impl Plan {
                 _ => due = stage.in_order(due),
             }
         }
-        self.pieces.push_back(Piece {
-            step,
-            due,
-            busy: Busy::default(),
-        });
+        self.pieces.push_back(Piece { step, due, busy: Busy::default() });
         self.blocked = true;
     }
 }

@@ -123,11 +123,7 @@ impl Pump {
             }
         }
         for _ in 0..ROUNDS {
-            let step = if self.is_direct() {
-                self.poll_direct(cx)
-            } else {
-                self.poll_queued(cx)
-            };
+            let step = if self.is_direct() { self.poll_direct(cx) } else { self.poll_queued(cx) };
             if let Err(ended) = ready!(step) {
                 return Poll::Ready(ended);
             }
@@ -332,11 +328,7 @@ impl Pump {
     /// Queues bytes that the share has counted.
     fn enqueue(&mut self, data: Bytes, at: Instant) {
         self.chunks += 1;
-        self.queue.push(Chunk {
-            data,
-            at,
-            noise: self.noise.number(self.chunks),
-        });
+        self.queue.push(Chunk { data, at, noise: self.noise.number(self.chunks) });
     }
 
     fn leave(&mut self, len: usize) {
@@ -346,8 +338,6 @@ impl Pump {
     }
 
     fn count_sent(&self, len: usize) {
-        self.connection.traffic[self.stream.index()]
-            .sent
-            .fetch_add(len as u64, Ordering::Relaxed);
+        self.connection.traffic[self.stream.index()].sent.fetch_add(len as u64, Ordering::Relaxed);
     }
 }

@@ -111,10 +111,8 @@ impl Queue {
     /// Removes `len` bytes from the front, which must be there.
     pub(crate) fn advance(&mut self, mut len: usize) {
         while len > 0 {
-            let chunk = self
-                .chunks
-                .front_mut()
-                .expect("the plan never covers more bytes than are queued");
+            let chunk =
+                self.chunks.front_mut().expect("the plan never covers more bytes than are queued");
             let part = len.min(chunk.data.len());
             let _ = chunk.data.split_to(part);
             len -= part;

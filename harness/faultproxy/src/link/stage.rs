@@ -65,10 +65,7 @@ impl Stage {
                 stage.trigger = before.trigger;
             }
         }
-        if matches!(
-            toxic.kind,
-            ToxicKind::Bandwidth { .. } | ToxicKind::Slicer { .. }
-        ) {
+        if matches!(toxic.kind, ToxicKind::Bandwidth { .. } | ToxicKind::Slicer { .. }) {
             // The link was idle until the toxic came: what was queued before
             // is not sent in the past.
             stage.free = Some(stage.committed.unwrap_or(stage.since));
@@ -85,21 +82,13 @@ impl Stage {
 
     /// Size of the next slice in bytes, and the pause after it.
     pub(crate) fn next_slice(&mut self) -> (usize, Duration) {
-        let ToxicKind::Slicer {
-            average_size,
-            size_variation,
-            delay_us,
-        } = self.kind
-        else {
+        let ToxicKind::Slicer { average_size, size_variation, delay_us } = self.kind else {
             return (usize::MAX, Duration::ZERO);
         };
         self.slices += 1;
         let low = u64::try_from(average_size - size_variation).unwrap_or(1);
         let high = u64::try_from(average_size.saturating_add(size_variation)).unwrap_or(1);
-        let size = self
-            .key
-            .number(self.slices)
-            .between(low.max(1), high.max(1));
+        let size = self.key.number(self.slices).between(low.max(1), high.max(1));
         (
             usize::try_from(size).unwrap_or(usize::MAX),
             Duration::from_micros(u64::try_from(delay_us).unwrap_or(0)),
@@ -115,9 +104,9 @@ impl Stage {
             ToxicKind::Timeout { timeout_ms } if timeout_ms > 0 => {
                 Some((self.active + millis(timeout_ms), Close::Fin))
             }
-            ToxicKind::ResetPeer { timeout_ms } => self
-                .trigger
-                .map(|trigger| (trigger + millis(timeout_ms), Close::Rst)),
+            ToxicKind::ResetPeer { timeout_ms } => {
+                self.trigger.map(|trigger| (trigger + millis(timeout_ms), Close::Rst))
+            }
             _ => None,
         }
     }

@@ -57,10 +57,7 @@ impl Backend {
         }
         let data = self.buffer.split_to(whole.min(self.buffer.len())).freeze();
         self.ahead = whole - data.len();
-        let mut part = Part {
-            data,
-            ..Part::default()
-        };
+        let mut part = Part { data, ..Part::default() };
         part.place = self.take(kind, &part.data[5..], session)?;
         if kind == b'd' && self.phase == Phase::Replication && self.ahead == 0 {
             part.wal = Wal::of(&part.data, session.replication);
@@ -85,11 +82,7 @@ impl Backend {
     }
 
     const fn inside(&self) -> Place {
-        if self.in_reply {
-            Place::Inside
-        } else {
-            Place::Between
-        }
+        if self.in_reply { Place::Inside } else { Place::Between }
     }
 
     /// The answer to a request for encryption is one byte, or an error of a
@@ -107,10 +100,7 @@ impl Backend {
             _ => return Err(Lost("the server did not understand encryption")),
         }
         session.encryption_asked = None;
-        Ok(Some(Part {
-            data: self.buffer.split_to(1).freeze(),
-            ..Part::default()
-        }))
+        Ok(Some(Part { data: self.buffer.split_to(1).freeze(), ..Part::default() }))
     }
 
     /// Takes note of a message.

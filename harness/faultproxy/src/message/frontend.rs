@@ -120,11 +120,7 @@ impl Frontend {
             (1.., Place::Last) => Place::Inside,
             (_, after) => after,
         };
-        Some(Part {
-            data: self.buffer.split_to(len).freeze(),
-            place,
-            ..Part::default()
-        })
+        Some(Part { data: self.buffer.split_to(len).freeze(), place, ..Part::default() })
     }
 
     fn cut(&mut self, mut place: Place) -> Part {
@@ -139,12 +135,7 @@ impl Frontend {
                 place = Place::Inside;
             }
         }
-        Part {
-            data,
-            place,
-            commands: std::mem::take(&mut self.commands),
-            ..Part::default()
-        }
+        Part { data, place, commands: std::mem::take(&mut self.commands), ..Part::default() }
     }
 
     fn startup(&mut self, session: &mut Session) -> Result<Option<Part>, Lost> {
@@ -169,10 +160,7 @@ impl Frontend {
             CANCEL_REQUEST => self.phase = Phase::Cancel,
             _ if code >> 16 == 3 => {
                 self.phase = Phase::Open;
-                self.commands = vec![Command {
-                    name: "STARTUP".into(),
-                    ..Command::default()
-                }];
+                self.commands = vec![Command { name: "STARTUP".into(), ..Command::default() }];
                 return Ok(Some(self.cut(Place::Last)));
             }
             _ => return Err(Lost("not version 3 of the Postgres protocol")),
@@ -194,10 +182,7 @@ impl Frontend {
                 return Role::Last;
             }
             b'F' => {
-                self.commands.push(Command {
-                    name: "FUNCTION CALL".into(),
-                    ..Command::default()
-                });
+                self.commands.push(Command { name: "FUNCTION CALL".into(), ..Command::default() });
                 session.extended = false;
                 return Role::Last;
             }

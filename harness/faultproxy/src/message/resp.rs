@@ -143,9 +143,7 @@ impl Walker {
     /// Keeps a piece of a string, without its line end.
     fn keep(&mut self, piece: &[u8]) {
         let content = self.string_left.saturating_sub(2);
-        let content = usize::try_from(content)
-            .unwrap_or(usize::MAX)
-            .min(piece.len());
+        let content = usize::try_from(content).unwrap_or(usize::MAX).min(piece.len());
         if let Some(argument) = self.arguments.last_mut() {
             let room = LONGEST_ARGUMENT - argument.len().min(LONGEST_ARGUMENT);
             argument.extend_from_slice(&piece[..content.min(room)]);
@@ -199,11 +197,7 @@ impl RespRequests {
                 self.scanned = 0;
                 let walker = std::mem::take(&mut self.walker);
                 let judged = std::mem::take(&mut self.judged);
-                let mut part = Part {
-                    data,
-                    place: Place::Last,
-                    ..Part::default()
-                };
+                let mut part = Part { data, place: Place::Last, ..Part::default() };
                 if walker.arguments.is_empty() {
                     // `*0` gets no reply.
                     part.place = Place::Between;
@@ -219,18 +213,10 @@ impl RespRequests {
             Walk::GoesOn => {
                 let data = self.buffer.split().freeze();
                 self.scanned = 0;
-                let commands = if self.judged {
-                    vec![]
-                } else {
-                    vec![command(&self.walker.arguments)]
-                };
+                let commands =
+                    if self.judged { vec![] } else { vec![command(&self.walker.arguments)] };
                 self.judged = true;
-                Ok(Some(Part {
-                    data,
-                    place: Place::Inside,
-                    commands,
-                    ..Part::default()
-                }))
+                Ok(Some(Part { data, place: Place::Inside, commands, ..Part::default() }))
             }
         }
     }
@@ -249,10 +235,7 @@ impl RespRequests {
             .filter(|word| !word.is_empty())
             .map(<[u8]>::to_vec)
             .collect();
-        let mut part = Part {
-            data,
-            ..Part::default()
-        };
+        let mut part = Part { data, ..Part::default() };
         if !words.is_empty() {
             part.place = Place::Last;
             part.commands = vec![command(&words)];
@@ -290,12 +273,7 @@ fn command(arguments: &[Vec<u8>]) -> Command {
     };
     let plain = |from: usize, to: usize| -> Vec<String> {
         let to = to.min(arguments.len());
-        arguments
-            .get(from..to)
-            .unwrap_or_default()
-            .iter()
-            .map(|key| text(key))
-            .collect()
+        arguments.get(from..to).unwrap_or_default().iter().map(|key| text(key)).collect()
     };
     let keys = match first.as_str() {
         // All arguments are keys.
@@ -318,11 +296,7 @@ fn command(arguments: &[Vec<u8>]) -> Command {
         }
         written.extend_from_slice(argument);
     }
-    Command {
-        name,
-        keys,
-        text: text(&written),
-    }
+    Command { name, keys, text: text(&written) }
 }
 
 /// Why replies cannot be told apart after this command, if so.
@@ -369,12 +343,7 @@ impl RespReplies {
                     Some(b'>') => Place::Between,
                     _ => Place::Last,
                 };
-                Ok(Some(Part {
-                    data,
-                    place,
-                    summary: Some(walker.first_line),
-                    ..Part::default()
-                }))
+                Ok(Some(Part { data, place, summary: Some(walker.first_line), ..Part::default() }))
             }
             Walk::GoesOn if self.buffer.len() < LARGEST_HEAD => {
                 self.scanned = self.buffer.len();

@@ -101,11 +101,7 @@ impl Session {
             self.lose("too many requests without a reply");
             return self.requests;
         }
-        self.pending.push_back(Pending {
-            ordinal: self.requests,
-            command,
-            reply: None,
-        });
+        self.pending.push_back(Pending { ordinal: self.requests, command, reply: None });
         self.requests
     }
 }

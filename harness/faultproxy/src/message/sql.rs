@@ -8,11 +8,7 @@ pub(crate) fn statements(sql: &str) -> Vec<Command> {
         .into_iter()
         .filter_map(|statement| {
             let name = first_word(statement)?.to_uppercase();
-            Some(Command {
-                name,
-                keys: vec![],
-                text: text(statement.trim().as_bytes()),
-            })
+            Some(Command { name, keys: vec![], text: text(statement.trim().as_bytes()) })
         })
         .collect()
 }
@@ -77,9 +73,7 @@ fn first_word(statement: &str) -> Option<&str> {
             break;
         }
     }
-    let end = rest
-        .find(|c: char| !c.is_alphanumeric() && c != '_')
-        .unwrap_or(rest.len());
+    let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
     (end > 0).then(|| &rest[..end])
 }
 
@@ -103,10 +97,7 @@ mod tests {
     fn names_every_statement_of_a_query() {
         for (sql, names) in [
             ("COMMIT", vec!["COMMIT"]),
-            (
-                "begin; update t set a = ';'; commit;",
-                vec!["BEGIN", "UPDATE", "COMMIT"],
-            ),
+            ("begin; update t set a = ';'; commit;", vec!["BEGIN", "UPDATE", "COMMIT"]),
             ("-- hm; hm\n /* ; */ (select 1)", vec!["SELECT"]),
             ("do $x$ a; b $x$; end", vec!["DO", "END"]),
             ("select $1; select 'it''s;'", vec!["SELECT", "SELECT"]),

@@ -41,11 +41,7 @@ fn check(protocol: Protocol, stream: Stream, transcript: &[u8], expected: &[&str
     for size in [1, 2, 3, 7, 64, transcript.len()] {
         let mut session = Session::new();
         let said = scan(protocol, stream, transcript, size, &mut session);
-        assert_eq!(
-            said.as_deref(),
-            Ok(expected.map_strings().as_slice()),
-            "{size}"
-        );
+        assert_eq!(said.as_deref(), Ok(expected.map_strings().as_slice()), "{size}");
     }
 }
 
@@ -106,13 +102,7 @@ fn a_value_longer_than_memory_allows_passes_in_pieces() {
     transcript.resize(transcript.len() + len, b'v');
     transcript.extend_from_slice(b"\r\n*1\r\n$4\r\nPING\r\n");
     let mut session = Session::new();
-    let said = scan(
-        Protocol::Redis,
-        Stream::Upstream,
-        &transcript,
-        4096,
-        &mut session,
-    );
+    let said = scan(Protocol::Redis, Stream::Upstream, &transcript, 4096, &mut session);
     assert_eq!(said, Ok((&["SET k", "|", "PING ", "|"][..]).map_strings()));
 }
 
@@ -126,23 +116,11 @@ fn framing_is_lost_where_replies_cannot_be_told_apart() {
     ] {
         let mut session = Session::new();
         let transcript = format!("{command}\r\nPING\r\n");
-        let lost = scan(
-            Protocol::Redis,
-            Stream::Upstream,
-            transcript.as_bytes(),
-            5,
-            &mut session,
-        );
+        let lost = scan(Protocol::Redis, Stream::Upstream, transcript.as_bytes(), 5, &mut session);
         assert_eq!(lost, Err(Lost(reason)));
     }
     let mut session = Session::new();
-    let on = scan(
-        Protocol::Redis,
-        Stream::Upstream,
-        b"CLIENT REPLY ON\r\n",
-        5,
-        &mut session,
-    );
+    let on = scan(Protocol::Redis, Stream::Upstream, b"CLIENT REPLY ON\r\n", 5, &mut session);
     assert!(on.is_ok());
 }
 
@@ -185,18 +163,7 @@ fn requests_of_postgres_simple_and_extended() {
         Protocol::Postgres,
         Stream::Upstream,
         &transcript,
-        &[
-            "STARTUP ",
-            "|",
-            "-",
-            "BEGIN ",
-            "COMMIT ",
-            "|",
-            "|",
-            "UPDATE 42",
-            "|",
-            "-",
-        ],
+        &["STARTUP ", "|", "-", "BEGIN ", "COMMIT ", "|", "|", "UPDATE 42", "|", "-"],
     );
 }
 
@@ -226,36 +193,10 @@ fn replies_of_postgres_end_when_it_is_ready_for_more() {
 fn an_encrypted_connection_of_postgres_is_not_followed() {
     let request = [0, 0, 0, 8, 4, 210, 22, 47];
     let mut session = Session::new();
-    scan(
-        Protocol::Postgres,
-        Stream::Upstream,
-        &request,
-        3,
-        &mut session,
-    )
-    .expect("followed");
-    let refused = scan(
-        Protocol::Postgres,
-        Stream::Downstream,
-        b"N",
-        1,
-        &mut session,
-    );
+    scan(Protocol::Postgres, Stream::Upstream, &request, 3, &mut session).expect("followed");
+    let refused = scan(Protocol::Postgres, Stream::Downstream, b"N", 1, &mut session);
     assert_eq!(refused, Ok(vec!["-".to_owned()]));
-    scan(
-        Protocol::Postgres,
-        Stream::Upstream,
-        &request,
-        3,
-        &mut session,
-    )
-    .expect("followed");
-    let accepted = scan(
-        Protocol::Postgres,
-        Stream::Downstream,
-        b"S",
-        1,
-        &mut session,
-    );
+    scan(Protocol::Postgres, Stream::Upstream, &request, 3, &mut session).expect("followed");
+    let accepted = scan(Protocol::Postgres, Stream::Downstream, b"S", 1, &mut session);
     assert_eq!(accepted, Err(Lost("the connection is encrypted (TLS)")));
 }

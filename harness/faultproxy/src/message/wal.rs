@@ -25,9 +25,7 @@ impl FromStr for Lsn {
             let low = u32::from_str_radix(low, 16).ok()?;
             Some((u64::from(high) << 32) | u64::from(low))
         });
-        halves
-            .map(Self)
-            .ok_or_else(|| format!("{text} is no LSN; write it as 16/B374D848"))
+        halves.map(Self).ok_or_else(|| format!("{text} is no LSN; write it as 16/B374D848"))
     }
 }
 
@@ -99,10 +97,7 @@ impl Wal {
             out.freeze()
         };
         let rest = Self { start: at, ..self };
-        (
-            assemble(self.start, &data[..split]),
-            (assemble(at, &data[split..]), rest),
-        )
+        (assemble(self.start, &data[..split]), (assemble(at, &data[split..]), rest))
     }
 }
 

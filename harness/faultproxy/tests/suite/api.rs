@@ -40,20 +40,14 @@ fn answers_every_case_as_toxiproxy_does() {
         }
         text
     };
-    let cases: Vec<&str> = include_str!("api_cases.txt")
-        .split("\n# ")
-        .skip(1)
-        .collect();
+    let cases: Vec<&str> = include_str!("api_cases.txt").split("\n# ").skip(1).collect();
     assert_eq!(cases.len(), 74);
     for case in cases {
         let mut lines = case.lines();
         let name = lines.next().expect("a name");
-        let (asked, expected): (Vec<&str>, Vec<&str>) = lines
-            .filter(|line| !line.is_empty())
-            .partition(|line| line.starts_with("> "));
-        let (request, agent) = asked[0][2..]
-            .split_once(" as ")
-            .unwrap_or((&asked[0][2..], "test"));
+        let (asked, expected): (Vec<&str>, Vec<&str>) =
+            lines.filter(|line| !line.is_empty()).partition(|line| line.starts_with("> "));
+        let (request, agent) = asked[0][2..].split_once(" as ").unwrap_or((&asked[0][2..], "test"));
         let (method, path) = request.split_once(' ').expect("method and path");
         let body = asked.get(1).map_or(String::new(), |body| fill(&body[2..]));
         let answer = call_as(server.api_addr(), method, path, &body, agent);
@@ -68,21 +62,14 @@ fn answers_every_case_as_toxiproxy_does() {
             answer.body
         );
     }
-    let left: Vec<String> = server
-        .proxies()
-        .iter()
-        .map(|p| p.name.to_string())
-        .collect();
+    let left: Vec<String> = server.proxies().iter().map(|p| p.name.to_string()).collect();
     assert_eq!(left, ["dis", "lh", "new", "ok1", "ok2", "upp", "wt", "z0"]);
 }
 
 #[test]
 fn metrics_are_shown_only_when_asked_for() {
     use quarrel_faultproxy::{Config, FaultProxy, Metrics, NewProxy, Seed};
-    let config = Config {
-        metrics: Metrics::Shown,
-        ..Config::embedded(Seed(1))
-    };
+    let config = Config { metrics: Metrics::Shown, ..Config::embedded(Seed(1)) };
     let server = FaultProxy::start(&config).expect("it starts");
     let echo = crate::testbed::Server::echo();
     let view = server
@@ -100,11 +87,7 @@ fn metrics_are_shown_only_when_asked_for() {
         ),
         "faultproxy_open_connections{proxy=\"a\\\"b\"} 1".to_owned(),
     ] {
-        assert!(
-            answer.body.lines().any(|l| l == line),
-            "{line}\nin {}",
-            answer.body
-        );
+        assert!(answer.body.lines().any(|l| l == line), "{line}\nin {}", answer.body);
     }
 }
 
@@ -126,13 +109,8 @@ fn a_config_file_makes_the_proxies_it_lists() {
     .expect("the file is sound");
     let enabled: Vec<Enabled> = server.proxies().iter().map(|p| p.enabled).collect();
     assert_eq!(enabled, [Enabled::Yes, Enabled::No]);
-    let error = start(r#"[{"name":"a"}]"#)
-        .expect_err("no upstream")
-        .to_string();
-    assert!(
-        error.contains("missing required field: upstream at proxy 1"),
-        "{error}"
-    );
+    let error = start(r#"[{"name":"a"}]"#).expect_err("no upstream").to_string();
+    assert!(error.contains("missing required field: upstream at proxy 1"), "{error}");
     let error = start("{").expect_err("not JSON").to_string();
     assert!(error.contains("bad request body"), "{error}");
 }
@@ -146,10 +124,7 @@ fn a_reset_enables_every_proxy_it_can() {
     for (name, listen) in [("a", taken.to_string()), ("b", free.to_owned())] {
         let body =
             format!(r#"{{"name":"{name}","listen":"{listen}","upstream":"x:1","enabled":false}}"#);
-        assert_eq!(
-            call(server.api_addr(), "POST", "/proxies", &body).status,
-            201
-        );
+        assert_eq!(call(server.api_addr(), "POST", "/proxies", &body).status, 201);
     }
     let answer = call(server.api_addr(), "POST", "/reset", "");
     assert_eq!(answer.status, 500);

@@ -17,9 +17,7 @@ fn disabling_closes_connections_and_refuses_new_ones() {
     echo.wait_for(&Seen::Fin);
     let refused = std::net::TcpStream::connect(addr).expect_err("nobody listens");
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
-    server
-        .set_enabled("p", Enabled::Yes)
-        .expect("its port is still free");
+    server.set_enabled("p", Enabled::Yes).expect("its port is still free");
     Client::connect(addr).echo(b"b");
 }
 
@@ -28,17 +26,11 @@ fn a_black_hole_swallows_data_and_closes_when_removed() {
     let (server, echo) = (start(), Server::echo());
     let mut client = Client::connect(proxy_to(&server, echo.addr));
     client.echo(b"a");
-    add(
-        &server,
-        ToxicKind::Timeout { timeout_ms: 0 },
-        Stream::Downstream,
-    );
+    add(&server, ToxicKind::Timeout { timeout_ms: 0 }, Stream::Downstream);
     client.send(b"LOST");
     echo.wait_for(&Seen::Data(b"LOST".to_vec()));
     assert_eq!(client.get_within(MOMENT), Got::Silence);
-    server
-        .remove_toxic("p", "timeout_downstream")
-        .expect("it is there");
+    server.remove_toxic("p", "timeout_downstream").expect("it is there");
     assert_eq!(client.get(), Got::Fin);
 }
 
@@ -46,11 +38,7 @@ fn a_black_hole_swallows_data_and_closes_when_removed() {
 fn a_timeout_closes_an_idle_connection_and_leaves_a_busy_one() {
     let (server, echo) = (start(), Server::echo());
     let addr = proxy_to(&server, echo.addr);
-    add(
-        &server,
-        ToxicKind::Timeout { timeout_ms: 300 },
-        Stream::Downstream,
-    );
+    add(&server, ToxicKind::Timeout { timeout_ms: 300 }, Stream::Downstream);
     let (begin, mut idle) = (Instant::now(), Client::connect(addr));
     assert_eq!(idle.get(), Got::Fin);
     assert!(begin.elapsed() >= Duration::from_millis(300));
@@ -93,11 +81,7 @@ fn an_upstream_black_hole_keeps_requests_from_the_server() {
 fn limit_data_closes_after_its_bytes() {
     let (server, source) = (start(), Server::replies(vec![b'y'; 1000]));
     let addr = proxy_to(&server, source.addr);
-    add(
-        &server,
-        ToxicKind::LimitData { bytes: 100 },
-        Stream::Downstream,
-    );
+    add(&server, ToxicKind::LimitData { bytes: 100 }, Stream::Downstream);
     let mut client = Client::connect(addr);
     let (got, end) = client.send(b"g").drain();
     assert_eq!((got.len(), end), (100, Got::Fin));
@@ -107,11 +91,7 @@ fn limit_data_closes_after_its_bytes() {
 fn limit_data_counts_over_changes_of_other_toxics() {
     let (server, echo) = (start(), Server::echo());
     let mut client = Client::connect(proxy_to(&server, echo.addr));
-    add(
-        &server,
-        ToxicKind::LimitData { bytes: 10 },
-        Stream::Downstream,
-    );
+    add(&server, ToxicKind::LimitData { bytes: 10 }, Stream::Downstream);
     client.echo(b"1234");
     add(&server, latency(1), Stream::Downstream);
     client.echo(b"5678");
@@ -156,10 +136,7 @@ fn latency_delivers_the_tail_before_the_end() {
 fn jitter_larger_than_latency_is_no_negative_delay() {
     let (server, echo) = (start(), Server::echo());
     let mut client = Client::connect(proxy_to(&server, echo.addr));
-    let kind = ToxicKind::Latency {
-        latency_ms: 2,
-        jitter_ms: 10,
-    };
+    let kind = ToxicKind::Latency { latency_ms: 2, jitter_ms: 10 };
     add(&server, kind, Stream::Downstream);
     for n in 0..30 {
         client.echo(&[n]);
@@ -170,11 +147,7 @@ fn jitter_larger_than_latency_is_no_negative_delay() {
 fn bandwidth_spreads_bytes_over_time() {
     let (server, source) = (start(), Server::replies(vec![b'y'; 30_000]));
     let addr = proxy_to(&server, source.addr);
-    add(
-        &server,
-        ToxicKind::Bandwidth { rate_kb_s: 50 },
-        Stream::Downstream,
-    );
+    add(&server, ToxicKind::Bandwidth { rate_kb_s: 50 }, Stream::Downstream);
     let mut client = Client::connect(addr);
     let begin = Instant::now();
     let (got, end) = client.send(b"g").drain();
@@ -189,16 +162,10 @@ fn bandwidth_zero_stalls_without_loss() {
     let (server, echo) = (start(), Server::echo());
     let mut client = Client::connect(proxy_to(&server, echo.addr));
     client.echo(b"a");
-    add(
-        &server,
-        ToxicKind::Bandwidth { rate_kb_s: 0 },
-        Stream::Downstream,
-    );
+    add(&server, ToxicKind::Bandwidth { rate_kb_s: 0 }, Stream::Downstream);
     client.send(b"HELD");
     assert_eq!(client.get_within(MOMENT), Got::Silence);
-    server
-        .remove_toxic("p", "bandwidth_downstream")
-        .expect("it is there");
+    server.remove_toxic("p", "bandwidth_downstream").expect("it is there");
     assert_eq!(client.get(), data(b"HELD"));
     client.echo(b"after");
 }
@@ -207,45 +174,28 @@ fn bandwidth_zero_stalls_without_loss() {
 fn frequent_changes_of_other_toxics_do_not_starve_a_slow_link() {
     let (server, source) = (start(), Server::replies(vec![b'y'; 20_000]));
     let addr = proxy_to(&server, source.addr);
-    add(
-        &server,
-        ToxicKind::Bandwidth { rate_kb_s: 50 },
-        Stream::Downstream,
-    );
+    add(&server, ToxicKind::Bandwidth { rate_kb_s: 50 }, Stream::Downstream);
     let mut client = Client::connect(addr);
     client.send(b"g");
     let begin = Instant::now();
     let mut got = 0;
     // Changes come every few milliseconds, portions of bytes every hundred.
     while got < 20_000 {
-        assert!(
-            begin.elapsed() < crate::testbed::PATIENCE,
-            "starved at {got} bytes"
-        );
+        assert!(begin.elapsed() < crate::testbed::PATIENCE, "starved at {got} bytes");
         add(&server, latency(0), Stream::Downstream);
         if let Got::Data(part) = client.get_within(Duration::from_millis(5)) {
             got += part.len();
         }
-        server
-            .remove_toxic("p", "latency_downstream")
-            .expect("it is there");
+        server.remove_toxic("p", "latency_downstream").expect("it is there");
     }
-    assert!(
-        begin.elapsed() >= Duration::from_millis(390),
-        "{:?}",
-        begin.elapsed()
-    );
+    assert!(begin.elapsed() >= Duration::from_millis(390), "{:?}", begin.elapsed());
 }
 
 #[test]
 fn slow_close_delays_the_end_and_not_the_data() {
     let (server, source) = (start(), Server::replies(b"y".to_vec()));
     let addr = proxy_to(&server, source.addr);
-    add(
-        &server,
-        ToxicKind::SlowClose { delay_ms: 400 },
-        Stream::Downstream,
-    );
+    add(&server, ToxicKind::SlowClose { delay_ms: 400 }, Stream::Downstream);
     let mut client = Client::connect(addr);
     assert_eq!(client.send(b"g").get(), data(b"y"));
     let begin = Instant::now();
@@ -257,11 +207,7 @@ fn slow_close_delays_the_end_and_not_the_data() {
 fn a_slicer_cuts_the_stream_into_pieces() {
     let (server, echo) = (start(), Server::echo());
     let mut client = Client::connect(proxy_to(&server, echo.addr));
-    let kind = ToxicKind::Slicer {
-        average_size: 10,
-        size_variation: 4,
-        delay_us: 20_000,
-    };
+    let kind = ToxicKind::Slicer { average_size: 10, size_variation: 4, delay_us: 20_000 };
     add(&server, kind, Stream::Upstream);
     client.echo(&[7; 100]);
     let sizes: Vec<usize> = echo
@@ -274,10 +220,7 @@ fn a_slicer_cuts_the_stream_into_pieces() {
         .collect();
     // A slow reader may see two pieces at once, never half of one.
     assert!(sizes.len() >= 5, "{sizes:?}");
-    assert!(
-        sizes.iter().filter(|size| **size <= 14).count() >= 4,
-        "{sizes:?}"
-    );
+    assert!(sizes.iter().filter(|size| **size <= 14).count() >= 4, "{sizes:?}");
 }
 
 #[test]
@@ -297,11 +240,7 @@ fn removing_all_toxics_releases_what_they_delayed() {
 fn a_reset_of_a_new_connection_comes_after_its_first_data() {
     let (server, echo) = (start(), Server::echo());
     let addr = proxy_to(&server, echo.addr);
-    add(
-        &server,
-        ToxicKind::ResetPeer { timeout_ms: 300 },
-        Stream::Downstream,
-    );
+    add(&server, ToxicKind::ResetPeer { timeout_ms: 300 }, Stream::Downstream);
     let mut client = Client::connect(addr);
     assert_eq!(client.get_within(Duration::from_millis(500)), Got::Silence);
     let begin = Instant::now();

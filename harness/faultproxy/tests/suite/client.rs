@@ -14,11 +14,7 @@ fn toxiproxy_rust_makes_poisons_and_resets_proxies() {
     let version = toxiproxy.version().expect("it answers");
     assert!(version.contains("2.12.0"), "{version}");
     let made = toxiproxy
-        .populate(vec![ProxyPack::new(
-            "p".into(),
-            "127.0.0.1:0".into(),
-            echo.addr.to_string(),
-        )])
+        .populate(vec![ProxyPack::new("p".into(), "127.0.0.1:0".into(), echo.addr.to_string())])
         .expect("loopback has a free port");
     assert_eq!(made.len(), 1);
     let addr = server.proxy("p").expect("it was made").listen;
@@ -49,10 +45,7 @@ fn toxiproxy_rust_makes_poisons_and_resets_proxies() {
         .with_limit_data("upstream".into(), 9, 1.0);
     let toxics = server.proxy("p").expect("it exists").toxics;
     let kinds: Vec<&str> = toxics.iter().map(|toxic| toxic.kind.name()).collect();
-    assert_eq!(
-        kinds,
-        ["timeout", "bandwidth", "slow_close", "slicer", "limit_data"]
-    );
+    assert_eq!(kinds, ["timeout", "bandwidth", "slow_close", "slicer", "limit_data"]);
     toxiproxy.reset().expect("it can be reset");
     assert!(server.proxy("p").expect("it exists").toxics.is_empty());
     proxy.delete().expect("it exists");

@@ -16,17 +16,11 @@ fn a_half_close_is_forwarded() {
     let server = start();
     let counting = Server::start(|mut stream, _| {
         let mut all = Vec::new();
-        stream
-            .read_to_end(&mut all)
-            .expect("the client only half-closes");
+        stream.read_to_end(&mut all).expect("the client only half-closes");
         write!(stream, "got {}", all.len()).expect("the client still reads");
     });
     let mut client = Client::connect(proxy_to(&server, counting.addr));
-    client
-        .send(b"hello")
-        .0
-        .shutdown(Shutdown::Write)
-        .expect("open");
+    client.send(b"hello").0.shutdown(Shutdown::Write).expect("open");
     assert_eq!(client.get(), data(b"got 5"));
     assert_eq!(client.get(), Got::Fin);
 }
@@ -36,11 +30,7 @@ fn reset_peer_resets_connections_that_are_open() {
     let (server, echo) = (start(), Server::echo());
     let mut client = Client::connect(proxy_to(&server, echo.addr));
     client.echo(b"a");
-    add(
-        &server,
-        ToxicKind::ResetPeer { timeout_ms: 0 },
-        Stream::Downstream,
-    );
+    add(&server, ToxicKind::ResetPeer { timeout_ms: 0 }, Stream::Downstream);
     assert_eq!(client.get(), Got::Rst);
     echo.wait_for(&Seen::Rst);
 }
@@ -49,20 +39,12 @@ fn reset_peer_resets_connections_that_are_open() {
 fn removing_a_pending_reset_does_not_wait_for_it_and_loses_nothing() {
     let (server, echo) = (start(), Server::echo());
     let addr = proxy_to(&server, echo.addr);
-    add(
-        &server,
-        ToxicKind::ResetPeer {
-            timeout_ms: 3_600_000,
-        },
-        Stream::Downstream,
-    );
+    add(&server, ToxicKind::ResetPeer { timeout_ms: 3_600_000 }, Stream::Downstream);
     let mut client = Client::connect(addr);
     client.send(b"b");
     echo.wait_for(&Seen::Data(b"b".to_vec()));
     let begin = Instant::now();
-    server
-        .remove_toxic("p", "reset_peer_downstream")
-        .expect("it is there");
+    server.remove_toxic("p", "reset_peer_downstream").expect("it is there");
     assert!(begin.elapsed() < AT_ONCE);
     assert_eq!(client.get(), data(b"b"));
 }
@@ -98,9 +80,7 @@ fn the_seed_decides_which_connections_a_toxic_hits() {
 fn a_draw_stays_when_other_toxics_come_and_go() {
     let (server, echo) = (start(), Server::echo());
     let addr = proxy_to(&server, echo.addr);
-    let half = NewToxic::new(latency(60), Stream::Downstream)
-        .named("half")
-        .with_toxicity(0.5);
+    let half = NewToxic::new(latency(60), Stream::Downstream).named("half").with_toxicity(0.5);
     server.add_toxic("p", half).expect("it is sound");
     let mut slow = 0;
     for _ in 0..8 {
@@ -112,9 +92,7 @@ fn a_draw_stays_when_other_toxics_come_and_go() {
             if was_slow {
                 assert!(client.echo(b"x") >= Duration::from_millis(60));
             }
-            server
-                .remove_toxic("p", "latency_downstream")
-                .expect("it is there");
+            server.remove_toxic("p", "latency_downstream").expect("it is there");
         }
     }
     assert!((1..8).contains(&slow), "{slow} of 8 were slow");
@@ -125,13 +103,8 @@ fn a_dial_that_hangs_blocks_no_call() {
     // A listener whose backlog is full neither accepts nor refuses.
     let full =
         socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
-    full.bind(
-        &"127.0.0.1:0"
-            .parse::<std::net::SocketAddr>()
-            .expect("valid")
-            .into(),
-    )
-    .expect("loopback has a free port");
+    full.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().expect("valid").into())
+        .expect("loopback has a free port");
     full.listen(0).expect("bound");
     let upstream = full.local_addr().expect("bound").as_socket().expect("IPv4");
     let fill: Vec<_> = (0..4)
@@ -150,12 +123,7 @@ fn a_dial_that_hangs_blocks_no_call() {
         !server.connections("p").expect("it exists").is_empty()
     });
     let begin = Instant::now();
-    let answer = call(
-        server.api_addr(),
-        "POST",
-        "/proxies/p",
-        r#"{"enabled":false}"#,
-    );
+    let answer = call(server.api_addr(), "POST", "/proxies/p", r#"{"enabled":false}"#);
     assert_eq!(answer.status, 200);
     assert!(begin.elapsed() < AT_ONCE);
     assert_eq!(client.get(), Got::Fin);
@@ -231,12 +199,8 @@ fn a_reset_by_the_server_reaches_the_client_after_the_data_before_it() {
         stream.read_exact(&mut first).expect("the client asks");
         stream.write_all(b"last words").expect("the client reads");
         // Until the proxy has taken them, or the reset would overtake them.
-        stream
-            .read_exact(&mut first)
-            .expect("the client asks again");
-        socket2::SockRef::from(&stream)
-            .set_linger(Some(Duration::ZERO))
-            .expect("a TCP socket");
+        stream.read_exact(&mut first).expect("the client asks again");
+        socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("a TCP socket");
     });
     let mut client = Client::connect(proxy_to(&server, resetting.addr));
     add(&server, latency(100), Stream::Downstream);
@@ -258,9 +222,7 @@ fn an_unreachable_upstream_closes_the_client() {
     let mut client = Client::connect(proxy_to(&server, upstream));
     assert_eq!(client.get(), Got::Fin);
     let unresolvable = NewProxy::new("q", "", "no-such-host.invalid:1");
-    let view = server
-        .create_proxy(unresolvable)
-        .expect("dialled only on demand");
+    let view = server.create_proxy(unresolvable).expect("dialled only on demand");
     let mut client = Client::connect(view.listen.parse().expect("bound"));
     assert_eq!(client.get(), Got::Fin);
 }
@@ -273,9 +235,7 @@ fn dropping_the_server_frees_its_ports_at_once() {
     client.echo(b"a");
     let api = server.api_addr();
     server.set_enabled("p", Enabled::No).expect("it exists");
-    server
-        .set_enabled("p", Enabled::Yes)
-        .expect("its port is free");
+    server.set_enabled("p", Enabled::Yes).expect("its port is free");
     drop(server);
     for free in [addr, api] {
         let refused = std::net::TcpStream::connect(free).expect_err("nobody listens");

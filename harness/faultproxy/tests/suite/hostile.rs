@@ -20,34 +20,19 @@ fn bodies_that_are_no_requests_are_refused_with_a_reason() {
         ("/proxies", "\"\u{fffd}\""),
         ("/proxies", deep.as_str()),
         ("/proxies", long.as_str()),
-        (
-            "/proxies",
-            r#"{"name":"a","upstream":"x:1","enabled":"yes"}"#,
-        ),
+        ("/proxies", r#"{"name":"a","upstream":"x:1","enabled":"yes"}"#),
         ("/populate", "7"),
         ("/populate", r#"[[]]"#),
         ("/proxies/p", r#"{"enabled":1}"#),
-        (
-            "/proxies/p/toxics",
-            r#"{"type":"latency","toxicity":"all"}"#,
-        ),
+        ("/proxies/p/toxics", r#"{"type":"latency","toxicity":"all"}"#),
         ("/proxies/p/toxics", r#"{"type":"latency","attributes":[]}"#),
-        (
-            "/proxies/p/toxics",
-            r#"{"type":"latency","toxicity":1e999}"#,
-        ),
+        ("/proxies/p/toxics", r#"{"type":"latency","toxicity":1e999}"#),
     ] {
         let answer = call(server.api_addr(), "POST", path, body);
         let shown = &body[..body.len().min(60)];
         assert_eq!(answer.status, 400, "{path} {shown}: {answer:?}");
-        let reason = answer.json()["error"]
-            .as_str()
-            .expect("a reason")
-            .to_owned();
-        assert!(
-            reason.starts_with("bad request body: "),
-            "{shown}: {reason}"
-        );
+        let reason = answer.json()["error"].as_str().expect("a reason").to_owned();
+        assert!(reason.starts_with("bad request body: "), "{shown}: {reason}");
     }
     assert_eq!(server.proxies().len(), 1);
 }
@@ -74,10 +59,7 @@ fn names_are_free_text() {
     let server = start();
     for name in ["a b", "ü", "a/b", "%41", "\"\\", "x?y#z"] {
         let body = serde_json::json!({"name": name, "upstream": "127.0.0.1:9"}).to_string();
-        assert_eq!(
-            call(server.api_addr(), "POST", "/proxies", &body).status,
-            201
-        );
+        assert_eq!(call(server.api_addr(), "POST", "/proxies", &body).status, 201);
         let encoded: String = name.bytes().map(|byte| format!("%{byte:02x}")).collect();
         let path = format!("/proxies/{encoded}");
         let shown = call(server.api_addr(), "GET", &path, "").json();
@@ -127,10 +109,7 @@ fn a_client_that_never_reads_fills_no_more_than_its_share() {
         before > 0 && last_change.elapsed() > std::time::Duration::from_millis(500)
     });
     // Four megabytes and the last read on top.
-    assert!(
-        before <= (4 << 20) + (32 << 10),
-        "{before} bytes are queued"
-    );
+    assert!(before <= (4 << 20) + (32 << 10), "{before} bytes are queued");
     assert_eq!(call(server.api_addr(), "GET", "/proxies", "").status, 200);
 }
 
@@ -150,9 +129,7 @@ fn bytes_of_another_protocol_pass_unharmed() {
             let (server, echo) = (start(), Server::echo());
             let addr = proxy_to(&server, echo.addr);
             let logs = MessageLog::On;
-            server
-                .set_protocol("p", Some(protocol), logs)
-                .expect("it exists");
+            server.set_protocol("p", Some(protocol), logs).expect("it exists");
             let rule = NewRule::new(Action::DropRequest).on("NEVER SENT");
             server.add_rule("p", rule).expect("the proxy is followed");
             let mut client = Client::connect(addr);
@@ -161,11 +138,7 @@ fn bytes_of_another_protocol_pass_unharmed() {
             client.send(&vec![0xfe; 300_000]);
             client.0.shutdown(std::net::Shutdown::Write).expect("open");
             let (got, _) = client.drain();
-            assert_eq!(
-                got.len(),
-                opening.len() + 300_000,
-                "{protocol:?} {opening:?}"
-            );
+            assert_eq!(got.len(), opening.len() + 300_000, "{protocol:?} {opening:?}");
             assert!(got.starts_with(opening) && got.ends_with(&[0xfe; 300_000]));
         }
     }
@@ -175,19 +148,14 @@ fn bytes_of_another_protocol_pass_unharmed() {
 fn rules_for_an_encrypted_connection_are_refused() {
     let (server, echo) = (start(), Server::echo());
     let addr = proxy_to(&server, echo.addr);
-    server
-        .set_protocol("p", Some(Protocol::Redis), MessageLog::Off)
-        .expect("it exists");
+    server.set_protocol("p", Some(Protocol::Redis), MessageLog::Off).expect("it exists");
     let mut client = Client::connect(addr);
     client.echo(b"\x16\x03\x01\x00\xa5 a TLS hello");
     let lost = Framing::Lost("the client speaks TLS");
     eventually("its framing is lost", || {
         server.connections("p").expect("it exists")[0].framing == lost
     });
-    let rule = NewRule {
-        connection: Some(1),
-        ..NewRule::new(Action::HoldReply)
-    };
+    let rule = NewRule { connection: Some(1), ..NewRule::new(Action::HoldReply) };
     let refused = server.add_rule("p", rule).expect_err("refused").to_string();
     let reason = "connection 1 of proxy p takes no rules: the client speaks TLS";
     assert_eq!(refused, reason);
@@ -198,12 +166,8 @@ fn rules_for_an_encrypted_connection_are_refused() {
 fn a_rule_that_drops_everything_leaves_a_connection_that_can_be_closed() {
     let (server, echo) = (start(), Server::echo());
     let addr = proxy_to(&server, echo.addr);
-    server
-        .set_protocol("p", Some(Protocol::Redis), MessageLog::Off)
-        .expect("it exists");
-    server
-        .add_rule("p", NewRule::new(Action::DropRequest))
-        .expect("the proxy is followed");
+    server.set_protocol("p", Some(Protocol::Redis), MessageLog::Off).expect("it exists");
+    server.add_rule("p", NewRule::new(Action::DropRequest)).expect("the proxy is followed");
     let mut client = Client::connect(addr);
     for _ in 0..100 {
         client.send(&b"PING\r\n".repeat(1000));

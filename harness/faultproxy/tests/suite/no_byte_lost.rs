@@ -27,9 +27,7 @@ fn send_all(stream: &mut TcpStream, salt: u64, writes: usize) {
 
 /// Reads to the end; what went wrong, if anything.
 fn receive_all(stream: &mut TcpStream, salt: u64) -> Result<(), String> {
-    stream
-        .set_read_timeout(Some(crate::testbed::PATIENCE))
-        .expect("not zero");
+    stream.set_read_timeout(Some(crate::testbed::PATIENCE)).expect("not zero");
     let mut buffer = vec![0; 1 << 16];
     let mut position = 0;
     loop {
@@ -89,25 +87,17 @@ enum Change {
 /// Toxics that lose nothing.
 fn gentle() -> impl Strategy<Value = ToxicKind> {
     prop_oneof![
-        (0i64..30, 0i64..40).prop_map(|(latency_ms, jitter_ms)| ToxicKind::Latency {
-            latency_ms,
-            jitter_ms
-        }),
+        (0i64..30, 0i64..40)
+            .prop_map(|(latency_ms, jitter_ms)| ToxicKind::Latency { latency_ms, jitter_ms }),
         prop_oneof![Just(0i64), 5_000i64..100_000]
             .prop_map(|rate_kb_s| ToxicKind::Bandwidth { rate_kb_s }),
         (0i64..50).prop_map(|delay_ms| ToxicKind::SlowClose { delay_ms }),
         (500i64..5_000, 0i64..400, 0i64..50).prop_map(
             |(average_size, size_variation, delay_us)| {
-                ToxicKind::Slicer {
-                    average_size,
-                    size_variation,
-                    delay_us,
-                }
+                ToxicKind::Slicer { average_size, size_variation, delay_us }
             }
         ),
-        Just(ToxicKind::ResetPeer {
-            timeout_ms: 3_600_000
-        }),
+        Just(ToxicKind::ResetPeer { timeout_ms: 3_600_000 }),
         Just(ToxicKind::LimitData { bytes: i64::MAX }),
         Just(ToxicKind::Noop),
     ]

@@ -9,9 +9,7 @@ use std::time::Duration;
 
 fn followed(server: &FaultProxy, node: &Node) -> SocketAddr {
     let addr = proxy_to(server, node.addr);
-    server
-        .set_protocol("p", Some(Protocol::Postgres), MessageLog::On)
-        .expect("the proxy exists");
+    server.set_protocol("p", Some(Protocol::Postgres), MessageLog::On).expect("the proxy exists");
     addr
 }
 
@@ -31,17 +29,12 @@ fn a_commit_is_applied_and_its_reply_reset() {
         let insert = format!("INSERT INTO t VALUES ({id})");
         let output = try_sql(addr, &["BEGIN", &insert, "COMMIT"]);
         assert!(!output.status.success());
-        let fired = server
-            .remove_rule("p", rule.rule.id)
-            .expect("it exists")
-            .fired;
+        let fired = server.remove_rule("p", rule.rule.id).expect("it exists").fired;
         assert_eq!(fired, 1);
         let count = format!("SELECT count(*) FROM t WHERE id = {id}");
         eventually("the server has noticed the reset", || {
-            sql(
-                node.addr,
-                &["SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%'"],
-            ) == "0"
+            sql(node.addr, &["SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%'"])
+                == "0"
         });
         assert_eq!(sql(node.addr, &[&count]), rows, "{action:?}");
     }
@@ -53,28 +46,15 @@ fn a_statement_with_parameters_is_held_by_its_key() {
     let addr = followed(&server, &node);
     sql(
         node.addr,
-        &[
-            "CREATE TABLE t (id int PRIMARY KEY, v int)",
-            "INSERT INTO t VALUES (17, 0), (18, 0)",
-        ],
+        &["CREATE TABLE t (id int PRIMARY KEY, v int)", "INSERT INTO t VALUES (17, 0), (18, 0)"],
     );
     server
-        .add_rule(
-            "p",
-            NewRule::new(Action::HoldRequest).on("update").key("17"),
-        )
+        .add_rule("p", NewRule::new(Action::HoldRequest).on("update").key("17"))
         .expect("the proxy is followed");
     let update = |id: u32| format!("\\set id {id}\nUPDATE t SET v = v + 1 WHERE id = :id;\n");
     let mut client = Background::pgbench(addr, &(update(18) + &update(17)));
-    eventually("the update of 17 is held", || {
-        !server.held("p").expect("it exists").is_empty()
-    });
-    let values = || {
-        sql(
-            node.addr,
-            &["SELECT string_agg(v::text, ',' ORDER BY id) FROM t"],
-        )
-    };
+    eventually("the update of 17 is held", || !server.held("p").expect("it exists").is_empty());
+    let values = || sql(node.addr, &["SELECT string_agg(v::text, ',' ORDER BY id) FROM t"]);
     assert_eq!(values(), "0,1");
     assert!(!client.has_ended());
     let held = server.held("p").expect("it exists");
@@ -91,11 +71,8 @@ fn copied_data_passes_and_rules_wait_for_its_end() {
     server
         .add_rule("p", NewRule::new(Action::DropReply).on("ROLLBACK"))
         .expect("the proxy is followed");
-    Background::psql(
-        addr,
-        "COPY t FROM STDIN;\n1\n2\n\\.\nCOPY t TO STDOUT;\nSELECT 1;\n",
-    )
-    .succeeds();
+    Background::psql(addr, "COPY t FROM STDIN;\n1\n2\n\\.\nCOPY t TO STDOUT;\nSELECT 1;\n")
+        .succeeds();
     assert_eq!(sql(node.addr, &["SELECT sum(id) FROM t"]), "3");
     let page = server.events(0, usize::MAX);
     let tags: Vec<String> = page
@@ -125,18 +102,12 @@ fn replicating(server: &FaultProxy) -> (Node, Node) {
 
 fn insert(primary: &Node, id: u32) -> Lsn {
     let insert = format!("INSERT INTO t VALUES ({id})");
-    let lsn = sql(
-        primary.addr,
-        &[&insert, "SELECT pg_current_wal_flush_lsn()"],
-    );
+    let lsn = sql(primary.addr, &[&insert, "SELECT pg_current_wal_flush_lsn()"]);
     lsn.parse().expect("an LSN")
 }
 
 fn rows(node: &Node) -> String {
-    sql(
-        node.addr,
-        &["SELECT coalesce(string_agg(id::text, ',' ORDER BY id), '') FROM t"],
-    )
+    sql(node.addr, &["SELECT coalesce(string_agg(id::text, ',' ORDER BY id), '') FROM t"])
 }
 
 #[test]
@@ -148,30 +119,20 @@ fn a_replica_is_held_at_an_lsn_and_released() {
         lsn.parse().expect("an LSN")
     };
     let first = insert(&primary, 1);
-    server
-        .hold_wal("p", None, first)
-        .expect("the proxy is followed");
+    server.hold_wal("p", None, first).expect("the proxy is followed");
     eventually("the first row is there", || rows(&replica) == "1");
     let second = insert(&primary, 2);
-    let held = || {
-        server.connections("p").expect("it exists")[0]
-            .downstream_bytes
-            .held
-    };
+    let held = || server.connections("p").expect("it exists")[0].downstream_bytes.held;
     eventually("the second row is held", || held() > 0);
     assert_eq!(received(), first);
     let third = insert(&primary, 3);
     assert_eq!(rows(&replica), "1");
-    server
-        .release("p", Stream::Downstream, None, Release::UpTo(second))
-        .expect("it is held");
+    server.release("p", Stream::Downstream, None, Release::UpTo(second)).expect("it is held");
     eventually("the second row is there", || rows(&replica) == "1,2");
     // Exactly to the byte, though one message may carry both rows.
     eventually("all of it is received", || received() == second);
     assert!(held() > 0 && second < third);
-    server
-        .release("p", Stream::Downstream, None, Release::All)
-        .expect("it is held");
+    server.release("p", Stream::Downstream, None, Release::All).expect("it is held");
     eventually("the third row is there", || rows(&replica) == "1,2,3");
     assert_eq!(
         server.connections("p").expect("it exists")[0].framing,
@@ -201,11 +162,7 @@ fn a_replica_catches_up_unharmed_while_toxics_come_and_go() {
     let toxics = [
         ToxicKind::Bandwidth { rate_kb_s: 20_000 },
         latency(5),
-        ToxicKind::Slicer {
-            average_size: 1000,
-            size_variation: 500,
-            delay_us: 10,
-        },
+        ToxicKind::Slicer { average_size: 1000, size_variation: 500, delay_us: 10 },
         ToxicKind::Bandwidth { rate_kb_s: 0 },
     ];
     let mut changes = 0;
@@ -215,9 +172,7 @@ fn a_replica_catches_up_unharmed_while_toxics_come_and_go() {
             server.add_toxic("p", toxic).expect("it is sound");
             let (_never, wait) = std::sync::mpsc::channel::<()>();
             let _ = wait.recv_timeout(Duration::from_millis(15));
-            server
-                .remove_toxic("p", "now and then")
-                .expect("it is there");
+            server.remove_toxic("p", "now and then").expect("it is there");
             changes += 1;
         }
         loading.has_ended()
@@ -227,20 +182,11 @@ fn a_replica_catches_up_unharmed_while_toxics_come_and_go() {
     let digest = "SELECT count(*) || ' ' || sum(hashint4(id)::bigint) FROM t";
     let expected = sql(primary.addr, &[digest]);
     assert!(expected.starts_with("200000 "), "{expected}");
-    eventually("the replica catches up", || {
-        sql(replica.addr, &[digest]) == expected
-    });
+    eventually("the replica catches up", || sql(replica.addr, &[digest]) == expected);
     // One connection all along, and nothing wrong with the WAL.
     assert_eq!(server.connections("p").expect("it exists").len(), 1);
     let log = replica.log();
-    for word in [
-        "ERROR",
-        "PANIC",
-        "invalid",
-        "incorrect",
-        "unexpected",
-        "terminat",
-    ] {
+    for word in ["ERROR", "PANIC", "invalid", "incorrect", "unexpected", "terminat"] {
         assert!(!log.contains(word), "{word} in the replica's log:\n{log}");
     }
 }

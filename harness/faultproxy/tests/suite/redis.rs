@@ -12,9 +12,7 @@ const MOMENT: Duration = Duration::from_millis(300);
 fn redis() -> (FaultProxy, native::Node, Client, Client) {
     let (server, node) = (start(), native::redis());
     let addr = proxy_to(&server, node.addr);
-    server
-        .set_protocol("p", Some(Protocol::Redis), MessageLog::On)
-        .expect("the proxy exists");
+    server.set_protocol("p", Some(Protocol::Redis), MessageLog::On).expect("the proxy exists");
     let (through, around) = (Client::connect(addr), Client::connect(node.addr));
     (server, node, through, around)
 }
@@ -33,17 +31,9 @@ fn rule(server: &FaultProxy, rule: NewRule) -> u64 {
 fn a_del_is_held_while_others_read_then_released_and_applied() {
     let (server, _node, mut writer, mut reader) = redis();
     ask(&mut writer, "SET user:1 old", b"+OK\r\n");
-    rule(
-        &server,
-        NewRule::new(Action::HoldRequest)
-            .on("DEL")
-            .key("user:1")
-            .times(1),
-    );
+    rule(&server, NewRule::new(Action::HoldRequest).on("DEL").key("user:1").times(1));
     writer.send(b"*2\r\n$3\r\nDEL\r\n$6\r\nuser:1\r\n");
-    eventually("the DEL is held", || {
-        !server.held("p").expect("it exists").is_empty()
-    });
+    eventually("the DEL is held", || !server.held("p").expect("it exists").is_empty());
     ask(&mut reader, "GET user:1", b"$3\r\nold\r\n");
     assert_eq!(writer.get_within(MOMENT), Got::Silence);
     let held = server.held("p").expect("it exists");
@@ -52,10 +42,7 @@ fn a_del_is_held_while_others_read_then_released_and_applied() {
     server.release_message("p", held[0].id).expect("it is held");
     assert_eq!(writer.get(), data(b":1\r\n"));
     ask(&mut reader, "GET user:1", b"$-1\r\n");
-    assert_eq!(
-        server.release_message("p", held[0].id),
-        Err(Error::HeldNotFound)
-    );
+    assert_eq!(server.release_message("p", held[0].id), Err(Error::HeldNotFound));
 }
 
 #[test]
@@ -63,10 +50,7 @@ fn a_del_whose_reply_is_dropped_has_run_and_its_client_waits() {
     let (server, _node, mut writer, mut reader) = redis();
     ask(&mut writer, "SET user:1 old", b"+OK\r\n");
     ask(&mut writer, "SET user:2 old", b"+OK\r\n");
-    rule(
-        &server,
-        NewRule::new(Action::DropReply).on("DEL").ordinal(2),
-    );
+    rule(&server, NewRule::new(Action::DropReply).on("DEL").ordinal(2));
     ask(&mut writer, "DEL user:2", b":1\r\n");
     writer.send(b"DEL user:1\r\n");
     eventually("the key is gone", || {
@@ -82,10 +66,9 @@ fn a_del_whose_reply_is_dropped_has_run_and_its_client_waits() {
 
 #[test]
 fn a_reset_before_prevents_a_command_and_one_after_hides_its_success() {
-    for (action, after) in [
-        (Action::ResetBefore, "$1\r\n1\r\n"),
-        (Action::ResetAfter, "$1\r\n2\r\n"),
-    ] {
+    for (action, after) in
+        [(Action::ResetBefore, "$1\r\n1\r\n"), (Action::ResetAfter, "$1\r\n2\r\n")]
+    {
         let (server, _node, mut writer, mut reader) = redis();
         ask(&mut writer, "INCR n", b":1\r\n");
         rule(&server, NewRule::new(action).on("incr"));
@@ -98,10 +81,7 @@ fn a_reset_before_prevents_a_command_and_one_after_hides_its_success() {
 #[test]
 fn a_dropped_request_does_not_run_and_what_follows_does() {
     let (server, _node, mut writer, _) = redis();
-    rule(
-        &server,
-        NewRule::new(Action::DropRequest).on("SET").key("a"),
-    );
+    rule(&server, NewRule::new(Action::DropRequest).on("SET").key("a"));
     writer.send(b"SET a 1\r\nSET b 2\r\nMGET a b\r\n");
     let expected = b"+OK\r\n*2\r\n$-1\r\n$1\r\n2\r\n";
     let mut got = Vec::new();
@@ -118,12 +98,7 @@ fn a_dropped_request_does_not_run_and_what_follows_does() {
 fn a_delayed_reply_comes_late_and_a_held_one_when_released() {
     let (server, _node, mut client, mut reader) = redis();
     let delay_ms = 200;
-    rule(
-        &server,
-        NewRule::new(Action::DelayReply { delay_ms })
-            .on("SET")
-            .times(1),
-    );
+    rule(&server, NewRule::new(Action::DelayReply { delay_ms }).on("SET").times(1));
     let begin = std::time::Instant::now();
     ask(&mut client, "SET a 1", b"+OK\r\n");
     assert!(begin.elapsed() >= Duration::from_millis(delay_ms));
@@ -143,24 +118,14 @@ fn a_delayed_reply_comes_late_and_a_held_one_when_released() {
 fn a_direction_is_held_and_released_byte_by_byte() {
     let (server, _node, mut client, _) = redis();
     ask(&mut client, "PING", b"+PONG\r\n");
-    server
-        .hold("p", Stream::Downstream, Some(1))
-        .expect("it is open");
+    server.hold("p", Stream::Downstream, Some(1)).expect("it is open");
     client.send(b"PING\r\n");
-    let held = || {
-        server.connections("p").expect("it exists")[0]
-            .downstream_bytes
-            .held
-    };
+    let held = || server.connections("p").expect("it exists")[0].downstream_bytes.held;
     eventually("the reply is held", || held() == 7);
-    server
-        .release("p", Stream::Downstream, Some(1), Release::Bytes(3))
-        .expect("it is held");
+    server.release("p", Stream::Downstream, Some(1), Release::Bytes(3)).expect("it is held");
     assert_eq!(client.get(), data(b"+PO"));
     assert_eq!(client.get_within(MOMENT), Got::Silence);
-    server
-        .release("p", Stream::Downstream, Some(1), Release::All)
-        .expect("it is held");
+    server.release("p", Stream::Downstream, Some(1), Release::All).expect("it is held");
     assert_eq!(client.get(), data(b"NG\r\n"));
     ask(&mut client, "PING", b"+PONG\r\n");
 }
@@ -172,10 +137,7 @@ fn rules_are_refused_where_messages_cannot_be_told_apart() {
     eventually("its framing is lost", || {
         server.connections("p").expect("it exists")[0].framing == Framing::Lost("MONITOR")
     });
-    let one = NewRule {
-        connection: Some(1),
-        ..NewRule::new(Action::DropReply)
-    };
+    let one = NewRule { connection: Some(1), ..NewRule::new(Action::DropReply) };
     let refused = server.add_rule("p", one).expect_err("refused").to_string();
     assert_eq!(refused, "connection 1 of proxy p takes no rules: MONITOR");
     let all = server.add_rule("p", NewRule::new(Action::DropReply).on("SET"));
@@ -202,19 +164,13 @@ fn the_event_log_tells_the_steps_of_an_application() {
         .iter()
         .filter_map(|event| match &event.happening {
             Happening::Request { text, .. } => Some(format!("> {text}")),
-            Happening::Reply {
-                request, summary, ..
-            } => Some(format!("{request} {summary}")),
+            Happening::Reply { request, summary, .. } => Some(format!("{request} {summary}")),
             _ => None,
         })
         .collect();
     assert_eq!(steps, ["> SET a 1", "1 +OK", "> GET a", "2 $1"]);
     assert!(page.events.is_sorted_by_key(|event| event.at_ns));
-    assert!(
-        page.events
-            .iter()
-            .any(|event| event.happening == Happening::Dialled)
-    );
+    assert!(page.events.iter().any(|event| event.happening == Happening::Dialled));
 }
 
 #[test]
@@ -226,16 +182,10 @@ fn everything_beyond_toxiproxy_can_be_asked_for_by_http() {
     let refused = post("rules", r#"{"action":"hold_request","command":"DEL"}"#);
     assert_eq!(refused.status, 409);
     assert!(refused.body.contains("knows no protocol"), "{refused:?}");
-    assert_eq!(
-        post("protocol", r#"{"protocol":"redis","log_messages":true}"#).status,
-        204
-    );
+    assert_eq!(post("protocol", r#"{"protocol":"redis","log_messages":true}"#).status, 204);
     let mut client = Client::connect(addr);
     ask(&mut client, "SET a 1", b"+OK\r\n");
-    let rule = post(
-        "rules",
-        r#"{"action":"hold_request","command":"DEL","key":"a"}"#,
-    );
+    let rule = post("rules", r#"{"action":"hold_request","command":"DEL","key":"a"}"#);
     assert_eq!(rule.status, 201, "{rule:?}");
     let rule = rule.json()["id"].as_u64().expect("an id");
     client.send(b"DEL a\r\n");
@@ -254,22 +204,12 @@ fn everything_beyond_toxiproxy_can_be_asked_for_by_http() {
     assert_eq!(post("hold", r#"{"stream":"upstream"}"#).status, 204);
     client.send(b"PING\r\n");
     assert_eq!(client.get_within(MOMENT), Got::Silence);
-    assert_eq!(
-        post("release", r#"{"stream":"upstream","bytes":2}"#).status,
-        204
-    );
-    assert_eq!(
-        post("release", r#"{"stream":"upstream","lsn":"0/1"}"#).status,
-        409
-    );
+    assert_eq!(post("release", r#"{"stream":"upstream","bytes":2}"#).status, 204);
+    assert_eq!(post("release", r#"{"stream":"upstream","lsn":"0/1"}"#).status, 409);
     assert_eq!(post("release", r#"{"stream":"upstream"}"#).status, 204);
     assert_eq!(client.get(), data(b"+PONG\r\n"));
     let events = call(api, "GET", "/x/events?since=0&limit=500", "").json();
-    let kinds: Vec<_> = events["events"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .collect();
+    let kinds: Vec<_> = events["events"].as_array().expect("a list").iter().collect();
     assert!(
         kinds
             .iter()

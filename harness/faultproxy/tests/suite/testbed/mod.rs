@@ -24,24 +24,17 @@ pub(crate) fn proxy_to(server: &FaultProxy, upstream: SocketAddr) -> SocketAddr 
 }
 
 pub(crate) fn add(server: &FaultProxy, kind: ToxicKind, stream: Stream) {
-    server
-        .add_toxic("p", NewToxic::new(kind, stream))
-        .expect("the toxic is sound");
+    server.add_toxic("p", NewToxic::new(kind, stream)).expect("the toxic is sound");
 }
 
 pub(crate) const fn latency(latency_ms: i64) -> ToxicKind {
-    ToxicKind::Latency {
-        latency_ms,
-        jitter_ms: 0,
-    }
+    ToxicKind::Latency { latency_ms, jitter_ms: 0 }
 }
 
 /// Bytes that the first open connection of `p` has got from its server.
 pub(crate) fn from_server(server: &FaultProxy) -> u64 {
     let connections = server.connections("p").expect("it exists");
-    connections
-        .first()
-        .map_or(0, |connection| connection.downstream_bytes.received)
+    connections.first().map_or(0, |connection| connection.downstream_bytes.received)
 }
 
 /// What a server saw.
@@ -62,10 +55,8 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn start(serve: impl Fn(TcpStream, &Server) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-        let server = Self {
-            addr: listener.local_addr().expect("it is bound"),
-            seen: Arc::default(),
-        };
+        let server =
+            Self { addr: listener.local_addr().expect("it is bound"), seen: Arc::default() };
         let shared = server.clone();
         let serve = Arc::new(serve);
         // Both kinds of threads end with the test's process.
@@ -102,10 +93,7 @@ impl Server {
 
     /// Notes what was seen and hands it back.
     pub(crate) fn note(&self, seen: Seen) -> Seen {
-        self.seen
-            .lock()
-            .expect("no panic inside")
-            .push(seen.clone());
+        self.seen.lock().expect("no panic inside").push(seen.clone());
         seen
     }
 
@@ -122,9 +110,7 @@ impl Server {
     }
 
     pub(crate) fn wait_for(&self, seen: &Seen) {
-        eventually(&format!("the server sees {seen:?}"), || {
-            self.seen().contains(seen)
-        });
+        eventually(&format!("the server sees {seen:?}"), || self.seen().contains(seen));
     }
 }
 
@@ -252,23 +238,14 @@ pub(crate) fn call_as(
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
-    stream
-        .write_all(request.as_bytes())
-        .expect("it takes requests");
+    stream.write_all(request.as_bytes()).expect("it takes requests");
     let mut text = String::new();
-    stream
-        .read_to_string(&mut text)
-        .expect("it answers in UTF-8");
+    stream.read_to_string(&mut text).expect("it answers in UTF-8");
     let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
     let status = head.split(' ').nth(1).expect("a status line");
     let content_type = head.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-type")
-            .then(|| value.trim().to_owned())
+        name.eq_ignore_ascii_case("content-type").then(|| value.trim().to_owned())
     });
-    Answer {
-        status: status.parse().expect("a number"),
-        content_type,
-        body: body.trim().to_owned(),
-    }
+    Answer { status: status.parse().expect("a number"), content_type, body: body.trim().to_owned() }
 }

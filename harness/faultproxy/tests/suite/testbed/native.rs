@@ -70,12 +70,7 @@ pub(crate) fn redis() -> Node {
             panic!("cannot run redis-server ({error}): install the package redis-server")
         });
     let addr = SocketAddr::from(([127, 0, 0, 1], port));
-    let mut node = Node {
-        addr,
-        dir,
-        process,
-        stop_signal: "-TERM",
-    };
+    let mut node = Node { addr, dir, process, stop_signal: "-TERM" };
     node.wait_until_it_answers(|| TcpStream::connect(addr).is_ok());
     node
 }
@@ -104,10 +99,7 @@ fn postgres_program(name: &str) -> PathBuf {
 }
 
 fn is_root() -> bool {
-    let id = Command::new("id")
-        .arg("-u")
-        .output()
-        .expect("id is everywhere");
+    let id = Command::new("id").arg("-u").output().expect("id is everywhere");
     id.stdout == b"0\n"
 }
 
@@ -116,9 +108,7 @@ fn as_postgres(program: &str) -> Command {
     let program = postgres_program(program);
     if is_root() {
         let mut command = Command::new("setpriv");
-        command
-            .args(["--reuid=postgres", "--regid=postgres", "--clear-groups"])
-            .arg(program);
+        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(program);
         command
     } else {
         Command::new(program)
@@ -132,9 +122,7 @@ fn postgres_dir() -> TempDir {
             let id = Command::new("id").args([flag, "postgres"]).output();
             let id = id.expect("id is everywhere").stdout;
             let id = String::from_utf8(id).expect("digits");
-            id.trim()
-                .parse()
-                .expect("the package postgresql makes the user")
+            id.trim().parse().expect("the package postgresql makes the user")
         };
         chown(dir.path(), Some(id("-u")), Some(id("-g"))).expect("root may");
         let everyone_in = std::fs::Permissions::from_mode(0o755);
@@ -179,12 +167,8 @@ pub(crate) fn replica(primary: &Node, source: SocketAddr) -> Node {
         .open(data.join("postgresql.auto.conf"))
         .expect("pg_basebackup -R wrote it");
     // The last setting of a name counts.
-    writeln!(
-        settings,
-        "primary_conninfo = 'host=127.0.0.1 port={} user=postgres'",
-        source.port()
-    )
-    .expect("the file is open");
+    writeln!(settings, "primary_conninfo = 'host=127.0.0.1 port={} user=postgres'", source.port())
+        .expect("the file is open");
     start_postgres(dir, &data)
 }
 
