@@ -7,6 +7,7 @@ use crate::{
         Cluster, ClusterError, ClusterKind,
         native::{self, Binaries, NativeOptions},
     },
+    sim::SimCluster,
     stores::real::TimeLimits,
 };
 
@@ -42,6 +43,7 @@ pub(super) struct Wanted {
 pub(super) async fn start(wanted: &Wanted) -> Result<Box<dyn Cluster>, ClusterError> {
     match wanted.choice {
         Choice::Kind(ClusterKind::Native) => native(wanted).await,
+        Choice::Kind(ClusterKind::Sim) => Ok(Box::new(SimCluster::new(wanted.seed))),
         Choice::Kind(other) => {
             Err(ClusterError::new(format!("this build has no {other} cluster"), "--cluster native"))
         }

@@ -17,7 +17,7 @@ use super::{
     watch::Watch,
 };
 use crate::{
-    cluster::Cluster,
+    cluster::{Cluster, ClusterKind},
     faults::{Fault, Schedule},
     judge::{Expectation, judge_run},
     record::{Recorder, Stop},
@@ -218,6 +218,11 @@ async fn run_on_cluster(
         started = start(&wanted) => Arc::from(started?),
     };
     settings.cluster = cluster.kind().to_string();
+    let mut plan = plan;
+    if cluster.kind() == ClusterKind::Sim {
+        // The simulator ends every call, and real time means nothing to it.
+        plan.deadline = None;
+    }
     let judged = storm_and_judge(args, plan, &settings, &cluster, stop).await;
     // The verdict stands, whatever the teardown says.
     let left = cluster.down().await;
@@ -246,10 +251,16 @@ async fn storm_and_judge(
         .map_err(Failure::environment)?;
     let watch = Watch::new();
     let tell = |progress| watch.tell(progress);
-    let ended = storm(Arc::clone(cluster), plan, recorder, None, stop, &tell).await;
+    let mut ended = None;
+    let work = Box::pin(async {
+        ended = Some(storm(Arc::clone(cluster), plan, recorder, None, stop, &tell).await);
+    });
+    let driven = cluster.drive(work).await;
     watch.end();
     journal.finish().map_err(Failure::environment)?;
-    let outcome = ended.map_err(|error| Failure { code: 4, message: error.to_string() })?;
+    driven?;
+    let ended = ended.ok_or_else(|| Failure::bug("the storm did not end"))?;
+    let outcome = ended.map_err(Failure::environment)?;
     save(&folder, &outcome, cluster).await?;
 
     let run = load_run(folder).map_err(Failure::bug)?;

@@ -116,6 +116,15 @@ pub trait Cluster: Send + Sync {
         tokio::spawn(task);
     }
 
+    /// Runs `work` to its end: as it is, or in simulated time. It fails only
+    /// where nothing can ever happen any more.
+    fn drive<'a>(&'a self, work: Boxed<'a, ()>) -> Boxed<'a, Result<(), ClusterError>> {
+        Box::pin(async {
+            work.await;
+            Ok(())
+        })
+    }
+
     /// Where the time of a run on this cluster comes from.
     fn clock(&self) -> Clock {
         Clock::start()

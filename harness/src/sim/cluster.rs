@@ -11,7 +11,9 @@ use super::{
     network::{Answer, Network, Route},
 };
 use crate::{
-    cluster::{Boxed, Cluster, ClusterKind, Control, ControlError, Link, Node, Unsupported},
+    cluster::{
+        Boxed, Cluster, ClusterError, ClusterKind, Control, ControlError, Link, Node, Unsupported,
+    },
     record::{Clock, VirtualClock},
     stores::{Backend, Port, Request, real::TimeLimits},
 };
@@ -135,6 +137,14 @@ impl Cluster for SimCluster {
 
     fn spawn(&self, task: Boxed<'static, ()>) {
         self.executor.spawn(task);
+    }
+
+    fn drive<'a>(&'a self, work: Boxed<'a, ()>) -> Boxed<'a, Result<(), ClusterError>> {
+        Box::pin(async {
+            self.run(work).map_err(|still| {
+                ClusterError::new(still.to_string(), "another --seed; it is a bug in quarrel")
+            })
+        })
     }
 
     fn clock(&self) -> Clock {
