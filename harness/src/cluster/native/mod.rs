@@ -7,7 +7,11 @@ mod servers;
 mod template;
 mod workspace;
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::Path,
+    sync::Arc,
+};
 
 use quarrel_faultproxy::{Config, FaultProxy, Seed};
 
@@ -45,21 +49,51 @@ const SCHEMA: &str = "public";
 ///
 /// When a binary is missing, a port is taken, or the replica never streams.
 pub async fn start(options: NativeOptions) -> Result<Box<dyn Cluster>, ClusterError> {
+    Ok(Box::new(start_servers(options).await?))
+}
+
+/// The same, with its endpoints open to look at.
+///
+/// # Errors
+///
+/// As [`start`].
+pub async fn start_servers(options: NativeOptions) -> Result<RealCluster, ClusterError> {
     let binaries = Binaries::find()
         .map_err(|missing| ClusterError::new(missing.to_string(), missing.advice().to_owned()))?;
     let template = template::ensure(&binaries).await?;
-    let workspace = Workspace::create(&template).await?;
-    let ports = Ports { primary: free_port()?, replica: free_port()?, cache: free_port()? };
+    let mut clashes = 0;
+    loop {
+        match attempt(&options, &binaries, &template).await {
+            // Between looking for a free port and taking it somebody else may
+            // have taken it.
+            Err(error) if error.what.contains("in use") && clashes < 3 => clashes += 1,
+            started => return started,
+        }
+    }
+}
 
+async fn attempt(
+    options: &NativeOptions,
+    binaries: &Binaries,
+    template: &Path,
+) -> Result<RealCluster, ClusterError> {
+    let workspace = Workspace::create(template).await?;
+    let ports = Ports { primary: free_port()?, replica: free_port()?, cache: free_port()? };
     let proxy = EmbeddedProxy::start(options.seed)?;
     let links = Links::new(proxy.api);
     let addresses = populate(&links, ports).await?;
 
     let upstream = addresses.replication;
-    let servers = Servers::start(binaries, workspace, ports, upstream, proxy)?;
-    let cluster = assemble(options, servers, links, ports, &addresses)?;
-    match ready(&cluster).await {
-        Ok(pieces) => Ok(Box::new(RealCluster { pieces, ..cluster })),
+    let servers = Servers::start(binaries.clone(), workspace, ports, upstream, proxy)?;
+    let servers = Arc::new(servers);
+    let cluster = assemble(options, Arc::clone(&servers), links, ports, &addresses)?;
+    let came_up = tokio::select! {
+        biased;
+        ready = ready(&cluster) => ready,
+        node = servers.exited() => Err(format!("the {node} ended")),
+    };
+    match came_up {
+        Ok(pieces) => Ok(RealCluster { pieces, ..cluster }),
         Err(why) => {
             let logs = last_lines(&cluster.logs().await);
             cluster.down().await;
@@ -109,8 +143,8 @@ async fn populate(links: &Links, ports: Ports) -> Result<Proxied, ClusterError> 
 }
 
 fn assemble(
-    options: NativeOptions,
-    servers: Servers,
+    options: &NativeOptions,
+    servers: Arc<Servers>,
     links: Links,
     ports: Ports,
     proxied: &Proxied,

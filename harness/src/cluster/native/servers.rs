@@ -3,7 +3,7 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::Child,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -119,6 +119,21 @@ impl Servers {
         Ok(())
     }
 
+    /// Waits until a server ends that nobody told to.
+    pub(super) async fn exited(&self) -> Node {
+        loop {
+            let ended = [Node::Primary, Node::Replica, Node::Cache].into_iter().find(|node| {
+                let mut running = self.lock();
+                let child = running[index(*node)].as_mut();
+                child.is_some_and(|child| !matches!(child.try_wait(), Ok(None)))
+            });
+            match ended {
+                Some(node) => return node,
+                None => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    }
+
     /// Takes a dead child off the process table.
     fn collect(&self, node: Node) {
         if let Some(mut child) = self.lock()[index(node)].take() {
@@ -166,9 +181,9 @@ impl Servers {
     }
 }
 
-impl NodeControl for Servers {
+impl NodeControl for Arc<Servers> {
     fn kill(&self, node: Node) -> Boxed<'_, Result<(), String>> {
-        Box::pin(Self::kill(self, node))
+        Box::pin(Servers::kill(self, node))
     }
 
     fn start(&self, node: Node) -> Boxed<'_, Result<(), String>> {
