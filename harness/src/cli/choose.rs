@@ -41,22 +41,57 @@ pub(super) struct Wanted {
 /// Starts the cluster that was asked for, or the first that works, and says
 /// which and why.
 pub(super) async fn start(wanted: &Wanted) -> Result<Box<dyn Cluster>, ClusterError> {
+    if let Choice::Kind(kind) = wanted.choice {
+        eprintln!("cluster: {kind}, as asked");
+    }
     match wanted.choice {
+        Choice::Kind(ClusterKind::Docker) => docker(wanted).await,
         Choice::Kind(ClusterKind::Native) => native(wanted).await,
         Choice::Kind(ClusterKind::Sim) => Ok(Box::new(SimCluster::new(wanted.seed))),
-        Choice::Kind(other) => {
-            Err(ClusterError::new(format!("this build has no {other} cluster"), "--cluster native"))
-        }
+        Choice::Kind(other) => Err(ClusterError::new(
+            format!("this build has no {other} cluster"),
+            "--cluster docker, or --cluster native",
+        )),
         Choice::Auto => auto(wanted).await,
     }
 }
 
 async fn auto(wanted: &Wanted) -> Result<Box<dyn Cluster>, ClusterError> {
-    if let Err(missing) = Binaries::find() {
-        return Err(ClusterError::new(missing.to_string(), missing.advice()));
+    let without_docker = match docker(wanted).await {
+        Ok(cluster) => {
+            eprintln!("cluster: docker, as a container engine answers");
+            return Ok(cluster);
+        }
+        Err(error) => error,
+    };
+    match Binaries::find() {
+        Ok(_) => {
+            eprintln!("cluster: native, as docker is not possible: {}", without_docker.what);
+            native(wanted).await
+        }
+        Err(missing) => {
+            eprintln!(
+                "cluster: sim, as neither docker nor native is possible: {}; {missing}\n  \
+                 try: {}; or {}",
+                without_docker.what,
+                without_docker.advice,
+                missing.advice()
+            );
+            Ok(Box::new(SimCluster::new(wanted.seed)))
+        }
     }
-    eprintln!("cluster: native, as Postgres and Redis are installed here");
-    native(wanted).await
+}
+
+#[cfg(feature = "docker")]
+async fn docker(wanted: &Wanted) -> Result<Box<dyn Cluster>, ClusterError> {
+    use crate::cluster::docker::{DockerOptions, start};
+
+    start(DockerOptions { limits: wanted.limits, seed: wanted.seed, proxy: None }).await
+}
+
+#[cfg(not(feature = "docker"))]
+async fn docker(_: &Wanted) -> Result<Box<dyn Cluster>, ClusterError> {
+    Err(ClusterError::new("this quarrel was built without docker", "cargo build --features docker"))
 }
 
 async fn native(wanted: &Wanted) -> Result<Box<dyn Cluster>, ClusterError> {

@@ -57,22 +57,29 @@ pub(super) async fn apply_delay(
     until(&mut connection, shown, &millis.to_string()).await
 }
 
-/// Waits until the server accepts connections and answers a query.
-pub(super) async fn accepts(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
+/// Waits, at most for `patience`, until the server accepts connections.
+pub(super) async fn accepts(
+    options: &PgConnectOptions,
+    patience: Duration,
+) -> Result<(), sqlx::Error> {
     let start = Instant::now();
     loop {
         match timeout(Duration::from_secs(1), connect(options)).await {
             Ok(Ok(connection)) => return connection.close().await,
-            Ok(Err(error)) if start.elapsed() > LIMIT => return Err(error),
-            Err(_) if start.elapsed() > LIMIT => return Err(timed_out()),
+            Ok(Err(error)) if start.elapsed() > patience => return Err(error),
+            Err(_) if start.elapsed() > patience => return Err(timed_out(patience)),
             _ => sleep(POLL).await,
         }
     }
 }
 
-/// Waits until the replica streams from its primary.
-pub(super) async fn streams(replica: &PgConnectOptions) -> Result<(), sqlx::Error> {
-    accepts(replica).await?;
+/// Waits until the replica streams from its primary: at most for `patience`
+/// until it accepts, and then as long as any control may take.
+pub(super) async fn streams(
+    replica: &PgConnectOptions,
+    patience: Duration,
+) -> Result<(), sqlx::Error> {
+    accepts(replica, patience).await?;
     let mut connection = connect(replica).await?;
     until(&mut connection, "SELECT status FROM pg_stat_wal_receiver", "streaming").await
 }
@@ -84,8 +91,11 @@ pub(super) async fn version(options: &PgConnectOptions) -> Result<String, sqlx::
     Ok(version)
 }
 
-/// Redis's version, once it answers.
-pub(super) async fn cache_version(client: &redis::Client) -> Result<String, redis::RedisError> {
+/// Redis's version, once it answers, for which it has `patience`.
+pub(super) async fn cache_version(
+    client: &redis::Client,
+    patience: Duration,
+) -> Result<String, redis::RedisError> {
     let start = Instant::now();
     loop {
         let answer = async {
@@ -97,14 +107,14 @@ pub(super) async fn cache_version(client: &redis::Client) -> Result<String, redi
                 let version = info.lines().find_map(|line| line.strip_prefix("redis_version:"));
                 return Ok(version.unwrap_or("unknown").trim().to_owned());
             }
-            Err(error) if start.elapsed() > LIMIT => return Err(error),
+            Err(error) if start.elapsed() > patience => return Err(error),
             Err(_) => sleep(POLL).await,
         }
     }
 }
 
 async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
-    timeout(LIMIT, PgConnection::connect_with(options)).await.map_err(|_| timed_out())?
+    timeout(LIMIT, PgConnection::connect_with(options)).await.map_err(|_| timed_out(LIMIT))?
 }
 
 /// Waits until `sql`, which returns at most one text, returns `wanted`.
@@ -124,10 +134,10 @@ async fn until(
         }
     })
     .await
-    .map_err(|_| timed_out())?
+    .map_err(|_| timed_out(LIMIT))?
 }
 
-fn timed_out() -> sqlx::Error {
-    let why = format!("not within {} s", LIMIT.as_secs());
+fn timed_out(limit: Duration) -> sqlx::Error {
+    let why = format!("not within {} s", limit.as_secs());
     sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, why))
 }

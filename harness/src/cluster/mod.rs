@@ -7,8 +7,11 @@
 
 mod admin;
 mod control;
+#[cfg(feature = "docker")]
+pub mod docker;
 pub mod links;
 pub mod native;
+mod ready;
 mod real;
 mod reaper;
 

@@ -46,10 +46,20 @@ done
 printf '%s\n' "$dirs" | while IFS= read -r d; do
   case $d in */quarrel-*) rm -rf -- "$d" ;; esac
 done
+# What quarrel asked of the engine just before it died may still be on its way,
+# so a second look, a second later, must find nothing.
+clean() {
+  c=$(docker ps -aq --filter "label=$1"); [ -z "$c" ] || { docker rm -fv $c; found=1; }
+  c=$(docker network ls -q --filter "label=$1"); [ -z "$c" ] || { docker network rm $c; found=1; }
+  c=$(docker volume ls -q --filter "label=$1"); [ -z "$c" ] || { docker volume rm -f $c; found=1; }
+}
 for l in $labels; do
-  c=$(docker ps -aq --filter "label=$l"); [ -z "$c" ] || docker rm -fv $c
-  c=$(docker network ls -q --filter "label=$l"); [ -z "$c" ] || docker network rm $c
-  c=$(docker volume ls -q --filter "label=$l"); [ -z "$c" ] || docker volume rm -f $c
+  n=0
+  while [ $n -lt 5 ]; do
+    found=; clean "$l"
+    [ $n = 0 ] || [ -n "$found" ] || break
+    n=$((n + 1)); sleep 1
+  done
 done >/dev/null 2>&1
 "#;
 
@@ -100,6 +110,13 @@ impl Reaper {
         // start is the second net.
         drop(writeln!(pipe, "{line}"));
     }
+}
+
+/// What the name of a folder begins with that dies with this process: it says
+/// to [`sweep_stale`] whose it is.
+pub(super) fn owned_name() -> String {
+    let owner = std::process::id();
+    format!("quarrel-{owner}-{}", start_time(owner).unwrap_or_default())
 }
 
 /// When a process started, in the kernel's ticks since boot.

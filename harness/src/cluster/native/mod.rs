@@ -11,6 +11,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 use quarrel_faultproxy::{Config, FaultProxy, Seed};
@@ -19,8 +20,9 @@ pub use binaries::{Binaries, MissingBinary};
 
 use self::{servers::Servers, workspace::Workspace};
 use super::{
-    Cluster, ClusterError, ClusterKind, RealCluster, admin,
+    Cluster, ClusterError, ClusterKind, RealCluster,
     links::{Links, ProxySpec},
+    ready::{last_lines, ready},
 };
 use crate::stores::real::{Endpoints, TimeLimits};
 
@@ -42,6 +44,8 @@ struct Ports {
 }
 
 const SCHEMA: &str = "public";
+/// How long a server may take to come up: ten times what it takes.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Starts a native cluster and waits until the replica streams.
 ///
@@ -89,7 +93,7 @@ async fn attempt(
     let cluster = assemble(options, Arc::clone(&servers), links, ports, &addresses)?;
     let came_up = tokio::select! {
         biased;
-        ready = ready(&cluster) => ready,
+        ready = ready(&cluster, PATIENCE, SCHEMA, "embedded") => ready,
         node = servers.exited() => Err(format!("the {node} ended")),
     };
     match came_up {
@@ -169,40 +173,6 @@ fn assemble(
         links: Some(links),
         nodes: Some(Box::new(servers)),
     })
-}
-
-/// Waits until everything answers; what the pieces say they are.
-async fn ready(cluster: &RealCluster) -> Result<Vec<(String, String)>, String> {
-    let say = |what: &str, error: &dyn std::fmt::Display| format!("{what}: {error}");
-    let primary = &cluster.probes.primary;
-    admin::accepts(primary).await.map_err(|e| say("the primary does not accept", &e))?;
-    admin::create_tables(primary, SCHEMA).await.map_err(|e| say("no tables", &e))?;
-    admin::streams(&cluster.probes.replica)
-        .await
-        .map_err(|e| say("the replica does not stream", &e))?;
-    let cache = admin::cache_version(&cluster.probes.cache)
-        .await
-        .map_err(|e| say("Redis does not answer", &e))?;
-    let postgres = admin::version(primary).await.map_err(|e| say("the primary is gone", &e))?;
-    let proxy = match &cluster.links {
-        Some(links) => links.version().await.map_err(|e| e.to_string())?,
-        None => String::new(),
-    };
-    Ok(vec![
-        ("postgres".to_owned(), postgres),
-        ("redis".to_owned(), cache),
-        ("fault proxy (embedded)".to_owned(), proxy),
-    ])
-}
-
-/// The end of every server's log, for an error message.
-fn last_lines(logs: &[(String, String)]) -> String {
-    logs.iter()
-        .flat_map(|(node, text)| {
-            let skip = text.lines().count().saturating_sub(3);
-            text.lines().skip(skip).map(move |line| format!("\n  {node}: {line}"))
-        })
-        .collect()
 }
 
 /// A port that was free a moment ago.

@@ -21,9 +21,7 @@ impl Workspace {
     pub(super) async fn create(template: &Path) -> Result<Self, ClusterError> {
         let parent = parent();
         sweep_stale(&parent);
-        let owner = std::process::id();
-        let start = reaper::start_time(owner).unwrap_or_default();
-        let name = format!("quarrel-{owner}-{start}-{:08x}", rand::random::<u32>());
+        let name = format!("{}-{:08x}", reaper::owned_name(), rand::random::<u32>());
         let root = parent.join(name);
         let failed = |what: &str, error: &dyn std::fmt::Display| {
             ClusterError::new(

@@ -1,0 +1,54 @@
+//! Whether a cluster came up, and what to say if it did not.
+
+use std::time::Duration;
+
+use super::{RealCluster, admin};
+
+/// Waits until everything answers; what the pieces say they are. Each server
+/// has `patience`; `proxy` says where the fault proxy runs.
+pub(super) async fn ready(
+    cluster: &RealCluster,
+    patience: Duration,
+    schema: &str,
+    proxy: &str,
+) -> Result<Vec<(String, String)>, String> {
+    let say = |what: &str, error: &dyn std::fmt::Display| format!("{what}: {error}");
+    let primary = async {
+        let options = &cluster.probes.primary;
+        admin::accepts(options, patience)
+            .await
+            .map_err(|e| say("the primary does not accept", &e))?;
+        admin::create_tables(options, schema).await.map_err(|e| say("no tables", &e))?;
+        admin::version(options).await.map_err(|e| say("the primary is gone", &e))
+    };
+    let replica = async {
+        admin::streams(&cluster.probes.replica, patience)
+            .await
+            .map_err(|e| say("the replica does not stream", &e))
+    };
+    let cache = async {
+        admin::cache_version(&cluster.probes.cache, patience)
+            .await
+            .map_err(|e| say("Redis does not answer", &e))
+    };
+    let links = async {
+        match &cluster.links {
+            Some(links) => links.version().await.map(Some).map_err(|e| e.to_string()),
+            None => Ok(None),
+        }
+    };
+    let (postgres, (), cache, links) = tokio::try_join!(primary, replica, cache, links)?;
+    let mut pieces = vec![("postgres".to_owned(), postgres), ("redis".to_owned(), cache)];
+    pieces.extend(links.map(|version| (format!("fault proxy ({proxy})"), version)));
+    Ok(pieces)
+}
+
+/// The end of every server's log, for an error message.
+pub(super) fn last_lines(logs: &[(String, String)]) -> String {
+    logs.iter()
+        .flat_map(|(node, text)| {
+            let skip = text.lines().count().saturating_sub(3);
+            text.lines().skip(skip).map(move |line| format!("\n  {node}: {line}"))
+        })
+        .collect()
+}
