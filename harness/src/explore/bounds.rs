@@ -151,10 +151,8 @@ impl Bounds {
         }
         world.cache.save();
         let mut scripts = self.scripts();
-        if self.is_about_the_end() {
-            // An auditor, who reads when everything else is over.
-            scripts.push(vec![Action::Read(KEY)]);
-        }
+        // An auditor, who reads when everything else is over.
+        scripts.push(vec![Action::Read(KEY)]);
         let lag = self.allows(Fault::ReplicaLag) || self.allows(Fault::Failover);
         Setting {
             world,

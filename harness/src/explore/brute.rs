@@ -19,7 +19,7 @@ pub(super) fn brute(ground: &Ground<'_>) -> Result<Searched, Stuck> {
         let cost = walk.cost();
         let over = walk.over();
         let broken = match walk.broken {
-            None if over => walk.audit()?,
+            None => walk.audit()?,
             broken => broken,
         };
         interleavings += u128::from(over || broken.is_some());
@@ -60,6 +60,16 @@ impl Tried {
                 return self.retry(walk, depth);
             }
             depth += 1;
+            if walk.broken.is_none() && walk.could_end() && !walk.over() {
+                // An audit spoils the execution, so another one is spent on it.
+                let so_far: Vec<Move> =
+                    self.0[..depth].iter().filter_map(|moves| moves.last().cloned()).collect();
+                let claim = walk.again(&so_far)?.audit()?;
+                if claim.is_some() {
+                    walk.broken = claim;
+                    self.0.truncate(depth);
+                }
+            }
         }
         Ok(())
     }

@@ -15,10 +15,12 @@
 
 mod bounds;
 mod brute;
+mod cause;
 mod fault;
 mod moves;
 mod sample;
 mod search;
+mod shrink;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -26,14 +28,18 @@ mod walk;
 use std::sync::Arc;
 
 pub use bounds::{Bounds, KEY, Reduction, Start};
+pub use cause::{Experiment, cause};
 pub use fault::{Fault, UnknownFault};
-pub use walk::Make;
+pub use shrink::shrink;
 
 use self::{
     search::{Coverage, Searched},
     walk::Ground,
 };
-use crate::sim::{Claim, Move, Setting, Stuck};
+use crate::{
+    race::{Cached, Make, Plot, Setup},
+    sim::{Claim, Move, Setting, Stuck},
+};
 
 /// What an exploration found.
 #[derive(Clone)]
@@ -97,6 +103,25 @@ pub fn explore(make: &Make<'_>, bounds: &Bounds) -> Result<Exploration, Stuck> {
         total.add(&ground, start, searched)?;
     }
     Ok(total)
+}
+
+impl Break {
+    /// The break as something to perform, change and write down.
+    #[must_use]
+    pub fn plot(&self) -> Plot {
+        let cached = match self.start {
+            Start::Cold => Cached::Nowhere,
+            Start::Warm => Cached::ByStrategy,
+        };
+        let scripts = &self.setting.scripts;
+        Plot {
+            keys: vec![Setup { key: KEY, value: Some(Bounds::initial().value), cached }],
+            replica: self.setting.replica,
+            // Without the auditor.
+            clients: scripts[..scripts.len() - 1].to_vec(),
+            moves: self.moves.clone(),
+        }
+    }
 }
 
 impl Exploration {

@@ -65,7 +65,7 @@ pub(super) fn candidates(stage: &Stage, ground: &Ground<'_>, struck: Struck) -> 
     let bounds = ground.bounds;
     let mut moves = Vec::new();
     let strike = struck.count < bounds.strikes;
-    for actor in (0..stage.actors()).filter(|actor| Some(*actor) != ground.auditor()) {
+    for actor in (0..stage.actors()).filter(|actor| *actor != ground.auditor()) {
         let ready = stage.could_begin(actor) || stage.next_call(actor).is_some();
         if ready {
             moves.push(Move::Step { actor, mishap: None });

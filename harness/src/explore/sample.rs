@@ -1,7 +1,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::walk::Ground;
+use super::walk::{Ground, Walk};
 use crate::sim::{Claim, Move, Stuck};
 
 /// Priority changes in one interleaving: most known concurrency bugs need no
@@ -31,16 +31,13 @@ pub(super) fn sample(ground: &Ground<'_>) -> Result<Option<(Vec<Move>, Claim)>, 
             if walk.broken.is_some() {
                 break;
             }
-            let candidates = walk.candidates();
-            if candidates.is_empty() {
+            let mut candidates = walk.candidates();
+            let Some(a_move) = go_somewhere(&mut walk, &mut candidates, &path, |moves| {
+                draw(moves, &priorities, &mut random)
+            })?
+            else {
                 break;
-            }
-            let a_move = draw(&candidates, &priorities, &mut random);
-            if !walk.go(&a_move)? {
-                // Only a mishap at the wrong store is impossible; it has begun
-                // the operation, which is as good a beginning as any other.
-                continue;
-            }
+            };
             if let Move::Step { actor, .. } = a_move
                 && changes.contains(&walk.cost().0)
             {
@@ -50,7 +47,7 @@ pub(super) fn sample(ground: &Ground<'_>) -> Result<Option<(Vec<Move>, Claim)>, 
         }
         let cost = walk.cost();
         let broken = match walk.broken {
-            None if walk.over() => walk.audit()?,
+            None => walk.audit()?,
             broken => broken,
         };
         if let Some(claim) = broken
@@ -60,6 +57,29 @@ pub(super) fn sample(ground: &Ground<'_>) -> Result<Option<(Vec<Move>, Claim)>, 
         }
     }
     Ok(best.map(|(_, path, claim)| (path, claim)))
+}
+
+/// Makes the first possible move of those that `draw` draws; none if no move
+/// is possible.
+fn go_somewhere(
+    walk: &mut Walk<'_>,
+    candidates: &mut Vec<Move>,
+    path: &[Move],
+    mut draw: impl FnMut(&[Move]) -> Move,
+) -> Result<Option<Move>, Stuck> {
+    while !candidates.is_empty() {
+        let a_move = draw(candidates);
+        if walk.go(&a_move)? {
+            return Ok(Some(a_move));
+        }
+        // An impossible move may have begun an operation all the same.
+        candidates.retain(|candidate| *candidate != a_move);
+        walk.restart();
+        for done in path {
+            walk.go(done)?;
+        }
+    }
+    Ok(None)
 }
 
 fn draw(candidates: &[Move], priorities: &[u32], random: &mut ChaCha8Rng) -> Move {

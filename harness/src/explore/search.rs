@@ -114,7 +114,7 @@ impl Frontier {
         }
         let cost = walk.cost();
         let broken = match walk.broken {
-            None if walk.over() => walk.audit()?,
+            None => walk.audit()?,
             broken => broken,
         };
         let by = self.number(a_move);

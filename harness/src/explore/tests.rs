@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
-use quarrel_checkers::Guarantee;
+use quarrel_checkers::{Cause, Guarantee};
 
-use super::{Bounds, Exploration, Extent, Fault, Reduction, Start, explore};
+use super::{Bounds, Exploration, Extent, Fault, Reduction, Start, cause, explore, shrink};
 use crate::{
+    race::rehearse,
     sim::{Claim, subjects},
     strategy::AnyStrategy,
 };
@@ -101,4 +102,107 @@ fn a_bound_on_states_is_admitted_and_sampling_goes_on() {
     let found = explored(subjects::cache_aside, &bounds);
     assert!(matches!(found.extent, Extent::Sampled { samples: 5_000, .. }));
     assert!(found.broken.is_some(), "5,000 samples meet the article's case");
+}
+
+/// The race of the shortest break, which must be met when it is read back.
+fn race_of(subject: Subject, bounds: &Bounds) -> String {
+    let broken = explored(subject, bounds).broken.expect("it breaks");
+    let performed = broken.plot().perform(&subject, broken.claim).expect("it uses its session");
+    assert!(performed.came_true, "{}", performed.race);
+    let text = performed.race.to_string();
+    let read = text.parse().expect("what is printed can be read");
+    let run = rehearse(&read, &subject, &mut |_| {}).expect("it can be performed");
+    assert!(run.is_met(), "{:?}\n{text}", run.complaint());
+    assert_eq!(run.claims.len(), 1, "{text}");
+    text
+}
+
+#[test]
+fn a_break_is_written_as_a_race_that_runs() {
+    let bounds = Bounds { starts: vec![Start::Cold], ..Bounds::default() };
+    insta::assert_snapshot!(race_of(subjects::cache_aside, &bounds), @r"
+    key 1 = Alex, cached nowhere
+    pause replica
+    t=0ms Writer A: UPDATE 1 = Alice -> ok
+    t=1ms Writer A: DEL 1            -> ok
+    t=2ms Reader B: GET 1            -> miss
+    t=3ms Reader B: SELECT replica 1 -> Alex
+    t=4ms Reader B: SET 1 = Alex     -> ok   !stale
+    ");
+}
+
+#[test]
+fn every_kind_of_break_is_written_as_a_race_that_runs() {
+    let once = |fault: Fault| Bounds { faults: vec![fault], ..Bounds::default() };
+    race_of(subjects::cache_aside_primary, &Bounds { faults: vec![], ..Bounds::default() });
+    race_of(subjects::write_through, &Bounds { faults: vec![], ..Bounds::default() });
+    for fault in [
+        "redis-cut",
+        "redis-request-lost",
+        "late-message",
+        "client-crash",
+        "redis-rollback",
+        "manual-sql",
+    ] {
+        let bounds = Bounds { starts: vec![Start::Warm], ..once(fault.parse().unwrap()) };
+        let text = race_of(subjects::cache_aside_primary, &bounds);
+        println!("{fault}\n{text}");
+    }
+    race_of(subjects::primary_only, &once(Fault::Failover));
+    for guarantee in [Guarantee::Bounded, Guarantee::MonotonicReads, Guarantee::ReadYourWrites] {
+        let bounds = Bounds {
+            guarantee,
+            writers: 1,
+            readers: 1,
+            both: 1,
+            operations: if guarantee == Guarantee::MonotonicReads { 2 } else { 1 },
+            ..Bounds::default()
+        };
+        println!("{guarantee}\n{}", race_of(subjects::cache_aside, &bounds));
+    }
+}
+
+#[test]
+fn a_long_recorded_race_shrinks_to_the_shortest_break() {
+    // A sample goes the long way round.
+    let bounds = Bounds { max_states: 2, samples: 300, writers: 3, ..Bounds::default() };
+    let broken = explored(subjects::cache_aside, &bounds).broken.expect("samples meet it");
+    let make: &crate::race::Make<'_> = &subjects::cache_aside;
+    let (plot, performance) =
+        shrink(make, &broken.plot(), broken.claim).unwrap().expect("it came true before");
+    assert_eq!(performance.race.steps(), 5, "{}", performance.race);
+    assert!(plot.moves.len() <= broken.moves.len());
+}
+
+#[test]
+fn causes_are_proved_by_changing_one_thing() {
+    let cases: [(Subject, &[&str], Start, Cause); 7] = [
+        (subjects::cache_aside, &["replica-lag"], Start::Cold, Cause::ReplicaLag),
+        (subjects::cache_aside_primary, &[], Start::Cold, Cause::InFlightRefill),
+        (subjects::write_through, &[], Start::Warm, Cause::WriteWriteRace),
+        (subjects::cache_aside_primary, &["redis-cut"], Start::Warm, Cause::FailedInvalidation),
+        (subjects::cache_aside_primary, &["manual-sql"], Start::Warm, Cause::OutOfBandChange),
+        (subjects::cache_aside_primary, &["redis-rollback"], Start::Warm, Cause::ResurrectedEntry),
+        (subjects::primary_only, &["failover"], Start::Cold, Cause::LostWrite),
+    ];
+    for (subject, faults, start, expected) in cases {
+        let faults = faults.iter().map(|name| name.parse().unwrap()).collect();
+        let bounds = Bounds { faults, starts: vec![start], ..Bounds::default() };
+        let broken = explored(subject, &bounds).broken.expect("it breaks");
+        let (plot, performance) = shrink(&subject, &broken.plot(), broken.claim).unwrap().unwrap();
+        let (found, experiments) = cause(&subject, &plot, &performance.race, broken.claim).unwrap();
+        assert_eq!(found, expected, "{experiments:?}\n{}", performance.race);
+    }
+}
+
+#[test]
+fn the_articles_race_is_a_refill_from_a_lagging_replica() {
+    let bounds =
+        Bounds { guarantee: Guarantee::Bounded, starts: vec![Start::Cold], ..Bounds::default() };
+    let broken = explored(subjects::cache_aside, &bounds).broken.expect("it diverges");
+    let plot = broken.plot();
+    let make: &crate::race::Make<'_> = &subjects::cache_aside;
+    let race = plot.perform(make, broken.claim).unwrap().race;
+    let (found, _) = cause(make, &plot, &race, broken.claim).unwrap();
+    assert_eq!((found, broken.steps), (Cause::ReplicaLagRefill, 5), "{race}");
 }

@@ -6,13 +6,9 @@ use super::{
     moves::{Struck, candidates, cost, make},
 };
 use crate::{
+    race::Make,
     sim::{Claim, Disturbance, Fingerprint, Happened, Move, Setting, Stage, Stuck},
-    strategy::AnyStrategy,
 };
-
-/// Makes strategies. Every execution gets a fresh one, so that nothing which
-/// a strategy keeps inside itself leaks from one into the next.
-pub type Make<'a> = dyn Fn() -> Arc<dyn AnyStrategy> + 'a;
 
 /// One start of a search: where executions begin.
 pub(super) struct Ground<'a> {
@@ -55,12 +51,17 @@ impl<'a> Ground<'a> {
     }
 
     /// The auditor of guarantees about the end, who takes no part before.
-    pub(super) fn auditor(&self) -> Option<usize> {
-        self.bounds.is_about_the_end().then(|| self.setting.scripts.len() - 1)
+    pub(super) fn auditor(&self) -> usize {
+        self.setting.scripts.len() - 1
     }
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    /// Another execution that has made `moves`.
+    pub(super) fn again(&self, moves: &[Move]) -> Result<Walk<'a>, Stuck> {
+        self.ground.walk_along(moves)
+    }
+
     /// Steps and other moves so far.
     pub(super) const fn cost(&self) -> (u32, u32) {
         self.cost
@@ -96,23 +97,40 @@ impl Walk<'_> {
     pub(super) fn over(&self) -> bool {
         let stage = &self.stage;
         let end = self.ground.bounds.is_about_the_end();
-        (0..stage.actors())
+        self.others()
             .filter(|actor| end || stage.is_client(*actor))
-            .filter(|actor| Some(*actor) != self.ground.auditor())
             .all(|actor| stage.idle(actor) && !stage.could_begin(actor))
             && (!end || stage.delayed().next().is_none())
     }
 
-    /// What is wrong in the end, for guarantees about the end. The execution
-    /// must be over, and is spoilt by this.
+    /// Whether it could end here, if those who have not begun never do, and
+    /// the guarantee is about the end.
+    pub(super) fn could_end(&self) -> bool {
+        let stage = &self.stage;
+        let nothing_pending =
+            |actor| stage.idle(actor) && (stage.is_client(actor) || !stage.could_begin(actor));
+        self.ground.bounds.is_about_the_end()
+            && self.others().all(nothing_pending)
+            && stage.delayed().next().is_none()
+    }
+
+    fn others(&self) -> impl Iterator<Item = usize> {
+        let auditor = self.ground.auditor();
+        (0..self.stage.actors()).filter(move |actor| *actor != auditor)
+    }
+
+    /// What is wrong if it ends here, for guarantees about the end. The
+    /// execution is spoilt by this.
     pub(super) fn audit(&mut self) -> Result<Option<Claim>, Stuck> {
-        let Some(auditor) = self.ground.auditor() else { return Ok(None) };
+        if !self.could_end() {
+            return Ok(None);
+        }
         self.stage.world.release_acknowledgements();
         self.stage.perform(&Move::Disturb(Disturbance::CatchUp))?;
         if self.ground.bounds.guarantee == quarrel_checkers::Guarantee::Eventual {
             self.outlive_every_entry()?;
         }
-        let read = self.stage.run_alone(auditor)?;
+        let read = self.stage.run_alone(self.ground.auditor())?;
         let row = read.and_then(|place| match &self.stage.play().operations()[place].ending {
             Some(crate::sim::Ending::Read(row)) => row.clone(),
             _ => None,

@@ -224,8 +224,10 @@ impl Stage {
         a.seen = Fingerprint::default();
     }
 
-    pub(super) fn crash(&mut self, actor: usize) -> Result<Happened, Stuck> {
-        self.begin(actor)?;
+    pub(super) fn crash(&mut self, actor: usize) -> Happened {
+        if self.actors[actor].is_idle() {
+            return Happened::Impossible;
+        }
         // What was put off was only in the memory of the application.
         for other in &mut self.actors {
             if matches!(other.role, Role::Job { owner, .. } if owner == actor) && other.is_idle() {
@@ -233,11 +235,8 @@ impl Stage {
             }
         }
         let Some(operation) = self.actors[actor].open else {
-            if self.actors[actor].is_idle() {
-                return Ok(Happened::Impossible);
-            }
             self.replace(actor);
-            return Ok(Happened::Other);
+            return Happened::Other;
         };
         if let Some(recorder) = &self.setting.recorder {
             let process = self.actors[actor].process;
@@ -250,6 +249,6 @@ impl Stage {
         }
         self.play.end(operation, Ending::Unknown);
         self.replace(actor);
-        Ok(Happened::Other)
+        Happened::Other
     }
 }

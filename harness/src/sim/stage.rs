@@ -205,7 +205,7 @@ impl Stage {
         self.pass(self.setting.tick);
         let happened = match a_move {
             Move::Step { actor, mishap } => self.step(*actor, *mishap)?,
-            Move::Crash { actor } => self.crash(*actor)?,
+            Move::Crash { actor } => self.crash(*actor),
             Move::Wake { actor } => self.wake(*actor)?,
             Move::Deliver { actor } => self.deliver(*actor)?,
             Move::Replay => {

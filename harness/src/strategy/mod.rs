@@ -25,6 +25,6 @@ pub use memory::Memory;
 pub use operation::{Action, Outcome, perform};
 pub use options::{OptionError, OptionSpec, Options, parse_duration};
 pub use registry::{Catalogue, StrategyEntry, UnknownStrategy};
-pub use session::{Session, SessionParts};
+pub use session::{Session, SessionParts, reply_of};
 pub use sites::{Cache, Primary, Replica};
 pub use strategy::{AnyStrategy, Strategy};

@@ -160,7 +160,7 @@ impl Session {
         if publishes {
             self.published_unless(&result);
         }
-        let (reply, lsn) = describe(&result);
+        let (reply, lsn) = reply_of(&result);
         self.leave(reply, lsn);
         result
     }
@@ -297,7 +297,9 @@ fn failed(error: &StoreError) -> Reply {
     Reply::Failed { certainty: error.certainty, error: error.message.clone() }
 }
 
-fn describe(result: &Result<Response, StoreError>) -> (Reply, Option<Lsn>) {
+/// What a call brought, in the history's terms, and where the store's log stood.
+#[must_use]
+pub fn reply_of(result: &Result<Response, StoreError>) -> (Reply, Option<Lsn>) {
     match result {
         Err(error) => (failed(error), None),
         Ok(Response::Row { row, lsn }) => {

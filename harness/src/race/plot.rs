@@ -1,0 +1,322 @@
+use std::{sync::Arc, time::Duration};
+
+use quarrel_checkers::{History, Key, Reply};
+
+use super::{
+    Answer, Event, Line, Make, Pattern, Race, Setup, What,
+    scene::{initial, setting, world},
+};
+use crate::{
+    record::{Clock, Recorder, VirtualClock},
+    sim::{Claim, Disturbance, Ending, Following, Happened, Move, Stage, Stuck, linearizable},
+    strategy::{Action, Call, reply_of},
+};
+
+/// A race without its words: who could do what, and in which order they take
+/// their turns. What comes of it is known once it is performed, so a plot can
+/// be cut and changed at will.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plot {
+    /// What the stores hold at the beginning.
+    pub keys: Vec<Setup>,
+    /// Whether the replica moves by itself at the beginning.
+    pub replica: Following,
+    /// The clients, each with its operations in order.
+    pub clients: Vec<Vec<Action>>,
+    /// The turns. Those that turn out to be impossible are left out.
+    pub moves: Vec<Move>,
+}
+
+/// What came of a plot.
+pub struct Performance {
+    /// The plot in words, as it happened, up to where the claim came true.
+    /// Name and options of its strategy are left for the caller to fill in.
+    pub race: Race,
+    /// Whether the claim came true.
+    pub came_true: bool,
+    /// The moves that were possible, up to there.
+    pub moves: Vec<Move>,
+    /// What clients saw.
+    pub history: History,
+}
+
+impl Plot {
+    /// Performs the plot until `claim` comes true.
+    ///
+    /// # Errors
+    ///
+    /// When the strategy waits for something that is no store.
+    pub fn perform(&self, make: &Make<'_>, claim: Claim) -> Result<Performance, Stuck> {
+        let clock = VirtualClock::default();
+        let recorder = Arc::new(Recorder::new(Clock::Virtual(clock.clone())));
+        let mut scripts = self.clients.clone();
+        // Auditors, who read every key when all is over.
+        scripts.extend(self.keys.iter().map(|setup| vec![Action::Read(setup.key)]));
+        let setting = setting(
+            world(make, &self.keys),
+            scripts,
+            self.replica,
+            Duration::from_millis(1),
+            Some(Arc::clone(&recorder)),
+            clock,
+        );
+        let mut performing = Performing {
+            plot: self,
+            names: self.names(make().agents()),
+            stage: Stage::new(make(), &setting),
+            lines: Vec::new(),
+            moves: Vec::new(),
+        };
+        let came_true = performing.perform(claim)?;
+        let race = Race { keys: self.keys.clone(), lines: performing.lines, ..Race::default() };
+        Ok(Performance { race, came_true, moves: performing.moves, history: recorder.history() })
+    }
+
+    /// Writers, then readers, each with a letter, in the order in which they
+    /// take their first turn.
+    fn names(&self, agents: &[&str]) -> Vec<String> {
+        let mut order: Vec<usize> = Vec::new();
+        for a_move in &self.moves {
+            let actor = match a_move {
+                Move::Step { actor, .. } | Move::Crash { actor } => *actor,
+                _ => continue,
+            };
+            if actor < self.clients.len() && !order.contains(&actor) {
+                order.push(actor);
+            }
+        }
+        order.extend(
+            (0..self.clients.len()).filter(|actor| !order.contains(actor)).collect::<Vec<_>>(),
+        );
+        let mut names = vec![String::new(); self.clients.len()];
+        for (place, actor) in order.into_iter().enumerate() {
+            let is_write = |action: &Action| matches!(action, Action::Write(..));
+            let operations = &self.clients[actor];
+            let part = if operations.iter().all(is_write) {
+                "Writer"
+            } else if operations.iter().any(is_write) {
+                "Client"
+            } else {
+                "Reader"
+            };
+            let letter = char::from(b'A' + u8::try_from(place % 26).unwrap_or(0));
+            names[actor] = format!("{part} {letter}");
+        }
+        names.extend(self.keys.iter().map(|setup| format!("Auditor {}", setup.key)));
+        names.extend(agents.iter().map(|agent| format!("Agent {agent}")));
+        names
+    }
+}
+
+struct Performing<'a> {
+    plot: &'a Plot,
+    names: Vec<String>,
+    stage: Stage,
+    lines: Vec<Line>,
+    moves: Vec<Move>,
+}
+
+impl Performing<'_> {
+    fn perform(&mut self, claim: Claim) -> Result<bool, Stuck> {
+        if self.plot.replica == Following::WhenTold {
+            self.event(Event::PauseReplica);
+        }
+        for a_move in &self.plot.moves {
+            let judged = self.stage.play().operations().len();
+            let open = self.open();
+            let begins = self.begins(a_move);
+            let happened = self.stage.perform(a_move)?;
+            if happened == Happened::Impossible {
+                continue;
+            }
+            self.moves.push(a_move.clone());
+            if let Some(line) = begins
+                && (happened == Happened::Other
+                    || line.actor().is_some_and(|actor| actor.starts_with("Client")))
+            {
+                self.say(line);
+            }
+            self.describe(a_move, happened);
+            let ended = open.into_iter().chain(judged..self.stage.play().operations().len());
+            if self.is_true_of(claim, ended.collect()) {
+                if let Some(last) = self.lines.iter_mut().rev().find(|l| l.what.actor().is_some()) {
+                    last.claim = Some(claim);
+                }
+                return Ok(true);
+            }
+        }
+        self.is_true_in_the_end(claim)
+    }
+
+    fn open(&self) -> Vec<usize> {
+        let operations = self.stage.play().operations().iter().enumerate();
+        operations.filter(|(_, played)| played.ending.is_none()).map(|(place, _)| place).collect()
+    }
+
+    /// The line that says which operation a client begins. It is needed where
+    /// the client's name does not say it, or the operation makes no calls.
+    fn begins(&self, a_move: &Move) -> Option<What> {
+        let Move::Step { actor, .. } = a_move else { return None };
+        if *actor >= self.plot.clients.len() || !self.stage.could_begin(*actor) {
+            return None;
+        }
+        let begun = self.stage.play().operations().iter().filter(|o| o.actor == *actor).count();
+        let actor_name = self.names[*actor].clone();
+        Some(match &self.plot.clients[*actor][begun] {
+            Action::Read(key) => What::Read { actor: actor_name, key: *key },
+            Action::Write(key, value) => {
+                What::Write { actor: actor_name, key: *key, value: value.clone() }
+            }
+        })
+    }
+
+    fn describe(&mut self, a_move: &Move, happened: Happened) {
+        let called = self.stage.last_call().filter(|_| happened == Happened::Called).cloned();
+        match a_move {
+            Move::Step { actor, mishap } => {
+                let Some(called) = called else { return };
+                let reply = called.answer.as_ref().and_then(answered);
+                let call = Pattern::of(&Call::from(&called.request));
+                let actor = self.name(*actor);
+                self.say(What::Step { actor, call, mishap: *mishap, reply });
+            }
+            Move::Crash { actor } => {
+                let actor = self.name(*actor);
+                self.say(What::Crash { actor });
+            }
+            Move::Deliver { actor } => {
+                let call = called.map(|called| Pattern::of(&Call::from(&called.request)));
+                let actor = self.name(*actor);
+                self.say(What::Deliver { actor, call });
+            }
+            Move::Wake { .. } => {}
+            Move::Replay => self.describe_replay(),
+            Move::Disturb(disturbance) => {
+                if let Some(event) = event_of(disturbance) {
+                    self.event(event);
+                }
+            }
+        }
+    }
+
+    fn describe_replay(&mut self) {
+        // Of several replays in a row the last one says it all.
+        let again = matches!(
+            self.lines.last(),
+            Some(Line { what: What::Event(Event::ReplayTo(..) | Event::ReplayReplica), .. })
+        );
+        if again {
+            self.lines.pop();
+        }
+        let shown = self.newest_on_replica();
+        match shown {
+            Some((key, version)) if self.stage.world.behind() > 0 => {
+                self.event(Event::ReplayTo(key, version));
+            }
+            _ => self.event(Event::ReplayReplica),
+        }
+    }
+
+    /// The row that the replica replayed last.
+    fn newest_on_replica(&self) -> Option<(Key, u64)> {
+        let keys = self.plot.keys.iter().map(|setup| setup.key);
+        keys.filter_map(|key| self.stage.world.replica_row(key).map(|row| (key, row.version)))
+            .max_by_key(|(_, version)| *version)
+    }
+
+    fn name(&mut self, actor: usize) -> String {
+        while self.names.len() <= actor {
+            let clients = self.plot.clients.len() + self.plot.keys.len();
+            let agents = self.names.iter().filter(|name| name.starts_with("Agent ")).count();
+            self.names.push(format!("Job {}", self.names.len() + 1 - clients - agents));
+        }
+        self.names[actor].clone()
+    }
+
+    fn event(&mut self, event: Event) {
+        self.say(What::Event(event));
+    }
+
+    fn say(&mut self, what: What) {
+        let at = self.stage.world.now.since(quarrel_checkers::Time::ZERO);
+        let at = what.actor().is_some().then(|| at.saturating_sub(Duration::from_millis(1)));
+        self.lines.push(Line { at, ..Line::of(what) });
+    }
+
+    fn is_true_of(&self, claim: Claim, ended: Vec<usize>) -> bool {
+        let play = self.stage.play();
+        ended.into_iter().filter(|&place| play.operations()[place].ending.is_some()).any(|place| {
+            match (claim, play.action(place)) {
+                (Claim::NotLinearizable, Action::Read(key)) => {
+                    let row = initial(&self.plot.keys, *key);
+                    !linearizable(play, *key, row.as_ref())
+                }
+                _ => claim.is_made_by(play, place),
+            }
+        })
+    }
+
+    fn is_true_in_the_end(&mut self, claim: Claim) -> Result<bool, Stuck> {
+        if !matches!(claim, Claim::Lost | Claim::Diverged) {
+            return Ok(false);
+        }
+        if self.stage.following() == Following::WhenTold {
+            self.event(Event::ResumeReplica);
+        }
+        self.stage.world.release_acknowledgements();
+        let is_true = in_the_end(&mut self.stage, &self.plot.keys, self.plot.clients.len(), claim)?;
+        if is_true {
+            self.lines.push(Line { claim: Some(claim), ..Line::of(What::Nothing) });
+        }
+        Ok(is_true)
+    }
+}
+
+/// Whether a claim about the end is true once the replica has caught up.
+/// `first_auditor` and those after it have read nothing yet.
+pub(super) fn in_the_end(
+    stage: &mut Stage,
+    keys: &[Setup],
+    first_auditor: usize,
+    claim: Claim,
+) -> Result<bool, Stuck> {
+    stage.perform(&Move::Disturb(Disturbance::CatchUp))?;
+    for (at, setup) in keys.iter().enumerate() {
+        let read = stage.run_alone(first_auditor + at)?;
+        let row = read.and_then(|place| match &stage.play().operations()[place].ending {
+            Some(Ending::Read(row)) => row.clone(),
+            _ => None,
+        });
+        if Claim::in_the_end(stage.play(), &stage.world, setup.key, row.as_ref()) == Some(claim) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// What a client saw, as it is written.
+pub(super) fn answered(
+    answer: &Result<crate::stores::Response, crate::stores::StoreError>,
+) -> Option<Answer> {
+    let reply: Reply = reply_of(answer).0;
+    Answer::of(&reply)
+}
+
+fn event_of(disturbance: &Disturbance) -> Option<Event> {
+    Some(match disturbance {
+        Disturbance::PauseReplica => Event::PauseReplica,
+        Disturbance::ResumeReplica => Event::ResumeReplica,
+        Disturbance::CatchUp => Event::ReplayReplica,
+        Disturbance::ReplayTo { key, version } => Event::ReplayTo(*key, *version),
+        Disturbance::PauseAcknowledgements => Event::PauseAcks,
+        Disturbance::ResumeAcknowledgements => Event::ResumeAcks,
+        Disturbance::WipeCache => Event::WipeCache,
+        Disturbance::SaveCache => Event::SaveCache,
+        Disturbance::RestoreCache => Event::RestoreCache,
+        Disturbance::Evict(item) => Event::Evict((*item).into()),
+        Disturbance::Expire(item) => Event::Expire((*item).into()),
+        Disturbance::ManualUpdate { key, value } => Event::ManualUpdate(*key, value.clone()),
+        Disturbance::FailOver => Event::Failover,
+        Disturbance::Wait(_) => return None,
+    })
+}

@@ -1,0 +1,318 @@
+use std::{sync::Arc, time::Duration};
+
+use quarrel_checkers::{Content, History, Site, Time};
+
+use super::{
+    Answer, Event, Line, Make, Pattern, Race, Shown, What,
+    cast::{NothingBegun, Part, begun_by, clients},
+    plot::{answered, in_the_end},
+    run::{Divergence, Happening, Run, RunError},
+    scene::{initial, setting, world},
+};
+use crate::{
+    record::{Clock, Recorder, VirtualClock},
+    sim::{Claim, Disturbance, Following, Happened, Move, Stage, linearizable},
+    stores::Item,
+    strategy::{AnyStrategy, Call},
+};
+
+/// Between two lines that say no time.
+const PACE: Duration = Duration::from_millis(1);
+
+/// Performs a race on simulated stores, line by line, and compares. `tell`
+/// hears of every line as it happens.
+///
+/// # Errors
+///
+/// When a line makes no sense on any cluster.
+pub fn rehearse(
+    race: &Race,
+    make: &Make<'_>,
+    tell: &mut dyn FnMut(&Happening),
+) -> Result<Run, RunError> {
+    let clock = VirtualClock::default();
+    let recorder = Arc::new(Recorder::new(Clock::Virtual(clock.clone())));
+    let names = clients(race);
+    let mut scripts = vec![Vec::new(); names.len()];
+    scripts.extend(race.keys.iter().map(|setup| vec![crate::strategy::Action::Read(setup.key)]));
+    let strategy = make();
+    let setting = setting(
+        world(make, &race.keys),
+        scripts,
+        Following::AtOnce,
+        Duration::ZERO,
+        Some(Arc::clone(&recorder)),
+        clock,
+    );
+    let mut rehearsal = Rehearsal {
+        race,
+        names,
+        stage: Stage::new(Arc::clone(&strategy), &setting),
+        strategy,
+        claims: Vec::new(),
+        run: Run::default(),
+        recorder,
+    };
+    rehearsal.perform(tell)?;
+    Ok(rehearsal.end())
+}
+
+struct Rehearsal<'a> {
+    race: &'a Race,
+    names: Vec<String>,
+    strategy: Arc<dyn AnyStrategy>,
+    stage: Stage,
+    /// Claims about operations: line, claim, the operation's place.
+    claims: Vec<(usize, Claim, usize)>,
+    run: Run,
+    recorder: Arc<Recorder>,
+}
+
+impl Rehearsal<'_> {
+    fn perform(&mut self, tell: &mut dyn FnMut(&Happening)) -> Result<(), RunError> {
+        let race = self.race;
+        for (position, line) in race.flat().enumerate() {
+            let now = self.stage.world.now;
+            let at = line.at.map_or(now + PACE, |at| Time::ZERO + at);
+            if position > 0 || line.at.is_some() {
+                self.move_to(at)?;
+            }
+            let outcome = self.line(position, line)?;
+            let happening = Happening::of(line, self.stage.world.now, outcome);
+            tell(&happening);
+            let diverged = happening.divergence.clone();
+            self.run.happened.push(happening);
+            if let Some(divergence) = diverged {
+                self.run.divergence = Some(divergence);
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn move_to(&mut self, at: Time) -> Result<(), RunError> {
+        let wait = at.since(self.stage.world.now);
+        self.stage.perform(&Move::Disturb(Disturbance::Wait(wait)))?;
+        Ok(())
+    }
+
+    /// Makes one line happen; what came back, or how it differed.
+    fn line(&mut self, position: usize, line: &Line) -> Result<Outcome, RunError> {
+        let actor = match line.what.actor() {
+            Some(name) => Some(self.actor(name, line)?),
+            None => None,
+        };
+        match (&line.what, actor) {
+            (What::Step { call, mishap, reply, .. }, Some(actor)) => {
+                self.wake(actor)?;
+                if self.stage.idle(actor) && Part::of(line.what.actor().unwrap_or("")).is_client() {
+                    self.stage.cue(actor, begun_by(self.race, position)?);
+                }
+                self.stage.begin(actor)?;
+                self.claim(line, actor);
+                let outcome = self.call(line, actor, call)?;
+                if outcome.is_err() {
+                    return Ok(outcome);
+                }
+                let a_move = Move::Step { actor, mishap: *mishap };
+                if self.stage.perform(&a_move)? == Happened::Impossible {
+                    return Ok(Err(line.differs(call.to_string(), "it cannot be made now")));
+                }
+                Ok(self.compare(line, reply.as_ref()))
+            }
+            (What::Read { key, .. }, Some(actor)) => {
+                self.wake(actor)?;
+                self.stage.cue(actor, crate::strategy::Action::Read(*key));
+                self.stage.begin(actor)?;
+                self.claim(line, actor);
+                Ok(Ok(None))
+            }
+            (What::Write { key, value, .. }, Some(actor)) => {
+                self.wake(actor)?;
+                self.stage.cue(actor, crate::strategy::Action::Write(*key, value.clone()));
+                self.stage.begin(actor)?;
+                self.claim(line, actor);
+                Ok(Ok(None))
+            }
+            (What::Crash { .. }, Some(actor)) => {
+                self.possible(line, &Move::Crash { actor }, "it has no operation open")
+            }
+            (What::Deliver { .. }, Some(actor)) => {
+                self.possible(line, &Move::Deliver { actor }, "none of its calls is delayed")
+            }
+            (What::Event(event), _) => self.event(line, event),
+            (What::Check { site, object, reply }, _) => {
+                let found = self.look(*site, object);
+                Ok(if found == *reply {
+                    Ok(Some(found))
+                } else {
+                    Err(line.differs(reply.to_string(), found.to_string()))
+                })
+            }
+            (What::Nothing, _) => self.claim_about_the_end(line),
+            (What::Group(_), _) => Ok(Ok(None)),
+            (_, None) => unreachable!("every other line has an actor"),
+        }
+    }
+
+    /// Whether the actor is about to make the call that stands in the line.
+    fn call(&mut self, line: &Line, actor: usize, call: &Pattern) -> Result<Outcome, RunError> {
+        let Some(next) = self.stage.next_call(actor) else {
+            let why = if self.stage.idle(actor) {
+                "its operation is over"
+            } else {
+                "its last call waits for the replica or for a lock"
+            };
+            return Ok(Err(line.differs(call.to_string(), why)));
+        };
+        let next = Call::from(next);
+        Ok(if call.fits(&next) {
+            Ok(None)
+        } else {
+            Err(line.differs(call.to_string(), Pattern::of(&next).to_string()))
+        })
+    }
+
+    fn compare(&self, line: &Line, wanted: Option<&Answer>) -> Outcome {
+        let called = self.stage.last_call().expect("a step calls");
+        let found = called.answer.as_ref().and_then(answered);
+        match (wanted, &found) {
+            (Some(wanted), Some(found)) if wanted != found => {
+                let mut divergence = line.differs(wanted.to_string(), found.to_string());
+                if called.request.site() == Site::Replica {
+                    let position = self.stage.world.replica.replayed();
+                    divergence.why = Some(format!("the replica had replayed {position}"));
+                }
+                Err(divergence)
+            }
+            _ => Ok(found),
+        }
+    }
+
+    fn possible(&mut self, line: &Line, a_move: &Move, why: &str) -> Result<Outcome, RunError> {
+        Ok(match self.stage.perform(a_move)? {
+            Happened::Impossible => Err(line.differs(line.what.to_string(), why)),
+            _ => Ok(None),
+        })
+    }
+
+    fn event(&mut self, line: &Line, event: &Event) -> Result<Outcome, RunError> {
+        let disturbance = match event {
+            Event::PauseReplica => Disturbance::PauseReplica,
+            Event::ResumeReplica => Disturbance::ResumeReplica,
+            Event::ReplayReplica => Disturbance::CatchUp,
+            Event::ReplayTo(key, version) => Disturbance::ReplayTo { key: *key, version: *version },
+            Event::PauseAcks => Disturbance::PauseAcknowledgements,
+            Event::ResumeAcks => Disturbance::ResumeAcknowledgements,
+            Event::WipeCache => Disturbance::WipeCache,
+            Event::SaveCache => Disturbance::SaveCache,
+            Event::RestoreCache => Disturbance::RestoreCache,
+            Event::Evict(object) | Event::Expire(object) => {
+                let Some(item) = self.item(object) else {
+                    return Ok(Err(line.differs(event.to_string(), "the cache does not hold it")));
+                };
+                match event {
+                    Event::Evict(_) => Disturbance::Evict(item),
+                    _ => Disturbance::Expire(item),
+                }
+            }
+            Event::ManualUpdate(key, value) => {
+                Disturbance::ManualUpdate { key: *key, value: value.clone() }
+            }
+            Event::Failover => Disturbance::FailOver,
+        };
+        self.possible(line, &Move::Disturb(disturbance), "it is not possible now")
+    }
+
+    fn item(&self, object: &quarrel_checkers::Object) -> Option<Item> {
+        let world = &self.stage.world;
+        let mut items = world.cache.entries(world.now).map(|(item, _)| *item);
+        items.find(|item| quarrel_checkers::Object::from(*item) == *object)
+    }
+
+    fn look(&self, site: Site, object: &quarrel_checkers::Object) -> Answer {
+        let world = &self.stage.world;
+        let row = match site {
+            Site::Replica => world.replica_row(object.key),
+            Site::Primary | Site::Client => world.primary.row(object.key),
+            Site::Cache => {
+                let content = self.item(object).and_then(|item| world.cache.get(&item, world.now));
+                return content.map_or(Answer::Miss, |content| Answer::Found(Shown::of(content)));
+            }
+        };
+        row.map_or(Answer::Miss, |row| Answer::Found(Shown::of(&Content::from(row.clone()))))
+    }
+
+    fn claim(&mut self, line: &Line, actor: usize) {
+        if let Some(claim) = line.claim {
+            // An operation without calls is over already: it is the newest.
+            let newest = self.stage.play().operations().len().saturating_sub(1);
+            let place = self.stage.open(actor).unwrap_or(newest);
+            self.claims.push((line.number, claim, place));
+        }
+    }
+
+    fn claim_about_the_end(&mut self, line: &Line) -> Result<Outcome, RunError> {
+        let Some(claim) = line.claim else { return Ok(Ok(None)) };
+        let (keys, auditors) = (&self.race.keys, self.names.len());
+        let is_true = in_the_end(&mut self.stage, keys, auditors, claim)?;
+        self.run.claims.push((line.number, claim, is_true));
+        Ok(Ok(None))
+    }
+
+    fn wake(&mut self, actor: usize) -> Result<(), RunError> {
+        while self.stage.asleep(actor) {
+            self.stage.perform(&Move::Wake { actor })?;
+        }
+        Ok(())
+    }
+
+    fn actor(&self, name: &str, line: &Line) -> Result<usize, RunError> {
+        let clients = self.names.len() + self.race.keys.len();
+        let agents = self.strategy.agents();
+        let found = match Part::of(name) {
+            Part::Agent => {
+                let agent = name.strip_prefix("Agent ").unwrap_or_default();
+                agents.iter().position(|known| *known == agent).map(|at| clients + at)
+            }
+            Part::Job(number) => Some(clients + agents.len() + number.max(1) - 1)
+                .filter(|at| *at < self.stage.actors()),
+            _ => self.names.iter().position(|known| known == name),
+        };
+        found.ok_or_else(|| RunError::NobodyCalled { line: line.number, actor: name.to_owned() })
+    }
+
+    fn end(mut self) -> Run {
+        let play = self.stage.play();
+        for (line, claim, place) in self.claims {
+            let is_true = match (claim, play.action(place)) {
+                (Claim::NotLinearizable, action) => {
+                    let (crate::strategy::Action::Read(key)
+                    | crate::strategy::Action::Write(key, _)) = action;
+                    let row = initial(&self.race.keys, *key);
+                    !linearizable(play, *key, row.as_ref())
+                }
+                _ => claim.is_made_by(play, place),
+            };
+            self.run.claims.push((line, claim, is_true));
+        }
+        self.run.history = self.recorder.history();
+        self.run
+    }
+}
+
+type Outcome = Result<Option<Answer>, Divergence>;
+
+impl From<NothingBegun> for RunError {
+    fn from(error: NothingBegun) -> Self {
+        Self::NothingBegun(error)
+    }
+}
+
+impl Run {
+    /// What clients saw.
+    #[must_use]
+    pub const fn history(&self) -> &History {
+        &self.history
+    }
+}

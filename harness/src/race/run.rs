@@ -1,0 +1,132 @@
+use std::fmt;
+
+use quarrel_checkers::{History, Time};
+
+use super::{Answer, Line, What, cast::NothingBegun};
+use crate::sim::{Claim, Stuck};
+
+/// What came of one performance of a race.
+#[derive(Clone, Debug, Default)]
+pub struct Run {
+    /// The lines that happened, in order.
+    pub happened: Vec<Happening>,
+    /// The first line that went differently; nothing happened after it.
+    pub divergence: Option<Divergence>,
+    /// The claims that were reached: line, claim, whether it is true.
+    pub claims: Vec<(usize, Claim, bool)>,
+    /// What clients saw.
+    pub history: History,
+}
+
+/// One line, and what came of it.
+#[derive(Clone, Debug)]
+pub struct Happening {
+    /// The line, with the reply that really came.
+    pub line: Line,
+    /// When it was over.
+    pub at: Time,
+    /// How it differed, if it did.
+    pub divergence: Option<Divergence>,
+}
+
+/// A line that went differently.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Divergence {
+    /// The line, counted from 1; 0 in a race that comes from no file.
+    pub line: usize,
+    /// What stands there.
+    pub expected: String,
+    /// What happened instead.
+    pub found: String,
+    /// How that came about, where it can be told.
+    pub why: Option<String>,
+}
+
+/// A race that cannot be performed at all.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// It is not said what an actor does.
+    #[error(transparent)]
+    NothingBegun(NothingBegun),
+    /// An agent or job that the strategy does not have.
+    #[error("line {line}: the strategy has no `{actor}`")]
+    NobodyCalled {
+        /// The line.
+        line: usize,
+        /// Who.
+        actor: String,
+    },
+    /// The strategy cannot be simulated.
+    #[error(transparent)]
+    Stuck(#[from] Stuck),
+    /// The cluster cannot do what a line wants.
+    #[error("line {line}: {what}\n  try: {advice}")]
+    Unsupported {
+        /// The line.
+        line: usize,
+        /// What it cannot do, and why.
+        what: String,
+        /// What would work.
+        advice: String,
+    },
+    /// The cluster failed to do what a line wants.
+    #[error("line {line}: {what}")]
+    Failed {
+        /// The line.
+        line: usize,
+        /// What went wrong.
+        what: String,
+    },
+}
+
+impl Run {
+    /// Whether everything went as written and every claim is true.
+    #[must_use]
+    pub fn is_met(&self) -> bool {
+        self.divergence.is_none() && self.claims.iter().all(|(_, _, is_true)| *is_true)
+    }
+
+    /// Why it is not met, in a line; none if it is.
+    #[must_use]
+    pub fn complaint(&self) -> Option<String> {
+        if let Some(divergence) = &self.divergence {
+            return Some(divergence.to_string());
+        }
+        let (line, claim, _) = self.claims.iter().find(|(_, _, is_true)| !is_true)?;
+        Some(format!("line {line}: {claim} did not come true"))
+    }
+}
+
+impl Happening {
+    pub(super) fn of(line: &Line, at: Time, outcome: Result<Option<Answer>, Divergence>) -> Self {
+        let mut line = line.clone();
+        let divergence = match outcome {
+            Ok(answer) => {
+                if let (What::Step { reply, .. }, Some(answer)) = (&mut line.what, answer) {
+                    *reply = Some(answer);
+                }
+                None
+            }
+            Err(divergence) => Some(divergence),
+        };
+        Self { line, at, divergence }
+    }
+}
+
+impl Line {
+    pub(super) fn differs(
+        &self,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> Divergence {
+        let (expected, found) = (expected.into(), found.into());
+        Divergence { line: self.number, expected, found, why: None }
+    }
+}
+
+impl fmt::Display for Divergence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: expected {}, got {}", self.line, self.expected, self.found)?;
+        self.why.as_ref().map_or(Ok(()), |why| write!(f, ": {why}"))
+    }
+}
