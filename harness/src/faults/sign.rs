@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use quarrel_checkers::{Certainty, Content, Key, Lsn, Value};
 
+use super::Strike;
 use crate::{
     cluster::{Cluster, Link},
     record::Clock,
@@ -32,9 +33,34 @@ pub enum Sign {
     Unreachable(Link),
     /// A connection can be made, but nothing answers.
     Silent(Link),
-    /// A write to the cache gets no answer, yet a probe beside the link finds
-    /// it done.
-    RepliesLost,
+    /// A write over the link gets no answer, yet a probe beside the link finds
+    /// it done. A link to the replica, where nobody writes, is just silent.
+    RepliesLost(Link),
+    /// The primary's log is this many bytes ahead of the replica's.
+    ReplicaBehindBytes {
+        /// By how many.
+        by: u64,
+    },
+    /// A long row takes its time over the link.
+    Throttled {
+        /// Which.
+        link: Link,
+        /// The rate, in kilobytes a second.
+        kb_per_s: u64,
+    },
+    /// A row longer than this breaks the connection.
+    Limited {
+        /// Which link.
+        link: Link,
+        /// Bytes let through.
+        bytes: u64,
+    },
+    /// Entries that were just set are gone.
+    Evictions,
+    /// Clients were struck. Their own gates see it, not the cluster.
+    Struck(Strike),
+    /// That the cluster took it is all there is to see at once.
+    Taken,
 }
 
 /// Watches until the sign shows; the evidence, in words. Never returns without
@@ -82,25 +108,112 @@ async fn look(sign: Sign, cluster: &dyn Cluster, clock: &Clock, round: u64) -> O
             let error = cluster.client().call(&question(link)).await.err()?;
             Some(format!("a call over {link} got no answer: {}", error.message))
         }
-        Sign::RepliesLost => {
-            let content = Content::Number(round);
-            let set = Request::CacheSet {
-                item: Item::entry(HEARTBEAT),
-                content: content.clone(),
-                ttl: None,
-            };
-            // The connection is made by asking; its set-up may be what is lost.
-            let error = cluster.client().call(&set).await.err()?;
-            let get = Request::CacheGet(Item::entry(HEARTBEAT));
-            let held = cluster.probe().call(&get).await.ok()?;
-            match (error.certainty, held) {
-                (Certainty::Indefinite, Response::Content(Some(held))) if held == content => {
-                    Some(format!("SET ran, its answer did not come: {}", error.message))
-                }
-                _ => Some(format!("a new client got no answer: {}", error.message)),
-            }
+        Sign::RepliesLost(link) => replies_lost(link, cluster, round).await,
+        Sign::ReplicaBehindBytes { by } => {
+            let mut probe = cluster.probe();
+            heartbeat(&mut probe, round).await.ok()?;
+            let (lsn, behind) = (written(&mut probe).await.ok()?, replayed(&mut probe).await.ok()?);
+            let bytes = lsn.0.saturating_sub(behind.0);
+            (bytes >= by).then(|| {
+                format!("the primary had written up to {lsn}, the replica was {bytes} bytes behind")
+            })
         }
+        Sign::Throttled { link, kb_per_s } => {
+            // A tenth of a second's worth.
+            let bytes = (kb_per_s * 100).clamp(200, 200_000);
+            long(link, cluster, bytes).await?;
+            let mut client = cluster.client();
+            client.call(&small_question(link)).await.ok()?;
+            let start = clock.now();
+            let answer = client.call(&question(link)).await;
+            let took = clock.now().since(start);
+            // A stalled link never answers.
+            (answer.is_err() || took >= Duration::from_millis(50))
+                .then(|| format!("{bytes} bytes over {link} took {took:.1?}"))
+        }
+        Sign::Limited { link, bytes } => {
+            long(link, cluster, bytes + 1).await?;
+            let error = cluster.client().call(&question(link)).await.err()?;
+            Some(format!("{bytes} bytes over {link} broke the connection: {}", error.message))
+        }
+        Sign::Evictions => evicted(cluster, round).await,
+        Sign::Taken => Some("the cluster took it".to_owned()),
+        // Whoever asks here has no clients.
+        Sign::Struck(_) => None,
     }
+}
+
+/// Whether a write ran whose answer never came.
+async fn replies_lost(link: Link, cluster: &dyn Cluster, round: u64) -> Option<String> {
+    let value = Value::Int(i64::try_from(round).unwrap_or(i64::MAX));
+    let (write, ask) = match link {
+        Link::ClientPrimary => {
+            let durability = Durability::Local;
+            let write = Request::PrimaryWrite { key: HEARTBEAT, value: value.clone(), durability };
+            (write, Request::PrimaryRead(HEARTBEAT))
+        }
+        Link::ClientCache => {
+            let item = Item::entry(HEARTBEAT);
+            let content = Content::Row { value: value.clone(), version: round };
+            (Request::CacheSet { item, content, ttl: None }, Request::CacheGet(item))
+        }
+        Link::ClientReplica | Link::ReplicaPrimary => {
+            (Request::ReplicaRead(HEARTBEAT), Request::ReplicaLsn)
+        }
+    };
+    // The connection is made by asking; its set-up may be what is lost.
+    let error = cluster.client().call(&write).await.err()?;
+    let held = match cluster.probe().call(&ask).await.ok()? {
+        Response::Content(Some(Content::Row { value, .. })) => Some(value),
+        Response::Row { row, .. } => row.map(|row| row.value),
+        _ => None,
+    };
+    Some(if error.certainty == Certainty::Indefinite && held == Some(value) {
+        format!("{} ran over {link}, its answer did not come: {}", write.verb(), error.message)
+    } else {
+        format!("a new client got no answer over {link}: {}", error.message)
+    })
+}
+
+/// Makes the row and the entry of the heartbeat this long, and waits until the
+/// replica has it if the link leads there.
+async fn long(link: Link, cluster: &dyn Cluster, bytes: u64) -> Option<()> {
+    let text = "x".repeat(usize::try_from(bytes).unwrap_or(usize::MAX));
+    let value = Value::from(text.as_str());
+    let mut probe = cluster.probe();
+    if link == Link::ClientCache {
+        let content = Content::Row { value, version: 0 };
+        let set = Request::CacheSet { item: Item::entry(HEARTBEAT), content, ttl: None };
+        probe.call(&set).await.ok()?;
+    } else {
+        let durability = Durability::Local;
+        let write = Request::PrimaryWrite { key: HEARTBEAT, value, durability };
+        probe.call(&write).await.ok()?;
+    }
+    if link == Link::ClientReplica {
+        caught_up(cluster).await.ok()?;
+    }
+    Some(())
+}
+
+/// Sets entries and looks which of them are still there.
+async fn evicted(cluster: &dyn Cluster, round: u64) -> Option<String> {
+    const ENTRIES: u64 = 50;
+    let mut probe = cluster.probe();
+    let items = (0..ENTRIES).map(|n| Item::versioned(HEARTBEAT, round * ENTRIES + n));
+    let items: Vec<Item> = items.collect();
+    let ttl = Some(Duration::from_secs(2));
+    for item in &items {
+        let content = Content::Number(round);
+        // Redis may say that it is full: that is what the fault is about.
+        drop(probe.call(&Request::CacheSet { item: *item, content, ttl }).await);
+    }
+    let mut gone = 0;
+    for item in &items {
+        let held = probe.call(&Request::CacheGet(*item)).await.ok()?;
+        gone += u64::from(held == Response::Content(None));
+    }
+    (gone > 0).then(|| format!("{gone} of {ENTRIES} entries just set were gone"))
 }
 
 /// Waits until everything answers over every link and the replica has replayed
@@ -166,6 +279,15 @@ const fn question(link: Link) -> Request {
         Link::ClientPrimary => Request::PrimaryRead(HEARTBEAT),
         Link::ClientReplica | Link::ReplicaPrimary => Request::ReplicaRead(HEARTBEAT),
         Link::ClientCache => Request::CacheGet(Item::entry(HEARTBEAT)),
+    }
+}
+
+/// A question with a short answer, which makes the connection.
+const fn small_question(link: Link) -> Request {
+    match link {
+        Link::ClientPrimary => Request::PrimaryLsn,
+        Link::ClientReplica | Link::ReplicaPrimary => Request::ReplicaLsn,
+        Link::ClientCache => Request::CacheGet(Item::named("none", HEARTBEAT)),
     }
 }
 
