@@ -1,11 +1,10 @@
 use std::time::Duration;
 
-use futures::future::{Either, select};
-use quarrel_checkers::{Certainty, Content, Key, Lsn, Value};
+use quarrel_checkers::{Key, Lsn, Value};
 
+use super::Strike;
 use crate::{
     cluster::{Cluster, Link},
-    record::Clock,
     stores::{Backend, Durability, Item, Request, Response, StoreError},
 };
 
@@ -33,144 +32,34 @@ pub enum Sign {
     Unreachable(Link),
     /// A connection can be made, but nothing answers.
     Silent(Link),
-    /// A write to the cache gets no answer, yet a probe beside the link finds
-    /// it done.
-    RepliesLost,
-}
-
-/// Looks for a sign, over connections that were made before the fault.
-///
-/// A new connection takes several round trips: over a slow link it would take
-/// longer than many a fault lasts.
-pub struct Lookout {
-    sign: Sign,
-    client: Backend,
-    probe: Backend,
-    round: u64,
-}
-
-impl Lookout {
-    /// Connects. What does not answer now is connected to when needed.
-    pub async fn prepare(sign: Sign, cluster: &dyn Cluster) -> Self {
-        let mut client = cluster.client();
-        let mut probe = cluster.probe();
-        match sign {
-            Sign::ReplicaBehind { .. } => {
-                drop(written(&mut probe).await);
-                drop(replayed(&mut probe).await);
-            }
-            Sign::Slow { link, .. } | Sign::Unreachable(link) | Sign::Silent(link) => {
-                drop(client.call(&question(link)).await);
-            }
-            Sign::RepliesLost => {
-                drop(client.call(&question(Link::ClientCache)).await);
-                drop(probe.call(&question(Link::ClientCache)).await);
-            }
-        }
-        Self { sign, client, probe, round: 0 }
-    }
-
-    /// Watches until the sign shows; the evidence, in words. Never returns
-    /// without it, so the caller bounds it by the fault's own time.
-    pub async fn observe(&mut self, cluster: &dyn Cluster, clock: &Clock) -> String {
-        loop {
-            self.round += 1;
-            if let Some(evidence) = self.look(cluster, clock).await {
-                return evidence;
-            }
-            pause(&mut self.probe, Duration::from_millis(5)).await;
-        }
-    }
-
-    async fn look(&mut self, cluster: &dyn Cluster, clock: &Clock) -> Option<String> {
-        match self.sign {
-            Sign::ReplicaBehind { by } => self.replica_behind(by, clock).await,
-            Sign::Slow { link, by } => {
-                let start = clock.now();
-                self.client.call(&question(link)).await.ok()?;
-                let took = clock.now().since(start);
-                (took >= by.mul_f64(0.9)).then(|| format!("a call over {link} took {took:.1?}"))
-            }
-            Sign::Unreachable(link) => {
-                let error = cluster.client().call(&question(link)).await.err()?;
-                (error.certainty == Certainty::Definite).then(|| {
-                    format!("a new client could not connect over {link}: {}", error.message)
-                })
-            }
-            Sign::Silent(link) => {
-                match answer(&mut self.client, &question(link), &mut self.probe).await {
-                    Heard::Nothing => {
-                        Some(format!("a call over {link} got no answer in {PATIENCE:?}"))
-                    }
-                    Heard::Error(error) => {
-                        Some(format!("a call over {link} got no answer: {}", error.message))
-                    }
-                    Heard::Answer => None,
-                }
-            }
-            Sign::RepliesLost => self.reply_lost().await,
-        }
-    }
-
-    async fn replica_behind(&mut self, by: Duration, clock: &Clock) -> Option<String> {
-        let lsn = heartbeat(&mut self.probe, self.round).await.ok()?;
-        let start = clock.now();
-        loop {
-            let behind = replayed(&mut self.probe).await.ok()?;
-            let waited = clock.now().since(start);
-            if behind >= lsn {
-                return None;
-            }
-            // A little less than the fault promises: the row was written
-            // before its acknowledgement came back.
-            if waited >= by.mul_f64(0.8) {
-                return Some(format!(
-                    "the primary had written up to {lsn}, the replica had replayed {behind} {waited:.0?} later"
-                ));
-            }
-            pause(&mut self.probe, Duration::from_millis(5)).await;
-        }
-    }
-
-    async fn reply_lost(&mut self) -> Option<String> {
-        let content = Content::Number(self.round);
-        let item = Item::entry(HEARTBEAT);
-        let set = Request::CacheSet { item, content: content.clone(), ttl: None };
-        let heard = answer(&mut self.client, &set, &mut self.probe).await;
-        let held = self.probe.call(&Request::CacheGet(item)).await.ok()?;
-        if held != Response::Content(Some(content)) {
-            return None;
-        }
-        match heard {
-            Heard::Nothing => Some(format!("SET ran, its answer did not come in {PATIENCE:?}")),
-            Heard::Error(error) if error.certainty == Certainty::Indefinite => {
-                Some(format!("SET ran, its answer did not come: {}", error.message))
-            }
-            Heard::Error(_) | Heard::Answer => None,
-        }
-    }
-}
-
-/// Silence of this length is a sign: a healthy call takes a few milliseconds,
-/// and clients may wait longer than a fault lasts.
-const PATIENCE: Duration = Duration::from_millis(400);
-
-/// What came of a call.
-enum Heard {
-    Answer,
-    Error(StoreError),
-    Nothing,
-}
-
-/// Makes a call and waits for its answer no longer than [`PATIENCE`].
-async fn answer(client: &mut Backend, request: &Request, sleeper: &mut Backend) -> Heard {
-    let call = std::pin::pin!(client.call(request));
-    let wait = std::pin::pin!(pause(sleeper, PATIENCE));
-    match select(call, wait).await {
-        Either::Left((Ok(_), _)) => Heard::Answer,
-        Either::Left((Err(error), _)) => Heard::Error(error),
-        Either::Right(_) => Heard::Nothing,
-    }
+    /// A write over the link gets no answer, yet a probe beside the link finds
+    /// it done. A link to the replica, where nobody writes, is just silent.
+    RepliesLost(Link),
+    /// The primary's log is this many bytes ahead of the replica's.
+    ReplicaBehindBytes {
+        /// By how many.
+        by: u64,
+    },
+    /// A long row takes its time over the link.
+    Throttled {
+        /// Which.
+        link: Link,
+        /// The rate, in kilobytes a second.
+        kb_per_s: u64,
+    },
+    /// A row longer than this breaks the connection.
+    Limited {
+        /// Which link.
+        link: Link,
+        /// Bytes let through.
+        bytes: u64,
+    },
+    /// Entries that were just set are gone.
+    Evictions,
+    /// Clients were struck. Their own gates see it, not the cluster.
+    Struck(Strike),
+    /// That the cluster took it is all there is to see at once.
+    Taken,
 }
 
 /// Waits until everything answers over every link and the replica has replayed
@@ -209,18 +98,18 @@ pub async fn caught_up(cluster: &dyn Cluster) -> Result<Lsn, StoreError> {
 }
 
 /// Writes the heartbeat row; where the log ends after its commit.
-async fn heartbeat(probe: &mut Backend, number: u64) -> Result<Lsn, StoreError> {
+pub(super) async fn heartbeat(probe: &mut Backend, number: u64) -> Result<Lsn, StoreError> {
     let value = Value::Int(i64::try_from(number).unwrap_or(i64::MAX));
     let durability = Durability::Local;
     probe.call(&Request::PrimaryWrite { key: HEARTBEAT, value, durability }).await?;
     written(probe).await
 }
 
-async fn written(probe: &mut Backend) -> Result<Lsn, StoreError> {
+pub(super) async fn written(probe: &mut Backend) -> Result<Lsn, StoreError> {
     probe.call(&Request::PrimaryLsn).await.map(position)
 }
 
-async fn replayed(probe: &mut Backend) -> Result<Lsn, StoreError> {
+pub(super) async fn replayed(probe: &mut Backend) -> Result<Lsn, StoreError> {
     probe.call(&Request::ReplicaLsn).await.map(position)
 }
 
@@ -231,7 +120,7 @@ fn position(response: Response) -> Lsn {
     }
 }
 
-const fn question(link: Link) -> Request {
+pub(super) const fn question(link: Link) -> Request {
     match link {
         Link::ClientPrimary => Request::PrimaryRead(HEARTBEAT),
         Link::ClientReplica | Link::ReplicaPrimary => Request::ReplicaRead(HEARTBEAT),
@@ -239,7 +128,16 @@ const fn question(link: Link) -> Request {
     }
 }
 
-async fn pause(backend: &mut Backend, duration: Duration) {
+/// A question with a short answer, which makes the connection.
+pub(super) const fn small_question(link: Link) -> Request {
+    match link {
+        Link::ClientPrimary => Request::PrimaryLsn,
+        Link::ClientReplica | Link::ReplicaPrimary => Request::ReplicaLsn,
+        Link::ClientCache => Request::CacheGet(Item::named("none", HEARTBEAT)),
+    }
+}
+
+pub(super) async fn pause(backend: &mut Backend, duration: Duration) {
     // Sleeping never fails; in the simulator it is the simulator's sleep.
     drop(backend.call(&Request::Sleep(duration)).await);
 }

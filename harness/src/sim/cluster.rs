@@ -3,6 +3,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex},
     task::Poll,
+    time::Duration,
 };
 
 use super::{
@@ -15,7 +16,7 @@ use crate::{
         Boxed, Cluster, ClusterError, ClusterKind, Control, ControlError, Link, Node, Unsupported,
     },
     record::{Clock, VirtualClock},
-    stores::{Backend, Port, Request, real::TimeLimits},
+    stores::{Backend, Port, Request, Timer, real::TimeLimits},
 };
 
 /// Simulated stores in virtual time: a cluster in one process that obeys a
@@ -66,13 +67,16 @@ impl SimCluster {
 
     fn port(&self, route: Route) -> Backend {
         let slot = locked(&self.network).open(route);
-        Backend::Simulated(Box::new(SimPort { network: Arc::clone(&self.network), slot }))
+        let network = Arc::clone(&self.network);
+        Backend::Simulated(Box::new(SimPort { network, slot, sleeper: None }))
     }
 }
 
 struct SimPort {
     network: Arc<Mutex<Network>>,
     slot: usize,
+    /// Where its timers run, once it had one.
+    sleeper: Option<usize>,
 }
 
 impl Port for SimPort {
@@ -90,6 +94,17 @@ impl Port for SimPort {
             }
             network.receive(self.slot, context.waker()).map_or(Poll::Pending, Poll::Ready)
         }))
+    }
+
+    fn timer(&mut self, duration: Duration) -> Timer {
+        let open = || locked(&self.network).open(Route::Beside);
+        let slot = *self.sleeper.get_or_insert_with(open);
+        let network = Arc::clone(&self.network);
+        let mut sleeper = SimPort { network, slot, sleeper: None };
+        Box::pin(async move {
+            // Sleeping never fails.
+            drop(sleeper.call(&Request::Sleep(duration)).await);
+        })
     }
 }
 
@@ -120,12 +135,28 @@ impl Cluster for SimCluster {
         self.port(Route::Beside)
     }
 
-    fn supports(&self, _: &Control) -> Result<(), Unsupported> {
-        Ok(())
+    fn supports(&self, control: &Control) -> Result<(), Unsupported> {
+        match control {
+            Control::Impair { .. }
+            | Control::LimitCache(_)
+            | Control::Promote(_)
+            | Control::Rejoin => Err(Unsupported {
+                control: control.to_string(),
+                why: "storms are not simulated that far".to_owned(),
+                advice:
+                    "--cluster docker or native; quarrel explore simulates failover and evictions"
+                        .to_owned(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     fn apply<'a>(&'a self, control: &'a Control) -> Boxed<'a, Result<(), ControlError>> {
         Box::pin(async move {
+            self.supports(control).map_err(|unsupported| ControlError {
+                control: unsupported.control,
+                why: unsupported.why,
+            })?;
             apply(&mut locked(&self.network), control);
             Ok(())
         })
@@ -204,6 +235,11 @@ fn apply(network: &mut Network, control: &Control) {
         Control::ApplyDelay(delay) => {
             network.conditions.set_delay(delay);
             network.plan_replay();
+        }
+        Control::WipeCache => network.world.cache.wipe(),
+        Control::SaveCache => network.world.cache.save(),
+        Control::Impair { .. } | Control::LimitCache(_) | Control::Promote(_) | Control::Rejoin => {
+            unreachable!("{control} is refused")
         }
     }
 }

@@ -98,8 +98,19 @@ fn a_calm_storm_completes_every_operation() {
 
 #[test]
 fn every_builtin_fault_is_observed_and_healed() {
-    for entry in crate::faults::BUILTIN {
-        let (_, outcome) = stormed_for(3, &[entry.name], Duration::from_secs(10));
+    for entry in crate::faults::builtin() {
+        let fault = Fault::parse(entry.name).unwrap();
+        let mut controls = fault.inject().into_iter().chain(fault.heal());
+        // Those that the simulator refuses are refused by the storm.
+        if controls.any(|control| SimCluster::new(3).supports(&control).is_err()) {
+            continue;
+        }
+        // Nobody gives up where every call takes a fraction of a millisecond.
+        let faults = match entry.name {
+            "client-give-up" => vec![entry.name, "redis-latency"],
+            name => vec![name],
+        };
+        let (_, outcome) = stormed_for(3, &faults, Duration::from_secs(10));
         assert!(!outcome.receipts.is_empty(), "{}", entry.name);
         for receipt in &outcome.receipts {
             assert!(receipt.observed.is_some(), "{receipt:?}");

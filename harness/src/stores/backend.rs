@@ -1,4 +1,4 @@
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, time::Duration};
 
 use super::{Request, Response, StoreError, real::RealStores};
 
@@ -10,7 +10,17 @@ pub trait Port: Send {
         &'a mut self,
         request: &'a Request,
     ) -> Pin<Box<dyn Future<Output = Result<Response, StoreError>> + Send + 'a>>;
+
+    /// Ends after `duration` of simulated time. Where no time passes it never
+    /// ends.
+    fn timer(&mut self, duration: Duration) -> Timer {
+        let _ = duration;
+        Box::pin(std::future::pending())
+    }
 }
+
+/// A time to wait for, beside a call.
+pub type Timer = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The stores behind one client's session.
 pub enum Backend {
@@ -21,6 +31,14 @@ pub enum Backend {
 }
 
 impl Backend {
+    /// Ends after `duration`, in real or simulated time.
+    pub(crate) fn timer(&mut self, duration: Duration) -> Timer {
+        match self {
+            Self::Real(_) => Box::pin(tokio::time::sleep(duration)),
+            Self::Simulated(port) => port.timer(duration),
+        }
+    }
+
     /// Makes one call.
     ///
     /// # Errors

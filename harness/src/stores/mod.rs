@@ -11,7 +11,7 @@ pub mod real;
 mod request;
 mod script;
 
-pub use backend::{Backend, Port};
+pub use backend::{Backend, Port, Timer};
 pub use codec::{DecodeError, decode, encode, value_from_text, value_to_text};
 pub use error::{ConnectionState, StoreError};
 pub use request::{Durability, Feed, FeedChange, Item, Request, Response, Row, Stale, Ttl};

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use super::{Cache, Call, Gate, Job, Memory, Passage, Primary, Replica};
 use crate::{
     record::{Clock, Recorder},
-    stores::{Backend, Request, Response, StoreError},
+    stores::{Backend, Request, Response, StoreError, Timer},
 };
 
 /// What a session is made of.
@@ -155,6 +155,7 @@ impl Session {
         let (start, patience) = self.enter(&call).await;
         self.open = Some((call, start));
         let site = request.site();
+        let patience = self.patience(patience);
         let answer = self.parts.backend.call(&request);
         let result = patiently(site, patience, answer).await;
         if publishes {
@@ -184,6 +185,7 @@ impl Session {
         let site = call.site;
         let (start, patience) = self.enter(&call).await;
         self.open = Some((call, start));
+        let patience = self.patience(patience);
         let result = patiently(site, patience, future).await;
         if publishes {
             self.published_unless(&result);
@@ -271,6 +273,10 @@ impl Session {
         self.published
     }
 
+    fn patience(&mut self, limit: Option<Duration>) -> Patience {
+        limit.map(|limit| (limit, self.parts.backend.timer(limit)))
+    }
+
     pub(super) fn crash_signal(&self) -> Arc<Notify> {
         Arc::clone(&self.crashed)
     }
@@ -280,17 +286,25 @@ impl Session {
     }
 }
 
-/// What `answer` brings, or an error of unknown effect after `patience`.
+/// How long a client that was struck waits before it gives up, and the timer
+/// that says so.
+type Patience = Option<(Duration, Timer)>;
+
+/// What `answer` brings, or an error of unknown effect when patience is over.
 async fn patiently<T>(
     site: Site,
-    patience: Option<Duration>,
+    patience: Patience,
     answer: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
-    let Some(limit) = patience else { return answer.await };
-    tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| {
-        let why = format!("the client gave up after {} ms", limit.as_millis());
-        Err(StoreError::unknown(site, why))
-    })
+    let Some((limit, timer)) = patience else { return answer.await };
+    tokio::select! {
+        biased;
+        answer = answer => answer,
+        () = timer => {
+            let why = format!("the client gave up after {} ms", limit.as_millis());
+            Err(StoreError::unknown(site, why))
+        }
+    }
 }
 
 fn failed(error: &StoreError) -> Reply {
