@@ -24,7 +24,6 @@ mod judge;
 mod model;
 pub mod models;
 pub mod notation;
-mod random;
 pub mod register;
 pub mod search;
 mod step;

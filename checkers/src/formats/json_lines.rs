@@ -39,9 +39,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Imported, ImportError> {
 fn read_line(line: &[u8], number: usize, imported: &mut Imported) -> Result<(), ImportError> {
     let fail = |column: usize, problem: String| ImportError { line: number, column, problem };
     let events = &mut imported.history.events;
-    let event = match Cursor::new(line).event() {
-        Some(event) => event,
-        None => match slow(line).map_err(|(column, problem)| fail(column, problem))? {
+    let event = match RawEvent::read(line) {
+        Some(raw) => raw.event(),
+        None => match read_slowly(line).map_err(|(column, problem)| fail(column, problem))? {
             Line::Event(event) => *event,
             Line::Step(step) => {
                 imported.history.steps.push(*step);
@@ -73,7 +73,7 @@ enum Line {
 }
 
 /// Reads any line; an error says in which column what was expected.
-fn slow(line: &[u8]) -> Result<Line, (usize, String)> {
+fn read_slowly(line: &[u8]) -> Result<Line, (usize, String)> {
     #[derive(Deserialize)]
     struct Tag<'a> {
         #[serde(rename = "type", borrow)]
@@ -97,70 +97,134 @@ fn slow(line: &[u8]) -> Result<Line, (usize, String)> {
     }
 }
 
-/// Reads an event as quarrel writes it; anything unusual gives none.
+/// An event in a line as quarrel writes it, nothing copied.
+pub(crate) struct RawEvent<'a> {
+    pub(crate) index: u64,
+    pub(crate) time: u64,
+    pub(crate) process: u64,
+    pub(crate) kind: Kind,
+    pub(crate) f: &'a str,
+    pub(crate) key: Option<u64>,
+    pub(crate) value: RawValue<'a>,
+    version: Option<u64>,
+}
+
+/// A value without structure.
+pub(crate) enum RawValue<'a> {
+    Nil,
+    Bool(bool),
+    Int(i64),
+    Text(&'a str),
+}
+
+impl<'a> RawEvent<'a> {
+    /// Reads a line; anything unusual gives none, and serde must be asked.
+    pub(crate) fn read(line: &'a [u8]) -> Option<Self> {
+        Cursor { line, at: 0 }.event()
+    }
+
+    fn event(self) -> Event {
+        let value = match self.value {
+            RawValue::Nil => Value::Nil,
+            RawValue::Bool(b) => Value::Bool(b),
+            RawValue::Int(n) => Value::Int(n),
+            RawValue::Text(text) => Value::from(text),
+        };
+        let op = Op { f: F::from(self.f), key: self.key.map(Key), value, version: self.version };
+        Event {
+            index: Index(self.index),
+            time: Time(self.time),
+            process: Process::Client(self.process),
+            kind: self.kind,
+            op,
+            error: None,
+        }
+    }
+}
+
 struct Cursor<'a> {
     line: &'a [u8],
     at: usize,
 }
 
 impl<'a> Cursor<'a> {
-    const fn new(line: &'a [u8]) -> Self {
-        Self { line, at: 0 }
-    }
-
-    fn event(mut self) -> Option<Event> {
+    fn event(mut self) -> Option<RawEvent<'a>> {
         self.expect(b"{\"index\":")?;
-        let index = Index(self.number()?);
+        let index = self.number()?;
         self.expect(b",\"time\":")?;
-        let time = Time(self.number()?);
+        let time = self.number()?;
         self.expect(b",\"process\":")?;
-        let process = Process::Client(self.number()?);
+        let process = self.number()?;
         self.expect(b",\"type\":\"")?;
-        let kind = match self.line.get(self.at)? {
-            b'o' => (Kind::Ok, &b"ok\",\"f\":\""[..]),
-            b'i' if self.line.get(self.at + 2) == Some(&b'v') => {
-                (Kind::Invoke, &b"invoke\",\"f\":\""[..])
-            }
-            b'i' => (Kind::Info, &b"info\",\"f\":\""[..]),
-            _ => (Kind::Fail, &b"fail\",\"f\":\""[..]),
-        };
-        self.expect(kind.1)?;
+        let kind = self.kind()?;
+        self.expect(b"\",\"f\":\"")?;
         let f = self.function()?;
-        let mut op = Op { f, key: None, value: Value::Nil, version: None };
-        if self.expect(b",\"key\":").is_some() {
-            op.key = Some(Key(self.number()?));
-        }
+        let key = match self.expect(b",\"key\":") {
+            Some(()) => Some(self.number()?),
+            None => None,
+        };
         self.expect(b",\"value\":")?;
-        op.value = self.value()?;
-        if self.expect(b",\"version\":").is_some() {
-            op.version = Some(self.number()?);
-        }
+        let value = self.value()?;
+        let version = match self.expect(b",\"version\":") {
+            Some(()) => Some(self.number()?),
+            None => None,
+        };
         self.expect(b"}")?;
-        let is_end = self.line[self.at..].trim_ascii().is_empty();
-        is_end.then_some(Event { index, time, process, kind: kind.0, op, error: None })
+        let is_end = self.line.len() == self.at || self.line[self.at..].trim_ascii().is_empty();
+        is_end.then_some(RawEvent { index, time, process, kind, f, key, value, version })
     }
 
-    fn expect(&mut self, text: &[u8]) -> Option<()> {
-        if self.line[self.at..].starts_with(text) {
-            self.at += text.len();
+    /// Steps over `text`. Its length is known to the compiler, which makes a
+    /// few comparisons of words out of this.
+    #[inline]
+    fn expect<const N: usize>(&mut self, text: &[u8; N]) -> Option<()> {
+        if self.line[self.at..].first_chunk() == Some(text) {
+            self.at += N;
             Some(())
         } else {
             None
         }
     }
 
-    /// A whole number without sign.
-    fn number(&mut self) -> Option<u64> {
-        let start = self.at;
-        let mut number = 0_u64;
-        while let Some(digit) =
-            self.line.get(self.at).map(|b| b.wrapping_sub(b'0')).filter(|d| *d < 10)
-        {
-            number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
-            self.at += 1;
+    fn kind(&mut self) -> Option<Kind> {
+        if self.expect(b"ok").is_some() {
+            Some(Kind::Ok)
+        } else if self.expect(b"invoke").is_some() {
+            Some(Kind::Invoke)
+        } else if self.expect(b"info").is_some() {
+            Some(Kind::Info)
+        } else {
+            self.expect(b"fail").map(|()| Kind::Fail)
         }
+    }
+
+    fn function(&mut self) -> Option<&'a str> {
+        if self.expect(b"read\"").is_some() {
+            Some("read")
+        } else if self.expect(b"write\"").is_some() {
+            Some("write")
+        } else {
+            self.text()
+        }
+    }
+
+    /// A whole number without sign.
+    #[inline]
+    fn number(&mut self) -> Option<u64> {
+        let digits = &self.line[self.at..];
+        let mut number = 0_u64;
+        let mut length = 0;
+        for byte in digits {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                break;
+            }
+            number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
+            length += 1;
+        }
+        self.at += length;
         // Nineteen digits never overflow.
-        (1..=19).contains(&(self.at - start)).then_some(number)
+        (1..=19).contains(&length).then_some(number)
     }
 
     /// The text up to the next quotation mark, if nothing in it is escaped.
@@ -175,19 +239,15 @@ impl<'a> Cursor<'a> {
         (!text.bytes().any(|b| b < 0x20)).then_some(text)
     }
 
-    fn function(&mut self) -> Option<F> {
-        self.text().map(F::from)
-    }
-
-    fn value(&mut self) -> Option<Value> {
+    fn value(&mut self) -> Option<RawValue<'a>> {
         match self.line.get(self.at)? {
-            b'0'..=b'9' => i64::try_from(self.number()?).ok().map(Value::Int),
-            b'n' => self.expect(b"null").map(|()| Value::Nil),
-            b't' => self.expect(b"true").map(|()| Value::Bool(true)),
-            b'f' => self.expect(b"false").map(|()| Value::Bool(false)),
+            b'0'..=b'9' => i64::try_from(self.number()?).ok().map(RawValue::Int),
+            b'n' => self.expect(b"null").map(|()| RawValue::Nil),
+            b't' => self.expect(b"true").map(|()| RawValue::Bool(true)),
+            b'f' => self.expect(b"false").map(|()| RawValue::Bool(false)),
             b'"' => {
                 self.at += 1;
-                self.text().map(Value::from)
+                self.text().map(RawValue::Text)
             }
             _ => None,
         }

@@ -27,7 +27,7 @@ mod edn;
 mod form;
 mod jepsen;
 mod json;
-mod json_lines;
+pub(crate) mod json_lines;
 mod log;
 mod print;
 

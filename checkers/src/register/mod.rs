@@ -38,11 +38,15 @@
 mod cluster;
 mod delta;
 mod dense;
+mod interner;
 mod operation;
+mod stream;
 
 pub use delta::{Delta, delta};
 pub use dense::{Conflict, DenseError, Record, Records};
+pub use interner::Interner;
 pub use operation::{Action, NotUnique, OPEN, Operation, ValueId, Violation};
+pub use stream::{StreamError, Streamed, check_json_lines};
 
 pub(crate) use cluster::Clusters;
 

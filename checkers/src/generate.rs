@@ -1,3 +1,0 @@
-//! Histories to try checkers on.
-
-pub use crate::random::Random;

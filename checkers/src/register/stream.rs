@@ -1,0 +1,271 @@
+//! From a file of JSON lines to the verdict without a history in between.
+
+use std::io::BufRead;
+
+use rustc_hash::FxHashMap;
+
+use super::{Conflict, DenseError, Interner, OPEN, Record, Records};
+use crate::{
+    Key, Kind,
+    formats::{
+        ImportError,
+        json_lines::{RawEvent, RawValue},
+    },
+};
+
+/// What a file of reads and writes came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Streamed {
+    /// Completed reads, and writes but for failed ones.
+    pub operations: usize,
+    /// A key that is not linearizable, if there is one, and the number of a
+    /// value that is involved.
+    pub conflict: Option<(Key, Conflict)>,
+    /// The line that a killed run left unfinished, and why it was left out.
+    pub truncated: Option<ImportError>,
+}
+
+/// A file could not be judged while it was read.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamError {
+    /// The reader failed.
+    #[error("the history cannot be read")]
+    Io(#[from] std::io::Error),
+    /// A line is no event, or no event that can stand there.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// A line is more than a read or write of a whole number, or a value is
+    /// written twice: [`formats::parse`](crate::formats::parse) and
+    /// [`judge`](crate::judge) can say more.
+    #[error("line {line}: {problem}")]
+    Unsuitable {
+        /// Which line; 0 for none in particular.
+        line: usize,
+        /// Why.
+        problem: String,
+    },
+}
+
+/// Judges a file of [JSON lines](crate::formats::Format::JsonLines) that holds
+/// only reads and writes of whole numbers: whether every key is linearizable,
+/// by order of lines. Memory grows with operations, not with the length of
+/// their lines; steps and probes are skipped.
+///
+/// ```
+/// use quarrel_checkers::register::check_json_lines;
+///
+/// let file = r#"{"index":0,"time":1,"process":0,"type":"invoke","f":"write","key":7,"value":1}
+/// {"index":1,"time":2,"process":0,"type":"ok","f":"write","key":7,"value":1}
+/// {"index":2,"time":3,"process":1,"type":"invoke","f":"read","key":7,"value":null}
+/// {"index":3,"time":4,"process":1,"type":"ok","f":"read","key":7,"value":null}
+/// "#;
+/// let streamed = check_json_lines(file.as_bytes())?;
+/// assert_eq!(streamed.operations, 2);
+/// // The read missed the write, which had been acknowledged.
+/// assert_eq!(streamed.conflict.map(|(key, _)| key), Some(7.into()));
+/// # Ok::<(), quarrel_checkers::register::StreamError>(())
+/// ```
+///
+/// # Errors
+///
+/// [`StreamError`]; an unsuitable file may still be a good history.
+pub fn check_json_lines(mut input: impl BufRead) -> Result<Streamed, StreamError> {
+    let mut gathered = Gathered::default();
+    // What a chunk leaves of its last line waits here for the next one.
+    let mut carried: Vec<u8> = Vec::new();
+    loop {
+        let chunk = input.fill_buf()?;
+        if chunk.is_empty() {
+            break;
+        }
+        let length = chunk.len();
+        let mut rest = chunk;
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            if carried.is_empty() {
+                gathered.line(&rest[..end])?;
+            } else {
+                carried.extend_from_slice(&rest[..end]);
+                gathered.line(&carried)?;
+                carried.clear();
+            }
+            rest = &rest[end + 1..];
+        }
+        carried.extend_from_slice(rest);
+        input.consume(length);
+    }
+    let mut truncated = None;
+    if !carried.trim_ascii().is_empty()
+        && let Err(error) = gathered.line(&carried)
+    {
+        match error {
+            StreamError::Import(error) => truncated = Some(error),
+            other => return Err(other),
+        }
+    }
+    gathered.judge(truncated)
+}
+
+/// An operation under way.
+#[derive(Clone, Copy)]
+struct Open {
+    invoked: u64,
+    key: u32,
+    /// The number of the value that it writes; none if it reads.
+    writes: Option<u32>,
+}
+
+/// Processes are small numbers as a rule, for which a list is the fastest map.
+#[derive(Default)]
+struct OpenByProcess {
+    small: Vec<Option<Open>>,
+    large: FxHashMap<u64, Open>,
+}
+
+/// Processes below this are kept in a list.
+const SMALL: u64 = 1 << 16;
+
+impl OpenByProcess {
+    /// Says whether there was one already.
+    fn insert(&mut self, process: u64, open: Open) -> bool {
+        if process >= SMALL {
+            return self.large.insert(process, open).is_some();
+        }
+        let at = process as usize;
+        if at >= self.small.len() {
+            self.small.resize(at + 1, None);
+        }
+        self.small[at].replace(open).is_some()
+    }
+
+    fn remove(&mut self, process: u64) -> Option<Open> {
+        if process >= SMALL {
+            return self.large.remove(&process);
+        }
+        self.small.get_mut(process as usize)?.take()
+    }
+
+    fn rest(&self) -> impl Iterator<Item = &Open> {
+        self.small.iter().flatten().chain(self.large.values())
+    }
+}
+
+#[derive(Default)]
+struct Gathered {
+    records: Records,
+    open: OpenByProcess,
+    /// Writes of unknown outcome, which come last.
+    unknown: Vec<Record>,
+    values: Interner,
+    keys: FxHashMap<u64, u32>,
+    lines: usize,
+    events: u64,
+}
+
+impl Gathered {
+    fn line(&mut self, line: &[u8]) -> Result<(), StreamError> {
+        self.lines += 1;
+        let Some(event) = RawEvent::read(line) else { return self.odd_line(line) };
+        if event.index != self.events {
+            let expected = self.events;
+            return Err(self.fail(format!("expected index {expected}, found {}", event.index)));
+        }
+        self.events += 1;
+        if event.kind == Kind::Invoke {
+            let open = self.invoke(&event)?;
+            if self.open.insert(event.process, open) {
+                let process = event.process;
+                return Err(self.fail(format!("process {process} has an operation open already")));
+            }
+            return Ok(());
+        }
+        let Some(open) = self.open.remove(event.process) else {
+            let process = event.process;
+            return Err(self.fail(format!("process {process} never invoked what it completes")));
+        };
+        self.complete(&event, open)
+    }
+
+    /// Steps, probes and empty lines are no events.
+    fn odd_line(&mut self, line: &[u8]) -> Result<(), StreamError> {
+        #[derive(serde::Deserialize)]
+        struct Tag {
+            #[serde(rename = "type")]
+            tag: String,
+            process: Option<serde_json::Value>,
+        }
+        if line.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        let tag: Tag = serde_json::from_slice(line)
+            .map_err(|error| self.fail(format!("expected an event, a step or a probe: {error}")))?;
+        match tag.tag.as_str() {
+            "step" | "probe" => Ok(()),
+            _ if tag.process == Some("nemesis".into()) => {
+                self.events += 1;
+                Ok(())
+            }
+            _ => Err(self.unsuitable("the event is not written as quarrel writes a read or write")),
+        }
+    }
+
+    fn invoke(&mut self, event: &RawEvent<'_>) -> Result<Open, StreamError> {
+        // An absent key is one unnamed register beside the named ones.
+        let name = event.key.map_or(u64::MAX, |key| key);
+        let next = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
+        let key = *self.keys.entry(name).or_insert(next);
+        let writes = match (event.f, &event.value) {
+            ("read", _) => None,
+            ("write", RawValue::Int(value)) => Some(self.values.number(key, value.cast_unsigned())),
+            _ => return Err(self.unsuitable("only reads and writes of whole numbers are streamed")),
+        };
+        Ok(Open { invoked: event.index, key, writes })
+    }
+
+    fn complete(&mut self, event: &RawEvent<'_>, open: Open) -> Result<(), StreamError> {
+        let Open { invoked, key, writes } = open;
+        let record = match (event.kind, writes) {
+            (Kind::Fail, _) | (Kind::Info, None) => return Ok(()),
+            (Kind::Info, Some(value)) => {
+                self.unknown.push(Record::write(key, value, invoked, OPEN));
+                return Ok(());
+            }
+            (_, Some(value)) => Record::write(key, value, invoked, event.index),
+            (_, None) => {
+                let value = match event.value {
+                    RawValue::Nil => Record::INITIAL,
+                    RawValue::Int(value) => self.values.number(key, value.cast_unsigned()),
+                    _ => return Err(self.unsuitable("a read returned no whole number")),
+                };
+                Record::read(key, value, invoked, event.index)
+            }
+        };
+        self.records.push(record).map_err(|error| self.unsuitable(&error.to_string()))
+    }
+
+    fn judge(mut self, truncated: Option<ImportError>) -> Result<Streamed, StreamError> {
+        let left = self
+            .open
+            .rest()
+            .filter_map(|open| Some(Record::write(open.key, open.writes?, open.invoked, OPEN)));
+        let unsuitable =
+            |error: DenseError| StreamError::Unsuitable { line: 0, problem: error.to_string() };
+        for record in self.unknown.drain(..).chain(left) {
+            self.records.push(record).map_err(unsuitable)?;
+        }
+        let conflict = self.records.check().map_err(unsuitable)?;
+        let name = |conflict: Conflict| {
+            let (&key, _) = self.keys.iter().find(|(_, number)| **number == conflict.key)?;
+            Some((Key(key), conflict))
+        };
+        let operations = self.records.len();
+        Ok(Streamed { operations, conflict: conflict.and_then(name), truncated })
+    }
+
+    fn fail(&self, problem: String) -> StreamError {
+        ImportError { line: self.lines, column: 1, problem }.into()
+    }
+
+    fn unsuitable(&self, problem: &str) -> StreamError {
+        StreamError::Unsuitable { line: self.lines, problem: problem.to_owned() }
+    }
+}

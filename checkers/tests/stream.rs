@@ -1,0 +1,71 @@
+//! The stream from a file to the verdict says what the judge says.
+
+use std::io::BufReader;
+
+use quarrel_checkers::{
+    Guarantee, JudgeOptions, Validity,
+    formats::{self, Format},
+    generate::{Store, Workload},
+    judge,
+    register::{StreamError, check_json_lines},
+};
+
+fn file(workload: &Workload) -> Vec<u8> {
+    let mut file = Vec::new();
+    formats::write(&workload.history(), Format::JsonLines, &mut file).unwrap();
+    file
+}
+
+#[test]
+fn a_stream_says_what_the_judge_says() {
+    let mut conflicts = 0;
+    for seed in 0..300 {
+        let workload = Workload {
+            operations: 30,
+            clients: 1 + seed % 7,
+            keys: 1 + seed % 3,
+            indeterminate_permille: 100 * (seed % 4),
+            store: [Store::Linearizable, Store::Replica { lag_ns: 9_000 }][seed as usize / 4 % 2],
+            seed,
+            ..Workload::default()
+        };
+        // Versions say more than values; the stream looks at values only.
+        let mut history = workload.history();
+        history.events.iter_mut().for_each(|event| event.op.version = None);
+        let judgement = judge(&history, &[], &JudgeOptions::default());
+        // Chunks of odd sizes cut lines anywhere.
+        let bytes = file(&workload);
+        let input = BufReader::with_capacity(1 + seed as usize * 3, bytes.as_slice());
+        let streamed = check_json_lines(input).unwrap();
+        conflicts += u64::from(streamed.conflict.is_some());
+        let expected = judgement.validity(Guarantee::Linearizable) == Validity::Valid;
+        assert_eq!(streamed.conflict.is_none(), expected, "{workload:?}");
+        let metrics = &judgement.metrics;
+        let operations = metrics.reads + metrics.writes + metrics.indeterminate_writes;
+        assert_eq!(streamed.operations as u64, operations);
+    }
+    assert!((50..250).contains(&conflicts), "{conflicts} conflicts");
+}
+
+#[test]
+fn a_killed_run_loses_its_last_line_only() {
+    let bytes = file(&Workload { operations: 10, ..Workload::default() });
+    let streamed = check_json_lines(&bytes[..bytes.len() - 5]).unwrap();
+    assert_eq!(streamed.truncated.expect("it is reported").line, 20);
+}
+
+#[test]
+fn what_a_stream_cannot_judge_is_refused_with_its_line() {
+    let line = |index: u64, f: &str, value: &str| {
+        format!(
+            "{{\"index\":{index},\"time\":1,\"process\":{index},\"type\":\"invoke\",\"f\":\"{f}\",\"key\":1,\"value\":{value}}}\n"
+        )
+    };
+    let refused = |text: String| check_json_lines(text.as_bytes()).unwrap_err();
+    let text = line(0, "write", "1") + &line(1, "cas", "[1,2]");
+    assert!(matches!(refused(text), StreamError::Unsuitable { line: 2, .. }));
+    let twice = line(0, "write", "1") + &line(1, "write", "1");
+    assert_eq!(refused(twice).to_string(), "line 0: value 0 is written twice");
+    let gap = line(0, "write", "1") + &line(2, "write", "2");
+    assert_eq!(refused(gap).to_string(), "line 2, column 1: expected index 1, found 2");
+}
