@@ -88,8 +88,22 @@ pub struct FaultProxy {
     api: Door,
     api_addr: SocketAddr,
     // Dropped in this order: tasks may hold alarms of the timer.
-    runtime: Option<Runtime>,
+    _threads: Threads,
     _timer: Timer,
+}
+
+/// The runtime that carries everything. Dropping it does not wait for its
+/// tasks: inside of another runtime, where we may well be dropped, waiting for
+/// one panics.
+#[derive(Debug)]
+struct Threads(Option<Runtime>);
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl FaultProxy {
@@ -106,22 +120,34 @@ impl FaultProxy {
             .enable_all()
             .build()
             .map_err(StartError::Threads)?;
+        let handle = runtime.handle().clone();
+        let threads = Threads(Some(runtime));
         let seed = config.seed.unwrap_or_else(Seed::from_entropy);
-        let core = Arc::new(Core::new(seed, timer.handle(), runtime.handle().clone()));
+        let core = Arc::new(Core::new(seed, timer.handle(), handle.clone()));
         let registry = Arc::new(Registry::new(core));
         let address = match config.host.parse::<std::net::Ipv6Addr>() {
             Ok(v6) => format!("[{v6}]:{}", config.port),
             Err(_) => format!("{}:{}", config.host, config.port),
         };
         let (api, api_addr) = {
-            let _inside = runtime.enter();
+            let _inside = handle.enter();
             open_api(&address).map_err(|source| StartError::Api { address, source })?
         };
         if let Some(path) = &config.config {
             populate_from(&registry, path)?;
         }
-        runtime.spawn(api::serve(Arc::clone(&registry), api.clone(), config.metrics));
-        Ok(Self { registry, api, api_addr, runtime: Some(runtime), _timer: timer })
+        handle.spawn(api::serve(
+            Arc::clone(&registry),
+            api.clone(),
+            config.metrics,
+        ));
+        Ok(Self {
+            registry,
+            api,
+            api_addr,
+            _threads: threads,
+            _timer: timer,
+        })
     }
 
     /// Where the API listens.
@@ -390,11 +416,6 @@ impl Drop for FaultProxy {
     fn drop(&mut self) {
         self.api.close();
         self.registry.close();
-        if let Some(runtime) = self.runtime.take() {
-            // Not waiting for the tasks: a runtime may not be waited for
-            // inside another one, where we may well be dropped.
-            runtime.shutdown_background();
-        }
     }
 }
 
@@ -418,8 +439,8 @@ fn populate_from(registry: &Registry, path: &std::path::Path) -> Result<(), Star
 }
 
 /// Serves until the process is told to stop (Ctrl-C, or SIGTERM where there is
-/// such a thing): what `quarrel proxy` does. Calls `ready` once, with the
-/// address of the API, when it answers.
+/// such a thing): what `quarrel proxy` does. Calls `ready` once, when the API
+/// answers. Blocks its thread, which must not be one of an async runtime.
 ///
 /// # Errors
 ///
