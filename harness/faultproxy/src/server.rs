@@ -136,18 +136,8 @@ impl FaultProxy {
         if let Some(path) = &config.config {
             populate_from(&registry, path)?;
         }
-        handle.spawn(api::serve(
-            Arc::clone(&registry),
-            api.clone(),
-            config.metrics,
-        ));
-        Ok(Self {
-            registry,
-            api,
-            api_addr,
-            _threads: threads,
-            _timer: timer,
-        })
+        handle.spawn(api::serve(Arc::clone(&registry), api.clone(), config.metrics));
+        Ok(Self { registry, api, api_addr, _threads: threads, _timer: timer })
     }
 
     /// Where the API listens.

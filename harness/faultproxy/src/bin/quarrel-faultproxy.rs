@@ -86,10 +86,7 @@ mod tests {
         let args = ["-host", "::1", "--port=99", "-seed", "7", "-proxy-metrics"];
         let config = parsed(&args).expect("sound").expect("to be served");
         assert_eq!((config.host.as_str(), config.port), ("::1", 99));
-        assert_eq!(
-            (config.seed, config.metrics),
-            (Some(Seed(7)), Metrics::Shown)
-        );
+        assert_eq!((config.seed, config.metrics), (Some(Seed(7)), Metrics::Shown));
         let config = parsed(&[]).expect("sound").expect("to be served");
         assert_eq!((config.host.as_str(), config.port), ("127.0.0.1", 8474));
     }
@@ -97,10 +94,7 @@ mod tests {
     #[test]
     fn says_which_flag_is_wrong() {
         for (args, complaint) in [
-            (
-                &["-port", "x"][..],
-                "-port needs a number in its range, not x",
-            ),
+            (&["-port", "x"][..], "-port needs a number in its range, not x"),
             (&["-port"], "-port needs a value"),
             (&["-nope"], "unknown flag -nope"),
             (&["8474"], "unexpected argument 8474"),
