@@ -34,6 +34,8 @@
 //! - An empty `listen`, and an empty host in it, bind loopback.
 //! - Attributes that crash Toxiproxy or overflow are refused with 400.
 //! - A reset by a peer is forwarded as one, after the data before it.
+//! - A proxy whose upstream is itself is refused with 400, as it would eat up
+//!   all file descriptors, the API's included.
 //! - A config file that cannot be applied is an error at the start.
 //!
 //! When toxics change, those in force then apply to every byte not yet sent,
@@ -51,6 +53,7 @@
 //! | `GET /x/proxies/{p}/connections` | | 200, array of [`ConnectionView`] |
 //! | `POST /x/proxies/{p}/connections/{n}/close` | `{"how"?: "fin" or "rst"}` | 204 |
 //! | `POST /x/proxies/{p}/protocol` | `{"protocol": "redis", "postgres" or null, "log_messages"?: bool}` | 204 |
+//! | `GET /x/proxies/{p}/protocol` | | 200, `{"protocol", "log_messages"}` |
 //! | `POST /x/proxies/{p}/hold` | `{"stream"?, "connection"?, "lsn"?}` | 204 |
 //! | `POST /x/proxies/{p}/release` | `{"stream"?, "connection"?, "bytes"? or "lsn"?}` | 204 |
 //! | `GET /x/proxies/{p}/rules` | | 200, array of [`RuleView`] |
@@ -95,6 +98,7 @@ mod proxy;
 mod registry;
 mod rule;
 mod seed;
+mod serve;
 mod server;
 mod timer;
 mod toxic;
@@ -112,5 +116,6 @@ pub use proxy::{Enabled, ProxyView};
 pub use registry::NewProxy;
 pub use rule::{Action, HeldMessage, NewRule, RuleView};
 pub use seed::Seed;
-pub use server::{Config, DEFAULT_PORT, FaultProxy, Metrics, run_until_stopped};
+pub use serve::run_until_stopped;
+pub use server::{Config, DEFAULT_PORT, FaultProxy, Metrics};
 pub use toxic::{NewToxic, Stream, Toxic, ToxicKind};

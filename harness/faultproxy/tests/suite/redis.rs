@@ -210,6 +210,8 @@ fn everything_beyond_toxiproxy_can_be_asked_for_by_http() {
     assert_eq!(refused.status, 409);
     assert!(refused.body.contains("knows no protocol"), "{refused:?}");
     assert_eq!(post("protocol", r#"{"protocol":"redis","log_messages":true}"#).status, 204);
+    let shown = call(api, "GET", "/x/proxies/p/protocol", "").body;
+    assert_eq!(shown, r#"{"log_messages":true,"protocol":"redis"}"#);
     let mut client = Client::connect(addr);
     ask(&mut client, "SET a 1", b"+OK\r\n");
     let rule = post("rules", r#"{"action":"hold_request","command":"DEL","key":"a"}"#);
