@@ -38,6 +38,10 @@
 //!   all file descriptors, the API's included.
 //! - A config file that cannot be applied is an error at the start.
 //!
+//! An upstream that cannot be reached closes the client's connection. A peer
+//! that does not read makes the other one wait, once 4 MiB are queued for it
+//! (64 KiB, while all connections together have 256 MiB queued).
+//!
 //! When toxics change, those in force then apply to every byte not yet sent,
 //! counted from its arrival. No change loses or reorders a byte, but for
 //! removing a `timeout`, which closes the connections that it took bytes from.
@@ -70,8 +74,9 @@
 //!
 //! **Holds** stop a direction in front of its toxics, in order and without
 //! loss: by bytes, or, on a replication stream of Postgres, from an [`Lsn`] on.
-//! Reading goes on until 4 MiB wait; then the sender feels it. A server gives
-//! up a replica that stays silent for its `wal_sender_timeout`.
+//! A replica gives up a server that it hears nothing of for its
+//! `wal_receiver_timeout` (a minute by default), and connects anew; holds on
+//! all connections of a proxy hold the new one as well.
 //!
 //! **Rules** act on messages of RESP2, RESP3 and version 3 of the Postgres
 //! protocol. A request of Postgres is a simple query, or all messages up to a

@@ -310,8 +310,8 @@ impl FaultProxy {
     }
 
     /// Holds the WAL of replication streams from a position on; what is not
-    /// WAL passes as long as no WAL is held before it. Postgres gives such a
-    /// connection up after its `wal_sender_timeout` (a minute by default).
+    /// WAL passes as long as no WAL is held before it. A replica gives such a
+    /// connection up after its `wal_receiver_timeout` (a minute by default).
     ///
     /// # Errors
     ///
