@@ -54,6 +54,9 @@ pub enum Error {
         /// The operating system's reason, in lower case.
         reason: String,
     },
+    /// Every connection would open another one, without end.
+    #[error("upstream {0} is the proxy itself")]
+    UpstreamIsSelf(String),
     /// No open connection of this proxy has this ordinal.
     #[error("connection not found")]
     ConnectionNotFound,
@@ -77,6 +80,7 @@ impl Error {
             | Self::MissingField(_)
             | Self::InvalidStream
             | Self::InvalidToxicType
+            | Self::UpstreamIsSelf(_)
             | Self::InvalidAttribute { .. } => 400,
             Self::ProxyNotFound
             | Self::ToxicNotFound

@@ -34,7 +34,13 @@
 //! - An empty `listen`, and an empty host in it, bind loopback.
 //! - Attributes that crash Toxiproxy or overflow are refused with 400.
 //! - A reset by a peer is forwarded as one, after the data before it.
+//! - A proxy whose upstream is itself is refused with 400, as it would eat up
+//!   all file descriptors, the API's included.
 //! - A config file that cannot be applied is an error at the start.
+//!
+//! An upstream that cannot be reached closes the client's connection. A peer
+//! that does not read makes the other one wait, once 4 MiB are queued for it
+//! (64 KiB, while all connections together have 256 MiB queued).
 //!
 //! When toxics change, those in force then apply to every byte not yet sent,
 //! counted from its arrival. No change loses or reorders a byte, but for
@@ -51,6 +57,7 @@
 //! | `GET /x/proxies/{p}/connections` | | 200, array of [`ConnectionView`] |
 //! | `POST /x/proxies/{p}/connections/{n}/close` | `{"how"?: "fin" or "rst"}` | 204 |
 //! | `POST /x/proxies/{p}/protocol` | `{"protocol": "redis", "postgres" or null, "log_messages"?: bool}` | 204 |
+//! | `GET /x/proxies/{p}/protocol` | | 200, `{"protocol", "log_messages"}` |
 //! | `POST /x/proxies/{p}/hold` | `{"stream"?, "connection"?, "lsn"?}` | 204 |
 //! | `POST /x/proxies/{p}/release` | `{"stream"?, "connection"?, "bytes"? or "lsn"?}` | 204 |
 //! | `GET /x/proxies/{p}/rules` | | 200, array of [`RuleView`] |
@@ -67,8 +74,9 @@
 //!
 //! **Holds** stop a direction in front of its toxics, in order and without
 //! loss: by bytes, or, on a replication stream of Postgres, from an [`Lsn`] on.
-//! Reading goes on until 4 MiB wait; then the sender feels it. A server gives
-//! up a replica that stays silent for its `wal_sender_timeout`.
+//! A replica gives up a server that it hears nothing of for its
+//! `wal_receiver_timeout` (a minute by default), and connects anew; holds on
+//! all connections of a proxy hold the new one as well.
 //!
 //! **Rules** act on messages of RESP2, RESP3 and version 3 of the Postgres
 //! protocol. A request of Postgres is a simple query, or all messages up to a
@@ -95,6 +103,7 @@ mod proxy;
 mod registry;
 mod rule;
 mod seed;
+mod serve;
 mod server;
 mod timer;
 mod toxic;
@@ -112,5 +121,6 @@ pub use proxy::{Enabled, ProxyView};
 pub use registry::NewProxy;
 pub use rule::{Action, HeldMessage, NewRule, RuleView};
 pub use seed::Seed;
-pub use server::{Config, DEFAULT_PORT, FaultProxy, Metrics, run_until_stopped};
+pub use serve::run_until_stopped;
+pub use server::{Config, DEFAULT_PORT, FaultProxy, Metrics};
 pub use toxic::{NewToxic, Stream, Toxic, ToxicKind};

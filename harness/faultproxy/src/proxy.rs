@@ -161,7 +161,11 @@ impl Proxy {
         };
         let _inside = self.core.runtime.enter();
         let door = listen::bind(address).and_then(Door::open).map_err(failed)?;
-        state.listen = door.local_addr().map_err(failed)?.to_string();
+        let bound = door.local_addr().map_err(failed)?;
+        if state.upstream.parse() == Ok(bound) {
+            return Err(Error::UpstreamIsSelf(state.upstream.to_string()));
+        }
+        state.listen = bound.to_string();
         self.core.runtime.spawn(accept(
             Arc::clone(&self.core),
             Arc::clone(&self.link),

@@ -88,8 +88,22 @@ pub struct FaultProxy {
     api: Door,
     api_addr: SocketAddr,
     // Dropped in this order: tasks may hold alarms of the timer.
-    runtime: Option<Runtime>,
+    _threads: Threads,
     _timer: Timer,
+}
+
+/// The runtime that carries everything. Dropping it does not wait for its
+/// tasks: inside of another runtime, where we may well be dropped, waiting for
+/// one panics.
+#[derive(Debug)]
+struct Threads(Option<Runtime>);
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl FaultProxy {
@@ -106,22 +120,24 @@ impl FaultProxy {
             .enable_all()
             .build()
             .map_err(StartError::Threads)?;
+        let handle = runtime.handle().clone();
+        let threads = Threads(Some(runtime));
         let seed = config.seed.unwrap_or_else(Seed::from_entropy);
-        let core = Arc::new(Core::new(seed, timer.handle(), runtime.handle().clone()));
+        let core = Arc::new(Core::new(seed, timer.handle(), handle.clone()));
         let registry = Arc::new(Registry::new(core));
         let address = match config.host.parse::<std::net::Ipv6Addr>() {
             Ok(v6) => format!("[{v6}]:{}", config.port),
             Err(_) => format!("{}:{}", config.host, config.port),
         };
         let (api, api_addr) = {
-            let _inside = runtime.enter();
+            let _inside = handle.enter();
             open_api(&address).map_err(|source| StartError::Api { address, source })?
         };
         if let Some(path) = &config.config {
             populate_from(&registry, path)?;
         }
-        runtime.spawn(api::serve(Arc::clone(&registry), api.clone(), config.metrics));
-        Ok(Self { registry, api, api_addr, runtime: Some(runtime), _timer: timer })
+        handle.spawn(api::serve(Arc::clone(&registry), api.clone(), config.metrics));
+        Ok(Self { registry, api, api_addr, _threads: threads, _timer: timer })
     }
 
     /// Where the API listens.
@@ -294,8 +310,8 @@ impl FaultProxy {
     }
 
     /// Holds the WAL of replication streams from a position on; what is not
-    /// WAL passes as long as no WAL is held before it. Postgres gives such a
-    /// connection up after its `wal_sender_timeout` (a minute by default).
+    /// WAL passes as long as no WAL is held before it. A replica gives such a
+    /// connection up after its `wal_receiver_timeout` (a minute by default).
     ///
     /// # Errors
     ///
@@ -390,11 +406,6 @@ impl Drop for FaultProxy {
     fn drop(&mut self) {
         self.api.close();
         self.registry.close();
-        if let Some(runtime) = self.runtime.take() {
-            // Not waiting for the tasks: a runtime may not be waited for
-            // inside another one, where we may well be dropped.
-            runtime.shutdown_background();
-        }
     }
 }
 
@@ -415,40 +426,4 @@ fn populate_from(registry: &Registry, path: &std::path::Path) -> Result<(), Star
         Some(error) => Err(failed(error)),
         None => Ok(()),
     }
-}
-
-/// Serves until the process is told to stop (Ctrl-C, or SIGTERM where there is
-/// such a thing): what `quarrel proxy` does. Calls `ready` once, with the
-/// address of the API, when it answers.
-///
-/// # Errors
-///
-/// It could not be started.
-pub fn run_until_stopped(
-    config: &Config,
-    ready: impl FnOnce(&FaultProxy),
-) -> Result<(), StartError> {
-    let server = FaultProxy::start(config)?;
-    ready(&server);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(StartError::Threads)?;
-    runtime.block_on(stop_signal()).map_err(StartError::Threads)?;
-    server.stop();
-    Ok(())
-}
-
-async fn stop_signal() -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted,
-            _ = terminate.recv() => Ok(()),
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
 }

@@ -167,6 +167,18 @@ fn ten_thousand_idle_connections_are_cheap() {
 }
 
 #[test]
+fn the_program_takes_all_descriptors_it_may_have() {
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -S -n 64; exec \"$0\" \"$@\"", PROGRAM]);
+    let proxy = Proxy::start(command);
+    let (_upstream, addr) = silent_upstream();
+    let listen = proxy_to(proxy.api, "p", addr);
+    let _clients: Vec<_> =
+        (0..100).map(|_| TcpStream::connect(listen).expect("the kernel takes it")).collect();
+    eventually("all are forwarded", || proxy.descriptors() >= 200);
+}
+
+#[test]
 fn a_proxy_out_of_file_descriptors_recovers() {
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -n 64; exec \"$0\" \"$@\"", PROGRAM]);

@@ -31,6 +31,7 @@ pub(crate) fn route(
         ["proxies", p, "connections", n, "close"] if post => {
             reply::empty(close(registry, p, n, body))
         }
+        ["proxies", p, "protocol"] if get => show_protocol(registry, p),
         ["proxies", p, "protocol"] if post => reply::empty(protocol(registry, p, body)),
         ["proxies", p, "hold"] if post => reply::empty(hold(registry, p, body)),
         ["proxies", p, "release"] if post => reply::empty(release(registry, p, body)),
@@ -108,6 +109,16 @@ fn close(registry: &Registry, proxy: &str, ordinal: &str, body: &[u8]) -> Result
     };
     proxy.open_connection(number("connection", ordinal)?)?.close(how);
     Ok(())
+}
+
+fn show_protocol(registry: &Registry, proxy: &str) -> Response {
+    let shown = registry.proxy(proxy).map(|proxy| {
+        serde_json::json!({
+            "protocol": proxy.link.protocol(),
+            "log_messages": proxy.link.logs() == MessageLog::On,
+        })
+    });
+    reply::result(StatusCode::OK, shown)
 }
 
 fn protocol(registry: &Registry, proxy: &str, body: &[u8]) -> Result<(), Error> {

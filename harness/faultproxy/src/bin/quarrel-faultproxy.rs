@@ -72,3 +72,34 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Config>, Strin
 fn number<T: std::str::FromStr>(flag: &str, text: &str) -> Result<T, String> {
     text.parse().map_err(|_| format!("-{flag} needs a number in its range, not {text}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(args: &[&str]) -> Result<Option<Config>, String> {
+        parse(args.iter().map(|arg| (*arg).to_owned()))
+    }
+
+    #[test]
+    fn takes_flags_as_toxiproxy_does() {
+        let args = ["-host", "::1", "--port=99", "-seed", "7", "-proxy-metrics"];
+        let config = parsed(&args).expect("sound").expect("to be served");
+        assert_eq!((config.host.as_str(), config.port), ("::1", 99));
+        assert_eq!((config.seed, config.metrics), (Some(Seed(7)), Metrics::Shown));
+        let config = parsed(&[]).expect("sound").expect("to be served");
+        assert_eq!((config.host.as_str(), config.port), ("127.0.0.1", 8474));
+    }
+
+    #[test]
+    fn says_which_flag_is_wrong() {
+        for (args, complaint) in [
+            (&["-port", "x"][..], "-port needs a number in its range, not x"),
+            (&["-port"], "-port needs a value"),
+            (&["-nope"], "unknown flag -nope"),
+            (&["8474"], "unexpected argument 8474"),
+        ] {
+            assert_eq!(parsed(args).expect_err("wrong"), complaint);
+        }
+    }
+}

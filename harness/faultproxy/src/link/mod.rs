@@ -189,6 +189,10 @@ impl Link {
         lock(&self.opening).protocol
     }
 
+    pub(crate) fn logs(&self) -> MessageLog {
+        lock(&self.opening).logs
+    }
+
     /// Sets a hold on all connections, those to come included.
     pub(crate) fn hold_all(&self, stream: Stream, hold: Hold) {
         let connections = lock(&self.connections);

@@ -315,3 +315,6 @@ fn jittered(latency_ms: i64, jitter_ms: i64, noise: Key) -> Duration {
     let spread = noise.unit().mul_add(2.0, -1.0) * millis(jitter_ms).as_secs_f64();
     Duration::try_from_secs_f64(latency.as_secs_f64() + spread).unwrap_or(Duration::ZERO)
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,7 +26,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 /// Bytes moved by one read when nothing is in the way: large enough that bulk
 /// transfers spend their time copying and not in system calls.
-const DIRECT_READ: usize = 256 << 10;
+const DIRECT_READ: usize = 128 << 10;
 /// Bytes queued by one read, small enough for even pacing.
 const QUEUED_READ: usize = 32 << 10;
 /// Pieces planned ahead.

@@ -123,3 +123,24 @@ impl Queue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_budget_holds_everyone_to_the_floor() {
+        let budget = Arc::new(Budget::default());
+        let (mut hog, mut small) = (Share::new(Arc::clone(&budget)), Share::new(budget));
+        hog.add(CEILING - 1);
+        assert!(hog.has_room());
+        hog.add(SHARED);
+        assert!(!hog.has_room());
+        small.add(FLOOR - 1);
+        assert!(small.has_room());
+        small.add(1);
+        assert!(!small.has_room());
+        drop(hog);
+        assert!(small.has_room());
+    }
+}

@@ -128,6 +128,14 @@ mod tests {
         assert_eq!(Wal::of(&second, Replication::Physical), Some(rest));
     }
 
+    #[test]
+    fn a_logical_change_has_a_position_and_no_extent() {
+        let wal = Wal::of(&message(16, b"BEGIN 5"), Replication::Logical).expect("it is WAL");
+        assert_eq!((wal.start, wal.end), (Lsn(16), Lsn(16)));
+        let keepalive = [&b"d\0\0\0\x16k"[..], &[0; 17]].concat();
+        assert_eq!(Wal::of(&keepalive, Replication::Physical), None);
+    }
+
     /// As [`message`], with the server's end and clock of the uncut one.
     fn message_with_end(start: u64, data: &[u8]) -> Bytes {
         let mut out = BytesMut::from(message(start, data).as_ref());

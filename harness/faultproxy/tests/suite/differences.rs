@@ -242,3 +242,17 @@ fn dropping_the_server_frees_its_ports_at_once() {
         assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
     }
 }
+
+#[test]
+fn it_can_be_started_and_dropped_inside_of_a_runtime() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(async {
+        let server = std::sync::Arc::new(start());
+        let taken = Config { port: server.api_addr().port(), ..Config::embedded(Seed(1)) };
+        let error = FaultProxy::start(&taken).expect_err("the port is taken");
+        assert!(error.to_string().contains("choose another port"), "{error}");
+        let shared = std::sync::Arc::clone(&server);
+        let other = std::thread::spawn(move || shared.proxies().len());
+        assert_eq!(other.join().expect("it may be shared by threads"), 0);
+    });
+}

@@ -177,3 +177,16 @@ fn a_rule_that_drops_everything_leaves_a_connection_that_can_be_closed() {
     assert_eq!(client.get(), Got::Fin);
     assert_eq!(echo.received(), b"");
 }
+
+#[test]
+fn a_proxy_to_itself_is_refused() {
+    let server = start();
+    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let addr = free.local_addr().expect("bound").to_string();
+    drop(free);
+    let body = serde_json::json!({"name": "loop", "listen": addr, "upstream": addr}).to_string();
+    let answer = call(server.api_addr(), "POST", "/proxies", &body);
+    assert_eq!(answer.status, 400);
+    assert!(answer.body.contains("is the proxy itself"), "{answer:?}");
+    TcpListener::bind(&addr).expect("its port is free again");
+}

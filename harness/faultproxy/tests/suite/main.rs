@@ -4,6 +4,7 @@ mod api;
 mod behaviour;
 mod client;
 mod differences;
+mod drivers;
 mod hostile;
 mod no_byte_lost;
 mod postgres;

@@ -154,6 +154,33 @@ fn rules_are_refused_where_messages_cannot_be_told_apart() {
 }
 
 #[test]
+fn pushes_of_resp3_are_not_taken_for_replies() {
+    let (server, _node, mut client, mut other) = redis();
+    let wait_for = |client: &mut Client, end: &[u8]| {
+        let mut got = Vec::new();
+        while !got.ends_with(end) {
+            match client.get() {
+                Got::Data(part) => got.extend(part),
+                end => panic!("{end:?} after {}", String::from_utf8_lossy(&got)),
+            }
+        }
+        got
+    };
+    client.send(b"HELLO 3\r\n");
+    // The last entry of its map: no modules.
+    wait_for(&mut client, b"modules\r\n*0\r\n");
+    ask(&mut client, "CLIENT TRACKING ON", b"+OK\r\n");
+    ask(&mut client, "GET a", b"_\r\n");
+    ask(&mut other, "SET a 1", b"+OK\r\n");
+    let push = b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\na\r\n";
+    assert_eq!(wait_for(&mut client, b"a\r\n"), push);
+    rule(&server, NewRule::new(Action::DropReply).on("INCR"));
+    client.send(b"INCR n\r\nGET a\r\n");
+    assert_eq!(wait_for(&mut client, b"1\r\n"), b"$1\r\n1\r\n");
+    ask(&mut client, "GET n", b"$1\r\n1\r\n");
+}
+
+#[test]
 fn the_event_log_tells_the_steps_of_an_application() {
     let (server, _node, mut client, _) = redis();
     ask(&mut client, "SET a 1", b"+OK\r\n");
@@ -183,6 +210,8 @@ fn everything_beyond_toxiproxy_can_be_asked_for_by_http() {
     assert_eq!(refused.status, 409);
     assert!(refused.body.contains("knows no protocol"), "{refused:?}");
     assert_eq!(post("protocol", r#"{"protocol":"redis","log_messages":true}"#).status, 204);
+    let shown = call(api, "GET", "/x/proxies/p/protocol", "").body;
+    assert_eq!(shown, r#"{"log_messages":true,"protocol":"redis"}"#);
     let mut client = Client::connect(addr);
     ask(&mut client, "SET a 1", b"+OK\r\n");
     let rule = post("rules", r#"{"action":"hold_request","command":"DEL","key":"a"}"#);
