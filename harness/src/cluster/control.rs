@@ -58,6 +58,58 @@ impl fmt::Display for Node {
     }
 }
 
+/// What can be done to the bytes of a link besides delaying and losing
+/// replies. "Requests" flow from the dialling side, "answers" towards it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Impairment {
+    /// Requests vanish; connections stay open. With
+    /// [`Control::DropReplies`], the two ways to cut a link one way.
+    DropRequests,
+    /// Connections are reset (RST) as soon as data flow.
+    Reset,
+    /// The end of a connection arrives this much later.
+    SlowClose(Duration),
+    /// Answers come in pieces of this many bytes, with a pause after each.
+    Slice {
+        /// Bytes in a piece.
+        bytes: u64,
+        /// After each.
+        pause: Duration,
+    },
+    /// A connection closes after this many bytes of answers.
+    Limit {
+        /// Bytes let through.
+        bytes: u64,
+    },
+    /// Answers flow at this rate at most.
+    Bandwidth {
+        /// Kilobytes (of 1000 bytes) a second; 0 stalls.
+        kb_per_s: u64,
+    },
+}
+
+impl fmt::Display for Impairment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DropRequests => f.write_str("drop requests"),
+            Self::Reset => f.write_str("reset connections"),
+            Self::SlowClose(delay) => write!(f, "close {delay:?} late"),
+            Self::Slice { bytes, pause } => write!(f, "pieces of {bytes} bytes every {pause:?}"),
+            Self::Limit { bytes } => write!(f, "close after {bytes} bytes"),
+            Self::Bandwidth { kb_per_s } => write!(f, "at most {kb_per_s} kB/s"),
+        }
+    }
+}
+
+/// What becomes of the old primary when the replica is promoted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fencing {
+    /// It is stopped: nobody writes to it any more.
+    Fenced,
+    /// It runs on, and clients that still reach it still write to it.
+    Unfenced,
+}
+
 /// A primitive thing that can be done to a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Control {
@@ -75,6 +127,13 @@ pub enum Control {
     Cut(Link),
     /// Requests arrive and run, replies vanish; connections stay open.
     DropReplies(Link),
+    /// Something else happens to the link's bytes.
+    Impair {
+        /// Where.
+        link: Link,
+        /// What.
+        impairment: Impairment,
+    },
     /// The link is as if nothing had been done to it.
     Restore(Link),
     /// The server dies at once, without a chance to save.
@@ -92,6 +151,19 @@ pub enum Control {
     ResumeReplay,
     /// The replica replays each commit this long after it was made.
     ApplyDelay(Duration),
+    /// The cache forgets everything (`FLUSHALL`).
+    WipeCache,
+    /// The cache saves a snapshot (`SAVE`), from which it starts again.
+    SaveCache,
+    /// The cache may grow by so many bytes; then it evicts any key at random
+    /// for each new one. None lifts the limit.
+    LimitCache(Option<u64>),
+    /// The replica becomes the primary and clients are sent to it; there is no
+    /// replica then, and reads of the replica reach the new primary.
+    Promote(Fencing),
+    /// After a promotion: the old primary comes back as the replica of the new
+    /// one, with what it had written alone thrown away.
+    Rejoin,
 }
 
 impl fmt::Display for Control {
@@ -105,6 +177,7 @@ impl fmt::Display for Control {
             }
             Self::Cut(link) => write!(f, "cut {link}"),
             Self::DropReplies(link) => write!(f, "drop replies on {link}"),
+            Self::Impair { link, impairment } => write!(f, "{impairment} on {link}"),
             Self::Restore(link) => write!(f, "restore {link}"),
             Self::Kill(node) => write!(f, "kill {node}"),
             Self::Start(node) => write!(f, "start {node}"),
@@ -113,6 +186,15 @@ impl fmt::Display for Control {
             Self::PauseReplay => f.write_str("pause replay"),
             Self::ResumeReplay => f.write_str("resume replay"),
             Self::ApplyDelay(delay) => write!(f, "replay {delay:?} late"),
+            Self::WipeCache => f.write_str("wipe the cache"),
+            Self::SaveCache => f.write_str("save the cache"),
+            Self::LimitCache(Some(bytes)) => write!(f, "limit the cache to {bytes} bytes more"),
+            Self::LimitCache(None) => f.write_str("let the cache grow"),
+            Self::Promote(Fencing::Fenced) => f.write_str("promote the replica, stop the primary"),
+            Self::Promote(Fencing::Unfenced) => {
+                f.write_str("promote the replica beside the primary")
+            }
+            Self::Rejoin => f.write_str("bring the old primary back as the replica"),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! is the business of the room above.
 
 mod admin;
+mod cache;
 mod control;
 pub mod links;
 pub mod native;
@@ -14,7 +15,7 @@ mod reaper;
 
 use std::{fmt, future::Future, pin::Pin, str::FromStr};
 
-pub use control::{Control, ControlError, Link, Node, Unsupported};
+pub use control::{Control, ControlError, Fencing, Impairment, Link, Node, Unsupported};
 pub use real::{NodeControl, RealCluster};
 pub use reaper::{Reaper, sweep_stale};
 

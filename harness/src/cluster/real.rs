@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::{
-    Boxed, Cluster, ClusterKind, Control, ControlError, Link, Node, Unsupported, admin,
+    Boxed, Cluster, ClusterKind, Control, ControlError, Link, Node, Unsupported, admin, cache,
     links::{LinkChange, Links},
 };
 use crate::stores::{
@@ -52,6 +52,9 @@ impl RealCluster {
             }
             Control::Cut(link) => self.link(link, LinkChange::Cut).await,
             Control::DropReplies(link) => self.link(link, LinkChange::DropReplies).await,
+            Control::Impair { link, impairment } => {
+                self.link(link, LinkChange::Impair(impairment)).await
+            }
             Control::Restore(link) => self.link(link, LinkChange::Restore).await,
             Control::Kill(node) => self.nodes()?.kill(node).await,
             Control::Start(node) => self.nodes()?.start(node).await,
@@ -62,6 +65,10 @@ impl RealCluster {
             Control::ApplyDelay(delay) => {
                 sql(admin::apply_delay(&self.probes.replica, delay).await)
             }
+            Control::WipeCache => redis(cache::wipe(&self.probes.cache).await),
+            Control::SaveCache => redis(cache::save(&self.probes.cache).await),
+            Control::LimitCache(spare) => redis(cache::limit(&self.probes.cache, spare).await),
+            Control::Promote(_) | Control::Rejoin => Err("promotion is not supported".to_owned()),
         }
     }
 
@@ -100,6 +107,7 @@ impl Cluster for RealCluster {
             Control::Latency { .. }
             | Control::Cut(_)
             | Control::DropReplies(_)
+            | Control::Impair { .. }
             | Control::Restore(_) => (
                 self.links.is_none().then_some("there is no fault proxy between its parts"),
                 "put a Toxiproxy between and name it with --toxiproxy, or use --cluster docker or native",
@@ -113,6 +121,14 @@ impl Cluster for RealCluster {
                     .then_some("settings of somebody's replica are not quarrel's to change"),
                 "--cluster docker or native, or replica-lag=…,via=link through a Toxiproxy",
             ),
+            Control::WipeCache | Control::SaveCache | Control::LimitCache(_) => (
+                (self.kind == ClusterKind::External)
+                    .then_some("somebody else may keep things in this Redis"),
+                "--cluster docker or native",
+            ),
+            Control::Promote(_) | Control::Rejoin => {
+                (Some("this cluster cannot change its primary"), "--cluster sim")
+            }
         };
         missing.map_or(Ok(()), |why| {
             Err(Unsupported {
@@ -147,5 +163,9 @@ impl Cluster for RealCluster {
 }
 
 fn sql(result: Result<(), sqlx::Error>) -> Result<(), String> {
+    result.map_err(|error| error.to_string())
+}
+
+fn redis(result: Result<(), redis::RedisError>) -> Result<(), String> {
     result.map_err(|error| error.to_string())
 }

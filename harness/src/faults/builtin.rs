@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use super::Sign;
-use crate::cluster::{Control, Link, Node};
+use super::{Amount, Sign, Strike, fault::Shape};
+use crate::cluster::{Control, Impairment, Link, Node};
 
 /// A kind of fault.
 pub struct FaultEntry {
@@ -9,98 +9,361 @@ pub struct FaultEntry {
     pub name: &'static str,
     /// What it does, in a line.
     pub summary: &'static str,
-    /// Its usual amount; zero if it has none.
-    pub amount: Duration,
+    /// Its usual amount, if it has one.
+    pub amount: Option<Amount>,
     /// The ways in which it can be brought about; the first is the usual one.
     pub ways: &'static [&'static str],
-    pub(super) inject: fn(Duration, &str) -> Vec<Control>,
-    pub(super) heal: fn(&str) -> Vec<Control>,
-    pub(super) sign: fn(Duration, &str) -> Sign,
+    pub(super) effect: Effect,
+    pub(super) sign: fn(&Shape) -> Sign,
+}
+
+/// What a fault is made of.
+pub(super) enum Effect {
+    /// Controls of the cluster, to bring it about and to take it away.
+    Cluster { inject: fn(&Shape) -> Vec<Control>, heal: fn(&Shape) -> Vec<Control> },
+    /// Something that happens to clients.
+    Clients(fn(&Shape) -> Strike),
 }
 
 /// The faults that are built in.
-pub const BUILTIN: &[FaultEntry] = &[
+pub fn builtin() -> impl Iterator<Item = &'static FaultEntry> {
+    [REPLICATION, REDIS, PRIMARY, REPLICA, NODES, CACHE, CLIENTS].into_iter().flatten()
+}
+
+const REPLICATION: &[FaultEntry] = &[
     FaultEntry {
         name: "replica-lag",
         summary: "the replica is behind: by its apply delay, a slow link, or a replay that stands still",
-        amount: Duration::from_millis(200),
+        amount: Some(Amount::millis(200)),
         ways: &["apply", "link", "pause"],
-        inject: |amount, via| {
-            vec![match via {
-                "link" => Control::Latency {
-                    link: Link::ReplicaPrimary,
-                    latency: amount,
-                    jitter: Duration::ZERO,
-                },
-                "pause" => Control::PauseReplay,
-                _ => Control::ApplyDelay(amount),
-            }]
+        effect: Effect::Cluster {
+            inject: |shape| {
+                vec![match shape.via {
+                    "link" => slow(Link::ReplicaPrimary, shape),
+                    "pause" => Control::PauseReplay,
+                    _ => Control::ApplyDelay(shape.time()),
+                }]
+            },
+            heal: |shape| {
+                vec![match shape.via {
+                    "link" => Control::Restore(Link::ReplicaPrimary),
+                    "pause" => Control::ResumeReplay,
+                    _ => Control::ApplyDelay(Duration::ZERO),
+                }]
+            },
         },
-        heal: |via| {
-            vec![match via {
-                "link" => Control::Restore(Link::ReplicaPrimary),
-                "pause" => Control::ResumeReplay,
-                _ => Control::ApplyDelay(Duration::ZERO),
-            }]
+        sign: |shape| Sign::ReplicaBehind { by: shape.time() },
+    },
+    FaultEntry {
+        name: "replica-behind",
+        summary: "the replay stands still until it is this many bytes behind, and longer",
+        amount: Some(Amount::bytes(16_000)),
+        ways: &[],
+        effect: Effect::Cluster {
+            inject: |_| vec![Control::PauseReplay],
+            heal: |_| vec![Control::ResumeReplay],
         },
-        sign: |amount, _| Sign::ReplicaBehind { by: amount },
+        sign: |shape| Sign::ReplicaBehindBytes { by: shape.count() },
     },
     FaultEntry {
-        name: "pause-replica",
-        summary: "the replica stops where it is (SIGSTOP); its connections stay open",
-        amount: Duration::ZERO,
+        name: "replication-cut",
+        summary: "the replica does not reach the primary: no log arrives",
+        amount: None,
         ways: &[],
-        inject: |_, _| vec![Control::Freeze(Node::Replica)],
-        heal: |_| vec![Control::Thaw(Node::Replica)],
-        sign: |_, _| Sign::Silent(Link::ClientReplica),
+        effect: Effect::Cluster {
+            inject: |_| vec![Control::Cut(Link::ReplicaPrimary)],
+            heal: |_| vec![Control::Restore(Link::ReplicaPrimary)],
+        },
+        sign: |_| Sign::ReplicaBehind { by: LITTLE },
     },
     FaultEntry {
-        name: "primary-latency",
-        summary: "answers of the primary reach clients late",
-        amount: Duration::from_millis(100),
+        name: "replication-stall",
+        summary: "the log stops flowing to the replica; the connection stays open, nothing is lost",
+        amount: None,
         ways: &[],
-        inject: |latency, _| vec![slow(Link::ClientPrimary, latency)],
-        heal: |_| vec![Control::Restore(Link::ClientPrimary)],
-        sign: |by, _| Sign::Slow { link: Link::ClientPrimary, by },
+        effect: Effect::Cluster {
+            inject: |_| {
+                let impairment = Impairment::Bandwidth { kb_per_s: 0 };
+                vec![Control::Impair { link: Link::ReplicaPrimary, impairment }]
+            },
+            heal: |_| vec![Control::Restore(Link::ReplicaPrimary)],
+        },
+        sign: |_| Sign::ReplicaBehind { by: LITTLE },
     },
     FaultEntry {
-        name: "redis-latency",
-        summary: "answers of the cache reach clients late",
-        amount: Duration::from_millis(100),
+        name: "replication-bandwidth",
+        summary: "the log flows to the replica at this rate at most",
+        amount: Some(Amount::kb_per_s(4)),
         ways: &[],
-        inject: |latency, _| vec![slow(Link::ClientCache, latency)],
-        heal: |_| vec![Control::Restore(Link::ClientCache)],
-        sign: |by, _| Sign::Slow { link: Link::ClientCache, by },
-    },
-    FaultEntry {
-        name: "redis-cut",
-        summary: "no client reaches the cache: connections break, new ones are refused",
-        amount: Duration::ZERO,
-        ways: &[],
-        inject: |_, _| vec![Control::Cut(Link::ClientCache)],
-        heal: |_| vec![Control::Restore(Link::ClientCache)],
-        sign: |_, _| Sign::Unreachable(Link::ClientCache),
-    },
-    FaultEntry {
-        name: "redis-reply-lost",
-        summary: "requests reach the cache and run, answers never come back",
-        amount: Duration::ZERO,
-        ways: &[],
-        inject: |_, _| vec![Control::DropReplies(Link::ClientCache)],
-        heal: |_| vec![Control::Restore(Link::ClientCache)],
-        sign: |_, _| Sign::RepliesLost,
-    },
-    FaultEntry {
-        name: "kill-redis",
-        summary: "the cache dies (SIGKILL) and comes back empty",
-        amount: Duration::ZERO,
-        ways: &[],
-        inject: |_, _| vec![Control::Kill(Node::Cache)],
-        heal: |_| vec![Control::Start(Node::Cache)],
-        sign: |_, _| Sign::Unreachable(Link::ClientCache),
+        effect: Effect::Cluster {
+            inject: |shape| {
+                let impairment = Impairment::Bandwidth { kb_per_s: shape.count() };
+                vec![Control::Impair { link: Link::ReplicaPrimary, impairment }]
+            },
+            heal: |_| vec![Control::Restore(Link::ReplicaPrimary)],
+        },
+        sign: |_| Sign::ReplicaBehind { by: LITTLE },
     },
 ];
 
-const fn slow(link: Link, latency: Duration) -> Control {
-    Control::Latency { link, latency, jitter: Duration::ZERO }
+macro_rules! link_fault {
+    ($store:literal, $kind:literal, $summary:expr, $amount:expr, $link:expr, $inject:expr, $sign:expr) => {
+        FaultEntry {
+            name: concat!($store, $kind),
+            summary: $summary,
+            amount: $amount,
+            ways: &[],
+            effect: Effect::Cluster {
+                inject: |shape| {
+                    let control: fn(&Shape) -> Control = $inject;
+                    vec![control(shape)]
+                },
+                heal: |_| vec![Control::Restore($link)],
+            },
+            sign: $sign,
+        }
+    };
+}
+
+/// The faults of a link from clients to a store.
+macro_rules! link_faults {
+    ($store:literal, $whom:literal, $link:expr) => {
+        &[
+            link_fault!(
+                $store,
+                "-latency",
+                concat!("answers of ", $whom, " reach clients late"),
+                Some(Amount::millis(100)),
+                $link,
+                |shape| slow($link, shape),
+                |shape| Sign::Slow { link: $link, by: shape.time() }
+            ),
+            link_fault!(
+                $store,
+                "-cut",
+                concat!("no client reaches ", $whom, ": connections break, new ones are refused"),
+                None,
+                $link,
+                |_| Control::Cut($link),
+                |_| Sign::Unreachable($link)
+            ),
+            link_fault!(
+                $store,
+                "-reply-lost",
+                concat!("requests reach ", $whom, " and run, answers never come back"),
+                None,
+                $link,
+                |_| Control::DropReplies($link),
+                |_| Sign::RepliesLost($link)
+            ),
+            link_fault!(
+                $store,
+                "-request-lost",
+                concat!("requests never reach ", $whom, "; connections stay open"),
+                None,
+                $link,
+                |_| Control::Impair { link: $link, impairment: Impairment::DropRequests },
+                |_| Sign::Silent($link)
+            ),
+            link_fault!(
+                $store,
+                "-reset",
+                concat!("connections to ", $whom, " are reset as soon as it answers"),
+                None,
+                $link,
+                |_| Control::Impair { link: $link, impairment: Impairment::Reset },
+                |_| Sign::Silent($link)
+            ),
+            link_fault!(
+                $store,
+                "-slow-close",
+                concat!("clients learn late that ", $whom, " closed a connection"),
+                Some(Amount::millis(500)),
+                $link,
+                |shape| Control::Impair {
+                    link: $link,
+                    impairment: Impairment::SlowClose(shape.time()),
+                },
+                |_| Sign::Taken
+            ),
+            link_fault!(
+                $store,
+                "-slicer",
+                concat!(
+                    "answers of ",
+                    $whom,
+                    " come in pieces of 4 bytes, with this pause between"
+                ),
+                Some(Amount::millis(5)),
+                $link,
+                |shape| Control::Impair {
+                    link: $link,
+                    impairment: Impairment::Slice { bytes: 4, pause: shape.time() },
+                },
+                |shape| Sign::Slow { link: $link, by: shape.time() }
+            ),
+            link_fault!(
+                $store,
+                "-limit",
+                concat!("connections to ", $whom, " close after this many bytes of answers"),
+                Some(Amount::bytes(4_000)),
+                $link,
+                |shape| Control::Impair {
+                    link: $link,
+                    impairment: Impairment::Limit { bytes: shape.count() },
+                },
+                |shape| Sign::Limited { link: $link, bytes: shape.count() }
+            ),
+            link_fault!(
+                $store,
+                "-bandwidth",
+                concat!("answers of ", $whom, " flow at this rate at most"),
+                Some(Amount::kb_per_s(5)),
+                $link,
+                |shape| Control::Impair {
+                    link: $link,
+                    impairment: Impairment::Bandwidth { kb_per_s: shape.count() },
+                },
+                |shape| Sign::Throttled { link: $link, kb_per_s: shape.count() }
+            ),
+        ]
+    };
+}
+
+const REDIS: &[FaultEntry] = link_faults!("redis", "the cache", Link::ClientCache);
+const PRIMARY: &[FaultEntry] = link_faults!("primary", "the primary", Link::ClientPrimary);
+const REPLICA: &[FaultEntry] = link_faults!("replica", "the replica", Link::ClientReplica);
+
+/// Faults of a server.
+macro_rules! node_fault {
+    ($name:literal, $summary:literal, $inject:expr, $heal:expr, $sign:expr) => {
+        FaultEntry {
+            name: $name,
+            summary: $summary,
+            amount: None,
+            ways: &[],
+            effect: Effect::Cluster { inject: |_| vec![$inject], heal: |_| vec![$heal] },
+            sign: |_| $sign,
+        }
+    };
+}
+
+const NODES: &[FaultEntry] = &[
+    node_fault!(
+        "kill-redis",
+        "the cache dies (SIGKILL) and comes back with what it had saved: by default nothing",
+        Control::Kill(Node::Cache),
+        Control::Start(Node::Cache),
+        Sign::Unreachable(Link::ClientCache)
+    ),
+    node_fault!(
+        "kill-primary",
+        "the primary dies (SIGKILL) and comes back with every commit",
+        Control::Kill(Node::Primary),
+        Control::Start(Node::Primary),
+        Sign::Unreachable(Link::ClientPrimary)
+    ),
+    node_fault!(
+        "kill-replica",
+        "the replica dies (SIGKILL) and comes back",
+        Control::Kill(Node::Replica),
+        Control::Start(Node::Replica),
+        Sign::Unreachable(Link::ClientReplica)
+    ),
+    node_fault!(
+        "pause-redis",
+        "the cache stops where it is (SIGSTOP); its connections stay open",
+        Control::Freeze(Node::Cache),
+        Control::Thaw(Node::Cache),
+        Sign::Silent(Link::ClientCache)
+    ),
+    node_fault!(
+        "pause-primary",
+        "the primary stops where it is (SIGSTOP); its connections stay open",
+        Control::Freeze(Node::Primary),
+        Control::Thaw(Node::Primary),
+        Sign::Silent(Link::ClientPrimary)
+    ),
+    node_fault!(
+        "pause-replica",
+        "the replica stops where it is (SIGSTOP); its connections stay open",
+        Control::Freeze(Node::Replica),
+        Control::Thaw(Node::Replica),
+        Sign::Silent(Link::ClientReplica)
+    ),
+];
+
+const CACHE: &[FaultEntry] = &[
+    FaultEntry {
+        name: "redis-wipe",
+        summary: "the cache forgets everything (FLUSHALL)",
+        amount: None,
+        ways: &[],
+        effect: Effect::Cluster { inject: |_| vec![Control::WipeCache], heal: |_| Vec::new() },
+        sign: |_| Sign::Taken,
+    },
+    FaultEntry {
+        name: "redis-rollback",
+        summary: "the cache saves a snapshot, and at the end of the fault dies and restarts from it",
+        amount: None,
+        ways: &[],
+        effect: Effect::Cluster {
+            inject: |_| vec![Control::SaveCache],
+            heal: |_| vec![Control::Kill(Node::Cache), Control::Start(Node::Cache)],
+        },
+        sign: |_| Sign::Taken,
+    },
+    FaultEntry {
+        name: "redis-evict",
+        summary: "the cache may grow by this much (maxmemory), then it evicts any key for a new one",
+        amount: Some(Amount::bytes(1_000)),
+        ways: &[],
+        effect: Effect::Cluster {
+            inject: |shape| vec![Control::LimitCache(Some(shape.count()))],
+            heal: |_| vec![Control::LimitCache(None)],
+        },
+        sign: |_| Sign::Evictions,
+    },
+];
+
+const CLIENTS: &[FaultEntry] = &[
+    FaultEntry {
+        name: "client-crash",
+        summary: "now and then a client, or a background agent, dies between two steps",
+        amount: None,
+        ways: &[],
+        effect: Effect::Clients(|_| Strike::Crash),
+        sign: |_| Sign::Struck(Strike::Crash),
+    },
+    FaultEntry {
+        name: "client-pause",
+        summary: "now and then a client stands still this long between two steps (a long collection)",
+        amount: Some(Amount::millis(300)),
+        ways: &[],
+        effect: Effect::Clients(|shape| Strike::Pause(shape.time())),
+        sign: |shape| Sign::Struck(Strike::Pause(shape.time())),
+    },
+    FaultEntry {
+        name: "client-give-up",
+        summary: "clients wait no longer than this for an answer; what they asked may run all the same",
+        amount: Some(Amount::millis(5)),
+        ways: &[],
+        effect: Effect::Clients(|shape| Strike::GiveUp(shape.time())),
+        sign: |shape| Sign::Struck(Strike::GiveUp(shape.time())),
+    },
+    FaultEntry {
+        name: "manual-sql",
+        summary: "this often an operator changes a row by SQL, beside the application",
+        amount: Some(Amount::millis(100)),
+        ways: &[],
+        effect: Effect::Clients(|shape| Strike::Manual(shape.time())),
+        sign: |shape| Sign::Struck(Strike::Manual(shape.time())),
+    },
+];
+
+/// How far behind a replica must be that gets no log at all.
+const LITTLE: Duration = Duration::from_millis(50);
+
+const fn slow(link: Link, shape: &Shape) -> Control {
+    Control::Latency { link, latency: shape.time(), jitter: shape.jitter }
 }

@@ -4,18 +4,35 @@ use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    Sign,
-    builtin::{BUILTIN, FaultEntry},
+    Amount, Sign, Strike, Unit,
+    builtin::{Effect, FaultEntry, builtin},
 };
 use crate::{cluster::Control, strategy::parse_duration};
 
 /// The arguments of a fault.
 #[derive(Clone, Copy, Debug)]
-struct Shape {
-    /// How long, how much; least and most.
-    amount: (Duration, Duration),
+pub(super) struct Shape {
+    /// How long, how much; least and most. None for faults without.
+    amount: Option<(Amount, Amount)>,
+    /// Plus or minus at most this, anew for each message.
+    pub(super) jitter: Duration,
     /// Which of the ways in which the fault can be brought about.
-    via: &'static str,
+    pub(super) via: &'static str,
+}
+
+impl Shape {
+    /// The amount as a time.
+    pub(super) const fn time(&self) -> Duration {
+        Duration::from_nanos(self.count())
+    }
+
+    /// The amount as a number of its unit.
+    pub(super) const fn count(&self) -> u64 {
+        match self.amount {
+            Some((_, most)) => most.count,
+            None => 0,
+        }
+    }
 }
 
 /// Something that can go wrong, as on the command line:
@@ -57,12 +74,15 @@ impl Fault {
     /// When there is no such fault, or its arguments cannot be read.
     pub fn parse(text: &str) -> Result<Self, FaultError> {
         let (name, arguments) = text.split_once('=').unwrap_or((text, ""));
-        let entry = BUILTIN.iter().find(|entry| entry.name == name).ok_or_else(|| {
-            let known: Vec<_> = BUILTIN.iter().map(|entry| entry.name).collect();
+        let entry = builtin().find(|entry| entry.name == name).ok_or_else(|| {
+            let known: Vec<_> = builtin().map(|entry| entry.name).collect();
             FaultError::Unknown { name: name.to_owned(), known: known.join(", ") }
         })?;
-        let mut shape =
-            Shape { amount: (entry.amount, entry.amount), via: entry.ways.first().unwrap_or(&"") };
+        let mut shape = Shape {
+            amount: entry.amount.map(|amount| (amount, amount)),
+            jitter: Duration::ZERO,
+            via: entry.ways.first().unwrap_or(&""),
+        };
         for argument in arguments.split(',').filter(|argument| !argument.is_empty()) {
             let wrong = |expected: String| FaultError::Argument {
                 name: name.to_owned(),
@@ -74,12 +94,17 @@ impl Fault {
                 shape.via = known.ok_or_else(|| {
                     wrong(format!("one of its ways: via={}", entry.ways.join(", via=")))
                 })?;
-            } else if entry.amount.is_zero() {
-                return Err(wrong("needed: it takes no amount".to_owned()));
+            } else if let Some(jitter) = argument.strip_prefix("jitter=") {
+                if !entry.name.ends_with("-latency") {
+                    return Err(wrong("needed: only latency jitters".to_owned()));
+                }
+                shape.jitter = parse_duration(jitter)
+                    .ok_or_else(|| wrong("a jitter such as jitter=20ms".to_owned()))?;
+            } else if let Some(usual) = entry.amount {
+                let found = amount(usual.unit, argument);
+                shape.amount = Some(found.ok_or_else(|| wrong(usual.unit.example().to_owned()))?);
             } else {
-                shape.amount = amount(argument).ok_or_else(|| {
-                    wrong("a duration such as 200ms, or a range such as 20ms..200ms".to_owned())
-                })?;
+                return Err(wrong("needed: it takes no amount".to_owned()));
             }
         }
         Ok(Self { entry, shape })
@@ -94,45 +119,64 @@ impl Fault {
     /// The same fault with one amount of its range.
     #[must_use]
     pub fn draw(&self, random: &mut ChaCha8Rng) -> Self {
-        let (least, most) = self.shape.amount;
-        let span = u64::try_from((most - least).as_millis()).unwrap_or(u64::MAX);
-        let drawn = least + Duration::from_millis(random.random_range(0..=span));
-        Self { entry: self.entry, shape: Shape { amount: (drawn, drawn), via: self.shape.via } }
+        let amount = self.shape.amount.map(|(least, most)| {
+            // Times are drawn in whole milliseconds, so that they print short.
+            let grain = if least.unit == Unit::Time { 1_000_000 } else { 1 };
+            let steps = (most.count - least.count) / grain;
+            let count = least.count + grain * random.random_range(0..=steps);
+            let drawn = Amount { unit: least.unit, count };
+            (drawn, drawn)
+        });
+        Self { entry: self.entry, shape: Shape { amount, ..self.shape } }
     }
 
     /// What brings it about.
     #[must_use]
     pub fn inject(&self) -> Vec<Control> {
-        (self.entry.inject)(self.amount(), self.shape.via)
+        match self.entry.effect {
+            Effect::Cluster { inject, .. } => inject(&self.shape),
+            Effect::Clients(_) => Vec::new(),
+        }
     }
 
     /// What takes it away.
     #[must_use]
     pub fn heal(&self) -> Vec<Control> {
-        (self.entry.heal)(self.shape.via)
+        match self.entry.effect {
+            Effect::Cluster { heal, .. } => heal(&self.shape),
+            Effect::Clients(_) => Vec::new(),
+        }
+    }
+
+    /// What it does to clients, if it strikes them and not the cluster.
+    #[must_use]
+    pub fn strike(&self) -> Option<Strike> {
+        match self.entry.effect {
+            Effect::Cluster { .. } => None,
+            Effect::Clients(strike) => Some(strike(&self.shape)),
+        }
     }
 
     /// How one sees that it took hold.
     #[must_use]
     pub fn sign(&self) -> Sign {
-        (self.entry.sign)(self.amount(), self.shape.via)
-    }
-
-    const fn amount(&self) -> Duration {
-        self.shape.amount.1
+        (self.entry.sign)(&self.shape)
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.entry.name)?;
-        let (least, most) = self.shape.amount;
         let mut separator = "=";
-        if !self.entry.amount.is_zero() {
-            write!(f, "{separator}{least:?}")?;
+        if let Some((least, most)) = self.shape.amount {
+            write!(f, "{separator}{least}")?;
             if least != most {
-                write!(f, "..{most:?}")?;
+                write!(f, "..{most}")?;
             }
+            separator = ",";
+        }
+        if !self.shape.jitter.is_zero() {
+            write!(f, "{separator}jitter={:?}", self.shape.jitter)?;
             separator = ",";
         }
         if self.entry.ways.len() > 1 {
@@ -154,10 +198,10 @@ impl PartialEq for Fault {
     }
 }
 
-fn amount(text: &str) -> Option<(Duration, Duration)> {
+fn amount(unit: Unit, text: &str) -> Option<(Amount, Amount)> {
     let (least, most) = text.split_once("..").unwrap_or((text, text));
-    let (least, most) = (parse_duration(least)?, parse_duration(most)?);
-    (least <= most).then_some((least, most))
+    let (least, most) = (Amount::parse(unit, least)?, Amount::parse(unit, most)?);
+    (least.count <= most.count).then_some((least, most))
 }
 
 #[cfg(test)]
@@ -166,17 +210,35 @@ mod tests {
 
     #[test]
     fn what_is_printed_is_what_is_parsed() {
-        for text in ["replica-lag=20ms..200ms,via=link", "redis-cut", "redis-latency=150ms"] {
+        for text in [
+            "replica-lag=20ms..200ms,via=link",
+            "redis-cut",
+            "redis-latency=150ms",
+            "primary-latency=20ms..150ms,jitter=10ms",
+            "replica-bandwidth=5kB/s..50kB/s",
+            "redis-limit=1500B",
+            "replica-behind=16kB..2MB",
+            "client-pause=300ms",
+            "manual-sql=50ms",
+        ] {
             assert_eq!(Fault::parse(text).unwrap().to_string(), text);
         }
     }
 
     #[test]
     fn every_fault_works_without_arguments() {
-        for entry in super::BUILTIN {
+        for entry in super::builtin() {
             let fault = Fault::parse(entry.name).unwrap();
-            assert!(!fault.inject().is_empty() && !fault.heal().is_empty(), "{fault}");
+            assert_eq!(fault.strike().is_some(), fault.inject().is_empty(), "{fault}");
+            assert!(!entry.summary.is_empty());
         }
+    }
+
+    #[test]
+    fn no_two_faults_have_one_name() {
+        let names: std::collections::BTreeSet<_> =
+            super::builtin().map(|entry| entry.name).collect();
+        assert_eq!(names.len(), super::builtin().count());
     }
 
     #[test]
@@ -189,5 +251,9 @@ mod tests {
         );
         assert!(complain("replica-lag=via=post").contains("via=apply"));
         assert!(complain("redis-cut=5s").contains("takes no amount"));
+        assert!(complain("redis-limit=5s").contains("is not a size such as 512B"));
+        assert!(complain("redis-bandwidth=5").contains("is not a rate such as 20kB/s"));
+        assert!(complain("redis-limit=2kB..1kB").contains("a range such as"));
+        assert!(complain("redis-cut=jitter=5ms").contains("only latency jitters"));
     }
 }

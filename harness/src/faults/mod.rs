@@ -1,19 +1,26 @@
 //! Faults: what goes wrong, how one sees that it did, and when.
 //!
+//! Some faults strike clients and not the cluster ([`Strikes`]): a crash between
+//! two steps, a pause, an operator's hand.
+//!
 //! A [`Fault`] is made of the cluster's primitive controls, so it works on
 //! every cluster that supports those. It leaves a [`Receipt`]: a fault that
 //! nobody saw take hold proves nothing.
 
+mod amount;
 mod builtin;
 mod fault;
 mod nemesis;
 mod receipt;
 mod schedule;
 mod sign;
+mod strikes;
 
-pub use builtin::{BUILTIN, FaultEntry};
+pub use amount::{Amount, Unit};
+pub use builtin::{FaultEntry, builtin};
 pub use fault::{Fault, FaultError};
 pub use nemesis::Nemesis;
 pub use receipt::Receipt;
 pub use schedule::{Change, ParseScheduleError, Schedule, ScheduleStep};
 pub use sign::{HEARTBEAT, Lookout, Sign, caught_up, recovered};
+pub use strikes::{Strike, Strikes};

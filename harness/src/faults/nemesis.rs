@@ -3,9 +3,9 @@ use std::{sync::Arc, time::Duration};
 use futures::future::{Either, select};
 use quarrel_checkers::{Time, Value};
 
-use super::{Change, Fault, Lookout, Receipt, Schedule, recovered};
+use super::{Change, Fault, Lookout, Receipt, Schedule, Strike, Strikes, recovered};
 use crate::{
-    cluster::{Cluster, Unsupported},
+    cluster::{Cluster, ClusterKind, Unsupported},
     record::{Recorder, Stop},
     stores::{Backend, Request},
 };
@@ -17,6 +17,9 @@ const RECOVERY: Duration = Duration::from_secs(30);
 pub struct Nemesis {
     cluster: Arc<dyn Cluster>,
     recorder: Arc<Recorder>,
+    /// Where faults that strike clients are told; without, they cannot be
+    /// injected.
+    strikes: Option<Arc<Strikes>>,
     /// Tells time and sleeps, on whatever clock the cluster has.
     sleeper: Backend,
     receipts: Vec<Receipt>,
@@ -29,7 +32,14 @@ impl Nemesis {
     #[must_use]
     pub fn new(cluster: Arc<dyn Cluster>, recorder: Arc<Recorder>) -> Self {
         let sleeper = cluster.probe();
-        Self { cluster, recorder, sleeper, receipts: Vec::new(), active: Vec::new() }
+        Self { cluster, recorder, strikes: None, sleeper, receipts: Vec::new(), active: Vec::new() }
+    }
+
+    /// The same, able to strike the clients behind `strikes`.
+    #[must_use]
+    pub fn striking(mut self, strikes: Arc<Strikes>) -> Self {
+        self.strikes = Some(strikes);
+        self
     }
 
     /// Whether the cluster can carry every fault of `schedule`.
@@ -39,6 +49,15 @@ impl Nemesis {
     /// Names the first control that it cannot, with advice.
     pub fn supports(cluster: &dyn Cluster, schedule: &Schedule) -> Result<(), Unsupported> {
         schedule.steps.iter().try_for_each(|step| {
+            if let Some(Strike::GiveUp(_)) = step.fault.strike()
+                && cluster.kind() == ClusterKind::Sim
+            {
+                return Err(Unsupported {
+                    control: step.fault.to_string(),
+                    why: "simulated clients have no patience to lose".to_owned(),
+                    advice: "--cluster docker or native".to_owned(),
+                });
+            }
             let mut controls = step.fault.inject().into_iter().chain(step.fault.heal());
             controls.try_for_each(|control| cluster.supports(&control))
         })
@@ -108,10 +127,22 @@ impl Nemesis {
                 receipt.errors.push(error.to_string());
             }
         }
+        if let Some(strike) = fault.strike() {
+            match &self.strikes {
+                Some(strikes) => strikes.begin(strike),
+                None => receipt.errors.push("there are no clients to strike".to_owned()),
+            }
+        }
         self.recorder.nemesis("injected", Value::from(fault.to_string().as_str()));
         let limit = until.since(self.recorder.now());
-        let watch = lookout.observe(&*cluster, recorder.clock());
-        if let Some(evidence) = self.bounded(watch, limit).await {
+        let evidence = match fault.strike() {
+            Some(strike) => self.struck(strike, limit).await,
+            None => {
+                let watch = lookout.observe(&*cluster, recorder.clock());
+                self.bounded(watch, limit).await
+            }
+        };
+        if let Some(evidence) = evidence {
             receipt.observed = Some(self.recorder.now());
             receipt.evidence = Some(evidence);
         }
@@ -128,8 +159,30 @@ impl Nemesis {
                 self.receipts[receipt].errors.push(error.to_string());
             }
         }
+        if let (Some(strike), Some(strikes)) = (fault.strike(), &self.strikes) {
+            let times = strikes.count(strike);
+            if times > 0 {
+                self.receipts[receipt].evidence = Some(evidence_of(strike, times));
+            }
+            strikes.end(strike);
+        }
         self.recorder.nemesis("healed", Value::from(fault.to_string().as_str()));
         self.receipts[receipt].healed = Some(self.recorder.now());
+    }
+
+    /// Waits until a client is struck.
+    async fn struck(&mut self, strike: Strike, limit: Duration) -> Option<String> {
+        let strikes = Arc::clone(self.strikes.as_ref()?);
+        let end = self.recorder.now() + limit;
+        while self.recorder.now() < end {
+            let times = strikes.count(strike);
+            if times > 0 {
+                return Some(evidence_of(strike, times));
+            }
+            // Sleeping never fails.
+            drop(self.sleeper.call(&Request::Sleep(Duration::from_millis(5))).await);
+        }
+        None
     }
 
     async fn wait_until(&mut self, time: Time, over: &Stop) {
@@ -149,5 +202,14 @@ impl Nemesis {
             Either::Left((result, _)) => Some(result),
             Either::Right(_) => None,
         }
+    }
+}
+
+fn evidence_of(strike: Strike, times: u64) -> String {
+    match strike {
+        Strike::Crash => format!("{times} clients or agents died between two steps"),
+        Strike::Pause(pause) => format!("clients stood still {times} times for {pause:?}"),
+        Strike::GiveUp(limit) => format!("clients gave up {times} calls after {limit:?}"),
+        Strike::Manual(_) => format!("{times} rows were changed by hand"),
     }
 }

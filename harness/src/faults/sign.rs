@@ -3,6 +3,7 @@ use std::time::Duration;
 use futures::future::{Either, select};
 use quarrel_checkers::{Certainty, Content, Key, Lsn, Value};
 
+use super::Strike;
 use crate::{
     cluster::{Cluster, Link},
     record::Clock,
@@ -33,9 +34,34 @@ pub enum Sign {
     Unreachable(Link),
     /// A connection can be made, but nothing answers.
     Silent(Link),
-    /// A write to the cache gets no answer, yet a probe beside the link finds
-    /// it done.
-    RepliesLost,
+    /// A write over the link gets no answer, yet a probe beside the link finds
+    /// it done. A link to the replica, where nobody writes, is just silent.
+    RepliesLost(Link),
+    /// The primary's log is this many bytes ahead of the replica's.
+    ReplicaBehindBytes {
+        /// By how many.
+        by: u64,
+    },
+    /// A long row takes its time over the link.
+    Throttled {
+        /// Which.
+        link: Link,
+        /// The rate, in kilobytes a second.
+        kb_per_s: u64,
+    },
+    /// A row longer than this breaks the connection.
+    Limited {
+        /// Which link.
+        link: Link,
+        /// Bytes let through.
+        bytes: u64,
+    },
+    /// Entries that were just set are gone.
+    Evictions,
+    /// Clients were struck. Their own gates see it, not the cluster.
+    Struck(Strike),
+    /// That the cluster took it is all there is to see at once.
+    Taken,
 }
 
 /// Looks for a sign, over connections that were made before the fault.
@@ -55,17 +81,21 @@ impl Lookout {
         let mut client = cluster.client();
         let mut probe = cluster.probe();
         match sign {
-            Sign::ReplicaBehind { .. } => {
+            Sign::ReplicaBehind { .. } | Sign::ReplicaBehindBytes { .. } => {
                 drop(written(&mut probe).await);
                 drop(replayed(&mut probe).await);
             }
-            Sign::Slow { link, .. } | Sign::Unreachable(link) | Sign::Silent(link) => {
+            Sign::Slow { link, .. }
+            | Sign::Unreachable(link)
+            | Sign::Silent(link)
+            | Sign::Throttled { link, .. }
+            | Sign::Limited { link, .. } => drop(client.call(&question(link)).await),
+            Sign::RepliesLost(link) => {
                 drop(client.call(&question(link)).await);
+                drop(probe.call(&question(link)).await);
             }
-            Sign::RepliesLost => {
-                drop(client.call(&question(Link::ClientCache)).await);
-                drop(probe.call(&question(Link::ClientCache)).await);
-            }
+            Sign::Evictions => drop(probe.call(&question(Link::ClientCache)).await),
+            Sign::Struck(_) | Sign::Taken => {}
         }
         Self { sign, client, probe, round: 0 }
     }
@@ -97,18 +127,32 @@ impl Lookout {
                     format!("a new client could not connect over {link}: {}", error.message)
                 })
             }
-            Sign::Silent(link) => {
-                match answer(&mut self.client, &question(link), &mut self.probe).await {
-                    Heard::Nothing => {
-                        Some(format!("a call over {link} got no answer in {PATIENCE:?}"))
-                    }
-                    Heard::Error(error) => {
-                        Some(format!("a call over {link} got no answer: {}", error.message))
-                    }
-                    Heard::Answer => None,
-                }
+            Sign::Silent(link) => self.silent(link).await,
+            Sign::RepliesLost(Link::ClientReplica | Link::ReplicaPrimary) => {
+                self.silent(Link::ClientReplica).await
             }
-            Sign::RepliesLost => self.reply_lost().await,
+            Sign::RepliesLost(link) => self.reply_lost(link).await,
+            Sign::ReplicaBehindBytes { by } => self.bytes_behind(by).await,
+            Sign::Throttled { link, kb_per_s } => self.throttled(link, kb_per_s, clock).await,
+            Sign::Limited { link, bytes } => {
+                self.lengthen(link, bytes + 1, cluster).await?;
+                let error = self.client.call(&question(link)).await.err()?;
+                Some(format!("{bytes} bytes over {link} broke the connection: {}", error.message))
+            }
+            Sign::Evictions => self.evicted().await,
+            Sign::Taken => Some("the cluster took it".to_owned()),
+            // Whoever asks here has no clients.
+            Sign::Struck(_) => None,
+        }
+    }
+
+    async fn silent(&mut self, link: Link) -> Option<String> {
+        match answer(&mut self.client, &question(link), &mut self.probe).await {
+            Heard::Nothing => Some(format!("a call over {link} got no answer in {PATIENCE:?}")),
+            Heard::Error(error) => {
+                Some(format!("a call over {link} got no answer: {}", error.message))
+            }
+            Heard::Answer => None,
         }
     }
 
@@ -132,22 +176,106 @@ impl Lookout {
         }
     }
 
-    async fn reply_lost(&mut self) -> Option<String> {
-        let content = Content::Number(self.round);
-        let item = Item::entry(HEARTBEAT);
-        let set = Request::CacheSet { item, content: content.clone(), ttl: None };
-        let heard = answer(&mut self.client, &set, &mut self.probe).await;
-        let held = self.probe.call(&Request::CacheGet(item)).await.ok()?;
-        if held != Response::Content(Some(content)) {
+    /// Whether a write over the link ran whose answer never came.
+    async fn reply_lost(&mut self, link: Link) -> Option<String> {
+        let value = Value::Int(i64::try_from(self.round).unwrap_or(i64::MAX));
+        let write = match link {
+            Link::ClientCache => {
+                let content = Content::Row { value: value.clone(), version: self.round };
+                Request::CacheSet { item: Item::entry(HEARTBEAT), content, ttl: None }
+            }
+            _ => Request::PrimaryWrite {
+                key: HEARTBEAT,
+                value: value.clone(),
+                durability: Durability::Local,
+            },
+        };
+        let heard = answer(&mut self.client, &write, &mut self.probe).await;
+        let held = match self.probe.call(&question(link)).await.ok()? {
+            Response::Content(Some(Content::Row { value, .. })) => Some(value),
+            Response::Row { row, .. } => row.map(|row| row.value),
+            _ => None,
+        };
+        if held != Some(value) {
             return None;
         }
+        let verb = write.verb();
         match heard {
-            Heard::Nothing => Some(format!("SET ran, its answer did not come in {PATIENCE:?}")),
+            Heard::Nothing => Some(format!("{verb} ran, its answer did not come in {PATIENCE:?}")),
             Heard::Error(error) if error.certainty == Certainty::Indefinite => {
-                Some(format!("SET ran, its answer did not come: {}", error.message))
+                Some(format!("{verb} ran, its answer did not come: {}", error.message))
             }
             Heard::Error(_) | Heard::Answer => None,
         }
+    }
+
+    async fn bytes_behind(&mut self, by: u64) -> Option<String> {
+        heartbeat(&mut self.probe, self.round).await.ok()?;
+        let lsn = written(&mut self.probe).await.ok()?;
+        let behind = replayed(&mut self.probe).await.ok()?;
+        let bytes = lsn.0.saturating_sub(behind.0);
+        (bytes >= by).then(|| {
+            format!("the primary had written up to {lsn}, the replica was {bytes} bytes behind")
+        })
+    }
+
+    async fn throttled(&mut self, link: Link, kb_per_s: u64, clock: &Clock) -> Option<String> {
+        // A tenth of a second's worth.
+        let bytes = (kb_per_s * 100).clamp(200, 200_000);
+        self.lengthen_beside(link, bytes).await?;
+        let start = clock.now();
+        let answer = self.client.call(&question(link)).await;
+        let took = clock.now().since(start);
+        // A stalled link never answers.
+        (answer.is_err() || took >= Duration::from_millis(50))
+            .then(|| format!("{bytes} bytes over {link} took {took:.1?}"))
+    }
+
+    /// Makes the heartbeat this long, for a client that connects anew.
+    async fn lengthen(&mut self, link: Link, bytes: u64, cluster: &dyn Cluster) -> Option<()> {
+        self.client = cluster.client();
+        self.lengthen_beside(link, bytes).await
+    }
+
+    /// Makes the row or the entry of the heartbeat this long, beside the link,
+    /// and waits until the replica has it if the link leads there.
+    async fn lengthen_beside(&mut self, link: Link, bytes: u64) -> Option<()> {
+        let text = "x".repeat(usize::try_from(bytes).unwrap_or(usize::MAX));
+        let value = Value::from(text.as_str());
+        if link == Link::ClientCache {
+            let content = Content::Row { value, version: 0 };
+            let set = Request::CacheSet { item: Item::entry(HEARTBEAT), content, ttl: None };
+            self.probe.call(&set).await.ok()?;
+            return Some(());
+        }
+        let durability = Durability::Local;
+        let write = Request::PrimaryWrite { key: HEARTBEAT, value, durability };
+        self.probe.call(&write).await.ok()?;
+        let lsn = written(&mut self.probe).await.ok()?;
+        while link == Link::ClientReplica && replayed(&mut self.probe).await.ok()? < lsn {
+            pause(&mut self.probe, Duration::from_millis(2)).await;
+        }
+        Some(())
+    }
+
+    /// Sets entries and looks which of them are still there.
+    async fn evicted(&mut self) -> Option<String> {
+        const ENTRIES: u64 = 50;
+        let first = self.round * ENTRIES;
+        let items = (first..first + ENTRIES).map(|n| Item::versioned(HEARTBEAT, n));
+        let items: Vec<Item> = items.collect();
+        let ttl = Some(Duration::from_secs(2));
+        for item in &items {
+            let content = Content::Number(self.round);
+            // Redis may say that it is full: that is what the fault is about.
+            drop(self.probe.call(&Request::CacheSet { item: *item, content, ttl }).await);
+        }
+        let mut gone = 0;
+        for item in &items {
+            let held = self.probe.call(&Request::CacheGet(*item)).await.ok()?;
+            gone += u64::from(held == Response::Content(None));
+        }
+        (gone > 0).then(|| format!("{gone} of {ENTRIES} entries just set were gone"))
     }
 }
 

@@ -10,7 +10,10 @@ use quarrel_checkers::{Key, Process, Time, Value};
 use rand::RngExt as _;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
-use super::plan::{Arrivals, Keys, Plan};
+use super::{
+    agents::Worker,
+    plan::{Arrivals, Keys, Plan},
+};
 use crate::{
     cluster::Cluster,
     record::{Recorder, Stop},
@@ -40,7 +43,8 @@ impl Storm {
         Self { cluster, recorder, gate, plan, stop, values: AtomicU64::new(1) }
     }
 
-    fn value(&self) -> Value {
+    /// A value that no other write of the run uses.
+    pub(super) fn value(&self) -> Value {
         let number = self.values.fetch_add(1, Ordering::Relaxed);
         Value::Int(i64::try_from(number).unwrap_or(i64::MAX))
     }
@@ -51,16 +55,18 @@ pub(super) struct Client {
     storm: Arc<Storm>,
     number: u64,
     session: Session,
+    /// Does what the client put off; none until it first does.
+    worker: Option<Worker>,
     random: ChaCha8Rng,
     keys: Keys,
 }
 
 impl Client {
     pub(super) fn new(storm: Arc<Storm>, number: u64) -> Self {
-        let session = session(&storm, number);
+        let session = session(&storm, Process::Client(number));
         let seed = storm.plan.seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let keys = Keys::new(storm.plan.keys, storm.plan.skew);
-        Self { storm, number, session, random: ChaCha8Rng::seed_from_u64(seed), keys }
+        Self { storm, number, session, worker: None, random: ChaCha8Rng::seed_from_u64(seed), keys }
     }
 
     /// Gives its share of the keys their first value, as ordinary writes.
@@ -114,10 +120,32 @@ impl Client {
         let storm = Arc::clone(&self.storm);
         let plan = &storm.plan;
         let outcome = perform(&*plan.strategy, &mut self.session, action, plan.deadline).await;
+        self.put_off().await;
         if matches!(outcome, Outcome::Unknown(_)) {
             self.number += plan.clients;
-            self.session = session(&storm, self.number);
+            self.session = session(&storm, Process::Client(self.number));
         }
+    }
+
+    /// Hands what the operation put off to the client's worker. A client that
+    /// crashed takes everything that waited along; one that only gave up an
+    /// operation goes on.
+    async fn put_off(&mut self) {
+        if self.session.has_crashed() {
+            if let Some(worker) = self.worker.take() {
+                worker.kill();
+            }
+            return;
+        }
+        let jobs = self.session.take_jobs();
+        if jobs.is_empty() {
+            return;
+        }
+        if self.worker.as_ref().is_some_and(Worker::is_dead) {
+            self.worker = None;
+        }
+        let (storm, number) = (&self.storm, self.number);
+        self.worker.get_or_insert_with(|| Worker::start(storm, number)).give(jobs).await;
     }
 
     /// The time between two operations of this client, drawn anew each time
@@ -132,13 +160,19 @@ impl Client {
     }
 }
 
-fn session(storm: &Storm, process: u64) -> Session {
+/// A new session of a process.
+pub(super) fn session(storm: &Storm, process: Process) -> Session {
+    let number = match process {
+        Process::Client(number) => number,
+        Process::Agent(number) => !number,
+        Process::Nemesis => u64::MAX / 2,
+    };
     Session::new(SessionParts {
-        process: Process::Client(process),
+        process,
         backend: storm.cluster.client(),
         clock: storm.recorder.clock().clone(),
         recorder: Some(Arc::clone(&storm.recorder)),
         gate: storm.gate.clone(),
-        seed: storm.plan.seed ^ process.rotate_left(32),
+        seed: storm.plan.seed ^ number.rotate_left(32),
     })
 }

@@ -1,11 +1,16 @@
 //! The storm: many concurrent clients on a cluster, while faults strike.
 //!
+//! The strategy's background agents run beside the clients from the first
+//! write to the last read, and faults strike them like clients.
+//!
 //! Phases: load (every key gets its first value), storm (clients and faults),
 //! heal (faults end, the cluster works again), final (every key is read
 //! through the strategy and directly from primary, replica and cache, again
 //! and again until the three agree or the settling time is over).
 
+mod agents;
 mod client;
+mod operator;
 mod plan;
 mod probes;
 mod progress;

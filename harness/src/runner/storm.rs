@@ -5,14 +5,17 @@ use quarrel_checkers::{Key, Probe, ProbePhase, Time};
 
 use super::{
     Phase, Plan, Progress,
+    agents::Agents,
     client::{Client, Storm},
+    operator::operate,
     probes::{Agreement, agree, pause, probe_key},
 };
 use crate::{
     cluster::{Cluster, Unsupported},
-    faults::{Nemesis, Receipt, Schedule, caught_up},
+    faults::{Nemesis, Receipt, Schedule, Strikes, caught_up},
     record::{Recorder, Stop},
-    strategy::Gate,
+    stores::StoreError,
+    strategy::{Gate, OPERATOR, Session, SessionParts},
 };
 
 /// A storm that could not begin.
@@ -21,6 +24,9 @@ pub enum StormError {
     /// The cluster cannot carry one of the faults.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
+    /// The strategy could not make the stores ready.
+    #[error("the strategy cannot make the stores ready: {0}")]
+    Prepare(#[source] StoreError),
 }
 
 /// What a storm brought besides its history.
@@ -40,8 +46,8 @@ pub struct StormOutcome {
 ///
 /// # Errors
 ///
-/// When the cluster cannot carry a fault of the plan; then nothing has
-/// happened.
+/// When the cluster cannot carry a fault of the plan, or the strategy cannot
+/// make the stores ready; then no client has begun.
 pub async fn storm(
     cluster: Arc<dyn Cluster>,
     plan: Plan,
@@ -51,8 +57,13 @@ pub async fn storm(
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<StormOutcome, StormError> {
     Nemesis::supports(&*cluster, &plan.schedule)?;
+    let (strikes, gate) = strikes(&plan, gate);
     let storm = Arc::new(Storm::new(cluster, recorder, gate, plan, stop));
     let watch = Watch { storm: &storm, progress };
+    let strategy = &storm.plan.strategy;
+    let mut behind = behind_the_scenes(&storm);
+    strategy.prepare(&mut behind).await.map_err(StormError::Prepare)?;
+    let agents = Agents::start(&storm);
 
     watch.tell(Phase::Load, Time::ZERO);
     let clients: Vec<_> =
@@ -73,14 +84,15 @@ pub async fn storm(
                 client
             });
         let over = Stop::default();
-        let faults = inject(&storm, start, &over);
+        let faults = inject(&storm, &strikes, start, &over);
+        let operator = operate(&storm, &strikes, &over);
         let looks = look(&storm, start, &over);
         let ticks = watch.tick(start, &over);
         let end = async {
             clients = running.await;
             over.ask();
         };
-        let ((), receipts, probes, ()) = futures::join!(end, faults, looks, ticks);
+        let ((), receipts, probes, (), ()) = futures::join!(end, faults, looks, ticks, operator);
         (receipts, probes)
     };
     let storm_ended = storm.recorder.now();
@@ -89,7 +101,34 @@ pub async fn storm(
     watch.tell(Phase::Final, start);
     let reader = clients.swap_remove(0);
     settle(&storm, reader, &mut outcome).await;
+    agents.stop().await;
+    // What is left behind is named, but costs the run nothing any more.
+    if let Err(error) = strategy.finish(&mut behind).await {
+        tracing::warn!("the strategy could not clear away what it had made: {error}");
+    }
     Ok(outcome)
+}
+
+/// What strikes clients, and the gate at their steps: the given one, unless a
+/// fault of the plan strikes clients.
+fn strikes(plan: &Plan, gate: Option<Arc<dyn Gate>>) -> (Arc<Strikes>, Option<Arc<dyn Gate>>) {
+    let strikes = Arc::new(Strikes::new(gate.clone(), plan.seed));
+    let strikes_clients = plan.schedule.steps.iter().any(|step| step.fault.strike().is_some());
+    let gate = if strikes_clients { Some(Arc::clone(&strikes) as Arc<dyn Gate>) } else { gate };
+    (strikes, gate)
+}
+
+/// A session for what the strategy does before and after a run: not recorded,
+/// and beside the links that faults strike.
+fn behind_the_scenes(storm: &Storm) -> Session {
+    Session::new(SessionParts {
+        process: OPERATOR,
+        backend: storm.cluster.probe(),
+        clock: storm.recorder.clock().clone(),
+        recorder: None,
+        gate: None,
+        seed: storm.plan.seed,
+    })
 }
 
 /// Runs one task per client on the cluster's executor and waits for all.
@@ -119,7 +158,12 @@ where
 
 /// Each fault follows its own part of the schedule, so that waiting for one to
 /// show does not delay another.
-async fn inject(storm: &Arc<Storm>, start: Time, over: &Stop) -> Vec<Receipt> {
+async fn inject(
+    storm: &Arc<Storm>,
+    strikes: &Arc<Strikes>,
+    start: Time,
+    over: &Stop,
+) -> Vec<Receipt> {
     let schedule = &storm.plan.schedule;
     let mut names: Vec<_> = schedule.steps.iter().map(|step| step.fault.name()).collect();
     names.sort_unstable();
@@ -127,7 +171,8 @@ async fn inject(storm: &Arc<Storm>, start: Time, over: &Stop) -> Vec<Receipt> {
     let each = names.into_iter().map(|name| async move {
         let steps = schedule.steps.iter().filter(|step| step.fault.name() == name).cloned();
         let own = Schedule { seed: schedule.seed, steps: steps.collect() };
-        let mut nemesis = Nemesis::new(Arc::clone(&storm.cluster), Arc::clone(&storm.recorder));
+        let mut nemesis = Nemesis::new(Arc::clone(&storm.cluster), Arc::clone(&storm.recorder))
+            .striking(Arc::clone(strikes));
         nemesis.follow(&own, start, over).await;
         nemesis.finish().await
     });

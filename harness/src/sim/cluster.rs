@@ -120,8 +120,18 @@ impl Cluster for SimCluster {
         self.port(Route::Beside)
     }
 
-    fn supports(&self, _: &Control) -> Result<(), Unsupported> {
-        Ok(())
+    fn supports(&self, control: &Control) -> Result<(), Unsupported> {
+        let why = match control {
+            Control::Impair { .. } => "simulated links carry whole messages, not bytes",
+            Control::LimitCache(_) => "the simulated cache has no size",
+            Control::Promote(_) | Control::Rejoin => "the simulated primary stays the primary",
+            _ => return Ok(()),
+        };
+        Err(Unsupported {
+            control: control.to_string(),
+            why: why.to_owned(),
+            advice: "--cluster docker or native".to_owned(),
+        })
     }
 
     fn apply<'a>(&'a self, control: &'a Control) -> Boxed<'a, Result<(), ControlError>> {
@@ -204,6 +214,11 @@ fn apply(network: &mut Network, control: &Control) {
         Control::ApplyDelay(delay) => {
             network.conditions.set_delay(delay);
             network.plan_replay();
+        }
+        Control::WipeCache => network.world.cache.wipe(),
+        Control::SaveCache => network.world.cache.save(),
+        Control::Impair { .. } | Control::LimitCache(_) | Control::Promote(_) | Control::Rejoin => {
+            unreachable!("{control:?} is refused by `supports`")
         }
     }
 }

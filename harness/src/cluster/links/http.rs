@@ -56,7 +56,6 @@ impl Http {
         self.get(&format!("proxies/{name}"))
     }
 
-    #[cfg(not(feature = "toxiproxy"))]
     pub(super) fn post(&self, path: &str, body: &Json) -> Result<(), String> {
         let url = self.url(path);
         let mut answer = self.agent.post(&url).send_json(body).map_err(|e| e.to_string())?;

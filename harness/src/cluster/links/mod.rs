@@ -14,7 +14,7 @@ use std::{net::SocketAddr, sync::mpsc, thread, time::Duration};
 use tokio::sync::oneshot;
 
 use self::http::Http;
-use super::Link;
+use super::{Impairment, Link};
 
 /// A proxy to create: a name, where it listens and what it forwards to, as the
 /// proxy itself sees addresses.
@@ -52,6 +52,10 @@ pub enum LinkChange {
     Cut,
     /// Data towards the dialling side vanishes.
     DropReplies,
+    /// Something else happens to the bytes.
+    Impair(Impairment),
+    /// It leads to another server; open connections break.
+    Redirect(SocketAddr),
     /// No toxic, enabled.
     Restore,
 }

@@ -1,7 +1,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use serde_json::{Value as Json, json};
+
 use super::{
-    LinkChange, ProxySpec,
+    Impairment, LinkChange, ProxySpec,
     http::{Http, ProxyState},
 };
 
@@ -23,12 +25,46 @@ pub(super) fn populate(http: &Http, specs: &[ProxySpec]) -> Result<Vec<ProxySpec
 }
 
 pub(super) fn change(http: &Http, name: &str, change: LinkChange) -> Result<(), String> {
-    writes::change(http, name, change)?;
+    match change {
+        // What the client library lacks, or does without a word about errors.
+        LinkChange::Impair(impairment) => {
+            let (kind, stream, attributes) = toxic(impairment);
+            let toxic = json!({ "type": kind, "stream": stream, "attributes": attributes });
+            http.post(&format!("proxies/{name}/toxics"), &toxic)?;
+        }
+        LinkChange::Redirect(upstream) => {
+            let listen = http.proxy(name)?.listen;
+            let proxy = json!({ "listen": listen, "upstream": upstream, "enabled": true });
+            http.post(&format!("proxies/{name}"), &proxy)?;
+        }
+        other => writes::change(http, name, other)?,
+    }
     let now = http.proxy(name)?;
     if shows(&now, change) {
         Ok(())
     } else {
         Err(format!("proxy {name} did not take {change:?}; it is now {now:?}"))
+    }
+}
+
+/// The proxy's own name for an impairment: type, stream, attributes.
+fn toxic(impairment: Impairment) -> (&'static str, &'static str, Json) {
+    match impairment {
+        Impairment::DropRequests => ("timeout", "upstream", json!({ "timeout": 0 })),
+        Impairment::Reset => ("reset_peer", DOWNSTREAM, json!({ "timeout": 0 })),
+        Impairment::SlowClose(delay) => {
+            ("slow_close", DOWNSTREAM, json!({ "delay": millis(delay) }))
+        }
+        Impairment::Slice { bytes, pause } => {
+            let micros = u64::try_from(pause.as_micros()).unwrap_or(u64::MAX);
+            let attributes =
+                json!({ "average_size": bytes, "size_variation": bytes / 4, "delay": micros });
+            ("slicer", DOWNSTREAM, attributes)
+        }
+        Impairment::Limit { bytes } => ("limit_data", DOWNSTREAM, json!({ "bytes": bytes })),
+        Impairment::Bandwidth { kb_per_s } => {
+            ("bandwidth", DOWNSTREAM, json!({ "rate": kb_per_s }))
+        }
     }
 }
 
@@ -47,6 +83,13 @@ fn shows(proxy: &ProxyState, change: LinkChange) -> bool {
         }
         LinkChange::Cut => !proxy.enabled,
         LinkChange::DropReplies => toxic("timeout", "timeout", 0),
+        LinkChange::Impair(impairment) => {
+            let (kind, stream, attributes) = self::toxic(impairment);
+            proxy.toxics.iter().any(|toxic| {
+                toxic.kind == kind && toxic.stream == stream && toxic.attributes == attributes
+            })
+        }
+        LinkChange::Redirect(upstream) => proxy.upstream == upstream.to_string(),
         LinkChange::Restore => proxy.enabled && proxy.toxics.is_empty(),
     }
 }
@@ -109,6 +152,9 @@ mod writes {
                     proxy.delete_all_toxics()?;
                     proxy.enable()
                 }
+                LinkChange::Impair(_) | LinkChange::Redirect(_) => {
+                    unreachable!("{change:?} is posted, not told the client")
+                }
             }
         })
     }
@@ -149,6 +195,9 @@ mod writes {
                     http.delete(&format!("{toxics}/{}", toxic.name))?;
                 }
                 http.post(&proxy, &json!({ "enabled": true }))
+            }
+            LinkChange::Impair(_) | LinkChange::Redirect(_) => {
+                unreachable!("{change:?} is posted above")
             }
         }
     }

@@ -56,7 +56,10 @@ impl Servers {
     fn configure(&self, upstream: SocketAddr) -> Result<(), String> {
         let primary = self.workspace.data("primary");
         let replica = self.workspace.data("replica");
-        append(&primary, &format!("port = {}", self.ports.primary))?;
+        // Only commits with remote_apply wait for the replica: everybody else's
+        // synchronous_commit is local.
+        let named = "synchronous_standby_names = 'replica'";
+        append(&primary, &format!("port = {}\n{named}", self.ports.primary))?;
         append(
             &replica,
             &format!(
