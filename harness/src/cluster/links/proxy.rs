@@ -1,3 +1,4 @@
+#[cfg(feature = "toxiproxy")]
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde_json::{Value as Json, json};
@@ -99,6 +100,7 @@ fn millis(duration: std::time::Duration) -> u64 {
 }
 
 /// The client panics where others return errors.
+#[cfg(feature = "toxiproxy")]
 fn caught<T>(call: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
         let why = panic.downcast_ref::<String>().map_or("its client panicked", String::as_str);
