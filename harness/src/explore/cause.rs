@@ -23,9 +23,9 @@ type Change = fn(&Plot) -> Option<Plot>;
 /// What may be changed, the most telling first: a fault that was injected says
 /// more than an order that happened to come about.
 const CHANGES: [(&str, Cause, Change); 9] = [
-    ("no change by hand", Cause::OutOfBandChange, without_manual_updates),
-    ("no failover", Cause::LostWrite, without_failover),
-    ("no rollback of the cache", Cause::ResurrectedEntry, without_rollback),
+    ("nobody changes a row by hand", Cause::OutOfBandChange, without_manual_updates),
+    ("there is no failover", Cause::LostWrite, without_failover),
+    ("the cache does not come back with old entries", Cause::ResurrectedEntry, without_rollback),
     ("no delayed call is executed late", Cause::LateMessage, without_late_messages),
     ("every call succeeds and no client crashes", Cause::FailedInvalidation, without_mishaps),
     ("the replica is never behind", Cause::ReplicaLagRefill, with_fresh_replica),

@@ -18,6 +18,7 @@ mod brute;
 mod cause;
 mod fault;
 mod moves;
+mod report;
 mod sample;
 mod search;
 mod shrink;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 pub use bounds::{Bounds, KEY, Reduction, Start};
 pub use cause::{Experiment, cause};
 pub use fault::{Fault, UnknownFault};
+pub use report::{Finding, Report, report, shrink_race};
 pub use shrink::shrink;
 
 use self::{

@@ -16,6 +16,6 @@ pub use ast::{Answer, Cached, Event, Line, Pattern, Race, Setup, Shown, What};
 pub use cast::NothingBegun;
 pub use parse::ParseRaceError;
 pub use plot::{Performance, Plot};
-pub use rehearse::rehearse;
+pub use rehearse::{plot_of, rehearse};
 pub use run::{Divergence, Happening, Run, RunError};
 pub use scene::Make;

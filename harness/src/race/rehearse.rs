@@ -5,7 +5,7 @@ use quarrel_checkers::{Content, History, Site, Time};
 use super::{
     Answer, Event, Line, Make, Pattern, Race, Shown, What,
     cast::{NothingBegun, Part, begun_by, clients},
-    plot::{answered, in_the_end},
+    plot::{Plot, answered, in_the_end},
     run::{Divergence, Happening, Run, RunError},
     scene::{initial, setting, world},
 };
@@ -13,7 +13,7 @@ use crate::{
     record::{Clock, Recorder, VirtualClock},
     sim::{Claim, Disturbance, Following, Happened, Move, Stage, linearizable},
     stores::Item,
-    strategy::{AnyStrategy, Call},
+    strategy::{Action, AnyStrategy, Call},
 };
 
 /// Between two lines that say no time.
@@ -30,31 +30,22 @@ pub fn rehearse(
     make: &Make<'_>,
     tell: &mut dyn FnMut(&Happening),
 ) -> Result<Run, RunError> {
-    let clock = VirtualClock::default();
-    let recorder = Arc::new(Recorder::new(Clock::Virtual(clock.clone())));
-    let names = clients(race);
-    let mut scripts = vec![Vec::new(); names.len()];
-    scripts.extend(race.keys.iter().map(|setup| vec![crate::strategy::Action::Read(setup.key)]));
-    let strategy = make();
-    let setting = setting(
-        world(make, &race.keys),
-        scripts,
-        Following::AtOnce,
-        Duration::ZERO,
-        Some(Arc::clone(&recorder)),
-        clock,
-    );
-    let mut rehearsal = Rehearsal {
-        race,
-        names,
-        stage: Stage::new(Arc::clone(&strategy), &setting),
-        strategy,
-        claims: Vec::new(),
-        run: Run::default(),
-        recorder,
-    };
+    let mut rehearsal = Rehearsal::new(race, make);
     rehearsal.perform(tell)?;
-    Ok(rehearsal.end())
+    Ok(rehearsal.end().0)
+}
+
+/// A race as a plot, to shrink or to experiment with, and its first claim. The
+/// plot is made of what happens when the race is rehearsed.
+///
+/// # Errors
+///
+/// When a line makes no sense on any cluster.
+pub fn plot_of(race: &Race, make: &Make<'_>) -> Result<(Plot, Option<Claim>), RunError> {
+    let mut rehearsal = Rehearsal::new(race, make);
+    rehearsal.perform(&mut |_| {})?;
+    let claim = race.flat().find_map(|line| line.claim);
+    Ok((rehearsal.end().1, claim))
 }
 
 struct Rehearsal<'a> {
@@ -66,9 +57,44 @@ struct Rehearsal<'a> {
     claims: Vec<(usize, Claim, usize)>,
     run: Run,
     recorder: Arc<Recorder>,
+    /// What really happened.
+    plot: Plot,
 }
 
-impl Rehearsal<'_> {
+impl<'a> Rehearsal<'a> {
+    fn new(race: &'a Race, make: &Make<'_>) -> Self {
+        let clock = VirtualClock::default();
+        let recorder = Arc::new(Recorder::new(Clock::Virtual(clock.clone())));
+        let names = clients(race);
+        let mut scripts = vec![Vec::new(); names.len()];
+        scripts.extend(race.keys.iter().map(|setup| vec![Action::Read(setup.key)]));
+        let strategy = make();
+        let setting = setting(
+            world(make, &race.keys),
+            scripts,
+            Following::AtOnce,
+            Duration::ZERO,
+            Some(Arc::clone(&recorder)),
+            clock,
+        );
+        let plot = Plot {
+            keys: race.keys.clone(),
+            replica: Following::AtOnce,
+            clients: vec![Vec::new(); names.len()],
+            moves: Vec::new(),
+        };
+        Self {
+            race,
+            names,
+            stage: Stage::new(Arc::clone(&strategy), &setting),
+            strategy,
+            claims: Vec::new(),
+            run: Run::default(),
+            recorder,
+            plot,
+        }
+    }
+
     fn perform(&mut self, tell: &mut dyn FnMut(&Happening)) -> Result<(), RunError> {
         let race = self.race;
         for (position, line) in race.flat().enumerate() {
@@ -106,7 +132,7 @@ impl Rehearsal<'_> {
             (What::Step { call, mishap, reply, .. }, Some(actor)) => {
                 self.wake(actor)?;
                 if self.stage.idle(actor) && Part::of(line.what.actor().unwrap_or("")).is_client() {
-                    self.stage.cue(actor, begun_by(self.race, position)?);
+                    self.cue(actor, begun_by(self.race, position)?);
                 }
                 self.stage.begin(actor)?;
                 self.claim(line, actor);
@@ -115,21 +141,21 @@ impl Rehearsal<'_> {
                     return Ok(outcome);
                 }
                 let a_move = Move::Step { actor, mishap: *mishap };
-                if self.stage.perform(&a_move)? == Happened::Impossible {
+                if self.make(&a_move)? == Happened::Impossible {
                     return Ok(Err(line.differs(call.to_string(), "it cannot be made now")));
                 }
                 Ok(self.compare(line, reply.as_ref()))
             }
             (What::Read { key, .. }, Some(actor)) => {
                 self.wake(actor)?;
-                self.stage.cue(actor, crate::strategy::Action::Read(*key));
+                self.cue(actor, Action::Read(*key));
                 self.stage.begin(actor)?;
                 self.claim(line, actor);
                 Ok(Ok(None))
             }
             (What::Write { key, value, .. }, Some(actor)) => {
                 self.wake(actor)?;
-                self.stage.cue(actor, crate::strategy::Action::Write(*key, value.clone()));
+                self.cue(actor, Action::Write(*key, value.clone()));
                 self.stage.begin(actor)?;
                 self.claim(line, actor);
                 Ok(Ok(None))
@@ -190,7 +216,7 @@ impl Rehearsal<'_> {
     }
 
     fn possible(&mut self, line: &Line, a_move: &Move, why: &str) -> Result<Outcome, RunError> {
-        Ok(match self.stage.perform(a_move)? {
+        Ok(match self.make(a_move)? {
             Happened::Impossible => Err(line.differs(line.what.to_string(), why)),
             _ => Ok(None),
         })
@@ -262,9 +288,22 @@ impl Rehearsal<'_> {
 
     fn wake(&mut self, actor: usize) -> Result<(), RunError> {
         while self.stage.asleep(actor) {
-            self.stage.perform(&Move::Wake { actor })?;
+            self.make(&Move::Wake { actor })?;
         }
         Ok(())
+    }
+
+    fn cue(&mut self, actor: usize, action: Action) {
+        self.plot.clients[actor].push(action.clone());
+        self.stage.cue(actor, action);
+    }
+
+    fn make(&mut self, a_move: &Move) -> Result<Happened, RunError> {
+        let happened = self.stage.perform(a_move)?;
+        if happened != Happened::Impossible {
+            self.plot.moves.push(a_move.clone());
+        }
+        Ok(happened)
     }
 
     fn actor(&self, name: &str, line: &Line) -> Result<usize, RunError> {
@@ -282,13 +321,12 @@ impl Rehearsal<'_> {
         found.ok_or_else(|| RunError::NobodyCalled { line: line.number, actor: name.to_owned() })
     }
 
-    fn end(mut self) -> Run {
+    fn end(mut self) -> (Run, Plot) {
         let play = self.stage.play();
         for (line, claim, place) in self.claims {
             let is_true = match (claim, play.action(place)) {
                 (Claim::NotLinearizable, action) => {
-                    let (crate::strategy::Action::Read(key)
-                    | crate::strategy::Action::Write(key, _)) = action;
+                    let (Action::Read(key) | Action::Write(key, _)) = action;
                     let row = initial(&self.race.keys, *key);
                     !linearizable(play, *key, row.as_ref())
                 }
@@ -297,7 +335,7 @@ impl Rehearsal<'_> {
             self.run.claims.push((line, claim, is_true));
         }
         self.run.history = self.recorder.history();
-        self.run
+        (self.run, self.plot)
     }
 }
 

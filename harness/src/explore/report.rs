@@ -1,0 +1,184 @@
+use std::fmt::{self, Display, Formatter};
+
+use quarrel_checkers::Cause;
+
+use super::{Bounds, Experiment, Exploration, Extent, Start, cause, explore, shrink};
+use crate::{
+    race::{Make, Race, RunError, plot_of},
+    sim::{Claim, Stuck},
+};
+
+/// What an exploration found, in words.
+pub struct Report {
+    /// The strategy's name.
+    pub strategy: String,
+    /// What was searched.
+    pub bounds: Bounds,
+    /// What the search brought.
+    pub exploration: Exploration,
+    /// The break, if there is one.
+    pub finding: Option<Finding>,
+}
+
+/// The smallest race that makes a claim true, and why it does.
+pub struct Finding {
+    /// What comes true.
+    pub claim: Claim,
+    /// The race.
+    pub race: Race,
+    /// Why.
+    pub cause: Cause,
+    /// What was changed to find out.
+    pub experiments: Vec<Experiment>,
+}
+
+/// Explores a strategy within `bounds` and explains the shortest break. `name`
+/// and `options` are what the race's first line will say.
+///
+/// # Errors
+///
+/// When the strategy waits for something that is no store.
+pub fn report(
+    make: &Make<'_>,
+    name: &str,
+    options: &[(String, String)],
+    bounds: &Bounds,
+) -> Result<Report, Stuck> {
+    let exploration = explore(make, bounds)?;
+    let finding = match &exploration.broken {
+        None => None,
+        // Shrinking cannot take steps away any more, but the rest of the set-up.
+        Some(broken) => match shrink(make, &broken.plot(), broken.claim)? {
+            None => None,
+            Some((plot, performance)) => {
+                let (cause, experiments) = cause(make, &plot, &performance.race, broken.claim)?;
+                let race = Race {
+                    strategy: name.to_owned(),
+                    options: options.to_vec(),
+                    ..performance.race
+                };
+                Some(Finding { claim: broken.claim, race, cause, experiments })
+            }
+        },
+    };
+    Ok(Report { strategy: name.to_owned(), bounds: bounds.clone(), exploration, finding })
+}
+
+/// The smallest race that shows what `race` shows, and why; none if `race` does
+/// not show what it claims when it is rehearsed.
+///
+/// # Errors
+///
+/// When a line makes no sense on any cluster.
+pub fn shrink_race(make: &Make<'_>, race: &Race) -> Result<Option<Finding>, RunError> {
+    let (plot, claim) = plot_of(race, make)?;
+    let Some(claim) = claim else { return Ok(None) };
+    let Some((plot, performance)) = shrink(make, &plot, claim)? else { return Ok(None) };
+    let (cause, experiments) = cause(make, &plot, &performance.race, claim)?;
+    let race =
+        Race { strategy: race.strategy.clone(), options: race.options.clone(), ..performance.race };
+    Ok(Some(Finding { claim, race, cause, experiments }))
+}
+
+impl Display for Report {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match (&self.finding, &self.exploration.broken) {
+            (Some(finding), _) => {
+                let steps = finding.race.steps();
+                writeln!(f, "{} breaks in {steps} steps: {}", self.strategy, finding.claim)?;
+                write!(f, "{finding}")?;
+            }
+            (None, Some(broken)) => writeln!(
+                f,
+                "{} breaks in {} steps, {}, but only while no time passes",
+                self.strategy, broken.steps, broken.claim
+            )?,
+            (None, None) => {
+                writeln!(f, "{}: no break of {} within", self.strategy, self.bounds.guarantee)?
+            }
+        }
+        writeln!(f, "  = within: {}", self.bounds)?;
+        let Exploration { interleavings, states, extent, .. } = &self.exploration;
+        write!(f, "  = searched: ")?;
+        if *interleavings > 0 {
+            write!(f, "{} interleavings, ", Grouped(*interleavings))?;
+        }
+        write!(f, "{} states, ", Grouped(*states as u128))?;
+        match extent {
+            Extent::Exhaustive if self.exploration.broken.is_some() => {
+                writeln!(f, "nothing shorter breaks (simulated)")
+            }
+            Extent::Exhaustive => writeln!(f, "exhaustive (simulated)"),
+            Extent::Sampled { exhaustive_below_steps, samples } => writeln!(
+                f,
+                "exhaustive below {exhaustive_below_steps} steps, then a sample of {} (simulated): raise --max-states to search further",
+                Grouped(u128::from(*samples))
+            ),
+        }
+    }
+}
+
+impl Display for Finding {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for line in self.race.to_string().lines() {
+            writeln!(f, "  {line}")?;
+        }
+        write!(f, "  = cause: {}", self.cause)?;
+        if let Some(proof) = self.experiments.iter().find(|experiment| experiment.vanished) {
+            write!(f, ", proved: it does not happen when {}", proof.change)?;
+        }
+        writeln!(f)
+    }
+}
+
+impl Display for Bounds {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let clients = [
+            (self.writers, "writer"),
+            (self.readers, "reader"),
+            (self.both, "client that writes and reads"),
+        ];
+        let mut separator = "";
+        for (count, what) in clients.into_iter().filter(|(count, _)| *count > 0) {
+            let plural = if count > 1 && what.ends_with('r') { "s" } else { "" };
+            write!(f, "{separator}{count} {what}{plural}")?;
+            separator = ", ";
+        }
+        write!(f, "; {} each; ", Counted(self.operations, "operation"))?;
+        let faults: Vec<_> = self.faults.iter().map(ToString::to_string).collect();
+        if faults.is_empty() {
+            f.write_str("no faults")?;
+        } else {
+            write!(f, "faults {} (at most {} strikes)", faults.join(", "), self.strikes)?;
+        }
+        let starts = self.starts.iter().map(|start| match start {
+            Start::Cold => "cold",
+            Start::Warm => "warm",
+        });
+        write!(f, "; cache {}", starts.collect::<Vec<_>>().join(" and "))
+    }
+}
+
+struct Counted(usize, &'static str);
+
+impl Display for Counted {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}{}", self.0, self.1, if self.0 == 1 { "" } else { "s" })
+    }
+}
+
+/// A number with commas between thousands.
+struct Grouped(u128);
+
+impl Display for Grouped {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        for (at, digit) in digits.chars().enumerate() {
+            if at > 0 && (digits.len() - at).is_multiple_of(3) {
+                f.write_str(",")?;
+            }
+            write!(f, "{digit}")?;
+        }
+        Ok(())
+    }
+}
