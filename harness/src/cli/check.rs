@@ -6,7 +6,7 @@ use clap::Args;
 use super::Failure;
 use crate::{
     judge::{Expectation, judge_run},
-    report::{Ink, print_summary, summary},
+    report::{Ink, Width, print_summary, summary},
     results::{find_run, load_run, write_json, write_text},
 };
 
@@ -35,7 +35,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<u8, Failure> {
     };
     let verdict = judge_run(&run, expected);
     write_json(&run.folder.file("verdict.json"), &verdict)?;
-    let plain = summary(&run, &verdict, Ink::plain());
+    let plain = summary(&run, &verdict, Ink::plain(), Width::Free);
     write_text(&run.folder.file("summary.md"), &format!("```text\n{plain}```\n"))?;
     if args.format == "json" {
         println!("{}", serde_json::to_string_pretty(&verdict).map_err(Failure::bug)?);

@@ -5,6 +5,7 @@
 mod check;
 mod choose;
 mod doctor;
+mod explain;
 mod failure;
 mod list;
 mod proxy;
@@ -70,6 +71,9 @@ fn dispatch(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> 
             }
             Ok(0)
         }
+        Some(("explain", matches)) => explain::explain(
+            &explain::ExplainArgs::from_arg_matches(matches).map_err(Failure::bug)?,
+        ),
         Some(("doctor", _)) => Ok(doctor::doctor()),
         Some(("proxy", matches)) => {
             proxy::proxy(&proxy::ProxyArgs::from_arg_matches(matches).map_err(Failure::bug)?)
@@ -92,6 +96,9 @@ pub fn command(catalogue: &Catalogue) -> Command {
             Command::new("check").about("Judges a run again, from what it left behind"),
         ))
         .subcommand(list::ListArgs::augment_args(Command::new("list").about("Lists runs")))
+        .subcommand(explain::ExplainArgs::augment_args(
+            Command::new("explain").about("Says what a name in a verdict means, and what helps"),
+        ))
         .subcommand(Command::new("strategies").about("Lists the strategies"))
         .subcommand(
             Command::new("doctor")

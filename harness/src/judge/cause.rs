@@ -13,6 +13,24 @@ pub struct Evidence<'a> {
     on_key: FxHashMap<Key, Vec<usize>>,
 }
 
+/// The way of a value that must not have been read: who wrote it, who put it
+/// into the cache, from where, and what had overwritten it by then.
+#[derive(Clone, Copy, Debug)]
+pub struct Provenance<'a> {
+    /// The version that was read.
+    pub version: u64,
+    /// The step of the read that found it.
+    pub source: &'a Step,
+    /// The step that had put it into the cache, if it was found there.
+    pub fill: Option<&'a Step>,
+    /// The step that had fetched it for that.
+    pub fetched: Option<&'a Step>,
+    /// The step that had written it to the primary.
+    pub written: Option<&'a Step>,
+    /// The step that overwrote it on the primary.
+    pub newer: Option<&'a Step>,
+}
+
 /// Names the cause of each anomaly whose steps show one.
 ///
 /// The causes are those in which a cache and a database come apart; each is
@@ -224,6 +242,31 @@ impl<'a> Evidence<'a> {
         told.sort_by_key(|operation| operation.invoke);
         told.dedup_by_key(|operation| operation.invoke);
         told
+    }
+
+    /// The way of the value that the read of `anomaly` returned; none where
+    /// its steps do not show it.
+    #[must_use]
+    pub fn provenance(&self, anomaly: &Anomaly) -> Option<Provenance<'_>> {
+        let key = anomaly.key?;
+        let read = self.last_read(anomaly)?;
+        let version = self.history.events[read.complete?.position()].op.version?;
+        let source = self.source(read, version)?;
+        let fill = (source.site == Site::Cache).then(|| self.fill(key, version, source)).flatten();
+        let filler = fill.and_then(|step| self.operation(step.operation?));
+        let fetched = filler
+            .and_then(|operation| self.source(operation, version))
+            .filter(|step| step.site != Site::Cache);
+        let written = self.on(key).find(|step| {
+            step.site == Site::Primary && step.reply == Reply::Done { version: Some(version) }
+        });
+        let newer = self.newer_write(anomaly, key, version);
+        Some(Provenance { version, source, fill, fetched, written, newer })
+    }
+
+    /// The steps on the row or the cache entry of `key`, by their beginning.
+    pub fn steps_on(&self, key: Key) -> impl Iterator<Item = &Step> {
+        self.on(key)
     }
 
     /// The version that a step brought or wrote, if it is about a row.

@@ -4,5 +4,5 @@
 mod cause;
 mod outcome;
 
-pub use cause::{Evidence, find_causes};
+pub use cause::{Evidence, Provenance, find_causes};
 pub use outcome::{Expectation, ParseExpectationError, judge_run};

@@ -1,12 +1,16 @@
-//! Results in, text out: what a run says to a person.
+//! Results in, text and pictures out: what a run says to a person, and to the
+//! machines that ask on their behalf.
 //!
 //! Nothing here knows a cluster; a report can be made again from a run's
 //! folder alone.
 
-mod run;
-mod style;
+pub mod explain;
+mod names;
+mod terminal;
 mod timeline;
 
-pub use run::{print_summary, summary};
-pub use style::Ink;
-pub use timeline::{Timeline, TimelineRow};
+pub use names::Names;
+pub use terminal::{
+    Ink, Width, extent, faults_seen, headline, print_summary, printable, summary, verdict_line,
+};
+pub use timeline::{Timeline, TimelineRow, Weight};

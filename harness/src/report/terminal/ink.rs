@@ -14,6 +14,8 @@ pub struct Ink {
     pub mark: Style,
     /// What matters in a line.
     pub strong: Style,
+    /// What may be passed over.
+    pub faint: Style,
 }
 
 impl Ink {
@@ -26,6 +28,7 @@ impl Ink {
             warn: AnsiColor::Yellow.on_default().bold(),
             mark: AnsiColor::Blue.on_default().bold(),
             strong: Style::new().bold(),
+            faint: Style::new().dimmed(),
         }
     }
 

@@ -1,0 +1,199 @@
+use super::{Entry, Kind};
+
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        kind: Kind::Anomaly,
+        name: "stale-read",
+        summary: "a read returned a value that had been overwritten before the read began",
+        text: "A write of a newer value was acknowledged, or another client had already read the \
+               newer value, and only then did this read begin; still it returned the old one. \
+               Somebody who was told \"saved\" looks again and sees the old text.",
+        timeline: "t=0ms    Writer A: UPDATE 7 = v2    -> ok\n\
+                   t=1ms    Writer A: DEL 7            -> ok\n\
+                   t=100ms  Reader B: GET 7            -> v1  STALE, must be v2 or newer",
+        source: "Herlihy & Wing, Linearizability, TOPLAS 1990; as a measure: Golab, Li & Shah, \
+                 Analyzing Consistency Properties for Fun and Profit, PODC 2011",
+        cures: &[
+            "look at the cause behind the slash: it decides which cure works",
+            "where a bound is enough, hold the run to it: --expect bounded=500ms",
+        ],
+    },
+    Entry {
+        kind: Kind::Anomaly,
+        name: "not-linearizable",
+        summary: "reads and writes contradict each other about the order of values",
+        text: "No single read is stale by itself, but no order of the values fits all that was \
+               seen: one client's answers say that A came before B, another's say the opposite.",
+        timeline: "t=0ms    Writer A: write 7 = 1      -> ok\n\
+                   t=2ms    Reader B: read 7           -> 1\n\
+                   t=3ms    Reader C: read 7           -> 2\n\
+                   t=5ms    Reader B: read 7           -> 1   2 cannot come both before and after",
+        source: "Gibbons & Korach, Testing Shared Memories, SIAM J. Comput. 1997",
+        cures: &[
+            "let one place decide the order: a version from the primary, compared wherever a value \
+             is stored",
+        ],
+    },
+    Entry {
+        kind: Kind::Anomaly,
+        name: "read-your-writes",
+        summary: "a client did not see its own earlier write",
+        text: "A client's write was acknowledged, and a later read by the same client returned an \
+               older value. It is the staleness that people notice first: they saved, and the page \
+               shows what it showed before.",
+        timeline: "t=0ms    Writer A: UPDATE 7 = v2    -> ok\n\
+                   t=2ms    Writer A: GET 7            -> v1  its own v2 is missing",
+        source: "Terry et al., Session Guarantees for Weakly Consistent Replicated Data, PDIS 1994",
+        cures: &[
+            "send a client's reads to the primary for a while after it wrote (strategies \
+             session-flag, read-your-writes)",
+            "give the client a token of its last write, and read only where it has arrived \
+             (lsn-fence, causal-token)",
+        ],
+    },
+    Entry {
+        kind: Kind::Anomaly,
+        name: "non-monotonic-read",
+        summary: "a client saw a newer version and then an older one",
+        text: "Time went backwards for one client: it read v2, and later v1. Typical where a \
+               client's reads go to replicas that lag differently, or to a cache and a database \
+               in turns.",
+        timeline: "t=0ms    Reader B: GET 7            -> v2\n\
+                   t=8ms    Reader B: GET 7            -> v1  older than what it saw before",
+        source: "Terry et al., Session Guarantees for Weakly Consistent Replicated Data, PDIS 1994",
+        cures: &[
+            "remember the newest version a client saw, and refuse older ones (causal-token)",
+            "never overwrite a cache entry by an older version (version-guard)",
+        ],
+    },
+    Entry {
+        kind: Kind::Anomaly,
+        name: "future-read",
+        summary: "a read returned a value before its write had begun",
+        text: "Impossible with honest clocks and one recorder: it points at a broken recording, a \
+               clock that jumps, or a value that is written twice.",
+        timeline: "t=0ms    Reader B: GET 7            -> v2\n\
+                   t=4ms    Writer A: UPDATE 7 = v2    -> ok",
+        source: "",
+        cures: &["record every event of a history with one clock", "write each value only once"],
+    },
+    Entry {
+        kind: Kind::Anomaly,
+        name: "phantom-read",
+        summary: "a read returned a value that nobody wrote, or whose write had failed",
+        text: "The value came from nowhere that the history knows: a write reported as failed for \
+               certain did happen after all, another application writes the same keys, or the \
+               cache mixes up keys.",
+        timeline: "t=0ms    Writer A: UPDATE 7 = v2    -> error: rolled back\n\
+                   t=4ms    Reader B: GET 7            -> v2  whose write had failed",
+        source: "Adya, Weak Consistency, MIT 1999 (aborted reads, G1a)",
+        cures: &[
+            "treat an error as \"nobody knows\" unless it proves that nothing happened",
+            "fill the cache after the commit, never before",
+        ],
+    },
+    Entry {
+        kind: Kind::Anomaly,
+        name: "lost-write",
+        summary: "an acknowledged write is gone from the primary",
+        text: "The client was told that its write had happened, and in the end the primary does \
+               not hold it, nor anything newer. No cache can repair this.",
+        timeline: "t=0ms    Writer A: SET 7 = v2       -> ok      acknowledged from the cache\n\
+                   t=1s     Final read: SELECT primary 7 -> v1    v2 never arrived",
+        source: "Bailis et al., Highly Available Transactions, PVLDB 2013",
+        cures: &[
+            "acknowledge after the primary has committed, not after the cache has (no write-behind)",
+            "for failover: synchronous replication to the replica that will be promoted",
+        ],
+    },
+    Entry {
+        kind: Kind::Anomaly,
+        name: "divergence",
+        summary: "in the end the stores hold different versions",
+        text: "Every fault was healed and everybody had time to catch up, and still a probe finds \
+               the cache or the replica with another value than the primary. Clients need not \
+               have seen it yet; they will.",
+        timeline: "t=9s     probe: cache holds v1, primary holds v2",
+        source: "Terry et al., Managing Update Conflicts in Bayou, SOSP 1995 (eventual consistency)",
+        cures: &[
+            "a TTL, as the backstop that ends what everything else missed",
+            "invalidate from the database's own log (outbox, cdc), which forgets nothing",
+        ],
+    },
+    Entry {
+        kind: Kind::Anomaly,
+        name: "non-monotonic-write",
+        summary: "a client's later write was ordered before its earlier one",
+        text: "One client wrote twice, in order, and the versions that the primary gave say the \
+               opposite: a queue or a retry has turned them round.",
+        timeline: "t=0ms    Writer A: write 7 = 1      -> ok  version 5\n\
+                   t=3ms    Writer A: write 7 = 2      -> ok  version 4",
+        source: "Terry et al., Session Guarantees for Weakly Consistent Replicated Data, PDIS 1994",
+        cures: &[
+            "one queue per key, or writes that carry the version they replace (optimistic-lock)",
+        ],
+    },
+    Entry {
+        kind: Kind::Anomaly,
+        name: "write-before-read",
+        summary: "a client's write was ordered before a version that it had already read",
+        text: "A client read v5 and then wrote; its write was given a lower version. Whoever \
+               follows the order of versions sees the answer before the question.",
+        timeline: "t=0ms    Reader B: read 7           -> v5\n\
+                   t=2ms    Reader B: write 7 = 9      -> ok  version 4",
+        source: "Terry et al., Session Guarantees for Weakly Consistent Replicated Data, PDIS 1994 \
+                 (writes follow reads)",
+        cures: &["writes that carry the version they replace (optimistic-lock)"],
+    },
+    transactions(
+        "g0",
+        "transactions overwrote each other in a cycle (dirty write)",
+        "T1 overwrote what T2 wrote on one key, and T2 what T1 wrote on another: neither came first.",
+    ),
+    transactions(
+        "g1a",
+        "a transaction read what another wrote and then rolled back",
+        "The value never was: its transaction aborted, yet somebody acted on it.",
+    ),
+    transactions(
+        "g1b",
+        "a transaction read a value that its writer overwrote before committing",
+        "An intermediate state of another transaction was visible.",
+    ),
+    transactions(
+        "g1c",
+        "transactions depend on each other in a cycle of writes and reads",
+        "T1 read what T2 wrote, and T2 what T1 wrote: each would have to come before the other.",
+    ),
+    transactions(
+        "lost-update",
+        "two transactions replaced the same version, so one update is gone",
+        "Both read v1, both wrote their own successor; the second erased the first without having \
+         seen it.",
+    ),
+    transactions(
+        "g-single",
+        "a transaction saw part of another's writes, and missed the rest (read skew)",
+        "A cycle with exactly one read of what was then overwritten: the reader looked at two \
+         moments at once.",
+    ),
+    transactions(
+        "g2",
+        "transactions each overwrote what the other had read (write skew)",
+        "A cycle with several reads of what was then overwritten: each was right by itself, \
+         together they break a rule that spans both.",
+    ),
+];
+
+const fn transactions(name: &'static str, summary: &'static str, text: &'static str) -> Entry {
+    Entry {
+        kind: Kind::Anomaly,
+        name,
+        summary,
+        text,
+        timeline: "",
+        source: "Adya, Weak Consistency: A Generalized Theory and Optimistic Implementations for \
+                 Distributed Transactions, MIT 1999",
+        cures: &["a stronger isolation level: serializable excludes every one of these"],
+    }
+}

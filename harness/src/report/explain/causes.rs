@@ -1,0 +1,185 @@
+use super::{Entry, Kind};
+
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        kind: Kind::Cause,
+        name: "replica-lag-refill",
+        summary: "a miss refilled the cache from a replica that was behind",
+        text: "The write reached the primary and the cache entry was deleted, all as it should \
+               be. The next reader misses, asks a replica that has not replayed the write, and \
+               stores what it finds. From then on everybody reads the old value, until the entry \
+               expires or the next write deletes it: a lag of milliseconds becomes staleness of \
+               a whole TTL.",
+        timeline: "t=0ms    Writer A: UPDATE 7 = v2    -> ok\n\
+                   t=1ms    Writer A: DEL 7            -> ok\n\
+                   t=2ms    Reader B: GET 7            -> miss\n\
+                   t=3ms    Reader B: SELECT replica 7 -> v1  one write behind\n\
+                   t=4ms    Reader B: SET 7 = v1       -> ok\n\
+                   t=119ms  Reader C: GET 7            -> v1  STALE, must be v2 or newer",
+        source: "Nishtala et al., Scaling Memcache at Facebook, NSDI 2013 (remote markers)",
+        cures: &[
+            "fill from the primary: cache-aside --fill primary, at the price of its load",
+            "leave a marker at the write that sends the next miss to the primary (primary-marker, \
+             tombstone)",
+            "accept a fill only if it is not older than the last write (version-guard)",
+            "delete once more when the replica has caught up (double-delete): bounds it, no more",
+        ],
+    },
+    Entry {
+        kind: Kind::Cause,
+        name: "replica-lag",
+        summary: "the replica itself was read while it was behind",
+        text: "No cache is involved: the value came straight from a replica that had not replayed \
+               the write. It heals by itself as soon as the replica has caught up.",
+        timeline: "t=0ms    Writer A: UPDATE 7 = v2    -> ok\n\
+                   t=1ms    Reader B: SELECT replica 7 -> v1  one write behind",
+        source: "Bailis et al., Probabilistically Bounded Staleness, VLDB 2012",
+        cures: &[
+            "read where the write has arrived: compare log positions (lsn-fence)",
+            "synchronous_commit = remote_apply, at the price of every write's latency",
+        ],
+    },
+    Entry {
+        kind: Kind::Cause,
+        name: "in-flight-refill",
+        summary: "a reader carried an old value past a write and its invalidation, then cached it",
+        text: "The reader missed and read the old value while it was still current. Before it \
+               stored that value, a writer committed the new one and deleted the entry. Then the \
+               reader's SET arrived. It needs no lag at all, only a pause of the reader between \
+               its read and its store: a full queue, a collector of garbage, a slow network.",
+        timeline: "t=0ms    Reader B: GET 7            -> miss\n\
+                   t=1ms    Reader B: SELECT primary 7 -> v1\n\
+                   t=2ms    Writer A: UPDATE 7 = v2    -> ok\n\
+                   t=3ms    Writer A: DEL 7            -> ok\n\
+                   t=4ms    Reader B: SET 7 = v1       -> ok\n\
+                   t=90ms   Reader C: GET 7            -> v1  STALE, must be v2 or newer",
+        source: "Nishtala et al., Scaling Memcache at Facebook, NSDI 2013 (leases)",
+        cures: &[
+            "leases: a fill counts only while no delete has come since its miss (lease, iq-lease)",
+            "store only what is newer than what is there (version-guard, tombstone)",
+        ],
+    },
+    Entry {
+        kind: Kind::Cause,
+        name: "failed-invalidation",
+        summary: "the write happened, its invalidation did not",
+        text: "The database committed, and then the delete of the cache entry failed or never \
+               left: the cache could not be reached, or the client died in between. The write was \
+               acknowledged all the same.",
+        timeline: "t=0ms    Writer A: UPDATE 7 = v2    -> ok\n\
+                   t=1ms    Writer A: DEL 7            -> error: connection reset\n\
+                   t=80ms   Reader B: GET 7            -> v1  STALE, must be v2 or newer",
+        source: "Kleppmann, Designing Data-Intensive Applications, ch. 11 (dual writes)",
+        cures: &[
+            "let the database tell the cache: an outbox written in the same transaction, or change \
+             data capture (outbox, cdc)",
+            "retry the delete, and fail the write if it cannot be done (--on-lost-invalidation)",
+            "a TTL short enough to live with",
+        ],
+    },
+    Entry {
+        kind: Kind::Cause,
+        name: "write-write-race",
+        summary: "two writers updated the database in one order and the cache in the other",
+        text: "Each writer updates the database and then the cache. Between the two steps of the \
+               first, the second does both of its own; the first then overwrites the newer entry \
+               by its older one.",
+        timeline: "t=0ms    Writer A: UPDATE 7 = v2    -> ok\n\
+                   t=1ms    Writer B: UPDATE 7 = v3    -> ok\n\
+                   t=2ms    Writer B: SET 7 = v3       -> ok\n\
+                   t=3ms    Writer A: SET 7 = v2       -> ok\n\
+                   t=80ms   Reader C: GET 7            -> v2  STALE, must be v3 or newer",
+        source: "Nishtala et al., Scaling Memcache at Facebook, NSDI 2013 (stale sets)",
+        cures: &[
+            "delete instead of storing: deletes commute (cache-aside)",
+            "compare versions in the cache, in one atomic script (version-guard)",
+        ],
+    },
+    Entry {
+        kind: Kind::Cause,
+        name: "out-of-band-change",
+        summary: "the database changed beside the application",
+        text: "Somebody changed rows by hand, or another program did. Nobody told the cache: \"but \
+               I fixed it in the database\".",
+        timeline: "t=0ms    by hand: UPDATE 7 = v2     -> ok\n\
+                   t=80ms   Reader B: GET 7            -> v1  STALE, must be v2 or newer",
+        source: "",
+        cures: &[
+            "a call that updates and invalidates, used for repairs too (admin-api)",
+            "change data capture, which sees every change whoever makes it (cdc)",
+        ],
+    },
+    Entry {
+        kind: Kind::Cause,
+        name: "lost-write",
+        summary: "an acknowledged write did not survive",
+        text: "It was acknowledged by something that then forgot it: a primary whose log had not \
+               reached the replica that took over, or a cache that was to write it down later.",
+        timeline: "t=0ms    Writer A: UPDATE 7 = v2    -> ok  on the old primary\n\
+                   t=1ms    failover: the replica, which has only v1, takes over\n\
+                   t=90ms   Reader B: SELECT primary 7 -> v1",
+        source: "",
+        cures: &[
+            "synchronous replication, and fencing of the old primary",
+            "acknowledge after the commit (no write-behind)",
+        ],
+    },
+    Entry {
+        kind: Kind::Cause,
+        name: "resurrected-entry",
+        summary: "the cache came back with an entry that had been deleted",
+        text: "The cache restarted from a snapshot older than the delete. Redis saves such \
+               snapshots unless told otherwise.",
+        timeline: "t=0ms    Reader B: SET 7 = v1       -> ok\n\
+                   t=1ms    the cache saves a snapshot\n\
+                   t=2ms    Writer A: UPDATE 7 = v2    -> ok\n\
+                   t=3ms    Writer A: DEL 7            -> ok\n\
+                   t=9ms    the cache restarts from its snapshot\n\
+                   t=80ms   Reader C: GET 7            -> v1  STALE, must be v2 or newer",
+        source: "",
+        cures: &[
+            "no snapshots where Redis is a cache: save \"\"",
+            "a generation in the key names that changes with every restart",
+        ],
+    },
+    Entry {
+        kind: Kind::Cause,
+        name: "late-message",
+        summary: "a request that its client had given up took effect later",
+        text: "The client stopped waiting, but the request was still on its way, and arrived \
+               after newer ones. Giving up waiting is not taking back.",
+        timeline: "t=0ms    Reader B: SET 7 = v1       -> no answer, given up\n\
+                   t=2ms    Writer A: UPDATE 7 = v2    -> ok\n\
+                   t=3ms    Writer A: DEL 7            -> ok\n\
+                   t=9ms    the SET of Reader B arrives\n\
+                   t=80ms   Reader C: GET 7            -> v1  STALE, must be v2 or newer",
+        source: "",
+        cures: &[
+            "conditional stores that a late arrival fails (version-guard, lease)",
+            "close the connection on a time-out instead of reusing it: it helps, it does not cure",
+        ],
+    },
+    Entry {
+        kind: Kind::Cause,
+        name: "expiry-only",
+        summary: "the strategy lets entries grow old until they expire, by design",
+        text: "Nothing invalidates the entry at a write, so it is served until its TTL is over. \
+               If that is what was chosen, hold the run to the bound: --expect bounded=TTL.",
+        timeline: "t=0ms    Reader B: SET 7 = v1       -> ok      TTL 3 s\n\
+                   t=10ms   Writer A: UPDATE 7 = v2    -> ok\n\
+                   t=2.9s   Reader C: GET 7            -> v1  STALE, must be v2 or newer",
+        source: "",
+        cures: &["delete the entry after the write (cache-aside)", "a shorter TTL"],
+    },
+    Entry {
+        kind: Kind::Cause,
+        name: "unexplained",
+        summary: "the recorded steps show none of the known causes",
+        text: "The anomaly is real, but its steps do not tell how it came about: the history has \
+               none (an imported one), or the value took a way that was not recorded. Worth a \
+               look, and if it is a new way of coming apart, a name.",
+        timeline: "",
+        source: "",
+        cures: &["record the steps: run the strategy through quarrel's sessions"],
+    },
+];

@@ -1,0 +1,167 @@
+//! What the names in a verdict mean: in plain words, with a small timeline, a
+//! source and cures.
+
+mod anomalies;
+mod causes;
+mod guarantees;
+mod text;
+
+pub use text::{entry_text, list_text};
+
+use std::fmt;
+
+use quarrel_checkers::{Cause, Class, Guarantee};
+use serde::Serialize;
+
+/// What a name is the name of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Something a client or a probe saw that it must not see.
+    Anomaly,
+    /// How a cache and a database come apart.
+    Cause,
+    /// Something a run can be held to.
+    Guarantee,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Anomaly => "anomaly",
+            Self::Cause => "cause",
+            Self::Guarantee => "guarantee",
+        })
+    }
+}
+
+/// What one name means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// What it names.
+    pub kind: Kind,
+    /// The name, as verdicts print it.
+    pub name: &'static str,
+    /// In a clause, without a full stop.
+    pub summary: &'static str,
+    /// In a few sentences.
+    pub text: &'static str,
+    /// How it looks, line by line; empty where a timeline says nothing.
+    pub timeline: &'static str,
+    /// Where it was described first, or best.
+    pub source: &'static str,
+    /// What prevents or bounds it.
+    pub cures: &'static [&'static str],
+}
+
+/// Not a name that stands in a verdict.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("nothing is called `{asked}`; `quarrel explain` lists every name{}", near.as_ref().map_or_else(String::new, |near| format!(". Did you mean `{near}`?")))]
+pub struct NoSuchName {
+    asked: String,
+    near: Option<String>,
+}
+
+/// Every entry: anomalies, causes, guarantees, each as its enum lists them.
+pub fn entries() -> impl Iterator<Item = &'static Entry> {
+    anomalies::ENTRIES.iter().chain(causes::ENTRIES).chain(guarantees::ENTRIES)
+}
+
+/// What a name means: an anomaly, a cause, a guarantee, or two of them as the
+/// headline of a verdict joins them, `stale-read/replica-lag-refill`. Some
+/// names have two meanings.
+///
+/// # Errors
+///
+/// When there is no such name.
+pub fn find(asked: &str) -> Result<Vec<&'static Entry>, NoSuchName> {
+    let mut found: Vec<&'static Entry> = Vec::new();
+    for name in asked.split('/') {
+        let name = name.trim().to_lowercase().replace([' ', '_'], "-");
+        let before = found.len();
+        found.extend(entries().filter(|entry| entry.name == name));
+        if found.len() == before {
+            let near = entries()
+                .map(|entry| entry.name)
+                .find(|known| known.starts_with(&name) || known.contains(&name));
+            let near = near.filter(|_| name.len() > 2).map(str::to_owned);
+            return Err(NoSuchName { asked: asked.to_owned(), near });
+        }
+    }
+    Ok(found)
+}
+
+/// What a class of anomalies is.
+#[must_use]
+pub fn anomaly(class: Class) -> &'static Entry {
+    named(Kind::Anomaly, &class.to_string())
+}
+
+/// What a cause is.
+#[must_use]
+pub fn cause(cause: Cause) -> &'static Entry {
+    named(Kind::Cause, &cause.to_string())
+}
+
+/// What a guarantee is.
+#[must_use]
+pub fn guarantee(guarantee: Guarantee) -> &'static Entry {
+    named(Kind::Guarantee, &guarantee.to_string())
+}
+
+fn named(kind: Kind, name: &str) -> &'static Entry {
+    let entry = entries().find(|entry| entry.kind == kind && entry.name == name);
+    entry.expect("every class, cause and guarantee has an entry: a test sees to it")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::de::{DeserializeOwned, IntoDeserializer as _, value::Error};
+
+    use super::*;
+
+    /// A name that verdicts print is one that can be explained, and the other
+    /// way round: the names are those that serde knows.
+    fn names_of<T: DeserializeOwned>(kind: Kind) -> usize {
+        let entries: Vec<_> = entries().filter(|entry| entry.kind == kind).collect();
+        for entry in &entries {
+            let deserializer: serde::de::value::StrDeserializer<'_, Error> =
+                entry.name.into_deserializer();
+            assert!(T::deserialize(deserializer).is_ok(), "{} is no {kind}", entry.name);
+        }
+        entries.len()
+    }
+
+    /// The names that serde would have taken.
+    fn known<T: DeserializeOwned>() -> usize {
+        let deserializer: serde::de::value::StrDeserializer<'_, Error> = "?".into_deserializer();
+        let error = T::deserialize(deserializer).err().expect("`?` is no name").to_string();
+        error.split("expected one of").nth(1).expect("serde lists them").split(',').count()
+    }
+
+    #[test]
+    fn every_name_in_a_verdict_is_explained() {
+        assert_eq!(names_of::<Class>(Kind::Anomaly), known::<Class>());
+        assert_eq!(names_of::<Cause>(Kind::Cause), known::<Cause>());
+        assert_eq!(names_of::<Guarantee>(Kind::Guarantee), known::<Guarantee>());
+    }
+
+    #[test]
+    fn a_headline_explains_both_its_names() {
+        let found = find("stale-read/replica-lag-refill").unwrap();
+        assert_eq!(
+            found.iter().map(|entry| entry.kind).collect::<Vec<_>>(),
+            [Kind::Anomaly, Kind::Cause]
+        );
+    }
+
+    #[test]
+    fn a_wrong_name_is_answered_with_a_near_one() {
+        let error = find("replica").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "nothing is called `replica`; `quarrel explain` lists every name. \
+             Did you mean `replica-lag-refill`?"
+        );
+    }
+}

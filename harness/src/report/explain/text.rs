@@ -1,0 +1,53 @@
+use super::{Entry, Kind, entries};
+use crate::report::terminal::{Ink, Sheet, Width};
+
+/// One entry as a person reads it on a terminal.
+#[must_use]
+pub fn entry_text(entry: &Entry, ink: Ink, width: Width) -> String {
+    let mut sheet = Sheet::new(width, ink);
+    let plain = anstyle::Style::new();
+    let lead = format!("{} ({}): ", entry.name, entry.kind);
+    sheet.item((ink.strong, &lead), (plain, entry.summary), 2);
+    sheet.line("");
+    sheet.item((plain, "  "), (plain, entry.text), 2);
+    if !entry.timeline.is_empty() {
+        sheet.line("");
+        for line in entry.timeline.lines() {
+            sheet.line(&format!("    {}", crate::report::terminal::shorten(line, sheet.room(4))));
+        }
+    }
+    if !entry.cures.is_empty() {
+        sheet.line("");
+        sheet.line("  What helps:");
+        for cure in entry.cures {
+            sheet.item((ink.mark, "    - "), (plain, cure), 6);
+        }
+    }
+    if !entry.source.is_empty() {
+        sheet.line("");
+        sheet.item((ink.faint, "  Source: "), (ink.faint, entry.source), 10);
+    }
+    sheet.text
+}
+
+/// Every name with its meaning in a line.
+#[must_use]
+pub fn list_text(ink: Ink, width: Width) -> String {
+    let mut sheet = Sheet::new(width, ink);
+    let plain = anstyle::Style::new();
+    for (kind, title) in [
+        (Kind::Anomaly, "Anomalies: what clients and probes saw"),
+        (Kind::Cause, "Causes: how a cache and a database come apart"),
+        (Kind::Guarantee, "Guarantees, strongest first"),
+    ] {
+        if !sheet.text.is_empty() {
+            sheet.line("");
+        }
+        sheet.item((ink.strong, title), (plain, ""), 0);
+        for entry in entries().filter(|entry| entry.kind == kind) {
+            let lead = format!("  {:<20} ", entry.name);
+            sheet.item((ink.mark, &lead), (plain, entry.summary), 23);
+        }
+    }
+    sheet.text
+}

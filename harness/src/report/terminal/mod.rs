@@ -1,0 +1,18 @@
+//! What a run says on a terminal.
+
+mod headline;
+mod ink;
+mod outcome;
+mod sheet;
+mod verdict;
+mod width;
+
+pub use headline::headline;
+pub use ink::Ink;
+pub use outcome::{extent, faults_seen, verdict_line};
+pub use verdict::{print_summary, summary};
+pub use width::{Width, printable};
+
+pub(in crate::report) use outcome::{millis, thousands};
+pub(in crate::report) use sheet::Sheet;
+pub(in crate::report) use width::{columns as text_columns, cut as shorten};

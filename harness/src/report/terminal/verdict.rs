@@ -1,0 +1,138 @@
+use std::io;
+
+use anstyle::Style;
+use quarrel_checkers::{Anomaly, Validity};
+
+use super::{
+    Ink, Width, extent, faults_seen, headline,
+    headline::{healed, why},
+    outcome::{checked_note, millis, thousands},
+    sheet::Sheet,
+    verdict_line,
+};
+use crate::{
+    judge::Evidence,
+    report::{Timeline, explain},
+    results::{LoadedRun, RunOutcome, VerdictFile},
+};
+
+/// Prints what a run says: coloured where the stream can show it, and not
+/// wider than the terminal if there is one.
+///
+/// # Errors
+///
+/// When the stream is closed.
+pub fn print_summary(
+    stream: &mut dyn io::Write,
+    run: &LoadedRun,
+    verdict: &VerdictFile,
+) -> io::Result<()> {
+    stream.write_all(summary(run, verdict, Ink::colours(), Width::of_terminal()).as_bytes())
+}
+
+/// What a run says.
+#[must_use]
+pub fn summary(run: &LoadedRun, verdict: &VerdictFile, ink: Ink, width: Width) -> String {
+    let mut sheet = Sheet::new(width, ink);
+    match (verdict.outcome, verdict.anomalies.first()) {
+        (RunOutcome::Violated, Some(anomaly)) => violation(&mut sheet, run, verdict, anomaly),
+        _ => plainly(&mut sheet, run, verdict),
+    }
+    ladder(&mut sheet, verdict);
+    if let Some(note) = checked_note(verdict) {
+        sheet.item((ink.warn, "note: "), (Style::new(), note), 6);
+    }
+    sheet.text
+}
+
+fn violation(sheet: &mut Sheet, run: &LoadedRun, verdict: &VerdictFile, anomaly: &Anomaly) {
+    let ink = sheet.ink;
+    let evidence = Evidence::new(&run.history);
+    let cause = anomaly.cause.map_or_else(|| "unexplained".to_owned(), |cause| cause.to_string());
+    let said = headline(evidence.as_ref(), anomaly);
+    let lead = format!("error[{}/{cause}]: ", anomaly.class);
+    sheet.item((ink.bad, &lead), (ink.strong, &said), 2);
+    sheet.item((ink.mark, "  --> "), (Style::new(), &place(run, verdict)), 6);
+    let mut healing = None;
+    if let Some(evidence) = &evidence {
+        let timeline = Timeline::of(evidence, anomaly);
+        for line in timeline.lines(sheet.width.beside(2)) {
+            sheet.line(&format!("  {line}"));
+        }
+        let reason = why(evidence, &timeline.names, anomaly);
+        sheet.item((ink.mark, "  = why: "), (Style::new(), &reason), 4);
+        healing = healed(evidence, anomaly, timeline.origin);
+    }
+    let told =
+        anomaly.cause.map_or_else(String::new, |cause| explain::cause(cause).summary.to_owned());
+    let words = cause.replacen("-refill", " refill", 1);
+    sheet.item((ink.mark, "  = cause: "), (Style::new(), &format!("{words}: {told}")), 4);
+    let metrics = &verdict.metrics;
+    let mut reach = format!(
+        "{} of {} reads at risk; worst {}",
+        thousands(metrics.stale_reads),
+        thousands(metrics.reads_at_risk),
+        millis(metrics.worst_staleness)
+    );
+    if let Some(healing) = healing {
+        reach += &format!("; {healing}");
+    }
+    sheet.item((ink.mark, "  = extent: "), (Style::new(), &reach), 4);
+    sheet.item((ink.mark, "  = faults: "), (Style::new(), &faults_seen(verdict)), 4);
+    let more = format!(
+        "quarrel explain {}, quarrel report {}",
+        anomaly.cause.map_or_else(|| anomaly.class.to_string(), |cause| cause.to_string()),
+        run.folder.id
+    );
+    sheet.item((ink.mark, "  = more: "), (Style::new(), &more), 4);
+}
+
+/// What ran, where, under which faults.
+fn place(run: &LoadedRun, verdict: &VerdictFile) -> String {
+    let faults = match verdict.faults.as_slice() {
+        [] => "no fault".to_owned(),
+        faults => format!("fault {}", faults.join(" ")),
+    };
+    let simulated = if verdict.simulated { " (simulated)" } else { "" };
+    format!(
+        "strategy {} ({}), {faults}, cluster {}{simulated}, seed {}",
+        verdict.strategy, run.settings.source, verdict.cluster, verdict.seed
+    )
+}
+
+fn plainly(sheet: &mut Sheet, run: &LoadedRun, verdict: &VerdictFile) {
+    let ink = sheet.ink;
+    let (style, word) = match verdict.outcome {
+        RunOutcome::Held => (ink.good, "ok: "),
+        RunOutcome::Vacuous => (ink.warn, "vacuous: "),
+        RunOutcome::Undecided => (ink.warn, "undecided: "),
+        RunOutcome::Violated => (ink.bad, "error: "),
+    };
+    sheet.item((style, word), (Style::new(), &verdict_line(verdict)), 2);
+    sheet.item((ink.mark, "  --> "), (Style::new(), &place(run, verdict)), 6);
+    if verdict.outcome == RunOutcome::Vacuous {
+        let seen = format!("{}; {}", extent(&verdict.metrics), faults_seen(verdict));
+        sheet.item((ink.mark, "  = extent: "), (Style::new(), &seen), 4);
+        let advice = "nothing went wrong, but nothing was shown either: give it more --time, \
+                      or another fault";
+        sheet.item((ink.mark, "  = help: "), (Style::new(), advice), 4);
+    }
+}
+
+fn ladder(sheet: &mut Sheet, verdict: &VerdictFile) {
+    let ink = sheet.ink;
+    sheet.line("");
+    sheet.line(&format!("what held (strongest: {}):", verdict.strongest));
+    for rung in &verdict.ladder {
+        if rung.guarantee == quarrel_checkers::Guarantee::None {
+            continue;
+        }
+        let (style, sign) = match rung.validity {
+            Validity::Valid => (ink.good, "yes"),
+            Validity::Unknown => (ink.warn, "  ?"),
+            Validity::Invalid => (ink.bad, " no"),
+        };
+        let lead = format!("  {sign} {:<17} ", rung.guarantee.to_string());
+        sheet.item((style, &lead), (Style::new(), &rung.reason), 24);
+    }
+}
