@@ -228,9 +228,11 @@ pub(crate) async fn serve(
     connection: Arc<Connection>,
     client: TcpStream,
 ) {
-    let how = forward(&core, &link, &connection, client).await;
+    let (how, sockets) = forward(&core, &link, &connection, client).await;
+    // Whoever sees the connection closed finds it gone from every list.
     link.forget(&connection);
     core.events.record(&link.name, Some(connection.ordinal), Happening::Closed { how });
+    close_all(&sockets, connection.closing());
 }
 
 async fn forward(
@@ -238,12 +240,12 @@ async fn forward(
     link: &Arc<Link>,
     connection: &Arc<Connection>,
     client: TcpStream,
-) -> &'static str {
+) -> (&'static str, Vec<TcpStream>) {
     // A refused option only costs speed.
     let _ = client.set_nodelay(true);
     let dialled = tokio::select! {
         biased;
-        () = connection.closed() => return "closed while dialling",
+        () = connection.closed() => return ("closed while dialling", vec![client]),
         dialled = TcpStream::connect(&*connection.upstream) => dialled,
     };
     let server = match dialled {
@@ -255,7 +257,7 @@ async fn forward(
                 Some(connection.ordinal),
                 Happening::DialFailed { reason },
             );
-            return "upstream unreachable";
+            return ("upstream unreachable", vec![client]);
         }
     };
     let _ = server.set_nodelay(true);
@@ -269,7 +271,7 @@ async fn forward(
     // The task of the other direction only fails to return its halves when
     // the runtime is shutting down, which closes everything anyway.
     let Ok(up) = up.await else {
-        return "shut down";
+        return ("shut down", vec![]);
     };
     finish(connection, up, down)
 }
@@ -290,28 +292,32 @@ fn finish(
     connection: &Connection,
     (up, (client_read, server_write)): (Ended, Halves),
     (down, (server_read, client_write)): (Ended, Halves),
-) -> &'static str {
+) -> (&'static str, Vec<TcpStream>) {
     let client =
         client_read.reunite(client_write).expect("both halves come from the client's socket");
     let server =
         server_read.reunite(server_write).expect("both halves come from the server's socket");
-    match connection.closing() {
-        Some(Close::Rst) => {
-            for socket in [&client, &server] {
-                // A linger of zero makes the close send RST instead of FIN.
-                let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
-            }
-            "reset"
-        }
-        Some(Close::Fin) => {
-            for socket in [&client, &server] {
-                // An explicit FIN first: closing a socket that holds unread
-                // data sends RST at once.
-                let _ = SockRef::from(socket).shutdown(std::net::Shutdown::Write);
-            }
-            "closed"
-        }
+    let how = match connection.closing() {
+        Some(Close::Rst) => "reset",
+        Some(Close::Fin) => "closed",
         None if up == Ended::Broken || down == Ended::Broken => "broken by a peer",
         None => "ended",
+    };
+    (how, vec![client, server])
+}
+
+/// Prepares sockets for being dropped.
+fn close_all(sockets: &[TcpStream], how: Option<Close>) {
+    for socket in sockets {
+        let socket = SockRef::from(socket);
+        // Options and shutdowns fail only where the peer was faster.
+        let _ = match how {
+            // A linger of zero makes the close send RST instead of FIN.
+            Some(Close::Rst) => socket.set_linger(Some(Duration::ZERO)),
+            // An explicit FIN first: closing a socket that holds unread data
+            // sends RST at once.
+            Some(Close::Fin) => socket.shutdown(std::net::Shutdown::Write),
+            None => Ok(()),
+        };
     }
 }

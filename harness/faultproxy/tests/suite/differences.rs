@@ -9,7 +9,7 @@ use std::net::{Shutdown, TcpListener};
 use std::time::{Duration, Instant};
 
 /// Far below the 25 s for which Toxiproxy hangs, far above a busy machine.
-const AT_ONCE: Duration = Duration::from_secs(3);
+const AT_ONCE: Duration = Duration::from_secs(5);
 
 #[test]
 fn a_half_close_is_forwarded() {
@@ -49,31 +49,30 @@ fn removing_a_pending_reset_does_not_wait_for_it_and_loses_nothing() {
     assert_eq!(client.get(), data(b"b"));
 }
 
-/// Which of `count` connections, opened one after another, are swallowed.
+/// Which of `count` connections, opened one after another, are hit. A reset
+/// tells at once and for certain, where a silence would take time.
 fn fates(seed: u64, count: usize) -> Vec<bool> {
     let server = FaultProxy::start(&Config::embedded(Seed(seed))).expect("it starts");
-    let echo = Server::echo();
-    let addr = proxy_to(&server, echo.addr);
-    let half = NewToxic::new(latency(3_600_000), Stream::Downstream).with_toxicity(0.5);
+    let addr = proxy_to(&server, Server::echo().addr);
+    let reset = ToxicKind::ResetPeer { timeout_ms: 0 };
+    let half = NewToxic::new(reset, Stream::Downstream).with_toxicity(0.5);
     server.add_toxic("p", half).expect("it is sound");
     let mut clients: Vec<Client> = (0..count).map(|_| Client::connect(addr)).collect();
-    for client in &mut clients {
-        client.send(b"x");
-    }
-    // All requests arrived, and so will have all replies that are coming.
-    crate::testbed::eventually("all arrive", || echo.received().len() == count);
-    clients
-        .iter_mut()
-        .map(|client| client.get_within(Duration::from_millis(200)) == Got::Silence)
-        .collect()
+    clients.iter_mut().map(|client| client.send(b"x").get() == Got::Rst).collect()
 }
 
 #[test]
 fn the_seed_decides_which_connections_a_toxic_hits() {
-    let first = fates(11, 24);
-    assert_eq!(first, fates(11, 24));
-    assert_ne!(first, fates(12, 24));
+    let first = fates(11, 100);
+    assert_eq!(first, fates(11, 100));
+    assert_ne!(first, fates(12, 100));
     assert!(first.contains(&true) && first.contains(&false));
+}
+
+/// Whether a connection is subject to 60 ms: one faster echo disproves it, and
+/// a busy machine does not make ten of ten slow.
+fn is_slow(client: &mut Client) -> bool {
+    (0..10).all(|_| client.echo(b"x") >= Duration::from_millis(60))
 }
 
 #[test]
@@ -83,19 +82,17 @@ fn a_draw_stays_when_other_toxics_come_and_go() {
     let half = NewToxic::new(latency(60), Stream::Downstream).named("half").with_toxicity(0.5);
     server.add_toxic("p", half).expect("it is sound");
     let mut slow = 0;
-    for _ in 0..8 {
+    for _ in 0..6 {
         let mut client = Client::connect(addr);
-        let was_slow = client.echo(b"x") >= Duration::from_millis(60);
+        let was_slow = is_slow(&mut client);
         slow += usize::from(was_slow);
-        for _ in 0..5 {
+        for _ in 0..3 {
             add(&server, latency(0), Stream::Downstream);
-            if was_slow {
-                assert!(client.echo(b"x") >= Duration::from_millis(60));
-            }
+            assert_eq!(is_slow(&mut client), was_slow);
             server.remove_toxic("p", "latency_downstream").expect("it is there");
         }
     }
-    assert!((1..8).contains(&slow), "{slow} of 8 were slow");
+    assert!((1..6).contains(&slow), "{slow} of 6 were slow");
 }
 
 #[test]
