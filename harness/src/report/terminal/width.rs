@@ -114,7 +114,8 @@ mod tests {
         #[test]
         fn wrapping_loses_no_word(text in "[a-z]{1,9}( [a-z]{1,9}){0,30}", width in 20usize..90) {
             let lines = wrap(&text, Some(width), Some(width));
-            prop_assert_eq!(lines.join(" ").trim_start(), text);
+            let joined = lines.join(" ");
+            prop_assert_eq!(joined.trim_start(), text);
         }
     }
 
