@@ -6,9 +6,12 @@ mod check;
 mod choose;
 mod doctor;
 mod explain;
+mod explore;
 mod failure;
 mod list;
+mod options;
 mod proxy;
+mod race;
 mod run;
 mod signals;
 mod watch;
@@ -16,7 +19,7 @@ mod watch;
 use std::process::ExitCode;
 
 use anstream::{eprintln, println};
-use clap::{Arg, ArgMatches, Args as _, Command, FromArgMatches as _};
+use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 
 use self::failure::Failure;
 use crate::strategy::Catalogue;
@@ -30,6 +33,7 @@ Exit codes: 0 the guarantee held; 1 violated; 2 undecided; 3 vacuous (nothing wa
 Start with:
   quarrel doctor                                 what this machine can run
   quarrel run cache-aside --fault replica-lag    a failing run
+  quarrel explore cache-aside                    the smallest race that breaks it
   quarrel list                                   runs so far";
 
 /// Runs the command line of this process and returns its exit code.
@@ -59,6 +63,15 @@ pub fn main(catalogue: Catalogue) -> ExitCode {
 fn dispatch(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> {
     match matches.subcommand() {
         Some(("run", matches)) => run::run(matches, catalogue),
+        Some(("explore", matches)) => explore::explore(matches, catalogue),
+        Some(("replay", matches)) => race::replay(
+            &race::ReplayArgs::from_arg_matches(matches).map_err(Failure::bug)?,
+            catalogue,
+        ),
+        Some(("shrink", matches)) => race::shrink(
+            &race::ShrinkArgs::from_arg_matches(matches).map_err(Failure::bug)?,
+            catalogue,
+        ),
         Some(("check", matches)) => {
             check::check(&check::CheckArgs::from_arg_matches(matches).map_err(Failure::bug)?)
         }
@@ -92,6 +105,13 @@ pub fn command(catalogue: &Catalogue) -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(run::command(catalogue))
+        .subcommand(explore::command(catalogue))
+        .subcommand(race::ReplayArgs::augment_args(
+            Command::new("replay").about("Performs a .race file, line by line, and compares"),
+        ))
+        .subcommand(race::ShrinkArgs::augment_args(
+            Command::new("shrink").about("Finds the smallest race that shows what a race shows"),
+        ))
         .subcommand(check::CheckArgs::augment_args(
             Command::new("check").about("Judges a run again, from what it left behind"),
         ))
@@ -107,11 +127,6 @@ pub fn command(catalogue: &Catalogue) -> Command {
         .subcommand(proxy::ProxyArgs::augment_args(
             Command::new("proxy").about("Serves the fault proxy alone, with Toxiproxy's API"),
         ))
-}
-
-/// The flag of an option that some strategy takes.
-fn option_flag(name: &'static str, help: String) -> Arg {
-    Arg::new(name).long(name).value_name("VALUE").help(help).help_heading("Strategy options")
 }
 
 /// Diagnostics go to standard error when `QUARREL_LOG` asks for them.

@@ -1,9 +1,4 @@
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use anstream::{eprintln, println, stdout};
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
@@ -12,7 +7,7 @@ use jiff::Timestamp;
 use super::{
     Failure,
     choose::{Choice, Wanted, start},
-    option_flag,
+    options::{flags, given},
     signals::stop_on_signals,
     watch::Watch,
 };
@@ -28,7 +23,7 @@ use crate::{
     },
     runner::{Arrivals, Plan, Skew, StormOutcome, storm},
     stores::real::TimeLimits,
-    strategy::{Catalogue, OptionSpec, Options, StrategyEntry, parse_duration},
+    strategy::{Catalogue, Options, StrategyEntry, parse_duration},
 };
 
 /// Runs a strategy on a cluster under faults and judges what clients saw
@@ -85,23 +80,14 @@ struct RunArgs {
 
 /// The subcommand, with a flag for every option that some strategy takes.
 pub(super) fn command(catalogue: &Catalogue) -> Command {
-    let specs: BTreeMap<&'static str, &OptionSpec> = catalogue
-        .strategies
-        .iter()
-        .flat_map(|entry| entry.options)
-        .map(|spec| (spec.name, spec))
-        .collect();
-    let flags = specs.into_iter().map(|(name, spec)| {
-        option_flag(name, format!("{} [default: {}]", spec.help, spec.default))
-    });
     let about = "Runs a strategy on a cluster under faults and judges what clients saw";
-    RunArgs::augment_args(Command::new("run")).about(about).args(flags)
+    RunArgs::augment_args(Command::new("run")).about(about).args(flags(catalogue))
 }
 
 pub(super) fn run(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> {
     let args = RunArgs::from_arg_matches(matches).map_err(Failure::usage)?;
     let entry = catalogue.strategy(&args.strategy).map_err(Failure::usage)?;
-    let options = strategy_options(matches, catalogue, entry)?;
+    let options = given(matches, catalogue, entry)?;
     let seed = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let plan = plan(&args, entry, &options, seed)?;
     let settings = settings(&args, entry, &options, seed, &plan.schedule);
@@ -111,20 +97,6 @@ pub(super) fn run(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Fai
         .build()
         .map_err(Failure::environment)?;
     runtime.block_on(run_on_cluster(&args, plan, settings))
-}
-
-fn strategy_options(
-    matches: &ArgMatches,
-    catalogue: &Catalogue,
-    entry: &StrategyEntry,
-) -> Result<Options, Failure> {
-    let names: BTreeSet<&str> =
-        catalogue.strategies.iter().flat_map(|e| e.options).map(|spec| spec.name).collect();
-    let given = names
-        .into_iter()
-        .filter_map(|name| Some((name.to_owned(), matches.get_one::<String>(name)?.clone())))
-        .collect();
-    Options::resolve(entry.name, entry.options, &given).map_err(Failure::usage)
 }
 
 fn plan(

@@ -36,6 +36,14 @@ impl Display for Race {
     }
 }
 
+impl Display for Line {
+    /// As it stands in a file of its own, without the end of the line.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let alone = Race { lines: vec![self.clone()], ..Race::default() };
+        f.write_str(alone.to_string().trim_end())
+    }
+}
+
 /// Where `->` and `!` stand, so that a timeline can be read down.
 struct Columns {
     time: usize,

@@ -1,0 +1,96 @@
+use std::{path::PathBuf, sync::Arc};
+
+use anstream::{eprintln, print};
+use clap::{ArgMatches, Args, Command, FromArgMatches as _};
+
+use super::{
+    Failure,
+    options::{flags, given},
+};
+use crate::{
+    explore::{Bounds, Fault, report},
+    judge::Expectation,
+    results::write_text,
+    strategy::{AnyStrategy, Catalogue},
+};
+
+#[derive(Args, Clone, Debug)]
+struct ExploreArgs {
+    /// The strategy; `quarrel strategies` lists them
+    strategy: String,
+    /// A fault to place at every possible point; replica-lag is on unless others are named; may be repeated
+    #[arg(long = "fault", value_name = "FAULT", value_parser = |t: &str| t.parse::<Fault>())]
+    faults: Vec<Fault>,
+    /// How many clients: half of them write, half of them read
+    #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=8))]
+    clients: u64,
+    /// How many operations each client performs
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=4))]
+    ops: u64,
+    /// How many faults may strike in one interleaving; replica lag is not counted
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=4))]
+    strikes: u64,
+    /// The guarantee to break: linearizable, sequential, read-your-writes or monotonic-reads
+    #[arg(long, default_value = "linearizable", value_name = "GUARANTEE", value_parser = |t: &str| t.parse::<Expectation>())]
+    expect: Expectation,
+    /// The most states to keep before the rest is sampled
+    #[arg(long, default_value_t = 2_000_000, value_name = "N")]
+    max_states: usize,
+    /// Decides what is sampled
+    #[arg(long, default_value_t = 0, value_name = "NUMBER")]
+    seed: u64,
+    /// Write the break to this file, as a race that quarrel replay runs
+    #[arg(long, value_name = "FILE.race")]
+    out: Option<PathBuf>,
+}
+
+pub(super) fn command(catalogue: &Catalogue) -> Command {
+    let about = "Tries every interleaving of a few operations on simulated stores; prints the smallest break";
+    ExploreArgs::augment_args(Command::new("explore")).about(about).args(flags(catalogue))
+}
+
+/// Exit code 0 if nothing breaks within the bounds and all of it was searched,
+/// 1 if something breaks, 2 if the search was not exhaustive.
+pub(super) fn explore(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> {
+    let args = ExploreArgs::from_arg_matches(matches).map_err(Failure::usage)?;
+    let entry = catalogue.strategy(&args.strategy).map_err(Failure::usage)?;
+    let options = given(matches, catalogue, entry)?;
+    // Options that make no sense are found now, not in the search.
+    (entry.build)(&options).map_err(Failure::usage)?;
+    let make = || -> Arc<dyn AnyStrategy> {
+        (entry.build)(&options).expect("the same options made a strategy before")
+    };
+    let clients = usize::try_from(args.clients).map_err(Failure::usage)?;
+    let defaults = Bounds::default();
+    let bounds = Bounds {
+        writers: clients.div_ceil(2),
+        readers: clients / 2,
+        operations: usize::try_from(args.ops).map_err(Failure::usage)?,
+        faults: if args.faults.is_empty() { defaults.faults.clone() } else { args.faults },
+        strikes: usize::try_from(args.strikes).map_err(Failure::usage)?,
+        guarantee: args.expect.guarantee,
+        max_states: args.max_states,
+        seed: args.seed,
+        ..defaults
+    };
+    let changed: Vec<_> = entry
+        .options
+        .iter()
+        .filter(|spec| options.text(spec.name) != spec.default)
+        .map(|spec| (spec.name.to_owned(), options.text(spec.name).to_owned()))
+        .collect();
+    let found = report(&make, entry.name, &changed, &bounds).map_err(Failure::usage)?;
+    print!("{found}");
+    if let (Some(path), Some(finding)) = (&args.out, &found.finding) {
+        if path.exists() {
+            return Err(Failure::usage(format!("{} exists; name another file", path.display())));
+        }
+        write_text(path, &finding.race.to_string())?;
+        eprintln!("written: {0}; quarrel replay {0} makes it happen again", path.display());
+    }
+    Ok(match (&found.exploration.broken, found.exploration.extent) {
+        (Some(_), _) => 1,
+        (None, crate::explore::Extent::Exhaustive) => 0,
+        (None, crate::explore::Extent::Sampled { .. }) => 2,
+    })
+}
