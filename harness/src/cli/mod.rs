@@ -16,9 +16,13 @@ mod run;
 mod signals;
 mod watch;
 
-use std::process::ExitCode;
+use std::{
+    io::Write as _,
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::ExitCode,
+};
 
-use anstream::{eprintln, println};
+use anstream::println;
 use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 
 use self::failure::Failure;
@@ -50,11 +54,15 @@ pub fn main(catalogue: Catalogue) -> ExitCode {
         }
     };
     logging();
-    match dispatch(&matches, &catalogue) {
+    // A panic has told where already; what is missing is the code that tells a
+    // bug of ours from a verdict.
+    let done = catch_unwind(AssertUnwindSafe(|| dispatch(&matches, &catalogue)));
+    match done.unwrap_or_else(|_| Err(Failure::bug("a panic"))) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             let bad = crate::report::Ink::colours().bad;
-            eprintln!("{bad}error{bad:#}: {}", failure.message);
+            // Nobody may be listening.
+            drop(writeln!(anstream::stderr(), "{bad}error{bad:#}: {}", failure.message));
             ExitCode::from(failure.code)
         }
     }

@@ -73,15 +73,47 @@ pub(super) async fn accepts(
     }
 }
 
-/// Waits until the replica streams from its primary: at most for `patience`
-/// until it accepts, and then as long as any control may take.
+/// Waits until the replica has replayed all that the primary has on disk now:
+/// at most for `patience` until it accepts, and then for as long as any control
+/// may take. (`pg_stat_wal_receiver` says `streaming` before it has asked.)
 pub(super) async fn streams(
+    primary: &PgConnectOptions,
     replica: &PgConnectOptions,
     patience: Duration,
 ) -> Result<(), sqlx::Error> {
+    let mut connection = connect(primary).await?;
+    let written: String = sqlx::query_scalar("SELECT pg_current_wal_flush_lsn()::text")
+        .fetch_one(&mut connection)
+        .await?;
+    connection.close().await?;
     accepts(replica, patience).await?;
+    let start = Instant::now();
+    while start.elapsed() < LIMIT {
+        // A postmaster may sleep through the request for a new receiver when
+        // the last one has just died; a connection wakes it.
+        if replays(replica, &written).await? {
+            return Ok(());
+        }
+    }
+    Err(timed_out(LIMIT))
+}
+
+/// Watches, over one connection for half a second, whether the replica has
+/// replayed up to `written`.
+async fn replays(replica: &PgConnectOptions, written: &str) -> Result<bool, sqlx::Error> {
+    let sql = "SELECT coalesce(pg_last_wal_replay_lsn() >= $1::pg_lsn, false)";
     let mut connection = connect(replica).await?;
-    until(&mut connection, "SELECT status FROM pg_stat_wal_receiver", "streaming").await
+    let start = Instant::now();
+    let mut replayed = false;
+    while !replayed && start.elapsed() < Duration::from_millis(500) {
+        let ask = sqlx::query_scalar(sql).bind(written).fetch_one(&mut connection);
+        replayed = timeout(LIMIT, ask).await.map_err(|_| timed_out(LIMIT))??;
+        if !replayed {
+            sleep(POLL).await;
+        }
+    }
+    connection.close().await?;
+    Ok(replayed)
 }
 
 pub(super) async fn version(options: &PgConnectOptions) -> Result<String, sqlx::Error> {

@@ -13,18 +13,16 @@ pub(super) async fn ready(
     proxy: &str,
 ) -> Result<Vec<(String, String)>, String> {
     let say = |what: &str, error: &dyn std::fmt::Display| format!("{what}: {error}");
-    let primary = async {
-        let options = &cluster.probes.primary;
-        admin::accepts(options, patience)
+    let postgres = async {
+        let (primary, replica) = (&cluster.probes.primary, &cluster.probes.replica);
+        admin::accepts(primary, patience)
             .await
             .map_err(|e| say("the primary does not accept", &e))?;
-        admin::create_tables(options, schema).await.map_err(|e| say("no tables", &e))?;
-        admin::version(options).await.map_err(|e| say("the primary is gone", &e))
-    };
-    let replica = async {
-        admin::streams(&cluster.probes.replica, patience)
+        admin::create_tables(primary, schema).await.map_err(|e| say("no tables", &e))?;
+        admin::streams(primary, replica, patience)
             .await
-            .map_err(|e| say("the replica does not stream", &e))
+            .map_err(|e| say("the replica does not stream", &e))?;
+        admin::version(primary).await.map_err(|e| say("the primary is gone", &e))
     };
     let cache = async {
         admin::cache_version(&cluster.probes.cache, patience)
@@ -37,7 +35,7 @@ pub(super) async fn ready(
             None => Ok(None),
         }
     };
-    let (postgres, (), cache, links) = tokio::try_join!(primary, replica, cache, links)?;
+    let (postgres, cache, links) = tokio::try_join!(postgres, cache, links)?;
     let mut pieces = vec![("postgres".to_owned(), postgres), ("redis".to_owned(), cache)];
     pieces.extend(links.map(|version| (format!("fault proxy ({proxy})"), version)));
     Ok(pieces)

@@ -1,0 +1,156 @@
+//! What a run on real servers says, and that nothing of it stays behind,
+//! however it ends. The same for every kind of cluster.
+
+mod child;
+
+use std::{fs, process::Command};
+
+pub(crate) use child::{Child, Finished, eventually};
+use rustix::process::Signal;
+use serde_json::Value;
+
+/// A kind of cluster under test.
+pub(crate) struct Kind {
+    /// As `--cluster` has it.
+    pub(crate) name: &'static str,
+    /// What there is on this machine, outside the file system, of the cluster
+    /// of the quarrel with this process id.
+    pub(crate) traces: fn(u32) -> Vec<String>,
+}
+
+const REPLICA_LAG: [&str; 6] =
+    ["cache-aside", "--fault", "replica-lag", "--time", "3s", "--seed=7"];
+
+impl Kind {
+    /// A strategy that refills its cache from a lagging replica is convicted of
+    /// just that.
+    pub(crate) fn convicts_cache_aside(&self) {
+        let finished = self.run(&REPLICA_LAG).wait();
+        assert_eq!(finished.code, Some(1), "{finished:?}");
+        let verdict = finished.verdict();
+        assert_eq!(verdict["outcome"], "violated");
+        assert_eq!(verdict["cluster"], self.name);
+        let causes: Vec<&Value> =
+            verdict["anomalies"].as_array().unwrap().iter().map(|a| &a["cause"]).collect();
+        assert!(causes.iter().any(|cause| **cause == "replica-lag-refill"), "{causes:?}");
+        self.leaves_nothing(&finished);
+    }
+
+    /// The control: one that never caches is acquitted under the same fault.
+    pub(crate) fn acquits_primary_only(&self) {
+        let arguments = ["primary-only", "--fault", "replica-lag", "--time", "3s", "--seed=7"];
+        let finished = self.run(&arguments).wait();
+        assert_eq!(finished.code, Some(0), "{finished:?}");
+        assert_eq!(finished.verdict()["outcome"], "held");
+        self.leaves_nothing(&finished);
+    }
+
+    /// Two at once do not see each other.
+    pub(crate) fn runs_two_side_by_side(&self) {
+        let both = [self.run(&REPLICA_LAG), self.run(&REPLICA_LAG)];
+        for child in both {
+            let finished = child.wait();
+            assert_eq!(finished.code, Some(1), "{finished:?}");
+            self.leaves_nothing(&finished);
+        }
+    }
+
+    /// A failure once the cluster is up is exit 4, and takes the cluster down.
+    pub(crate) fn cleans_up_after_a_failure(&self) {
+        let nowhere = ["primary-only", "--time", "3s", "--results", "/dev/null/results"];
+        let finished = self.run(&nowhere).wait();
+        assert_eq!(finished.code, Some(4), "{finished:?}");
+        self.leaves_nothing(&finished);
+    }
+
+    /// A panic of our own is exit 70. That the verdict cannot be printed, which
+    /// happens before the cluster is taken down, is one to be had at will.
+    pub(crate) fn cleans_up_after_a_panic(&self) {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let arguments = ["--cluster", self.name, "primary-only", "--time", "1s"];
+        let finished = Child::run_printing_to(full.into(), &arguments, &[]).wait();
+        assert_eq!(finished.code, Some(70), "{finished:?}");
+        assert!(finished.stderr.contains("panicked"), "{finished:?}");
+        self.leaves_nothing(&finished);
+    }
+
+    /// A signal ends the run early; what there is, is judged and saved.
+    pub(crate) fn stops_cleanly_at(&self, signal: Signal) {
+        let mut child = self.run(&["primary-only", "--time", "60s", "--seed=7"]);
+        child.until_said("storm:");
+        child.send(signal);
+        let finished = child.wait();
+        assert!(matches!(finished.code, Some(0 | 3)), "{finished:?}");
+        assert_eq!(finished.verdict()["strategy"], "primary-only");
+        self.leaves_nothing(&finished);
+    }
+
+    /// A signal while the cluster starts.
+    pub(crate) fn stops_cleanly_while_it_starts(&self) {
+        let child = self.run(&["primary-only", "--time", "60s"]);
+        eventually("the cluster begins", || !self.all_traces(child.pid()).is_empty());
+        child.send(Signal::INT);
+        let finished = child.wait();
+        assert_eq!(finished.code, Some(130), "{finished:?}");
+        self.leaves_nothing(&finished);
+    }
+
+    /// Nobody can be killed too hard to clean up.
+    pub(crate) fn cleans_up_after_kill_9(&self) {
+        let mut child = self.run(&["cache-aside", "--time", "60s"]);
+        child.until_said("storm:");
+        assert!(!self.all_traces(child.pid()).is_empty(), "the traces would show a cluster");
+        child.send(Signal::KILL);
+        self.leaves_nothing(&child.wait());
+    }
+
+    /// The same while the cluster starts.
+    pub(crate) fn cleans_up_after_kill_9_while_it_starts(&self) {
+        let child = self.run(&["cache-aside", "--time", "60s"]);
+        eventually("the cluster begins", || !self.all_traces(child.pid()).is_empty());
+        child.send(Signal::KILL);
+        self.leaves_nothing(&child.wait());
+    }
+
+    /// Starts a run on this kind of cluster.
+    fn run(&self, arguments: &[&str]) -> Child {
+        Child::run(&[&["--cluster", self.name], arguments].concat(), &[])
+    }
+
+    /// Its cluster and its folders are gone, or soon will be; and every process
+    /// that it started.
+    pub(crate) fn leaves_nothing(&self, finished: &Finished) {
+        eventually("nothing is left behind", || {
+            let left = self.all_traces(finished.pid);
+            if !left.is_empty() {
+                eprintln!("still there: {left:?}");
+            }
+            left.is_empty()
+        });
+        eventually("every process has ended", || {
+            finished.descendants.iter().all(|process| !process.runs())
+        });
+    }
+
+    fn all_traces(&self, pid: u32) -> Vec<String> {
+        let mut all = (self.traces)(pid);
+        for folder in ["/dev/shm".into(), std::env::temp_dir()] {
+            let Ok(entries) = fs::read_dir(folder) else { continue };
+            let ours = format!("quarrel-{pid}-");
+            let paths = entries.flatten().map(|entry| entry.path().display().to_string());
+            all.extend(paths.filter(|path| path.contains(&ours)));
+        }
+        all
+    }
+}
+
+/// Whether this machine can run this kind of cluster, as `probe` shows. Where
+/// `CI` is set it must.
+pub(crate) fn possible(kind: &str, probe: &mut Command) -> bool {
+    let works = probe.output().is_ok_and(|output| output.status.success());
+    assert!(works || std::env::var_os("CI").is_none(), "CI must be able to run {kind}");
+    if !works {
+        eprintln!("skipped: this machine has no {kind}");
+    }
+    works
+}
