@@ -5,12 +5,21 @@
 //! folder alone.
 
 pub mod explain;
+mod files;
 mod names;
+pub mod page;
+mod plots;
 mod terminal;
 mod timeline;
+mod view;
+mod zoom;
 
+pub use files::{write_files, write_report};
 pub use names::Names;
+pub use plots::Plot;
 pub use terminal::{
     Ink, Width, extent, faults_seen, headline, print_summary, printable, summary, verdict_line,
 };
 pub use timeline::{Timeline, TimelineRow, Weight};
+pub use view::{Band, Ending, Row, View};
+pub use zoom::zoom;
