@@ -21,7 +21,7 @@ use crate::{
     faults::{Fault, Schedule},
     judge::{Expectation, judge_run},
     record::{Recorder, Stop},
-    report::{print_summary, write_files},
+    report::{ci::tell_github, print_summary, write_files},
     results::{
         Journal, RunFolder, RunSettings, SCHEMA, VerdictFile, append_to_index, load_run,
         write_json, write_json_lines, write_text,
@@ -292,10 +292,14 @@ fn print(
     run: &crate::results::LoadedRun,
     verdict: &VerdictFile,
 ) -> Result<(), Failure> {
+    let annotation = tell_github(run, verdict);
     if args.format == "json" {
         let json = serde_json::to_string_pretty(verdict).map_err(Failure::bug)?;
         println!("{json}");
         return Ok(());
+    }
+    if let Some(annotation) = annotation {
+        println!("{annotation}");
     }
     print_summary(&mut stdout(), run, verdict).map_err(Failure::environment)
 }

@@ -1,10 +1,11 @@
-use std::fs;
+use std::{fs, time::Duration};
 
 use super::{
-    Ink, Timeline, Width, page,
+    Ink, Timeline, Width, ci, page,
     page::worth_drawing,
     plots::{self, Series, stand_alone},
     summary,
+    trace::write_trace,
     view::View,
     zoom,
 };
@@ -14,8 +15,8 @@ use crate::results::{FileError, LoadedRun, VerdictFile, write_json, write_text};
 const FOLDERS: usize = 12;
 
 /// Writes everything that is made from a run's verdict into its folder:
-/// `verdict.json`, `summary.md`, `report.html`, `junit.xml`, `trace.json.gz`,
-/// the plots, and a folder for each anomaly that is worth one.
+/// `verdict.json`, `summary.md`, `report.html`, `junit.xml`, `metrics.txt`,
+/// `trace.json.gz`, the plots, and a folder for each anomaly that is worth one.
 ///
 /// The verdict is written first, so that nothing after it can lose it.
 ///
@@ -30,7 +31,11 @@ pub fn write_files(run: &LoadedRun, verdict: &VerdictFile) -> Result<(), FileErr
     let view = View::new(run, verdict);
     write_anomalies(&view)?;
     write_plots(&view)?;
-    write_report(&view)
+    write_report(&view)?;
+    let took = Duration::from_nanos(view.end.as_nanos());
+    write_text(&folder.file("junit.xml"), &ci::junit(&[(verdict, &plain, took)]))?;
+    write_text(&folder.file("metrics.txt"), &ci::open_metrics(verdict))?;
+    write_trace(&view, &folder.file("trace.json.gz"))
 }
 
 /// Writes `report.html` alone.

@@ -113,11 +113,12 @@ impl<'a> View<'a> {
             None => Vec::new(),
         };
         measure(&mut rows);
+        let lanes = lanes.sorted(&mut rows);
         Self {
             run,
             verdict,
             rows,
-            lanes: lanes.names(),
+            lanes,
             bands: bands(run, end),
             end,
             lag: lag(&history.steps),
@@ -187,8 +188,19 @@ impl Lanes {
         lane
     }
 
-    fn names(self) -> Vec<String> {
-        self.names
+    /// Names from the top: clients by number, then agents. Lanes were given
+    /// in order of appearance; the rows are moved.
+    fn sorted(self, rows: &mut [Row]) -> Vec<String> {
+        let mut order: Vec<(Process, u16)> = self.of.into_iter().collect();
+        order.sort_unstable();
+        let mut moved = vec![0; order.len()];
+        for (to, (_, from)) in (0..).zip(&order) {
+            moved[usize::from(*from)] = to;
+        }
+        for row in rows {
+            row.lane = moved[usize::from(row.lane)];
+        }
+        order.iter().map(|(_, from)| self.names[usize::from(*from)].clone()).collect()
     }
 }
 

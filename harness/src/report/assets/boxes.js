@@ -128,14 +128,15 @@ function drawStory(chart) {
   for (const spot of spots) {
     const text = storyText(chart, spot.i);
     const width = ctx.measureText(text).width + 6;
-    // Labels stand right of their box if the next box leaves room.
-    const x = Math.max(spot.right + 6, LEFT + 4);
+    if (spot.right < LEFT || spot.left > LEFT + chart.plotW) continue;
+    // Labels stand right of their box if that leaves room.
+    const x = Math.max(spot.right + 5, LEFT + 4);
     if (x > LEFT + chart.plotW - 20) continue;
     const at = x + width > LEFT + chart.plotW ? Math.max(LEFT + 4, spot.left - width - 6) : x;
     if (spot.top === free) continue;
     ctx.globalAlpha = 0.9;
     ctx.fillStyle = c.paper;
-    ctx.fillRect(at - 2, spot.top + 1, width, chart.laneH - 2);
+    ctx.fillRect(at - 3, spot.top + 1, width + 1, chart.laneH - 2);
     ctx.globalAlpha = 1;
     ctx.fillStyle = spot.i === story.guilty ? c.stale : c.ink;
     ctx.fillText(text, at, spot.middle);
@@ -161,10 +162,8 @@ function arrowHead(ctx, x, y) {
 
 // What each store held under the current key.
 function drawStrips(chart) {
-  const { ctx, model, c } = chart;
+  const { model } = chart;
   const state = model.stateOf(chart.key);
-  ctx.save();
-  ctx.restore();
   SITES.forEach((site, row) => {
     const top = chart.stripsTop + row * STRIP_H;
     for (const piece of state[site]) {

@@ -24,16 +24,21 @@ class Page {
     this.over.width = Math.round(this.chart.width * ratio);
     this.over.height = Math.round(this.chart.height * ratio);
     this.over.style.height = this.chart.height + "px";
-    this.redraw();
+    // At once: a resized canvas is empty.
+    this.draw();
+  }
+
+  draw() {
+    this.chart.draw();
+    this.tell();
+    this.remember();
   }
 
   redraw() {
     if (this.pending) return;
     this.pending = requestAnimationFrame(() => {
       this.pending = 0;
-      this.chart.draw();
-      this.tell();
-      this.remember();
+      this.draw();
     });
   }
 
@@ -100,7 +105,8 @@ class Page {
     this.trail = anomaly.story.flatMap((i) => model.stepsOf(i)).sort((a, b) => a.begin - b.begin);
     this.at = -1;
     const margin = Math.max((anomaly.to - anomaly.from) * 0.1, 0.5 / model.unitMs);
-    chart.lookAtTimes(Math.max(0, anomaly.from - margin), anomaly.to + margin);
+    // Room at the right for what the last read says.
+    chart.lookAtTimes(Math.max(0, anomaly.from - margin), anomaly.to + margin * 2.6);
     const name = document.getElementById("anomaly-name");
     name.textContent = "anomaly " + (this.anomaly + 1) + " of " + anomalies.length + ": " + anomaly.text;
     if (anomaly.guilty !== null) {

@@ -7,7 +7,7 @@ function drawPanels(chart) {
 
 // Titles and scales stand left of the plots, outside their clip.
 function drawTitles(chart) {
-  const { ctx, c, model } = chart;
+  const { ctx, c } = chart;
   ctx.restore();
   ctx.save();
   ctx.textAlign = "left";
@@ -27,7 +27,7 @@ function drawTitles(chart) {
   }
   if (chart.key !== null) {
     ctx.fillStyle = c.ink;
-    ctx.fillText("what the stores held under key " + chart.key + " (striking: overtaken by the primary)",
+    ctx.fillText("what the stores held under key " + chart.key + " (red: overtaken by the primary)",
       LEFT, chart.stripsTop - 9);
     ctx.textAlign = "right";
     SITES.forEach((site, row) => {
@@ -36,7 +36,6 @@ function drawTitles(chart) {
     });
     ctx.textAlign = "left";
   }
-  void model;
 }
 
 const PANEL_DRAW = {

@@ -14,15 +14,19 @@ use crate::report::{
 const DRAWN: usize = 8;
 
 /// Which anomalies a person should look at first: of every class and cause
-/// the worst, then the next worst of all. As positions.
+/// the worst, then the worst of other keys. As positions.
 pub(in crate::report) fn worth_drawing(anomalies: &[Anomaly], most: usize) -> Vec<usize> {
     let mut kinds = BTreeSet::new();
     let mut chosen: Vec<usize> = (0..anomalies.len())
         .filter(|at| kinds.insert((anomalies[*at].class, anomalies[*at].cause)))
         .take(most)
         .collect();
+    // The worst reads are often of one key, within a moment: other keys tell
+    // more.
+    let mut keys = BTreeSet::new();
+    let other = (0..anomalies.len()).filter(|at| keys.insert(anomalies[*at].key));
     let rest: Vec<usize> =
-        (0..anomalies.len()).filter(|at| !chosen.contains(at)).take(most - chosen.len()).collect();
+        other.filter(|at| !chosen.contains(at)).take(most - chosen.len()).collect();
     chosen.extend(rest);
     chosen.sort_unstable();
     chosen

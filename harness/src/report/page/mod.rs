@@ -142,7 +142,7 @@ fn timeline(view: &View<'_>, over_time: &[Plot]) -> Markup {
                     button type="button" data-act="farther" { "farther" kbd { "-" } }
                     button type="button" data-act="all" { "whole run" kbd { "0" } }
                     button type="button" data-act="even" { "even spacing" kbd { "e" } }
-                    input id="filter" type="search" placeholder="filter: key:7 client:3 stale>20ms during:replica-lag"
+                    input id="filter" type="search" placeholder="filter: key:7 stale>20ms"
                         aria-label="filter operations" spellcheck="false" autocomplete="off";
                     button type="button" data-act="help" { "help" kbd { "?" } }
                 }

@@ -171,7 +171,7 @@ impl Canvas<'_> {
             let Some(row) = site_row(drawn.step.site) else { continue };
             let (from, to) = self.span(drawn);
             let x = f64::midpoint(from, to);
-            let top = Self::lane_top(drawn.lane) + 48.0;
+            let top = Self::lane_top(drawn.lane) + 53.0;
             let bottom = self.strip_top(row);
             let number = self.number;
             let is_change = Self::changes(drawn.step);
@@ -257,7 +257,9 @@ impl Canvas<'_> {
             arrows.extend(pair);
         }
         let through = way.fill.and_then(|fill| {
-            let (x, bottom, ..) = middle(self, fill)?;
+            // The cache holds it when the step ends.
+            let (_, bottom, _, right) = middle(self, fill)?;
+            let x = right - 6.0;
             let (to, end, ..) = middle(self, way.source)?;
             let cache = self.strip_top(0) + STRIP - 3.0;
             Some(format!("M{x:.1} {bottom:.1}V{cache:.1}H{to:.1}V{end:.1}"))
