@@ -6,8 +6,8 @@ use clap::Args;
 use super::Failure;
 use crate::{
     judge::{Expectation, judge_run},
-    report::{Ink, Width, print_summary, summary},
-    results::{find_run, load_run, write_json, write_text},
+    report::{print_summary, write_files},
+    results::{find_run, load_run},
 };
 
 #[derive(Args, Clone, Debug)]
@@ -34,9 +34,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<u8, Failure> {
         None => run.settings.expect.parse().map_err(Failure::usage)?,
     };
     let verdict = judge_run(&run, expected);
-    write_json(&run.folder.file("verdict.json"), &verdict)?;
-    let plain = summary(&run, &verdict, Ink::plain(), Width::Free);
-    write_text(&run.folder.file("summary.md"), &format!("```text\n{plain}```\n"))?;
+    write_files(&run, &verdict)?;
     if args.format == "json" {
         println!("{}", serde_json::to_string_pretty(&verdict).map_err(Failure::bug)?);
     } else {

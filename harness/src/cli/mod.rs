@@ -12,6 +12,8 @@ mod list;
 mod options;
 mod proxy;
 mod race;
+mod report;
+mod review;
 mod run;
 mod signals;
 mod watch;
@@ -95,6 +97,12 @@ fn dispatch(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> 
         Some(("explain", matches)) => explain::explain(
             &explain::ExplainArgs::from_arg_matches(matches).map_err(Failure::bug)?,
         ),
+        Some(("report", matches)) => {
+            report::report(&report::ReportArgs::from_arg_matches(matches).map_err(Failure::bug)?)
+        }
+        Some(("review", matches)) => {
+            review::review(&review::ReviewArgs::from_arg_matches(matches).map_err(Failure::bug)?)
+        }
         Some(("doctor", _)) => Ok(doctor::doctor()),
         Some(("proxy", matches)) => {
             proxy::proxy(&proxy::ProxyArgs::from_arg_matches(matches).map_err(Failure::bug)?)
@@ -122,6 +130,14 @@ pub fn command(catalogue: &Catalogue) -> Command {
         ))
         .subcommand(check::CheckArgs::augment_args(
             Command::new("check").about("Judges a run again, from what it left behind"),
+        ))
+        .subcommand(report::ReportArgs::augment_args(
+            Command::new("report").about("Makes the report of a run and says where it is"),
+        ))
+        .subcommand(review::ReviewArgs::augment_args(
+            Command::new("review").about(
+                "Holds runs against policy.toml, and asks whether to accept what is beyond it",
+            ),
         ))
         .subcommand(list::ListArgs::augment_args(Command::new("list").about("Lists runs")))
         .subcommand(explain::ExplainArgs::augment_args(

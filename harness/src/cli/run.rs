@@ -16,7 +16,7 @@ use crate::{
     faults::{Fault, Schedule},
     judge::{Expectation, judge_run},
     record::{Recorder, Stop},
-    report::{Ink, Width, print_summary, summary},
+    report::{ci::tell_github, print_summary, write_files},
     results::{
         Journal, RunFolder, RunSettings, SCHEMA, VerdictFile, append_to_index, load_run,
         write_json, write_json_lines, write_text,
@@ -237,9 +237,7 @@ async fn storm_and_judge(
 
     let run = load_run(folder).map_err(Failure::bug)?;
     let verdict = judge_run(&run, args.expect);
-    write_json(&run.folder.file("verdict.json"), &verdict)?;
-    let plain = summary(&run, &verdict, Ink::plain(), Width::Free);
-    write_text(&run.folder.file("summary.md"), &format!("```text\n{plain}```\n"))?;
+    write_files(&run, &verdict)?;
     append_to_index(&args.results, &run.folder, &verdict)?;
     write_text(&run.folder.file("COMPLETE"), "")?;
     print(args, &run, &verdict)?;
@@ -266,10 +264,14 @@ fn print(
     run: &crate::results::LoadedRun,
     verdict: &VerdictFile,
 ) -> Result<(), Failure> {
+    let annotation = tell_github(run, verdict);
     if args.format == "json" {
         let json = serde_json::to_string_pretty(verdict).map_err(Failure::bug)?;
         println!("{json}");
         return Ok(());
+    }
+    if let Some(annotation) = annotation {
+        println!("{annotation}");
     }
     print_summary(&mut stdout(), run, verdict).map_err(Failure::environment)
 }

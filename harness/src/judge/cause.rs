@@ -212,6 +212,12 @@ impl<'a> Evidence<'a> {
         self.history
     }
 
+    /// Every operation, in order of invocation.
+    #[must_use]
+    pub fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
+
     /// The operation that begins or ends at `index`.
     #[must_use]
     pub fn operation_at(&self, index: Index) -> Option<&Operation> {

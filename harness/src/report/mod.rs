@@ -4,13 +4,25 @@
 //! Nothing here knows a cluster; a report can be made again from a run's
 //! folder alone.
 
+pub mod ci;
 pub mod explain;
+mod files;
 mod names;
+pub mod page;
+mod plots;
 mod terminal;
 mod timeline;
+mod trace;
+mod view;
+mod zoom;
 
+pub use files::{write_files, write_report};
 pub use names::Names;
+pub use plots::Plot;
 pub use terminal::{
     Ink, Width, extent, faults_seen, headline, print_summary, printable, summary, verdict_line,
 };
 pub use timeline::{Timeline, TimelineRow, Weight};
+pub use trace::write_trace;
+pub use view::{Band, Ending, Row, View};
+pub use zoom::zoom;

@@ -1,0 +1,45 @@
+use std::path::PathBuf;
+
+use anstream::println;
+use clap::Args;
+
+use super::Failure;
+use crate::{
+    judge::judge_run,
+    report::{View, write_files},
+    results::{find_run, load_run},
+};
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct ReportArgs {
+    /// The run: its folder, name, id, the beginning of either, or `latest`
+    #[arg(default_value = "latest")]
+    run: String,
+    /// Where results are kept
+    #[arg(long, default_value = "results", value_name = "FOLDER", env = "QUARREL_RESULTS")]
+    results: PathBuf,
+    /// What to print: text or json
+    #[arg(long, default_value = "text", value_name = "FORMAT", value_parser = ["text", "json"])]
+    format: String,
+}
+
+/// Makes the report of a run anew and says where it is.
+pub(super) fn report(args: &ReportArgs) -> Result<u8, Failure> {
+    let folder = find_run(&args.results, &args.run).map_err(Failure::usage)?;
+    let run = load_run(folder).map_err(Failure::usage)?;
+    let expected = run.settings.expect.parse().map_err(Failure::usage)?;
+    let verdict = judge_run(&run, expected);
+    write_files(&run, &verdict)?;
+    let path = run.folder.file("report.html");
+    let whole = std::path::absolute(&path).unwrap_or(path);
+    if args.format == "json" {
+        let operations = View::new(&run, &verdict).rows.len();
+        println!(
+            "{}",
+            serde_json::json!({"run": run.folder.name, "report": whole, "operations": operations})
+        );
+    } else {
+        println!("{}", whole.display());
+    }
+    Ok(0)
+}

@@ -1,0 +1,154 @@
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write},
+    path::Path,
+};
+
+use flate2::{Compression, write::GzEncoder};
+use quarrel_checkers::{F, Time};
+use serde_json::{Value, json};
+
+use super::{
+    terminal::{headline, printable},
+    timeline::{call, reply},
+    view::{Ending, Row, View},
+};
+use crate::results::FileError;
+
+/// Process numbers of the trace: who has a group of tracks.
+const CLIENTS: u32 = 1;
+const FAULTS: u32 = 2;
+
+/// Writes the run as a Chrome trace, compressed, that Perfetto
+/// (<https://ui.perfetto.dev>) opens: operations with their steps, faults,
+/// anomalies, and counters of replica lag and staleness.
+///
+/// # Errors
+///
+/// When the system says no.
+pub fn write_trace(view: &View<'_>, path: &Path) -> Result<(), FileError> {
+    let partial = path.with_extension("gz.partial");
+    let write = || -> io::Result<()> {
+        let file = BufWriter::new(File::create(&partial)?);
+        let mut trace = Trace { to: GzEncoder::new(file, Compression::new(5)), any: false };
+        trace.to.write_all(b"{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n")?;
+        events(view, &mut trace)?;
+        trace.to.write_all(b"\n]}\n")?;
+        trace.to.finish()?.flush()?;
+        std::fs::rename(&partial, path)
+    };
+    write().map_err(FileError::io(path))
+}
+
+struct Trace<W: Write> {
+    to: W,
+    any: bool,
+}
+
+impl<W: Write> Trace<W> {
+    fn put(&mut self, event: &Value) -> io::Result<()> {
+        if std::mem::replace(&mut self.any, true) {
+            self.to.write_all(b",\n")?;
+        }
+        serde_json::to_writer(&mut self.to, event)?;
+        Ok(())
+    }
+}
+
+/// Times in a trace are microseconds; fractions are allowed.
+fn micros(time: Time) -> f64 {
+    time.as_nanos() as f64 / 1e3
+}
+
+fn events<W: Write>(view: &View<'_>, trace: &mut Trace<W>) -> io::Result<()> {
+    let name = |pid: u32, tid: usize, kind: &str, name: &str| json!({"ph": "M", "pid": pid, "tid": tid, "name": kind, "args": {"name": name}});
+    trace.put(&name(
+        CLIENTS,
+        0,
+        "process_name",
+        &format!("clients of {}", view.verdict.strategy),
+    ))?;
+    trace.put(&name(FAULTS, 0, "process_name", "faults and stores"))?;
+    for (lane, client) in view.lanes.iter().enumerate() {
+        trace.put(&name(CLIENTS, lane + 1, "thread_name", client))?;
+    }
+    for (number, band) in view.bands.iter().enumerate() {
+        trace.put(&json!({
+            "ph": "X", "pid": FAULTS, "tid": number + 1, "cat": "fault", "name": band.fault,
+            "ts": micros(band.from), "dur": micros(band.to) - micros(band.from),
+            "args": {"observed_ms": band.observed.map(|seen| micros(seen) / 1e3)},
+        }))?;
+    }
+    for row in &view.rows {
+        operation(view, row, trace)?;
+    }
+    for (at, lag) in &view.lag {
+        trace.put(&counter("replica lag [ms]", *at, lag.as_secs_f64() * 1e3))?;
+    }
+    for row in view.rows.iter().filter(|row| row.stale.is_some()) {
+        let stale = row.stale.unwrap_or_default().as_secs_f64() * 1e3;
+        trace.put(&counter("staleness of stale reads [ms]", row.start, stale))?;
+    }
+    anomalies(view, trace)
+}
+
+fn counter(name: &str, at: Time, value: f64) -> Value {
+    json!({"ph": "C", "pid": FAULTS, "name": name, "ts": micros(at), "args": {"value": value}})
+}
+
+fn operation<W: Write>(view: &View<'_>, row: &Row, trace: &mut Trace<W>) -> io::Result<()> {
+    let mut name = row.f.to_string();
+    if let Some(key) = row.key {
+        name += &format!(" {key}");
+    }
+    if let Some(version) = row.version {
+        name += &format!("{} v{version}", if row.f == F::Read { " →" } else { " =" });
+    }
+    if row.stale.is_some() {
+        name += " STALE";
+    }
+    let ending = match row.ending {
+        Ending::Ok => "ok",
+        Ending::Failed => "failed",
+        Ending::Unknown => "unknown",
+    };
+    let tid = usize::from(row.lane) + 1;
+    let end = row.end.unwrap_or(view.end);
+    trace.put(&json!({
+        "ph": "X", "pid": CLIENTS, "tid": tid, "cat": "operation", "name": name,
+        "ts": micros(row.start), "dur": micros(end) - micros(row.start),
+        "args": {
+            "outcome": ending, "value": printable(&row.value.to_string()),
+            "stale_ms": row.stale.map(|stale| stale.as_secs_f64() * 1e3),
+            "process": row.process.to_string(), "index": row.invoke.0,
+        },
+    }))?;
+    for position in &row.steps {
+        let step = &view.run.history.steps[*position as usize];
+        let end = step.end.unwrap_or(end);
+        trace.put(&json!({
+            "ph": "X", "pid": CLIENTS, "tid": tid, "cat": step.site.to_string(), "name": call(step),
+            "ts": micros(step.start), "dur": micros(end) - micros(step.start),
+            "args": {"reply": reply(step), "lsn": step.lsn.map(|lsn| lsn.to_string())},
+        }))?;
+    }
+    Ok(())
+}
+
+fn anomalies<W: Write>(view: &View<'_>, trace: &mut Trace<W>) -> io::Result<()> {
+    let Some(evidence) = &view.evidence else { return Ok(()) };
+    for (at, anomaly) in view.verdict.anomalies.iter().enumerate() {
+        let Some(last) = anomaly.witness.last() else { continue };
+        let Some(operation) = evidence.operation_at(*last) else { continue };
+        let Ok(row) = view.rows.binary_search_by_key(&operation.invoke, |row| row.invoke) else {
+            continue;
+        };
+        let row = &view.rows[row];
+        trace.put(&json!({
+            "ph": "i", "s": "t", "pid": CLIENTS, "tid": usize::from(row.lane) + 1, "cat": "anomaly",
+            "name": format!("anomaly {}: {}", at + 1, headline(Some(evidence), anomaly)),
+            "ts": micros(row.start),
+        }))?;
+    }
+    Ok(())
+}

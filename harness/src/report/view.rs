@@ -1,0 +1,277 @@
+use std::time::Duration;
+
+use quarrel_checkers::{F, Index, Key, Kind, Lsn, Process, Reply, Site, Step, Time, Value};
+use rustc_hash::FxHashMap;
+
+use crate::{
+    judge::Evidence,
+    results::{LoadedRun, VerdictFile},
+};
+
+/// A run as reports look at it: every operation on its lane, with how stale
+/// it was and where its value came from.
+pub struct View<'a> {
+    /// The run.
+    pub run: &'a LoadedRun,
+    /// What came of it.
+    pub verdict: &'a VerdictFile,
+    /// Its operations and steps; none if its events do not pair.
+    pub evidence: Option<Evidence<'a>>,
+    /// Every operation, in order of its begin.
+    pub rows: Vec<Row>,
+    /// Names of the lanes, from the top.
+    pub lanes: Vec<String>,
+    /// When faults were on.
+    pub bands: Vec<Band>,
+    /// When the last thing happened.
+    pub end: Time,
+    /// How far the replica was behind whenever it was read: when, how far.
+    pub lag: Vec<(Time, Duration)>,
+}
+
+/// How an operation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It happened.
+    Ok,
+    /// It certainly had no effect.
+    Failed,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// One operation.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Its invocation.
+    pub invoke: Index,
+    /// When it began.
+    pub start: Time,
+    /// When it ended; none if it never did.
+    pub end: Option<Time>,
+    /// Which lane it is drawn on.
+    pub lane: u16,
+    /// Who.
+    pub process: Process,
+    /// What.
+    pub f: F,
+    /// How it ended.
+    pub ending: Ending,
+    /// On what.
+    pub key: Option<Key>,
+    /// The version it wrote or returned, if known.
+    pub version: Option<u64>,
+    /// The value it wrote or returned.
+    pub value: Value,
+    /// How long before it began its value had been overwritten.
+    pub stale: Option<Duration>,
+    /// Where a read's value came from, if its steps say so.
+    pub source: Option<Site>,
+    /// Its steps, as positions in the history.
+    pub steps: Vec<u32>,
+}
+
+impl Row {
+    /// How long it took.
+    #[must_use]
+    pub fn duration(&self) -> Option<Duration> {
+        self.end.map(|end| end.since(self.start))
+    }
+}
+
+/// A fault that was on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Band {
+    /// The fault with its arguments.
+    pub fault: String,
+    /// From its injection.
+    pub from: Time,
+    /// To its end: healed, and seen to be so if it was.
+    pub to: Time,
+    /// When it was first seen to have an effect.
+    pub observed: Option<Time>,
+}
+
+impl<'a> View<'a> {
+    /// Looks at a run.
+    #[must_use]
+    pub fn new(run: &'a LoadedRun, verdict: &'a VerdictFile) -> Self {
+        let history = &run.history;
+        let evidence = Evidence::new(history);
+        let last_event = history.events.iter().map(|event| event.time).max();
+        let last_step = history.steps.iter().filter_map(|step| step.end).max();
+        let last_heal = run.receipts.iter().filter_map(|receipt| receipt.healed).max();
+        let end = [last_event, last_step, last_heal].into_iter().flatten().max();
+        let end = end.unwrap_or(Time::ZERO).max(Time(1_000_000));
+        let mut lanes = Lanes::new(run.settings.clients);
+        let mut rows: Vec<Row> = match &evidence {
+            Some(evidence) => evidence
+                .operations()
+                .iter()
+                .map(|operation| row(evidence, operation, &mut lanes))
+                .collect(),
+            None => Vec::new(),
+        };
+        measure(&mut rows);
+        let lanes = lanes.sorted(&mut rows);
+        Self {
+            run,
+            verdict,
+            rows,
+            lanes,
+            bands: bands(run, end),
+            end,
+            lag: lag(&history.steps),
+            evidence,
+        }
+    }
+}
+
+fn row(evidence: &Evidence<'_>, operation: &quarrel_checkers::Operation, lanes: &mut Lanes) -> Row {
+    let history = evidence.history();
+    let invoke = &history.events[operation.invoke.position()];
+    let complete = operation.complete.map(|end| &history.events[end.position()]);
+    let op = complete.map_or(&invoke.op, |complete| &complete.op);
+    let source = operation.steps.iter().rev().map(|at| &history.steps[*at]).find(|step| {
+        matches!(step.reply, Reply::Found(_)) && Evidence::version_of(step) == op.version
+    });
+    Row {
+        invoke: operation.invoke,
+        start: invoke.time,
+        // An operation of unknown outcome is open-ended, whenever its client
+        // gave up.
+        end: complete.map(|complete| complete.time),
+        lane: lanes.of(invoke.process),
+        process: invoke.process,
+        f: invoke.op.f.clone(),
+        ending: match complete.map(|complete| complete.kind) {
+            Some(Kind::Ok) => Ending::Ok,
+            Some(Kind::Fail) => Ending::Failed,
+            _ => Ending::Unknown,
+        },
+        key: invoke.op.key,
+        version: op.version,
+        value: if op.value.is_nil() { invoke.op.value.clone() } else { op.value.clone() },
+        stale: None,
+        source: source.filter(|_| invoke.op.f == F::Read).map(|step| step.site),
+        steps: operation.steps.iter().filter_map(|at| u32::try_from(*at).ok()).collect(),
+    }
+}
+
+/// Processes on lanes: one for each client, whichever process ids it went
+/// through, then one for each agent.
+struct Lanes {
+    clients: u64,
+    of: FxHashMap<Process, u16>,
+    names: Vec<String>,
+}
+
+impl Lanes {
+    fn new(clients: u64) -> Self {
+        Self { clients: clients.max(1), of: FxHashMap::default(), names: Vec::new() }
+    }
+
+    fn of(&mut self, process: Process) -> u16 {
+        let process = match process {
+            Process::Client(number) => Process::Client(number % self.clients),
+            other => other,
+        };
+        if let Some(lane) = self.of.get(&process) {
+            return *lane;
+        }
+        let lane = u16::try_from(self.names.len()).unwrap_or(u16::MAX);
+        self.names.push(match process {
+            Process::Client(number) => format!("client {number}"),
+            other => other.to_string(),
+        });
+        self.of.insert(process, lane);
+        lane
+    }
+
+    /// Names from the top: clients by number, then agents. Lanes were given
+    /// in order of appearance; the rows are moved.
+    fn sorted(self, rows: &mut [Row]) -> Vec<String> {
+        let mut order: Vec<(Process, u16)> = self.of.into_iter().collect();
+        order.sort_unstable();
+        let mut moved = vec![0; order.len()];
+        for (to, (_, from)) in (0..).zip(&order) {
+            moved[usize::from(*from)] = to;
+        }
+        for row in rows {
+            row.lane = moved[usize::from(row.lane)];
+        }
+        order.iter().map(|(_, from)| self.names[usize::from(*from)].clone()).collect()
+    }
+}
+
+/// Fills in how stale each read was: the time from the first moment at which
+/// a newer version was known to somebody, to its begin.
+fn measure(rows: &mut [Row]) {
+    // For each key, when which version was known, by the end of the operation
+    // that wrote or read it.
+    let mut known: FxHashMap<Key, Vec<(Time, u64)>> = FxHashMap::default();
+    for row in rows.iter().filter(|row| row.ending == Ending::Ok) {
+        if let (Some(key), Some(end), Some(version)) = (row.key, row.end, row.version) {
+            known.entry(key).or_default().push((end, version));
+        }
+    }
+    for times in known.values_mut() {
+        times.sort_unstable();
+        // Keep only the moments at which something newer became known.
+        let mut newest = None;
+        times.retain(|(_, version)| {
+            let newer = newest.is_none_or(|newest| *version > newest);
+            newest = newest.max(Some(*version));
+            newer
+        });
+    }
+    for row in rows.iter_mut().filter(|row| row.ending == Ending::Ok && row.f == F::Read) {
+        let (Some(key), Some(version)) = (row.key, row.version) else { continue };
+        let Some(times) = known.get(&key) else { continue };
+        let at = times.partition_point(|(_, known)| *known <= version);
+        if let Some((since, _)) = times.get(at).filter(|(since, _)| *since < row.start) {
+            row.stale = Some(row.start.since(*since));
+        }
+    }
+}
+
+fn bands(run: &LoadedRun, end: Time) -> Vec<Band> {
+    run.receipts
+        .iter()
+        .map(|receipt| Band {
+            fault: receipt.fault.clone(),
+            from: receipt.injected,
+            to: receipt.healed.unwrap_or(end).max(receipt.injected),
+            observed: receipt.observed,
+        })
+        .collect()
+}
+
+/// How far the replica was behind at each of its reads: the age of the oldest
+/// acknowledged write that it had not replayed, by log positions.
+fn lag(steps: &[Step]) -> Vec<(Time, Duration)> {
+    let mut written: Vec<(Lsn, Time)> = steps
+        .iter()
+        .filter(|step| step.site == Site::Primary && matches!(step.reply, Reply::Done { .. }))
+        .filter_map(|step| Some((step.lsn?, step.end?)))
+        .collect();
+    written.sort_unstable();
+    // The earliest acknowledgement at or after each position.
+    let mut earliest = Time::MAX;
+    for (_, end) in written.iter_mut().rev() {
+        earliest = earliest.min(*end);
+        *end = earliest;
+    }
+    let mut lag: Vec<(Time, Duration)> = steps
+        .iter()
+        .filter(|step| step.site == Site::Replica)
+        .filter_map(|step| {
+            let lsn = step.lsn?;
+            let missing = written.partition_point(|(position, _)| *position <= lsn);
+            let since = written.get(missing).map_or(Time::MAX, |(_, end)| *end);
+            Some((step.start, step.start.since(since)))
+        })
+        .collect();
+    lag.sort_unstable();
+    lag
+}
