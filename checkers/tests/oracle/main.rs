@@ -3,3 +3,4 @@
 mod brute;
 mod register;
 mod search;
+mod witness;
