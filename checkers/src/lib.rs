@@ -28,6 +28,7 @@ pub mod register;
 pub mod search;
 mod step;
 mod time;
+pub mod transactions;
 mod value;
 mod verdict;
 

@@ -93,6 +93,10 @@ pub enum Class {
     GSingle,
     /// Transactions: a cycle with several such reads (write skew).
     G2,
+    /// Transactions: one did not see its own earlier writes.
+    Internal,
+    /// Transactions: reads contradict each other about the order of versions.
+    IncompatibleOrder,
 }
 
 impl fmt::Display for Class {
@@ -115,6 +119,8 @@ impl fmt::Display for Class {
             Self::LostUpdate => "lost-update",
             Self::GSingle => "g-single",
             Self::G2 => "g2",
+            Self::Internal => "internal",
+            Self::IncompatibleOrder => "incompatible-order",
         })
     }
 }

@@ -5,10 +5,11 @@
 use std::{fs, path::PathBuf};
 
 use quarrel_checkers::{
-    Budget, Checker, History, Validity,
+    Budget, Checker, Class, History, Validity,
     formats::{self, Format, ImportOptions},
     models,
     search::{Engine, Failures, Linearizable, Partition},
+    transactions::ListAppend,
 };
 
 /// A folder of the corpora; none, said aloud, if they are not there.
@@ -78,4 +79,27 @@ fn knossos_histories_are_what_their_names_say() {
         checked += 1;
     }
     assert!(checked >= 8, "{checked} histories");
+}
+
+#[test]
+fn the_history_of_the_elle_paper_is_not_serializable() {
+    let Some(folder) = corpus("elle-cli") else { return };
+    for name in ["elle-paper-example.edn", "elle-paper-example.json"] {
+        let (history, _) = history(&folder.join(name));
+        let verdict = ListAppend.check(&history, Budget::default());
+        let classes: Vec<Class> = verdict.anomalies.iter().map(|a| a.class).collect();
+        assert_eq!(classes, [Class::GSingle], "{name}: {:?}", verdict.anomalies);
+    }
+}
+
+#[test]
+fn every_recorded_history_can_be_read() {
+    for project in ["elle-cli", "knossos"] {
+        let Some(folder) = corpus(project) else { return };
+        for entry in fs::read_dir(folder).expect("the corpus can be read") {
+            let path = entry.expect("an entry").path();
+            let (history, _) = history(&path);
+            assert!(!history.events.is_empty(), "{}", path.display());
+        }
+    }
 }

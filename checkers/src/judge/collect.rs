@@ -98,5 +98,7 @@ const fn rank(class: Class) -> u8 {
         Class::LostUpdate => 14,
         Class::GSingle => 15,
         Class::G2 => 16,
+        Class::Internal => 17,
+        Class::IncompatibleOrder => 18,
     }
 }

@@ -10,6 +10,7 @@ mod reads;
 mod sessions;
 mod stores;
 mod tally;
+mod witness;
 mod wording;
 
 pub use ladder::Rung;

@@ -95,11 +95,15 @@ impl Order {
     /// before the read began, on a newer value.
     pub(super) fn proof(&self, keyed: &Keyed, at: usize) -> Option<usize> {
         let read = &keyed.entries[at];
-        let by_version = self.version_of(keyed, at).and_then(|version| {
+        let version = self.version_of(keyed, at);
+        let by_version = version.and_then(|version| {
             let next = self.records.partition_point(|&(record, _)| record <= version);
             self.records.get(next).map(|&(_, proof)| proof)
         });
+        // Real time orders values only where versions do not.
         let by_value = self.replaced.get(read.value().position()).copied().flatten();
+        let by_value =
+            by_value.filter(|&proof| version.is_none() || self.version_of(keyed, proof).is_none());
         let is_before =
             |proof: &usize| keyed.entries[*proof].operation.returned < read.operation.invoked;
         let ended = |proof: &usize| keyed.entries[*proof].operation.returned;

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Probe, keyed::Keyed, reads::Order};
+use super::{Probe, keyed::Keyed, reads::Order, witness::minimal};
 use crate::{Anomaly, Class, Index, Key, Site, Time, Value, register::Violation};
+
+/// More compare-and-sets than this are not tried one by one; then the witness
+/// may lack a link.
+const MAX_LINKS: usize = 50;
 
 /// The events of the operations at `entries`, in order.
 fn witness(keyed: &Keyed, entries: &[usize]) -> Vec<Index> {
@@ -85,6 +89,8 @@ pub(super) fn stale(
         operations.extend(first_ended(keyed, keyed.entries[at].value()));
         operations.extend(writers[newer.value().position()]);
     }
+    let operations =
+        if is_by_version { operations } else { minimal(keyed, &operations, || suspects(keyed)) };
     let mut anomaly = anomaly(keyed, Class::StaleRead, &operations, explanation);
     anomaly.stale_for = stale_for;
     anomaly.versions_behind = behind;
@@ -95,6 +101,22 @@ pub(super) fn stale(
 fn first_ended(keyed: &Keyed, value: crate::register::ValueId) -> Option<usize> {
     let is_on = |at: &usize| keyed.entries[*at].value() == value;
     (0..keyed.entries.len()).filter(is_on).find(|&at| keyed.entries[at].complete.is_some())
+}
+
+/// Compare-and-sets, each with the first sign of its value: a chain of them may
+/// hold a contradiction together, and unfinished ones happened only if they
+/// were seen.
+fn suspects(keyed: &Keyed) -> Vec<usize> {
+    let mut suspects = Vec::new();
+    let is_link = |at: &usize| {
+        let action = keyed.entries[*at].operation.action;
+        action.written().is_some() && action.seen().is_some()
+    };
+    for at in (0..keyed.entries.len()).filter(is_link).take(MAX_LINKS) {
+        suspects.push(at);
+        suspects.extend(first_ended(keyed, keyed.entries[at].value()));
+    }
+    suspects
 }
 
 /// A read of what nobody wrote, or not yet.
@@ -258,6 +280,7 @@ pub(super) fn not_linearizable(keyed: &Keyed, violation: Violation) -> Anomaly {
         format!("the {verb} of {value} by process {}", entry.process)
     };
     let class = Class::NotLinearizable;
+    let convict = |named: &[usize]| minimal(keyed, named, || suspects(keyed));
     match violation {
         Violation::NeverWritten { reader } => {
             let text = format!("{} needs a value that nobody wrote", name(reader));
@@ -273,11 +296,11 @@ pub(super) fn not_linearizable(keyed: &Keyed, violation: Violation) -> Anomaly {
                 name(first),
                 name(second)
             );
-            anomaly(keyed, class, &[first, second], text)
+            anomaly(keyed, class, &convict(&[first, second]), text)
         }
         Violation::Circle { member } => {
             let text = format!("{} belongs to a circle of compare-and-sets", name(member));
-            anomaly(keyed, class, &[member], text)
+            anomaly(keyed, class, &convict(&[member]), text)
         }
         Violation::ChainOrder { later_returned, earlier_invoked } => {
             let text = format!(
@@ -286,7 +309,7 @@ pub(super) fn not_linearizable(keyed: &Keyed, violation: Violation) -> Anomaly {
                 name(earlier_invoked),
                 name(later_returned)
             );
-            anomaly(keyed, class, &[later_returned, earlier_invoked], text)
+            anomaly(keyed, class, &convict(&[later_returned, earlier_invoked]), text)
         }
         Violation::Contradiction {
             first_returned,
@@ -305,7 +328,7 @@ pub(super) fn not_linearizable(keyed: &Keyed, violation: Violation) -> Anomaly {
             );
             let mut operations = vec![first_invoked, second_returned, second_invoked];
             operations.extend(first_returned);
-            anomaly(keyed, class, &operations, text)
+            anomaly(keyed, class, &convict(&operations), text)
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Checkers against definitions, on millions of small random histories.
 
 mod brute;
+mod metrics;
 mod register;
 mod search;
+mod witness;

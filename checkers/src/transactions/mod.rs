@@ -1,0 +1,49 @@
+//! Isolation of transactions, by cycles of dependencies (Adya 1999), inferred
+//! from values as Elle does (Kingsbury & Alvaro, VLDB 2020).
+//!
+//! A transaction is an operation [`F::Txn`](crate::F::Txn) whose value is a
+//! list of `[f key value]`, `f` being `r` and `append` or `w`; keys may be any
+//! values. Values written to a key are unique. Transaction `a` comes before
+//! `b` if
+//!
+//! * `b` overwrote what `a` wrote (*ww*),
+//! * `b` read what `a` wrote (*wr*), or
+//! * `b` overwrote what `a` read (*rw*).
+//!
+//! | class | is |
+//! |---|---|
+//! | [`G0`](crate::Class::G0) | a cycle of ww |
+//! | [`G1a`](crate::Class::G1a) | a read of what an aborted transaction wrote |
+//! | [`G1b`](crate::Class::G1b) | a read of what its transaction overwrote itself |
+//! | [`G1c`](crate::Class::G1c) | a cycle of ww and wr |
+//! | [`LostUpdate`](crate::Class::LostUpdate) | two transactions read one version of a key and both replaced it |
+//! | [`GSingle`](crate::Class::GSingle) | a cycle with exactly one rw |
+//! | [`G2`](crate::Class::G2) | a cycle with several rw |
+//!
+//! A transaction of unknown outcome counts if something that it wrote was read.
+//! Real time is not used: what is found contradicts plain serializability.
+//!
+//! ```
+//! use quarrel_checkers::{Budget, Checker, Class, formats, transactions::ListAppend};
+//!
+//! // Both read x as empty, and both appended.
+//! let history = formats::parse(
+//!     b"{:type :invoke, :process 0, :f :txn, :value [[:r x nil] [:append x 1]]}
+//!       {:type :invoke, :process 1, :f :txn, :value [[:r x nil] [:append x 2]]}
+//!       {:type :ok, :process 0, :f :txn, :value [[:r x []] [:append x 1]]}
+//!       {:type :ok, :process 1, :f :txn, :value [[:r x []] [:append x 2]]}",
+//!     &formats::ImportOptions::default(),
+//! )?.history;
+//! let verdict = ListAppend.check(&history, Budget::default());
+//! assert_eq!(verdict.anomalies[0].class, Class::LostUpdate);
+//! # Ok::<(), formats::ImportError>(())
+//! ```
+
+mod found;
+mod graph;
+mod list_append;
+mod parse;
+mod rw_register;
+
+pub use list_append::ListAppend;
+pub use rw_register::RwRegister;

@@ -1,0 +1,136 @@
+//! Staleness, versions behind and session guarantees against their
+//! definitions, read off all pairs of operations.
+
+use std::time::Duration;
+
+use quarrel_checkers::{
+    F, History, JudgeOptions, Op, Process, SessionViolations, Time, Value, generate::Random, judge,
+};
+
+#[derive(Clone, Copy)]
+struct Ran {
+    process: u64,
+    is_write: bool,
+    version: u64,
+    /// Positions in the history, and times.
+    invoked: (usize, u64),
+    returned: (usize, u64),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Does {
+    Read,
+    Write,
+}
+
+/// Every write has a version of its own, in any order; reads have any that is
+/// written, or none.
+fn random(random: &mut Random) -> (History, Vec<Ran>) {
+    let count = 3 + random.below(10) as usize;
+    let mut versions: Vec<u64> = (1..=count as u64).collect();
+    for at in (1..count).rev() {
+        // Mostly in order, as a store would give them.
+        if random.permille(300) {
+            versions.swap(at, random.below(at as u64 + 1) as usize);
+        }
+    }
+    let mut history = History::default();
+    let mut running: Vec<Option<Ran>> = vec![None; 3];
+    let mut done = Vec::new();
+    let mut next = 0;
+    let mut now = 0;
+    while next < count || running.iter().any(Option::is_some) {
+        let process = random.below(3);
+        now += random.below(3);
+        let here = (history.events.len(), now);
+        let op = |ran: &Ran| {
+            let value = if ran.version == 0 { Value::Nil } else { Value::Int(ran.version as i64) };
+            let f = if ran.is_write { F::Write } else { F::Read };
+            Op { f, key: Some(1.into()), value, version: None }
+        };
+        if let Some(mut ran) = running[process as usize].take() {
+            ran.returned = here;
+            let op = op(&ran).at_version(ran.version);
+            history.ok(Time(now), Process::Client(process), op);
+            done.push(ran);
+        } else if next < count {
+            let is_write = random.permille(500);
+            let version = if is_write { versions[next] } else { random.below(count as u64 + 1) };
+            next += 1;
+            let ran = Ran { process, is_write, version, invoked: here, returned: here };
+            history.invoke(Time(now), Process::Client(process), op(&ran));
+            running[process as usize] = Some(ran);
+        }
+    }
+    // A read of a version that nobody wrote is another matter.
+    let written: Vec<u64> = done.iter().filter(|r| r.is_write).map(|r| r.version).collect();
+    for ran in done.iter_mut().filter(|ran| !ran.is_write) {
+        if !written.contains(&ran.version) {
+            ran.version = 0;
+            let event = &mut history.events[ran.returned.0];
+            (event.op.value, event.op.version) = (Value::Nil, Some(0));
+        }
+    }
+    // So is one that ended before the write of its version began.
+    let early = |read: &Ran| {
+        !read.is_write
+            && done
+                .iter()
+                .any(|w| w.is_write && w.version == read.version && w.invoked.0 > read.returned.0)
+    };
+    if done.iter().any(early) { self::random(random) } else { (history, done) }
+}
+
+#[test]
+fn metrics_are_what_their_definitions_say() {
+    let mut told = SessionViolations::default();
+    for seed in 0..60_000 {
+        let (history, ran) = random(&mut Random::seeded(seed));
+        let metrics = judge(&history, &[], &JudgeOptions::default()).metrics;
+        let before = |a: &Ran, b: &Ran| a.returned.0 < b.invoked.0;
+        let newer_before = |read: &Ran| {
+            let newer = ran.iter().filter(|o| o.version > read.version && before(o, read));
+            newer.map(|o| read.invoked.1 - o.returned.1).max()
+        };
+        let reads = || ran.iter().filter(|r| !r.is_write);
+        let stale: Vec<u64> = reads().filter_map(newer_before).collect();
+        assert_eq!(metrics.stale_reads, stale.len() as u64, "seed {seed}");
+        let worst = Duration::from_nanos(stale.iter().copied().max().unwrap_or(0));
+        assert_eq!(metrics.worst_staleness, worst, "seed {seed}");
+        let behind = |read: &Ran| {
+            let newer = |w: &&Ran| w.is_write && w.version > read.version && before(w, read);
+            ran.iter().filter(newer).count() as u64
+        };
+        if let Some(most) = metrics.max_versions_behind {
+            assert_eq!(most, reads().map(behind).max().unwrap_or(0), "seed {seed}");
+        }
+        let at_risk = |read: &&Ran| ran.iter().any(|w| w.is_write && before(w, read));
+        assert_eq!(metrics.reads_at_risk, reads().filter(at_risk).count() as u64, "seed {seed}");
+        let broken = |later: Does, earlier: Does| {
+            let later = ran.iter().filter(|r| r.is_write == (later == Does::Write));
+            let went_back = later.filter(|later| {
+                ran.iter().any(|other| {
+                    let earlier = (other.is_write == (earlier == Does::Write)).then_some(other);
+                    let Some(earlier) = earlier else { return false };
+                    earlier.process == later.process
+                        && before(earlier, later)
+                        && earlier.version > later.version
+                })
+            });
+            went_back.count() as u64
+        };
+        let expected = SessionViolations {
+            read_your_writes: broken(Does::Read, Does::Write),
+            monotonic_reads: broken(Does::Read, Does::Read),
+            monotonic_writes: broken(Does::Write, Does::Write),
+            writes_follow_reads: broken(Does::Write, Does::Read),
+        };
+        assert_eq!(metrics.sessions, expected, "seed {seed}");
+        told.read_your_writes += expected.read_your_writes;
+        told.monotonic_reads += expected.monotonic_reads;
+        told.monotonic_writes += expected.monotonic_writes;
+        told.writes_follow_reads += expected.writes_follow_reads;
+    }
+    let least = told.read_your_writes.min(told.monotonic_reads).min(told.monotonic_writes);
+    assert!(least.min(told.writes_follow_reads) > 1_000, "{told:?}");
+}

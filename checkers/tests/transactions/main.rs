@@ -1,0 +1,152 @@
+//! Isolation anomalies, each in its smallest form, and serial histories that
+//! have none.
+
+mod oracle;
+mod scale;
+
+use quarrel_checkers::{
+    Budget, Checker, Class, F, History, Index, Kind, Op, Process, Time, Validity, Value, Verdict,
+    transactions::{ListAppend, RwRegister},
+};
+
+/// Transactions written as `ax1 rx12 wy3 ry_ `: append, read of a list of
+/// digits (or nothing), write. Each has a process of its own and they overlap;
+/// one that begins with `!` aborts and one with `?` has an unknown outcome.
+fn history(transactions: &[&str]) -> History {
+    let is_list = transactions.iter().any(|t| t.contains('a'));
+    let shape = if is_list { Shape::List } else { Shape::Register };
+    let ops: Vec<(Kind, Op, Op)> = transactions
+        .iter()
+        .map(|text| {
+            let kind = match text.as_bytes()[0] {
+                b'!' => Kind::Fail,
+                b'?' => Kind::Info,
+                _ => Kind::Ok,
+            };
+            let micros = text.trim_start_matches(['!', '?']).split(' ');
+            let micros: Vec<Value> = micros.map(|micro| value(micro, shape)).collect();
+            let op = Op { f: F::Txn, key: None, value: Value::List(micros.into()), version: None };
+            (kind, op.clone(), op)
+        })
+        .collect();
+    let mut history = History::default();
+    for (process, (_, asked, _)) in (0..).zip(&ops) {
+        history.invoke(Time(process), Process::Client(process), asked.clone());
+    }
+    for (process, (kind, _, answered)) in (0..).zip(&ops) {
+        history.push(Time(1_000), Process::Client(process), *kind, answered.clone(), None);
+    }
+    history
+}
+
+/// What a key holds.
+#[derive(Clone, Copy)]
+enum Shape {
+    List,
+    Register,
+}
+
+fn value(micro: &str, shape: Shape) -> Value {
+    let (f, rest) = micro.split_at(1);
+    let (key, digits) = rest.split_at(1);
+    let number = |c: char| Value::Int(i64::from(c.to_digit(10).expect("a digit")));
+    let mut numbers = digits.chars().filter(|c| *c != '_').map(number);
+    let value = match (f, shape) {
+        ("r", Shape::List) => Value::List(numbers.collect()),
+        _ => numbers.next().unwrap_or_default(),
+    };
+    let f = if f == "a" { "append" } else { f };
+    Value::List([Value::from(f), Value::from(key), value].into())
+}
+
+fn check(transactions: &[&str]) -> Verdict {
+    let history = history(transactions);
+    if transactions.iter().any(|t| t.contains('a')) {
+        ListAppend.check(&history, Budget::default())
+    } else {
+        RwRegister.check(&history, Budget::default())
+    }
+}
+
+fn classes(transactions: &[&str]) -> Vec<Class> {
+    check(transactions).anomalies.iter().map(|anomaly| anomaly.class).collect()
+}
+
+#[test]
+fn serial_lists_have_no_anomaly() {
+    let serial = ["ax1 ay1", "rx1 ax2", "rx12 ry1", "ry1 ay2 ry12", "?ax3", "rx123", "!ax4"];
+    assert_eq!(check(&serial), Verdict::valid());
+    assert_eq!(check(&["rx_ ax1", "rx1 ry_"]), Verdict::valid());
+    assert_eq!(check(&[]), Verdict::valid());
+}
+
+#[test]
+fn lists_show_every_class() {
+    let told: [(&[&str], Class); 9] = [
+        (&["ax1 ay1", "ax2 ay2", "rx12 ry21"], Class::G0),
+        (&["!ax1", "rx1"], Class::G1a),
+        (&["ax1 ax2", "rx1", "rx12"], Class::G1b),
+        (&["ax1 ry1", "ay1 rx1"], Class::G1c),
+        (&["rx_ ax1", "rx_ ax2"], Class::LostUpdate),
+        (&["rx_ ry1", "ax1 ay1"], Class::GSingle),
+        (&["rx_ ay1", "ry_ ax1"], Class::G2),
+        (&["ax1 rx_"], Class::Internal),
+        (&["ax1", "ax2", "rx12", "rx2"], Class::IncompatibleOrder),
+    ];
+    for (transactions, class) in told {
+        assert!(
+            classes(transactions).contains(&class),
+            "{transactions:?}: {:?}",
+            classes(transactions)
+        );
+    }
+    assert_eq!(classes(&["rx7 ax1"]), [Class::PhantomRead]);
+    assert_eq!(classes(&["rx_ ay1", "ry_ ax1"]), [Class::G2]);
+    assert_eq!(classes(&["rx_ ry1", "ax1 ay1"]), [Class::GSingle]);
+}
+
+#[test]
+fn registers_show_every_class_that_can_be_inferred() {
+    let told: [(&[&str], Class); 7] = [
+        (&["!wx1", "rx1"], Class::G1a),
+        (&["wx1 wx2", "rx1"], Class::G1b),
+        (&["wx1 ry1", "wy1 rx1"], Class::G1c),
+        (&["rx_ wx1", "rx_ wx2"], Class::LostUpdate),
+        (&["rx_ ry1", "wx1 wy1"], Class::GSingle),
+        (&["rx_ wy1", "ry_ wx1"], Class::G2),
+        (&["wx1 rx2"], Class::Internal),
+    ];
+    for (transactions, class) in told {
+        assert!(
+            classes(transactions).contains(&class),
+            "{transactions:?}: {:?}",
+            classes(transactions)
+        );
+    }
+    let serial = ["rx_ wx1", "rx1 wx2", "rx2 ry_ wy1", "?wx9", "rx9 ry1"];
+    assert_eq!(check(&serial), Verdict::valid());
+}
+
+#[test]
+fn a_cycle_is_told_transaction_by_transaction() {
+    let verdict = check(&["rx_ ry1", "ax1 ay1"]);
+    assert_eq!(
+        verdict.anomalies[0].explanation,
+        "T1 overwrote what T0 read of x, T0 read what T1 wrote to y: each must come before the next"
+    );
+    assert_eq!(verdict.anomalies[0].witness, [0, 1, 2, 3].map(Index));
+}
+
+#[test]
+fn a_history_of_the_wrong_shape_is_unknown() {
+    let unknown = |transactions: &[&str]| {
+        let verdict = check(transactions);
+        assert_eq!(verdict.validity, Validity::Unknown);
+        verdict.undecided.expect("it says why")
+    };
+    assert_eq!(
+        unknown(&["ax1", "ax1"]),
+        "events 0 and 1 both write 1 to key x: values must be unique"
+    );
+    assert_eq!(unknown(&["ax1", "qx1"]), "event 3: expected [r|append|w key value], found [q x 1]");
+}
