@@ -1,9 +1,12 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anstream::{println, stdout};
 use clap::Args;
 
-use super::Failure;
+use super::{
+    Failure,
+    foreign::{self, FailureMeaning, From, ModelName},
+};
 use crate::{
     judge::{Expectation, judge_run},
     report::{print_summary, write_files},
@@ -12,8 +15,18 @@ use crate::{
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct CheckArgs {
-    /// The run: its folder, name, id, the beginning of either, or `latest`
+    /// A run (its folder, name, id, the beginning of either, or `latest`), or the file of any history
+    #[arg(value_name = "RUN|FILE")]
     run: String,
+    /// The format of a history's file; recognised if not given
+    #[arg(long, value_name = "FORMAT")]
+    from: Option<From>,
+    /// What a file is a history of; told by its functions if not given
+    #[arg(long, value_name = "MODEL")]
+    model: Option<ModelName>,
+    /// What a failed operation in a file means
+    #[arg(long, default_value = "dropped", value_name = "MEANING")]
+    failures: FailureMeaning,
     /// The guarantee to hold it to; by default the one it was run with
     #[arg(long, value_name = "GUARANTEE", value_parser = |t: &str| t.parse::<Expectation>())]
     expect: Option<Expectation>,
@@ -27,6 +40,9 @@ pub(super) struct CheckArgs {
 
 /// Judges a run again and writes its verdict anew.
 pub(super) fn check(args: &CheckArgs) -> Result<u8, Failure> {
+    if Path::new(&args.run).is_file() {
+        return foreign::check(Path::new(&args.run), args.from, args.model, args.failures);
+    }
     let folder = find_run(&args.results, &args.run).map_err(Failure::usage)?;
     let run = load_run(folder).map_err(Failure::usage)?;
     let expected = match args.expect {

@@ -8,6 +8,7 @@ mod doctor;
 mod explain;
 mod explore;
 mod failure;
+mod foreign;
 mod list;
 mod options;
 mod proxy;
@@ -129,7 +130,7 @@ pub fn command(catalogue: &Catalogue) -> Command {
             Command::new("shrink").about("Finds the smallest race that shows what a race shows"),
         ))
         .subcommand(check::CheckArgs::augment_args(
-            Command::new("check").about("Judges a run again, from what it left behind"),
+            Command::new("check").about("Judges a run again, or the history of any other tool"),
         ))
         .subcommand(report::ReportArgs::augment_args(
             Command::new("report").about("Makes the report of a run and says where it is"),
