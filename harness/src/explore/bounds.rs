@@ -82,7 +82,7 @@ impl Default for Bounds {
             starts: vec![Start::Cold, Start::Warm],
             guarantee: Guarantee::Linearizable,
             reduction: Reduction::States,
-            max_states: 2_000_000,
+            max_states: 300_000,
             samples: 200_000,
             seed: 0,
         }

@@ -22,7 +22,7 @@ type Change = fn(&Plot) -> Option<Plot>;
 
 /// What may be changed, the most telling first: a fault that was injected says
 /// more than an order that happened to come about.
-const CHANGES: [(&str, Cause, Change); 9] = [
+const CHANGES: [(&str, Cause, Change); 11] = [
     ("nobody changes a row by hand", Cause::OutOfBandChange, without_manual_updates),
     ("there is no failover", Cause::LostWrite, without_failover),
     ("the cache does not come back with old entries", Cause::ResurrectedEntry, without_rollback),
@@ -31,6 +31,12 @@ const CHANGES: [(&str, Cause, Change); 9] = [
     ("the replica is never behind", Cause::ReplicaLagRefill, with_fresh_replica),
     ("writers take turns", Cause::WriteWriteRace, with_writers_one_by_one),
     ("nobody comes between a reader's steps", Cause::InFlightRefill, with_undisturbed_readers),
+    ("nobody comes between a writer's steps", Cause::InFlightRefill, with_undisturbed_writers),
+    (
+        "background work is done before the last operation",
+        Cause::FailedInvalidation,
+        with_prompt_agents,
+    ),
     ("the cache is empty before the last operation", Cause::ExpiryOnly, with_expired_entries),
 ];
 
@@ -153,7 +159,9 @@ fn with_writers_one_by_one(plot: &Plot) -> Option<Plot> {
             operations.iter().any(|action| matches!(action, Action::Write(..)))
         })
     };
-    let writers = (0..plot.clients.len()).filter(|client| writes(*client)).count();
+    let moves = |client: usize| plot.moves.iter().any(|a_move| actor(a_move) == Some(client));
+    let writers =
+        (0..plot.clients.len()).filter(|client| writes(*client) && moves(*client)).count();
     // With one writer there is no order to change.
     if writers < 2 { None } else { undisturbed(plot, writes) }
 }
@@ -164,6 +172,29 @@ fn with_undisturbed_readers(plot: &Plot) -> Option<Plot> {
             operations.iter().all(|action| matches!(action, Action::Read(_)))
         })
     })
+}
+
+fn with_undisturbed_writers(plot: &Plot) -> Option<Plot> {
+    undisturbed(plot, |client| {
+        plot.clients.get(client).is_some_and(|operations| {
+            operations.iter().any(|action| matches!(action, Action::Write(..)))
+        })
+    })
+}
+
+/// Agents and jobs get many turns before the last client begins.
+fn with_prompt_agents(plot: &Plot) -> Option<Plot> {
+    const TURNS: usize = 20;
+    const MOST: usize = 8;
+    let last = plot.moves.iter().rev().find_map(actor)?;
+    let at = plot.moves.iter().position(|a_move| actor(a_move) == Some(last))?;
+    let first = plot.clients.len() + plot.keys.len();
+    let turns = (first..first + MOST).flat_map(|actor| {
+        (0..TURNS).flat_map(move |_| [Move::Wake { actor }, Move::Step { actor, mishap: None }])
+    });
+    let mut changed = plot.clone();
+    changed.moves.splice(at..at, turns);
+    Some(changed)
 }
 
 /// All turns of each chosen client directly after its first one.

@@ -149,7 +149,10 @@ impl Display for Bounds {
         if faults.is_empty() {
             f.write_str("no faults")?;
         } else {
-            write!(f, "faults {} (at most {} strikes)", faults.join(", "), self.strikes)?;
+            write!(f, "faults {}", faults.join(", "))?;
+            if !self.faults.iter().all(|fault| fault.is_climate()) {
+                write!(f, " (at most {})", Counted(self.strikes, "strike"))?;
+            }
         }
         let starts = self.starts.iter().map(|start| match start {
             Start::Cold => "cold",

@@ -3,7 +3,7 @@ use std::{collections::VecDeque, sync::Arc};
 use quarrel_checkers::{Kind, Op, Process, Time};
 
 use super::{
-    Ending, Fingerprint, Happened, Stage, Stuck, Wait,
+    Ending, Fingerprint, Happened, Setting, Stage, Stuck, Wait,
     client::{Client, Ended, Progress, Task},
 };
 use crate::{
@@ -59,6 +59,13 @@ pub(super) struct Late {
 }
 
 impl Actor {
+    /// Whether it is a client whose operations are all begun.
+    fn is_done(&self, setting: &Setting, number: usize) -> bool {
+        matches!(self.role, Role::Client)
+            && self.cued.is_empty()
+            && self.begun >= setting.scripts[number].len()
+    }
+
     /// Whether it has nothing under way.
     pub(super) fn is_idle(&self) -> bool {
         matches!(self.state, State::Idle)
@@ -131,7 +138,12 @@ impl Stage {
     pub fn fingerprint(&self, print: &mut Fingerprint) {
         self.world.fingerprint(print);
         print.add(&self.following);
-        for actor in &self.actors {
+        for (number, actor) in self.actors.iter().enumerate() {
+            if actor.is_idle() && actor.is_done(&self.setting, number) {
+                // What it has seen matters to nobody any more.
+                print.add(&(actor.process, "done"));
+                continue;
+            }
             print.add(&(
                 actor.process,
                 actor.begun,
@@ -194,7 +206,7 @@ impl Stage {
         match progress {
             Progress::Calls(Request::Sleep(duration)) => a.state = State::Asleep(now + duration),
             Progress::Calls(request) => a.state = State::Calls(request),
-            Progress::Stuck => return Err(Stuck),
+            Progress::Stuck => return Err(Stuck::Waits),
             Progress::Ended(Ended::Work) => a.state = State::Idle,
             Progress::Ended(Ended::Operation(outcome, jobs)) => {
                 a.state = State::Idle;

@@ -98,7 +98,7 @@ impl Stage {
                         return Ok(Happened::Impossible);
                     }
                 },
-                Progress::Stuck => return Err(Stuck),
+                Progress::Stuck => return Err(Stuck::Waits),
                 Progress::Ended(_) => break,
             };
         }

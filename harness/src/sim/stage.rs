@@ -61,12 +61,20 @@ pub struct Called {
     pub answer: Option<Result<Response, StoreError>>,
 }
 
-/// A strategy that waits for something other than its stores.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the strategy waits for something that is no call through its session (a timer or channel of its own?): use Session::sleep and Session::step, or the simulator cannot know when it goes on"
-)]
-pub struct Stuck;
+/// A strategy that cannot be simulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Stuck {
+    /// It waits for something other than its stores.
+    #[error(
+        "the strategy waits for something that is no call through its session (a timer or channel of its own?): use Session::sleep and Session::step, or the simulator cannot know when it goes on"
+    )]
+    Waits,
+    /// It uses something that only a real server has.
+    #[error(
+        "the strategy uses client tracking, which is not simulated: use --cluster docker or native"
+    )]
+    Tracking,
+}
 
 /// Clients of one strategy on simulated stores, moved by hand.
 pub struct Stage {
@@ -204,6 +212,12 @@ impl Stage {
     pub fn perform(&mut self, a_move: &Move) -> Result<Happened, Stuck> {
         self.pass(self.setting.tick);
         let happened = match a_move {
+            // Somebody who has not come on yet, such as a job nobody put off.
+            Move::Step { actor, .. } | Move::Crash { actor } | Move::Wake { actor }
+                if *actor >= self.actors.len() =>
+            {
+                Happened::Impossible
+            }
             Move::Step { actor, mishap } => self.step(*actor, *mishap)?,
             Move::Crash { actor } => self.crash(*actor),
             Move::Wake { actor } => self.wake(*actor)?,
@@ -234,6 +248,9 @@ impl Stage {
         }
         let state = std::mem::replace(&mut self.actors[actor].state, State::Idle);
         let State::Calls(request) = state else { unreachable!("it was a call a line ago") };
+        if matches!(request, Request::CacheGetTracked(_) | Request::CacheInvalidations) {
+            return Err(Stuck::Tracking);
+        }
         self.steps += 1;
         let answer = match mishap {
             None => match self.world.apply(&request) {
