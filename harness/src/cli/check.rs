@@ -8,6 +8,7 @@ use crate::{
     judge::{Expectation, judge_run},
     report::{print_summary, write_files},
     results::{find_run, load_run},
+    strategy::Catalogue,
 };
 
 #[derive(Args, Clone, Debug)]
@@ -26,14 +27,15 @@ pub(super) struct CheckArgs {
 }
 
 /// Judges a run again and writes its verdict anew.
-pub(super) fn check(args: &CheckArgs) -> Result<u8, Failure> {
+pub(super) fn check(args: &CheckArgs, catalogue: &Catalogue) -> Result<u8, Failure> {
     let folder = find_run(&args.results, &args.run).map_err(Failure::usage)?;
     let run = load_run(folder).map_err(Failure::usage)?;
     let expected = match args.expect {
         Some(expected) => expected,
         None => run.settings.expect.parse().map_err(Failure::usage)?,
     };
-    let verdict = judge_run(&run, expected);
+    let workload = catalogue.workload(&run.settings.workload).map_err(Failure::usage)?;
+    let verdict = judge_run(&run, expected, &*(workload.build)());
     write_files(&run, &verdict)?;
     if args.format == "json" {
         println!("{}", serde_json::to_string_pretty(&verdict).map_err(Failure::bug)?);
