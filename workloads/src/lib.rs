@@ -1,7 +1,8 @@
-//! The built-in caching strategies, and the catalogue that the `quarrel`
+//! The built-in caching strategies and workloads, and the catalogue that the `quarrel`
 //! binary runs.
 
 pub mod strategies;
+pub mod workloads;
 
 use quarrel_harness::strategy::Catalogue;
 
@@ -9,5 +10,5 @@ use quarrel_harness::strategy::Catalogue;
 /// an empty [`Catalogue`].
 #[must_use]
 pub fn catalogue() -> Catalogue {
-    Catalogue { strategies: strategies::all() }
+    Catalogue { strategies: strategies::all(), workloads: workloads::all() }
 }

@@ -11,6 +11,7 @@ use crate::{
     judge::{Expectation, judge_run},
     report::{print_summary, write_files},
     results::{find_run, load_run},
+    strategy::Catalogue,
 };
 
 #[derive(Args, Clone, Debug)]
@@ -39,7 +40,7 @@ pub(super) struct CheckArgs {
 }
 
 /// Judges a run again and writes its verdict anew.
-pub(super) fn check(args: &CheckArgs) -> Result<u8, Failure> {
+pub(super) fn check(args: &CheckArgs, catalogue: &Catalogue) -> Result<u8, Failure> {
     if Path::new(&args.run).is_file() {
         return foreign::check(Path::new(&args.run), args.from, args.model, args.failures);
     }
@@ -49,7 +50,8 @@ pub(super) fn check(args: &CheckArgs) -> Result<u8, Failure> {
         Some(expected) => expected,
         None => run.settings.expect.parse().map_err(Failure::usage)?,
     };
-    let verdict = judge_run(&run, expected);
+    let workload = catalogue.workload(&run.settings.workload).map_err(Failure::usage)?;
+    let verdict = judge_run(&run, expected, &*(workload.build)());
     write_files(&run, &verdict)?;
     if args.format == "json" {
         println!("{}", serde_json::to_string_pretty(&verdict).map_err(Failure::bug)?);

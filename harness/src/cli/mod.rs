@@ -29,7 +29,7 @@ use anstream::println;
 use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 
 use self::failure::Failure;
-use crate::strategy::Catalogue;
+use crate::{faults::builtin, strategy::Catalogue};
 
 const ABOUT: &str = "Finds out when a cache and its database disagree";
 
@@ -84,7 +84,8 @@ fn dispatch(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> 
             catalogue,
         ),
         Some(("check", matches)) => {
-            check::check(&check::CheckArgs::from_arg_matches(matches).map_err(Failure::bug)?)
+            let args = check::CheckArgs::from_arg_matches(matches).map_err(Failure::bug)?;
+            check::check(&args, catalogue)
         }
         Some(("list", matches)) => {
             list::list(&list::ListArgs::from_arg_matches(matches).map_err(Failure::bug)?)
@@ -95,11 +96,25 @@ fn dispatch(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> 
             }
             Ok(0)
         }
+        Some(("workloads", _)) => {
+            for entry in catalogue.workloads() {
+                println!("{:<24} {}", entry.name, entry.summary);
+            }
+            Ok(0)
+        }
+        Some(("faults", _)) => {
+            for entry in builtin() {
+                let usual = entry.amount.map_or_else(String::new, |amount| format!("={amount}"));
+                println!("{:<28} {}", format!("{}{usual}", entry.name), entry.summary);
+            }
+            Ok(0)
+        }
         Some(("explain", matches)) => explain::explain(
             &explain::ExplainArgs::from_arg_matches(matches).map_err(Failure::bug)?,
         ),
         Some(("report", matches)) => {
-            report::report(&report::ReportArgs::from_arg_matches(matches).map_err(Failure::bug)?)
+            let args = report::ReportArgs::from_arg_matches(matches).map_err(Failure::bug)?;
+            report::report(&args, catalogue)
         }
         Some(("review", matches)) => {
             review::review(&review::ReviewArgs::from_arg_matches(matches).map_err(Failure::bug)?)
@@ -145,6 +160,8 @@ pub fn command(catalogue: &Catalogue) -> Command {
             Command::new("explain").about("Says what a name in a verdict means, and what helps"),
         ))
         .subcommand(Command::new("strategies").about("Lists the strategies"))
+        .subcommand(Command::new("workloads").about("Lists what clients can do"))
+        .subcommand(Command::new("faults").about("Lists the faults, each with its usual amount"))
         .subcommand(
             Command::new("doctor")
                 .about("Says what this machine can run, and how to mend the rest"),

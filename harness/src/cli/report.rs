@@ -8,6 +8,7 @@ use crate::{
     judge::judge_run,
     report::{View, write_files},
     results::{find_run, load_run},
+    strategy::Catalogue,
 };
 
 #[derive(Args, Clone, Debug)]
@@ -24,11 +25,12 @@ pub(super) struct ReportArgs {
 }
 
 /// Makes the report of a run anew and says where it is.
-pub(super) fn report(args: &ReportArgs) -> Result<u8, Failure> {
+pub(super) fn report(args: &ReportArgs, catalogue: &Catalogue) -> Result<u8, Failure> {
     let folder = find_run(&args.results, &args.run).map_err(Failure::usage)?;
     let run = load_run(folder).map_err(Failure::usage)?;
     let expected = run.settings.expect.parse().map_err(Failure::usage)?;
-    let verdict = judge_run(&run, expected);
+    let workload = catalogue.workload(&run.settings.workload).map_err(Failure::usage)?;
+    let verdict = judge_run(&run, expected, &*(workload.build)());
     write_files(&run, &verdict)?;
     let path = run.folder.file("report.html");
     let whole = std::path::absolute(&path).unwrap_or(path);

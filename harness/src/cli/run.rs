@@ -23,7 +23,7 @@ use crate::{
     },
     runner::{Arrivals, Plan, Skew, StormOutcome, storm},
     stores::real::TimeLimits,
-    strategy::{Catalogue, Options, StrategyEntry, parse_duration},
+    strategy::{Catalogue, Options, StrategyEntry, WorkloadEntry, parse_duration},
 };
 
 /// Runs a strategy on a cluster under faults and judges what clients saw
@@ -43,15 +43,18 @@ struct RunArgs {
     /// How many clients at once
     #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
     clients: u64,
-    /// How many keys
-    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    keys: u64,
-    /// How unevenly keys are chosen: the exponent of Zipf's law, 0 for evenly
-    #[arg(long, default_value_t = 0.8, value_name = "EXPONENT")]
-    skew: f64,
-    /// The share of reads among operations, between 0 and 1
-    #[arg(long, default_value_t = 0.8, value_name = "SHARE")]
-    reads: f64,
+    /// What clients do; `quarrel workloads` lists what there is
+    #[arg(long, default_value = "register", value_name = "NAME")]
+    workload: String,
+    /// How many keys [default: the workload's, 20 for register]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    keys: Option<u64>,
+    /// How unevenly keys are chosen: the exponent of Zipf's law, 0 for evenly [default: the workload's, 0.8 for register]
+    #[arg(long, value_name = "EXPONENT")]
+    skew: Option<f64>,
+    /// The share of reads among operations, between 0 and 1 [default: the workload's, 0.8 for register]
+    #[arg(long, value_name = "SHARE")]
+    reads: Option<f64>,
     /// Operations a second, all clients together; 0 for as many as they can
     #[arg(long, default_value_t = 2000.0, value_name = "N")]
     rate: f64,
@@ -89,8 +92,9 @@ pub(super) fn run(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Fai
     let entry = catalogue.strategy(&args.strategy).map_err(Failure::usage)?;
     let options = given(matches, catalogue, entry)?;
     let seed = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
-    let plan = plan(&args, entry, &options, seed)?;
-    let settings = settings(&args, entry, &options, seed, &plan.schedule);
+    let workload = catalogue.workload(&args.workload).map_err(Failure::usage)?;
+    let plan = plan(&args, entry, workload, &options, seed)?;
+    let settings = settings(&args, entry, &options, &plan);
     eprintln!("seed: {seed}");
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -102,17 +106,17 @@ pub(super) fn run(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Fai
 fn plan(
     args: &RunArgs,
     entry: &StrategyEntry,
+    workload: &WorkloadEntry,
     options: &Options,
     seed: u64,
 ) -> Result<Plan, Failure> {
-    if !(0.0..=1.0).contains(&args.reads) {
-        return Err(Failure::usage(format!(
-            "--reads {}: expected a share from 0 to 1",
-            args.reads
-        )));
+    let reads = args.reads.unwrap_or(workload.reads);
+    if !(0.0..=1.0).contains(&reads) {
+        return Err(Failure::usage(format!("--reads {reads}: expected a share from 0 to 1")));
     }
-    if !(0.0..=10.0).contains(&args.skew) {
-        return Err(Failure::usage(format!("--skew {}: expected 0 to 10", args.skew)));
+    let skew = args.skew.unwrap_or(workload.skew.0);
+    if !(0.0..=10.0).contains(&skew) {
+        return Err(Failure::usage(format!("--skew {skew}: expected 0 to 10")));
     }
     let arrivals = if args.rate == 0.0 {
         Arrivals::Closed
@@ -123,10 +127,11 @@ fn plan(
     };
     Ok(Plan {
         strategy: (entry.build)(options).map_err(Failure::usage)?,
+        workload: (workload.build)(),
         clients: args.clients,
-        keys: args.keys,
-        skew: Skew(args.skew),
-        read_share: args.reads,
+        keys: args.keys.unwrap_or(workload.keys),
+        skew: Skew(skew),
+        read_share: reads,
         arrivals,
         time: args.time,
         seed,
@@ -137,13 +142,7 @@ fn plan(
     })
 }
 
-fn settings(
-    args: &RunArgs,
-    entry: &StrategyEntry,
-    options: &Options,
-    seed: u64,
-    schedule: &Schedule,
-) -> RunSettings {
+fn settings(args: &RunArgs, entry: &StrategyEntry, options: &Options, plan: &Plan) -> RunSettings {
     let arrivals = match (args.rate == 0.0, args.open) {
         (true, _) => "closed",
         (false, false) => "paced",
@@ -157,11 +156,12 @@ fn settings(
         source: entry.source.to_owned(),
         cluster: String::new(),
         expect: args.expect.to_string(),
-        seed,
+        seed: plan.seed,
+        workload: args.workload.clone(),
         clients: args.clients,
-        keys: args.keys,
-        skew: args.skew,
-        reads: args.reads,
+        keys: plan.keys,
+        skew: plan.skew.0,
+        reads: plan.read_share,
         arrivals: arrivals.to_owned(),
         rate: (args.rate > 0.0).then_some(args.rate),
         time_ms: millis(args.time),
@@ -169,7 +169,7 @@ fn settings(
         timeout_ms: millis(args.timeout),
         faults: args.faults.iter().map(ToString::to_string).collect(),
         options: options.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-        schedule: schedule.to_string(),
+        schedule: plan.schedule.to_string(),
     }
 }
 
@@ -219,6 +219,7 @@ async fn storm_and_judge(
     eprintln!("run: {}", folder.path.display());
 
     let recorder = Arc::new(Recorder::new(cluster.clock()));
+    let workload = Arc::clone(&plan.workload);
     let journal = Journal::start(&folder.file("history.jsonl.zst"), Arc::clone(&recorder))
         .map_err(Failure::environment)?;
     let watch = Watch::new();
@@ -236,7 +237,7 @@ async fn storm_and_judge(
     save(&folder, &outcome, cluster).await?;
 
     let run = load_run(folder).map_err(Failure::bug)?;
-    let verdict = judge_run(&run, args.expect);
+    let verdict = judge_run(&run, args.expect, &*workload);
     write_files(&run, &verdict)?;
     append_to_index(&args.results, &run.folder, &verdict)?;
     write_text(&run.folder.file("COMPLETE"), "")?;

@@ -6,7 +6,7 @@ use super::find_causes;
 use crate::{
     faults::Receipt,
     results::{FaultCount, LoadedRun, RunOutcome, SCHEMA, VerdictFile},
-    strategy::parse_duration,
+    strategy::{Workload, parse_duration},
 };
 
 /// Fewer reads at risk than this prove nothing.
@@ -64,14 +64,20 @@ impl fmt::Display for Expectation {
     }
 }
 
-/// Judges a run.
+/// Judges a run, by the guarantee that it is held to and by what its workload
+/// asks for besides.
 #[must_use]
-pub fn judge_run(run: &LoadedRun, expected: Expectation) -> VerdictFile {
+pub fn judge_run(run: &LoadedRun, expected: Expectation, workload: &dyn Workload) -> VerdictFile {
     let mut options = JudgeOptions::default();
     options.bound = expected.bound;
     let mut judgement = judge(&run.history, &run.probes, &options);
+    let own = workload.check(&run.history);
+    judgement.anomalies.extend(own.anomalies);
     find_causes(&run.history, &mut judgement.anomalies);
-    let (outcome, reason) = decide(run, expected, &judgement);
+    let (outcome, reason) = match (own.validity, judgement.anomalies.last()) {
+        (Validity::Invalid, Some(last)) => (RunOutcome::Violated, last.explanation.clone()),
+        _ => decide(run, expected, &judgement),
+    };
     let settings = &run.settings;
     VerdictFile {
         schema: SCHEMA,

@@ -19,6 +19,9 @@ pub struct RunSettings {
     pub expect: String,
     /// Decides every draw.
     pub seed: u64,
+    /// What clients did.
+    #[serde(default = "register")]
+    pub workload: String,
     /// How many clients.
     pub clients: u64,
     /// How many keys.
@@ -44,6 +47,11 @@ pub struct RunSettings {
     pub options: BTreeMap<String, String>,
     /// The schedule of faults, line by line.
     pub schedule: String,
+}
+
+/// The workload of runs from before there was a choice.
+fn register() -> String {
+    "register".to_owned()
 }
 
 impl RunSettings {

@@ -6,18 +6,22 @@ use std::{
     time::Duration,
 };
 
-use quarrel_checkers::{Key, Process, Time, Value};
+use quarrel_checkers::{Key, Process, Site, Time, Value};
 use rand::RngExt as _;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 use super::{
     agents::Worker,
-    plan::{Arrivals, Keys, Plan},
+    plan::{Arrivals, Plan},
 };
 use crate::{
     cluster::Cluster,
     record::{Recorder, Stop},
-    strategy::{Action, Gate, Outcome, Session, SessionParts, perform},
+    stores::{Row, StoreError},
+    strategy::{
+        Action, AnyStrategy, Draw, Gate, Generator, Intent, Keys, Outcome, Session, SessionParts,
+        Strategy, perform,
+    },
 };
 
 /// What all clients of a storm share.
@@ -44,9 +48,9 @@ impl Storm {
     }
 
     /// A value that no other write of the run uses.
-    pub(super) fn value(&self) -> Value {
+    pub(super) fn value(&self, read: Option<&Row>) -> Value {
         let number = self.values.fetch_add(1, Ordering::Relaxed);
-        Value::Int(i64::try_from(number).unwrap_or(i64::MAX))
+        self.plan.workload.value(number, read)
     }
 }
 
@@ -59,6 +63,7 @@ pub(super) struct Client {
     worker: Option<Worker>,
     random: ChaCha8Rng,
     keys: Keys,
+    generator: Box<dyn Generator>,
 }
 
 impl Client {
@@ -66,14 +71,16 @@ impl Client {
         let session = session(&storm, Process::Client(number));
         let seed = storm.plan.seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let keys = Keys::new(storm.plan.keys, storm.plan.skew);
-        Self { storm, number, session, worker: None, random: ChaCha8Rng::seed_from_u64(seed), keys }
+        let generator = storm.plan.workload.client();
+        let random = ChaCha8Rng::seed_from_u64(seed);
+        Self { storm, number, session, worker: None, random, keys, generator }
     }
 
     /// Gives its share of the keys their first value, as ordinary writes.
     pub(super) async fn load(&mut self) {
         let mut key = self.number;
         while key < self.storm.plan.keys && !self.storm.stop.asked() {
-            let value = self.storm.value();
+            let value = self.storm.value(None);
             self.perform(Action::Write(Key(key), value)).await;
             key += self.storm.plan.clients;
         }
@@ -98,13 +105,16 @@ impl Client {
                     return;
                 }
             }
-            let key = self.keys.draw(&mut self.random);
-            let action = if self.random.random_bool(self.storm.plan.read_share) {
-                Action::Read(key)
-            } else {
-                Action::Write(key, self.storm.value())
-            };
-            self.perform(action).await;
+            let read_share = self.storm.plan.read_share;
+            let mut draw = Draw { random: &mut self.random, keys: &self.keys, read_share };
+            match self.generator.next(&mut draw) {
+                Intent::Read(key) => drop(self.perform(Action::Read(key)).await),
+                Intent::Write(key) => {
+                    let value = self.storm.value(None);
+                    self.perform(Action::Write(key, value)).await;
+                }
+                Intent::Update(key) => self.update(key).await,
+            }
             due = due + self.gap();
         }
     }
@@ -116,15 +126,30 @@ impl Client {
         }
     }
 
-    async fn perform(&mut self, action: Action) {
+    /// Reads a key and writes what follows from it.
+    async fn update(&mut self, key: Key) {
+        let Outcome::Read(row) = self.perform(Action::Read(key)).await else { return };
+        let value = self.storm.value(row.as_ref());
+        let base = row.map_or(0, |row| row.version);
+        let strategy = BasedOn { strategy: Arc::clone(&self.storm.plan.strategy), base };
+        self.perform_with(&strategy, Action::Write(key, value)).await;
+    }
+
+    async fn perform(&mut self, action: Action) -> Outcome {
+        let strategy = Arc::clone(&self.storm.plan.strategy);
+        self.perform_with(&*strategy, action).await
+    }
+
+    async fn perform_with(&mut self, strategy: &dyn AnyStrategy, action: Action) -> Outcome {
         let storm = Arc::clone(&self.storm);
         let plan = &storm.plan;
-        let outcome = perform(&*plan.strategy, &mut self.session, action, plan.deadline).await;
+        let outcome = perform(strategy, &mut self.session, action, plan.deadline).await;
         self.put_off().await;
         if matches!(outcome, Outcome::Unknown(_)) {
             self.number += plan.clients;
             self.session = session(&storm, Process::Client(self.number));
         }
+        outcome
     }
 
     /// Hands what the operation put off to the client's worker. A client that
@@ -157,6 +182,29 @@ impl Client {
         };
         let mean = self.storm.plan.clients as f64 / rate;
         Duration::from_secs_f64(mean * 2.0 * self.random.random::<f64>())
+    }
+}
+
+/// A strategy whose writes are based on what was read.
+struct BasedOn {
+    strategy: Arc<dyn AnyStrategy>,
+    base: u64,
+}
+
+impl Strategy for BasedOn {
+    async fn read(&self, session: &mut Session, key: Key) -> Result<Option<Row>, StoreError> {
+        self.strategy.read(session, key).await
+    }
+
+    async fn write(
+        &self,
+        session: &mut Session,
+        key: Key,
+        value: Value,
+    ) -> Result<u64, StoreError> {
+        let updated = self.strategy.update(session, key, value, self.base).await?;
+        let why = "the row has changed since it was read";
+        updated.ok_or_else(|| StoreError::refused(Site::Primary, why))
     }
 }
 

@@ -16,6 +16,7 @@ mod probes;
 mod progress;
 mod storm;
 
-pub use plan::{Arrivals, Plan, Skew};
+pub use crate::strategy::Skew;
+pub use plan::{Arrivals, Plan};
 pub use progress::{Phase, Progress};
 pub use storm::{StormError, StormOutcome, storm};

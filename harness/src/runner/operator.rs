@@ -3,12 +3,14 @@ use std::{sync::Arc, time::Duration};
 use quarrel_checkers::{Key, Process, Value};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng as _};
 
-use super::{client::Storm, plan::Keys};
+use super::client::Storm;
 use crate::{
     faults::Strikes,
     record::Stop,
     stores::{Row, StoreError},
-    strategy::{Action, AnyStrategy, OPERATOR, Outcome, Session, SessionParts, Strategy, perform},
+    strategy::{
+        Action, AnyStrategy, Keys, OPERATOR, Outcome, Session, SessionParts, Strategy, perform,
+    },
 };
 
 /// How an operator works: a write is a manual change.
@@ -43,7 +45,7 @@ pub(super) async fn operate(storm: &Arc<Storm>, strikes: &Strikes, over: &Stop) 
             drop(session.sleep(Duration::from_millis(10)).await);
             continue;
         };
-        let action = Action::Write(keys.draw(&mut random), storm.value());
+        let action = Action::Write(keys.draw(&mut random), storm.value(None));
         let outcome = perform(&by_hand, &mut session, action, storm.plan.deadline).await;
         match outcome {
             Outcome::Written(_) => strikes.changed_by_hand(),

@@ -14,6 +14,7 @@ fn plan(seed: u64, faults: &[&str], time: Duration) -> Plan {
     let faults: Vec<_> = faults.iter().map(|text| Fault::parse(text).unwrap()).collect();
     Plan {
         strategy: subjects::cache_aside(),
+        workload: Arc::new(crate::strategy::Register),
         clients: 4,
         keys: 5,
         skew: Skew(0.0),

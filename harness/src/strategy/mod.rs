@@ -18,13 +18,15 @@ mod session;
 mod sites;
 #[expect(clippy::module_inception, reason = "the trait Strategy is what this room is about")]
 mod strategy;
+mod workload;
 
 pub use agent::{Job, OPERATOR, Turn, WorkEnd, do_job, take_turn};
 pub use gate::{Call, Gate, Passage};
 pub use memory::Memory;
 pub use operation::{Action, Outcome, perform};
 pub use options::{OptionError, OptionSpec, Options, parse_duration};
-pub use registry::{Catalogue, StrategyEntry, UnknownStrategy};
+pub use registry::{Catalogue, StrategyEntry, UnknownStrategy, UnknownWorkload};
 pub use session::{Session, SessionParts, reply_of};
 pub use sites::{Cache, Primary, Replica};
 pub use strategy::{AnyStrategy, Strategy};
+pub use workload::{Draw, Generator, Intent, Keys, Register, Skew, Workload, WorkloadEntry};

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{AnyStrategy, OptionError, OptionSpec, Options};
+use super::{AnyStrategy, OptionError, OptionSpec, Options, Register, WorkloadEntry};
 
 /// A strategy in the catalogue.
 #[derive(Clone, Copy)]
@@ -15,6 +15,16 @@ pub struct StrategyEntry {
     pub options: &'static [OptionSpec],
     /// Makes it.
     pub build: fn(&Options) -> Result<Arc<dyn AnyStrategy>, OptionError>,
+}
+
+/// Nobody knows a workload of this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no workload is called `{name}`; known are {known}")]
+pub struct UnknownWorkload {
+    /// What was asked for.
+    pub name: String,
+    /// What there is.
+    pub known: String,
 }
 
 /// Nobody knows a strategy of this name.
@@ -33,6 +43,8 @@ pub struct UnknownStrategy {
 pub struct Catalogue {
     /// The strategies, in the order in which they are listed.
     pub strategies: Vec<StrategyEntry>,
+    /// The workloads besides [`Register`], which is always there.
+    pub workloads: Vec<WorkloadEntry>,
 }
 
 impl Catalogue {
@@ -45,6 +57,22 @@ impl Catalogue {
         self.strategies.iter().find(|entry| entry.name == name).ok_or_else(|| {
             let known: Vec<_> = self.strategies.iter().map(|entry| entry.name).collect();
             UnknownStrategy { name: name.to_owned(), known: known.join(", ") }
+        })
+    }
+    /// Every workload.
+    pub fn workloads(&self) -> impl Iterator<Item = &WorkloadEntry> {
+        std::iter::once(&Register::ENTRY).chain(&self.workloads)
+    }
+
+    /// The workload called `name`.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn workload(&self, name: &str) -> Result<&WorkloadEntry, UnknownWorkload> {
+        self.workloads().find(|entry| entry.name == name).ok_or_else(|| {
+            let known: Vec<_> = self.workloads().map(|entry| entry.name).collect();
+            UnknownWorkload { name: name.to_owned(), known: known.join(", ") }
         })
     }
 }

@@ -54,6 +54,20 @@ pub trait Strategy: Send + Sync + 'static {
         value: Value,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
+    /// Makes `value` the value of `key` on the grounds of what was read at
+    /// version `base`; none, with nothing changed, if the strategy looks and
+    /// finds the row changed since. Most applications do not look.
+    fn update(
+        &self,
+        session: &mut Session,
+        key: Key,
+        value: Value,
+        base: u64,
+    ) -> impl Future<Output = Result<Option<u64>, StoreError>> + Send {
+        let _ = base;
+        async move { self.write(session, key, value).await.map(Some) }
+    }
+
     /// Makes the stores ready, before the first operation of a run: a
     /// replication slot, a table.
     fn prepare(
@@ -120,6 +134,15 @@ pub trait AnyStrategy: Send + Sync + 'static {
     /// [`Strategy::write`].
     fn write<'a>(&'a self, session: &'a mut Session, key: Key, value: Value) -> Answer<'a, u64>;
 
+    /// [`Strategy::update`].
+    fn update<'a>(
+        &'a self,
+        session: &'a mut Session,
+        key: Key,
+        value: Value,
+        base: u64,
+    ) -> Answer<'a, Option<u64>>;
+
     /// [`Strategy::prepare`].
     fn prepare<'a>(&'a self, session: &'a mut Session) -> Answer<'a, ()>;
 
@@ -147,6 +170,16 @@ impl<S: Strategy> AnyStrategy for S {
     fn write<'a>(&'a self, session: &'a mut Session, key: Key, value: Value) -> Answer<'a, u64> {
         Box::pin(Strategy::write(self, session, key, value))
     }
+    fn update<'a>(
+        &'a self,
+        session: &'a mut Session,
+        key: Key,
+        value: Value,
+        base: u64,
+    ) -> Answer<'a, Option<u64>> {
+        Box::pin(Strategy::update(self, session, key, value, base))
+    }
+
     fn prepare<'a>(&'a self, session: &'a mut Session) -> Answer<'a, ()> {
         Box::pin(Strategy::prepare(self, session))
     }

@@ -59,4 +59,18 @@ impl Strategy for OptimisticLock {
         let why = format!("{} other writers were faster", self.attempts);
         Err(StoreError::refused(Site::Primary, why))
     }
+
+    async fn update(
+        &self,
+        session: &mut Session,
+        key: Key,
+        value: Value,
+        base: u64,
+    ) -> Result<Option<u64>, StoreError> {
+        let updated = session.primary().write_if(key, value, base).await?;
+        if updated.is_some() {
+            self.aside.invalidate(session, key).await?;
+        }
+        Ok(updated)
+    }
 }
