@@ -33,9 +33,6 @@ const FREE: Slot = Slot { value: 0, key: 0, number: 0 };
 /// An odd number without pattern: 2⁶⁴ divided by the golden ratio.
 const SCATTER: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// So many neighbouring values stay together.
-const NEIGHBOURS_LOG2: u32 = 6;
-
 impl Default for Interner {
     fn default() -> Self {
         Self::with_capacity(512)
@@ -97,8 +94,8 @@ impl Interner {
     }
 }
 
-/// How many places are looked at near the neighbouring values.
-const NEAR: u32 = 4;
+/// How many places are looked at where the value itself points.
+const NEAR: u32 = 2;
 
 /// Where a pair may be, in order; to be cut to the size of the table.
 struct Places {
@@ -110,17 +107,15 @@ struct Places {
 impl Places {
     #[inline]
     fn of(key: u32, value: u64) -> Self {
-        let block = scatter(value >> NEIGHBOURS_LOG2) << NEIGHBOURS_LOG2;
-        let near = block.wrapping_add(value & ((1 << NEIGHBOURS_LOG2) - 1)) as usize;
         let far = scatter(value.wrapping_add(scatter(u64::from(key) + 1))) as usize;
-        Self { near, far, looked: 0 }
+        Self { near: value as usize, far, looked: 0 }
     }
 
     #[inline]
     fn next(&mut self) -> usize {
         self.looked += 1;
         if self.looked <= NEAR {
-            self.near.wrapping_add(self.looked as usize)
+            self.near.wrapping_add(self.looked as usize - 1)
         } else {
             self.far.wrapping_add((self.looked - NEAR) as usize)
         }
