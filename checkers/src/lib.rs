@@ -1,19 +1,45 @@
-//! Judges histories of caches and registers.
+//! Judges histories of caches, registers and other objects, without the rest
+//! of quarrel and without I/O: histories in, verdicts out, no clock, no
+//! randomness, no async code.
 //!
-//! Everything here is pure: histories in, verdicts out, with no I/O, clock,
-//! randomness or async code. A [`History`] is what the clients of a system
-//! saw: who invoked which operation when, and what came back. A [`Checker`]
-//! turns it into a [`Verdict`].
+//! A [`History`] is what the clients of a system saw: who invoked which
+//! operation when, and what came back. [`judge()`] says which [`Guarantee`]s it
+//! kept, with evidence and numbers:
 //!
 //! ```
-//! use quarrel_checkers::{History, Op, Process, Time};
+//! use quarrel_checkers::{Guarantee, JudgeOptions, Validity, judge, notation};
 //!
-//! let mut history = History::default();
-//! let a = Process::Client(0);
-//! let invoke = history.invoke(Time::from_millis(0), a, Op::write(7, 1));
-//! history.ok(Time::from_millis(2), a, Op::write(7, 1));
-//! assert_eq!(history.operations().unwrap()[0].invoke, invoke);
+//! // A column is a millisecond; B reads 1 long after 2 was acknowledged.
+//! let history = notation::parse(
+//!     "A: [w1@1] [w2@2]
+//!      B:                        [r1@1]",
+//! )?;
+//! let judgement = judge(&history, &[], &JudgeOptions::default());
+//! assert_eq!(judgement.validity(Guarantee::Linearizable), Validity::Invalid);
+//! assert_eq!(judgement.metrics.stale_reads, 1);
+//! assert_eq!(
+//!     judgement.anomalies[0].explanation,
+//!     "key 0: process 1 read 1 (version 1), which was overwritten by 2 (version 2), \
+//!      acknowledged 11ms before this read began"
+//! );
+//! # Ok::<(), notation::NotationError>(())
 //! ```
+//!
+//! | question | answered by |
+//! |---|---|
+//! | what did this run of a cache keep, and how stale was it? | [`judge()`] |
+//! | is a register whose values are unique linearizable? Exactly, without search | [`register`] |
+//! | is any object linearizable? By search, within a budget | [`search`], [`models`], your own [`Model`] |
+//! | how isolated were these transactions? | [`transactions`] |
+//! | what does this file say? | [`formats`] |
+//! | how do I write a history into a test? | [`notation`] |
+//! | where do I get histories to try it on? | [`generate`] |
+//!
+//! Three things hold everywhere. An operation precedes another only if it
+//! ended strictly before the other began. An operation of unknown outcome may
+//! take effect at any later moment or never. Work is bounded in steps, never in
+//! time, so that the same history gets the same verdict on every machine; what
+//! cannot be decided is [`Validity::Unknown`], with the reason.
 
 mod checker;
 mod event;

@@ -148,6 +148,7 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
+    #[inline]
     fn event(mut self) -> Option<RawEvent<'a>> {
         self.expect(b"{\"index\":")?;
         let index = self.number()?;
@@ -186,6 +187,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    #[inline]
     fn kind(&mut self) -> Option<Kind> {
         if self.expect(b"ok").is_some() {
             Some(Kind::Ok)
@@ -198,6 +200,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    #[inline]
     fn function(&mut self) -> Option<&'a str> {
         if self.expect(b"read\"").is_some() {
             Some("read")
@@ -239,6 +242,7 @@ impl<'a> Cursor<'a> {
         (!text.bytes().any(|b| b < 0x20)).then_some(text)
     }
 
+    #[inline]
     fn value(&mut self) -> Option<RawValue<'a>> {
         match self.line.get(self.at)? {
             b'0'..=b'9' => i64::try_from(self.number()?).ok().map(RawValue::Int),

@@ -33,9 +33,6 @@ const FREE: Slot = Slot { value: 0, key: 0, number: 0 };
 /// An odd number without pattern: 2⁶⁴ divided by the golden ratio.
 const SCATTER: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// So many neighbouring values stay together.
-const NEIGHBOURS_LOG2: u32 = 6;
-
 impl Default for Interner {
     fn default() -> Self {
         Self::with_capacity(512)
@@ -82,6 +79,24 @@ impl Interner {
         }
     }
 
+    /// The numbers of many pairs, in order, behind what `into` holds.
+    ///
+    /// Where values have no pattern every look misses the caches, and whether a
+    /// pair is new cannot be foreseen, so that one miss waits for the other.
+    /// Here the places of a batch are all touched before any is looked at,
+    /// and their misses overlap.
+    pub fn number_all(&mut self, pairs: &[(u32, u64)], into: &mut Vec<u32>) {
+        for batch in pairs.chunks(BATCH) {
+            let mask = self.slots.len() - 1;
+            let touched = batch.iter().fold(0, |sum: u32, &(key, value)| {
+                sum.wrapping_add(self.slots[Places::of(key, value).next() & mask].number)
+            });
+            // The sum is of no use; without a user the compiler drops it.
+            std::hint::black_box(touched);
+            into.extend(batch.iter().map(|&(key, value)| self.number(key, value)));
+        }
+    }
+
     fn grow(&mut self) {
         let old = std::mem::take(&mut self.slots);
         self.slots = vec![FREE; old.len() * 2];
@@ -97,8 +112,11 @@ impl Interner {
     }
 }
 
-/// How many places are looked at near the neighbouring values.
-const NEAR: u32 = 4;
+/// How many pairs are touched ahead: as many misses as a core keeps open.
+const BATCH: usize = 32;
+
+/// How many places are looked at where the value itself points.
+const NEAR: u32 = 2;
 
 /// Where a pair may be, in order; to be cut to the size of the table.
 struct Places {
@@ -110,17 +128,15 @@ struct Places {
 impl Places {
     #[inline]
     fn of(key: u32, value: u64) -> Self {
-        let block = scatter(value >> NEIGHBOURS_LOG2) << NEIGHBOURS_LOG2;
-        let near = block.wrapping_add(value & ((1 << NEIGHBOURS_LOG2) - 1)) as usize;
         let far = scatter(value.wrapping_add(scatter(u64::from(key) + 1))) as usize;
-        Self { near, far, looked: 0 }
+        Self { near: value as usize, far, looked: 0 }
     }
 
     #[inline]
     fn next(&mut self) -> usize {
         self.looked += 1;
         if self.looked <= NEAR {
-            self.near.wrapping_add(self.looked as usize)
+            self.near.wrapping_add(self.looked as usize - 1)
         } else {
             self.far.wrapping_add((self.looked - NEAR) as usize)
         }
@@ -162,6 +178,10 @@ mod tests {
                 assert_eq!(interner.number(key, value), expected);
             }
             assert_eq!(interner.len(), map.len());
+            let pairs: Vec<(u32, u64)> = map.keys().copied().collect();
+            let mut numbers = Vec::new();
+            interner.number_all(&pairs, &mut numbers);
+            assert_eq!(numbers, pairs.iter().map(|pair| map[pair]).collect::<Vec<_>>());
             assert!(!interner.is_empty());
         }
     }
