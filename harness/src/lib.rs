@@ -14,3 +14,4 @@ pub mod runner;
 pub mod sim;
 pub mod stores;
 pub mod strategy;
+pub mod web;

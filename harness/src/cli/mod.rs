@@ -16,6 +16,7 @@ mod race;
 mod report;
 mod review;
 mod run;
+mod serve;
 mod signals;
 mod watch;
 
@@ -119,6 +120,9 @@ fn dispatch(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> 
         Some(("review", matches)) => {
             review::review(&review::ReviewArgs::from_arg_matches(matches).map_err(Failure::bug)?)
         }
+        Some(("serve", matches)) => {
+            serve::serve(&serve::ServeArgs::from_arg_matches(matches).map_err(Failure::bug)?)
+        }
         Some(("doctor", _)) => Ok(doctor::doctor()),
         Some(("proxy", matches)) => {
             proxy::proxy(&proxy::ProxyArgs::from_arg_matches(matches).map_err(Failure::bug)?)
@@ -154,6 +158,9 @@ pub fn command(catalogue: &Catalogue) -> Command {
             Command::new("review").about(
                 "Holds runs against policy.toml, and asks whether to accept what is beyond it",
             ),
+        ))
+        .subcommand(serve::ServeArgs::augment_args(
+            Command::new("serve").about("Shows the results in a browser, on this machine only"),
         ))
         .subcommand(list::ListArgs::augment_args(Command::new("list").about("Lists runs")))
         .subcommand(explain::ExplainArgs::augment_args(

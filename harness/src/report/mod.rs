@@ -9,7 +9,7 @@ pub mod explain;
 mod files;
 mod names;
 pub mod page;
-mod plots;
+pub(crate) mod plots;
 mod terminal;
 mod timeline;
 mod trace;
@@ -18,7 +18,7 @@ mod zoom;
 
 pub use files::{write_files, write_report};
 pub use names::Names;
-pub use plots::Plot;
+pub use plots::{Plot, TrendPoint, overlaid_pbs, trend};
 pub use terminal::{
     Ink, Width, extent, faults_seen, headline, print_summary, printable, summary, verdict_line,
 };

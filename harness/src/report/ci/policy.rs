@@ -4,9 +4,9 @@ use quarrel_checkers::{Guarantee, Validity};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    judge::Expectation,
     report::{explain, terminal::millis},
     results::VerdictFile,
-    strategy::parse_duration,
 };
 
 /// What a project has accepted of each strategy. The file `policy.toml`.
@@ -169,12 +169,12 @@ impl Policy {
 
 impl Bounds {
     fn longest(&self) -> Duration {
-        self.stale_max.as_deref().and_then(parse_duration).unwrap_or(Duration::ZERO)
+        self.stale_max.as_deref().and_then(parse_bound).unwrap_or(Duration::ZERO)
     }
 
     fn check(&self) -> Result<(), String> {
         if let Some(text) = &self.stale_max
-            && parse_duration(text).is_none()
+            && parse_bound(text).is_none()
         {
             return Err(format!("stale_max = \"{text}\" is not a duration such as 50ms"));
         }
@@ -188,6 +188,11 @@ impl Bounds {
         }
         Ok(())
     }
+}
+
+/// A bound as `--expect bounded=…` takes it.
+fn parse_bound(text: &str) -> Option<Duration> {
+    format!("bounded={text}").parse::<Expectation>().ok()?.bound
 }
 
 fn rate(verdict: &VerdictFile) -> f64 {

@@ -73,6 +73,11 @@ impl Chart {
         Scale::log(low, high, LEFT, WIDTH - RIGHT)
     }
 
+    /// The same, evenly.
+    pub(super) fn width_linear(low: f64, high: f64) -> Scale {
+        Scale::linear(low, high, LEFT, WIDTH - RIGHT)
+    }
+
     /// The vertical scale from `low` to `high`.
     pub(super) fn height_linear(low: f64, high: f64) -> Scale {
         Scale::linear(low, high, HEIGHT - BOTTOM, TOP)
@@ -98,7 +103,9 @@ impl Chart {
                 ),
             );
         }
-        for tick in self.x.ticks(9) {
+        // Half a run or half a read means nothing.
+        let whole = |tick: &f64| x_unit != Unit::Count || tick.fract() == 0.0;
+        for tick in self.x.ticks(9).into_iter().filter(whole) {
             let x = self.x.at(tick);
             put(
                 &mut self.body,

@@ -1,10 +1,12 @@
 //! Pictures of a run as SVG: each over the run's true time with its faults
 //! shaded, or over what else it is about.
 
+mod across;
 mod axis;
 mod chart;
 mod series;
 
+pub use across::{TrendPoint, overlaid_pbs, trend};
 pub(super) use chart::{escape, stand_alone};
 pub(super) use series::{BINS, Series};
 

@@ -1,6 +1,6 @@
 use quarrel_checkers::Time;
 
-use super::{Box_, Frame};
+use super::{Frame, StepBox};
 
 /// Where the picture begins, right of the names of its lanes.
 pub(super) const LEFT: f64 = 104.0;
@@ -35,7 +35,7 @@ pub(super) fn label_width(label: &str) -> f64 {
 impl Stretch {
     /// Finds room for every label: a box is at least as wide as its own, and
     /// long silences are cut short.
-    pub(super) fn of(frames: &[Frame], boxes: &[Box_<'_>]) -> Self {
+    pub(super) fn of(frames: &[Frame], boxes: &[StepBox<'_>]) -> Self {
         let mut edges: Vec<(Time, Edge, Option<(Time, f64)>)> = Vec::new();
         for frame in frames {
             edges.push((frame.begin, Edge::FrameBegin, None));

@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use quarrel_checkers::{Process, Site, Step};
 
 use super::{
-    Box_, Scene,
+    Scene, StepBox,
     axis::{LEFT, label_width},
     safe, site_row,
     strip::{Held, Piece},
@@ -76,13 +76,13 @@ impl Canvas<'_> {
     }
 
     /// From left to right, the box of a step.
-    fn span(&self, drawn: &Box_<'_>) -> (f64, f64) {
+    fn span(&self, drawn: &StepBox<'_>) -> (f64, f64) {
         let from = self.scene.stretch.at(drawn.step.start);
         let to = self.scene.stretch.at(drawn.step.end.unwrap_or(drawn.step.start));
         (from, to.max(from + label_width(&drawn.label)))
     }
 
-    fn drawn(&self, step: &Step) -> Option<&Box_<'_>> {
+    fn drawn(&self, step: &Step) -> Option<&StepBox<'_>> {
         self.scene.boxes.iter().find(|drawn| std::ptr::eq(drawn.step, step))
     }
 

@@ -21,7 +21,7 @@ use crate::{
 const MOST_STEPS: usize = 40;
 
 /// A step where it is drawn.
-struct Box_<'a> {
+struct StepBox<'a> {
     step: &'a Step,
     lane: usize,
     label: String,
@@ -44,7 +44,7 @@ struct Scene<'a> {
     way: Option<Provenance<'a>>,
     lanes: Vec<(String, Process)>,
     frames: Vec<Frame>,
-    boxes: Vec<Box_<'a>>,
+    boxes: Vec<StepBox<'a>>,
     strips: Vec<Strip>,
     stretch: Stretch,
     origin: Time,
@@ -98,7 +98,7 @@ impl<'a> Scene<'a> {
                         .flatten()
                         .any(|known| std::ptr::eq(known, step))
                 });
-                boxes.push(Box_ { step, lane: frame.lane, label: label(step), told });
+                boxes.push(StepBox { step, lane: frame.lane, label: label(step), told });
             }
             frames.push(frame);
         }

@@ -1,0 +1,26 @@
+"use strict";
+
+// A filter takes effect when it is changed; without a script there is a button.
+for (const field of document.querySelectorAll("form.filters select")) {
+  field.addEventListener("change", () => field.form.submit());
+}
+
+// Follows a run that goes on.
+const live = document.getElementById("live");
+if (live) {
+  const source = new EventSource(live.dataset.events);
+  const set = (id, text) => { document.getElementById(id).textContent = text; };
+  source.addEventListener("progress", (event) => {
+    const now = JSON.parse(event.data);
+    set("live-operations", now.operations.toLocaleString("en"));
+    set("live-failed", now.failed.toLocaleString("en"));
+    set("live-time", (now.time_ms / 1000).toFixed(1) + " s");
+    set("live-rate", Math.round(now.rate).toLocaleString("en"));
+    const bar = document.getElementById("live-bar");
+    bar.value = Math.min(bar.max, now.time_ms);
+  });
+  source.addEventListener("done", () => {
+    source.close();
+    location.reload();
+  });
+}

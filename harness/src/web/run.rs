@@ -1,0 +1,76 @@
+use std::{fs, sync::Arc};
+
+use axum::{
+    extract::{Path, State},
+    http::{HeaderValue, header},
+    response::{Html, IntoResponse as _, Response},
+};
+use maud::html;
+
+use super::{
+    layout::{layout, missing},
+    shelf::Shelf,
+};
+use crate::{
+    judge::judge_run,
+    report::{View, page as report_page},
+    results::{RunFolder, RunSettings, load_run},
+};
+
+/// A run: its report, or how far it is.
+pub(super) async fn page(State(shelf): State<Arc<Shelf>>, Path(name): Path<String>) -> Response {
+    let Some(folder) = shelf.run(&name) else {
+        return missing("There is no run of this name.");
+    };
+    if !folder.is_complete() && !folder.file("verdict.json").exists() {
+        return progress(&folder);
+    }
+    let made = tokio::task::spawn_blocking(move || report(folder)).await;
+    match made {
+        Ok(Some(text)) => {
+            let mut response = Html(text).into_response();
+            // The report brings a policy of its own that allows its script by
+            // its hash; both policies hold, so this one must not be stricter.
+            let policy = HeaderValue::from_static("frame-ancestors 'none'");
+            response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+            response
+        }
+        _ => missing("This run cannot be read; quarrel check says why."),
+    }
+}
+
+/// The report as it was written; made anew, in memory, if it was not.
+fn report(folder: RunFolder) -> Option<String> {
+    if let Ok(text) = fs::read_to_string(folder.file("report.html")) {
+        return Some(text);
+    }
+    let run = load_run(folder).ok()?;
+    let expected = run.settings.expect.parse().ok()?;
+    let verdict = judge_run(&run, expected);
+    Some(report_page::page(&View::new(&run, &verdict)))
+}
+
+fn progress(folder: &RunFolder) -> Response {
+    let text = fs::read_to_string(folder.file("run.toml")).unwrap_or_default();
+    let settings: Option<RunSettings> = toml::from_str(&text).ok();
+    let (strategy, faults, time) = settings
+        .map(|settings| (settings.strategy, settings.faults.join(" "), settings.time_ms))
+        .unwrap_or_default();
+    let body = html! {
+        section id="live" data-events={ "/run/" (folder.name) "/live" } {
+            h2 { (strategy) " under " @if faults.is_empty() { "no fault" } @else { (faults) } }
+            progress id="live-bar" max=(time.max(1)) value="0" aria-label="time of the storm" {}
+            dl.facts {
+                div { dt { "time" } dd id="live-time" { "–" } }
+                div { dt { "operations" } dd id="live-operations" { "–" } }
+                div { dt { "a second" } dd id="live-rate" { "–" } }
+                div { dt { "failed or unknown" } dd id="live-failed" { "–" } }
+            }
+            p.hint {
+                "This run goes on, or was killed. If it was killed, "
+                code { "quarrel check " (folder.id) } " judges it up to where it was saved."
+            }
+        }
+    };
+    layout(&folder.name, &body).into_response()
+}

@@ -1,0 +1,101 @@
+use std::{
+    collections::HashMap,
+    fs,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use rustc_hash::FxBuildHasher;
+
+use crate::results::{IndexLine, RunFolder, RunSettings, VerdictFile, list_runs, read_index};
+
+/// The results folder, with what was read of it last.
+pub(super) struct Shelf {
+    root: PathBuf,
+    index: Mutex<Option<Read>>,
+}
+
+/// The index as it was read, and what the file was like then.
+struct Read {
+    size: u64,
+    changed: Option<SystemTime>,
+    lines: HashMap<String, IndexLine, FxBuildHasher>,
+}
+
+/// A run in a list.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) folder: RunFolder,
+    pub(super) line: IndexLine,
+}
+
+/// The outcome of a run that has none yet.
+pub(super) const UNFINISHED: &str = "unfinished";
+
+impl Shelf {
+    pub(super) const fn new(root: PathBuf) -> Self {
+        Self { root, index: Mutex::new(None) }
+    }
+
+    /// The run of exactly this name. A name is looked for among those that
+    /// are there, so that it cannot lead elsewhere.
+    pub(super) fn run(&self, name: &str) -> Option<RunFolder> {
+        list_runs(&self.root).into_iter().find(|run| run.name == name)
+    }
+
+    /// Every run, newest first.
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        let mut runs = list_runs(&self.root);
+        runs.reverse();
+        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        self.refresh(&mut index);
+        let lines = index.as_ref().map(|read| &read.lines);
+        runs.into_iter()
+            .map(|folder| {
+                let line = lines.and_then(|lines| lines.get(&folder.name)).cloned();
+                let line = line.unwrap_or_else(|| unfinished(&folder));
+                Entry { folder, line }
+            })
+            .collect()
+    }
+
+    /// Reads the index again if it is not what it was.
+    fn refresh(&self, index: &mut Option<Read>) {
+        let meta = fs::metadata(self.root.join("index.jsonl")).ok();
+        let size = meta.as_ref().map_or(0, fs::Metadata::len);
+        let changed = meta.and_then(|meta| meta.modified().ok());
+        let known = index.as_ref().map(|read| (read.size, read.changed));
+        if known == Some((size, changed)) {
+            return;
+        }
+        // A run that was judged again stands in it twice: the last counts.
+        let lines = read_index(&self.root).unwrap_or_default();
+        let lines = lines.into_iter().map(|line| (line.run.clone(), line)).collect();
+        *index = Some(Read { size, changed, lines });
+    }
+
+    /// The verdict of a run, if it has one.
+    pub(super) fn verdict(run: &RunFolder) -> Option<VerdictFile> {
+        let text = fs::read_to_string(run.file("verdict.json")).ok()?;
+        serde_json::from_str(&text).ok()
+    }
+}
+
+fn unfinished(folder: &RunFolder) -> IndexLine {
+    let text = fs::read_to_string(folder.file("run.toml")).unwrap_or_default();
+    let settings: Option<RunSettings> = toml::from_str(&text).ok();
+    let (strategy, cluster, faults) = settings
+        .map(|settings| (settings.strategy, settings.cluster, settings.faults))
+        .unwrap_or_default();
+    IndexLine {
+        run: folder.name.clone(),
+        strategy,
+        cluster,
+        faults,
+        outcome: UNFINISHED.to_owned(),
+        strongest: String::new(),
+        stale_reads: 0,
+        reads_at_risk: 0,
+    }
+}
