@@ -5,4 +5,4 @@ mod cause;
 mod outcome;
 
 pub use cause::{Evidence, Provenance, find_causes};
-pub use outcome::{Expectation, ParseExpectationError, judge_run};
+pub use outcome::{Expectation, ParseExpectationError, judge_run, judge_with};

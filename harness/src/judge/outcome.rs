@@ -1,6 +1,6 @@
 use std::{collections::BTreeSet, fmt, str::FromStr, time::Duration};
 
-use quarrel_checkers::{Guarantee, JudgeOptions, Judgement, Validity, judge};
+use quarrel_checkers::{Guarantee, JudgeOptions, Judgement, Validity, Verdict, judge};
 
 use super::find_causes;
 use crate::{
@@ -68,10 +68,15 @@ impl fmt::Display for Expectation {
 /// asks for besides.
 #[must_use]
 pub fn judge_run(run: &LoadedRun, expected: Expectation, workload: &dyn Workload) -> VerdictFile {
+    judge_with(run, expected, workload.check(&run.history))
+}
+
+/// Judges a run whose workload said `own` of its history.
+#[must_use]
+pub fn judge_with(run: &LoadedRun, expected: Expectation, own: Verdict) -> VerdictFile {
     let mut options = JudgeOptions::default();
     options.bound = expected.bound;
     let mut judgement = judge(&run.history, &run.probes, &options);
-    let own = workload.check(&run.history);
     judgement.anomalies.extend(own.anomalies);
     find_causes(&run.history, &mut judgement.anomalies);
     let (outcome, reason) = match (own.validity, judgement.anomalies.last()) {

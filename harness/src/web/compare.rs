@@ -10,10 +10,9 @@ use serde::Deserialize;
 
 use super::{
     layout::{layout, missing, outcome_class, outcome_glyph},
-    shelf::{Shelf, UNFINISHED},
+    shelf::{Shelf, UNFINISHED, judged},
 };
 use crate::{
-    judge::judge_run,
     report::{Band, Ending, View, overlaid_pbs},
     results::{LoadedRun, RunFolder, VerdictFile, load_run},
 };
@@ -88,7 +87,7 @@ fn read(folder: RunFolder) -> Option<Side> {
     let run = load_run(folder).ok()?;
     let verdict = match Shelf::verdict(&run.folder) {
         Some(verdict) => verdict,
-        None => judge_run(&run, run.settings.expect.parse().ok()?),
+        None => judged(&run)?,
     };
     Some(Side { run, verdict })
 }

@@ -9,10 +9,9 @@ use maud::html;
 
 use super::{
     layout::{layout, missing},
-    shelf::Shelf,
+    shelf::{Shelf, judged},
 };
 use crate::{
-    judge::judge_run,
     report::{View, page as report_page},
     results::{RunFolder, RunSettings, load_run},
 };
@@ -45,8 +44,7 @@ fn report(folder: RunFolder) -> Option<String> {
         return Some(text);
     }
     let run = load_run(folder).ok()?;
-    let expected = run.settings.expect.parse().ok()?;
-    let verdict = judge_run(&run, expected);
+    let verdict = judged(&run)?;
     Some(report_page::page(&View::new(&run, &verdict)))
 }
 
