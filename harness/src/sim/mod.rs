@@ -36,6 +36,7 @@ mod verdict;
 mod world;
 
 pub use cache::{Cache, Entry};
+pub(crate) use client::{Client, Ended, Progress, Task};
 pub use cluster::SimCluster;
 pub use executor::StandStill;
 pub use feeds::Feeds;
