@@ -2,18 +2,24 @@
 
 mod ast;
 mod cast;
+mod claims;
+mod directions;
+mod force;
 mod parse;
 mod plot;
 mod print;
+mod props;
 mod rehearse;
 mod run;
 mod scan;
 mod scene;
 #[cfg(test)]
 mod text_tests;
+mod troupe;
 
 pub use ast::{Answer, Cached, Event, Line, Pattern, Race, Setup, Shown, What};
 pub use cast::NothingBegun;
+pub use force::force;
 pub use parse::ParseRaceError;
 pub use plot::{Performance, Plot};
 pub use rehearse::{plot_of, rehearse};

@@ -5,13 +5,14 @@ use quarrel_checkers::{Content, History, Site, Time};
 use super::{
     Answer, Event, Line, Make, Pattern, Race, Shown, What,
     cast::{NothingBegun, Part, begun_by, clients},
+    claims::Claims,
     plot::{Plot, answered, in_the_end},
     run::{Divergence, Happening, Run, RunError},
     scene::{initial, setting, world},
 };
 use crate::{
     record::{Clock, Recorder, VirtualClock},
-    sim::{Claim, Disturbance, Following, Happened, Move, Stage, linearizable},
+    sim::{Claim, Disturbance, Following, Happened, Move, Stage},
     stores::Item,
     strategy::{Action, AnyStrategy, Call},
 };
@@ -53,8 +54,7 @@ struct Rehearsal<'a> {
     names: Vec<String>,
     strategy: Arc<dyn AnyStrategy>,
     stage: Stage,
-    /// Claims about operations: line, claim, the operation's place.
-    claims: Vec<(usize, Claim, usize)>,
+    claims: Claims,
     run: Run,
     recorder: Arc<Recorder>,
     /// What really happened.
@@ -88,7 +88,7 @@ impl<'a> Rehearsal<'a> {
             names,
             stage: Stage::new(Arc::clone(&strategy), &setting),
             strategy,
-            claims: Vec::new(),
+            claims: Claims::default(),
             run: Run::default(),
             recorder,
             plot,
@@ -270,11 +270,11 @@ impl<'a> Rehearsal<'a> {
     }
 
     fn claim(&mut self, line: &Line, actor: usize) {
-        if let Some(claim) = line.claim {
+        if line.claim.is_some() {
             // An operation without calls is over already: it is the newest.
             let newest = self.stage.play().operations().len().saturating_sub(1);
             let place = self.stage.open(actor).unwrap_or(newest);
-            self.claims.push((line.number, claim, place));
+            self.claims.note(line, place);
         }
     }
 
@@ -322,18 +322,9 @@ impl<'a> Rehearsal<'a> {
     }
 
     fn end(mut self) -> (Run, Plot) {
-        let play = self.stage.play();
-        for (line, claim, place) in self.claims {
-            let is_true = match (claim, play.action(place)) {
-                (Claim::NotLinearizable, action) => {
-                    let (Action::Read(key) | Action::Write(key, _)) = action;
-                    let row = initial(&self.race.keys, *key);
-                    !linearizable(play, *key, row.as_ref())
-                }
-                _ => claim.is_made_by(play, place),
-            };
-            self.run.claims.push((line, claim, is_true));
-        }
+        let keys = &self.race.keys;
+        let judged = self.claims.judged(self.stage.play(), |key| initial(keys, key));
+        self.run.claims.extend(judged);
         self.run.history = self.recorder.history();
         (self.run, self.plot)
     }

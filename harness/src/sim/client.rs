@@ -38,6 +38,8 @@ pub(crate) enum Task {
     Job(Job),
     /// To make the stores ready.
     Prepare,
+    /// To take away what was made ready.
+    Finish,
     /// To change a row by hand.
     Manual(Key, Value),
 }
@@ -148,6 +150,10 @@ async fn live(strategy: Arc<dyn AnyStrategy>, mut session: Session, shared: Shar
             }
             Task::Manual(key, value) => {
                 drop(strategy.manual(&mut session, key, value).await);
+                Ended::Work
+            }
+            Task::Finish => {
+                drop(strategy.finish(&mut session).await);
                 Ended::Work
             }
             Task::Prepare => {

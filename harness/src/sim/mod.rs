@@ -3,7 +3,7 @@
 //!
 //! * [`World`] is the three stores and nothing else: a call goes in, an answer
 //!   comes out, no time passes. What it claims about Postgres and Redis is
-//!   compared with the real ones by the conformance suite.
+//!   compared with the real ones by [`conformance`].
 //! * [`Stage`] runs clients of a strategy over a world, one named move at a
 //!   time. The explorer and races stand on it.
 //! * [`SimCluster`] lets many clients run freely: a discrete-event executor
@@ -20,6 +20,7 @@ mod cluster;
 #[cfg(test)]
 mod cluster_tests;
 mod conditions;
+pub mod conformance;
 mod disturb;
 mod executor;
 mod feeds;
@@ -36,6 +37,7 @@ mod verdict;
 mod world;
 
 pub use cache::{Cache, Entry};
+pub(crate) use client::{Client, Ended, Progress, Task};
 pub use cluster::SimCluster;
 pub use executor::StandStill;
 pub use feeds::Feeds;

@@ -48,7 +48,7 @@ pub(super) fn anomalies(view: &View<'_>) -> Markup {
                     "Red is the way that the wrong value took; striped is what the primary had overtaken."
                 }
                 @for (rank, at) in drawn.iter().enumerate() {
-                    (anomaly(view, *at, rank == 0))
+                    (anomaly(view, *at, if rank == 0 { Fold::Open } else { Fold::Closed }))
                 }
                 @if found.len() > drawn.len() { (table(view)) }
             }
@@ -60,7 +60,14 @@ fn site(name: &str) -> Markup {
     html! { span.legend style="display:inline" { i style={ "--k:var(--" (name) ")" } {} (name) } }
 }
 
-fn anomaly(view: &View<'_>, at: usize, is_first: bool) -> Markup {
+/// Whether an anomaly's details are shown at first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fold {
+    Open,
+    Closed,
+}
+
+fn anomaly(view: &View<'_>, at: usize, fold: Fold) -> Markup {
     let anomaly = &view.verdict.anomalies[at];
     let number = at + 1;
     let cause = anomaly.cause.map(explain::cause);
@@ -68,7 +75,7 @@ fn anomaly(view: &View<'_>, at: usize, is_first: bool) -> Markup {
     let picture =
         view.evidence.as_ref().and_then(|evidence| zoom::zoom(view.run, evidence, anomaly, number));
     html! {
-        details open[is_first] id={ "anomaly-" (number) } {
+        details open[fold == Fold::Open] id={ "anomaly-" (number) } {
             summary {
                 (number) ". " (headline(view.evidence.as_ref(), anomaly)) " "
                 span.sub { (anomaly.class) @if let Some(cause) = cause { " / " (cause.name) } }

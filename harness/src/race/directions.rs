@@ -1,0 +1,128 @@
+use std::time::Duration;
+
+use quarrel_checkers::Key;
+
+use super::{
+    Event, Line, RunError,
+    claims::Claims,
+    force::{Forcing, LineOutcome, Replay},
+};
+use crate::{
+    cluster::Control,
+    faults::caught_up,
+    sim::{Claim, Ending, Task},
+    stores::Request,
+    strategy::{Action, OPERATOR, Outcome},
+};
+
+/// What happens in a forced race and is nobody's step.
+impl Forcing<'_> {
+    pub(super) async fn event(
+        &mut self,
+        line: &Line,
+        event: &Event,
+    ) -> Result<LineOutcome, RunError> {
+        let number = line.number;
+        match event {
+            Event::PauseReplica => {
+                self.follow(number).await?;
+                self.control(number, Control::PauseReplay).await?;
+                self.replica = Replay::Paused;
+            }
+            Event::ResumeReplica => {
+                self.control(number, Control::ResumeReplay).await?;
+                self.replica = Replay::Runs;
+                self.follow(number).await?;
+            }
+            Event::ReplayTo(key, version)
+                if !self.props.is_newest(number, *key, *version).await? =>
+            {
+                return Err(RunError::Unsupported {
+                    line: number,
+                    what: "a real replica cannot stop between two commits that it has received"
+                        .to_owned(),
+                    advice: "move the line before the later UPDATE, or use --cluster sim"
+                        .to_owned(),
+                });
+            }
+            Event::ReplayReplica | Event::ReplayTo(..) => {
+                self.control(number, Control::ResumeReplay).await?;
+                self.replica = Replay::Runs;
+                self.follow(number).await?;
+                self.control(number, Control::PauseReplay).await?;
+                self.replica = Replay::Paused;
+            }
+            Event::ManualUpdate(key, value) => {
+                let key = self.props.real(*key);
+                let place =
+                    self.play.begin(usize::MAX, OPERATOR, Action::Write(key, value.clone()));
+                self.aside(Task::Manual(key, value.clone())).await?;
+                let version = self.props.version(number, key).await?;
+                self.play.end(place, Ending::Written(version));
+                self.follow(number).await?;
+            }
+            Event::WipeCache => self.props.wipe(number).await?,
+            Event::SaveCache => self.props.save(number).await?,
+            Event::RestoreCache => self.props.restore(number).await?,
+            Event::Evict(object) | Event::Expire(object) => {
+                let Some(item) = self.props.item(object) else {
+                    return Ok(Err(line.differs(event.to_string(), "the cache does not hold it")));
+                };
+                match event {
+                    Event::Evict(_) => {
+                        self.props.ask(number, Request::CacheDel(item)).await.map(drop)?
+                    }
+                    _ => self.props.expire(number, item).await?,
+                }
+            }
+            Event::PauseAcks | Event::ResumeAcks | Event::Failover => {
+                return Err(RunError::Unsupported {
+                    line: number,
+                    what: format!("`{event}` cannot be done to a {} cluster", self.cluster.kind()),
+                    advice: "--cluster sim".to_owned(),
+                });
+            }
+        }
+        Ok(Ok(None))
+    }
+
+    pub(super) async fn control(&self, line: usize, control: Control) -> Result<(), RunError> {
+        self.cluster.supports(&control).map_err(|unsupported| RunError::Unsupported {
+            line,
+            what: format!("{}: {}", unsupported.control, unsupported.why),
+            advice: unsupported.advice,
+        })?;
+        let done = self.cluster.apply(&control).await;
+        done.map_err(|error| RunError::Failed { line, what: error.to_string() })
+    }
+
+    /// Waits until the replica shows every commit, unless it is paused.
+    pub(super) async fn follow(&self, line: usize) -> Result<(), RunError> {
+        if self.replica == Replay::Paused {
+            return Ok(());
+        }
+        let caught_up =
+            tokio::time::timeout(Duration::from_secs(10), caught_up(self.cluster)).await;
+        let failed = |what: String| RunError::Failed { line, what };
+        caught_up
+            .map_err(|_| failed("the replica did not catch up within 10 s".to_owned()))?
+            .map(drop)
+            .map_err(|error| failed(error.to_string()))
+    }
+
+    pub(super) async fn in_the_end(&mut self, line: usize, claim: Claim) -> Result<bool, RunError> {
+        let keys: Vec<Key> = self.race.keys.iter().map(|setup| setup.key).collect();
+        for key in keys {
+            let key = self.props.real(key);
+            let row = match self.aside(Task::Operation(Action::Read(key))).await? {
+                Some(Outcome::Read(row)) => row,
+                _ => None,
+            };
+            let primary = self.props.row(line, key).await?;
+            if Claims::in_the_end(&self.play, key, row.as_ref(), primary.as_ref()) == Some(claim) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}

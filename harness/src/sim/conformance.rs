@@ -1,0 +1,255 @@
+//! Does the simulator tell the truth? The same calls are made on it and on a
+//! real cluster, and every answer is compared.
+
+use std::{fmt, time::Duration};
+
+use proptest::{collection::vec, prelude::*, sample::select};
+use quarrel_checkers::{Content, Key, Lsn, Value};
+
+use super::{Reaction, World};
+use crate::{
+    cluster::{Cluster, Control},
+    stores::{
+        Backend, ConnectionState, Durability, Item, Request, Response, Script, ScriptCall,
+        StoreError,
+    },
+};
+
+/// Between two looks at the replica.
+const POLL: Duration = Duration::from_millis(2);
+/// Looks before the replica is given up.
+const MAX_POLLS: u32 = 5_000;
+/// What a real expiry may differ by: the time that calls take.
+const SLACK: Duration = Duration::from_secs(5);
+
+/// One act of a script.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Act {
+    /// A call.
+    Ask(Request),
+    /// The replica stops replaying.
+    PauseReplay,
+    /// The replica replays again, and has caught up before the next act.
+    ResumeReplay,
+}
+
+/// The simulator and the real thing answered differently.
+#[derive(Clone, Debug)]
+pub struct Mismatch {
+    /// Which act, counted from 0.
+    pub at: usize,
+    /// What it was.
+    pub act: Act,
+    /// What the simulator answered.
+    pub simulated: String,
+    /// What the real stores answered.
+    pub real: String,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, act, simulated, real } = self;
+        write!(f, "act {at}, {act:?}: simulated {simulated}, real {real}")
+    }
+}
+
+/// Scripts of `acts` acts over three keys from `first_key` on. `scripts` are
+/// Lua scripts to call on their entries.
+pub fn scripts(
+    first_key: u64,
+    acts: usize,
+    scripts: Vec<&'static Script>,
+) -> impl proptest::strategy::Strategy<Value = Vec<Act>> {
+    let key = (0..3_u64).prop_map(move |key| Key(first_key + key));
+    let value = select(vec![Value::Int(7), Value::from("Alice"), Value::from("ä b|c"), Value::Nil]);
+    let item = (key.clone(), select(vec!["", "marker"]), select(vec![None, Some(1_u64)]))
+        .prop_map(|(key, space, version)| Item { space, key, version });
+    let content = (0..4_u8, 0..4_u64, value.clone()).prop_map(|(kind, number, value)| match kind {
+        0 => Content::Marker,
+        1 => Content::Tombstone(number),
+        2 => Content::Number(number),
+        _ => Content::Row { value, version: number },
+    });
+    let ttl = select(vec![None, Some(Duration::from_secs(100))]);
+    let durability = Durability::Local;
+    let database = prop_oneof![
+        key.clone().prop_map(Request::PrimaryRead),
+        key.clone().prop_map(Request::ReplicaRead),
+        Just(Request::PrimaryLsn),
+        Just(Request::ReplicaLsn),
+        (key.clone(), value.clone()).prop_map(move |(key, value)| Request::PrimaryWrite {
+            key,
+            value,
+            durability
+        }),
+        (key.clone(), value.clone(), 0..3_u64)
+            .prop_map(|(key, value, expected)| Request::PrimaryWriteIf { key, value, expected }),
+        (key, value).prop_map(|(key, value)| Request::PrimaryWriteOutbox { key, value }),
+    ];
+    let stored = (item.clone(), content.clone(), ttl.clone());
+    let cache = prop_oneof![
+        2 => item.clone().prop_map(Request::CacheGet),
+        1 => item.clone().prop_map(Request::CacheDel),
+        1 => item.clone().prop_map(Request::CacheTtl),
+        2 => stored.clone().prop_map(|(item, content, ttl)| Request::CacheSet { item, content, ttl }),
+        1 => stored.clone()
+            .prop_map(|(item, content, ttl)| Request::CacheSetIfAbsent { item, content, ttl }),
+    ];
+    let scripted = (select(with_a_default(scripts)), vec(item, 3), content, 0..4_u64, ttl)
+        .prop_map(|(script, items, content, number, ttl)| {
+            let Some(script) = script else { return Request::CacheGet(items[0]) };
+            let call = ScriptCall {
+                content: Some(content),
+                number: Some(number),
+                ttl,
+                ..ScriptCall::on(items)
+            };
+            Request::CacheScript { script, call }
+        });
+    let act = prop_oneof![
+        6 => database.prop_map(Act::Ask),
+        6 => cache.prop_map(Act::Ask),
+        3 => scripted.prop_map(Act::Ask),
+        1 => Just(Act::PauseReplay),
+        1 => Just(Act::ResumeReplay),
+    ];
+    vec(act, 1..=acts)
+}
+
+/// `select` needs something to select from.
+fn with_a_default(scripts: Vec<&'static Script>) -> Vec<Option<&'static Script>> {
+    if scripts.is_empty() { vec![None] } else { scripts.into_iter().map(Some).collect() }
+}
+
+/// Makes the same calls on a fresh simulated world and on `cluster`, whose keys
+/// must not have been used before.
+///
+/// # Errors
+///
+/// The first call that was answered differently.
+pub async fn compare(cluster: &dyn Cluster, script: &[Act]) -> Result<(), Box<Mismatch>> {
+    let mut comparison = Comparison {
+        world: World::new(),
+        real: cluster.client(),
+        replay: Replay::Runs,
+        written: (Lsn(0), Lsn(0)),
+    };
+    let mut result = Ok(());
+    for (at, act) in script.iter().enumerate() {
+        let (simulated, real) = match act {
+            Act::Ask(request) => comparison.ask(request).await,
+            Act::PauseReplay => {
+                comparison.replay = Replay::Paused;
+                comparison.control(cluster, &Control::PauseReplay).await
+            }
+            Act::ResumeReplay => {
+                comparison.replay = Replay::Runs;
+                comparison.control(cluster, &Control::ResumeReplay).await
+            }
+        };
+        let real = match comparison.follow().await {
+            Ok(()) => real,
+            Err(error) => format!("{real}, then {error}"),
+        };
+        if simulated != real {
+            result = Err(Box::new(Mismatch { at, act: act.clone(), simulated, real }));
+            break;
+        }
+    }
+    if comparison.replay == Replay::Paused {
+        drop(cluster.apply(&Control::ResumeReplay).await);
+    }
+    result
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Replay {
+    Runs,
+    Paused,
+}
+
+struct Comparison {
+    world: World,
+    real: Backend,
+    replay: Replay,
+    /// The ends of both logs at the last look.
+    written: (Lsn, Lsn),
+}
+
+impl Comparison {
+    async fn ask(&mut self, request: &Request) -> (String, String) {
+        let simulated = match self.world.apply(request) {
+            Reaction::Answer(answer) => answer,
+            Reaction::Waits(wait) => {
+                return (format!("{wait:?}"), "a call that may wait".to_owned());
+            }
+        };
+        let real = self.real.call(request).await;
+        let before = self.written;
+        if let (Request::PrimaryLsn, Ok(Response::Lsn(one)), Ok(Response::Lsn(two))) =
+            (request, &simulated, &real)
+        {
+            self.written = (*one, *two);
+        }
+        let real = same_expiry(&simulated, real);
+        (told(&simulated, before.0), told(&real, before.1))
+    }
+
+    async fn control(&mut self, cluster: &dyn Cluster, control: &Control) -> (String, String) {
+        let real = cluster.apply(control).await;
+        ("Ok(())".to_owned(), format!("{real:?}"))
+    }
+
+    /// Unless it is paused, the replica shows every commit before the next act.
+    async fn follow(&mut self) -> Result<(), StoreError> {
+        if self.replay == Replay::Paused {
+            return Ok(());
+        }
+        self.world.catch_up();
+        let Response::Lsn(written) = self.real.call(&Request::PrimaryLsn).await? else {
+            return Ok(());
+        };
+        for _ in 0..MAX_POLLS {
+            if let Response::Lsn(replayed) = self.real.call(&Request::ReplicaLsn).await?
+                && replayed >= written
+            {
+                return Ok(());
+            }
+            self.real.call(&Request::Sleep(POLL)).await?;
+        }
+        Err(StoreError {
+            site: quarrel_checkers::Site::Replica,
+            certainty: quarrel_checkers::Certainty::Definite,
+            message: "the replica did not catch up".to_owned(),
+            connection: ConnectionState::Usable,
+        })
+    }
+}
+
+/// An answer without what may differ: log positions, and the words of errors.
+fn told(answer: &Result<Response, StoreError>, written: Lsn) -> String {
+    match answer {
+        Ok(Response::Row { row, .. }) => format!("{row:?}"),
+        Ok(Response::Written { version, .. }) => format!("version {version}"),
+        Ok(Response::Lsn(lsn)) if *lsn < written => "behind what was last seen written".to_owned(),
+        Ok(Response::Lsn(_)) => "at or beyond what was last seen written".to_owned(),
+        Ok(other) => format!("{other:?}"),
+        Err(error) => format!("{:?} error at the {}", error.certainty, error.site),
+    }
+}
+
+/// Real time passes between calls: an expiry that is nearly the simulated one
+/// is the simulated one.
+fn same_expiry(
+    simulated: &Result<Response, StoreError>,
+    real: Result<Response, StoreError>,
+) -> Result<Response, StoreError> {
+    match (simulated, &real) {
+        (Ok(Response::Expiry(Some(Some(one)))), Ok(Response::Expiry(Some(Some(two)))))
+            if one.abs_diff(*two) <= SLACK =>
+        {
+            Ok(Response::Expiry(Some(Some(*one))))
+        }
+        _ => real,
+    }
+}
