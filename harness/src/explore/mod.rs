@@ -18,6 +18,9 @@ mod brute;
 mod cause;
 mod fault;
 mod moves;
+mod recorded;
+#[cfg(test)]
+mod recorded_tests;
 mod report;
 mod sample;
 mod search;
@@ -31,6 +34,7 @@ use std::sync::Arc;
 pub use bounds::{Bounds, KEY, Reduction, Start};
 pub use cause::{Experiment, cause};
 pub use fault::{Fault, UnknownFault};
+pub use recorded::recorded;
 pub use report::{Finding, Report, report, shrink_race};
 pub use shrink::shrink;
 

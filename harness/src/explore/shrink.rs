@@ -54,6 +54,7 @@ impl Shrinking<'_> {
 
     fn pass(&mut self) -> Result<(), Stuck> {
         self.without_clients()?;
+        self.without_operations()?;
         self.without_chunks()?;
         self.without_mishaps()?;
         self.with_simpler_setup()?;
@@ -81,6 +82,29 @@ impl Shrinking<'_> {
             let mut candidate = self.plot.clone();
             candidate.moves.retain(|a_move| actor(a_move) != Some(client));
             self.take(candidate)?;
+        }
+        Ok(())
+    }
+
+    /// One operation less: out of its client's list, with all its turns.
+    fn without_operations(&mut self) -> Result<(), Stuck> {
+        for client in 0..self.plot.clients.len() {
+            let mut ordinal = self.plot.clients[client].len();
+            while ordinal > 0 {
+                ordinal -= 1;
+                let owners = &self.performance.owners;
+                let mut candidate = self.plot.clone();
+                candidate.clients[client].remove(ordinal);
+                candidate.moves = self
+                    .plot
+                    .moves
+                    .iter()
+                    .zip(owners)
+                    .filter(|(_, owner)| **owner != Some((client, ordinal)))
+                    .map(|(a_move, _)| a_move.clone())
+                    .collect();
+                self.take(candidate)?;
+            }
         }
         Ok(())
     }

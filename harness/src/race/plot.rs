@@ -36,6 +36,9 @@ pub struct Performance {
     pub came_true: bool,
     /// The moves that were possible, up to there.
     pub moves: Vec<Move>,
+    /// For each of these moves the client and the operation, counted from 0
+    /// within the client, that it is a turn of; none if it is nobody's.
+    pub owners: Vec<Option<(usize, usize)>>,
     /// What clients saw.
     pub history: History,
 }
@@ -66,10 +69,12 @@ impl Plot {
             stage: Stage::new(make(), &setting),
             lines: Vec::new(),
             moves: Vec::new(),
+            owners: Vec::new(),
         };
         let came_true = performing.perform(claim)?;
         let race = Race { keys: self.keys.clone(), lines: performing.lines, ..Race::default() };
-        Ok(Performance { race, came_true, moves: performing.moves, history: recorder.history() })
+        let Performing { moves, owners, .. } = performing;
+        Ok(Performance { race, came_true, moves, owners, history: recorder.history() })
     }
 
     /// Writers, then readers, each with a letter, in the order in which they
@@ -114,6 +119,7 @@ struct Performing<'a> {
     stage: Stage,
     lines: Vec<Line>,
     moves: Vec<Move>,
+    owners: Vec<Option<(usize, usize)>>,
 }
 
 impl Performing<'_> {
@@ -130,6 +136,7 @@ impl Performing<'_> {
                 continue;
             }
             self.moves.push(a_move.clone());
+            self.owners.push(self.owner(a_move));
             if let Some(line) = begins
                 && (happened == Happened::Other
                     || line.actor().is_some_and(|actor| actor.starts_with("Client")))
@@ -146,6 +153,16 @@ impl Performing<'_> {
             }
         }
         self.is_true_in_the_end(claim)
+    }
+
+    fn owner(&self, a_move: &Move) -> Option<(usize, usize)> {
+        let (Move::Step { actor, .. } | Move::Crash { actor } | Move::Wake { actor }) = a_move
+        else {
+            return None;
+        };
+        let operations = self.stage.play().operations().iter();
+        let begun = operations.filter(|played| played.actor == *actor).count();
+        begun.checked_sub(1).map(|ordinal| (*actor, ordinal))
     }
 
     fn open(&self) -> Vec<usize> {
