@@ -94,7 +94,8 @@ const REPLICATION: &[FaultEntry] = &[
                     _ => vec![cut, wait, Control::Promote(Fencing::Fenced), Control::Switch],
                 }
             },
-            heal: |_| vec![Control::Rejoin, Control::Restore(Link::ReplicaPrimary)],
+            // The link first: mending it later would break the stream.
+            heal: |_| vec![Control::Restore(Link::ReplicaPrimary), Control::Rejoin],
         },
         sign: |_| Sign::Taken,
     },
