@@ -9,7 +9,7 @@ use sqlx::{
 use tokio::time::{Instant, sleep, timeout};
 
 /// The longest anything here may take.
-const LIMIT: Duration = Duration::from_secs(10);
+pub(super) const LIMIT: Duration = Duration::from_secs(10);
 /// Between two looks at a condition.
 const POLL: Duration = Duration::from_millis(5);
 
@@ -41,6 +41,13 @@ pub(super) async fn resume_replay(replica: &PgConnectOptions) -> Result<(), sqlx
     let mut connection = connect(replica).await?;
     connection.execute("SELECT pg_wal_replay_resume()").await?;
     Ok(())
+}
+
+/// Makes a replica a primary, and returns when it takes writes.
+pub(super) async fn promote(replica: &PgConnectOptions) -> Result<(), sqlx::Error> {
+    let mut connection = connect(replica).await?;
+    connection.execute("SELECT pg_promote(true, 10)").await?;
+    until(&mut connection, "SELECT pg_is_in_recovery()::text", "false").await
 }
 
 /// Sets `recovery_min_apply_delay`; a reload makes the replica take it.

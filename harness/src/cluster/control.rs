@@ -158,9 +158,14 @@ pub enum Control {
     /// The cache may grow by so many bytes; then it evicts any key at random
     /// for each new one. None lifts the limit.
     LimitCache(Option<u64>),
-    /// The replica becomes the primary and clients are sent to it; there is no
-    /// replica then, and reads of the replica reach the new primary.
+    /// Nothing is done for so long, between two other controls.
+    Wait(Duration),
+    /// The replica becomes a primary. Clients still write to the old one, if
+    /// it still runs.
     Promote(Fencing),
+    /// Clients are sent to the server that was promoted. There is no replica
+    /// then, and reads of the replica reach the new primary.
+    Switch,
     /// After a promotion: the old primary comes back as the replica of the new
     /// one, with what it had written alone thrown away.
     Rejoin,
@@ -194,6 +199,8 @@ impl fmt::Display for Control {
             Self::Promote(Fencing::Unfenced) => {
                 f.write_str("promote the replica beside the primary")
             }
+            Self::Wait(time) => write!(f, "wait {time:?}"),
+            Self::Switch => f.write_str("send clients to the promoted server"),
             Self::Rejoin => f.write_str("bring the old primary back as the replica"),
         }
     }

@@ -10,6 +10,7 @@ mod cache;
 mod control;
 #[cfg(feature = "docker")]
 pub mod docker;
+mod failover;
 pub mod links;
 pub mod native;
 mod ready;
@@ -19,6 +20,7 @@ mod reaper;
 use std::{fmt, future::Future, pin::Pin, str::FromStr};
 
 pub use control::{Control, ControlError, Fencing, Impairment, Link, Node, Unsupported};
+pub use failover::Roles;
 pub use real::{NodeControl, RealCluster};
 pub use reaper::{Reaper, sweep_stale};
 

@@ -1,7 +1,8 @@
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use super::{
-    Boxed, Cluster, ClusterKind, Control, ControlError, Link, Node, Unsupported, admin, cache,
+    Boxed, Cluster, ClusterKind, Control, ControlError, Link, Node, Roles, Unsupported, admin,
+    cache,
     links::{LinkChange, Links},
 };
 use crate::stores::{
@@ -20,6 +21,17 @@ pub trait NodeControl: Send + Sync {
     fn freeze(&self, node: Node) -> Boxed<'_, Result<(), String>>;
     /// Lets a frozen server go on.
     fn thaw(&self, node: Node) -> Boxed<'_, Result<(), String>>;
+    /// Makes a dead server a copy of another, ready to start as its replica.
+    fn rebuild(&self, node: Node, of: Node) -> Boxed<'_, Result<(), String>> {
+        let why = format!("the {node} cannot be made a copy of the {of} here");
+        Box::pin(async { Err(why) })
+    }
+    /// Where the fault proxy finds a server; none if that cannot change, and a
+    /// failover is impossible.
+    fn address(&self, node: Node) -> Option<SocketAddr> {
+        let _ = node;
+        None
+    }
     /// What the servers have logged so far, by name.
     fn logs(&self) -> Boxed<'_, Vec<(String, String)>>;
     /// Takes everything down and removes it; what could not be removed.
@@ -34,8 +46,10 @@ pub struct RealCluster {
     pub pieces: Vec<(String, String)>,
     /// Where clients connect, through the links that faults strike.
     pub clients: Endpoints,
-    /// Where probes connect.
+    /// Where probes connect, as long as no failover has changed the roles.
     pub probes: Endpoints,
+    /// Who is primary and who is replica.
+    pub roles: Roles,
     /// How long a client waits.
     pub limits: TimeLimits,
     /// The links, if there is a fault proxy.
@@ -56,28 +70,34 @@ impl RealCluster {
                 self.link(link, LinkChange::Impair(impairment)).await
             }
             Control::Restore(link) => self.link(link, LinkChange::Restore).await,
-            Control::Kill(node) => self.nodes()?.kill(node).await,
-            Control::Start(node) => self.nodes()?.start(node).await,
-            Control::Freeze(node) => self.nodes()?.freeze(node).await,
-            Control::Thaw(node) => self.nodes()?.thaw(node).await,
-            Control::PauseReplay => sql(admin::pause_replay(&self.probes.replica).await),
-            Control::ResumeReplay => sql(admin::resume_replay(&self.probes.replica).await),
+            Control::Kill(node) => self.nodes()?.kill(self.roles.player(node)).await,
+            Control::Start(node) => self.nodes()?.start(self.roles.player(node)).await,
+            Control::Freeze(node) => self.nodes()?.freeze(self.roles.player(node)).await,
+            Control::Thaw(node) => self.nodes()?.thaw(self.roles.player(node)).await,
+            Control::PauseReplay => sql(admin::pause_replay(&self.probes_now().replica).await),
+            Control::ResumeReplay => sql(admin::resume_replay(&self.probes_now().replica).await),
             Control::ApplyDelay(delay) => {
-                sql(admin::apply_delay(&self.probes.replica, delay).await)
+                sql(admin::apply_delay(&self.probes_now().replica, delay).await)
             }
             Control::WipeCache => redis(cache::wipe(&self.probes.cache).await),
             Control::SaveCache => redis(cache::save(&self.probes.cache).await),
             Control::LimitCache(spare) => redis(cache::limit(&self.probes.cache, spare).await),
-            Control::Promote(_) | Control::Rejoin => Err("promotion is not supported".to_owned()),
+            Control::Wait(time) => {
+                tokio::time::sleep(time).await;
+                Ok(())
+            }
+            Control::Promote(fencing) => self.promote(fencing).await,
+            Control::Switch => self.switch().await,
+            Control::Rejoin => self.rejoin().await,
         }
     }
 
-    async fn link(&self, link: Link, change: LinkChange) -> Result<(), String> {
+    pub(super) async fn link(&self, link: Link, change: LinkChange) -> Result<(), String> {
         let links = self.links.as_ref().ok_or("the cluster has no fault proxy")?;
         links.change(link, change).await.map_err(|error| error.to_string())
     }
 
-    fn nodes(&self) -> Result<&dyn NodeControl, String> {
+    pub(super) fn nodes(&self) -> Result<&dyn NodeControl, String> {
         self.nodes.as_deref().ok_or_else(|| "the servers are not ours".to_owned())
     }
 }
@@ -99,7 +119,7 @@ impl Cluster for RealCluster {
         // A probe may wait longer than a client: it only looks, and a server
         // under load must not make a run look broken.
         let limits = TimeLimits { connect: Duration::from_secs(5), call: Duration::from_secs(5) };
-        Backend::Real(Box::new(RealStores::new(&self.probes, limits)))
+        Backend::Real(Box::new(RealStores::new(&self.probes_now(), limits)))
     }
 
     fn supports(&self, control: &Control) -> Result<(), Unsupported> {
@@ -126,9 +146,13 @@ impl Cluster for RealCluster {
                     .then_some("somebody else may keep things in this Redis"),
                 "--cluster docker or native",
             ),
-            Control::Promote(_) | Control::Rejoin => {
-                (Some("this cluster cannot change its primary"), "--cluster sim")
-            }
+            Control::Wait(_) => return Ok(()),
+            Control::Promote(_) | Control::Switch | Control::Rejoin => (
+                (self.links.is_none()
+                    || self.nodes.as_ref().is_none_or(|n| n.address(Node::Primary).is_none()))
+                .then_some("it cannot make its old primary a replica of the new one"),
+                "--cluster native",
+            ),
         };
         missing.map_or(Ok(()), |why| {
             Err(Unsupported {

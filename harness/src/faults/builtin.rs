@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::{Amount, Sign, Strike, fault::Shape};
-use crate::cluster::{Control, Impairment, Link, Node};
+use crate::cluster::{Control, Fencing, Impairment, Link, Node};
 
 /// A kind of fault.
 pub struct FaultEntry {
@@ -75,6 +75,29 @@ const REPLICATION: &[FaultEntry] = &[
             heal: |_| vec![Control::Restore(Link::ReplicaPrimary)],
         },
         sign: |_| Sign::ReplicaBehind { by: LITTLE },
+    },
+    FaultEntry {
+        name: "failover",
+        summary: "the replica, cut off for this long, becomes the primary: what was acknowledged meanwhile is lost",
+        amount: Some(Amount::millis(300)),
+        ways: &["fenced", "unfenced"],
+        effect: Effect::Cluster {
+            inject: |shape| {
+                let cut = Control::Cut(Link::ReplicaPrimary);
+                let wait = Control::Wait(shape.time());
+                match shape.via {
+                    // Two primaries for a while: clients write to the old one,
+                    // and who reads the replica reads the new one.
+                    "unfenced" => {
+                        vec![cut, Control::Promote(Fencing::Unfenced), wait, Control::Switch]
+                    }
+                    _ => vec![cut, wait, Control::Promote(Fencing::Fenced), Control::Switch],
+                }
+            },
+            // The link first: mending it later would break the stream.
+            heal: |_| vec![Control::Restore(Link::ReplicaPrimary), Control::Rejoin],
+        },
+        sign: |_| Sign::Taken,
     },
     FaultEntry {
         name: "replication-stall",

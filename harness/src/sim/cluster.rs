@@ -139,7 +139,9 @@ impl Cluster for SimCluster {
         match control {
             Control::Impair { .. }
             | Control::LimitCache(_)
+            | Control::Wait(_)
             | Control::Promote(_)
+            | Control::Switch
             | Control::Rejoin => Err(Unsupported {
                 control: control.to_string(),
                 why: "storms are not simulated that far".to_owned(),
@@ -238,7 +240,12 @@ fn apply(network: &mut Network, control: &Control) {
         }
         Control::WipeCache => network.world.cache.wipe(),
         Control::SaveCache => network.world.cache.save(),
-        Control::Impair { .. } | Control::LimitCache(_) | Control::Promote(_) | Control::Rejoin => {
+        Control::Impair { .. }
+        | Control::LimitCache(_)
+        | Control::Wait(_)
+        | Control::Promote(_)
+        | Control::Switch
+        | Control::Rejoin => {
             unreachable!("{control} is refused")
         }
     }

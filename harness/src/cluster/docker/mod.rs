@@ -179,6 +179,7 @@ fn assemble(options: &DockerOptions, links: Links, ports: Ports) -> Result<RealC
         pieces: Vec::new(),
         clients: endpoints(ports.client_primary, ports.client_replica, ports.client_cache)?,
         probes: endpoints(ports.probe_primary, ports.probe_replica, ports.probe_cache)?,
+        roles: super::Roles::default(),
         limits: options.limits,
         links: Some(links),
         nodes: None,

@@ -20,7 +20,7 @@ pub use binaries::{Binaries, MissingBinary};
 
 use self::{servers::Servers, workspace::Workspace};
 use super::{
-    Cluster, ClusterError, ClusterKind, RealCluster,
+    Cluster, ClusterError, ClusterKind, RealCluster, Roles,
     links::{Links, ProxySpec},
     ready::{last_lines, ready},
 };
@@ -169,6 +169,7 @@ fn assemble(
         pieces: Vec::new(),
         clients: endpoints(proxied.primary, proxied.replica, proxied.cache)?,
         probes: endpoints(local(ports.primary), local(ports.replica), local(ports.cache))?,
+        roles: Roles::default(),
         limits: options.limits,
         links: Some(links),
         nodes: Some(Box::new(servers)),

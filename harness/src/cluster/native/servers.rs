@@ -63,7 +63,7 @@ impl Servers {
         append(
             &replica,
             &format!(
-                "port = {}\nprimary_slot_name = '{SLOT}'\n\
+                "port = {}\n{named}\nprimary_slot_name = '{SLOT}'\n\
                  primary_conninfo = 'host={} port={} user=postgres application_name=replica connect_timeout=2'",
                 self.ports.replica,
                 upstream.ip(),
@@ -100,6 +100,42 @@ impl Servers {
         self.workspace.reaper.watch_process(child.id());
         self.lock()[index(node)] = Some(child);
         Ok(())
+    }
+
+    /// Makes a dead server's data a copy of a running one's.
+    fn rebuild(&self, node: Node, of: Node) -> Result<(), String> {
+        let data = self.workspace.data(&node.to_string());
+        // The folder itself stays: only its owner may make one here.
+        for entry in fs::read_dir(&data).map_err(|e| e.to_string())?.flatten() {
+            let path = entry.path();
+            let removed =
+                if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.map_err(|e| format!("{}: {e}", path.display()))?;
+        }
+        let output = unprivileged(self.binaries.postgres("pg_basebackup"))
+            .args(["-h", "127.0.0.1", "-U", "postgres", "-p", &self.port(of).to_string(), "-D"])
+            .arg(&data)
+            .args(["--checkpoint=fast", "--wal-method=stream", "--no-sync"])
+            .args(["--create-slot", "--slot", SLOT])
+            .output()
+            .map_err(|e| format!("pg_basebackup: {e}"))?;
+        if !output.status.success() {
+            let why = String::from_utf8_lossy(&output.stderr);
+            return Err(format!("pg_basebackup: {}", why.trim()));
+        }
+        // The copy has the other's port; the rest of its settings will do: what
+        // the replica dials is the proxy.
+        append(&data, &format!("port = {}", self.port(node)))?;
+        let signal = data.join("standby.signal");
+        fs::write(&signal, "").map_err(|e| format!("{}: {e}", signal.display()))
+    }
+
+    const fn port(&self, node: Node) -> u16 {
+        match node {
+            Node::Primary => self.ports.primary,
+            Node::Replica => self.ports.replica,
+            Node::Cache => self.ports.cache,
+        }
     }
 
     fn pid(&self, node: Node) -> Result<u32, String> {
@@ -199,6 +235,18 @@ impl NodeControl for Arc<Servers> {
 
     fn thaw(&self, node: Node) -> Boxed<'_, Result<(), String>> {
         Box::pin(async move { self.pid(node).map(|pid| signal_tree(pid, Signal::CONT)) })
+    }
+
+    fn rebuild(&self, node: Node, of: Node) -> Boxed<'_, Result<(), String>> {
+        let servers = Self::clone(self);
+        Box::pin(async move {
+            let copied = tokio::task::spawn_blocking(move || Servers::rebuild(&servers, node, of));
+            copied.await.map_err(|error| error.to_string())?
+        })
+    }
+
+    fn address(&self, node: Node) -> Option<SocketAddr> {
+        Some(SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, self.port(node))))
     }
 
     fn logs(&self) -> Boxed<'_, Vec<(String, String)>> {

@@ -17,7 +17,8 @@ const READ_PRIMARY: &str = "SELECT value, version FROM kv WHERE key = $1";
 /// that the replay position is known in both cases. It is read first: the row
 /// is then at least as new.
 const READ_REPLICA: &str = "SELECT r.lsn, kv.value, kv.version \
-     FROM (SELECT coalesce(pg_last_wal_replay_lsn(), pg_current_wal_insert_lsn())::text AS lsn) r \
+     FROM (SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() \
+       ELSE pg_current_wal_insert_lsn() END)::text AS lsn) r \
      LEFT JOIN kv ON kv.key = $1";
 const WRITE: &str = "INSERT INTO kv (key, value, version) VALUES ($1, $2, 1) \
      ON CONFLICT (key) DO UPDATE SET value = excluded.value, version = kv.version + 1 \
@@ -39,8 +40,8 @@ const WRITE_NOTIFY: &str = "WITH w AS (\
      SELECT version, pg_current_wal_insert_lsn()::text, \
        pg_notify('invalidate', $1::text || ' ' || version::text)::text FROM w";
 const PRIMARY_LSN: &str = "SELECT pg_current_wal_insert_lsn()::text";
-const REPLICA_LSN: &str =
-    "SELECT coalesce(pg_last_wal_replay_lsn(), pg_current_wal_insert_lsn())::text";
+const REPLICA_LSN: &str = "SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() \
+     ELSE pg_current_wal_insert_lsn() END)::text";
 
 /// SQLSTATEs of errors that prove that a single statement changed nothing:
 /// serialization failure, deadlock, duplicate key, read-only server, lock not
