@@ -61,6 +61,13 @@ fn two_clusters_run_side_by_side() {
 }
 
 #[test]
+fn a_cluster_stays_up_until_it_is_told_to_go() {
+    if here() {
+        DOCKER.stays_up_until_told();
+    }
+}
+
+#[test]
 fn nothing_is_left_after_a_failure() {
     if here() {
         DOCKER.cleans_up_after_a_failure();

@@ -4,8 +4,9 @@ mod lifecycle;
 
 use std::{fs, process::Command};
 
-use lifecycle::{Kind, possible};
+use lifecycle::{Child, Held, Kind, possible};
 use rustix::process::Signal;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
 const NATIVE: Kind = Kind { name: "native", traces: processes };
 
@@ -46,6 +47,13 @@ fn primary_only_is_acquitted_under_the_same_fault() {
 fn two_clusters_run_side_by_side() {
     if here() {
         NATIVE.runs_two_side_by_side();
+    }
+}
+
+#[test]
+fn a_cluster_stays_up_until_it_is_told_to_go() {
+    if here() {
+        NATIVE.stays_up_until_told();
     }
 }
 
@@ -96,4 +104,72 @@ fn nothing_is_left_after_kill_9_while_it_starts() {
     if here() {
         NATIVE.cleans_up_after_kill_9_while_it_starts();
     }
+}
+
+/// A deployment of somebody's, with tables and keys that look like quarrel's.
+async fn settle(held: &Held) -> (PgConnection, redis::Connection) {
+    let mut primary = PgConnection::connect(held.url("probe-primary")).await.unwrap();
+    let sql = "CREATE SCHEMA quarrel_mine; \
+               CREATE TABLE quarrel_mine.kv (key bigint PRIMARY KEY, value text); \
+               INSERT INTO quarrel_mine.kv VALUES (1, 'mine')";
+    primary.execute(sqlx::raw_sql(sql)).await.unwrap();
+    let mut cache = redis::Client::open(held.url("probe-cache")).unwrap().get_connection().unwrap();
+    for key in ["kv:1", "quarrel:kv:1"] {
+        redis::cmd("SET").arg(key).arg("mine").exec(&mut cache).unwrap();
+    }
+    (primary, cache)
+}
+
+async fn texts(primary: &mut PgConnection, sql: &str) -> Vec<String> {
+    sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_all(primary).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_guest_leaves_an_external_cluster_as_it_was() {
+    if !here() {
+        return;
+    }
+    let held = Held::up("native");
+    let (mut primary, mut cache) = settle(&held).await;
+    let schemas = "SELECT nspname::text FROM pg_namespace ORDER BY 1";
+    let before = texts(&mut primary, schemas).await;
+    let toxiproxy = held.url("toxiproxy").trim_start_matches("http://");
+    let [at_primary, at_replica, at_cache] =
+        ["probe-primary", "probe-replica", "probe-cache"].map(|part| held.url(part));
+    let servers = ["--primary", at_primary, "--replica", at_replica, "--cache", at_cache];
+    let run = ["--cluster", "external", "--toxiproxy", toxiproxy, "cache-aside"];
+    let fault = ["--fault", "redis-cut", "--time", "3s", "--seed=7"];
+    let finished = Child::run(&[&servers[..], &run, &fault].concat(), &[]).wait();
+    let verdict = finished.verdict();
+    assert_eq!(verdict["cluster"], "external");
+    assert!(verdict["fault_count"]["observed"].as_u64() > Some(0), "{verdict}");
+    assert!(verdict["metrics"]["writes"].as_u64() > Some(0), "{verdict}");
+
+    assert_eq!(texts(&mut primary, schemas).await, before);
+    assert_eq!(texts(&mut primary, "SELECT value FROM quarrel_mine.kv").await, ["mine"]);
+    let mut keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut cache).unwrap();
+    keys.sort();
+    assert_eq!(keys, ["kv:1", "quarrel:kv:1"]);
+}
+
+#[test]
+fn an_external_cluster_is_refused_what_is_not_ours_to_do() {
+    if !here() {
+        return;
+    }
+    let held = Held::up("native");
+    let [primary, replica, cache] = ["primary", "replica", "cache"].map(|part| held.url(part));
+    let refused = |primary: &str, fault: &str, why: &str| {
+        let servers = ["--primary", primary, "--replica", replica, "--cache", cache];
+        let run = ["--cluster", "external", "cache-aside", "--time", "1s", "--fault", fault];
+        let finished = Child::run(&[&servers[..], &run].concat(), &[]).wait();
+        assert_eq!(finished.code, Some(4), "{finished:?}");
+        assert!(finished.stderr.contains(why), "{why}: {finished:?}");
+        assert!(finished.stderr.contains("try: "), "{finished:?}");
+    };
+    refused(replica, "replica-lag", "is a replica, and takes no writes");
+    refused(primary, "redis-cut", "there is no fault proxy between its parts");
+    refused(primary, "kill-redis", "its servers are not quarrel's to stop");
+    refused(primary, "replica-lag", "settings of somebody's replica are not quarrel's to change");
+    refused(primary, "replica-lag=via=link", "what the replica dials is not quarrel's to change");
 }

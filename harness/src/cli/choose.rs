@@ -1,10 +1,12 @@
 use std::str::FromStr;
 
 use anstream::eprintln;
+use clap::Args;
 
 use crate::{
     cluster::{
         Cluster, ClusterError, ClusterKind,
+        external::{self, ExternalOptions},
         native::{self, Binaries, NativeOptions},
     },
     sim::SimCluster,
@@ -31,8 +33,27 @@ impl FromStr for Choice {
     }
 }
 
+/// Where the servers of `--cluster external` are.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "External cluster")]
+pub(super) struct ExternalArgs {
+    /// Its primary: postgres://USER@HOST:PORT/DATABASE
+    #[arg(long, value_name = "URL", env = "QUARREL_PRIMARY_URL", hide_env_values = true)]
+    primary: Option<String>,
+    /// Its streaming replica, or the primary again
+    #[arg(long, value_name = "URL", env = "QUARREL_REPLICA_URL", hide_env_values = true)]
+    replica: Option<String>,
+    /// Its cache: redis://HOST:PORT/DB
+    #[arg(long, value_name = "URL", env = "QUARREL_CACHE_URL", hide_env_values = true)]
+    cache: Option<String>,
+    /// The API of a Toxiproxy near it; without one there are no link faults
+    #[arg(long, value_name = "HOST:PORT", env = "QUARREL_TOXIPROXY")]
+    toxiproxy: Option<String>,
+}
+
 /// How to start a cluster of any kind.
 pub(super) struct Wanted {
+    pub(super) external: ExternalArgs,
     pub(super) choice: Choice,
     pub(super) limits: TimeLimits,
     pub(super) seed: u64,
@@ -48,10 +69,7 @@ pub(super) async fn start(wanted: &Wanted) -> Result<Box<dyn Cluster>, ClusterEr
         Choice::Kind(ClusterKind::Docker) => docker(wanted).await,
         Choice::Kind(ClusterKind::Native) => native(wanted).await,
         Choice::Kind(ClusterKind::Sim) => Ok(Box::new(SimCluster::new(wanted.seed))),
-        Choice::Kind(other) => Err(ClusterError::new(
-            format!("this build has no {other} cluster"),
-            "--cluster docker, or --cluster native",
-        )),
+        Choice::Kind(ClusterKind::External) => external(wanted).await,
         Choice::Auto => auto(wanted).await,
     }
 }
@@ -96,4 +114,24 @@ async fn docker(_: &Wanted) -> Result<Box<dyn Cluster>, ClusterError> {
 
 async fn native(wanted: &Wanted) -> Result<Box<dyn Cluster>, ClusterError> {
     native::start(NativeOptions { limits: wanted.limits, seed: wanted.seed }).await
+}
+
+async fn external(wanted: &Wanted) -> Result<Box<dyn Cluster>, ClusterError> {
+    let ExternalArgs { primary, replica, cache, toxiproxy } = wanted.external.clone();
+    let needed = |name: &str, given: Option<String>| {
+        given.ok_or_else(|| {
+            ClusterError::new(
+                format!("an external cluster needs --{name}"),
+                "--cluster external --primary URL --replica URL --cache URL",
+            )
+        })
+    };
+    external::start(ExternalOptions {
+        primary: needed("primary", primary)?,
+        replica: needed("replica", replica)?,
+        cache: needed("cache", cache)?,
+        toxiproxy,
+        limits: wanted.limits,
+    })
+    .await
 }

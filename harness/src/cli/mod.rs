@@ -4,6 +4,7 @@
 
 mod check;
 mod choose;
+mod cluster;
 mod doctor;
 mod explain;
 mod explore;
@@ -123,6 +124,9 @@ fn dispatch(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> 
         Some(("serve", matches)) => {
             serve::serve(&serve::ServeArgs::from_arg_matches(matches).map_err(Failure::bug)?)
         }
+        Some(("cluster", matches)) => {
+            cluster::cluster(cluster::ClusterArgs::from_arg_matches(matches).map_err(Failure::bug)?)
+        }
         Some(("doctor", _)) => Ok(doctor::doctor()),
         Some(("proxy", matches)) => {
             proxy::proxy(&proxy::ProxyArgs::from_arg_matches(matches).map_err(Failure::bug)?)
@@ -173,6 +177,9 @@ pub fn command(catalogue: &Catalogue) -> Command {
             Command::new("doctor")
                 .about("Says what this machine can run, and how to mend the rest"),
         )
+        .subcommand(cluster::ClusterArgs::augment_args(
+            Command::new("cluster").about("A cluster to poke at by hand"),
+        ))
         .subcommand(proxy::ProxyArgs::augment_args(
             Command::new("proxy").about("Serves the fault proxy alone, with Toxiproxy's API"),
         ))

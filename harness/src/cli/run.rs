@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     Failure,
-    choose::{Choice, Wanted, start},
+    choose::{Choice, ExternalArgs, Wanted, start},
     options::{flags, given},
     signals::stop_on_signals,
     watch::Watch,
@@ -34,6 +34,8 @@ struct RunArgs {
     /// Where to run it: auto, docker, native, external or sim
     #[arg(long, default_value = "auto", value_name = "KIND", value_parser = |t: &str| t.parse::<Choice>())]
     cluster: Choice,
+    #[command(flatten)]
+    external: ExternalArgs,
     /// A fault, such as replica-lag, replica-lag=20ms..200ms,via=link or redis-cut; may be repeated
     #[arg(long = "fault", value_name = "FAULT", value_parser = Fault::parse)]
     faults: Vec<Fault>,
@@ -180,6 +182,7 @@ async fn run_on_cluster(
 ) -> Result<u8, Failure> {
     let stop = stop_on_signals().map_err(Failure::environment)?;
     let wanted = Wanted {
+        external: args.external.clone(),
         choice: args.cluster,
         limits: TimeLimits { connect: args.timeout, call: args.timeout },
         seed: plan.seed,
@@ -277,7 +280,8 @@ fn print(
     print_summary(&mut stdout(), run, verdict).map_err(Failure::environment)
 }
 
-async fn asked(stop: &Stop) {
+/// Returns when a stop was asked for.
+pub(super) async fn asked(stop: &Stop) {
     while !stop.asked() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -123,6 +123,80 @@ async fn replays(replica: &PgConnectOptions, written: &str) -> Result<bool, sqlx
     Ok(replayed)
 }
 
+/// Whether a server replays another's log.
+pub(super) async fn in_recovery(options: &PgConnectOptions) -> Result<bool, sqlx::Error> {
+    let mut connection = connect(options).await?;
+    let replays = sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(&mut connection);
+    let replays = replays.await?;
+    connection.close().await?;
+    Ok(replays)
+}
+
+/// Waits until a schema made on the primary is on the replica.
+pub(super) async fn sees_schema(
+    replica: &PgConnectOptions,
+    schema: &str,
+    patience: Duration,
+) -> Result<(), sqlx::Error> {
+    let mut connection = connect(replica).await?;
+    let start = Instant::now();
+    loop {
+        let found: bool = sqlx::query_scalar("SELECT to_regnamespace($1) IS NOT NULL")
+            .bind(schema)
+            .fetch_one(&mut connection)
+            .await?;
+        if found {
+            return connection.close().await;
+        }
+        if start.elapsed() > patience {
+            return Err(timed_out(patience));
+        }
+        sleep(POLL).await;
+    }
+}
+
+/// Drops a schema with all that is in it, and the replication slot of its feed
+/// of changes, which would keep the primary's log for ever.
+pub(super) async fn drop_schema(
+    options: &PgConnectOptions,
+    schema: &str,
+) -> Result<(), sqlx::Error> {
+    let mut connection = connect(options).await?;
+    let slots = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots \
+                 WHERE slot_name = 'quarrel_' || $1 AND NOT active";
+    sqlx::query(slots).bind(schema).execute(&mut connection).await?;
+    let sql = format!("DROP SCHEMA IF EXISTS \"{schema}\" CASCADE");
+    connection.execute(AssertSqlSafe(sql)).await?;
+    connection.close().await
+}
+
+/// Deletes every key that begins with `prefix`, a batch at a time, so that the
+/// server can answer others in between.
+pub(super) async fn drop_keys(
+    client: &redis::Client,
+    prefix: &str,
+) -> Result<(), redis::RedisError> {
+    let mut connection = client.get_multiplexed_async_connection().await?;
+    let mut cursor = 0_u64;
+    loop {
+        let (next, keys): (u64, Vec<String>) = redis::cmd("SCAN")
+            .arg(cursor)
+            .arg("MATCH")
+            .arg(format!("{prefix}*"))
+            .arg("COUNT")
+            .arg(1000)
+            .query_async(&mut connection)
+            .await?;
+        if !keys.is_empty() {
+            redis::cmd("UNLINK").arg(keys).query_async::<u64>(&mut connection).await?;
+        }
+        cursor = next;
+        if cursor == 0 {
+            return Ok(());
+        }
+    }
+}
+
 pub(super) async fn version(options: &PgConnectOptions) -> Result<String, sqlx::Error> {
     let mut connection = connect(options).await?;
     let version = sqlx::query_scalar("SHOW server_version").fetch_one(&mut connection).await?;

@@ -11,6 +11,7 @@ mod control;
 #[cfg(feature = "docker")]
 pub mod docker;
 mod failover;
+pub mod external;
 pub mod links;
 pub mod native;
 mod ready;
@@ -22,7 +23,7 @@ use std::{fmt, future::Future, pin::Pin, str::FromStr};
 pub use control::{Control, ControlError, Fencing, Impairment, Link, Node, Unsupported};
 pub use failover::Roles;
 pub use real::{NodeControl, RealCluster};
-pub use reaper::{Reaper, sweep_stale};
+pub use reaper::{Reaper, start_time, sweep_stale};
 
 use crate::{record::Clock, stores::Backend};
 
@@ -112,6 +113,12 @@ pub trait Cluster: Send + Sync {
     /// answered, not "it was told". Whether the control had its effect on
     /// clients is for a receipt to show.
     fn apply<'a>(&'a self, control: &'a Control) -> Boxed<'a, Result<(), ControlError>>;
+
+    /// Where a person can connect, as name and URL; none where there is nothing
+    /// to connect to.
+    fn addresses(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
 
     /// What the servers have logged so far, by name.
     fn logs(&self) -> Boxed<'_, Vec<(String, String)>>;

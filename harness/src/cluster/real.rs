@@ -122,8 +122,27 @@ impl Cluster for RealCluster {
         Backend::Real(Box::new(RealStores::new(&self.probes_now(), limits)))
     }
 
+    fn addresses(&self) -> Vec<(String, String)> {
+        let mut addresses = self.clients.urls("");
+        addresses.extend(self.probes.urls("probe-"));
+        let api = self.links.as_ref().map(|links| format!("http://{}", links.api()));
+        addresses.extend(api.map(|api| ("toxiproxy".to_owned(), api)));
+        addresses
+    }
+
     fn supports(&self, control: &Control) -> Result<(), Unsupported> {
         let (missing, advice) = match control {
+            Control::Latency { link: Link::ReplicaPrimary, .. }
+            | Control::Cut(Link::ReplicaPrimary)
+            | Control::DropReplies(Link::ReplicaPrimary)
+            | Control::Restore(Link::ReplicaPrimary)
+                if self.kind == ClusterKind::External =>
+            {
+                (
+                    Some("what the replica dials is not quarrel's to change"),
+                    "--cluster docker or native",
+                )
+            }
             Control::Latency { .. }
             | Control::Cut(_)
             | Control::DropReplies(_)
@@ -139,7 +158,7 @@ impl Cluster for RealCluster {
             Control::PauseReplay | Control::ResumeReplay | Control::ApplyDelay(_) => (
                 (self.kind == ClusterKind::External)
                     .then_some("settings of somebody's replica are not quarrel's to change"),
-                "--cluster docker or native, or replica-lag=…,via=link through a Toxiproxy",
+                "--cluster docker or native",
             ),
             Control::WipeCache | Control::SaveCache | Control::LimitCache(_) => (
                 (self.kind == ClusterKind::External)

@@ -119,8 +119,10 @@ pub(super) fn owned_name() -> String {
     format!("quarrel-{owner}-{}", start_time(owner).unwrap_or_default())
 }
 
-/// When a process started, in the kernel's ticks since boot.
-pub(super) fn start_time(pid: u32) -> Option<u64> {
+/// When a process started, in the kernel's ticks since boot; nothing if it does
+/// not run. With its id it names a process for good.
+#[must_use]
+pub fn start_time(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name, in parentheses, may hold anything.
     let (_, fields) = stat.rsplit_once(") ")?;

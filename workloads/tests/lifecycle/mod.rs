@@ -2,10 +2,12 @@
 //! however it ends. The same for every kind of cluster.
 
 mod child;
+mod held;
 
 use std::{fs, process::Command};
 
 pub(crate) use child::{Child, Finished, eventually};
+pub(crate) use held::Held;
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -110,6 +112,21 @@ impl Kind {
         eventually("the cluster begins", || !self.all_traces(child.pid()).is_empty());
         child.send(Signal::KILL);
         self.leaves_nothing(&child.wait());
+    }
+
+    /// `quarrel cluster up` leaves a cluster up, on which others can run, and
+    /// `down` takes it down.
+    pub(crate) fn stays_up_until_told(&self) {
+        let held = Held::up(self.name);
+        assert!(!self.all_traces(held.pid).is_empty(), "the traces would show a cluster");
+        let [primary, replica, cache] = ["primary", "replica", "cache"].map(|part| held.url(part));
+        let guest = ["--cluster", "external", "--primary", primary, "--replica", replica];
+        let run = ["--cache", cache, "primary-only", "--time", "1s"];
+        let finished = Child::run(&[&guest[..], &run].concat(), &[]).wait();
+        assert_eq!(finished.code, Some(0), "{finished:?}");
+        assert!(held.down().status.success());
+        assert_eq!(held.status(), serde_json::json!([]));
+        eventually("nothing is left behind", || self.all_traces(held.pid).is_empty());
     }
 
     /// Starts a run on this kind of cluster.

@@ -9,7 +9,7 @@ use testcontainers::{
 
 use super::{
     super::{ClusterError, Node},
-    images::{Image, Images, Source},
+    images::{Image, ProxyImage, Servers, Source},
     recipes::text,
     run_id::RunId,
 };
@@ -57,19 +57,27 @@ const SUPERVISOR: &str = "/quarrel/supervise.sh";
 const DATA: &str = "/quarrel/data";
 
 impl Containers {
-    /// Starts all of them at once.
+    /// Starts all of them at once, the proxy as soon as it has an image: each
+    /// takes the engine the better part of a second.
     pub(super) async fn start(
         run: &RunId,
-        images: &Images,
+        servers: &Servers,
+        proxy: impl Future<Output = Result<ProxyImage, ClusterError>>,
         seed: u64,
-    ) -> Result<Self, ClusterError> {
+    ) -> Result<(Self, ProxyImage), ClusterError> {
+        let proxy = async {
+            let image = proxy.await?;
+            let container = launch(run, "proxy", fault_proxy(&image, seed)).await?;
+            Ok::<_, ClusterError>((container, image))
+        };
         let (primary, replica, cache, proxy) = tokio::join!(
-            launch(run, "primary", server(&images.postgres, POSTGRES_SCRIPT, "primary")),
-            launch(run, "replica", replica(run, &images.postgres)),
-            launch(run, "cache", server(&images.cache, CACHE_SCRIPT, "serve")),
-            launch(run, "proxy", fault_proxy(images, seed)),
+            launch(run, "primary", server(&servers.postgres, POSTGRES_SCRIPT, "primary")),
+            launch(run, "replica", replica(run, &servers.postgres)),
+            launch(run, "cache", server(&servers.cache, CACHE_SCRIPT, "serve")),
+            proxy,
         );
-        Ok(Self { primary: primary?, replica: replica?, cache: cache?, proxy: proxy? })
+        let (proxy, image) = proxy?;
+        Ok((Self { primary: primary?, replica: replica?, cache: cache?, proxy }, image))
     }
 
     /// The container of a node.
@@ -135,9 +143,9 @@ fn replica(run: &RunId, image: &Image) -> ContainerRequest<GenericImage> {
         .with_env_var("QUARREL_UPSTREAM_PORT", REPLICA_PRIMARY.to_string())
 }
 
-fn fault_proxy(images: &Images, seed: u64) -> ContainerRequest<GenericImage> {
+fn fault_proxy(proxy: &ProxyImage, seed: u64) -> ContainerRequest<GenericImage> {
     let (api, seed) = (API.to_string(), seed.to_string());
-    let command = match &images.quarrel {
+    let command = match &proxy.quarrel {
         Some(quarrel) => {
             vec![quarrel, "proxy", "-host", "0.0.0.0", "-port", &api, "-seed", &seed]
         }
@@ -145,7 +153,7 @@ fn fault_proxy(images: &Images, seed: u64) -> ContainerRequest<GenericImage> {
     };
     let image = PUBLISHED
         .iter()
-        .fold(named(&images.proxy.name), |image, port| image.with_exposed_port(port.tcp()));
+        .fold(named(&proxy.image.name), |image, port| image.with_exposed_port(port.tcp()));
     image.with_cmd(command).with_host_config_modifier(|host| publish(host, &PUBLISHED))
 }
 

@@ -22,16 +22,20 @@ pub(super) enum Source {
     Named,
 }
 
-/// The images of a cluster.
+/// The images of the servers.
 #[derive(Clone, Debug)]
-pub(super) struct Images {
+pub(super) struct Servers {
     pub(super) postgres: Image,
     pub(super) cache: Image,
-    pub(super) proxy: Image,
-    /// How the proxy's image calls quarrel; Toxiproxy's own image, whose
-    /// entrypoint is the program, has no such name.
+}
+
+/// The image of the fault proxy.
+#[derive(Clone, Debug)]
+pub(super) struct ProxyImage {
+    pub(super) image: Image,
+    /// How it calls quarrel; Toxiproxy's own image, whose entrypoint is the
+    /// program, has no such name.
     pub(super) quarrel: Option<String>,
-    described: Vec<(String, String)>,
 }
 
 /// The variable that names the image of a role.
@@ -45,37 +49,32 @@ const fn variable(role: &str) -> &'static str {
 
 const ROLE: &str = "dev.quarrel.role";
 
-impl Images {
-    /// Makes sure that the images are there. `proxy` is the executable for the
-    /// proxy's.
-    pub(super) async fn ensure(
-        docker: &Docker,
-        recipes: &Recipes,
-        proxy: Option<&Path>,
-    ) -> Result<Self, ClusterError> {
-        let (postgres, cache, proxy) = tokio::try_join!(
-            server("postgres", recipes),
-            server("cache", recipes),
-            fault_proxy(recipes, proxy)
-        )?;
-        let roles = [("postgres", &postgres), ("cache", &cache), ("proxy", &proxy)];
-        let inspected = join_all(roles.map(|(_, image)| docker.inspect_image(&image.name))).await;
-        let described = roles
-            .iter()
-            .zip(&inspected)
-            .map(|((role, image), inspected)| {
-                let name = inspected.as_ref().map_or_else(|_| image.name.clone(), full_name);
-                (format!("image of {role}"), name)
-            })
-            .collect();
-        let quarrel = inspected[2].as_ref().ok().and_then(program);
-        Ok(Self { postgres, cache, proxy, quarrel, described })
-    }
+/// Makes sure that the servers' images are there.
+pub(super) async fn servers(recipes: &Recipes) -> Result<Servers, ClusterError> {
+    let (postgres, cache) =
+        tokio::try_join!(server("postgres", recipes), server("cache", recipes))?;
+    Ok(Servers { postgres, cache })
+}
 
-    /// The images by their full names, for the record.
-    pub(super) fn pieces(&self) -> Vec<(String, String)> {
-        self.described.clone()
-    }
+/// Makes sure that the proxy's image is there, made of the executable `proxy`.
+pub(super) async fn proxy(
+    docker: &Docker,
+    recipes: &Recipes,
+    proxy: Option<&Path>,
+) -> Result<ProxyImage, ClusterError> {
+    let image = fault_proxy(recipes, proxy).await?;
+    let quarrel = docker.inspect_image(&image.name).await.ok().as_ref().and_then(program);
+    Ok(ProxyImage { image, quarrel })
+}
+
+/// The images of each role by their full names, for the record.
+pub(super) async fn describe(docker: &Docker, images: &[(&str, &Image)]) -> Vec<(String, String)> {
+    let describe = images.iter().map(|(role, image)| async move {
+        let inspected = docker.inspect_image(&image.name).await;
+        let name = inspected.as_ref().map_or_else(|_| image.name.clone(), full_name);
+        (format!("image of {role}"), name)
+    });
+    join_all(describe).await
 }
 
 /// The image of Postgres or of the cache.

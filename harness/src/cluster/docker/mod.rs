@@ -27,7 +27,7 @@ pub use engine::{EngineReport, ImageReport, report};
 
 use self::{
     containers::{Containers, Ports},
-    images::Images,
+    images::Image,
     nodes::Nodes,
     recipes::Recipes,
     run_id::RunId,
@@ -80,7 +80,7 @@ pub async fn start(options: DockerOptions) -> Result<Box<dyn Cluster>, ClusterEr
         }
     };
     let nodes = Nodes::new(docker.clone(), run.clone(), reaper, containers);
-    match connect(&nodes, &images, &options).await {
+    match connect(&docker, &nodes, &images, &options).await {
         Ok((cluster, pieces)) => {
             Ok(Box::new(RealCluster { pieces, nodes: Some(Box::new(nodes)), ..cluster }))
         }
@@ -101,16 +101,15 @@ async fn make(
     run: &RunId,
     reaper: &Reaper,
     options: &DockerOptions,
-) -> Result<(Containers, Images), ClusterError> {
+) -> Result<(Containers, [(&'static str, Image); 3]), ClusterError> {
     let recipes = Recipes::write(run, reaper)?;
-    let ((), network, images) = tokio::join!(
-        sweep::stale(docker),
-        network::create(docker, run),
-        Images::ensure(docker, &recipes, options.proxy.as_deref()),
-    );
-    let images = images?;
+    let ((), network, servers) =
+        tokio::join!(sweep::stale(docker), network::create(docker, run), images::servers(&recipes));
+    let servers = servers?;
     network?;
-    let containers = Containers::start(run, &images, options.seed).await?;
+    let proxy = images::proxy(docker, &recipes, options.proxy.as_deref());
+    let (containers, proxy) = Containers::start(run, &servers, proxy, options.seed).await?;
+    let images = [("postgres", servers.postgres), ("cache", servers.cache), ("proxy", proxy.image)];
     Ok((containers, images))
 }
 
@@ -124,8 +123,9 @@ async fn remove(docker: &Docker, run: &RunId, reaper: &Reaper) {
 /// Makes the proxy's links and waits until everything answers through them; a
 /// container that ends meanwhile ends the wait.
 async fn connect(
+    docker: &Docker,
     nodes: &Nodes,
-    images: &Images,
+    images: &[(&'static str, Image); 3],
     options: &DockerOptions,
 ) -> Result<(RealCluster, Vec<(String, String)>), String> {
     let come_up = async {
@@ -133,8 +133,13 @@ async fn connect(
         let links = Links::new(local(ports.api));
         populate(&links, &nodes.run).await?;
         let cluster = assemble(options, links, ports)?;
-        let mut pieces = ready(&cluster, PATIENCE, SCHEMA, "container").await?;
-        pieces.extend(images.pieces());
+        let images = images.each_ref().map(|(role, image)| (*role, image));
+        let (ready, images) = tokio::join!(
+            ready(&cluster, PATIENCE, SCHEMA, "container"),
+            images::describe(docker, &images)
+        );
+        let mut pieces = ready?;
+        pieces.extend(images);
         Ok((cluster, pieces))
     };
     tokio::select! {

@@ -62,7 +62,8 @@ pub enum LinkChange {
 
 enum Job {
     Populate(Vec<ProxySpec>, oneshot::Sender<Result<Vec<ProxySpec>, LinkError>>),
-    Change(Link, LinkChange, oneshot::Sender<Result<(), LinkError>>),
+    Change(String, LinkChange, oneshot::Sender<Result<(), LinkError>>),
+    Remove(Vec<String>, oneshot::Sender<Result<(), LinkError>>),
     Version(oneshot::Sender<Result<String, LinkError>>),
 }
 
@@ -70,6 +71,7 @@ enum Job {
 #[derive(Clone, Debug)]
 pub struct Links {
     api: SocketAddr,
+    prefix: String,
     jobs: mpsc::Sender<Job>,
 }
 
@@ -77,12 +79,31 @@ impl Links {
     /// Drives the proxy whose API listens at `api`. Connects at the first use.
     #[must_use]
     pub fn new(api: SocketAddr) -> Self {
+        Self::named(api, String::new())
+    }
+
+    /// The same, where the proxies of links have names that begin with
+    /// `prefix`.
+    #[must_use]
+    pub fn named(api: SocketAddr, prefix: String) -> Self {
         let (jobs, inbox) = mpsc::channel();
         thread::Builder::new()
             .name("links".to_owned())
             .spawn(move || serve(api, &inbox))
             .expect("a thread can be started");
-        Self { api, jobs }
+        Self { api, prefix, jobs }
+    }
+
+    /// Where the proxy's API listens.
+    #[must_use]
+    pub const fn api(&self) -> SocketAddr {
+        self.api
+    }
+
+    /// What the proxy of a link is called.
+    #[must_use]
+    pub fn name(&self, link: Link) -> String {
+        format!("{}{link}", self.prefix)
     }
 
     /// Creates proxies; returns them with the addresses they really listen at.
@@ -100,7 +121,16 @@ impl Links {
     ///
     /// When the proxy is not there, or reads back otherwise.
     pub async fn change(&self, link: Link, change: LinkChange) -> Result<(), LinkError> {
-        self.ask(|reply| Job::Change(link, change, reply)).await
+        self.ask(|reply| Job::Change(self.name(link), change, reply)).await
+    }
+
+    /// Removes proxies by their names.
+    ///
+    /// # Errors
+    ///
+    /// When the proxy is not there, or still has one of them.
+    pub async fn remove(&self, names: Vec<String>) -> Result<(), LinkError> {
+        self.ask(|reply| Job::Remove(names, reply)).await
     }
 
     /// The proxy's version.
@@ -133,9 +163,13 @@ fn serve(api: SocketAddr, inbox: &mpsc::Receiver<Job>) {
                 let made = proxy::populate(&http, &specs).map_err(explain);
                 drop(reply.send(made));
             }
-            Job::Change(link, change, reply) => {
-                let changed = proxy::change(&http, link.name(), change).map_err(explain);
+            Job::Change(name, change, reply) => {
+                let changed = proxy::change(&http, &name, change).map_err(explain);
                 drop(reply.send(changed));
+            }
+            Job::Remove(names, reply) => {
+                let removed = names.iter().try_for_each(|name| proxy::remove(&http, name));
+                drop(reply.send(removed.map_err(explain)));
             }
             Job::Version(reply) => drop(reply.send(http.version().map_err(explain))),
         }

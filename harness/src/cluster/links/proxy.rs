@@ -69,6 +69,14 @@ fn toxic(impairment: Impairment) -> (&'static str, &'static str, Json) {
     }
 }
 
+pub(super) fn remove(http: &Http, name: &str) -> Result<(), String> {
+    writes::remove(http, name)?;
+    match http.proxy(name) {
+        Ok(left) => Err(format!("proxy {name} was not removed: {left:?}")),
+        Err(_) => Ok(()),
+    }
+}
+
 fn shows(proxy: &ProxyState, change: LinkChange) -> bool {
     let toxic = |kind: &str, attribute: &str, number: u64| {
         proxy.toxics.iter().any(|toxic| {
@@ -161,6 +169,10 @@ mod writes {
         })
     }
 
+    pub(super) fn remove(http: &Http, name: &str) -> Result<(), String> {
+        caught(|| find(http, name)?.delete())
+    }
+
     fn clamp(millis: u64) -> u32 {
         u32::try_from(millis).unwrap_or(u32::MAX)
     }
@@ -175,6 +187,10 @@ mod writes {
     pub(super) fn populate(http: &Http, specs: &[ProxySpec]) -> Result<(), String> {
         let pack = |spec: &ProxySpec| json!({ "name": spec.name, "listen": spec.listen, "upstream": spec.upstream });
         http.post("populate", &specs.iter().map(pack).collect())
+    }
+
+    pub(super) fn remove(http: &Http, name: &str) -> Result<(), String> {
+        http.delete(&format!("proxies/{name}"))
     }
 
     pub(super) fn change(http: &Http, name: &str, change: LinkChange) -> Result<(), String> {

@@ -62,6 +62,26 @@ impl Endpoints {
     }
 }
 
+impl Endpoints {
+    /// The stores by name, each behind `prefix`, with their URLs, which hold no
+    /// password.
+    #[must_use]
+    pub fn urls(&self, prefix: &str) -> Vec<(String, String)> {
+        let postgres = |options: &PgConnectOptions| {
+            let (user, database) = (options.get_username(), options.get_database());
+            let (host, port) = (options.get_host(), options.get_port());
+            format!("postgres://{user}@{host}:{port}/{}", database.unwrap_or(user))
+        };
+        let cache = self.cache.get_connection_info();
+        let database = cache.redis_settings().db();
+        vec![
+            (format!("{prefix}primary"), postgres(&self.primary)),
+            (format!("{prefix}replica"), postgres(&self.replica)),
+            (format!("{prefix}cache"), format!("redis://{}/{database}", cache.addr())),
+        ]
+    }
+}
+
 fn postgres(url: &str, schema: &str) -> Result<PgConnectOptions, EndpointError> {
     let options = PgConnectOptions::from_str(url)
         .map_err(|source| EndpointError::Postgres { url: redact(url), source })?;
