@@ -81,8 +81,8 @@ impl Follower {
             if let Ok(line) = serde_json::from_slice::<Line<'_>>(&self.partial) {
                 self.progress.time_ms = self.progress.time_ms.max(line.time / 1_000_000);
                 // What the nemesis does is no operation.
-                let ended = line.process != Process::Nemesis
-                    && matches!(line.kind, "ok" | "fail" | "info");
+                let ended =
+                    line.process != Process::Nemesis && matches!(line.kind, "ok" | "fail" | "info");
                 self.progress.operations += u64::from(ended);
                 self.progress.failed += u64::from(ended && line.kind != "ok");
             }
@@ -146,7 +146,9 @@ mod tests {
         };
         let mut follower = Follower::new(folder, &path).unwrap();
         assert_eq!(follower.catch_up().operations, 0);
-        writer.write_all(b"{\"type\":\"ok\",\"process\":1,\"time\":5000000}\n{\"type\":\"inf").unwrap();
+        writer
+            .write_all(b"{\"type\":\"ok\",\"process\":1,\"time\":5000000}\n{\"type\":\"inf")
+            .unwrap();
         writer.flush().unwrap();
         assert_eq!((follower.catch_up().operations, follower.progress.time_ms), (1, 5));
         writer.write_all(b"o\",\"process\":2,\"time\":9000000}\n").unwrap();
