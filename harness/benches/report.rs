@@ -90,7 +90,7 @@ fn run(folder: &Path, operations: u64) -> LoadedRun {
     let mut storm = Storm {
         random: rand_chacha::ChaCha8Rng::seed_from_u64(1),
         history: History::default(),
-        versions: [1; 64],
+        versions: [0; 64],
         free: [0; CLIENTS as usize],
         open: BTreeMap::new(),
     };
@@ -118,9 +118,11 @@ impl Storm {
     fn begin(&mut self, number: u64, client: u64, now: u64) -> u64 {
         let start = now.max(self.free[client as usize]);
         self.finish(start);
-        let key = self.random.random_range(0..64u64);
+        // Every key is written before it is read.
+        let is_load = number < 64;
+        let key = if is_load { number } else { self.random.random_range(0..64u64) };
         let took = self.random.random_range(80_000..400_000);
-        let is_write = self.random.random_range(0..10) < 2;
+        let is_write = is_load || self.random.random_range(0..10) < 2;
         let newest = &mut self.versions[key as usize];
         *newest += u64::from(is_write);
         let lags = number % 4096 < 1024 && *newest > 2;
