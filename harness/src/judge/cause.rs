@@ -8,7 +8,8 @@ use rustc_hash::FxHashMap;
 pub struct Evidence<'a> {
     history: &'a History,
     operations: Vec<Operation>,
-    of_invoke: FxHashMap<Index, usize>,
+    /// Positions of operations by the events that begin and end them.
+    of_event: FxHashMap<Index, usize>,
     /// Positions of the steps on a key's own entry or row, by start.
     on_key: FxHashMap<Key, Vec<usize>>,
 }
@@ -49,7 +50,12 @@ impl<'a> Evidence<'a> {
     #[must_use]
     pub fn new(history: &'a History) -> Option<Self> {
         let operations = history.operations().ok()?;
-        let of_invoke = operations.iter().enumerate().map(|(at, op)| (op.invoke, at)).collect();
+        let of_event = operations
+            .iter()
+            .enumerate()
+            .flat_map(|(at, op)| [Some((op.invoke, at)), op.complete.map(|end| (end, at))])
+            .flatten()
+            .collect();
         let mut on_key: FxHashMap<Key, Vec<usize>> = FxHashMap::default();
         for (position, step) in history.steps.iter().enumerate() {
             if let Some(object) = &step.object {
@@ -59,7 +65,7 @@ impl<'a> Evidence<'a> {
         for positions in on_key.values_mut() {
             positions.sort_by_key(|position| history.steps[*position].start);
         }
-        Some(Self { history, operations, of_invoke, on_key })
+        Some(Self { history, operations, of_event, on_key })
     }
 
     fn cause(&self, anomaly: &Anomaly) -> Cause {
@@ -94,10 +100,7 @@ impl<'a> Evidence<'a> {
     }
 
     fn operation(&self, index: Index) -> Option<&Operation> {
-        if let Some(at) = self.of_invoke.get(&index) {
-            return self.operations.get(*at);
-        }
-        self.operations.iter().find(|operation| operation.complete == Some(index))
+        self.operations.get(*self.of_event.get(&index)?)
     }
 
     /// The step of `read` that brought the value it returned.

@@ -4,7 +4,7 @@ const LEFT = 104, RIGHT = 10, TOP = 40, STRIP_H = 15;
 // Above so many visible operations, pixels are drawn instead of boxes.
 const BOXES = 5000;
 // Above so many, levels of detail are read instead of operations.
-const DIRECT = 120000;
+const DIRECT = 60000;
 const PANELS = [
   { id: "latency", title: "latency", height: 72 },
   { id: "stale", title: "staleness", height: 56 },

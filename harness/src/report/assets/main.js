@@ -113,6 +113,10 @@ class Page {
       chart.selected = anomaly.guilty;
       this.panel.operation(anomaly.guilty);
     }
+    const top = document.getElementById("stage").getBoundingClientRect().top;
+    if (top < 0 || top > innerHeight / 2) {
+      document.getElementById("timeline").scrollIntoView({ block: "start" });
+    }
     this.redraw();
   }
 
@@ -199,7 +203,6 @@ class Page {
       button.hidden = false;
       button.addEventListener("click", () => {
         this.goto(Number(button.dataset.anomaly) - 1);
-        document.getElementById("timeline").scrollIntoView({ block: "start" });
       });
     }
   }

@@ -140,7 +140,11 @@ function seriesLine(chart, values, y, colour, dash) {
     }
     const x = (left + right) / 2;
     if (pen) ctx.lineTo(x, y(values[bin]));
-    else ctx.moveTo(x, y(values[bin]));
+    else {
+      // A value alone among gaps is seen as a short dash.
+      ctx.moveTo(x - 1.5, y(values[bin]));
+      ctx.lineTo(x + 1.5, y(values[bin]));
+    }
     pen = true;
   });
   ctx.stroke();

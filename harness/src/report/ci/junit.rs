@@ -14,6 +14,7 @@ use crate::results::{RunOutcome, VerdictFile};
 #[must_use]
 pub fn junit(runs: &[(&VerdictFile, &str, Duration)]) -> String {
     let mut report = Report::new("quarrel");
+    let mut suites: Vec<TestSuite> = Vec::new();
     for (verdict, told, time) in runs {
         let status = match verdict.outcome {
             RunOutcome::Held => TestCaseStatus::success(),
@@ -33,17 +34,18 @@ pub fn junit(runs: &[(&VerdictFile, &str, Duration)]) -> String {
         case.add_property(("run", verdict.run.as_str()));
         case.add_property(("seed", verdict.seed.to_string().as_str()));
         case.add_property(("strongest", verdict.strongest.to_string().as_str()));
-        let suite = report.test_suites.iter_mut().find(|s| s.name.as_str() == verdict.strategy);
-        match suite {
+        match suites.iter_mut().find(|suite| suite.name.as_str() == verdict.strategy) {
             Some(suite) => {
                 suite.add_test_case(case);
             }
             None => {
                 let mut suite = TestSuite::new(verdict.strategy.clone());
                 suite.add_test_case(case);
-                report.add_test_suite(suite);
+                suites.push(suite);
             }
         }
     }
+    // Only now: the report counts the cases of a suite when it takes it.
+    report.add_test_suites(suites);
     report.to_string().expect("names and texts of runs are XML once escaped")
 }

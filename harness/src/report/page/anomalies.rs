@@ -32,6 +32,13 @@ pub(in crate::report) fn worth_drawing(anomalies: &[Anomaly], most: usize) -> Ve
     chosen
 }
 
+/// Whether an anomaly's picture is seen at once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Open,
+    Folded,
+}
+
 /// Every anomaly: the first ones as pictures, all in a table.
 pub(super) fn anomalies(view: &View<'_>) -> Markup {
     let found = &view.verdict.anomalies;
@@ -48,7 +55,7 @@ pub(super) fn anomalies(view: &View<'_>) -> Markup {
                     "Red is the way that the wrong value took; striped is what the primary had overtaken."
                 }
                 @for (rank, at) in drawn.iter().enumerate() {
-                    (anomaly(view, *at, if rank == 0 { Fold::Open } else { Fold::Closed }))
+                    (anomaly(view, *at, if rank == 0 { Shown::Open } else { Shown::Folded }))
                 }
                 @if found.len() > drawn.len() { (table(view)) }
             }
@@ -60,14 +67,7 @@ fn site(name: &str) -> Markup {
     html! { span.legend style="display:inline" { i style={ "--k:var(--" (name) ")" } {} (name) } }
 }
 
-/// Whether an anomaly's details are shown at first.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fold {
-    Open,
-    Closed,
-}
-
-fn anomaly(view: &View<'_>, at: usize, fold: Fold) -> Markup {
+fn anomaly(view: &View<'_>, at: usize, shown: Shown) -> Markup {
     let anomaly = &view.verdict.anomalies[at];
     let number = at + 1;
     let cause = anomaly.cause.map(explain::cause);
@@ -75,7 +75,7 @@ fn anomaly(view: &View<'_>, at: usize, fold: Fold) -> Markup {
     let picture =
         view.evidence.as_ref().and_then(|evidence| zoom::zoom(view.run, evidence, anomaly, number));
     html! {
-        details open[fold == Fold::Open] id={ "anomaly-" (number) } {
+        details open[shown == Shown::Open] id={ "anomaly-" (number) } {
             summary {
                 (number) ". " (headline(view.evidence.as_ref(), anomaly)) " "
                 span.sub { (anomaly.class) @if let Some(cause) = cause { " / " (cause.name) } }

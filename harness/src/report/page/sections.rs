@@ -49,7 +49,7 @@ pub(super) fn verdict(view: &View<'_>) -> Markup {
                 (fact("median / 99 %", format!("{} / {}", millis(metrics.staleness.p50), millis(metrics.staleness.p99))))
                 (fact("most versions behind", metrics.max_versions_behind.map_or("–".to_owned(), |n| n.to_string())))
                 (fact("writes", thousands(metrics.writes)))
-                (fact("of unknown outcome", thousands(metrics.indeterminate_writes)))
+                (fact("unknown writes", thousands(metrics.indeterminate_writes)))
                 (fact("cache hits", hits))
                 (fact("lost writes", thousands(metrics.lost_updates)))
             }

@@ -175,6 +175,10 @@ impl Chart {
                 continue;
             };
             put(&mut path, format_args!("{pen}{:.1} {:.1}", self.x.at(x), self.y.at(y)));
+            if pen == 'M' {
+                // A value alone among gaps is seen as a dot.
+                path.push_str("h0");
+            }
             pen = 'L';
         }
         put(&mut self.body, format_args!(r#"<path class="line {class}" d="{path}"/>"#));

@@ -4,7 +4,7 @@ use anstyle::Style;
 
 use super::{
     Ink, Width,
-    width::{columns, wrap},
+    width::{columns, cut as shorten, wrap},
 };
 
 /// Lines of text of a given width and ink.
@@ -40,12 +40,23 @@ impl Sheet {
     ) {
         let (lead_style, lead) = lead;
         let (body_style, body) = body;
-        let first = self.width.beside(columns(lead));
-        let lines = wrap(body, first, self.width.beside(hang));
-        for (number, line) in lines.iter().enumerate() {
-            match number {
-                0 => self.paint(lead_style, lead, body_style, line),
-                _ => self.paint(Style::new(), &" ".repeat(hang), body_style, line),
+        let hang = match self.width {
+            Width::Columns(all) => hang.min(all.saturating_sub(24)),
+            Width::Free => hang,
+        };
+        let rest = self.width.beside(hang);
+        // A lead that leaves no room stands in a line of its own.
+        let is_alone = matches!(self.width, Width::Columns(all) if columns(lead) + 20 > all);
+        let first = if is_alone { rest } else { self.width.beside(columns(lead)) };
+        let mut lead = Some(lead);
+        if is_alone {
+            let alone = shorten(lead.take().unwrap_or_default().trim_end(), self.width.beside(0));
+            self.paint(lead_style, &alone, body_style, "");
+        }
+        for line in wrap(body, first, rest) {
+            match lead.take() {
+                Some(lead) => self.paint(lead_style, lead, body_style, &line),
+                None => self.paint(Style::new(), &" ".repeat(hang), body_style, &line),
             }
         }
     }

@@ -27,9 +27,8 @@ enum Edge {
     FrameEnd,
 }
 
-/// An edge and its time; at an end also where the box began and how much room
-/// its label takes.
-type Marked = (Time, Edge, Option<(Time, f64)>);
+/// From when on, how much width.
+type Room = (Time, f64);
 
 /// How wide a label is drawn.
 pub(super) fn label_width(label: &str) -> f64 {
@@ -40,7 +39,8 @@ impl Stretch {
     /// Finds room for every label: a box is at least as wide as its own, and
     /// long silences are cut short.
     pub(super) fn of(frames: &[Frame], boxes: &[StepBox<'_>]) -> Self {
-        let mut edges: Vec<Marked> = Vec::new();
+        // What ends needs room since its begin.
+        let mut edges: Vec<(Time, Edge, Option<Room>)> = Vec::new();
         for frame in frames {
             edges.push((frame.begin, Edge::FrameBegin, None));
             let room = label_width(&frame.label) + 12.0;

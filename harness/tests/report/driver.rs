@@ -1,0 +1,111 @@
+//! A real browser for tests: Debian's chromium, headless, driven through a
+//! chromedriver of the test's own.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use fantoccini::{Client, ClientBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Map, Value, json};
+
+/// How long a page may take for anything that a test waits for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A browser, ended with the value.
+pub(crate) struct Browser {
+    pub(crate) client: Client,
+    driver: Child,
+}
+
+impl Browser {
+    /// Starts chromedriver on a free port, and a browser through it.
+    pub(crate) async fn start() -> Self {
+        let mut driver = Command::new("chromedriver")
+            .args(["--port=0", "--log-level=SEVERE"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!(
+                    "chromedriver does not start ({error}): these tests need a browser; \
+                     install it by `apt-get install chromium chromium-driver`"
+                )
+            });
+        let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let port = lines
+            .map_while(Result::ok)
+            .find_map(|line| {
+                let (_, port) = line.split_once("started successfully on port ")?;
+                port.trim_end_matches('.').parse::<u16>().ok()
+            })
+            .expect("chromedriver says on which port it listens");
+        let mut wanted = Map::new();
+        // Tests may run as root in a container, where chromium's own sandbox
+        // cannot be set up.
+        let arguments = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--window-size=1400,1000",
+            "--hide-scrollbars",
+        ];
+        wanted.insert("goog:chromeOptions".to_owned(), json!({ "args": arguments }));
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(wanted)
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await
+            .expect("chromium starts; is the package chromium installed?");
+        Self { client, driver }
+    }
+
+    /// What a script returns.
+    pub(crate) async fn ask(&self, script: &str) -> Value {
+        self.client.execute(script, Vec::new()).await.unwrap()
+    }
+
+    /// Waits until a script returns something true.
+    pub(crate) async fn until(&self, condition: &str) {
+        let script = format!("return Boolean({condition})");
+        let waited = tokio::time::timeout(PATIENCE, async {
+            while self.ask(&script).await != Value::Bool(true) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        assert!(waited.await.is_ok(), "never: {condition}");
+    }
+
+    /// Presses a key on the page.
+    pub(crate) async fn press(&self, key: &str) {
+        let script = "document.body.dispatchEvent(new KeyboardEvent('keydown', \
+                      { key: arguments[0], bubbles: true }))";
+        self.client.execute(script, vec![json!(key)]).await.unwrap();
+    }
+
+    /// Keeps what the browser shows, for people to look at.
+    pub(crate) async fn keep(&self, name: &str) {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
+        std::fs::create_dir_all(&folder).unwrap();
+        let picture = self.client.screenshot().await.unwrap();
+        std::fs::write(folder.join(format!("{name}.png")), picture).unwrap();
+    }
+
+    /// Ends the browser.
+    pub(crate) async fn end(self) {
+        // The driver is ended in any case.
+        let _ = self.client.clone().close().await;
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // SIGTERM would let it end its browser too; a test that failed before
+        // closing has none of that time.
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}

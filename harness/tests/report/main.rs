@@ -1,0 +1,9 @@
+//! What a run says to people, to build servers and to browsers.
+
+mod browser;
+mod ci;
+mod driver;
+mod example;
+mod page;
+mod server;
+mod terminal;

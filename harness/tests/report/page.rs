@@ -1,0 +1,108 @@
+use std::{fs, io::Read as _};
+
+use quarrel_harness::report::{View, page, write_files};
+
+use crate::example;
+
+/// A value that would break out of every place in which a page might put it.
+pub(crate) const EVIL: &str =
+    "</script><script>window.owned=1</script><img src=x onerror=window.owned=1>\"'`-->";
+
+#[test]
+fn values_are_never_markup() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (mut run, verdict) = example::refill(scratch.path(), EVIL, "Alice");
+    run.settings.strategy = EVIL.to_owned();
+    run.receipts[0].fault = EVIL.to_owned();
+    run.receipts[0].evidence = Some(EVIL.to_owned());
+    let mut verdict = verdict;
+    verdict.strategy = EVIL.to_owned();
+    verdict.anomalies[0].explanation = EVIL.to_owned();
+    let text = page::page(&View::new(&run, &verdict));
+    assert!(text.contains("window.owned"), "the value is shown");
+    for markup in ["<script>window", "<img", "</script><script>w"] {
+        assert!(!text.contains(markup), "{markup}");
+    }
+}
+
+#[test]
+fn the_page_loads_nothing_and_says_so() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (run, verdict) = example::refill(scratch.path(), "Alex", "Alice");
+    let text = page::page(&View::new(&run, &verdict));
+    assert!(text.contains("default-src &#39;none&#39;") || text.contains("default-src 'none'"));
+    for way_out in ["http://", "https://", "src=\"", "@import", "fetch(", "localStorage"] {
+        assert!(!text.contains(way_out), "{way_out}");
+    }
+}
+
+#[test]
+fn what_must_be_readable_without_a_script_is_static() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (run, verdict) = example::refill(scratch.path(), "Alex", "Alice");
+    let text = page::page(&View::new(&run, &verdict));
+    let (static_part, _) = text.split_once("<script type=\"application/json\"").unwrap();
+    for told in [
+        "key 7 read v1, 115 ms after v2 was acknowledged",
+        "SELECT replica 7 -&gt; v1",
+        "STALE, must be v2 or newer",
+        "stale for 115 ms",
+        "read-your-writes",
+        "quarrel run cache-aside --cluster native --fault replica-lag=200ms",
+        "the replica stood still",
+        "Latency of operations",
+        "How likely is a read to be stale?",
+    ] {
+        assert!(static_part.contains(told), "{told}");
+    }
+}
+
+#[test]
+fn every_file_of_a_run_is_written() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (run, verdict) = example::refill(scratch.path(), "Alex", "Alice");
+    fs::create_dir_all(&run.folder.path).unwrap();
+    write_files(&run, &verdict).unwrap();
+    let timeline = fs::read_to_string(run.folder.file("anomalies/1/timeline.txt")).unwrap();
+    insta::assert_snapshot!(timeline);
+    let trace = fs::File::open(run.folder.file("trace.json.gz")).unwrap();
+    let mut json = String::new();
+    flate2::read::GzDecoder::new(trace).read_to_string(&mut json).unwrap();
+    let trace: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let events = trace["traceEvents"].as_array().unwrap();
+    let named = |name: &str| events.iter().filter(|event| event["name"] == name).count();
+    assert_eq!(named("read 7 → v1 STALE"), 1);
+    assert_eq!(named("replica-lag=200ms"), 1);
+    assert_eq!(named("replica lag [ms]"), 1);
+    for file in [
+        "verdict.json",
+        "summary.md",
+        "report.html",
+        "junit.xml",
+        "metrics.txt",
+        "anomalies/1/zoom.svg",
+        "plots/latency.svg",
+        "plots/throughput.svg",
+        "plots/staleness.svg",
+        "plots/hit-rate.svg",
+        "plots/replica-lag.svg",
+        "plots/pbs.svg",
+        "plots/staleness-histogram.svg",
+    ] {
+        let text = fs::read_to_string(run.folder.file(file)).unwrap();
+        assert!(!text.is_empty(), "{file}");
+    }
+}
+
+#[test]
+fn the_picture_of_an_anomaly_shows_every_store_and_the_way() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (run, verdict) = example::refill(scratch.path(), "Alex", "Alice");
+    let evidence = quarrel_harness::judge::Evidence::new(&run.history).unwrap();
+    let svg = quarrel_harness::report::zoom(&run, &evidence, &verdict.anomalies[0], 1).unwrap();
+    for told in ["Writer A", "Reader B", "Reader C", "Cache", "Replica", "Primary", "v1 old"] {
+        assert!(svg.contains(told), "{told}");
+    }
+    // Up from the replica, on to the store, and through the cache.
+    assert_eq!(svg.matches("class=\"way\"").count(), 3);
+}

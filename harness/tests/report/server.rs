@@ -1,0 +1,141 @@
+use std::{fs, net::SocketAddr, path::Path};
+
+use quarrel_harness::{
+    report::write_files,
+    results::{RunFolder, append_to_index, write_json_lines},
+    web::{ServeOptions, Server},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use crate::example;
+
+/// Serves a folder for as long as the test's runtime lives.
+pub(crate) async fn serve(results: &Path) -> SocketAddr {
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    let options = ServeOptions { results: results.to_owned(), address };
+    let server = Server::bind(options).await.unwrap();
+    let address = server.address();
+    tokio::spawn(server.run(std::future::pending()));
+    address
+}
+
+/// Writes an example as a finished run of its own name.
+pub(crate) fn finished(results: &Path, name: &str, old: &str) -> RunFolder {
+    let (mut run, mut verdict) = example::refill(results, old, "Alice");
+    let id = name.rsplit('-').next().unwrap().to_owned();
+    run.folder = RunFolder { path: results.join(name), name: name.to_owned(), id };
+    verdict.run = name.to_owned();
+    fs::create_dir_all(&run.folder.path).unwrap();
+    let settings = toml::to_string(&run.settings).unwrap();
+    fs::write(run.folder.file("run.toml"), settings).unwrap();
+    let mut lines = String::new();
+    for event in &run.history.events {
+        lines += &(serde_json::to_string(event).unwrap() + "\n");
+    }
+    for step in &run.history.steps {
+        let mut line = serde_json::to_value(step).unwrap();
+        line["type"] = "step".into();
+        lines += &(line.to_string() + "\n");
+    }
+    let packed = zstd::encode_all(lines.as_bytes(), 1).unwrap();
+    fs::write(run.folder.file("history.jsonl.zst"), packed).unwrap();
+    write_json_lines(&run.folder.file("faults.jsonl"), &run.receipts).unwrap();
+    write_files(&run, &verdict).unwrap();
+    append_to_index(results, &run.folder, &verdict).unwrap();
+    fs::write(run.folder.file("COMPLETE"), "").unwrap();
+    run.folder
+}
+
+/// The status and the whole answer to a request that no client library has
+/// touched up.
+async fn ask(address: SocketAddr, line: &str, host: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, answer)
+}
+
+#[tokio::test]
+async fn no_request_reads_beside_the_results() {
+    let scratch = tempfile::tempdir().unwrap();
+    let results = scratch.path().join("results");
+    let run = finished(&results, "20260301T080000Z-cache-aside-9f3a", "Alex");
+    fs::write(scratch.path().join("secret.txt"), "SECRET").unwrap();
+    let address = serve(&results).await;
+    let base = format!("/run/{}/file", run.name);
+    let (status, answer) = ask(address, &format!("GET {base}/summary.md"), "localhost").await;
+    assert!(status == 200 && answer.contains("STALE"), "{answer}");
+    for path in [
+        format!("{base}/../../secret.txt"),
+        format!("{base}/..%2f..%2fsecret.txt"),
+        format!("{base}/%2e%2e/%2e%2e/secret.txt"),
+        format!("{base}/{}", scratch.path().join("secret.txt").display()),
+        "/run/..%2f/file/secret.txt".to_owned(),
+        "/run/../file/secret.txt".to_owned(),
+        "/../secret.txt".to_owned(),
+    ] {
+        let (status, answer) = ask(address, &format!("GET {path}"), "localhost").await;
+        assert!(status == 404 || status == 400, "{path}: {status}");
+        assert!(!answer.contains("SECRET"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn only_reading_and_only_by_a_loopback_name() {
+    let scratch = tempfile::tempdir().unwrap();
+    let address = serve(scratch.path()).await;
+    assert_eq!(ask(address, "GET /", "127.0.0.1").await.0, 200);
+    assert_eq!(ask(address, "GET /", "evil.example").await.0, 403);
+    for method in ["POST", "PUT", "DELETE"] {
+        assert_eq!(ask(address, &format!("{method} /"), "127.0.0.1").await.0, 405);
+    }
+}
+
+#[tokio::test]
+async fn runs_that_never_ended_are_listed_as_what_they_are() {
+    let scratch = tempfile::tempdir().unwrap();
+    let run = finished(scratch.path(), "20260301T080000Z-cache-aside-9f3a", "Alex");
+    let killed = scratch.path().join("20260301T090000Z-cache-aside-aaaa");
+    fs::create_dir(&killed).unwrap();
+    fs::copy(run.file("run.toml"), killed.join("run.toml")).unwrap();
+    let address = serve(scratch.path()).await;
+    let (_, all) = ask(address, "GET /", "localhost").await;
+    assert!(all.contains("unfinished") && all.contains("2 of 2 runs"), "{all}");
+    let (_, some) = ask(address, "GET /?outcome=violated&fault=replica-lag", "localhost").await;
+    assert!(some.contains("1 of 2 runs") && !some.contains("-aaaa\""), "{some}");
+    let (_, none) = ask(address, "GET /?strategy=write-through", "localhost").await;
+    assert!(none.contains("0 of 2 runs"), "{none}");
+}
+
+#[tokio::test]
+async fn ten_thousand_runs_are_listed_at_once() {
+    let scratch = tempfile::tempdir().unwrap();
+    let run = finished(scratch.path(), "20260301T080000Z-cache-aside-9f3a", "Alex");
+    let index = scratch.path().join("index.jsonl");
+    let line = fs::read_to_string(&index).unwrap();
+    let mut lines = line.clone();
+    for number in 0..10_000 {
+        let name = format!("20260302T080000Z-cache-aside-{number:05}");
+        fs::create_dir(scratch.path().join(&name)).unwrap();
+        fs::hard_link(run.file("run.toml"), scratch.path().join(&name).join("run.toml")).unwrap();
+        lines += &line.replace(&run.name, &name);
+    }
+    fs::write(&index, lines).unwrap();
+    let address = serve(scratch.path()).await;
+    // The fastest of a few: the machine may be busy with something else.
+    let mut best = f64::MAX;
+    for _ in 0..5 {
+        let begin = tokio::time::Instant::now();
+        let (status, answer) = ask(address, "GET /?strategy=cache-aside", "localhost").await;
+        assert!(status == 200 && answer.contains("10001 of 10001 runs"));
+        best = best.min(begin.elapsed().as_secs_f64());
+    }
+    assert!(best < 0.2, "{best} s");
+}
