@@ -1,5 +1,5 @@
 use quarrel_checkers::{
-    Anomaly, Cause, Content, History, Index, Key, Kind, Operation, Reply, Site, Step,
+    Anomaly, Cause, Class, Content, History, Index, Key, Kind, Operation, Reply, Site, Step,
 };
 use rustc_hash::FxHashMap;
 
@@ -73,6 +73,10 @@ impl<'a> Evidence<'a> {
     }
 
     fn explain(&self, anomaly: &Anomaly) -> Option<Cause> {
+        if anomaly.class == Class::LostWrite {
+            // No read is needed to see it: the primary holds something else.
+            return Some(Cause::LostWrite);
+        }
         let key = anomaly.key?;
         let read = self.last_read(anomaly)?;
         let complete = &self.history.events[read.complete?.position()];
