@@ -65,7 +65,7 @@ fn acquitted_under_every_fault(cluster: &str) {
         "pause-replica",
     ];
     for fault in faults {
-        let run = run(cluster, &format!("primary-only --fault {fault} --time 4s"));
+        let run = run(cluster, &format!("primary-only --fault {fault} --time 5s"));
         assert_eq!(run.exit(), 0, "{fault}: {}", run.verdict["reason"]);
         assert_eq!(run.verdict["outcome"], "held", "{fault}");
         assert_eq!(run.number("stale_reads"), 0, "{fault}");

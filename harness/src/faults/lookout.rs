@@ -26,7 +26,7 @@ pub struct Lookout {
 
 /// Silence of this length is a sign: a healthy call takes a few milliseconds,
 /// and clients may wait longer than a fault lasts.
-const PATIENCE: Duration = Duration::from_millis(400);
+const PATIENCE: Duration = Duration::from_millis(250);
 
 impl Lookout {
     /// Connects. What does not answer now is connected to when needed.

@@ -77,10 +77,10 @@ impl Schedule {
         let mut steps = Vec::new();
         for (number, fault) in faults.iter().enumerate() {
             let mut random = ChaCha8Rng::seed_from_u64(seed.wrapping_add(number as u64));
-            let bout = time.mul_f64(0.25).clamp(Duration::from_millis(200), Duration::from_secs(3));
+            let bout = time.mul_f64(0.3).clamp(Duration::from_millis(200), Duration::from_secs(3));
             let mut at = time.mul_f64(0.05);
             loop {
-                let on = bout.mul_f64(random.random_range(0.6..=1.0));
+                let on = bout.mul_f64(random.random_range(0.7..=1.0));
                 let off = bout.mul_f64(random.random_range(0.4..=0.6));
                 if at + on > time.mul_f64(0.98) {
                     break;
