@@ -14,7 +14,7 @@ use quarrel_checkers::{
 };
 use quarrel_harness::{
     faults::Receipt,
-    judge::judge_run,
+    judge::judge_with,
     report::{View, page},
     results::{LoadedRun, RunFolder, RunSettings, SCHEMA},
 };
@@ -34,7 +34,7 @@ fn main() {
 async fn measure(operations: u64) {
     let scratch = tempfile::tempdir().expect("a folder");
     let run = run(scratch.path(), operations);
-    let verdict = judge_run(&run, "linearizable".parse().expect("a guarantee"));
+    let verdict = judge_with(&run, "linearizable".parse().expect("a guarantee"), quarrel_checkers::Verdict::valid());
     let begin = tokio::time::Instant::now();
     let text = page::page(&View::new(&run, &verdict));
     let made = begin.elapsed();
@@ -168,6 +168,7 @@ fn loaded(folder: &Path, history: History, end: u64) -> LoadedRun {
     let settings = RunSettings {
         schema: SCHEMA,
         began: "2026-03-01T08:00:00Z".to_owned(),
+        workload: "register".to_owned(),
         strategy: "cache-aside".to_owned(),
         source: String::new(),
         cluster: "sim".to_owned(),
