@@ -10,7 +10,7 @@ use quarrel_checkers::Class;
 
 use super::{
     Failure,
-    choose::{Choice, Wanted, start},
+    choose::{Choice, ExternalArgs, Wanted, start},
 };
 use crate::{
     cluster::{Cluster, ClusterKind},
@@ -32,9 +32,11 @@ pub(super) struct ReplayArgs {
     /// How often to perform it
     #[arg(short = 'n', long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     times: u64,
-    /// Where to perform it: auto, docker, native or sim
+    /// Where to perform it: auto, docker, native, external or sim
     #[arg(long, default_value = "auto", value_name = "KIND", value_parser = |t: &str| t.parse::<Choice>())]
     cluster: Choice,
+    #[command(flatten)]
+    external: ExternalArgs,
     /// Wait for Enter after each line
     #[arg(long)]
     step: bool,
@@ -76,7 +78,12 @@ pub(super) fn replay(args: &ReplayArgs, catalogue: &Catalogue) -> Result<u8, Fai
         .build()
         .map_err(Failure::environment)?;
     runtime.block_on(async {
-        let wanted = Wanted { choice: args.cluster, limits: TimeLimits::default(), seed: 0 };
+        let wanted = Wanted {
+            choice: args.cluster,
+            external: args.external.clone(),
+            limits: TimeLimits::default(),
+            seed: 0,
+        };
         let cluster = start(&wanted).await?;
         let performed = perform(args, &race, &make, &*cluster).await;
         let left = cluster.down().await;

@@ -8,7 +8,7 @@ use redis::ConnectionAddr;
 use sqlx::postgres::PgConnectOptions;
 
 use super::{
-    Boxed, Cluster, ClusterError, ClusterKind, Control, ControlError, Link, RealCluster,
+    Boxed, Cluster, ClusterError, ClusterKind, Control, ControlError, Link, RealCluster, Roles,
     Unsupported, admin,
     links::{Links, ProxySpec},
 };
@@ -83,7 +83,9 @@ pub async fn start(options: ExternalOptions) -> Result<Box<dyn Cluster>, Cluster
         Ok(clients) => {
             let kind = ClusterKind::External;
             let limits = options.limits;
-            let real = RealCluster { kind, pieces, clients, probes, limits, links, nodes: None };
+            let roles = Roles::default();
+            let real =
+                RealCluster { kind, pieces, clients, probes, roles, limits, links, nodes: None };
             Ok(Box::new(External { real, guest }))
         }
         Err(error) => {

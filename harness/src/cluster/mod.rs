@@ -10,8 +10,8 @@ mod cache;
 mod control;
 #[cfg(feature = "docker")]
 pub mod docker;
-mod failover;
 pub mod external;
+mod failover;
 pub mod links;
 pub mod native;
 mod ready;
