@@ -32,7 +32,7 @@ pub(super) struct ReplayArgs {
     /// How often to perform it
     #[arg(short = 'n', long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     times: u64,
-    /// Where to perform it: auto, docker, native or sim
+    /// Where to perform it: auto, docker, native, external or sim
     #[arg(long, default_value = "auto", value_name = "KIND", value_parser = |t: &str| t.parse::<Choice>())]
     cluster: Choice,
     #[command(flatten)]

@@ -84,8 +84,8 @@ pub async fn start(options: ExternalOptions) -> Result<Box<dyn Cluster>, Cluster
             let kind = ClusterKind::External;
             let limits = options.limits;
             let roles = Roles::default();
-            let nodes = None;
-            let real = RealCluster { kind, pieces, clients, probes, roles, limits, links, nodes };
+            let real =
+                RealCluster { kind, pieces, clients, probes, roles, limits, links, nodes: None };
             Ok(Box::new(External { real, guest }))
         }
         Err(error) => {

@@ -135,6 +135,7 @@ impl Cluster for RealCluster {
             Control::Latency { link: Link::ReplicaPrimary, .. }
             | Control::Cut(Link::ReplicaPrimary)
             | Control::DropReplies(Link::ReplicaPrimary)
+            | Control::Impair { link: Link::ReplicaPrimary, .. }
             | Control::Restore(Link::ReplicaPrimary)
                 if self.kind == ClusterKind::External =>
             {
