@@ -10,7 +10,7 @@ mod driver;
 use std::{borrow::Cow, collections::BTreeMap, fs, path::Path};
 
 use quarrel_checkers::{
-    Content, History, Key, Object, Op, Process, Reply, Site, Step, Time, Value,
+    Content, History, Key, Object, Op, Process, Reply, Site, Step, Time, Value, Verdict,
 };
 use quarrel_harness::{
     faults::Receipt,
@@ -34,7 +34,7 @@ fn main() {
 async fn measure(operations: u64) {
     let scratch = tempfile::tempdir().expect("a folder");
     let run = run(scratch.path(), operations);
-    let verdict = judge_with(&run, "linearizable".parse().expect("a guarantee"), quarrel_checkers::Verdict::valid());
+    let verdict = judge_with(&run, "linearizable".parse().expect("a guarantee"), Verdict::valid());
     let begin = tokio::time::Instant::now();
     let text = page::page(&View::new(&run, &verdict));
     let made = begin.elapsed();
@@ -168,12 +168,12 @@ fn loaded(folder: &Path, history: History, end: u64) -> LoadedRun {
     let settings = RunSettings {
         schema: SCHEMA,
         began: "2026-03-01T08:00:00Z".to_owned(),
-        workload: "register".to_owned(),
         strategy: "cache-aside".to_owned(),
         source: String::new(),
         cluster: "sim".to_owned(),
         expect: "linearizable".to_owned(),
         seed: 1,
+        workload: "register".to_owned(),
         clients: CLIENTS,
         keys: 64,
         skew: 0.0,

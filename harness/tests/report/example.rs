@@ -144,6 +144,7 @@ fn settings(faults: &[&str]) -> RunSettings {
         cluster: "native".to_owned(),
         expect: "linearizable".to_owned(),
         seed: 42,
+        workload: "register".to_owned(),
         clients: 4,
         keys: 1,
         skew: 0.0,

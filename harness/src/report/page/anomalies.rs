@@ -71,6 +71,8 @@ fn anomaly(view: &View<'_>, at: usize, shown: Shown) -> Markup {
     let anomaly = &view.verdict.anomalies[at];
     let number = at + 1;
     let cause = anomaly.cause.map(explain::cause);
+    // A race can be cut out of the run if its steps show the value's way.
+    let is_told = view.evidence.as_ref().is_some_and(|e| e.provenance(anomaly).is_some());
     let timeline = view.evidence.as_ref().map(|evidence| Timeline::of(evidence, anomaly));
     let picture =
         view.evidence.as_ref().and_then(|evidence| zoom::zoom(view.run, evidence, anomaly, number));
@@ -92,6 +94,9 @@ fn anomaly(view: &View<'_>, at: usize, shown: Shown) -> Markup {
             }
             @if let Some(timeline) = timeline {
                 pre { code { (timeline) } }
+            }
+            @if is_told {
+                p { "Again, step by step: " code { "quarrel replay " (view.run.folder.id) ":" (number) } }
             }
             p.hint { (anomaly.explanation) }
             button type="button" data-anomaly=(number) hidden { "show it in the timeline" }

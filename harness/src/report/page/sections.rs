@@ -189,7 +189,7 @@ pub(super) fn command(view: &View<'_>) -> String {
     let mut words =
         vec![format!("quarrel run {} --cluster {}", settings.strategy, settings.cluster)];
     words.extend(settings.faults.iter().map(|fault| format!("--fault {fault}")));
-    words.push(format!("--time {}ms", settings.time_ms));
+    words.push(format!("--workload {} --time {}ms", settings.workload, settings.time_ms));
     words.push(format!("--clients {} --keys {}", settings.clients, settings.keys));
     words.push(format!("--skew {} --reads {}", settings.skew, settings.reads));
     if let Some(rate) = settings.rate {

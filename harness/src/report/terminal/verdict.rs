@@ -79,6 +79,10 @@ fn violation(sheet: &mut Sheet, run: &LoadedRun, verdict: &VerdictFile, anomaly:
     }
     sheet.item((ink.mark, "  = extent: "), (Style::new(), &reach), 4);
     sheet.item((ink.mark, "  = faults: "), (Style::new(), &faults_seen(verdict)), 4);
+    if evidence.is_some_and(|evidence| evidence.provenance(anomaly).is_some()) {
+        let replay = format!("quarrel replay {}:1", run.folder.id);
+        sheet.item((ink.mark, "  = reproduce: "), (Style::new(), &replay), 4);
+    }
     let more = format!(
         "quarrel explain {}, quarrel report {}",
         anomaly.cause.map_or_else(|| anomaly.class.to_string(), |cause| cause.to_string()),
