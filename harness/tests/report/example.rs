@@ -138,7 +138,6 @@ fn settings(faults: &[&str]) -> RunSettings {
     RunSettings {
         schema: SCHEMA,
         began: "2026-03-01T08:00:00Z".to_owned(),
-        workload: "register".to_owned(),
         strategy: "cache-aside".to_owned(),
         source: "workloads/src/strategies/cache_aside.rs".to_owned(),
         cluster: "native".to_owned(),
