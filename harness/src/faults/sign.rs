@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use quarrel_checkers::{Key, Lsn, Value};
+use quarrel_checkers::{Key, Lsn, Site, Value};
 
 use super::Strike;
 use crate::{
@@ -87,15 +87,24 @@ pub async fn recovered(cluster: &dyn Cluster) -> String {
 ///
 /// # Errors
 ///
-/// When one of them does not answer.
+/// When one of them does not answer, or the replica does not get there.
 pub async fn caught_up(cluster: &dyn Cluster) -> Result<Lsn, StoreError> {
     let mut probe = cluster.probe();
     let written = written(&mut probe).await?;
-    while replayed(&mut probe).await? < written {
-        pause(&mut probe, Duration::from_millis(2)).await;
+    for _ in 0..CATCH_UP_LOOKS {
+        if replayed(&mut probe).await? >= written {
+            return Ok(written);
+        }
+        pause(&mut probe, LOOK_EVERY).await;
     }
-    Ok(written)
+    let limit = LOOK_EVERY * CATCH_UP_LOOKS;
+    Err(StoreError::unknown(Site::Replica, format!("did not replay {written} within {limit:?}")))
 }
+
+/// Between two looks at how far the replica is, and how many there are: a
+/// replica that does not get there in half a minute never will.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+const CATCH_UP_LOOKS: u32 = 15_000;
 
 /// Writes the heartbeat row; where the log ends after its commit.
 pub(super) async fn heartbeat(probe: &mut Backend, number: u64) -> Result<Lsn, StoreError> {
