@@ -19,6 +19,7 @@ fn stormed() -> History {
     let faults = [Fault::parse("replica-lag=50ms..200ms").unwrap()];
     let plan = Plan {
         strategy: subjects::cache_aside(),
+        workload: Arc::new(crate::strategy::Register),
         clients: 6,
         keys: 3,
         skew: Skew(0.0),
