@@ -106,7 +106,8 @@ fn run(recorder: Option<&Arc<Recorder>>, cluster: &SimCluster) {
         }));
     }
     // It ends when nothing can happen any more: every client is done.
-    drop(cluster.run(std::future::pending::<()>()));
+    let ended = cluster.run(std::future::pending::<()>());
+    assert!(ended.is_err(), "nobody ends what is pending");
 }
 
 #[divan::bench(sample_count = 5, sample_size = 1)]
