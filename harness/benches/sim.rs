@@ -3,11 +3,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use quarrel_checkers::{Guarantee, Key, Value};
+use quarrel_checkers::{Guarantee, Key, Process, Value};
 use quarrel_harness::{
+    cluster::Cluster,
     explore::{Bounds, Fault, Reduction, Start, explore},
+    record::Recorder,
+    sim::SimCluster,
     stores::{Item, Row, StoreError},
-    strategy::{AnyStrategy, Session, Strategy},
+    strategy::{Action, AnyStrategy, Session, SessionParts, Strategy, perform},
 };
 
 fn main() {
@@ -71,4 +74,58 @@ fn interleavings_without_pruning(bencher: divan::Bencher<'_, '_>) {
 fn two_writers_and_two_readers_exhausted(bencher: divan::Bencher<'_, '_>) {
     let bounds = everything(Reduction::States);
     bencher.bench_local(|| explore(&cache_aside, &bounds).map(|found| found.states).ok());
+}
+
+const CLIENTS: u64 = 8;
+const OPERATIONS_EACH: u64 = 25_000;
+
+/// Nine reads of a hundred keys for each write, all clients at once.
+fn run(recorder: Option<&Arc<Recorder>>, cluster: &SimCluster) {
+    let strategy = cache_aside();
+    for client in 0..CLIENTS {
+        let strategy = Arc::clone(&strategy);
+        let mut session = Session::new(SessionParts {
+            process: Process::Client(client),
+            backend: cluster.client(),
+            clock: cluster.clock(),
+            recorder: recorder.cloned(),
+            gate: None,
+            seed: client,
+        });
+        cluster.spawn(Box::pin(async move {
+            for number in 0..OPERATIONS_EACH {
+                let key = Key((number * 31 + client) % 100);
+                let action = if number % 10 == 0 {
+                    let value = number * CLIENTS + client;
+                    Action::Write(key, Value::Int(i64::try_from(value).unwrap_or(0)))
+                } else {
+                    Action::Read(key)
+                };
+                perform(&*strategy, &mut session, action, None).await;
+            }
+        }));
+    }
+    // It ends when nothing can happen any more: every client is done.
+    let ended = cluster.run(std::future::pending::<()>());
+    assert!(ended.is_err(), "nobody ends what is pending");
+}
+
+#[divan::bench(sample_count = 5, sample_size = 1)]
+fn simulated_operations(bencher: divan::Bencher<'_, '_>) {
+    bencher
+        .counter(divan::counter::ItemsCount::new(CLIENTS * OPERATIONS_EACH))
+        .with_inputs(|| SimCluster::new(1))
+        .bench_local_values(|cluster| run(None, &cluster));
+}
+
+#[divan::bench(sample_count = 5, sample_size = 1)]
+fn simulated_operations_recorded(bencher: divan::Bencher<'_, '_>) {
+    bencher
+        .counter(divan::counter::ItemsCount::new(CLIENTS * OPERATIONS_EACH))
+        .with_inputs(|| SimCluster::new(1))
+        .bench_local_values(|cluster| {
+            let recorder = Arc::new(Recorder::new(cluster.clock()));
+            run(Some(&recorder), &cluster);
+            recorder
+        });
 }

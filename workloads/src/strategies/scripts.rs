@@ -26,8 +26,9 @@ pub static COMPARE_AND_SET: Script = Script {
     lua: with_put!(
         "local held = redis.call('GET', KEYS[1])
          if held then
-           local old = tonumber(string.match(held, '^T?(%d+)'))
-           local new = tonumber(string.match(ARGV[1], '^T?(%d+)'))
+           -- A plain number is a pointer or a token, and has no version.
+           local old = tonumber(string.match(held, '^(%d+)|') or string.match(held, '^T(%d+)$') or '')
+           local new = tonumber(string.match(ARGV[1], '^(%d+)|') or string.match(ARGV[1], '^T(%d+)$'))
            if old and old > new then return false end
          end
          put(KEYS[1], ARGV[1])
