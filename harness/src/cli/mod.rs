@@ -146,9 +146,10 @@ pub fn command(catalogue: &Catalogue) -> Command {
         .arg_required_else_help(true)
         .subcommand(run::command(catalogue))
         .subcommand(explore::command(catalogue))
-        .subcommand(race::ReplayArgs::augment_args(
-            Command::new("replay").about("Performs a .race file, line by line, and compares"),
-        ))
+        .subcommand(
+            race::ReplayArgs::augment_args(Command::new("replay"))
+                .about("Performs a .race file, or an anomaly of a run, line by line"),
+        )
         .subcommand(race::ShrinkArgs::augment_args(
             Command::new("shrink").about("Finds the smallest race that shows what a race shows"),
         ))
