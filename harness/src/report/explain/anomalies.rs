@@ -183,6 +183,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         "A cycle with several reads of what was then overwritten: each was right by itself, \
          together they break a rule that spans both.",
     ),
+    transactions(
+        "internal",
+        "a transaction did not see its own earlier write, or read",
+        "Within itself a transaction must read what it wrote last; this one read something else.",
+    ),
+    transactions(
+        "incompatible-order",
+        "reads contradict each other about the order of versions",
+        "One read saw a list as [1 2], another as [2 1]: no single order of writes explains both.",
+    ),
 ];
 
 const fn transactions(name: &'static str, summary: &'static str, text: &'static str) -> Entry {
