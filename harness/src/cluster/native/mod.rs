@@ -70,7 +70,7 @@ pub async fn start_servers(options: NativeOptions) -> Result<RealCluster, Cluste
         match attempt(&options, &binaries, &template).await {
             // Between looking for a free port and taking it somebody else may
             // have taken it.
-            Err(error) if error.what.contains("in use") && clashes < 3 => clashes += 1,
+            Err(error) if error.what.contains(PORT_TAKEN) && clashes < 3 => clashes += 1,
             started => return started,
         }
     }
@@ -82,10 +82,15 @@ async fn attempt(
     template: &Path,
 ) -> Result<RealCluster, ClusterError> {
     let workspace = Workspace::create(template).await?;
-    let ports = Ports { primary: free_port()?, replica: free_port()?, cache: free_port()? };
+    // The ports stay taken until the servers need them, or the proxy, which
+    // looks for free ones too, might be given one of them.
+    let held = [free_port()?, free_port()?, free_port()?];
+    let [primary, replica, cache] = held.each_ref().map(|(_, port)| *port);
+    let ports = Ports { primary, replica, cache };
     let proxy = EmbeddedProxy::start(options.seed)?;
     let links = Links::new(proxy.api);
     let addresses = populate(&links, ports).await?;
+    drop(held);
 
     let upstream = addresses.replication;
     let servers = Servers::start(binaries.clone(), workspace, ports, upstream, proxy)?;
@@ -99,10 +104,12 @@ async fn attempt(
     match came_up {
         Ok(pieces) => Ok(RealCluster { pieces, ..cluster }),
         Err(why) => {
-            let logs = last_lines(&cluster.logs().await);
+            let logs = cluster.logs().await;
+            let taken = logs.iter().any(|(_, text)| text.contains("Address already in use"));
+            let why = if taken { format!("{why}; {PORT_TAKEN}") } else { why };
             cluster.down().await;
             Err(ClusterError::new(
-                format!("the native cluster did not come up: {why}{logs}"),
+                format!("the native cluster did not come up: {why}{}", last_lines(&logs)),
                 "quarrel doctor; another cluster: --cluster docker",
             ))
         }
@@ -176,10 +183,16 @@ fn assemble(
     })
 }
 
-/// A port that was free a moment ago.
-fn free_port() -> Result<u16, ClusterError> {
-    let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr());
-    bound.map(|address| address.port()).map_err(|error| {
+/// What an attempt says that lost a port to somebody else.
+const PORT_TAKEN: &str = "a port was taken by another program";
+
+/// A free port, and what keeps it from others.
+fn free_port() -> Result<(TcpListener, u16), ClusterError> {
+    let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| {
+        let port = listener.local_addr()?.port();
+        Ok((listener, port))
+    });
+    bound.map_err(|error| {
         ClusterError::new(
             format!("no free port on 127.0.0.1: {error}"),
             "end some of the programs that hold ports",
