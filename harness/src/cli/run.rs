@@ -192,6 +192,11 @@ async fn run_on_cluster(
         () = asked(&stop) => return Ok(130),
         started = start(&wanted) => Arc::from(started?),
     };
+    // The wish to stop may have come in the moment in which it came up.
+    if stop.asked() {
+        take_down(&*cluster).await;
+        return Ok(130);
+    }
     settings.cluster = cluster.kind().to_string();
     let mut plan = plan;
     if cluster.kind() == ClusterKind::Sim {
@@ -200,11 +205,15 @@ async fn run_on_cluster(
     }
     let judged = storm_and_judge(args, plan, &settings, &cluster, stop).await;
     // The verdict stands, whatever the teardown says.
+    take_down(&*cluster).await;
+    judged
+}
+
+async fn take_down(cluster: &dyn Cluster) {
     let left = cluster.down().await;
     if !left.is_empty() {
         eprintln!("could not remove everything: {}", left.join("; "));
     }
-    judged
 }
 
 async fn storm_and_judge(
