@@ -188,7 +188,7 @@ impl Pump {
             return Poll::Ready(Err(Ended::Closing(how)));
         }
         let written = self.poll_front(cx, now)?;
-        let read = self.poll_fill(cx, now);
+        let read = self.poll_fill(cx);
         if written.is_ready() || read.is_ready() {
             return Poll::Ready(Ok(()));
         }
@@ -274,7 +274,7 @@ impl Pump {
     }
 
     /// Reads into the queue while it has room. Ready: something came.
-    fn poll_fill(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // A message of which only a part has come must not wait for room that
         // its own rest would make.
         let starved = self.queue.is_empty() && self.gate.is_empty();
@@ -288,7 +288,10 @@ impl Pump {
             if !self.note_read(result, filled.len()) {
                 self.share.add(filled.len());
                 if self.gate.is_open() {
-                    self.enqueue(Bytes::copy_from_slice(filled), now);
+                    // Asked after the read, not before: a thread that loses
+                    // its processor in between would date the bytes back, and
+                    // send them before their latency is over.
+                    self.enqueue(Bytes::copy_from_slice(filled), Instant::now());
                 } else {
                     let dropped = self.gate.push(filled);
                     self.share.remove(dropped);
