@@ -5,6 +5,10 @@
 #   sh /quarrel/node.sh replica    be a streaming replica of QUARREL_UPSTREAM_HOST
 #   sh /quarrel/node.sh template   while an image is built: make the template that both start from
 #   sh /quarrel/node.sh crash|stop|start|restart|ready   talk to the running one: see supervise.sh
+#   sh /quarrel/node.sh follow HOST PORT [UPSTREAM_HOST UPSTREAM_PORT]
+#                                  a crashed or stopped node throws its data away and takes a copy of
+#                                  what runs at HOST:PORT, to be its replica by way of the upstream once
+#                                  it is started: the old primary's return after a failover
 #
 # Both are copies of one template when the image has it: a clean copy of the primary's own files is
 # a valid standby, so no base backup is needed. Otherwise: initdb, and pg_basebackup.
@@ -74,6 +78,9 @@ shared_buffers = ${QUARREL_SHARED_BUFFERS:-64MB}
 fsync = ${QUARREL_FSYNC:-off}
 full_page_writes = ${QUARREL_FSYNC:-off}
 jit = off
+# Only commits that ask for remote_apply wait for the replica.
+synchronous_commit = local
+synchronous_standby_names = '${QUARREL_NAME:-replica}'
 # A short run needs no vacuum, and a vacuum would cancel reads on the replica now and then.
 autovacuum = off
 wal_level = logical
@@ -148,24 +155,34 @@ make_primary() {
     configure
 }
 
-# base_backup: copies the primary over the wire, as soon as there is one.
+# base_backup HOST PORT: copies the primary over the wire, as soon as there is one.
 base_backup() {
     deadline=$(($(date +%s) + patience_s))
     own "$cluster"
     for create in --create-slot ''; do
-        until pg_isready -q -h "$upstream_host" -p "$upstream_port" -U postgres -d postgres -t 1; do
-            [ "$(date +%s)" -lt "$deadline" ] || die "no primary at $upstream_host:$upstream_port after $patience_s s"
+        until pg_isready -q -h "$1" -p "$2" -U postgres -d postgres -t 1; do
+            [ "$(date +%s)" -lt "$deadline" ] || die "no primary at $1:$2 after $patience_s s"
             sleep 0.05
         done
         # $create is one word or none.
         # shellcheck disable=SC2086
-        if as_postgres pg_basebackup -h "$upstream_host" -p "$upstream_port" -U postgres -D "$cluster" \
+        if as_postgres pg_basebackup -h "$1" -p "$2" -U postgres -D "$cluster" \
             --checkpoint=fast --wal-method=stream --no-sync --no-manifest --slot="$slot" $create; then
             return
         fi
         # The slot may be there already: the second round uses it.
     done
-    die "pg_basebackup from $upstream_host:$upstream_port failed"
+    die "pg_basebackup from $1:$2 failed"
+}
+
+# stand_by HOST PORT: the data become those of a replica of what is there.
+stand_by() {
+    configure
+    cat >>"$cluster/quarrel.conf" <<CONF
+primary_conninfo = 'host=$1 port=$2 user=postgres application_name=${QUARREL_NAME:-replica} connect_timeout=2'
+primary_slot_name = '$slot'
+CONF
+    touch "$cluster/standby.signal"
 }
 
 make_replica() {
@@ -174,14 +191,19 @@ make_replica() {
         # The template's slots are the primary's; here they would only hold back WAL.
         rm -rf "$cluster"/pg_replslot/*
     else
-        base_backup
+        base_backup "$upstream_host" "$upstream_port"
     fi
-    configure
-    cat >>"$cluster/quarrel.conf" <<CONF
-primary_conninfo = 'host=$upstream_host port=$upstream_port user=postgres application_name=${QUARREL_NAME:-replica} connect_timeout=2'
-primary_slot_name = '$slot'
-CONF
-    touch "$cluster/standby.signal"
+    stand_by "$upstream_host" "$upstream_port"
+}
+
+# follow HOST PORT [UPSTREAM_HOST UPSTREAM_PORT]: see the head.
+follow() {
+    [ -e "$run_dir/hold" ] && [ -z "$(server_pids)" ] || die "this node still runs: crash or stop it first"
+    rm -rf "$cluster"
+    base_backup "$1" "$2"
+    # What ALTER SYSTEM set was the other's.
+    : >"$cluster/postgresql.auto.conf"
+    stand_by "${3:-$1}" "${4:-$2}"
 }
 
 serve() {
@@ -197,10 +219,15 @@ serve() {
 case ${1:-} in
     primary | replica) serve "$1" ;;
     template) make_template ;;
+    follow)
+        [ $# = 3 ] || [ $# = 5 ] || { complain "usage: node.sh follow HOST PORT [UPSTREAM_HOST UPSTREAM_PORT]"; exit 64; }
+        shift
+        follow "$@"
+        ;;
     *)
         control "${1:-}" || {
             status=$?
-            [ "$status" != 64 ] || complain "usage: node.sh primary|replica|template|crash|stop|start|restart|ready"
+            [ "$status" != 64 ] || complain "usage: node.sh primary|replica|template|follow|crash|stop|start|restart|ready"
             exit "$status"
         }
         ;;

@@ -55,7 +55,7 @@ sql() { docker exec "$run-$1" psql -U postgres -qAtX -v ON_ERROR_STOP=1 -c "$2";
 answers_sql() { is "$(sql "$1" "$2" 2>&1)" "$3"; }
 redis() { docker exec "$run-cache" sh -c 'redis-cli "$@" 2>&1 || valkey-cli "$@"' - "$@"; }
 answers_redis() { is "$(redis "${@:2}")" "$1"; }
-node() { docker exec "$run-$1" sh /quarrel/node.sh "$2"; }
+node() { docker exec "$run-$1" sh /quarrel/node.sh "${@:2}"; }
 cache() { docker exec "$run-cache" sh /quarrel/cache.sh "$@"; }
 
 # start NAME OPTIONS IMAGE COMMAND…, the last three from the caller.
@@ -155,6 +155,23 @@ stays_down() {
     docker kill --signal USR1 "$run-primary" && within 5 not node primary ready && sleep 0.5 && not node primary ready
 }
 
+# A write that nobody else has, then the other is promoted: the old primary must come back without it.
+fails_over() {
+    node "$1" crash && sql "$2" "select pg_promote(true, 10)" && sql "$2" "insert into t values ($3, 'after')" &&
+        not node "$2" follow "$1" 5432 && node "$1" follow "$2" 5432 && node "$1" start &&
+        within 10 answers_sql "$1" "select v from t where k = $3" after &&
+        answers_sql "$1" "select pg_is_in_recovery()" t
+}
+
+# Commits that ask for it wait until the replica shows them; a replica that is gone holds them up.
+remote_apply_waits() {
+    sql primary "set synchronous_commit = remote_apply; insert into t values (20, 'applied')" &&
+        answers_sql replica "select v from t where k = 20" applied && node replica crash &&
+        not timeout 2 docker exec "$run-primary" psql -U postgres -qAtXc \
+            "set synchronous_commit = remote_apply; insert into t values (21, 'held')" &&
+        sql primary "insert into t values (22, 'local')" && node replica start && replicates 23
+}
+
 # A plain image has neither our scripts nor a template: scripts in another place and no template
 # are the same to node.sh. The replica starts first, when there is no primary to copy from.
 fallback() {
@@ -245,6 +262,10 @@ check "a stopped primary is down" not node primary ready
 check "a stopped primary starts" node primary start
 check "a stopped primary kept its rows" answers_sql primary "select v from t where k = 1" first
 check "the replica follows after a clean stop" replicates 12
+
+check "remote_apply waits for the replica, and only remote_apply" remote_apply_waits
+check "the old primary follows the promoted replica" fails_over primary replica 30
+check "and back again" fails_over replica primary 31
 
 check "the cache takes a value" answers_redis OK set a 1
 check "the cache keeps a snapshot" cache snapshot early
