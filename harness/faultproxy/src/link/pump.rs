@@ -111,18 +111,10 @@ impl Pump {
         if let Some(how) = self.connection.closing() {
             return Poll::Ready(Ended::Closing(how));
         }
-        let generation = self.connection.generation();
-        if self.generation != Some(generation) {
-            let age = match self.generation {
-                None => Age::New,
-                Some(_) => Age::Open,
-            };
-            self.generation = Some(generation);
-            if self.refresh(age) == Rebuilt::Close {
-                return Poll::Ready(Ended::Closing(Close::Fin));
-            }
-        }
         for _ in 0..ROUNDS {
+            if let Err(ended) = self.obey() {
+                return Poll::Ready(ended);
+            }
             let step = if self.is_direct() { self.poll_direct(cx) } else { self.poll_queued(cx) };
             if let Err(ended) = ready!(step) {
                 return Poll::Ready(ended);
@@ -131,6 +123,23 @@ impl Pump {
         // Busy as it is, it lets others have this thread for a while.
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Takes over what was changed since the last time.
+    fn obey(&mut self) -> Result<(), Ended> {
+        let generation = self.connection.generation();
+        if self.generation == Some(generation) {
+            return Ok(());
+        }
+        let age = match self.generation {
+            None => Age::New,
+            Some(_) => Age::Open,
+        };
+        self.generation = Some(generation);
+        match self.refresh(age) {
+            Rebuilt::Replan => Ok(()),
+            Rebuilt::Close => Err(Ended::Closing(Close::Fin)),
+        }
     }
 
     /// Takes over the toxics in force.
@@ -159,6 +168,13 @@ impl Pump {
             let result = ready!(Pin::new(&mut self.read).poll_read(cx, &mut buf));
             let filled = buf.filled();
             if self.note_read(result, filled.len()) {
+                return Poll::Ready(Ok(()));
+            }
+            // A call that changes what is in force may have returned since this
+            // poll began, and these bytes may have been sent after it.
+            self.obey()?;
+            if !self.is_direct() {
+                self.take_in(filled);
                 return Poll::Ready(Ok(()));
             }
             match Pin::new(&mut self.write).poll_write(cx, filled) {
@@ -286,19 +302,24 @@ impl Pump {
             let result = ready!(Pin::new(&mut self.read).poll_read(cx, &mut buf));
             let filled = buf.filled();
             if !self.note_read(result, filled.len()) {
-                self.share.add(filled.len());
-                if self.gate.is_open() {
-                    // Asked after the read, not before: a thread that loses
-                    // its processor in between would date the bytes back, and
-                    // send them before their latency is over.
-                    self.enqueue(Bytes::copy_from_slice(filled), Instant::now());
-                } else {
-                    let dropped = self.gate.push(filled);
-                    self.share.remove(dropped);
-                }
+                self.take_in(filled);
             }
             Poll::Ready(())
         })
+    }
+
+    /// Queues what was read, at the gate or behind it.
+    fn take_in(&mut self, data: &[u8]) {
+        self.share.add(data.len());
+        if self.gate.is_open() {
+            // The time is asked after the read, not before: a thread that
+            // loses its processor in between would date the bytes back, and
+            // send them before their latency is over.
+            self.enqueue(Bytes::copy_from_slice(data), Instant::now());
+        } else {
+            let dropped = self.gate.push(data);
+            self.share.remove(dropped);
+        }
     }
 
     /// Takes note of a read; true when it was the last one.
