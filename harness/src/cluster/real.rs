@@ -1,4 +1,4 @@
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use super::{
     Boxed, Cluster, ClusterKind, Control, ControlError, Link, Node, Roles, Unsupported, admin,
@@ -26,9 +26,9 @@ pub trait NodeControl: Send + Sync {
         let why = format!("the {node} cannot be made a copy of the {of} here");
         Box::pin(async { Err(why) })
     }
-    /// Where the fault proxy finds a server; none if that cannot change, and a
-    /// failover is impossible.
-    fn address(&self, node: Node) -> Option<SocketAddr> {
+    /// Where the fault proxy finds a server, as `HOST:PORT`; none if that
+    /// cannot change, and a failover is impossible.
+    fn address(&self, node: Node) -> Option<String> {
         let _ = node;
         None
     }
@@ -171,7 +171,7 @@ impl Cluster for RealCluster {
                 (self.links.is_none()
                     || self.nodes.as_ref().is_none_or(|n| n.address(Node::Primary).is_none()))
                 .then_some("it cannot make its old primary a replica of the new one"),
-                "--cluster native",
+                "--cluster docker or native",
             ),
         };
         missing.map_or(Ok(()), |why| {

@@ -43,7 +43,9 @@ const API: u16 = 8474;
 const CLIENT_PRIMARY: u16 = 15432;
 const CLIENT_REPLICA: u16 = 15433;
 const CLIENT_CACHE: u16 = 16379;
-const REPLICA_PRIMARY: u16 = 15434;
+pub(super) const REPLICA_PRIMARY: u16 = 15434;
+/// Where Postgres listens inside its container.
+pub(super) const POSTGRES: u16 = 5432;
 const PROBE_PRIMARY: u16 = 25432;
 const PROBE_REPLICA: u16 = 25433;
 const PROBE_CACHE: u16 = 26379;

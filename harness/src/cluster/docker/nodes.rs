@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::{
     super::{Boxed, Node, NodeControl, Reaper},
-    containers::{CACHE_SCRIPT, Containers, POSTGRES_SCRIPT},
+    containers::{CACHE_SCRIPT, Containers, POSTGRES, POSTGRES_SCRIPT, REPLICA_PRIMARY},
     run_id::RunId,
     sweep,
 };
@@ -38,10 +38,11 @@ impl Nodes {
     /// Has the supervisor inside a container do something, and waits for it. A
     /// server killed inside a living container keeps its data in memory, its
     /// address and its ports; a killed container keeps none.
-    async fn supervisor(&self, node: Node, verb: &str) -> Result<(), String> {
+    async fn supervisor(&self, node: Node, order: &[&str]) -> Result<(), String> {
         let script = if node == Node::Cache { CACHE_SCRIPT } else { POSTGRES_SCRIPT };
         let id = self.containers.of(node).id();
-        match self.execute(id, &["sh", script, verb]).await {
+        let verb = order[0];
+        match self.execute(id, &[&["sh", script], order].concat()).await {
             Ok((Some(0), _)) => Ok(()),
             Ok((status, said)) => {
                 let status = status.map_or_else(|| "no status".to_owned(), |s| s.to_string());
@@ -49,6 +50,11 @@ impl Nodes {
             }
             Err(error) => Err(format!("{verb} of the {node}: {error}")),
         }
+    }
+
+    /// What a container is called inside the network.
+    fn host(&self, role: impl std::fmt::Display) -> String {
+        format!("{}-{role}", self.run.name())
     }
 
     /// Runs a command in a container; its status and what it said.
@@ -105,11 +111,11 @@ impl Nodes {
 
 impl NodeControl for Nodes {
     fn kill(&self, node: Node) -> Boxed<'_, Result<(), String>> {
-        Box::pin(self.supervisor(node, "crash"))
+        Box::pin(self.supervisor(node, &["crash"]))
     }
 
     fn start(&self, node: Node) -> Boxed<'_, Result<(), String>> {
-        Box::pin(self.supervisor(node, "start"))
+        Box::pin(self.supervisor(node, &["start"]))
     }
 
     fn freeze(&self, node: Node) -> Boxed<'_, Result<(), String>> {
@@ -122,6 +128,19 @@ impl NodeControl for Nodes {
         Box::pin(async move {
             self.containers.of(node).unpause().await.map_err(|error| error.to_string())
         })
+    }
+
+    fn rebuild(&self, node: Node, of: Node) -> Boxed<'_, Result<(), String>> {
+        Box::pin(async move {
+            // The copy comes straight from the server, what follows by the link.
+            let (source, proxy) = (self.host(of), self.host("proxy"));
+            let (port, link) = (POSTGRES.to_string(), REPLICA_PRIMARY.to_string());
+            self.supervisor(node, &["follow", &source, &port, &proxy, &link]).await
+        })
+    }
+
+    fn address(&self, node: Node) -> Option<String> {
+        Some(format!("{}:{POSTGRES}", self.host(node)))
     }
 
     fn logs(&self) -> Boxed<'_, Vec<(String, String)>> {

@@ -39,7 +39,7 @@ pub struct LinkError {
 }
 
 /// What can be done to a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkChange {
     /// Data towards the dialling side takes longer.
     Latency {
@@ -54,8 +54,9 @@ pub enum LinkChange {
     DropReplies,
     /// Something else happens to the bytes.
     Impair(Impairment),
-    /// It leads to another server; open connections break.
-    Redirect(SocketAddr),
+    /// It leads to another server, by the `HOST:PORT` at which the proxy finds
+    /// it; open connections break.
+    Redirect(String),
     /// No toxic, enabled.
     Restore,
 }
@@ -164,7 +165,7 @@ fn serve(api: SocketAddr, inbox: &mpsc::Receiver<Job>) {
                 drop(reply.send(made));
             }
             Job::Change(name, change, reply) => {
-                let changed = proxy::change(&http, &name, change).map_err(explain);
+                let changed = proxy::change(&http, &name, &change).map_err(explain);
                 drop(reply.send(changed));
             }
             Job::Remove(names, reply) => {

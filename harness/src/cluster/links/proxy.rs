@@ -25,11 +25,11 @@ pub(super) fn populate(http: &Http, specs: &[ProxySpec]) -> Result<Vec<ProxySpec
         .collect()
 }
 
-pub(super) fn change(http: &Http, name: &str, change: LinkChange) -> Result<(), String> {
+pub(super) fn change(http: &Http, name: &str, change: &LinkChange) -> Result<(), String> {
     match change {
         // What the client library lacks, or does without a word about errors.
         LinkChange::Impair(impairment) => {
-            let (kind, stream, attributes) = toxic(impairment);
+            let (kind, stream, attributes) = toxic(*impairment);
             let toxic = json!({ "type": kind, "stream": stream, "attributes": attributes });
             http.post(&format!("proxies/{name}/toxics"), &toxic)?;
         }
@@ -77,7 +77,7 @@ pub(super) fn remove(http: &Http, name: &str) -> Result<(), String> {
     }
 }
 
-fn shows(proxy: &ProxyState, change: LinkChange) -> bool {
+fn shows(proxy: &ProxyState, change: &LinkChange) -> bool {
     let toxic = |kind: &str, attribute: &str, number: u64| {
         proxy.toxics.iter().any(|toxic| {
             toxic.kind == kind
@@ -87,18 +87,18 @@ fn shows(proxy: &ProxyState, change: LinkChange) -> bool {
     };
     match change {
         LinkChange::Latency { latency, jitter } => {
-            toxic("latency", "latency", millis(latency))
-                && toxic("latency", "jitter", millis(jitter))
+            toxic("latency", "latency", millis(*latency))
+                && toxic("latency", "jitter", millis(*jitter))
         }
         LinkChange::Cut => !proxy.enabled,
         LinkChange::DropReplies => toxic("timeout", "timeout", 0),
         LinkChange::Impair(impairment) => {
-            let (kind, stream, attributes) = self::toxic(impairment);
+            let (kind, stream, attributes) = self::toxic(*impairment);
             proxy.toxics.iter().any(|toxic| {
                 toxic.kind == kind && toxic.stream == stream && toxic.attributes == attributes
             })
         }
-        LinkChange::Redirect(upstream) => proxy.upstream == upstream.to_string(),
+        LinkChange::Redirect(upstream) => proxy.upstream == *upstream,
         LinkChange::Restore => proxy.enabled && proxy.toxics.is_empty(),
     }
 }
@@ -144,10 +144,10 @@ mod writes {
         })
     }
 
-    pub(super) fn change(http: &Http, name: &str, change: LinkChange) -> Result<(), String> {
+    pub(super) fn change(http: &Http, name: &str, change: &LinkChange) -> Result<(), String> {
         caught(|| {
             let proxy = find(http, name)?;
-            match change {
+            match *change {
                 LinkChange::Latency { latency, jitter } => {
                     let (latency, jitter) = (clamp(millis(latency)), clamp(millis(jitter)));
                     proxy.with_latency(DOWNSTREAM.to_owned(), latency, jitter, 1.0);
@@ -193,10 +193,10 @@ mod writes {
         http.delete(&format!("proxies/{name}"))
     }
 
-    pub(super) fn change(http: &Http, name: &str, change: LinkChange) -> Result<(), String> {
+    pub(super) fn change(http: &Http, name: &str, change: &LinkChange) -> Result<(), String> {
         let toxics = format!("proxies/{name}/toxics");
         let proxy = format!("proxies/{name}");
-        match change {
+        match *change {
             LinkChange::Latency { latency, jitter } => {
                 let attributes = json!({ "latency": millis(latency), "jitter": millis(jitter) });
                 let toxic =

@@ -245,8 +245,8 @@ impl NodeControl for Arc<Servers> {
         })
     }
 
-    fn address(&self, node: Node) -> Option<SocketAddr> {
-        Some(SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, self.port(node))))
+    fn address(&self, node: Node) -> Option<String> {
+        Some(format!("127.0.0.1:{}", self.port(node)))
     }
 
     fn logs(&self) -> Boxed<'_, Vec<(String, String)>> {

@@ -1,9 +1,9 @@
-//! A failover of the native cluster loses what the replica had not received,
+//! A failover loses what the replica had not received,
 //! and gives versions out twice; the old primary comes back as a replica.
 
 use quarrel_checkers::{Key, Value};
 use quarrel_harness::{
-    cluster::{Cluster, Control, Fencing, Link, native},
+    cluster::{Cluster, Control, Fencing, Link, docker, native},
     faults::{caught_up, recovered},
     stores::{Durability, Request, Response, Row},
 };
@@ -69,13 +69,25 @@ async fn fail_over(cluster: &dyn Cluster, fencing: Fencing, old: i64, version: u
     new
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_failover_loses_what_the_replica_had_not_received() {
-    let cluster = native::start(native::NativeOptions::default()).await.expect("a native cluster");
-    assert_eq!(write(&*cluster, 10).await, 1);
+async fn a_failover_loses_what_the_replica_had_not_received(cluster: &dyn Cluster) {
+    assert_eq!(write(cluster, 10).await, 1);
     // Twice, so that every server plays every part.
-    let value = fail_over(&*cluster, Fencing::Fenced, 10, 1).await;
-    let value = fail_over(&*cluster, Fencing::Unfenced, value, 2).await;
-    assert_eq!(primary(&*cluster).await, row(value, 3));
+    let value = fail_over(cluster, Fencing::Fenced, 10, 1).await;
+    let value = fail_over(cluster, Fencing::Unfenced, value, 2).await;
+    assert_eq!(primary(cluster).await, row(value, 3));
     assert_eq!(cluster.down().await, [] as [String; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn native_servers_fail_over() {
+    let cluster = native::start(native::NativeOptions::default()).await.expect("a native cluster");
+    a_failover_loses_what_the_replica_had_not_received(&*cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn containers_fail_over() {
+    let proxy = Some(env!("CARGO_BIN_EXE_quarrel").into());
+    let options = docker::DockerOptions { proxy, ..Default::default() };
+    let cluster = docker::start(options).await.expect("a docker cluster");
+    a_failover_loses_what_the_replica_had_not_received(&*cluster).await;
 }
