@@ -35,6 +35,18 @@ fn run(cluster: &str, words: &str) -> Run {
     Run { output, verdict, results }
 }
 
+/// A busy machine shows less in the same time: a run that shows nothing either
+/// way is done again, for longer, up to two times.
+fn run_until(enough: impl Fn(&Run) -> bool, cluster: &str, words: &str, seconds: u64) -> Run {
+    let attempt = |times: u64| run(cluster, &format!("{words} --time {}s", seconds * times));
+    let longer = [2, 4].into_iter();
+    longer.fold(attempt(1), |last, times| if enough(&last) { last } else { attempt(times) })
+}
+
+fn is_not_vacuous(run: &Run) -> bool {
+    run.exit() != 3
+}
+
 impl Run {
     fn exit(&self) -> i32 {
         self.output.status.code().expect("quarrel exits")
@@ -65,7 +77,8 @@ fn acquitted_under_every_fault(cluster: &str) {
         "pause-replica",
     ];
     for fault in faults {
-        let run = run(cluster, &format!("primary-only --fault {fault} --time 5s"));
+        let words = format!("primary-only --fault {fault}");
+        let run = run_until(is_not_vacuous, cluster, &words, 5);
         assert_eq!(run.exit(), 0, "{fault}: {}", run.verdict["reason"]);
         assert_eq!(run.verdict["outcome"], "held", "{fault}");
         assert_eq!(run.number("stale_reads"), 0, "{fault}");
@@ -75,14 +88,14 @@ fn acquitted_under_every_fault(cluster: &str) {
 }
 
 fn cache_aside_is_convicted_of_refilling_from_a_lagging_replica(cluster: &str) {
-    let run = run(cluster, "cache-aside --fault replica-lag --time 5s");
+    let run = run_until(is_not_vacuous, cluster, "cache-aside --fault replica-lag", 5);
     assert_eq!(run.exit(), 1, "{}", run.verdict["reason"]);
     assert_eq!(run.causes().first(), Some(&"replica-lag-refill"), "{:?}", run.causes());
     assert!(run.number("stale_reads") > 100);
 }
 
 fn replica_only_is_convicted_of_its_lag(cluster: &str) {
-    let run = run(cluster, "replica-only --fault replica-lag --time 4s");
+    let run = run_until(is_not_vacuous, cluster, "replica-only --fault replica-lag", 4);
     assert_eq!(run.exit(), 1, "{}", run.verdict["reason"]);
     assert_eq!(run.causes().first(), Some(&"replica-lag"), "{:?}", run.causes());
 }
@@ -90,9 +103,11 @@ fn replica_only_is_convicted_of_its_lag(cluster: &str) {
 /// The delete does not arrive, so entries outlive their rows until they
 /// expire. The primary fills, so that nothing else can be the cause.
 fn a_cut_leaves_entries_stale_until_they_expire(cluster: &str) {
-    let run = run(cluster, "cache-aside --fill primary --ttl 2s --fault redis-cut --time 6s");
+    let failed = |run: &Run| run.causes().contains(&"failed-invalidation");
+    let words = "cache-aside --fill primary --ttl 2s --fault redis-cut";
+    let run = run_until(failed, cluster, words, 6);
     assert_eq!(run.exit(), 1, "{}", run.verdict["reason"]);
-    assert!(run.causes().contains(&"failed-invalidation"), "{:?}", run.causes());
+    assert!(failed(&run), "{:?}", run.causes());
     let worst = run.number("worst_staleness_ns") as f64 / 1e9;
     assert!((0.5..4.0).contains(&worst), "stale for about the ttl of 2 s, not {worst} s");
     let agreeing = run.verdict["metrics"]["convergence"]["keys_agreeing"].as_u64();
