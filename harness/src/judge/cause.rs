@@ -166,8 +166,14 @@ impl<'a> Evidence<'a> {
             self.history.events[operation.invoke.position()].op.f == quarrel_checkers::F::Write
         });
         if filled_by_write {
-            return match deletes.iter().any(|step| step.start < fill.start) {
-                // The newer write touched the cache first, the older one last.
+            // The newer write touched the cache first, the older one last. Of
+            // two calls under way at once the times do not tell the order, but
+            // the stale entry does.
+            let first = |step: &Step| {
+                step.start < fill.start
+                    || matches!(step.reply, Reply::Done { .. }) && Some(step.start) < fill.end
+            };
+            return match deletes.iter().any(|step| first(step)) {
                 true => Cause::WriteWriteRace,
                 false => self.missing_invalidation(&deletes),
             };

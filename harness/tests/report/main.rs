@@ -1,6 +1,7 @@
 //! What a run says to people, to build servers and to browsers.
 
 mod browser;
+mod causes;
 mod ci;
 mod driver;
 mod example;
