@@ -2,7 +2,7 @@ use std::{fmt, str::FromStr};
 
 use quarrel_checkers::Site;
 
-use crate::sim::Mishap;
+use crate::{sim::Mishap, strategy::Known};
 
 /// A fault that the explorer places at every possible point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,12 +31,12 @@ pub enum Fault {
 
 /// Nobody knows a fault of this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the explorer knows no fault `{name}`; it knows {known}")]
+#[error("the explorer knows no fault `{name}`; {known}")]
 pub struct UnknownFault {
     /// What was asked for.
     pub name: String,
     /// What there is.
-    pub known: String,
+    pub known: Known,
 }
 
 const NAMED: [(&str, Fault); 17] = [
@@ -86,8 +86,8 @@ impl FromStr for Fault {
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         NAMED.iter().find(|(known, _)| *known == name).map(|(_, fault)| *fault).ok_or_else(|| {
-            let known: Vec<_> = NAMED.iter().map(|(name, _)| *name).collect();
-            UnknownFault { name: name.to_owned(), known: known.join(", ") }
+            let known = Known::of(name, NAMED.iter().map(|(name, _)| *name));
+            UnknownFault { name: name.to_owned(), known }
         })
     }
 }

@@ -7,7 +7,10 @@ use super::{
     Amount, Sign, Strike, Unit,
     builtin::{Effect, FaultEntry, builtin},
 };
-use crate::{cluster::Control, strategy::parse_duration};
+use crate::{
+    cluster::Control,
+    strategy::{Known, parse_duration},
+};
 
 /// The arguments of a fault.
 #[derive(Clone, Copy, Debug)]
@@ -47,12 +50,12 @@ pub struct Fault {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FaultError {
     /// Nobody knows it.
-    #[error("no fault is called `{name}`; known are {known}")]
+    #[error("no fault is called `{name}`; {known}")]
     Unknown {
         /// What was asked for.
         name: String,
         /// What there is.
-        known: String,
+        known: Known,
     },
     /// Its arguments cannot be read.
     #[error("fault {name}: `{argument}` is not {expected}")]
@@ -75,8 +78,8 @@ impl Fault {
     pub fn parse(text: &str) -> Result<Self, FaultError> {
         let (name, arguments) = text.split_once('=').unwrap_or((text, ""));
         let entry = builtin().find(|entry| entry.name == name).ok_or_else(|| {
-            let known: Vec<_> = builtin().map(|entry| entry.name).collect();
-            FaultError::Unknown { name: name.to_owned(), known: known.join(", ") }
+            let known = Known::of(name, builtin().map(|entry| entry.name));
+            FaultError::Unknown { name: name.to_owned(), known }
         })?;
         let mut shape = Shape {
             amount: entry.amount.map(|amount| (amount, amount)),

@@ -10,6 +10,7 @@
 
 mod agent;
 mod gate;
+mod known;
 mod memory;
 mod operation;
 mod options;
@@ -22,6 +23,7 @@ mod workload;
 
 pub use agent::{Job, OPERATOR, Turn, WorkEnd, do_job, take_turn};
 pub use gate::{Call, Gate, Passage};
+pub use known::Known;
 pub use memory::Memory;
 pub use operation::{Action, Outcome, perform};
 pub use options::{OptionError, OptionSpec, Options, parse_duration};

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{AnyStrategy, OptionError, OptionSpec, Options, Register, WorkloadEntry};
+use super::{AnyStrategy, Known, OptionError, OptionSpec, Options, Register, WorkloadEntry};
 
 /// A strategy in the catalogue.
 #[derive(Clone, Copy)]
@@ -19,22 +19,22 @@ pub struct StrategyEntry {
 
 /// Nobody knows a workload of this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no workload is called `{name}`; known are {known}")]
+#[error("no workload is called `{name}`; {known}")]
 pub struct UnknownWorkload {
     /// What was asked for.
     pub name: String,
     /// What there is.
-    pub known: String,
+    pub known: Known,
 }
 
 /// Nobody knows a strategy of this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no strategy is called `{name}`; known are {known}")]
+#[error("no strategy is called `{name}`; {known}")]
 pub struct UnknownStrategy {
     /// What was asked for.
     pub name: String,
     /// What there is.
-    pub known: String,
+    pub known: Known,
 }
 
 /// Everything a `quarrel` binary can run. Built-in strategies and a user's own
@@ -55,8 +55,8 @@ impl Catalogue {
     /// When there is none.
     pub fn strategy(&self, name: &str) -> Result<&StrategyEntry, UnknownStrategy> {
         self.strategies.iter().find(|entry| entry.name == name).ok_or_else(|| {
-            let known: Vec<_> = self.strategies.iter().map(|entry| entry.name).collect();
-            UnknownStrategy { name: name.to_owned(), known: known.join(", ") }
+            let known = Known::of(name, self.strategies.iter().map(|entry| entry.name));
+            UnknownStrategy { name: name.to_owned(), known }
         })
     }
     /// Every workload.
@@ -71,8 +71,8 @@ impl Catalogue {
     /// When there is none.
     pub fn workload(&self, name: &str) -> Result<&WorkloadEntry, UnknownWorkload> {
         self.workloads().find(|entry| entry.name == name).ok_or_else(|| {
-            let known: Vec<_> = self.workloads().map(|entry| entry.name).collect();
-            UnknownWorkload { name: name.to_owned(), known: known.join(", ") }
+            let known = Known::of(name, self.workloads().map(|entry| entry.name));
+            UnknownWorkload { name: name.to_owned(), known }
         })
     }
 }
