@@ -16,7 +16,7 @@ use crate::{
     cluster::{Cluster, ClusterKind},
     explore::{recorded, shrink_race},
     judge::judge_with,
-    race::{Happening, Race, Run, RunError, force, rehearse},
+    race::{Race, Run, RunError, Told, force, rehearse},
     report::Ink,
     results::{find_run, load_run, write_text},
     sim::Claim,
@@ -37,7 +37,7 @@ pub(super) struct ReplayArgs {
     cluster: Choice,
     #[command(flatten)]
     external: ExternalArgs,
-    /// Wait for Enter after each line
+    /// Wait for Enter before each line
     #[arg(long)]
     step: bool,
     /// Where results are kept
@@ -68,7 +68,7 @@ pub(super) fn replay(args: &ReplayArgs, catalogue: &Catalogue) -> Result<u8, Fai
         eprintln!("cluster: sim, as asked (simulated stores, virtual time)");
         let mut score = Score::new(args);
         for round in 0..args.times {
-            let ran = rehearse(&race, &*make, &mut |line| score.tell(round, line));
+            let ran = rehearse(&race, &*make, &mut |told| score.tell(round, told));
             score.count(&ran.map_err(Failure::usage)?);
         }
         return Ok(score.end());
@@ -105,7 +105,7 @@ async fn perform(
         // Every performance has keys of its own, so that it finds nothing of
         // the ones before.
         let first_key = (round + 1) * 1_000;
-        let mut tell = |line: &Happening| score.tell(round, line);
+        let mut tell = |told: Told<'_>| score.tell(round, told);
         match force(race, &**make, cluster, first_key, &mut tell).await {
             Ok(run) => score.count(&run),
             Err(error @ RunError::Failed { .. }) => return Err(Failure::environment(error)),
@@ -144,15 +144,16 @@ impl<'a> Score<'a> {
         Self { args, hits: 0 }
     }
 
-    fn tell(&self, round: u64, happening: &Happening) {
-        if round > 0 {
-            return;
-        }
-        println!("  {}", happening.line);
-        if self.args.step {
-            // Whoever closed the terminal does not want to wait.
-            let _ = std::io::stdout().flush();
-            let _ = std::io::stdin().lock().read_line(&mut String::new());
+    fn tell(&self, round: u64, told: Told<'_>) {
+        match told {
+            Told::Happened(happening) if round == 0 => println!("  {}", happening.line),
+            Told::Next(line) if round == 0 && self.args.step => {
+                print!("  next: {line} ");
+                // Whoever closed the terminal does not want to wait.
+                let _ = std::io::stdout().flush();
+                let _ = std::io::stdin().lock().read_line(&mut String::new());
+            }
+            _ => {}
         }
     }
 
