@@ -20,8 +20,6 @@ mod commute;
 mod fault;
 mod moves;
 mod recorded;
-#[cfg(test)]
-mod recorded_tests;
 mod report;
 mod sample;
 mod search;
