@@ -9,7 +9,7 @@ use quarrel_harness::{
     cluster::{Cluster, native},
     sim::{
         SimCluster,
-        conformance::{Act, compare, scripts},
+        conformance::{Act, compare, facts, scripts},
     },
 };
 
@@ -18,6 +18,11 @@ const SCRIPTS: u64 = 60;
 const ACTS: usize = 25;
 
 async fn tells_the_truth_about(cluster: &dyn Cluster) {
+    for fact in facts(500_000) {
+        if let Err(mismatch) = compare(cluster, &fact.script).await {
+            panic!("{}: {mismatch}\n{:#?}", fact.name, fact.script);
+        }
+    }
     let config = Config { rng_seed: RngSeed::Fixed(1), ..Config::default() };
     let mut runner = TestRunner::new(config);
     for number in 0..SCRIPTS {
@@ -36,6 +41,23 @@ async fn tells_the_truth_about(cluster: &dyn Cluster) {
 #[tokio::test]
 async fn the_simulator_tells_the_truth_about_native_servers() {
     let cluster = native::start(native::NativeOptions::default()).await.unwrap();
+    tells_the_truth_about(&*cluster).await;
+    assert_eq!(cluster.down().await, Vec::<String>::new());
+}
+
+#[cfg(feature = "docker")]
+#[tokio::test]
+async fn the_simulator_tells_the_truth_about_containers() {
+    use quarrel_harness::cluster::docker::{DockerOptions, start};
+
+    let proxy = Some(env!("CARGO_BIN_EXE_quarrel").into());
+    let cluster = match start(DockerOptions { proxy, ..DockerOptions::default() }).await {
+        Ok(cluster) => cluster,
+        Err(error) => {
+            assert!(std::env::var_os("CI").is_none(), "CI must be able to run containers: {error}");
+            return eprintln!("skipped: {error}");
+        }
+    };
     tells_the_truth_about(&*cluster).await;
     assert_eq!(cluster.down().await, Vec::<String>::new());
 }

@@ -5,6 +5,7 @@ use clap::Args;
 
 use super::{
     Failure,
+    cut::{Cutter, write_races},
     foreign::{self, FailureMeaning, From, ModelName},
 };
 use crate::{
@@ -58,5 +59,7 @@ pub(super) fn check(args: &CheckArgs, catalogue: &Catalogue) -> Result<u8, Failu
     } else {
         print_summary(&mut stdout(), &run, &verdict).map_err(Failure::environment)?;
     }
-    Ok(verdict.outcome.exit_code())
+    let code = verdict.outcome.exit_code();
+    write_races(Cutter::new(run, verdict.anomalies, catalogue)?);
+    Ok(code)
 }

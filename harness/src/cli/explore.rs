@@ -8,7 +8,7 @@ use super::{
     options::{flags, given},
 };
 use crate::{
-    explore::{Bounds, Fault, report},
+    explore::{Bounds, Fault, Reduction, report},
     judge::Expectation,
     results::write_text,
     strategy::{AnyStrategy, Catalogue},
@@ -71,6 +71,7 @@ pub(super) fn explore(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8,
         guarantee: args.expect.guarantee,
         max_states: args.max_states,
         seed: args.seed,
+        reduction: Reduction::Orders,
         ..defaults
     };
     let changed: Vec<_> = entry

@@ -5,6 +5,7 @@
 mod check;
 mod choose;
 mod cluster;
+mod cut;
 mod doctor;
 mod explain;
 mod explore;
@@ -12,12 +13,14 @@ mod failure;
 mod foreign;
 mod list;
 mod options;
+mod performance;
 mod proxy;
 mod race;
 mod report;
 mod review;
 mod run;
 mod serve;
+mod shrink;
 mod signals;
 mod watch;
 
@@ -81,8 +84,8 @@ fn dispatch(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> 
             &race::ReplayArgs::from_arg_matches(matches).map_err(Failure::bug)?,
             catalogue,
         ),
-        Some(("shrink", matches)) => race::shrink(
-            &race::ShrinkArgs::from_arg_matches(matches).map_err(Failure::bug)?,
+        Some(("shrink", matches)) => shrink::shrink(
+            &shrink::ShrinkArgs::from_arg_matches(matches).map_err(Failure::bug)?,
             catalogue,
         ),
         Some(("check", matches)) => {
@@ -150,7 +153,7 @@ pub fn command(catalogue: &Catalogue) -> Command {
             race::ReplayArgs::augment_args(Command::new("replay"))
                 .about("Performs a .race file, or an anomaly of a run, line by line"),
         )
-        .subcommand(race::ShrinkArgs::augment_args(
+        .subcommand(shrink::ShrinkArgs::augment_args(
             Command::new("shrink").about("Finds the smallest race that shows what a race shows"),
         ))
         .subcommand(check::CheckArgs::augment_args(

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::{
     Failure,
     choose::{Choice, ExternalArgs, Wanted, start},
+    cut::{Cutter, write_races},
     options::{flags, given},
     signals::stop_on_signals,
     watch::Watch,
@@ -102,7 +103,7 @@ pub(super) fn run(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Fai
         .enable_all()
         .build()
         .map_err(Failure::environment)?;
-    runtime.block_on(run_on_cluster(&args, plan, settings))
+    runtime.block_on(run_on_cluster(&args, plan, settings, catalogue))
 }
 
 fn plan(
@@ -179,6 +180,7 @@ async fn run_on_cluster(
     args: &RunArgs,
     plan: Plan,
     mut settings: RunSettings,
+    catalogue: &Catalogue,
 ) -> Result<u8, Failure> {
     let stop = stop_on_signals().map_err(Failure::environment)?;
     let wanted = Wanted {
@@ -203,7 +205,7 @@ async fn run_on_cluster(
         // The simulator ends every call, and real time means nothing to it.
         plan.deadline = None;
     }
-    let judged = storm_and_judge(args, plan, &settings, &cluster, stop).await;
+    let judged = storm_and_judge(args, plan, &settings, &cluster, stop, catalogue).await;
     // The verdict stands, whatever the teardown says.
     take_down(&*cluster).await;
     judged
@@ -222,6 +224,7 @@ async fn storm_and_judge(
     settings: &RunSettings,
     cluster: &Arc<dyn Cluster>,
     stop: Stop,
+    catalogue: &Catalogue,
 ) -> Result<u8, Failure> {
     let folder = RunFolder::create(&args.results, &settings.strategy, Timestamp::now())?;
     let toml = toml::to_string_pretty(settings).map_err(Failure::bug)?;
@@ -252,9 +255,15 @@ async fn storm_and_judge(
     let verdict = judge_run(&run, args.expect, &*workload);
     write_files(&run, &verdict)?;
     append_to_index(&args.results, &run.folder, &verdict)?;
-    write_text(&run.folder.file("COMPLETE"), "")?;
     print(args, &run, &verdict)?;
-    Ok(verdict.outcome.exit_code())
+    let (code, complete) = (verdict.outcome.exit_code(), run.folder.file("COMPLETE"));
+    // What cannot be cut out can be no reason to lose a verdict.
+    match Cutter::new(run, verdict.anomalies, catalogue) {
+        Ok(cutter) => write_races(cutter),
+        Err(failure) => eprintln!("no races were cut out: {}", failure.message),
+    }
+    write_text(&complete, "")?;
+    Ok(code)
 }
 
 async fn save(

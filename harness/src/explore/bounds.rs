@@ -5,7 +5,7 @@ use quarrel_checkers::{Content, Guarantee, Key, Value};
 use super::Fault;
 use crate::{
     record::VirtualClock,
-    sim::{Following, Setting, World},
+    sim::{Following, Memory, Setting, World},
     stores::{Item, Row},
     strategy::{Action, AnyStrategy},
 };
@@ -47,11 +47,15 @@ pub struct Bounds {
     pub seed: u64,
 }
 
-/// Whether the explorer forgets nothing or everything.
+/// What the explorer does not do twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reduction {
-    /// A state that was reached before is not searched again.
+    /// A state that was reached before is not searched again. Every
+    /// interleaving is counted.
     States,
+    /// Nor are moves made again in another order where the two orders lead to
+    /// the same state: sleep sets (Godefroid 1996). Every state is still met.
+    Orders,
     /// Every interleaving is run. For a strategy whose clients share anything
     /// but the stores (an in-process cache, a queue), which no fingerprint
     /// can see.
@@ -161,6 +165,10 @@ impl Bounds {
             tick: Duration::ZERO,
             recorder: None,
             clock: VirtualClock::default(),
+            memory: match self.reduction {
+                Reduction::States | Reduction::Orders => Memory::Kept,
+                Reduction::Off => Memory::Dropped,
+            },
         }
     }
 }
@@ -175,6 +183,7 @@ fn warmed(strategy: &Arc<dyn AnyStrategy>, world: World) -> World {
         tick: Duration::ZERO,
         recorder: None,
         clock: VirtualClock::default(),
+        memory: Memory::Dropped,
     });
     let mut stage = crate::sim::Stage::new(Arc::clone(strategy), &setting);
     let read = stage.run_alone(0);

@@ -16,11 +16,10 @@
 mod bounds;
 mod brute;
 mod cause;
+mod commute;
 mod fault;
 mod moves;
 mod recorded;
-#[cfg(test)]
-mod recorded_tests;
 mod report;
 mod sample;
 mod search;
@@ -52,8 +51,10 @@ use crate::{
 pub struct Exploration {
     /// The shortest break, if there is one.
     pub broken: Option<Break>,
-    /// Complete interleavings covered, saturating. When there is a break, only
-    /// those that are complete with fewer steps.
+    /// Complete interleavings covered, saturating; with [`Reduction::Orders`]
+    /// those that differ in nothing but the order of commuting moves may be
+    /// counted once. When there is a break, only those that are complete with
+    /// fewer steps.
     pub interleavings: u128,
     /// Distinct states met; 0 without reduction.
     pub states: usize,
@@ -103,7 +104,7 @@ pub fn explore(make: &Make<'_>, bounds: &Bounds) -> Result<Exploration, Stuck> {
         let setting = Arc::new(bounds.setting(&make(), start));
         let ground = Ground { make, bounds, setting };
         let searched = match bounds.reduction {
-            Reduction::States => search::search(&ground)?,
+            Reduction::States | Reduction::Orders => search::search(&ground)?,
             Reduction::Off => brute::brute(&ground)?,
         };
         total.add(&ground, start, searched)?;

@@ -2,7 +2,7 @@ use std::fmt::{self, Display, Formatter};
 
 use quarrel_checkers::Cause;
 
-use super::{Bounds, Experiment, Exploration, Extent, Start, cause, explore, shrink};
+use super::{Bounds, Experiment, Exploration, Extent, Reduction, Start, cause, explore, shrink};
 use crate::{
     race::{Make, Race, RunError, plot_of},
     sim::{Claim, Stuck},
@@ -101,7 +101,11 @@ impl Display for Report {
         let Exploration { interleavings, states, extent, .. } = &self.exploration;
         write!(f, "  = searched: ")?;
         if *interleavings > 0 {
-            write!(f, "{} interleavings, ", Grouped(*interleavings))?;
+            let merged = match self.bounds.reduction {
+                Reduction::Orders => " up to the order of what commutes",
+                Reduction::States | Reduction::Off => "",
+            };
+            write!(f, "{} interleavings{merged}, ", Grouped(*interleavings))?;
         }
         write!(f, "{} states, ", Grouped(*states as u128))?;
         match extent {

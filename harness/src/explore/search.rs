@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use rustc_hash::FxHashMap;
 
-use super::walk::Ground;
+use super::{Reduction, commute::Footprint, walk::Ground};
 use crate::sim::{Claim, Move, Stuck};
 
 /// What a search of one start found.
@@ -31,7 +31,13 @@ struct Node {
     /// Ways that lead here, saturating.
     paths: u128,
     broken: Option<Claim>,
+    /// Moves that need not be made from here: what follows them is met on
+    /// every way here from another side.
+    asleep: Vec<Slept>,
 }
+
+/// A move that sleeps, and what it did where it was made.
+type Slept = (u32, Footprint);
 
 /// States in order of cost. A state's cost is part of it, so when a state is
 /// reached in this order every way to it has been counted.
@@ -68,21 +74,39 @@ pub(super) fn search(ground: &Ground<'_>) -> Result<Searched, Stuck> {
             }
             continue;
         }
-        for (at, a_move) in candidates.iter().enumerate() {
-            if at > 0 {
+        // A state is expanded after every way to it has been found, so what
+        // sleeps here sleeps on all of them.
+        let mut asleep = std::mem::take(&mut frontier.nodes[node as usize].asleep);
+        let mut fresh = true;
+        for a_move in &candidates {
+            let number = frontier.number(a_move);
+            if asleep.iter().any(|(other, _)| *other == number) {
+                continue;
+            }
+            if !std::mem::replace(&mut fresh, false) {
                 walk = ground.walk_along(&path)?;
             }
-            if walk.go(a_move)? {
-                frontier.reach(node, a_move, &mut walk)?;
-            }
+            let Some(footprint) = walk.go_and_look(a_move)? else { continue };
+            let sleepers = match ground.bounds.reduction {
+                Reduction::Orders => sleepers(&asleep, &footprint),
+                Reduction::States | Reduction::Off => Vec::new(),
+            };
+            frontier.reach(node, number, sleepers, &mut walk)?;
+            asleep.push((number, footprint));
         }
     }
     Ok(frontier.end(None, interleavings, Coverage::Complete))
 }
 
+/// What may sleep after a move: everything that was made before it, here or on
+/// the way here, and commutes with it.
+fn sleepers(made: &[Slept], then: &Footprint) -> Vec<Slept> {
+    made.iter().filter(|(_, footprint)| footprint.commutes_with(then)).cloned().collect()
+}
+
 impl Frontier {
     fn new() -> Self {
-        let root = Node { parent: 0, by: 0, paths: 1, broken: None };
+        let root = Node { parent: 0, by: 0, paths: 1, broken: None, asleep: Vec::new() };
         let mut queue = BTreeMap::new();
         queue.insert((0, 0), VecDeque::from([0]));
         Self { nodes: vec![root], queue, ..Self::default() }
@@ -102,7 +126,8 @@ impl Frontier {
     fn reach(
         &mut self,
         parent: u32,
-        a_move: &Move,
+        by: u32,
+        asleep: Vec<Slept>,
         walk: &mut super::walk::Walk<'_>,
     ) -> Result<(), Stuck> {
         let paths = self.nodes[parent as usize].paths;
@@ -110,6 +135,7 @@ impl Frontier {
         if let Some(&node) = self.known.get(&print) {
             let node = &mut self.nodes[node as usize];
             node.paths = node.paths.saturating_add(paths);
+            node.asleep.retain(|(slept, _)| asleep.iter().any(|(other, _)| other == slept));
             return Ok(());
         }
         let cost = walk.cost();
@@ -117,9 +143,8 @@ impl Frontier {
             None => walk.audit()?,
             broken => broken,
         };
-        let by = self.number(a_move);
         let node = u32::try_from(self.nodes.len()).expect("max_states is far below 2^32");
-        self.nodes.push(Node { parent, by, paths, broken });
+        self.nodes.push(Node { parent, by, paths, broken, asleep });
         self.known.insert(print, node);
         self.queue.entry(cost).or_default().push_back(node);
         Ok(())
@@ -138,7 +163,8 @@ impl Frontier {
     fn path(&self, mut node: u32) -> Vec<Move> {
         let mut path = Vec::new();
         while node != 0 {
-            let Node { parent, by, .. } = self.nodes[node as usize];
+            let Node { parent, by, .. } = &self.nodes[node as usize];
+            let (parent, by) = (*parent, *by);
             path.push(self.moves[by as usize].clone());
             node = parent;
         }

@@ -1,6 +1,10 @@
+use quarrel_checkers::Cause;
+
+use super::cause;
 use crate::{
     race::{Cached, Make, Performance, Plot},
     sim::{Claim, Following, Move, Stuck},
+    strategy::Action,
 };
 
 /// The most performances that shrinking makes: a plot of a hundred moves takes
@@ -8,7 +12,8 @@ use crate::{
 const MAX_TRIES: usize = 20_000;
 
 /// The smallest plot that the passes below can reach from `plot` and that still
-/// makes `claim` true. Every pass runs until none of them changes anything.
+/// makes `claim` true, from the same cause if experiments name one. Every pass
+/// runs until none of them changes anything.
 ///
 /// Returns none if `claim` does not come true to begin with.
 ///
@@ -24,8 +29,10 @@ pub fn shrink(
     if !first.came_true {
         return Ok(None);
     }
-    let plot = Plot { moves: first.moves.clone(), ..plot.clone() };
-    let mut shrinking = Shrinking { make, claim, plot, performance: first, tries: 0 };
+    let clients = begun(&plot.clients, &first);
+    let plot = Plot { moves: first.moves.clone(), clients, ..plot.clone() };
+    let (why, _) = cause(make, &plot, &first.race, claim)?;
+    let mut shrinking = Shrinking { make, claim, why, plot, performance: first, tries: 0 };
     loop {
         let before = shrinking.size();
         shrinking.pass()?;
@@ -38,6 +45,8 @@ pub fn shrink(
 struct Shrinking<'a> {
     make: &'a Make<'a>,
     claim: Claim,
+    /// [`Cause::Unexplained`] may become anything.
+    why: Cause,
     plot: Plot,
     performance: Performance,
     tries: usize,
@@ -68,8 +77,14 @@ impl Shrinking<'_> {
         }
         self.tries += 1;
         let performance = candidate.perform(self.make, self.claim)?;
-        let candidate = Plot { moves: performance.moves.clone(), ..candidate };
+        let clients = begun(&candidate.clients, &performance);
+        let candidate = Plot { moves: performance.moves.clone(), clients, ..candidate };
         if !performance.came_true || size(&candidate) >= self.size() {
+            return Ok(false);
+        }
+        if self.why != Cause::Unexplained
+            && cause(self.make, &candidate, &performance.race, self.claim)?.0 != self.why
+        {
             return Ok(false);
         }
         self.plot = candidate;
@@ -190,6 +205,17 @@ impl Shrinking<'_> {
         }
         Ok(())
     }
+}
+
+/// The operations that clients have begun: the others would only begin in
+/// experiments, and confuse them.
+fn begun(clients: &[Vec<Action>], performance: &Performance) -> Vec<Vec<Action>> {
+    let owners = || performance.owners.iter().flatten();
+    let count = |client| {
+        owners().filter(|(of, _)| *of == client).map(|(_, ordinal)| ordinal + 1).max().unwrap_or(0)
+    };
+    let clients = clients.iter().enumerate();
+    clients.map(|(at, all)| all[..count(at).min(all.len())].to_vec()).collect()
 }
 
 fn size(plot: &Plot) -> Size {

@@ -77,6 +77,30 @@ fn searching_states_finds_what_running_everything_finds() {
 }
 
 #[test]
+fn leaving_out_orders_that_commute_leaves_out_no_state_and_no_break() {
+    let faults: [Vec<Fault>; 3] =
+        [vec![], vec![Fault::ReplicaLag], Fault::all().collect::<Vec<_>>()];
+    for (subject, faults) in [subjects::cache_aside as Subject, subjects::double_delete]
+        .into_iter()
+        .flat_map(|subject| faults.iter().map(move |faults| (subject, faults)))
+    {
+        for guarantee in [Guarantee::None, Guarantee::Linearizable, Guarantee::Eventual] {
+            let readers = if faults.len() > 1 { 1 } else { 2 };
+            let all = Bounds { readers, ..small(faults, guarantee) };
+            let found = |reduction| explored(subject, &Bounds { reduction, ..all.clone() });
+            let (every, fewer) = (found(Reduction::States), found(Reduction::Orders));
+            let steps = |found: &Exploration| found.broken.as_ref().map(|broken| broken.steps);
+            assert_eq!(steps(&every), steps(&fewer), "{guarantee} with {faults:?}");
+            if every.broken.is_none() {
+                assert_eq!(every.states, fewer.states, "{guarantee} with {faults:?}");
+                assert!(fewer.interleavings < every.interleavings, "{guarantee} with {faults:?}");
+                assert!(fewer.interleavings > 0);
+            }
+        }
+    }
+}
+
+#[test]
 fn every_interleaving_that_running_everything_counts_is_covered() {
     // Nothing can break, so both count everything.
     for faults in [vec![], vec![Fault::ReplicaLag], Fault::all().collect::<Vec<_>>()] {

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use super::{
     Bounds,
     bounds::KEY,
+    commute::{Before, Footprint},
     moves::{Struck, candidates, cost, make},
 };
 use crate::{
@@ -78,6 +79,22 @@ impl<'a> Walk<'a> {
     /// Back to the beginning.
     pub(super) fn restart(&mut self) {
         *self = self.ground.walk();
+    }
+
+    /// Makes a move; what it did, or none if it was not possible.
+    pub(super) fn go_and_look(&mut self, a_move: &Move) -> Result<Option<Footprint>, Stuck> {
+        let before = Before::of(&self.stage);
+        let possible = self.go(a_move)?;
+        // After the last step of all nothing else is possible: what comes
+        // before it is not the same after it.
+        let footprint = || {
+            if self.over() {
+                Footprint::of_the_last()
+            } else {
+                Footprint::of(a_move, &before, &self.stage)
+            }
+        };
+        Ok(possible.then(footprint))
     }
 
     /// Makes a move; whether it was possible.

@@ -1,15 +1,12 @@
-use std::time::Duration;
-
 use quarrel_checkers::Key;
 
 use super::{
     Event, Line, RunError,
     claims::Claims,
-    force::{Forcing, LineOutcome, Replay},
+    force::{Forcing, LineOutcome},
 };
 use crate::{
     cluster::Control,
-    faults::caught_up,
     sim::{Claim, Ending, Task},
     stores::Request,
     strategy::{Action, OPERATOR, Outcome},
@@ -26,14 +23,9 @@ impl Forcing<'_> {
         match event {
             Event::PauseReplica => {
                 self.follow(number).await?;
-                self.control(number, Control::PauseReplay).await?;
-                self.replica = Replay::Paused;
+                self.stand_still(number).await?;
             }
-            Event::ResumeReplica => {
-                self.control(number, Control::ResumeReplay).await?;
-                self.replica = Replay::Runs;
-                self.follow(number).await?;
-            }
+            Event::ResumeReplica => self.go_on(number).await?,
             Event::ReplayTo(key, version)
                 if !self.props.is_newest(number, *key, *version).await? =>
             {
@@ -46,11 +38,8 @@ impl Forcing<'_> {
                 });
             }
             Event::ReplayReplica | Event::ReplayTo(..) => {
-                self.control(number, Control::ResumeReplay).await?;
-                self.replica = Replay::Runs;
-                self.follow(number).await?;
-                self.control(number, Control::PauseReplay).await?;
-                self.replica = Replay::Paused;
+                self.go_on(number).await?;
+                self.stand_still(number).await?;
             }
             Event::ManualUpdate(key, value) => {
                 let key = self.props.real(*key);
@@ -75,13 +64,9 @@ impl Forcing<'_> {
                     _ => self.props.expire(number, item).await?,
                 }
             }
-            Event::PauseAcks | Event::ResumeAcks | Event::Failover => {
-                return Err(RunError::Unsupported {
-                    line: number,
-                    what: format!("`{event}` cannot be done to a {} cluster", self.cluster.kind()),
-                    advice: "--cluster sim".to_owned(),
-                });
-            }
+            Event::PauseAcks => self.hold_acks(number).await?,
+            Event::ResumeAcks => self.release_acks(number).await?,
+            Event::Failover => self.fail_over(number).await?,
         }
         Ok(Ok(None))
     }
@@ -94,20 +79,6 @@ impl Forcing<'_> {
         })?;
         let done = self.cluster.apply(&control).await;
         done.map_err(|error| RunError::Failed { line, what: error.to_string() })
-    }
-
-    /// Waits until the replica shows every commit, unless it is paused.
-    pub(super) async fn follow(&self, line: usize) -> Result<(), RunError> {
-        if self.replica == Replay::Paused {
-            return Ok(());
-        }
-        let caught_up =
-            tokio::time::timeout(Duration::from_secs(10), caught_up(self.cluster)).await;
-        let failed = |what: String| RunError::Failed { line, what };
-        caught_up
-            .map_err(|_| failed("the replica did not catch up within 10 s".to_owned()))?
-            .map(drop)
-            .map_err(|error| failed(error.to_string()))
     }
 
     pub(super) async fn in_the_end(&mut self, line: usize, claim: Claim) -> Result<bool, RunError> {

@@ -3,15 +3,16 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use quarrel_checkers::{Key, Process, Site};
 
 use super::{
-    Answer, Cached, Divergence, Happening, Line, Make, Pattern, Race, Run, RunError, What,
+    Answer, Cached, Divergence, Happening, Line, Make, Pattern, Race, Run, RunError, Told, What,
     cast::{Part, begun_by},
     claims::Claims,
+    held::{Acks, Hold, Replay},
     plot::answered,
     props::Props,
     troupe::{Actor, State},
 };
 use crate::{
-    cluster::{Cluster, Control},
+    cluster::Cluster,
     record::Recorder,
     sim::{Mishap, Play, Task},
     stores::{Durability, Request, Response, StoreError},
@@ -25,7 +26,7 @@ const PATIENCE: Duration = Duration::from_millis(200);
 pub(super) type Reply = Result<Response, StoreError>;
 
 /// Forces a race on a cluster, line by line, and compares. `tell` hears of
-/// every line as it happens.
+/// every line before and after it happens.
 ///
 /// Each client's code runs until it is about to make a call, and waits there
 /// for its line. Calls that go wrong do so at the client's end of its link:
@@ -42,7 +43,7 @@ pub async fn force(
     make: &Make<'_>,
     cluster: &dyn Cluster,
     first_key: u64,
-    tell: &mut dyn FnMut(&Happening),
+    tell: &mut dyn FnMut(Told<'_>),
 ) -> Result<Run, RunError> {
     let mut forcing = Forcing::new(race, make(), cluster, first_key);
     forcing.set_up().await?;
@@ -62,14 +63,10 @@ pub(super) struct Forcing<'a> {
     pub(super) jobs: Vec<Option<Job>>,
     pub(super) play: Play,
     pub(super) replica: Replay,
+    pub(super) acks: Acks,
+    pub(super) hold: Hold,
     pub(super) claims: Claims,
     pub(super) run: Run,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Replay {
-    Runs,
-    Paused,
 }
 
 impl<'a> Forcing<'a> {
@@ -89,6 +86,8 @@ impl<'a> Forcing<'a> {
             jobs: Vec::new(),
             play: Play::default(),
             replica: Replay::Runs,
+            acks: Acks::Flow,
+            hold: Hold::of(race),
             claims: Claims::default(),
             run: Run::default(),
         }
@@ -115,22 +114,21 @@ impl<'a> Forcing<'a> {
     }
 
     async fn clean_up(&mut self) {
-        if self.replica == Replay::Paused {
-            drop(self.cluster.apply(&Control::ResumeReplay).await);
-        }
+        self.undo_holds().await;
         drop(self.aside(Task::Finish).await);
     }
 
-    async fn perform(&mut self, tell: &mut dyn FnMut(&Happening)) -> Result<(), RunError> {
+    async fn perform(&mut self, tell: &mut dyn FnMut(Told<'_>)) -> Result<(), RunError> {
         let start = self.recorder.now();
         for (position, line) in self.race.flat().enumerate() {
+            tell(Told::Next(line));
             if let Some(at) = line.at {
                 let wait = (start + at).since(self.recorder.now());
                 tokio::time::sleep(wait).await;
             }
             let outcome = self.line(position, line).await?;
             let happening = Happening::of(line, self.recorder.now(), outcome);
-            tell(&happening);
+            tell(Told::Happened(&happening));
             let divergence = happening.divergence.clone();
             self.run.happened.push(happening);
             if divergence.is_some() {
@@ -222,6 +220,8 @@ impl<'a> Forcing<'a> {
         }
         self.props.touches(&request);
         let Some(answer) = self.execute(name, &request, mishap).await else {
+            // It waits for the replica's word, not for the replica.
+            self.follow(line.number).await?;
             return Ok(Ok(None));
         };
         let found = answered(&answer);
@@ -251,6 +251,7 @@ impl<'a> Forcing<'a> {
         mishap: Option<Mishap>,
     ) -> Option<Reply> {
         let site = request.site();
+        let must_wait = self.commits_wait();
         let actor = self.actors.get_mut(name).expect("it has come on");
         let lost = || Err(StoreError::unknown(site, "no answer in time"));
         match mishap {
@@ -267,7 +268,7 @@ impl<'a> Forcing<'a> {
         let mut stores = actor.stores.take().expect("a client makes one call at a time");
         let waits =
             matches!(request, Request::PrimaryWrite { durability: Durability::RemoteApply, .. });
-        let answer = if waits && self.replica == Replay::Paused {
+        let answer = if waits && must_wait {
             let request = request.clone();
             let mut call = tokio::spawn(async move {
                 let answer = stores.call(&request).await;

@@ -50,6 +50,22 @@ impl Plot {
     ///
     /// When the strategy waits for something that is no store.
     pub fn perform(&self, make: &Make<'_>, claim: Claim) -> Result<Performance, Stuck> {
+        self.perform_about(make, claim, None)
+    }
+
+    /// Performs the plot until `claim` comes true of one operation, given by
+    /// its client and its number among that client's, or of any if none is
+    /// given.
+    ///
+    /// # Errors
+    ///
+    /// When the strategy waits for something that is no store.
+    pub fn perform_about(
+        &self,
+        make: &Make<'_>,
+        claim: Claim,
+        about: Option<(usize, usize)>,
+    ) -> Result<Performance, Stuck> {
         let clock = VirtualClock::default();
         let recorder = Arc::new(Recorder::new(Clock::Virtual(clock.clone())));
         let mut scripts = self.clients.clone();
@@ -65,6 +81,7 @@ impl Plot {
         );
         let mut performing = Performing {
             plot: self,
+            about,
             names: self.names(make().agents()),
             stage: Stage::new(make(), &setting),
             lines: Vec::new(),
@@ -115,6 +132,7 @@ impl Plot {
 
 struct Performing<'a> {
     plot: &'a Plot,
+    about: Option<(usize, usize)>,
     names: Vec<String>,
     stage: Stage,
     lines: Vec<Line>,
@@ -262,14 +280,17 @@ impl Performing<'_> {
 
     fn is_true_of(&self, claim: Claim, ended: Vec<usize>) -> bool {
         let play = self.stage.play();
-        ended.into_iter().filter(|&place| play.operations()[place].ending.is_some()).any(|place| {
-            match (claim, play.action(place)) {
-                (Claim::NotLinearizable, Action::Read(key)) => {
-                    let row = initial(&self.plot.keys, *key);
-                    !linearizable(play, *key, row.as_ref())
-                }
-                _ => claim.is_made_by(play, place),
+        let asked = |place: &usize| {
+            let played = &play.operations()[*place];
+            let is_meant = |about| about == (played.actor, played.ordinal);
+            played.ending.is_some() && self.about.is_none_or(is_meant)
+        };
+        ended.into_iter().filter(asked).any(|place| match (claim, play.action(place)) {
+            (Claim::NotLinearizable, Action::Read(key)) => {
+                let row = initial(&self.plot.keys, *key);
+                !linearizable(play, *key, row.as_ref())
             }
+            _ => claim.is_made_by(play, place),
         })
     }
 

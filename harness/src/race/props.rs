@@ -28,6 +28,11 @@ impl Props {
         Self { probe, first_key, touched: Vec::new(), saved: Vec::new() }
     }
 
+    /// After a change of servers.
+    pub(super) fn reconnect(&mut self, cluster: &dyn Cluster) {
+        self.probe = cluster.probe();
+    }
+
     /// The cluster's key for a key of the race.
     pub(super) const fn real(&self, key: Key) -> Key {
         Key(self.first_key.wrapping_add(key.0))

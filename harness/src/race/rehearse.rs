@@ -7,7 +7,7 @@ use super::{
     cast::{NothingBegun, Part, begun_by, clients},
     claims::Claims,
     plot::{Plot, answered, in_the_end},
-    run::{Divergence, Happening, Run, RunError},
+    run::{Divergence, Happening, Run, RunError, Told},
     scene::{initial, setting, world},
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
 const PACE: Duration = Duration::from_millis(1);
 
 /// Performs a race on simulated stores, line by line, and compares. `tell`
-/// hears of every line as it happens.
+/// hears of every line before and after it happens.
 ///
 /// # Errors
 ///
@@ -29,7 +29,7 @@ const PACE: Duration = Duration::from_millis(1);
 pub fn rehearse(
     race: &Race,
     make: &Make<'_>,
-    tell: &mut dyn FnMut(&Happening),
+    tell: &mut dyn FnMut(Told<'_>),
 ) -> Result<Run, RunError> {
     let mut rehearsal = Rehearsal::new(race, make);
     rehearsal.perform(tell)?;
@@ -95,9 +95,10 @@ impl<'a> Rehearsal<'a> {
         }
     }
 
-    fn perform(&mut self, tell: &mut dyn FnMut(&Happening)) -> Result<(), RunError> {
+    fn perform(&mut self, tell: &mut dyn FnMut(Told<'_>)) -> Result<(), RunError> {
         let race = self.race;
         for (position, line) in race.flat().enumerate() {
+            tell(Told::Next(line));
             let now = self.stage.world.now;
             let at = line.at.map_or(now + PACE, |at| Time::ZERO + at);
             if position > 0 || line.at.is_some() {
@@ -105,7 +106,7 @@ impl<'a> Rehearsal<'a> {
             }
             let outcome = self.line(position, line)?;
             let happening = Happening::of(line, self.stage.world.now, outcome);
-            tell(&happening);
+            tell(Told::Happened(&happening));
             let diverged = happening.divergence.clone();
             self.run.happened.push(happening);
             if let Some(divergence) = diverged {

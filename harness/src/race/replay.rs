@@ -1,6 +1,6 @@
 use std::fmt::{self, Write};
 
-use super::{Happening, Line, Make, Race, Run, RunError, What, force, rehearse};
+use super::{Happening, Line, Make, Race, Run, RunError, Told, What, force, rehearse};
 use crate::cluster::Cluster;
 
 /// Keys between two replays, so that none finds what another left.
@@ -47,7 +47,8 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Replays a race `times` times. `tell` hears of every line as it happens.
+/// Replays a race `times` times. `tell` hears of every line before and after
+/// it happens.
 ///
 /// # Errors
 ///
@@ -57,7 +58,7 @@ pub async fn replay(
     make: &Make<'_>,
     venue: &Venue<'_>,
     times: u64,
-    tell: &mut dyn FnMut(&Happening),
+    tell: &mut dyn FnMut(Told<'_>),
 ) -> Result<Tally, RunError> {
     let mut tally = Tally::default();
     for time in 0..times {
@@ -102,7 +103,7 @@ impl fmt::Display for Happening {
 
 #[cfg(test)]
 mod tests {
-    use super::{Venue, replay};
+    use super::{Told, Venue, replay};
     use crate::sim::subjects;
 
     #[tokio::test]
@@ -112,7 +113,9 @@ mod tests {
         let race = race.parse().unwrap();
         let mut told = String::new();
         let tally = replay(&race, &subjects::cache_aside, &Venue::Simulated, 2, &mut |line| {
-            told.push_str(&format!("{line}\n"));
+            if let Told::Happened(line) = line {
+                told.push_str(&format!("{line}\n"));
+            }
         })
         .await
         .unwrap();

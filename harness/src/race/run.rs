@@ -18,6 +18,16 @@ pub struct Run {
     pub history: History,
 }
 
+/// What a performance tells while it goes on.
+#[derive(Clone, Copy, Debug)]
+pub enum Told<'a> {
+    /// This line is about to happen. Whoever hears it may take their time: the
+    /// performance waits.
+    Next(&'a Line),
+    /// This has happened.
+    Happened(&'a Happening),
+}
+
 /// One line, and what came of it.
 #[derive(Clone, Debug)]
 pub struct Happening {

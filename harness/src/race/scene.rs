@@ -5,7 +5,7 @@ use quarrel_checkers::Key;
 use super::{Cached, Setup};
 use crate::{
     record::{Recorder, VirtualClock},
-    sim::{Following, Setting, Stage, World},
+    sim::{Following, Memory, Setting, Stage, World},
     stores::{Item, Row},
     strategy::{Action, AnyStrategy},
 };
@@ -55,7 +55,7 @@ pub(super) fn setting(
     recorder: Option<Arc<Recorder>>,
     clock: VirtualClock,
 ) -> Arc<Setting> {
-    Arc::new(Setting { world, scripts, replica, tick, recorder, clock })
+    Arc::new(Setting { world, scripts, replica, tick, recorder, clock, memory: Memory::Dropped })
 }
 
 /// The world after a client of the strategy has read the key.

@@ -38,7 +38,8 @@ pub(super) enum State {
 }
 
 pub(super) struct Actor {
-    pub(super) client: Client,
+    /// None until it begins something.
+    pub(super) client: Option<Client>,
     pub(super) role: Role,
     pub(super) process: Process,
     /// How much of its script it has begun.
@@ -114,6 +115,9 @@ impl Stage {
             self.move_clock_to(job.due);
         }
         self.look_at_the_clock(actor);
+        if self.actors[actor].client.is_none() {
+            self.actors[actor].client = Some(self.client(self.actors[actor].process));
+        }
         let a = &mut self.actors[actor];
         let task = match &mut a.role {
             Role::Agent(agent) => Task::Turn(*agent),
@@ -130,7 +134,8 @@ impl Stage {
                 Task::Operation(action)
             }
         };
-        let progress = a.client.start(task);
+        let client = a.client.as_mut().expect("it was made a few lines ago");
+        let progress = client.start(task);
         self.went_on(actor, progress)
     }
 
@@ -167,9 +172,8 @@ impl Stage {
 
     /// A new actor comes on.
     pub(super) fn enter(&mut self, role: Role, process: Process) {
-        let client = self.client(process);
         self.actors.push(Actor {
-            client,
+            client: None,
             role,
             process,
             begun: 0,
@@ -230,9 +234,8 @@ impl Stage {
             Process::Client(number) => Process::Client(number + self.setting.scripts.len() as u64),
             other => other,
         };
-        let client = self.client(process);
         let a = &mut self.actors[actor];
-        (a.client, a.process, a.state, a.open) = (client, process, State::Idle, None);
+        (a.client, a.process, a.state, a.open) = (None, process, State::Idle, None);
         a.seen = Fingerprint::default();
     }
 

@@ -1,14 +1,18 @@
 //! Does the simulator tell the truth? The same calls are made on it and on a
 //! real cluster, and every answer is compared.
 
+mod facts;
+
 use std::{fmt, time::Duration};
 
 use proptest::{collection::vec, prelude::*, sample::select};
-use quarrel_checkers::{Content, Key, Lsn, Value};
+use quarrel_checkers::{Content, Key, Lsn, Site, Value};
+
+pub use self::facts::{Fact, facts};
 
 use super::{Reaction, World};
 use crate::{
-    cluster::{Cluster, Control},
+    cluster::{Cluster, Control, ControlError, Link, Node},
     stores::{
         Backend, ConnectionState, Durability, Item, Request, Response, Script, ScriptCall,
         StoreError,
@@ -22,6 +26,9 @@ const MAX_POLLS: u32 = 5_000;
 /// What a real expiry may differ by: the time that calls take.
 const SLACK: Duration = Duration::from_secs(5);
 
+/// A row that no script is about.
+const SPARE: Key = Key(i64::MAX.unsigned_abs());
+
 /// One act of a script.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Act {
@@ -31,6 +38,16 @@ pub enum Act {
     PauseReplay,
     /// The replica replays again, and has caught up before the next act.
     ResumeReplay,
+    /// A call that is executed and whose reply the client never sees.
+    ReplyLost(Request),
+    /// The cache saves a snapshot.
+    SaveCache,
+    /// The cache dies and starts again.
+    CrashCache,
+    /// The cache forgets everything.
+    WipeCache,
+    /// So much time passes that this is over.
+    Outlive(Item),
 }
 
 /// The simulator and the real thing answered differently.
@@ -138,6 +155,7 @@ fn with_a_default(scripts: Vec<&'static Script>) -> Vec<Option<&'static Script>>
 pub async fn compare(cluster: &dyn Cluster, script: &[Act]) -> Result<(), Box<Mismatch>> {
     let mut comparison = Comparison {
         world: World::new(),
+        cluster,
         real: cluster.client(),
         replay: Replay::Runs,
         written: (Lsn(0), Lsn(0)),
@@ -147,17 +165,7 @@ pub async fn compare(cluster: &dyn Cluster, script: &[Act]) -> Result<(), Box<Mi
     // if it never is, the first act says so.
     drop(comparison.follow().await);
     for (at, act) in script.iter().enumerate() {
-        let (simulated, real) = match act {
-            Act::Ask(request) => comparison.ask(request).await,
-            Act::PauseReplay => {
-                comparison.replay = Replay::Paused;
-                comparison.control(cluster, &Control::PauseReplay).await
-            }
-            Act::ResumeReplay => {
-                comparison.replay = Replay::Runs;
-                comparison.control(cluster, &Control::ResumeReplay).await
-            }
-        };
+        let (simulated, real) = comparison.act(act).await;
         let real = match comparison.follow().await {
             Ok(()) => real,
             Err(error) => format!("{real}, then {error}"),
@@ -179,15 +187,100 @@ enum Replay {
     Paused,
 }
 
-struct Comparison {
+struct Comparison<'a> {
     world: World,
+    cluster: &'a dyn Cluster,
     real: Backend,
     replay: Replay,
     /// The ends of both logs at the last look.
     written: (Lsn, Lsn),
 }
 
-impl Comparison {
+impl Comparison<'_> {
+    async fn act(&mut self, act: &Act) -> (String, String) {
+        match act {
+            Act::Ask(request) => self.ask(request).await,
+            Act::PauseReplay => {
+                self.replay = Replay::Paused;
+                self.control(&[Control::PauseReplay]).await
+            }
+            Act::ResumeReplay => {
+                self.replay = Replay::Runs;
+                self.control(&[Control::ResumeReplay]).await
+            }
+            Act::ReplyLost(request) => self.lose_reply(request).await,
+            Act::SaveCache => {
+                self.world.cache.save();
+                self.control(&[Control::SaveCache]).await
+            }
+            Act::WipeCache => {
+                self.world.cache.wipe();
+                self.control(&[Control::WipeCache]).await
+            }
+            Act::CrashCache => {
+                self.world.cache.restore();
+                let crash = [Control::Kill(Node::Cache), Control::Start(Node::Cache)];
+                let done = self.control(&crash).await;
+                self.until_the_cache_answers().await;
+                done
+            }
+            Act::Outlive(item) => {
+                self.outlive(item).await;
+                let left = |expiry: Option<_>| format!("it is there: {}", expiry.is_some());
+                let real = match self.real.call(&Request::CacheTtl(*item)).await {
+                    Ok(Response::Expiry(expiry)) => left(expiry),
+                    other => format!("{other:?}"),
+                };
+                (left(self.world.cache.ttl(item, self.world.now)), real)
+            }
+        }
+    }
+
+    async fn lose_reply(&mut self, request: &Request) -> (String, String) {
+        let link = match request.site() {
+            Site::Cache => Link::ClientCache,
+            Site::Replica => Link::ClientReplica,
+            Site::Primary | Site::Client => Link::ClientPrimary,
+        };
+        // A connection that has to be made first would never be.
+        drop(self.real.call(&question(request.site())).await);
+        let dropped = self.cluster.apply(&Control::DropReplies(link)).await;
+        let real = self.real.call(request).await;
+        let restored = self.cluster.apply(&Control::Restore(link)).await;
+        self.real = self.cluster.client();
+        drop(self.world.apply(request));
+        let simulated = Err(StoreError::unknown(request.site(), "no answer in time"));
+        let real = match dropped.and(restored) {
+            Ok(()) => told(&real, Lsn(0)),
+            Err(error) => error.to_string(),
+        };
+        (told(&simulated, Lsn(0)), real)
+    }
+
+    /// A client whose connection died with the cache has a new one.
+    async fn until_the_cache_answers(&mut self) {
+        for _ in 0..MAX_POLLS {
+            self.real = self.cluster.client();
+            if self.real.call(&question(Site::Cache)).await.is_ok() {
+                return;
+            }
+            drop(self.real.call(&Request::Sleep(POLL)).await);
+        }
+    }
+
+    async fn outlive(&mut self, item: &Item) {
+        if let Some(Some(left)) = self.world.cache.ttl(item, self.world.now) {
+            self.world.now = self.world.now + left + Duration::from_millis(1);
+        }
+        for _ in 0..MAX_POLLS {
+            match self.real.call(&Request::CacheTtl(*item)).await {
+                Ok(Response::Expiry(Some(_))) => {}
+                _ => return,
+            }
+            drop(self.real.call(&Request::Sleep(POLL)).await);
+        }
+    }
+
     async fn ask(&mut self, request: &Request) -> (String, String) {
         let simulated = match self.world.apply(request) {
             Reaction::Answer(answer) => answer,
@@ -206,8 +299,11 @@ impl Comparison {
         (told(&simulated, before.0), told(&real, before.1))
     }
 
-    async fn control(&mut self, cluster: &dyn Cluster, control: &Control) -> (String, String) {
-        let real = cluster.apply(control).await;
+    async fn control(&mut self, controls: &[Control]) -> (String, String) {
+        let mut real: Result<(), ControlError> = Ok(());
+        for control in controls {
+            real = real.and(self.cluster.apply(control).await);
+        }
         ("Ok(())".to_owned(), format!("{real:?}"))
     }
 
@@ -229,11 +325,26 @@ impl Comparison {
             self.real.call(&Request::Sleep(POLL)).await?;
         }
         Err(StoreError {
-            site: quarrel_checkers::Site::Replica,
+            site: Site::Replica,
             certainty: quarrel_checkers::Certainty::Definite,
             message: "the replica did not catch up".to_owned(),
             connection: ConnectionState::Usable,
         })
+    }
+}
+
+/// A call that changes nothing which a script looks at, and that makes
+/// connections ready: a first write prepares its statement in a round trip of
+/// its own.
+fn question(site: Site) -> Request {
+    match site {
+        Site::Cache => Request::CacheGet(Item::entry(SPARE)),
+        Site::Replica => Request::ReplicaRead(SPARE),
+        Site::Primary | Site::Client => Request::PrimaryWrite {
+            key: SPARE,
+            value: Value::Int(0),
+            durability: Durability::Local,
+        },
     }
 }
 
@@ -244,6 +355,11 @@ fn told(answer: &Result<Response, StoreError>, written: Lsn) -> String {
         Ok(Response::Written { version, .. }) => format!("version {version}"),
         Ok(Response::Lsn(lsn)) if *lsn < written => "behind what was last seen written".to_owned(),
         Ok(Response::Lsn(_)) => "at or beyond what was last seen written".to_owned(),
+        Ok(Response::Changes(changes)) => {
+            let changes =
+                changes.iter().map(|change| format!("{} v{}", change.key, change.version));
+            changes.collect::<Vec<_>>().join(", ")
+        }
         Ok(other) => format!("{other:?}"),
         Err(error) => format!("{:?} error at the {}", error.certainty, error.site),
     }

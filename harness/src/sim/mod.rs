@@ -46,6 +46,6 @@ pub use moves::{Disturbance, Mishap, Move};
 pub use play::{Ending, Play, Played};
 pub use primary::{Commit, Primary};
 pub use replica::Replica;
-pub use stage::{Called, Following, Happened, Setting, Stage, Stuck};
+pub use stage::{Called, Following, Happened, Memory, Setting, Stage, Stuck};
 pub use verdict::{Claim, linearizable};
 pub use world::{Reaction, Wait, World};

@@ -61,7 +61,7 @@ enum What {
     /// The answer, which is in the slot, reaches its client.
     Reply { slot: usize, ticket: u64 },
     /// A client stops waiting.
-    GiveUp { slot: usize, ticket: u64 },
+    GiveUp { slot: usize, ticket: u64, site: Site },
     /// The replica may have something to replay.
     Replay,
 }
@@ -174,7 +174,7 @@ impl Network {
         match event.what {
             What::Arrive { slot, ticket } => self.arrive(slot, ticket),
             What::Reply { slot, ticket } => self.hand_over(slot, ticket),
-            What::GiveUp { slot, ticket } => self.give_up(slot, ticket),
+            What::GiveUp { slot, ticket, site } => self.give_up(slot, ticket, site),
             What::Replay => self.replay(),
         }
         true
@@ -189,9 +189,10 @@ impl Network {
             self.slots[slot].stage = stage;
             return;
         };
-        if self.conditions.is_frozen(request.site()) {
+        let site = request.site();
+        if self.conditions.is_frozen(site) {
             self.slots[slot].stage = Stage::Held(request);
-            self.wait_no_longer_than_allowed(slot, ticket);
+            self.wait_no_longer_than_allowed(slot, ticket, site);
             return;
         }
         self.execute(slot, ticket, request);
@@ -208,7 +209,7 @@ impl Network {
             Reaction::Answer(answer) => self.executed(slot, ticket, site, answer),
             Reaction::Waits(wait) => {
                 self.slots[slot].stage = Stage::Waits(request, wait);
-                self.wait_no_longer_than_allowed(slot, ticket);
+                self.wait_no_longer_than_allowed(slot, ticket, site);
             }
         }
     }
@@ -217,7 +218,7 @@ impl Network {
         let link = self.link(slot, site);
         if link.is_some_and(|link| self.conditions.drops_replies(link)) {
             self.slots[slot].stage = Stage::Quiet;
-            self.wait_no_longer_than_allowed(slot, ticket);
+            self.wait_no_longer_than_allowed(slot, ticket, site);
         } else {
             let back = self.back(link);
             self.reply(slot, site, answer, back);
@@ -229,7 +230,7 @@ impl Network {
         // A reply that takes longer than its client waits is as good as lost.
         if site != Site::Client && after > self.limits.call && answer.is_ok() {
             self.slots[slot].stage = Stage::Quiet;
-            return self.wait_no_longer_than_allowed(slot, ticket);
+            return self.wait_no_longer_than_allowed(slot, ticket, site);
         }
         self.slots[slot].stage = Stage::Answered(site, answer);
         self.plan(self.clock.now() + after, What::Reply { slot, ticket });
@@ -246,17 +247,10 @@ impl Network {
         }
     }
 
-    fn give_up(&mut self, slot: usize, ticket: u64) {
+    fn give_up(&mut self, slot: usize, ticket: u64, site: Site) {
         if self.slots[slot].ticket != ticket || matches!(self.slots[slot].stage, Stage::Here(_)) {
             return;
         }
-        let site = match &self.slots[slot].stage {
-            Stage::Sent(request) | Stage::Held(request) | Stage::Waits(request, _) => {
-                request.site()
-            }
-            Stage::Answered(site, _) => *site,
-            Stage::Quiet | Stage::Here(_) => Site::Cache,
-        };
         let waited = self.limits.call.as_millis();
         self.slots[slot].connected = [false; 3];
         self.wake(slot, Err(StoreError::unknown(site, format!("no answer within {waited} ms"))));
@@ -270,9 +264,9 @@ impl Network {
         }
     }
 
-    fn wait_no_longer_than_allowed(&mut self, slot: usize, ticket: u64) {
+    fn wait_no_longer_than_allowed(&mut self, slot: usize, ticket: u64, site: Site) {
         let until = self.clock.now() + self.limits.call;
-        self.plan(until, What::GiveUp { slot, ticket });
+        self.plan(until, What::GiveUp { slot, ticket, site });
     }
 
     /// Breaks every call under way over a link or at a server that is gone.

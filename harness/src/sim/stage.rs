@@ -29,6 +29,17 @@ pub struct Setting {
     pub recorder: Option<Arc<Recorder>>,
     /// The time of the run, shared with the recorder.
     pub clock: VirtualClock,
+    /// Whether [`Stage::fingerprint`] will be asked for.
+    pub memory: Memory,
+}
+
+/// Whether a stage keeps in mind what clients have seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// It does: fingerprints tell states apart.
+    Kept,
+    /// It does not: fingerprints mean nothing, and every step is cheaper.
+    Dropped,
 }
 
 /// Whether the replica moves by itself.
@@ -155,6 +166,12 @@ impl Stage {
     #[must_use]
     pub fn asleep(&self, actor: usize) -> bool {
         matches!(self.actors[actor].state, State::Asleep(_))
+    }
+
+    /// Whether somebody's call waits for a lock or for the replica.
+    #[must_use]
+    pub fn anyone_waits(&self) -> bool {
+        self.actors.iter().any(|actor| matches!(actor.state, State::Waits(..)))
     }
 
     /// The call that `actor` is about to make.
@@ -298,15 +315,20 @@ impl Stage {
     ) -> Result<(), Stuck> {
         self.look_at_the_clock(actor);
         let a = &mut self.actors[actor];
-        a.seen.add(&answer);
-        let progress = a.client.answer(answer);
+        if self.setting.memory == Memory::Kept {
+            a.seen.add(&answer);
+        }
+        let client = a.client.as_mut().expect("only who has begun something is answered");
+        let progress = client.answer(answer);
         self.went_on(actor, progress)
     }
 
     /// A client's code may read the clock whenever it runs.
     pub(super) fn look_at_the_clock(&mut self, actor: usize) {
-        let now = self.world.now;
-        self.actors[actor].seen.add(&now);
+        if self.setting.memory == Memory::Kept {
+            let now = self.world.now;
+            self.actors[actor].seen.add(&now);
+        }
     }
 
     fn wake(&mut self, actor: usize) -> Result<Happened, Stuck> {

@@ -2,9 +2,10 @@ use std::{sync::Arc, time::Duration};
 
 use quarrel_checkers::{F, History, Index, Kind, Time};
 
-use super::{recorded, shrink};
+use super::recorded;
 use crate::{
     cluster::Cluster,
+    explore::shrink,
     faults::{Fault, Schedule},
     race::Make,
     record::{Recorder, Stop},

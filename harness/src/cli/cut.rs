@@ -1,0 +1,234 @@
+//! The anomalies of a run as races, in the folders that describe them.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    path::{Path, PathBuf},
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
+
+use anstream::eprintln;
+use quarrel_checkers::{Anomaly, Class, Time};
+
+use super::Failure;
+use crate::{
+    explore::{recorded, shrink_race},
+    race::Race,
+    record::Clock,
+    results::{FileError, LoadedRun, RunFolder, write_text},
+    sim::{Claim, Stuck},
+    strategy::{AnyStrategy, Catalogue, Options},
+};
+
+/// Makes the same strategy again and again.
+pub(super) type Making = Box<dyn Fn() -> Arc<dyn AnyStrategy> + Send + Sync>;
+
+/// The race that a history shows: every operation, as it was recorded.
+const RECORDED: &str = "recorded.race";
+/// The smallest that shows the same.
+const MINIMAL: &str = "min.race";
+
+/// The longest that the end of a run is put off by cutting.
+const LONGEST: Duration = Duration::from_secs(2);
+
+pub(super) fn making(
+    catalogue: &Catalogue,
+    strategy: &str,
+    given: &BTreeMap<String, String>,
+) -> Result<Making, Failure> {
+    let entry = catalogue.strategy(strategy).map_err(Failure::usage)?;
+    let options = Options::resolve(entry.name, entry.options, given).map_err(Failure::usage)?;
+    let build = entry.build;
+    build(&options).map_err(Failure::usage)?;
+    Ok(Box::new(move || build(&options).expect("the same options made a strategy before")))
+}
+
+/// The options of a run that are not the defaults.
+fn changed(catalogue: &Catalogue, run: &LoadedRun) -> Vec<(String, String)> {
+    let settings = &run.settings;
+    let Ok(entry) = catalogue.strategy(&settings.strategy) else { return Vec::new() };
+    let is_default = |name: &str, value: &str| {
+        entry.options.iter().any(|spec| spec.name == name && spec.default == value)
+    };
+    let options = settings.options.iter().filter(|(name, value)| !is_default(name, value));
+    options.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// What an anomaly is in a race.
+fn claim(class: Class) -> Claim {
+    match class {
+        Class::StaleRead => Claim::Stale,
+        Class::ReadYourWrites => Claim::ReadYourWrites,
+        Class::NonMonotonicRead => Claim::NonMonotonic,
+        Class::LostWrite => Claim::Lost,
+        Class::Divergence => Claim::Diverged,
+        _ => Claim::NotLinearizable,
+    }
+}
+
+/// A run, and how to make its strategy: what its races are cut out of.
+pub(super) struct Cutter {
+    run: LoadedRun,
+    anomalies: Vec<Anomaly>,
+    making: Making,
+    options: Vec<(String, String)>,
+}
+
+impl Cutter {
+    pub(super) fn new(
+        run: LoadedRun,
+        anomalies: Vec<Anomaly>,
+        catalogue: &Catalogue,
+    ) -> Result<Self, Failure> {
+        let making = making(catalogue, &run.settings.strategy, &run.settings.options)?;
+        let options = changed(catalogue, &run);
+        Ok(Self { run, anomalies, making, options })
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.anomalies.len()
+    }
+
+    pub(super) fn into_making(self) -> Making {
+        self.making
+    }
+
+    /// Anomaly `number`, counted from 1, as a race that shows it in simulation;
+    /// none if there is no such anomaly, or nothing that was tried shows it.
+    pub(super) fn cut(&self, number: usize) -> Result<Option<Race>, Stuck> {
+        let Some(anomaly) = number.checked_sub(1).and_then(|at| self.anomalies.get(at)) else {
+            return Ok(None);
+        };
+        let (history, claim) = (&self.run.history, claim(anomaly.class));
+        let cut = recorded(&*self.making, history, &anomaly.witness, claim)?;
+        Ok(cut.map(|(_, performance)| Race {
+            strategy: self.run.settings.strategy.clone(),
+            options: self.options.clone(),
+            ..performance.race
+        }))
+    }
+
+    fn tells(&self, number: usize) -> String {
+        let Some(anomaly) = number.checked_sub(1).and_then(|at| self.anomalies.get(at)) else {
+            return String::new();
+        };
+        let cause = anomaly.cause.map_or_else(String::new, |cause| format!("/{cause}"));
+        format!("# Anomaly {number} of run {}: {}{cause}.\n", self.run.folder.name, anomaly.class)
+    }
+
+    /// Every race whose anomaly has a folder, and the smallest that shows what
+    /// the first one shows.
+    fn cut_all(&self, tell: &mpsc::Sender<(PathBuf, String)>) {
+        let mut smallest_of = None;
+        for number in 1..=self.anomalies.len() {
+            let folder = folder(&self.run.folder, number);
+            if !folder.is_dir() {
+                continue;
+            }
+            let Ok(Some(race)) = self.cut(number) else { continue };
+            let text = format!("{}# Cut out of its history.\n{race}", self.tells(number));
+            if tell.send((folder.join(RECORDED), text)).is_err() {
+                return;
+            }
+            smallest_of.get_or_insert((number, race));
+        }
+        let Some((number, race)) = smallest_of else { return };
+        if let Ok(Some(finding)) = shrink_race(&*self.making, &race) {
+            // It need not be the cause of the anomaly: other things went wrong
+            // on the same key.
+            let how = format!("Shrunk in simulation; its cause, by experiment: {}.", finding.cause);
+            let text = self.smallest(number, &finding.race, &how);
+            // Nobody waits for it any more if this fails.
+            drop(tell.send((folder(&self.run.folder, number).join(MINIMAL), text)));
+        }
+    }
+
+    /// The text of a smallest race; `how` says how it was made.
+    pub(super) fn smallest(&self, number: usize, race: &Race, how: &str) -> String {
+        let mut text = self.tells(number);
+        for line in how.lines() {
+            writeln!(text, "# {line}").expect("a string takes everything");
+        }
+        write!(text, "{race}").expect("a string takes everything");
+        text
+    }
+}
+
+/// Writes `recorded.race` beside the anomalies of a run, and `min.race` beside
+/// the first, as far as that takes no longer than a moment. What is not written
+/// can be made by `quarrel shrink`; nothing here can lose a verdict.
+pub(super) fn write_races(cutter: Cutter) {
+    if cutter.anomalies.is_empty() {
+        return;
+    }
+    let (tell, told) = mpsc::channel();
+    let spawned = thread::Builder::new().name("cut".to_owned()).spawn(move || {
+        cutter.cut_all(&tell);
+    });
+    if let Err(error) = spawned {
+        eprintln!("no races were cut out: {error}");
+        return;
+    }
+    let clock = Clock::start();
+    let left = || LONGEST.saturating_sub(clock.now().since(Time::ZERO));
+    while let Ok((path, text)) = told.recv_timeout(left()) {
+        match write_new(&path, &text) {
+            Ok(Written::Now | Written::Before) => {}
+            Ok(Written::Kept) => eprintln!("kept: {}, which says something else", path.display()),
+            Err(error) => eprintln!("a race was not written: {error}"),
+        }
+    }
+}
+
+/// The file in which the race of an anomaly is found: the smallest first.
+pub(super) fn written(run: &RunFolder, number: usize) -> Option<PathBuf> {
+    let files = [MINIMAL, RECORDED].map(|name| folder(run, number).join(name));
+    files.into_iter().find(|path| path.is_file())
+}
+
+/// The file of the race as it was recorded, if there is one.
+pub(super) fn written_as_recorded(run: &RunFolder, number: usize) -> Option<PathBuf> {
+    Some(folder(run, number).join(RECORDED)).filter(|path| path.is_file())
+}
+
+/// Where the smallest race of an anomaly goes. Its folder is made.
+pub(super) fn place_of_smallest(run: &RunFolder, number: usize) -> Result<PathBuf, Failure> {
+    let folder = folder(run, number);
+    std::fs::create_dir_all(&folder).map_err(Failure::environment)?;
+    Ok(folder.join(MINIMAL))
+}
+
+fn folder(run: &RunFolder, number: usize) -> PathBuf {
+    run.file(&format!("anomalies/{number}"))
+}
+
+/// What became of a file that was to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// It was not there.
+    Now,
+    /// It was there, with the same race in it.
+    Before,
+    /// It was there with another race in it, perhaps somebody's own: it was
+    /// left as it was.
+    Kept,
+}
+
+/// Writes a race to a file, unless there is one.
+pub(super) fn write_new(path: &Path, text: &str) -> Result<Written, FileError> {
+    let Ok(there) = std::fs::read_to_string(path) else {
+        write_text(path, text)?;
+        return Ok(Written::Now);
+    };
+    Ok(if without_comments(&there) == without_comments(text) {
+        Written::Before
+    } else {
+        Written::Kept
+    })
+}
+
+fn without_comments(text: &str) -> Vec<&str> {
+    text.lines().filter(|line| !line.starts_with('#')).collect()
+}

@@ -1,0 +1,183 @@
+use std::path::PathBuf;
+
+use anstream::{eprintln, print, println};
+use clap::Args;
+
+use super::{
+    Failure,
+    choose::{Choice, ExternalArgs},
+    cut::{Cutter, Making, Written, place_of_smallest, write_new, written_as_recorded},
+    performance::{Audience, Bill, perform},
+    race::{Named, cut, cutter, read},
+};
+use crate::{
+    cluster::ClusterKind,
+    explore::{Finding, shrink_race},
+    race::{Race, Told},
+    results::{RunFolder, load_run},
+    strategy::Catalogue,
+};
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct ShrinkArgs {
+    /// A .race file, or an anomaly of a run: RUN, or RUN:N for the N-th
+    #[arg(value_name = "FILE.race|RUN[:N]")]
+    race: String,
+    /// Write the smaller race to this file; an anomaly's goes to its folder, as min.race, if none is named
+    #[arg(long, value_name = "FILE.race")]
+    out: Option<PathBuf>,
+    /// How often the smaller race is performed to confirm it; 0 for never
+    #[arg(short = 'n', long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=1_000))]
+    times: u64,
+    /// Where it is confirmed: docker, native, external or sim [default: the cluster that the run came from; nowhere for a file]
+    #[arg(long, value_name = "KIND", value_parser = |t: &str| t.parse::<Choice>())]
+    cluster: Option<Choice>,
+    #[command(flatten)]
+    external: ExternalArgs,
+    /// Where results are kept
+    #[arg(long, default_value = "results", value_name = "FOLDER", env = "QUARREL_RESULTS")]
+    results: PathBuf,
+}
+
+/// Finds the smallest race that shows what a race shows, and performs it on
+/// real servers. Exit code 0 if there is one, 1 if the race does not show what
+/// it claims or no performance of the smaller one did.
+pub(super) fn shrink(args: &ShrinkArgs, catalogue: &Catalogue) -> Result<u8, Failure> {
+    if let Some(path) = args.out.as_ref().filter(|path| path.exists()) {
+        return Err(Failure::usage(format!("{} exists; name another file", path.display())));
+    }
+    let named = Named::of(&args.race, &args.results)?;
+    let (race, make) = match &named {
+        Named::File(path) => read(path, catalogue)?,
+        Named::Anomaly { run, number } => match written_as_recorded(run, *number) {
+            Some(path) => read(&path, catalogue)?,
+            None => cut(run.clone(), *number, catalogue)?,
+        },
+    };
+    let Some(finding) = shrink_race(&*make, &race).map_err(Failure::usage)? else {
+        println!("{} does not show what it claims; quarrel replay tells where", args.race);
+        return Ok(1);
+    };
+    print!("{finding}");
+    let confirmation = confirm(args, &named, &finding.race, &make)?;
+    println!("  = {confirmation}");
+    save(args, named, &finding, &confirmation, catalogue)?;
+    Ok(u8::from(confirmation.is_refuted()))
+}
+
+/// What performances of the smaller race showed.
+enum Confirmation {
+    /// It was only simulated, and why no more was done.
+    Simulated(String),
+    /// It was performed on this kind of cluster.
+    Performed { on: ClusterKind, hits: u64, times: u64, complaint: Option<String> },
+}
+
+impl Confirmation {
+    const fn is_refuted(&self) -> bool {
+        matches!(self, Self::Performed { hits: 0, .. })
+    }
+}
+
+impl std::fmt::Display for Confirmation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Simulated(why) => write!(f, "simulated only: {why}"),
+            Self::Performed { on, hits, times, complaint } => {
+                let word = match *hits {
+                    0 => "not confirmed",
+                    some if some < *times => "confirmed in part",
+                    _ => "confirmed",
+                };
+                write!(f, "{word}: {hits} of {times} performances on {on} went as written")?;
+                complaint.as_ref().map_or(Ok(()), |why| write!(f, "; first difference: {why}"))
+            }
+        }
+    }
+}
+
+fn confirm(
+    args: &ShrinkArgs,
+    named: &Named,
+    race: &Race,
+    make: &Making,
+) -> Result<Confirmation, Failure> {
+    let choice = match (args.cluster, named) {
+        (Some(choice), _) => choice,
+        (None, Named::File(_)) => {
+            return Ok(Confirmation::Simulated("--cluster says where to confirm it".to_owned()));
+        }
+        (None, Named::Anomaly { run, .. }) => came_from(run)?,
+    };
+    match choice {
+        _ if args.times == 0 => Ok(Confirmation::Simulated("-n 0 was asked for".to_owned())),
+        Choice::Kind(ClusterKind::Sim) => {
+            Ok(Confirmation::Simulated("and the run was simulated, too".to_owned()))
+        }
+        _ => {
+            let mut count = Count { hits: 0, complaint: None };
+            let external = &args.external;
+            let bill = Bill { race, make, choice, external, times: args.times };
+            match perform(&bill, &mut count) {
+                Ok(on) => {
+                    let Count { hits, complaint } = count;
+                    Ok(Confirmation::Performed { on, hits, times: args.times, complaint })
+                }
+                // Whoever interrupts it wants to be gone.
+                Err(failure) if failure.code == 130 => Err(failure),
+                Err(failure) => Ok(Confirmation::Simulated(failure.message)),
+            }
+        }
+    }
+}
+
+fn came_from(run: &RunFolder) -> Result<Choice, Failure> {
+    let run = load_run(run.clone()).map_err(Failure::usage)?;
+    run.settings.cluster.parse().map_err(Failure::usage)
+}
+
+struct Count {
+    hits: u64,
+    complaint: Option<String>,
+}
+
+impl Audience for Count {
+    fn hear(&mut self, _: u64, _: Told<'_>) {}
+
+    fn judge(&mut self, complaint: Option<String>) {
+        match complaint {
+            None => self.hits += 1,
+            Some(complaint) => drop(self.complaint.get_or_insert(complaint)),
+        }
+    }
+}
+
+/// Writes the smaller race where it belongs.
+fn save(
+    args: &ShrinkArgs,
+    named: Named,
+    finding: &Finding,
+    confirmation: &Confirmation,
+    catalogue: &Catalogue,
+) -> Result<(), Failure> {
+    let cause = finding.cause;
+    let how = format!("Shrunk in simulation; its cause, by experiment: {cause}.\n{confirmation}.");
+    let (path, text) = match (&args.out, named) {
+        (Some(path), _) => (path.clone(), finding.race.to_string()),
+        (None, Named::File(_)) => return Ok(()),
+        (None, Named::Anomaly { run, number }) => {
+            let path = place_of_smallest(&run, number)?;
+            let cutter: Cutter = cutter(run, catalogue)?;
+            (path, cutter.smallest(number, &finding.race, &how))
+        }
+    };
+    match write_new(&path, &text)? {
+        Written::Now => eprintln!("written: {0}; quarrel replay {0}", path.display()),
+        Written::Before => eprintln!("it is in {} already", path.display()),
+        Written::Kept => eprintln!(
+            "not written: {} says something else, perhaps somebody's own; remove it or use --out",
+            path.display()
+        ),
+    }
+    Ok(())
+}
