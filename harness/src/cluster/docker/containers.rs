@@ -121,16 +121,11 @@ impl Containers {
     }
 }
 
-/// Only commits with remote_apply wait for the replica. (The cache does not
-/// read this.)
-const SETTINGS: &str = "synchronous_commit = local\nsynchronous_standby_names = 'replica'";
-
 /// Postgres or the cache: data in memory, nothing published.
 fn server(image: &Image, script: &str, role: &str) -> ContainerRequest<GenericImage> {
     let request = named(&image.name)
         .with_cmd(["sh", script, role])
         .with_mount(Mount::tmpfs_mount(DATA))
-        .with_env_var("QUARREL_SETTINGS", SETTINGS)
         .with_host_config_modifier(|host| publish(host, &[]));
     match image.source {
         Source::Made => request,
