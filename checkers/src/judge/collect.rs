@@ -98,7 +98,11 @@ const fn rank(class: Class) -> u8 {
         Class::LostUpdate => 14,
         Class::GSingle => 15,
         Class::G2 => 16,
-        Class::Internal => 17,
-        Class::IncompatibleOrder => 18,
+        Class::G0Realtime => 17,
+        Class::G1cRealtime => 18,
+        Class::GSingleRealtime => 19,
+        Class::G2Realtime => 20,
+        Class::Internal => 21,
+        Class::IncompatibleOrder => 22,
     }
 }

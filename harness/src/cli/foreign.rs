@@ -135,8 +135,8 @@ fn judge(history: &History, model: ModelName, failures: FailureMeaning) -> Verdi
         ModelName::Mutex => {
             Linearizable::new(models::Mutex).failures(failures).check(history, budget)
         }
-        ModelName::ListAppend => ListAppend.check(history, budget),
-        ModelName::RwRegister => RwRegister.check(history, budget),
+        ModelName::ListAppend => ListAppend::default().check(history, budget),
+        ModelName::RwRegister => RwRegister::default().check(history, budget),
     }
 }
 
