@@ -50,7 +50,7 @@ pub fn write(history: &History, format: Format, to: &mut impl Write) -> io::Resu
 ///
 /// # Errors
 ///
-/// As for [`write`].
+/// As for [`write()`].
 pub fn write_event(event: &Event, format: Format, to: &mut impl Write) -> io::Result<()> {
     match format {
         Format::JsonLines => {
