@@ -50,6 +50,7 @@ mod judge;
 mod model;
 pub mod models;
 pub mod notation;
+mod parallel;
 pub mod register;
 pub mod search;
 mod step;

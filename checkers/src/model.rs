@@ -24,7 +24,7 @@ use crate::{Op, Value};
 /// let after = Register.step(&Register.initial(), &Op::write(1, 5), None);
 /// assert_eq!(after, Some(Value::Int(5)));
 /// ```
-pub trait Model {
+pub trait Model: Sync {
     /// What the object holds. Equal states must compare and hash equal.
     type State: Clone + Eq + std::hash::Hash;
 

@@ -93,6 +93,16 @@ pub enum Class {
     GSingle,
     /// Transactions: a cycle with several such reads (write skew).
     G2,
+    /// Transactions: a cycle of overwrites that only real time closes.
+    G0Realtime,
+    /// Transactions: a cycle of overwrites and reads that only real time closes.
+    G1cRealtime,
+    /// Transactions: a cycle with exactly one read of what was then
+    /// overwritten that only real time closes (a stale read).
+    GSingleRealtime,
+    /// Transactions: a cycle with several such reads that only real time
+    /// closes.
+    G2Realtime,
     /// Transactions: one did not see its own earlier writes.
     Internal,
     /// Transactions: reads contradict each other about the order of versions.
@@ -119,6 +129,10 @@ impl fmt::Display for Class {
             Self::LostUpdate => "lost-update",
             Self::GSingle => "g-single",
             Self::G2 => "g2",
+            Self::G0Realtime => "g0-realtime",
+            Self::G1cRealtime => "g1c-realtime",
+            Self::GSingleRealtime => "g-single-realtime",
+            Self::G2Realtime => "g2-realtime",
             Self::Internal => "internal",
             Self::IncompatibleOrder => "incompatible-order",
         })

@@ -86,7 +86,7 @@ fn the_history_of_the_elle_paper_is_not_serializable() {
     let Some(folder) = corpus("elle-cli") else { return };
     for name in ["elle-paper-example.edn", "elle-paper-example.json"] {
         let (history, _) = history(&folder.join(name));
-        let verdict = ListAppend.check(&history, Budget::default());
+        let verdict = ListAppend::default().check(&history, Budget::default());
         let classes: Vec<Class> = verdict.anomalies.iter().map(|a| a.class).collect();
         assert_eq!(classes, [Class::GSingle], "{name}: {:?}", verdict.anomalies);
     }

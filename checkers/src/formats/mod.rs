@@ -35,7 +35,7 @@ use std::{fmt, io::BufRead};
 
 use crate::{History, Probe, Value};
 
-pub use print::write;
+pub use print::{write, write_event};
 
 /// How a history is written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -29,8 +29,36 @@ use crate::{Event, F, History, Key, Kind, Process, Step, Value};
 pub fn write(history: &History, format: Format, to: &mut impl Write) -> io::Result<()> {
     match format {
         Format::JsonLines => json_lines(history, to),
-        Format::Edn => history.events.iter().try_for_each(|event| edn(event, to)),
-        Format::Text => history.events.iter().try_for_each(|event| columns(event, to)),
+        _ => history.events.iter().try_for_each(|event| write_event(event, format, to)),
+    }
+}
+
+/// Writes one event in `format`, for histories that are never in memory whole.
+///
+/// ```
+/// use quarrel_checkers::{formats::{self, Format}, generate::Workload};
+///
+/// let mut file = Vec::new();
+/// let mut written = Ok(());
+/// Workload { operations: 3, ..Workload::default() }.each_event(|event| {
+///     written = formats::write_event(&event, Format::Text, &mut file);
+/// });
+/// written?;
+/// assert_eq!(String::from_utf8(file)?.lines().count(), 6);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// As for [`write()`].
+pub fn write_event(event: &Event, format: Format, to: &mut impl Write) -> io::Result<()> {
+    match format {
+        Format::JsonLines => {
+            serde_json::to_writer(&mut *to, event)?;
+            to.write_all(b"\n")
+        }
+        Format::Edn => edn(event, to),
+        Format::Text => columns(event, to),
         Format::Json | Format::JepsenLog => {
             let problem =
                 format!("{format} is only read; write JSON lines, EDN or columns of text");
@@ -58,8 +86,7 @@ fn json_lines(history: &History, to: &mut impl Write) -> io::Result<()> {
         while let Some(step) = steps.next_if(|s| s.end.is_some_and(|end| end <= event.time)) {
             line(step, to)?;
         }
-        serde_json::to_writer(&mut *to, event)?;
-        to.write_all(b"\n")?;
+        write_event(event, Format::JsonLines, to)?;
     }
     steps.try_for_each(|step| line(step, to))
 }

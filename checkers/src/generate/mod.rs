@@ -21,7 +21,7 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 use store::Simulated;
 
 use crate::{
-    F, History, Key, Kind, Op, Process, Time, Value,
+    Event, F, History, Index, Key, Kind, Op, Process, Time, Value,
     register::{OPEN, Record, Records},
 };
 
@@ -164,10 +164,9 @@ impl Workload {
         }
     }
 
-    /// The history, with versions.
-    #[must_use]
-    pub fn history(&self) -> History {
-        let mut history = History::default();
+    /// Tells `on` every event, in order, without keeping any.
+    pub fn each_event(&self, mut on: impl FnMut(Event)) {
+        let mut next = 0;
         self.run(|now, kind, ran| {
             let value = if ran.value == 0 { Value::Nil } else { Value::Int(ran.value as i64) };
             let is_answer = kind == Kind::Ok;
@@ -177,8 +176,17 @@ impl Workload {
                 value: if ran.is_write || is_answer { value } else { Value::Nil },
                 version: is_answer.then_some(ran.version),
             };
-            history.push(Time(now), Process::Client(ran.process), kind, op, None);
+            let (index, process) = (Index(next), Process::Client(ran.process));
+            next += 1;
+            on(Event { index, time: Time(now), process, kind, op, error: None });
         });
+    }
+
+    /// The history, with versions.
+    #[must_use]
+    pub fn history(&self) -> History {
+        let mut history = History::default();
+        self.each_event(|event| history.events.push(event));
         history
     }
 

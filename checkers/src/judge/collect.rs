@@ -15,6 +15,17 @@ struct Kept {
     floor: Option<Duration>,
 }
 
+impl Kept {
+    /// Twice as many are held as are wanted, so that sorting is rare.
+    fn prune(&mut self, max: usize) {
+        if self.anomalies.len() > max.saturating_mul(2) {
+            self.anomalies.sort_by_cached_key(badness);
+            self.anomalies.truncate(max);
+            self.floor = self.anomalies.last().map(|last| last.stale_for);
+        }
+    }
+}
+
 impl Collector {
     pub(super) const fn new(max: usize) -> Self {
         Self { max, of_class: BTreeMap::new() }
@@ -36,11 +47,15 @@ impl Collector {
             return;
         }
         kept.anomalies.push(make());
-        // Twice as many are held as are wanted, so that sorting is rare.
-        if kept.anomalies.len() > self.max.saturating_mul(2) {
-            kept.anomalies.sort_by_cached_key(badness);
-            kept.anomalies.truncate(self.max);
-            kept.floor = kept.anomalies.last().map(|last| last.stale_for);
+        kept.prune(self.max);
+    }
+
+    /// Adds what another one kept.
+    pub(super) fn merge(&mut self, other: Self) {
+        for (class, others) in other.of_class {
+            let kept = self.of_class.entry(class).or_default();
+            kept.anomalies.extend(others.anomalies);
+            kept.prune(self.max);
         }
     }
 
@@ -98,7 +113,11 @@ const fn rank(class: Class) -> u8 {
         Class::LostUpdate => 14,
         Class::GSingle => 15,
         Class::G2 => 16,
-        Class::Internal => 17,
-        Class::IncompatibleOrder => 18,
+        Class::G0Realtime => 17,
+        Class::G1cRealtime => 18,
+        Class::GSingleRealtime => 19,
+        Class::G2Realtime => 20,
+        Class::Internal => 21,
+        Class::IncompatibleOrder => 22,
     }
 }

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{ops::AddAssign, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -123,6 +123,15 @@ pub struct SessionViolations {
     pub monotonic_writes: u64,
     /// Writes ordered before what their session had read.
     pub writes_follow_reads: u64,
+}
+
+impl AddAssign for SessionViolations {
+    fn add_assign(&mut self, other: Self) {
+        self.read_your_writes += other.read_your_writes;
+        self.monotonic_reads += other.monotonic_reads;
+        self.monotonic_writes += other.monotonic_writes;
+        self.writes_follow_reads += other.writes_follow_reads;
+    }
 }
 
 impl SessionViolations {

@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use tally::Tally;
 
 use crate::{
-    Anomaly, Guarantee, History, Validity, Verdict, models,
+    Anomaly, Guarantee, History, Validity, Verdict, models, parallel,
     register::{Clusters, Delta, Violation},
     search::Linearizable,
 };
@@ -101,8 +101,18 @@ pub fn judge(history: &History, probes: &[Probe], options: &JudgeOptions) -> Jud
     let mut tally = Tally::default();
     match keyed::split(history, options) {
         Ok(split) => {
-            for keyed in &split.keys {
-                key(history, keyed, &split, options, &mut collector, &mut tally);
+            let groups: Vec<&[Keyed]> = groups(&split.keys);
+            let judged = parallel::map(options.threads, &groups, |keys| {
+                let mut collector = Collector::new(options.max_anomalies);
+                let mut tally = Tally::default();
+                for keyed in *keys {
+                    key(history, keyed, &split, options, &mut collector, &mut tally);
+                }
+                (collector, tally)
+            });
+            for (of_group, counted) in judged {
+                collector.merge(of_group);
+                tally.merge(counted);
             }
             tally.transactions = split.transactions;
             stores::judge(&split, probes, options, &mut collector, &mut tally);
@@ -113,6 +123,29 @@ pub fn judge(history: &History, probes: &[Probe], options: &JudgeOptions) -> Jud
     let ladder = ladder::rungs(&tally, options);
     let strongest = ladder::strongest(&ladder);
     Judgement { ladder, strongest, anomalies: collector.finish(), metrics: tally.metrics }
+}
+
+/// How many groups of keys are judged each by itself, at most.
+const GROUPS: usize = 64;
+
+/// Neighbouring keys in groups, which are the same however many threads there
+/// are, and so is what they lead to.
+fn groups(keys: &[Keyed]) -> Vec<&[Keyed]> {
+    let all: usize = keys.iter().map(|keyed| keyed.entries.len()).sum();
+    let enough = all.div_ceil(GROUPS).max(1);
+    let mut groups = Vec::new();
+    let (mut start, mut entries) = (0, 0);
+    for (at, keyed) in keys.iter().enumerate() {
+        entries += keyed.entries.len();
+        if entries >= enough {
+            groups.push(&keys[start..=at]);
+            (start, entries) = (at + 1, 0);
+        }
+    }
+    if start < keys.len() {
+        groups.push(&keys[start..]);
+    }
+    groups
 }
 
 /// How linearizability of a key was decided.

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{num::NonZeroUsize, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +62,9 @@ pub struct JudgeOptions {
     /// How long after an acknowledgement a read still counts as at risk;
     /// none if for ever.
     pub risk_window: Option<Duration>,
+    /// How many threads judge keys at once, at most. The judgement does not
+    /// depend on it.
+    pub threads: NonZeroUsize,
 }
 
 impl Default for JudgeOptions {
@@ -72,6 +75,7 @@ impl Default for JudgeOptions {
             order: Order::Recorded,
             bound: None,
             risk_window: None,
+            threads: NonZeroUsize::MIN,
         }
     }
 }

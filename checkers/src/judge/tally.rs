@@ -50,6 +50,35 @@ impl Tally {
         }
     }
 
+    /// Adds what was counted of other keys, which come after these.
+    pub(super) fn merge(&mut self, other: Self) {
+        let (metrics, others) = (&mut self.metrics, other.metrics);
+        metrics.keys += others.keys;
+        metrics.reads += others.reads;
+        metrics.writes += others.writes;
+        metrics.indeterminate_writes += others.indeterminate_writes;
+        metrics.reads_at_risk += others.reads_at_risk;
+        metrics.stale_reads += others.stale_reads;
+        metrics.hits += others.hits;
+        metrics.stale_hits += others.stale_hits;
+        metrics.stale_misses += others.stale_misses;
+        metrics.delta = metrics.delta.max(others.delta);
+        metrics.max_versions_behind = metrics.max_versions_behind.max(others.max_versions_behind);
+        metrics.k = metrics.k.max(others.k);
+        metrics.phantom_reads += others.phantom_reads;
+        metrics.future_reads += others.future_reads;
+        metrics.sessions += others.sessions;
+        self.staleness.extend(other.staleness);
+        for (bin, (reads, stale)) in self.pbs.iter_mut().zip(other.pbs) {
+            *bin = (bin.0 + reads, bin.1 + stale);
+        }
+        self.undecided_keys += other.undecided_keys;
+        self.undecided = self.undecided.take().or(other.undecided);
+        self.violated_keys += other.violated_keys;
+        self.misordered += other.misordered;
+        self.unordered_keys += other.unordered_keys;
+    }
+
     /// Linearizability of a key was not decided.
     pub(super) fn undecided(&mut self, why: String) {
         self.undecided_keys += 1;

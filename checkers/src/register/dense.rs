@@ -95,10 +95,17 @@ impl fmt::Display for Conflict {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Records {
-    records: Vec<Record>,
+    /// In pieces, none of which grows: a list that doubles needs up to three
+    /// times its room for a moment.
+    pieces: Vec<Vec<Record>>,
+    count: usize,
+    last_returned: u64,
     values: usize,
     keys: usize,
 }
+
+/// Records in a piece, unless the caller knows how many there will be.
+const PIECE: usize = 1 << 16;
 
 /// A value as the first pass leaves it. Instants are shifted by one.
 #[derive(Clone, Copy)]
@@ -124,19 +131,19 @@ impl Records {
     /// Makes room for `count` records.
     #[must_use]
     pub fn with_capacity(count: usize) -> Self {
-        Self { records: Vec::with_capacity(count), values: 0, keys: 0 }
+        Self { pieces: vec![Vec::with_capacity(count)], ..Self::default() }
     }
 
     /// How many there are.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.records.len()
+    pub const fn len(&self) -> usize {
+        self.count
     }
 
     /// Whether there is none.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
     }
 
     /// Adds a record, which must not return before those there are.
@@ -145,15 +152,28 @@ impl Records {
     ///
     /// [`DenseError::Unordered`] if it does.
     pub fn push(&mut self, record: Record) -> Result<(), DenseError> {
-        if self.records.last().is_some_and(|last| last.returned > record.returned) {
-            return Err(DenseError::Unordered { record: self.records.len() });
+        if self.last_returned > record.returned {
+            return Err(DenseError::Unordered { record: self.count });
         }
+        self.last_returned = record.returned;
         self.keys = self.keys.max(record.key() as usize + 1);
         if record.value != Record::INITIAL {
             self.values = self.values.max(record.value as usize + 1);
         }
-        self.records.push(record);
+        match self.pieces.last_mut() {
+            Some(piece) if piece.len() < piece.capacity() => piece.push(record),
+            _ => {
+                let mut piece = Vec::with_capacity(PIECE);
+                piece.push(record);
+                self.pieces.push(piece);
+            }
+        }
+        self.count += 1;
         Ok(())
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Record> {
+        self.pieces.iter().flatten()
     }
 
     /// Whether all keys are linearizable; if not, one that is not.
@@ -167,7 +187,7 @@ impl Records {
         let mut keys = vec![Widest::default(); self.keys];
         let mut order: Vec<u32> = Vec::with_capacity(self.values);
         let mut conflict = None;
-        for record in &self.records {
+        for record in self.pieces.iter().flat_map(|piece| piece.iter()) {
             let invoked = record.invoked + 1;
             let Some(cluster) = clusters.get_mut(record.value as usize) else {
                 if record.is_write() {
@@ -225,7 +245,7 @@ impl Records {
         let mut fronts = vec![Front::default(); self.keys];
         let mut initial = vec![Zone::default(); self.keys];
         let mut order: Vec<u32> = Vec::with_capacity(self.values);
-        for record in &self.records {
+        for record in self.pieces.iter().flat_map(|piece| piece.iter()) {
             let invoked = record.invoked + 1;
             let Some((zone, key)) = zones.get_mut(record.value as usize) else {
                 let zone = &mut initial[record.key() as usize];
@@ -263,7 +283,7 @@ impl Records {
     pub fn of_key(&self, key: u32) -> Vec<Operation> {
         let mut ids = rustc_hash::FxHashMap::default();
         let mut operations = Vec::new();
-        for record in self.records.iter().filter(|record| record.key() == key) {
+        for record in self.iter().filter(|record| record.key() == key) {
             let value = if record.value == Record::INITIAL {
                 ValueId::INITIAL
             } else {

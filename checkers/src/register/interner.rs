@@ -3,7 +3,9 @@
 /// A flat table with open addressing. Values are usually counters, of each key
 /// or over all keys, so neighbouring values have neighbouring places, whatever
 /// their keys; only where those are taken does a pair go to a place of its own
-/// far away. Scattering all of them would miss the caches at every look.
+/// far away. Scattering all of them would miss the caches at every look. Where
+/// values have no pattern and all are there, [`Numbering`](super::Numbering) is
+/// faster.
 ///
 /// ```
 /// use quarrel_checkers::register::Interner;
@@ -79,24 +81,6 @@ impl Interner {
         }
     }
 
-    /// The numbers of many pairs, in order, behind what `into` holds.
-    ///
-    /// Where values have no pattern every look misses the caches, and whether a
-    /// pair is new cannot be foreseen, so that one miss waits for the other.
-    /// Here the places of a batch are all touched before any is looked at,
-    /// and their misses overlap.
-    pub fn number_all(&mut self, pairs: &[(u32, u64)], into: &mut Vec<u32>) {
-        for batch in pairs.chunks(BATCH) {
-            let mask = self.slots.len() - 1;
-            let touched = batch.iter().fold(0, |sum: u32, &(key, value)| {
-                sum.wrapping_add(self.slots[Places::of(key, value).next() & mask].number)
-            });
-            // The sum is of no use; without a user the compiler drops it.
-            std::hint::black_box(touched);
-            into.extend(batch.iter().map(|&(key, value)| self.number(key, value)));
-        }
-    }
-
     fn grow(&mut self) {
         let old = std::mem::take(&mut self.slots);
         self.slots = vec![FREE; old.len() * 2];
@@ -111,9 +95,6 @@ impl Interner {
         }
     }
 }
-
-/// How many pairs are touched ahead: as many misses as a core keeps open.
-const BATCH: usize = 32;
 
 /// How many places are looked at where the value itself points.
 const NEAR: u32 = 2;
@@ -178,10 +159,6 @@ mod tests {
                 assert_eq!(interner.number(key, value), expected);
             }
             assert_eq!(interner.len(), map.len());
-            let pairs: Vec<(u32, u64)> = map.keys().copied().collect();
-            let mut numbers = Vec::new();
-            interner.number_all(&pairs, &mut numbers);
-            assert_eq!(numbers, pairs.iter().map(|pair| map[pair]).collect::<Vec<_>>());
             assert!(!interner.is_empty());
         }
     }

@@ -39,14 +39,19 @@ mod cluster;
 mod delta;
 mod dense;
 mod interner;
+mod numbering;
 mod operation;
+mod overwritten;
 mod stream;
+mod versioned;
 
 pub use delta::{Delta, delta};
 pub use dense::{Conflict, DenseError, Record, Records};
 pub use interner::Interner;
+pub use numbering::Numbering;
 pub use operation::{Action, NotUnique, OPEN, Operation, ValueId, Violation};
 pub use stream::{StreamError, Streamed, check_json_lines};
+pub use versioned::{VersionedRecord, VersionedRecords};
 
 pub(crate) use cluster::Clusters;
 

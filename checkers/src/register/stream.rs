@@ -109,7 +109,9 @@ pub fn check_json_lines(mut input: impl BufRead) -> Result<Streamed, StreamError
 #[derive(Clone, Copy)]
 struct Open {
     invoked: u64,
+    /// The key by number and by name.
     key: u32,
+    name: u64,
     /// The number of the value that it writes; none if it reads.
     writes: Option<u32>,
 }
@@ -120,6 +122,10 @@ struct OpenByProcess {
     small: Vec<Option<Open>>,
     large: FxHashMap<u64, Open>,
 }
+
+/// The name of the register without a name. No line has it: a number of twenty
+/// digits is not read here.
+const NO_KEY: u64 = u64::MAX;
 
 /// Processes below this are kept in a list.
 const SMALL: u64 = 1 << 16;
@@ -210,7 +216,7 @@ impl Gathered {
 
     fn invoke(&mut self, event: &RawEvent<'_>) -> Result<Open, StreamError> {
         // An absent key is one unnamed register beside the named ones.
-        let name = event.key.map_or(u64::MAX, |key| key);
+        let name = event.key.unwrap_or(NO_KEY);
         let next = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
         let key = *self.keys.entry(name).or_insert(next);
         let writes = match (event.f, &event.value) {
@@ -218,11 +224,17 @@ impl Gathered {
             ("write", RawValue::Int(value)) => Some(self.values.number(key, value.cast_unsigned())),
             _ => return Err(self.unsuitable("only reads and writes of whole numbers are streamed")),
         };
-        Ok(Open { invoked: event.index, key, writes })
+        Ok(Open { invoked: event.index, key, name, writes })
     }
 
     fn complete(&mut self, event: &RawEvent<'_>, open: Open) -> Result<(), StreamError> {
-        let Open { invoked, key, writes } = open;
+        let Open { invoked, key, name, writes } = open;
+        let fits = if writes.is_some() { event.f == "write" } else { event.f == "read" };
+        if !fits || event.key.unwrap_or(NO_KEY) != name {
+            let process = event.process;
+            let problem = format!("process {process} completes another operation than it invoked");
+            return Err(self.fail(problem));
+        }
         let record = match (event.kind, writes) {
             (Kind::Fail, _) | (Kind::Info, None) => return Ok(()),
             (Kind::Info, Some(value)) => {
@@ -252,6 +264,8 @@ impl Gathered {
         for record in self.unknown.drain(..).chain(left) {
             self.records.push(record).map_err(unsuitable)?;
         }
+        // Values have their numbers; the table is larger than what follows.
+        self.values = Interner::default();
         let conflict = self.records.check().map_err(unsuitable)?;
         let name = |conflict: Conflict| {
             let (&key, _) = self.keys.iter().find(|(_, number)| **number == conflict.key)?;

@@ -34,14 +34,14 @@ mod just_in_time;
 mod transitions;
 mod witness;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroUsize};
 
 use calls::{Calls, Moment};
 use depth_first::DepthFirst;
 use just_in_time::JustInTime;
 use transitions::Transitions;
 
-use crate::{Budget, Checker, Class, History, Key, Model, Operation, Verdict};
+use crate::{Budget, Checker, Class, History, Key, Model, Operation, Verdict, parallel};
 
 /// Steps that an engine makes before it is the other one's turn.
 const FIRST_SLICE: u64 = 256;
@@ -92,13 +92,14 @@ pub enum Witness {
 }
 
 /// Checks that a history is linearizable with respect to a model.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Linearizable<M> {
     model: M,
     failures: Failures,
     partition: Partition,
     engine: Engine,
     witness: Witness,
+    threads: NonZeroUsize,
 }
 
 impl<M: Model> Linearizable<M> {
@@ -110,6 +111,7 @@ impl<M: Model> Linearizable<M> {
             partition: Partition::ByKey,
             engine: Engine::Competition,
             witness: Witness::Minimal,
+            threads: NonZeroUsize::MIN,
         }
     }
 
@@ -135,6 +137,13 @@ impl<M: Model> Linearizable<M> {
     #[must_use]
     pub fn witness(self, witness: Witness) -> Self {
         Self { witness, ..self }
+    }
+
+    /// The same with so many threads that search at once, each another object.
+    /// The verdict does not depend on it.
+    #[must_use]
+    pub fn threads(self, threads: NonZeroUsize) -> Self {
+        Self { threads, ..self }
     }
 
     /// One object, out of a history that was taken apart already.
@@ -177,12 +186,13 @@ impl<M: Model> Checker for Linearizable<M> {
             };
             objects.entry(key).or_default().push(at);
         }
-        let verdicts = objects.into_iter().map(|(key, members)| {
+        let objects: Vec<(Option<Key>, Vec<usize>)> = objects.into_iter().collect();
+        let verdicts = parallel::map(self.threads, &objects, |(key, members)| {
             let members = members.iter().map(|&at| &operations[at]);
             let calls = Calls::of(history, members, self.failures);
-            self.object(key, &calls, budget)
+            self.object(*key, &calls, budget)
         });
-        verdicts.fold(Verdict::valid(), Verdict::and)
+        verdicts.into_iter().fold(Verdict::valid(), Verdict::and)
     }
 }
 

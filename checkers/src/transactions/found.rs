@@ -1,8 +1,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    graph::{Dependency, Edge, Graph, anti},
+    Expected,
+    cycle::{class, shortest},
+    graph::{Dependency, Edge, Graph},
     parse::{KeyId, Transactions},
+    real_time,
 };
 use crate::{Anomaly, Class, Index, Value, Verdict};
 
@@ -34,6 +37,9 @@ impl<'a> Found<'a> {
         }
         witness.sort_unstable();
         witness.dedup();
+        if kept.iter().any(|anomaly| anomaly.witness == witness) {
+            return;
+        }
         kept.push(Anomaly {
             class,
             cause: None,
@@ -54,39 +60,49 @@ impl<'a> Found<'a> {
         &self.transactions.keys[key as usize]
     }
 
-    /// Adds the cycles of a graph, the strongest kind first; a node beyond the
-    /// transactions only joins edges.
-    pub(super) fn cycles(&mut self, graph: &Graph) {
-        for cycle in graph.cycles(Dependency::WriteWrite) {
-            self.cycle(Class::G0, &cycle);
-        }
-        for cycle in graph.cycles(Dependency::WriteRead) {
-            self.cycle(Class::G1c, &cycle);
-        }
-        for cycle in graph.cycles(Dependency::ReadWrite) {
-            let class = if anti(&cycle) == 1 { Class::GSingle } else { Class::G2 };
-            self.cycle(class, &cycle);
+    /// Adds the cycles of dependencies; in real time only if that is expected.
+    pub(super) fn dependencies(&mut self, mut edges: Vec<Edge>, expected: Expected) {
+        let transactions = self.transactions.list.len();
+        self.cycles(&Graph::new(transactions, edges.clone()));
+        if expected == Expected::StrictSerializable {
+            let joints = edges.iter().map(|edge| edge.from.max(edge.to) + 1).max().unwrap_or(0);
+            let first = joints.max(u32::try_from(transactions).expect("< 2^31 transactions"));
+            edges.extend(real_time::edges(self.transactions, first));
+            self.cycles(&Graph::new(transactions, edges));
         }
     }
 
-    fn cycle(&mut self, class: Class, cycle: &[Edge]) {
-        let is_real = |node: &u32| (*node as usize) < self.transactions.list.len();
-        let members: Vec<u32> = cycle.iter().map(|edge| edge.from).filter(is_real).collect();
-        // An edge to a joint and the one from there are one dependency.
-        let real = cycle.iter().enumerate().filter(|(_, edge)| is_real(&edge.from));
-        let steps: Vec<String> = real
-            .map(|(at, edge)| {
-                let to = if is_real(&edge.to) { edge.to } else { cycle[(at + 1) % cycle.len()].to };
-                let (from, to, key) = (self.name(edge.from), self.name(to), self.key(edge.key));
+    /// Adds the cycles of a graph, the strongest kind first.
+    fn cycles(&mut self, graph: &Graph) {
+        use Dependency::{ReadWrite, WriteRead, WriteWrite};
+        for weakest in [WriteWrite, WriteRead, ReadWrite] {
+            for cycle in graph.cycles(weakest) {
+                self.cycle(&shortest(graph, self.transactions, &cycle));
+            }
+        }
+    }
+
+    fn cycle(&mut self, cycle: &[Edge]) {
+        let members: Vec<u32> = cycle.iter().map(|edge| edge.from).collect();
+        let steps: Vec<String> = cycle
+            .iter()
+            .map(|edge| {
+                let (from, to) = (self.name(edge.from), self.name(edge.to));
+                let key = || self.key(edge.key);
                 match edge.dependency {
-                    Dependency::WriteWrite => format!("{to} overwrote what {from} wrote to {key}"),
-                    Dependency::WriteRead => format!("{to} read what {from} wrote to {key}"),
-                    Dependency::ReadWrite => format!("{to} overwrote what {from} read of {key}"),
+                    Dependency::RealTime => format!("{to} began after {from} had ended"),
+                    Dependency::WriteWrite => {
+                        format!("{to} overwrote what {from} wrote to {}", key())
+                    }
+                    Dependency::WriteRead => format!("{to} read what {from} wrote to {}", key()),
+                    Dependency::ReadWrite => {
+                        format!("{to} overwrote what {from} read of {}", key())
+                    }
                 }
             })
             .collect();
         let explanation = format!("{}: each must come before the next", steps.join(", "));
-        self.add(class, &members, || explanation);
+        self.add(class(cycle), &members, || explanation);
     }
 
     /// The verdict, worst first.

@@ -1,8 +1,12 @@
 use std::collections::VecDeque;
 
+use rustc_hash::{FxHashMap, FxHashSet};
+
 /// How one transaction depends on another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Dependency {
+    /// It began after the other had ended.
+    RealTime,
     /// It overwrote what the other wrote.
     WriteWrite,
     /// It read what the other wrote.
@@ -19,9 +23,13 @@ pub(super) struct Edge {
     pub(super) key: u32,
 }
 
-/// Dependencies between transactions, grouped by where they begin.
+/// Dependencies between transactions, grouped by where they begin. Nodes
+/// beyond the transactions join edges: what leads into one precedes all that
+/// leads out of it.
 pub(super) struct Graph {
     nodes: usize,
+    /// How many nodes are transactions.
+    transactions: usize,
     edges: Vec<Edge>,
     starts: Vec<u32>,
 }
@@ -29,7 +37,9 @@ pub(super) struct Graph {
 const NONE: u32 = u32::MAX;
 
 impl Graph {
-    pub(super) fn new(nodes: usize, mut edges: Vec<Edge>) -> Self {
+    pub(super) fn new(transactions: usize, mut edges: Vec<Edge>) -> Self {
+        let last = edges.iter().map(|edge| edge.from.max(edge.to) as usize + 1).max();
+        let nodes = transactions.max(last.unwrap_or(0));
         edges.retain(|edge| edge.from != edge.to);
         edges.sort_unstable_by_key(|edge| (edge.from, edge.to, edge.dependency));
         edges.dedup_by_key(|edge| (edge.from, edge.to, edge.dependency));
@@ -40,7 +50,25 @@ impl Graph {
         for at in 0..nodes {
             starts[at + 1] += starts[at];
         }
-        Self { nodes, edges, starts }
+        Self { nodes, transactions, edges, starts }
+    }
+
+    pub(super) const fn is_transaction(&self, node: u32) -> bool {
+        (node as usize) < self.transactions
+    }
+
+    /// The strongest dependency of one transaction on another, if there is one
+    /// besides real time.
+    pub(super) fn between(&self, from: u32, to: u32) -> Option<Edge> {
+        let direct = |from: u32| {
+            let edges = self.from(from);
+            let at = edges.partition_point(|edge| edge.to < to);
+            edges.get(at).filter(|edge| edge.to == to).copied()
+        };
+        let joints = self.from(from).iter().filter(|edge| !self.is_transaction(edge.to));
+        let joined = joints.filter(|edge| edge.dependency != Dependency::RealTime);
+        let joined = joined.filter_map(|edge| Some(Edge { to: direct(edge.to)?.to, ..*edge }));
+        direct(from).into_iter().chain(joined).min_by_key(|edge| edge.dependency)
     }
 
     fn from(&self, node: u32) -> &[Edge] {
@@ -86,7 +114,7 @@ impl Graph {
         found
     }
 
-    /// The shortest path within a component.
+    /// A path within a component with as few transactions on it as possible.
     fn path(
         &self,
         from: u32,
@@ -94,24 +122,34 @@ impl Graph {
         component: &[u32],
         is_allowed: impl Fn(Dependency) -> bool,
     ) -> Option<Vec<Edge>> {
-        let mut reached: rustc_hash::FxHashMap<u32, Edge> = rustc_hash::FxHashMap::default();
-        let mut queue = VecDeque::from([from]);
-        while let Some(node) = queue.pop_front() {
+        let mut reached: FxHashMap<u32, (u32, Edge)> = FxHashMap::default();
+        let mut queue = VecDeque::from([(from, 0)]);
+        while let Some((node, distance)) = queue.pop_front() {
             if node == to {
                 let mut path = Vec::new();
                 let mut at = to;
                 while at != from {
-                    path.push(reached[&at]);
-                    at = reached[&at].from;
+                    path.push(reached[&at].1);
+                    at = reached[&at].1.from;
                 }
                 path.reverse();
                 return Some(path);
             }
+            if reached.get(&node).is_some_and(|&(shorter, _)| shorter < distance) {
+                continue;
+            }
             for edge in self.from(node).iter().filter(|edge| is_allowed(edge.dependency)) {
                 let is_inside = component[edge.to as usize] == component[to as usize];
-                if is_inside && edge.to != from && !reached.contains_key(&edge.to) {
-                    reached.insert(edge.to, *edge);
-                    queue.push_back(edge.to);
+                // A joint is on the way to every transaction behind it.
+                let step = u32::from(self.is_transaction(edge.to));
+                let is_shorter = |&(known, _): &(u32, Edge)| distance + step < known;
+                if !is_inside || edge.to == from || !reached.get(&edge.to).is_none_or(is_shorter) {
+                    continue;
+                }
+                reached.insert(edge.to, (distance + step, *edge));
+                match step {
+                    0 => queue.push_front((edge.to, distance)),
+                    _ => queue.push_back((edge.to, distance + 1)),
                 }
             }
         }
@@ -189,7 +227,7 @@ impl Joint {
     /// Adds the edges, with `node` in the middle. Nothing precedes itself, so
     /// what stands on both sides is joined to the others directly.
     pub(super) fn join(self, node: u32, key: u32, edges: &mut Vec<Edge>) {
-        let after: rustc_hash::FxHashSet<u32> = self.after.iter().copied().collect();
+        let after: FxHashSet<u32> = self.after.iter().copied().collect();
         if after.is_empty() {
             return;
         }

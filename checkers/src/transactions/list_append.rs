@@ -1,8 +1,9 @@
 use rustc_hash::FxHashMap;
 
 use super::{
+    Expected,
     found::Found,
-    graph::{Dependency, Edge, Graph, Joint},
+    graph::{Dependency, Edge, Joint},
     parse::{KeyId, Micro, Outcome, Transactions},
 };
 use crate::{Budget, Checker, Class, History, Value, Verdict};
@@ -10,12 +11,22 @@ use crate::{Budget, Checker, Class, History, Value, Verdict};
 /// Transactions that append to lists and read them whole. A read shows the
 /// order of all versions so far, which makes this the sharpest of workloads.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct ListAppend;
+pub struct ListAppend {
+    expected: Expected,
+}
+
+impl ListAppend {
+    /// A checker that holds transactions to `expected`.
+    #[must_use]
+    pub const fn expecting(expected: Expected) -> Self {
+        Self { expected }
+    }
+}
 
 impl Checker for ListAppend {
     fn check(&self, history: &History, _: Budget) -> Verdict {
         match Transactions::of(history) {
-            Ok(transactions) => Analysis::of(&transactions).verdict(),
+            Ok(transactions) => Analysis::of(&transactions).verdict(self.expected),
             Err(problem) => Verdict::unknown(problem),
         }
     }
@@ -37,7 +48,8 @@ struct Analysis<'a> {
     shown: Vec<(u32, KeyId, &'a [Value])>,
     /// By key, the longest list read.
     longest: Vec<&'a [Value]>,
-    /// Transactions that happened.
+    /// Transactions that happened: the committed ones, and those of unknown
+    /// outcome of which something was read.
     is_in: Vec<bool>,
 }
 
@@ -178,12 +190,13 @@ impl<'a> Analysis<'a> {
                         "{reading} read {element} in {key}, which {writing} appended and aborted"
                     )
                 });
+                continue;
             }
             self.is_in[writer as usize] = true;
         }
     }
 
-    /// Committed appends that no read shows come after all that do.
+    /// Appends that happened and that no read shows come after all that do.
     fn unread(&self) -> Vec<(KeyId, u32)> {
         let mut shown: rustc_hash::FxHashSet<(KeyId, &Value)> = rustc_hash::FxHashSet::default();
         for (key, list) in (0..).zip(&self.longest) {
@@ -191,9 +204,7 @@ impl<'a> Analysis<'a> {
         }
         let mut unread = Vec::new();
         for ((key, value), (writer, _)) in &self.transactions.writers {
-            let is_committed =
-                self.transactions.list[*writer as usize].outcome == Outcome::Committed;
-            if is_committed && !shown.contains(&(*key, value)) {
+            if self.is_in[*writer as usize] && !shown.contains(&(*key, value)) {
                 unread.push((*key, *writer));
             }
         }
@@ -266,11 +277,10 @@ impl<'a> Analysis<'a> {
         }
     }
 
-    fn verdict(mut self) -> Verdict {
+    fn verdict(mut self, expected: Expected) -> Verdict {
         self.lost_updates();
         let edges = self.edges();
-        let nodes = self.transactions.list.len() + self.transactions.keys.len();
-        self.found.cycles(&Graph::new(nodes, edges));
+        self.found.dependencies(edges, expected);
         self.found.verdict()
     }
 }

@@ -21,7 +21,14 @@
 //! | [`G2`](crate::Class::G2) | a cycle with several rw |
 //!
 //! A transaction of unknown outcome counts if something that it wrote was read.
-//! Real time is not used: what is found contradicts plain serializability.
+//! What is found contradicts serializability. With
+//! [`Expected::StrictSerializable`] a transaction also comes after all that
+//! had ended when it began, in the order of the history's events, and cycles
+//! that only real time closes are found too, under Elle's names:
+//! [`G0Realtime`](crate::Class::G0Realtime),
+//! [`G1cRealtime`](crate::Class::G1cRealtime),
+//! [`GSingleRealtime`](crate::Class::GSingleRealtime) and
+//! [`G2Realtime`](crate::Class::G2Realtime).
 //!
 //! ```
 //! use quarrel_checkers::{Budget, Checker, Class, formats, transactions::ListAppend};
@@ -34,16 +41,28 @@
 //!       {:type :ok, :process 1, :f :txn, :value [[:r x []] [:append x 2]]}",
 //!     &formats::ImportOptions::default(),
 //! )?.history;
-//! let verdict = ListAppend.check(&history, Budget::default());
+//! let verdict = ListAppend::default().check(&history, Budget::default());
 //! assert_eq!(verdict.anomalies[0].class, Class::LostUpdate);
 //! # Ok::<(), formats::ImportError>(())
 //! ```
 
+mod cycle;
 mod found;
 mod graph;
 mod list_append;
 mod parse;
+mod real_time;
 mod rw_register;
 
 pub use list_append::ListAppend;
 pub use rw_register::RwRegister;
+
+/// What transactions are held to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Expected {
+    /// Some order of all transactions explains every read.
+    #[default]
+    Serializable,
+    /// Some order that also keeps real time does.
+    StrictSerializable,
+}

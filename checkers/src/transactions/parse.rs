@@ -108,6 +108,14 @@ impl Transactions {
         self.writers.get(&(key, value.clone())).map(|&(transaction, _)| transaction)
     }
 
+    /// Whether one transaction surely ended before another began.
+    pub(super) fn is_before(&self, first: u32, second: u32) -> bool {
+        let first = &self.list[first as usize];
+        let is_over = first.outcome == Outcome::Committed;
+        let begins = self.list[second as usize].invoke;
+        is_over && first.complete.is_some_and(|ended| ended < begins)
+    }
+
     /// Whether the write at `place` is the last of its transaction to the key.
     pub(super) fn is_final(&self, transaction: u32, place: u32, key: KeyId) -> bool {
         let later = &self.list[transaction as usize].micros[place as usize + 1..];

@@ -1,8 +1,9 @@
 use rustc_hash::FxHashMap;
 
 use super::{
+    Expected,
     found::Found,
-    graph::{Dependency, Edge, Graph, Joint},
+    graph::{Dependency, Edge, Joint},
     parse::{KeyId, Micro, Outcome, Transactions},
 };
 use crate::{Budget, Checker, Class, History, Value, Verdict};
@@ -14,12 +15,22 @@ use crate::{Budget, Checker, Class, History, Value, Verdict};
 /// wrote the next, and for the initial version, so that this finds less than
 /// [`ListAppend`](super::ListAppend).
 #[derive(Clone, Copy, Debug, Default)]
-pub struct RwRegister;
+pub struct RwRegister {
+    expected: Expected,
+}
+
+impl RwRegister {
+    /// A checker that holds transactions to `expected`.
+    #[must_use]
+    pub const fn expecting(expected: Expected) -> Self {
+        Self { expected }
+    }
+}
 
 impl Checker for RwRegister {
     fn check(&self, history: &History, _: Budget) -> Verdict {
         match Transactions::of(history) {
-            Ok(transactions) => Analysis::of(&transactions).verdict(),
+            Ok(transactions) => Analysis::of(&transactions).verdict(self.expected),
             Err(problem) => Verdict::unknown(problem),
         }
     }
@@ -174,11 +185,10 @@ impl<'a> Analysis<'a> {
         }
     }
 
-    fn verdict(mut self) -> Verdict {
+    fn verdict(mut self, expected: Expected) -> Verdict {
         self.lost_updates();
-        let nodes = self.transactions.list.len() + self.transactions.keys.len();
-        let graph = Graph::new(nodes, self.edges());
-        self.found.cycles(&graph);
+        let edges = self.edges();
+        self.found.dependencies(edges, expected);
         self.found.verdict()
     }
 }

@@ -2,9 +2,14 @@
 
 use proptest::prelude::*;
 use quarrel_checkers::{
+    Kind,
     formats::{self, Format, ImportOptions, Keys},
+    generate::Workload,
     notation,
+    register::check_json_lines,
 };
+
+use crate::shown;
 
 const FORMATS: [Option<Format>; 6] = [
     None,
@@ -36,6 +41,9 @@ fn survive(bytes: &[u8]) {
                 Err(error) => assert!(error.line >= 1 && error.column >= 1, "{error}"),
             }
         }
+    }
+    if let Ok(streamed) = check_json_lines(bytes) {
+        assert!(streamed.operations <= bytes.len());
     }
     let drawn = std::str::from_utf8(bytes).map(notation::parse);
     if let Ok(Err(error)) = drawn {
@@ -70,6 +78,52 @@ proptest! {
         survive(&bytes);
         bytes.truncate(cut.index(bytes.len()));
         survive(&bytes);
+    }
+}
+
+/// Whatever a file is, its events come in its order, and a write of unknown
+/// outcome is among them.
+#[test]
+fn an_import_keeps_the_order_and_every_write_of_unknown_outcome() {
+    for seed in 0..200 {
+        let workload = Workload {
+            operations: 60,
+            clients: 1 + seed % 9,
+            keys: 1 + seed % 4,
+            indeterminate_permille: 300,
+            seed,
+            ..Workload::default()
+        };
+        let mut history = workload.history();
+        // A killed run leaves operations open.
+        history.events.truncate(100);
+        // Only quarrel's own format has versions.
+        history.events.iter_mut().for_each(|event| event.op.version = None);
+        let unknown = history.events.iter().filter(|event| event.kind == Kind::Info).count();
+        let written = |format| {
+            let mut file = Vec::new();
+            formats::write(&history, format, &mut file).expect("a vector takes everything");
+            file
+        };
+        let log = String::from_utf8(written(Format::Text)).expect("it is text");
+        let log: String = log.lines().map(|line| format!("INFO  jepsen.util - {line}\n")).collect();
+        let files = [
+            (Format::JsonLines, written(Format::JsonLines)),
+            (Format::Edn, written(Format::Edn)),
+            (Format::Text, written(Format::Text)),
+            (Format::JepsenLog, log.into_bytes()),
+        ];
+        for (format, file) in files {
+            let imported = formats::parse(&file, &ImportOptions::default()).expect("a history");
+            assert_eq!(imported.format, format, "seed {seed}");
+            assert_eq!(shown(&imported.history), shown(&history), "seed {seed}, {format}");
+            let operations = imported.history.operations().expect("it is well-formed");
+            let open = operations.iter().filter(|operation| {
+                let end = operation.complete.map(|end| &imported.history.events[end.position()]);
+                end.is_some_and(|event| event.kind == Kind::Info)
+            });
+            assert_eq!(open.count(), unknown, "seed {seed}, {format}");
+        }
     }
 }
 

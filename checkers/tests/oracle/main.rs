@@ -4,4 +4,5 @@ mod brute;
 mod metrics;
 mod register;
 mod search;
+mod stores;
 mod witness;

@@ -4,13 +4,17 @@
 use std::time::Duration;
 
 use quarrel_checkers::{
-    F, History, JudgeOptions, Op, Process, SessionViolations, Time, Value, generate::Random, judge,
+    F, History, JudgeOptions, Kind, Op, Process, SessionViolations, Time, Value,
+    generate::Random,
+    judge,
+    register::{VersionedRecord, VersionedRecords},
 };
 
 #[derive(Clone, Copy)]
 struct Ran {
     process: u64,
     is_write: bool,
+    kind: Kind,
     version: u64,
     /// Positions in the history, and times.
     invoked: (usize, u64),
@@ -24,7 +28,7 @@ enum Does {
 }
 
 /// Every write has a version of its own, in any order; reads have any that is
-/// written, or none.
+/// written, or none. Writes may fail, and be of unknown outcome.
 fn random(random: &mut Random) -> (History, Vec<Ran>) {
     let count = 3 + random.below(10) as usize;
     let mut versions: Vec<u64> = (1..=count as u64).collect();
@@ -36,6 +40,7 @@ fn random(random: &mut Random) -> (History, Vec<Ran>) {
     }
     let mut history = History::default();
     let mut running: Vec<Option<Ran>> = vec![None; 3];
+    let mut processes = [0, 1, 2];
     let mut done = Vec::new();
     let mut next = 0;
     let mut now = 0;
@@ -50,20 +55,31 @@ fn random(random: &mut Random) -> (History, Vec<Ran>) {
         };
         if let Some(mut ran) = running[process as usize].take() {
             ran.returned = here;
-            let op = op(&ran).at_version(ran.version);
-            history.ok(Time(now), Process::Client(process), op);
+            let mut op = op(&ran);
+            op.version = (ran.kind == Kind::Ok).then_some(ran.version);
+            history.push(Time(now), Process::Client(ran.process), ran.kind, op, None);
+            if ran.kind == Kind::Info {
+                processes[process as usize] += 3;
+            }
             done.push(ran);
         } else if next < count {
             let is_write = random.permille(500);
             let version = if is_write { versions[next] } else { random.below(count as u64 + 1) };
             next += 1;
-            let ran = Ran { process, is_write, version, invoked: here, returned: here };
-            history.invoke(Time(now), Process::Client(process), op(&ran));
+            let kind = match random.below(12) {
+                0 if is_write => Kind::Info,
+                1 if is_write => Kind::Fail,
+                _ => Kind::Ok,
+            };
+            let name = processes[process as usize];
+            let ran = Ran { process: name, is_write, kind, version, invoked: here, returned: here };
+            history.invoke(Time(now), Process::Client(name), op(&ran));
             running[process as usize] = Some(ran);
         }
     }
     // A read of a version that nobody wrote is another matter.
-    let written: Vec<u64> = done.iter().filter(|r| r.is_write).map(|r| r.version).collect();
+    let may_be = |ran: &&Ran| ran.is_write && ran.kind != Kind::Fail;
+    let written: Vec<u64> = done.iter().filter(may_be).map(|ran| ran.version).collect();
     for ran in done.iter_mut().filter(|ran| !ran.is_write) {
         if !written.contains(&ran.version) {
             ran.version = 0;
@@ -78,13 +94,29 @@ fn random(random: &mut Random) -> (History, Vec<Ran>) {
                 .iter()
                 .any(|w| w.is_write && w.version == read.version && w.invoked.0 > read.returned.0)
     };
-    if done.iter().any(early) { self::random(random) } else { (history, done) }
+    if done.iter().any(early) {
+        return self::random(random);
+    }
+    done.retain(|ran| ran.kind == Kind::Ok);
+    (history, done)
+}
+
+/// The same as records, with one session for each process.
+fn records(ran: &[Ran]) -> VersionedRecords {
+    let mut records = VersionedRecords::default();
+    for ran in ran {
+        let make = if ran.is_write { VersionedRecord::write } else { VersionedRecord::read };
+        let (invoked, returned) = (ran.invoked.0 as u64, ran.returned.0 as u64);
+        let record = make(0, ran.process as u32, ran.version, invoked, returned);
+        records.push(record).expect("they are in order of return");
+    }
+    records
 }
 
 #[test]
 fn metrics_are_what_their_definitions_say() {
     let mut told = SessionViolations::default();
-    for seed in 0..60_000 {
+    for seed in 0..1_000_000 {
         let (history, ran) = random(&mut Random::seeded(seed));
         let metrics = judge(&history, &[], &JudgeOptions::default()).metrics;
         let before = |a: &Ran, b: &Ran| a.returned.0 < b.invoked.0;
@@ -101,9 +133,12 @@ fn metrics_are_what_their_definitions_say() {
             let newer = |w: &&Ran| w.is_write && w.version > read.version && before(w, read);
             ran.iter().filter(newer).count() as u64
         };
-        if let Some(most) = metrics.max_versions_behind {
-            assert_eq!(most, reads().map(behind).max().unwrap_or(0), "seed {seed}");
+        let most = reads().map(behind).max().unwrap_or(0);
+        if let Some(told) = metrics.max_versions_behind {
+            assert_eq!(told, most, "seed {seed}");
         }
+        let records = records(&ran);
+        assert_eq!(records.k(), most + 1, "seed {seed}");
         let at_risk = |read: &&Ran| ran.iter().any(|w| w.is_write && before(w, read));
         assert_eq!(metrics.reads_at_risk, reads().filter(at_risk).count() as u64, "seed {seed}");
         let broken = |later: Does, earlier: Does| {
@@ -126,6 +161,7 @@ fn metrics_are_what_their_definitions_say() {
             writes_follow_reads: broken(Does::Write, Does::Read),
         };
         assert_eq!(metrics.sessions, expected, "seed {seed}");
+        assert_eq!(records.sessions(), expected, "seed {seed}");
         told.read_your_writes += expected.read_your_writes;
         told.monotonic_reads += expected.monotonic_reads;
         told.monotonic_writes += expected.monotonic_writes;
@@ -133,4 +169,37 @@ fn metrics_are_what_their_definitions_say() {
     }
     let least = told.read_your_writes.min(told.monotonic_reads).min(told.monotonic_writes);
     assert!(least.min(told.writes_follow_reads) > 1_000, "{told:?}");
+}
+
+/// Long histories of one key, whose versions come twice, lie far apart, leave
+/// gaps, or are read long after.
+#[test]
+fn k_is_counted_whatever_the_versions_look_like() {
+    for seed in 0..3_000 {
+        let mut random = Random::seeded(seed);
+        let (factor, spread, stale) =
+            (1 + random.below(3) * 50, random.below(3), 1 + random.below(120));
+        let mut records = VersionedRecords::default();
+        let mut all: Vec<(bool, u64, u64, u64)> = Vec::new();
+        let mut version = random.below(3);
+        for returned in 10..150_u64 {
+            let invoked = returned - random.below(10);
+            let is_write = random.permille(600);
+            if is_write {
+                version += if random.permille(900) { 1 } else { random.below(spread + 1) };
+            }
+            let behind = if random.permille(100) { random.below(stale) } else { 0 };
+            let shown = if is_write { version } else { version.saturating_sub(behind) } * factor;
+            all.push((is_write, shown, invoked, returned));
+            let make = if is_write { VersionedRecord::write } else { VersionedRecord::read };
+            records.push(make(0, 0, shown, invoked, returned)).expect("they are in order");
+        }
+        let behind = all.iter().filter(|(is_write, ..)| !is_write).map(|(_, shown, invoked, _)| {
+            let newer = |(is_write, version, _, ended): &&(bool, u64, u64, u64)| {
+                *is_write && version > shown && ended < invoked
+            };
+            all.iter().filter(newer).count() as u64
+        });
+        assert_eq!(records.k(), behind.max().unwrap_or(0) + 1, "seed {seed}");
+    }
 }

@@ -55,7 +55,7 @@ fn later(operations: &[Operation], delta: u64) -> Vec<Operation> {
 
 #[test]
 fn register_check_agrees_with_every_order_tried() {
-    const HISTORIES: u64 = 700_000;
+    const HISTORIES: u64 = 1_000_000;
     let mut invalid = 0;
     for seed in 0..HISTORIES {
         let operations = random_history(&mut Random::seeded(seed));
@@ -84,10 +84,19 @@ fn order_of_the_list_does_not_matter() {
 #[test]
 fn delta_is_the_smallest_shift_that_helps() {
     let (mut finite, mut infinite) = (0, 0);
-    for seed in 0..150_000 {
+    for seed in 0..1_000_000 {
         let operations = random_history(&mut Random::seeded(seed));
-        // All instants are below 32, so a larger shift changes nothing.
-        let expected = (0..=32).find(|&shift| is_linearizable(&later(&operations, shift)));
+        // All instants are below 32, so a larger shift changes nothing; and a
+        // larger one only widens intervals, so that bisection finds the least.
+        let helps = |shift| is_linearizable(&later(&operations, shift));
+        let expected = helps(32).then(|| {
+            let (mut too_little, mut enough) = (-1, 32);
+            while enough - too_little > 1 {
+                let middle = (too_little + enough) / 2;
+                *(if helps(middle as u64) { &mut enough } else { &mut too_little }) = middle;
+            }
+            enough as u64
+        });
         let expected =
             expected.map_or(Delta::Infinite, |shift| Delta::Finite(Duration::from_nanos(shift)));
         finite += u64::from(expected > Delta::default() && expected != Delta::Infinite);
@@ -102,7 +111,7 @@ fn delta_is_the_smallest_shift_that_helps() {
 #[test]
 fn dense_records_say_the_same_as_operations() {
     let mut conflicts = 0;
-    for seed in 0..300_000_u64 {
+    for seed in 0..350_000_u64 {
         let mut random = Random::seeded(seed);
         let keys: Vec<Vec<Operation>> = (0..3)
             .map(|_| {
@@ -143,5 +152,5 @@ fn dense_records_say_the_same_as_operations() {
         let expected = keys.iter().map(|o| delta(o).expect("unique")).max();
         assert_eq!(Some(records.delta().expect("unique")), expected, "seed {seed}");
     }
-    assert!((60_000..270_000).contains(&conflicts), "{conflicts} conflicts");
+    assert!((70_000..320_000).contains(&conflicts), "{conflicts} conflicts");
 }

@@ -119,7 +119,7 @@ fn agree<M: Model + Copy>(
 
 #[test]
 fn registers_with_repeated_values() {
-    agree(models::CasRegister, 120_000, &mut |random| match random.below(5) {
+    agree(models::CasRegister, 400_000, &mut |random| match random.below(5) {
         0 | 1 => {
             let seen = small(random, 4);
             (op("read", Value::Nil), if seen == Value::Int(3) { Value::Nil } else { seen })
@@ -137,7 +137,7 @@ fn registers_with_repeated_values() {
 
 #[test]
 fn counters() {
-    agree(models::Counter, 40_000, &mut |random| match random.below(2) {
+    agree(models::Counter, 100_000, &mut |random| match random.below(2) {
         0 => (op("read", Value::Nil), small(random, 5)),
         _ => (op("add", small(random, 3)), Value::Nil),
     });
@@ -145,7 +145,7 @@ fn counters() {
 
 #[test]
 fn sets() {
-    agree(models::Set, 40_000, &mut |random| match random.below(4) {
+    agree(models::Set, 100_000, &mut |random| match random.below(4) {
         0 => {
             let members = (0..3).filter(|_| random.permille(500)).map(Value::Int).collect();
             (op("read", Value::Nil), Value::List(members))
@@ -158,7 +158,7 @@ fn sets() {
 
 #[test]
 fn queues() {
-    agree(models::Queue, 40_000, &mut |random| match random.below(2) {
+    agree(models::Queue, 100_000, &mut |random| match random.below(2) {
         0 => {
             let seen = small(random, 4);
             (op("dequeue", Value::Nil), if seen == Value::Int(3) { Value::Nil } else { seen })
@@ -169,7 +169,7 @@ fn queues() {
 
 #[test]
 fn maps_of_texts() {
-    agree(models::Map, 40_000, &mut |random| {
+    agree(models::Map, 100_000, &mut |random| {
         let key = Some(random.below(2).into());
         let letter = ["a", "b"][random.below(2) as usize];
         let (op, answer) = match random.below(4) {
@@ -186,7 +186,7 @@ fn maps_of_texts() {
 
 #[test]
 fn mutexes() {
-    agree(models::Mutex, 40_000, &mut |random| match random.below(2) {
+    agree(models::Mutex, 100_000, &mut |random| match random.below(2) {
         0 => (op("acquire", Value::Nil), Value::Nil),
         _ => (op("release", Value::Nil), Value::Nil),
     });
@@ -194,7 +194,7 @@ fn mutexes() {
 
 #[test]
 fn several_registers() {
-    agree(models::MultiRegister, 40_000, &mut |random| {
+    agree(models::MultiRegister, 100_000, &mut |random| {
         let mut asked = Vec::new();
         let mut seen = Vec::new();
         for _ in 0..1 + random.below(2) {

@@ -3,10 +3,11 @@
 
 mod oracle;
 mod scale;
+mod small;
 
 use quarrel_checkers::{
     Budget, Checker, Class, F, History, Index, Kind, Op, Process, Time, Validity, Value, Verdict,
-    transactions::{ListAppend, RwRegister},
+    transactions::{Expected, ListAppend, RwRegister},
 };
 
 /// Transactions written as `ax1 rx12 wy3 ry_ `: append, read of a list of
@@ -62,9 +63,9 @@ fn value(micro: &str, shape: Shape) -> Value {
 fn check(transactions: &[&str]) -> Verdict {
     let history = history(transactions);
     if transactions.iter().any(|t| t.contains('a')) {
-        ListAppend.check(&history, Budget::default())
+        ListAppend::default().check(&history, Budget::default())
     } else {
-        RwRegister.check(&history, Budget::default())
+        RwRegister::default().check(&history, Budget::default())
     }
 }
 
@@ -149,4 +150,96 @@ fn a_history_of_the_wrong_shape_is_unknown() {
         "events 0 and 1 both write 1 to key x: values must be unique"
     );
     assert_eq!(unknown(&["ax1", "qx1"]), "event 3: expected [r|append|w key value], found [q x 1]");
+}
+
+/// One transaction after the other, each over before the next begins.
+fn one_after_another(transactions: &[&str]) -> History {
+    let overlapping = history(transactions);
+    let count = transactions.len();
+    let mut apart = History::default();
+    for at in 0..count {
+        for event in [&overlapping.events[at], &overlapping.events[count + at]] {
+            let time = Time(apart.events.len() as u64);
+            apart.push(time, event.process, event.kind, event.op.clone(), None);
+        }
+    }
+    apart
+}
+
+#[test]
+fn real_time_closes_cycles_only_where_it_is_expected_to_count() {
+    let told: [(&[&str], Class); 4] = [
+        (&["ax2", "ax1", "rx12"], Class::G0Realtime),
+        (&["ax1 ry1", "ay1"], Class::G1cRealtime),
+        (&["ax1", "rx_", "rx1"], Class::GSingleRealtime),
+        (&["rx_ ay1", "az1", "ry_ ax1"], Class::G2),
+    ];
+    for (transactions, class) in told {
+        let history = one_after_another(transactions);
+        let classes = |expected| -> Vec<Class> {
+            let verdict = ListAppend::expecting(expected).check(&history, Budget::default());
+            verdict.anomalies.iter().map(|anomaly| anomaly.class).collect()
+        };
+        let strict = classes(Expected::StrictSerializable);
+        assert!(strict.contains(&class), "{transactions:?}: {strict:?}");
+        if class != Class::G2 {
+            assert_eq!(classes(Expected::Serializable), [], "{transactions:?}");
+        }
+    }
+    let stale = one_after_another(&["wx1", "rx_"]);
+    let verdict =
+        RwRegister::expecting(Expected::StrictSerializable).check(&stale, Budget::default());
+    assert_eq!(verdict.anomalies[0].class, Class::GSingleRealtime);
+    assert_eq!(
+        verdict.anomalies[0].explanation,
+        "T0 overwrote what T2 read of x, T2 began after T0 had ended: each must come before the next"
+    );
+    assert_eq!(RwRegister::default().check(&stale, Budget::default()), Verdict::valid());
+}
+
+/// Two reads that each miss a write which had ended need two transactions of
+/// their own: real time joins them crosswise.
+#[test]
+fn a_cycle_in_real_time_may_hold_several_missed_writes() {
+    let micro =
+        |f: &str, key: &str, value: Value| Value::List([f.into(), key.into(), value].into());
+    let empty = || Value::List([].into());
+    let one = || Value::Int(1);
+    let op = |micros: Vec<Value>| Op {
+        f: F::Txn,
+        key: None,
+        value: Value::List(micros.into()),
+        version: None,
+    };
+    // A misses what B wrote to x; C, after B, misses what D wrote to y; A is after D.
+    let transactions = [
+        ("D", op(vec![micro("append", "y", one())])),
+        ("A", op(vec![micro("r", "x", empty())])),
+        ("B", op(vec![micro("append", "x", one())])),
+        ("C", op(vec![micro("r", "y", empty())])),
+    ];
+    // D begins, ends; A begins; B begins, ends; C begins, ends; A ends: but C
+    // is after D as well, so that the smallest cycle is of C and D alone.
+    let mut history = History::default();
+    let mut happen = |at: usize, kind| {
+        let time = Time(history.events.len() as u64);
+        let op = transactions[at].1.clone();
+        history.push(time, Process::Client(at as u64), kind, op, None);
+    };
+    for (at, kind) in [
+        (0, Kind::Invoke),
+        (0, Kind::Ok),
+        (1, Kind::Invoke),
+        (2, Kind::Invoke),
+        (2, Kind::Ok),
+        (3, Kind::Invoke),
+        (3, Kind::Ok),
+        (1, Kind::Ok),
+    ] {
+        happen(at, kind);
+    }
+    let checker = ListAppend::expecting(Expected::StrictSerializable);
+    let verdict = checker.check(&history, Budget::default());
+    assert_eq!(verdict.anomalies[0].class, Class::GSingleRealtime);
+    assert_eq!(verdict.anomalies[0].witness, [0, 1, 5, 6].map(Index));
 }

@@ -50,9 +50,9 @@ fn serial(count: u64, f: &str) -> History {
 
 #[test]
 fn a_hundred_thousand_serial_transactions_are_acquitted() {
-    let verdict = ListAppend.check(&serial(100_000, "append"), Budget::default());
+    let verdict = ListAppend::default().check(&serial(100_000, "append"), Budget::default());
     assert_eq!(verdict.validity, Validity::Valid, "{:?}", verdict.anomalies.first());
-    let verdict = RwRegister.check(&serial(100_000, "w"), Budget::default());
+    let verdict = RwRegister::default().check(&serial(100_000, "w"), Budget::default());
     assert_eq!(verdict.validity, Validity::Valid, "{:?}", verdict.anomalies.first());
 }
 
@@ -79,7 +79,7 @@ fn one_read_skew_among_thousands_is_found() {
         history.invoke(end, Process::Client(process), op.clone());
         history.ok(end, Process::Client(process), op);
     }
-    let verdict = ListAppend.check(&history, Budget::default());
+    let verdict = ListAppend::default().check(&history, Budget::default());
     let classes: Vec<Class> = verdict.anomalies.iter().map(|a| a.class).collect();
     assert_eq!(classes, [Class::GSingle]);
 }

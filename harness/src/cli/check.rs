@@ -6,7 +6,7 @@ use clap::Args;
 use super::{
     Failure,
     cut::{Cutter, write_races},
-    foreign::{self, FailureMeaning, From, ModelName},
+    foreign::{self, Asked, FailureMeaning, From, Isolation, ModelName, Output},
 };
 use crate::{
     judge::{Expectation, judge_run},
@@ -29,7 +29,15 @@ pub(super) struct CheckArgs {
     /// What a failed operation in a file means
     #[arg(long, default_value = "dropped", value_name = "MEANING")]
     failures: FailureMeaning,
-    /// The guarantee to hold it to; by default the one it was run with
+    /// What transactions in a file are held to
+    #[arg(long, default_value = "serializable", value_name = "LEVEL")]
+    isolation: Isolation,
+    /// Only ask of a file whether every key is linearizable, while it is read:
+    /// for millions of reads and writes in quarrel's own lines
+    #[arg(long, conflicts_with_all = ["from", "model", "expect"])]
+    stream: bool,
+    /// The guarantee to hold it to; by default the one a run was run with, and linearizable for a
+    /// file of reads, writes and compare-and-sets
     #[arg(long, value_name = "GUARANTEE", value_parser = |t: &str| t.parse::<Expectation>())]
     expect: Option<Expectation>,
     /// Where results are kept
@@ -43,7 +51,19 @@ pub(super) struct CheckArgs {
 /// Judges a run again and writes its verdict anew.
 pub(super) fn check(args: &CheckArgs, catalogue: &Catalogue) -> Result<u8, Failure> {
     if Path::new(&args.run).is_file() {
-        return foreign::check(Path::new(&args.run), args.from, args.model, args.failures);
+        let path = Path::new(&args.run);
+        if args.stream {
+            return foreign::stream(path);
+        }
+        return foreign::check(&Asked {
+            path,
+            from: args.from,
+            model: args.model,
+            failures: args.failures,
+            isolation: args.isolation,
+            expected: args.expect,
+            output: if args.format == "json" { Output::Json } else { Output::Text },
+        });
     }
     let folder = find_run(&args.results, &args.run).map_err(Failure::usage)?;
     let run = load_run(folder).map_err(Failure::usage)?;

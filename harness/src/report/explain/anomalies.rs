@@ -184,6 +184,30 @@ pub(super) const ENTRIES: &[Entry] = &[
          together they break a rule that spans both.",
     ),
     transactions(
+        "g0-realtime",
+        "transactions overwrote each other in an order that real time contradicts",
+        "T1 overwrote what T2 wrote, although T2 began only after T1 had ended: serializable perhaps, \
+         but not strictly so.",
+    ),
+    transactions(
+        "g1c-realtime",
+        "a transaction read what another wrote that began after it had ended",
+        "Writes and reads fit into an order, but not into the one in which transactions followed \
+         each other.",
+    ),
+    transactions(
+        "g-single-realtime",
+        "a transaction missed a write that had been committed before it began (stale read)",
+        "T1 committed; T2 began afterwards and still saw what was there before T1. Plain \
+         serializability allows it, for T2 may be placed first; strict serializability does not.",
+    ),
+    transactions(
+        "g2-realtime",
+        "transactions missed each other's writes in a way that real time contradicts",
+        "A cycle with several reads of what was then overwritten, closed by one transaction having \
+         ended before another began.",
+    ),
+    transactions(
         "internal",
         "a transaction did not see its own earlier write, or read",
         "Within itself a transaction must read what it wrote last; this one read something else.",

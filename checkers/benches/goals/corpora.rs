@@ -1,0 +1,101 @@
+//! G8: recorded histories of other projects, where they lie beside the clone.
+
+use std::{fs, hint::black_box};
+
+use quarrel_checkers::{
+    Budget, Checker, History,
+    formats::{self, ImportOptions},
+    models,
+    search::{Failures, Linearizable, Partition, Witness},
+};
+
+use crate::measure::{at_most, beside, median};
+
+/// Histories so short that many checks are timed together.
+const BATCH: u32 = 400;
+
+/// Logs in the published comparison; fewer lie beside the clone.
+const PUBLISHED_LOGS: f64 = 102.0;
+
+pub(crate) fn logs(runs: usize) {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/histories/porcupine");
+    let Ok(verdicts) = fs::read_to_string(format!("{folder}/verdicts.txt")) else {
+        println!("G8   not measured: no corpus at {folder}");
+        return;
+    };
+    let read = |name: &str| -> History {
+        let bytes = fs::read(format!("{folder}/{name}")).expect("the corpus is complete");
+        formats::parse(&bytes, &ImportOptions::default()).expect("it is a history").history
+    };
+    let names = verdicts.lines().filter_map(|line| line.split(' ').next());
+    let mut times: Vec<(f64, &str)> =
+        names.map(|name| (etcd(&read(&format!("{name}.log")), runs), name)).collect();
+    times.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let count = times.len() as f64;
+    let total: f64 = times.iter().map(|(ns, _)| ns).sum();
+    let (median_ns, _) = times[times.len() / 2];
+    let (slowest, slowest_name) = times[times.len() - 1];
+    // Porcupine cannot be run here: each log against what was published of all.
+    let what = format!("{count} etcd logs together (30 ms for {PUBLISHED_LOGS})");
+    at_most("G8", &what, (30.0 * count / PUBLISHED_LOGS * 10.0).round() / 10.0, total / 1e6, "ms");
+    at_most("G8", "their median; Porcupine's was 126 us", 126.0, median_ns / 1e3, "us");
+    let what = format!("the slowest, {slowest_name}; Porcupine's took 218 ms");
+    at_most("G8", &what, 218e3, slowest / 1e3, "us");
+    let beyond = times.iter().filter(|(ns, _)| *ns > 126e3).count();
+    beside("logs that take longer than Porcupine's median", beyond as f64, "");
+
+    let kv = |name: &str, partition| {
+        let history = read(name);
+        let checker = Linearizable::new(models::Map).partition(partition).witness(Witness::Omitted);
+        // Those by key are too short for the clock as well.
+        let batch = if partition == Partition::ByKey { BATCH } else { 1 };
+        let time = median(runs, || {
+            for _ in 0..batch {
+                black_box(checker.check(&history, Budget { steps: u64::MAX }));
+            }
+        });
+        time / f64::from(batch) / 1e6
+    };
+    at_most(
+        "G8",
+        "kv c10-ok by key; Porcupine: 0.80 ms",
+        0.8,
+        kv("kv-c10-ok.txt", Partition::ByKey),
+        "ms",
+    );
+    at_most(
+        "G8",
+        "kv c10-bad by key; Porcupine: 0.88 ms",
+        0.88,
+        kv("kv-c10-bad.txt", Partition::ByKey),
+        "ms",
+    );
+    at_most(
+        "G8",
+        "kv c10-ok, not partitioned; Porcupine: 2,893 ms",
+        290.0,
+        kv("kv-c10-ok.txt", Partition::Whole),
+        "ms",
+    );
+    at_most(
+        "G8",
+        "kv c10-bad, not partitioned; Porcupine: 3,781 ms",
+        3_781.0,
+        kv("kv-c10-bad.txt", Partition::Whole),
+        "ms",
+    );
+}
+
+/// Nanoseconds for one log.
+fn etcd(history: &History, runs: usize) -> f64 {
+    let checker = Linearizable::new(models::CasRegister)
+        .failures(Failures::Observed)
+        .witness(Witness::Omitted);
+    // The clock ticks too slowly for a single one.
+    let batch = median(runs, || {
+        for _ in 0..BATCH {
+            black_box(checker.check(history, Budget::default()));
+        }
+    });
+    batch / f64::from(BATCH)
+}

@@ -1,0 +1,192 @@
+//! Small random transactions, and what a serial order of them would have to
+//! explain.
+
+use quarrel_checkers::{F, History, Kind, Op, Process, Time, Value, generate::Random};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Lists,
+    Registers,
+}
+
+/// What a key holds: at most six elements, of which a register shows the last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct List {
+    pub(crate) items: [u8; 6],
+    pub(crate) length: usize,
+}
+
+impl List {
+    pub(crate) fn items(&self) -> &[u8] {
+        &self.items[..self.length]
+    }
+
+    fn push(&mut self, item: u8) {
+        self.items[self.length] = item;
+        self.length += 1;
+    }
+
+    fn value(&self, shape: Shape) -> Value {
+        let int = |n: &u8| Value::Int(i64::from(*n));
+        match shape {
+            Shape::Lists => Value::List(self.items().iter().map(int).collect()),
+            Shape::Registers => self.items().last().map_or(Value::Nil, int),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Micro {
+    Read(usize, List),
+    Write(usize, u8),
+}
+
+/// A transaction and the places of its begin and its end among all events.
+#[derive(Clone, Debug)]
+pub(crate) struct Ran {
+    pub(crate) kind: Kind,
+    pub(crate) micros: Vec<Micro>,
+    pub(crate) begin: u64,
+    pub(crate) end: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Small {
+    pub(crate) shape: Shape,
+    pub(crate) ran: Vec<Ran>,
+}
+
+impl Small {
+    /// Two to four transactions on two keys. Every read shows a beginning of
+    /// its key's list, now and then with an element that nobody wrote, or with
+    /// what its own transaction wrote before.
+    pub(crate) fn random(shape: Shape, random: &mut Random) -> Self {
+        let count = 2 + random.below(3) as usize;
+        let mut lists = [List::default(); 2];
+        let mut micros: Vec<Vec<Micro>> = vec![Vec::new(); count];
+        for number in 1..=1 + random.below(4) as u8 {
+            let key = random.below(2) as usize;
+            lists[key].push(number);
+            micros[random.below(count as u64) as usize].push(Micro::Write(key, number));
+        }
+        for (key, list) in lists.into_iter().enumerate() {
+            // Mostly somebody reads the whole list, so that its order is known.
+            let whole = random.below(count as u64 + 1) as usize;
+            for (at, micros) in micros.iter_mut().enumerate() {
+                if at != whole && !random.permille(400) {
+                    continue;
+                }
+                let mut seen = list;
+                if at != whole {
+                    seen.length = random.below(list.length as u64 + 1) as usize;
+                }
+                if random.permille(10) {
+                    seen.push(9);
+                }
+                let place = random.below(micros.len() as u64 + 1) as usize;
+                micros.insert(place, Micro::Read(key, seen));
+            }
+        }
+        let mut small = Self { shape, ran: Vec::new() };
+        for micros in micros.into_iter().filter(|micros| !micros.is_empty()) {
+            let kind = match random.below(20) {
+                0 => Kind::Fail,
+                1 => Kind::Info,
+                _ => Kind::Ok,
+            };
+            small.ran.push(Ran { kind, micros, begin: 0, end: 0 });
+        }
+        small.place(random);
+        small
+    }
+
+    /// Gives begins and ends places at random.
+    fn place(&mut self, random: &mut Random) {
+        let mut places: Vec<(usize, u64)> = Vec::new();
+        for at in 0..self.ran.len() {
+            let begin = random.below(8);
+            places.push((at, begin));
+            places.push((at, begin + random.below(8)));
+        }
+        // The sort keeps a begin in front of its own end.
+        places.sort_by_key(|&(_, place)| place);
+        let mut is_begun = vec![false; self.ran.len()];
+        for (place, (at, _)) in (0..).zip(places) {
+            let ran = &mut self.ran[at];
+            *(if is_begun[at] { &mut ran.end } else { &mut ran.begin }) = place;
+            is_begun[at] = true;
+        }
+    }
+
+    pub(crate) fn history(&self) -> History {
+        let mut events: Vec<(u64, Process, Kind, Op)> = Vec::new();
+        for (process, ran) in (0..).zip(&self.ran) {
+            let op = |micros: Vec<Value>| Op {
+                f: F::Txn,
+                key: None,
+                value: Value::List(micros.into()),
+                version: None,
+            };
+            let name = if self.shape == Shape::Lists { "append" } else { "w" };
+            let micro = |micro: &Micro, is_answer: bool| {
+                let (f, key, value) = match micro {
+                    Micro::Read(key, _) if !is_answer => ("r", key, Value::Nil),
+                    Micro::Read(key, list) => ("r", key, list.value(self.shape)),
+                    Micro::Write(key, item) => (name, key, Value::Int(i64::from(*item))),
+                };
+                Value::List([f.into(), Value::Int(*key as i64), value].into())
+            };
+            let asked = ran.micros.iter().map(|m| micro(m, false)).collect();
+            let answered = ran.micros.iter().map(|m| micro(m, ran.kind == Kind::Ok)).collect();
+            let process = Process::Client(process);
+            events.push((ran.begin, process, Kind::Invoke, op(asked)));
+            events.push((ran.end, process, ran.kind, op(answered)));
+        }
+        events.sort_by_key(|(place, ..)| *place);
+        let mut history = History::default();
+        for (place, process, kind, op) in events {
+            history.push(Time(place), process, kind, op, None);
+        }
+        history
+    }
+
+    /// Whether some order of all committed transactions and some of those of
+    /// unknown outcome explains every read; in real time if `is_strict` says so.
+    pub(crate) fn has_order(&self, order: Order) -> bool {
+        self.search(order, 0, &[List::default(); 2])
+    }
+
+    fn search(&self, order: Order, taken: u32, lists: &[List; 2]) -> bool {
+        let rest = || (0..self.ran.len()).filter(|at| taken >> at & 1 == 0);
+        if rest().all(|at| self.ran[at].kind != Kind::Ok) {
+            return true;
+        }
+        rest().any(|at| {
+            let next = &self.ran[at];
+            // What is certain and ended before it began must have had its turn.
+            let is_late = |other: usize| {
+                let other = &self.ran[other];
+                other.kind == Kind::Ok && other.end < next.begin
+            };
+            if next.kind == Kind::Fail || order == Order::RealTime && rest().any(is_late) {
+                return false;
+            }
+            let mut after = *lists;
+            let fits = next.micros.iter().all(|micro| match *micro {
+                Micro::Write(key, item) => {
+                    after[key].push(item);
+                    true
+                }
+                Micro::Read(..) if next.kind != Kind::Ok => true,
+                Micro::Read(key, seen) => seen.value(self.shape) == after[key].value(self.shape),
+            });
+            fits && self.search(order, taken | 1 << at, &after)
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    Any,
+    RealTime,
+}
