@@ -6,14 +6,18 @@ use std::{
     time::Duration,
 };
 
+use quarrel_checkers::Site;
+
 use super::{
     StandStill,
     executor::{Executor, locked},
+    impair::refusal,
     network::{Answer, Network, Route},
 };
 use crate::{
     cluster::{
-        Boxed, Cluster, ClusterError, ClusterKind, Control, ControlError, Link, Node, Unsupported,
+        Boxed, Cluster, ClusterError, ClusterKind, Control, ControlError, Fencing, Link, Node,
+        Unsupported,
     },
     record::{Clock, VirtualClock},
     stores::{Backend, Port, Request, Timer, real::TimeLimits},
@@ -137,18 +141,14 @@ impl Cluster for SimCluster {
 
     fn supports(&self, control: &Control) -> Result<(), Unsupported> {
         match control {
-            Control::Impair { .. }
-            | Control::LimitCache(_)
-            | Control::Wait(_)
-            | Control::Promote(_)
-            | Control::Switch
-            | Control::Rejoin => Err(Unsupported {
-                control: control.to_string(),
-                why: "storms are not simulated that far".to_owned(),
-                advice:
-                    "--cluster docker or native; quarrel explore simulates failover and evictions"
-                        .to_owned(),
-            }),
+            Control::Impair { link, impairment } => match refusal(*link, *impairment) {
+                None => Ok(()),
+                Some(why) => Err(Unsupported {
+                    control: control.to_string(),
+                    why: why.to_owned(),
+                    advice: "--cluster docker or native".to_owned(),
+                }),
+            },
             _ => Ok(()),
         }
     }
@@ -159,6 +159,10 @@ impl Cluster for SimCluster {
                 control: unsupported.control,
                 why: unsupported.why,
             })?;
+            if let Control::Wait(time) = control {
+                // Sleeping never fails.
+                drop(self.probe().call(&Request::Sleep(*time)).await);
+            }
             apply(&mut locked(&self.network), control);
             Ok(())
         })
@@ -207,8 +211,19 @@ fn apply(network: &mut Network, control: &Control) {
                 network.stop_streaming();
             }
         }
+        Control::Impair { link, impairment } => {
+            network.conditions.impair(link, impairment);
+            if link == Link::ReplicaPrimary {
+                // What is under way is under way by the new rules.
+                network.stop_streaming();
+                network.carry();
+            }
+        }
         Control::Restore(link) => {
             network.conditions.restore(link);
+            if link == Link::ReplicaPrimary {
+                network.stop_streaming();
+            }
             network.carry();
         }
         Control::Kill(node) => {
@@ -240,13 +255,24 @@ fn apply(network: &mut Network, control: &Control) {
         }
         Control::WipeCache => network.world.cache.wipe(),
         Control::SaveCache => network.world.cache.save(),
-        Control::Impair { .. }
-        | Control::LimitCache(_)
-        | Control::Wait(_)
-        | Control::Promote(_)
-        | Control::Switch
-        | Control::Rejoin => {
-            unreachable!("{control} is refused")
+        Control::LimitCache(spare) => {
+            let limit = spare.map(|spare| network.cache_bytes() + spare);
+            network.conditions.limit_cache(limit);
         }
+        // It has waited already.
+        Control::Wait(_) => {}
+        Control::Promote(fencing) => {
+            network.replay_received();
+            if fencing == Fencing::Fenced {
+                network.conditions.kill(Node::Primary);
+                network.break_calls(|site, _| site == Site::Primary);
+            }
+        }
+        Control::Switch => {
+            network.fail_over();
+            network.conditions.revive(Node::Primary);
+            network.break_calls(|site, _| site == Site::Primary);
+        }
+        Control::Rejoin => network.world.rejoin(),
     }
 }
