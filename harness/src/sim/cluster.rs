@@ -168,6 +168,20 @@ impl Cluster for SimCluster {
         })
     }
 
+    fn timeline(&self) -> Boxed<'_, Result<u64, String>> {
+        let failovers = locked(&self.network).world.failovers();
+        Box::pin(async move { Ok(failovers + 1) })
+    }
+
+    fn close_lag(&self, link: Link) -> Boxed<'_, Result<Duration, String>> {
+        Box::pin(async move {
+            let lag = locked(&self.network).conditions.slow_close(Some(link));
+            // Sleeping never fails.
+            drop(self.probe().call(&Request::Sleep(lag)).await);
+            Ok(lag)
+        })
+    }
+
     fn logs(&self) -> Boxed<'_, Vec<(String, String)>> {
         Box::pin(async { Vec::new() })
     }

@@ -41,6 +41,7 @@ pub struct World {
     acknowledged: Lsn,
     acknowledgements: Acknowledgements,
     roles: Roles,
+    failovers: u64,
     lost: Vec<Commit>,
 }
 
@@ -157,6 +158,13 @@ impl World {
         let rows = self.replica.take_rows();
         self.primary.promote(rows, end);
         self.roles = Roles::Promoted;
+        self.failovers += 1;
+    }
+
+    /// How many failovers there were.
+    #[must_use]
+    pub const fn failovers(&self) -> u64 {
+        self.failovers
     }
 
     /// After a failover: the old primary comes back as a copy of the new one,
