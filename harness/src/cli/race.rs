@@ -6,7 +6,7 @@ use std::{
 
 use anstream::{eprintln, print, println};
 use clap::Args;
-use quarrel_checkers::Class;
+use quarrel_checkers::{Anomaly, Class};
 
 use super::{
     Failure,
@@ -18,7 +18,7 @@ use crate::{
     judge::judge_with,
     race::{Happening, Race, Run, RunError, force, rehearse},
     report::Ink,
-    results::{find_run, load_run, write_text},
+    results::{LoadedRun, find_run, load_run, write_text},
     sim::Claim,
     stores::real::TimeLimits,
     strategy::{AnyStrategy, Catalogue, Options},
@@ -58,7 +58,7 @@ pub(super) struct ShrinkArgs {
     results: PathBuf,
 }
 
-type Making = Box<dyn Fn() -> Arc<dyn AnyStrategy> + Send + Sync>;
+pub(super) type Making = Box<dyn Fn() -> Arc<dyn AnyStrategy> + Send + Sync>;
 
 /// Performs a race, line by line. Exit code 0 if what it claims came true every
 /// time, 1 if not.
@@ -206,6 +206,23 @@ fn find(asked: &str, results: &Path, catalogue: &Catalogue) -> Result<(Race, Mak
     let anomaly = anomaly.ok_or_else(|| {
         Failure::usage(format!("{} has {count} anomalies, and no number {number}", run.folder.name))
     })?;
+    let (race, make) = cut_out(&run, anomaly, catalogue)?.ok_or_else(|| {
+        Failure::usage(format!(
+            "anomaly {number} of {} could not be cut out: nothing that was tried shows it in \
+             simulation; another one may: RUN:2, RUN:3, …",
+            run.folder.name
+        ))
+    })?;
+    Ok((race, make))
+}
+
+/// An anomaly of a run as a race that shows it in simulation, if something
+/// that was tried does.
+pub(super) fn cut_out(
+    run: &LoadedRun,
+    anomaly: &Anomaly,
+    catalogue: &Catalogue,
+) -> Result<Option<(Race, Making)>, Failure> {
     let claim = match anomaly.class {
         Class::StaleRead => Claim::Stale,
         Class::ReadYourWrites => Claim::ReadYourWrites,
@@ -217,19 +234,14 @@ fn find(asked: &str, results: &Path, catalogue: &Catalogue) -> Result<(Race, Mak
     let options = run.settings.options.clone();
     let make = making(catalogue, &run.settings.strategy, options.clone())?;
     let cut = recorded(&*make, &run.history, &anomaly.witness, claim).map_err(Failure::usage)?;
-    let (_, performance) = cut.ok_or_else(|| {
-        Failure::usage(format!(
-            "anomaly {number} of {} could not be cut out: nothing that was tried shows it in \
-             simulation; another one may: RUN:2, RUN:3, …",
-            run.folder.name
-        ))
-    })?;
-    let race = Race {
-        strategy: run.settings.strategy.clone(),
-        options: options.into_iter().collect(),
-        ..performance.race
-    };
-    Ok((race, make))
+    Ok(cut.map(|(_, performance)| {
+        let race = Race {
+            strategy: run.settings.strategy.clone(),
+            options: options.into_iter().collect(),
+            ..performance.race
+        };
+        (race, make)
+    }))
 }
 
 fn making(

@@ -18,17 +18,17 @@ use crate::{
     record::{Recorder, Stop},
     report::{ci::tell_github, print_summary, write_files},
     results::{
-        Journal, RunFolder, RunSettings, SCHEMA, VerdictFile, append_to_index, load_run,
+        Journal, LoadedRun, RunFolder, RunSettings, SCHEMA, VerdictFile, append_to_index, load_run,
         write_json, write_json_lines, write_text,
     },
-    runner::{Arrivals, Plan, Skew, StormOutcome, storm},
+    runner::{Arrivals, Plan, Progress, Skew, StormOutcome, storm},
     stores::real::TimeLimits,
     strategy::{Catalogue, Options, StrategyEntry, WorkloadEntry, parse_duration},
 };
 
 /// Runs a strategy on a cluster under faults and judges what clients saw
 #[derive(Args, Clone, Debug)]
-struct RunArgs {
+pub(super) struct RunArgs {
     /// The strategy; `quarrel strategies` lists them
     strategy: String,
     /// Where to run it: auto, docker, native, external or sim
@@ -105,7 +105,7 @@ pub(super) fn run(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Fai
     runtime.block_on(run_on_cluster(&args, plan, settings))
 }
 
-fn plan(
+pub(super) fn plan(
     args: &RunArgs,
     entry: &StrategyEntry,
     workload: &WorkloadEntry,
@@ -144,7 +144,12 @@ fn plan(
     })
 }
 
-fn settings(args: &RunArgs, entry: &StrategyEntry, options: &Options, plan: &Plan) -> RunSettings {
+pub(super) fn settings(
+    args: &RunArgs,
+    entry: &StrategyEntry,
+    options: &Options,
+    plan: &Plan,
+) -> RunSettings {
     let arrivals = match (args.rate == 0.0, args.open) {
         (true, _) => "closed",
         (false, false) => "paced",
@@ -209,7 +214,7 @@ async fn run_on_cluster(
     judged
 }
 
-async fn take_down(cluster: &dyn Cluster) {
+pub(super) async fn take_down(cluster: &dyn Cluster) {
     let left = cluster.down().await;
     if !left.is_empty() {
         eprintln!("could not remove everything: {}", left.join("; "));
@@ -224,24 +229,41 @@ async fn storm_and_judge(
     stop: Stop,
 ) -> Result<u8, Failure> {
     let folder = RunFolder::create(&args.results, &settings.strategy, Timestamp::now())?;
+    eprintln!("run: {}", folder.path.display());
+    let watch = Watch::new();
+    let tell = |progress| watch.tell(progress);
+    let conducted = conduct(args, folder, plan, settings, cluster, stop, &tell).await;
+    watch.end();
+    let (run, verdict) = conducted?;
+    append_to_index(&args.results, &run.folder, &verdict)?;
+    print(args, &run, &verdict)?;
+    Ok(verdict.outcome.exit_code())
+}
+
+/// Storms, judges, and leaves everything in `folder`.
+pub(super) async fn conduct(
+    args: &RunArgs,
+    folder: RunFolder,
+    plan: Plan,
+    settings: &RunSettings,
+    cluster: &Arc<dyn Cluster>,
+    stop: Stop,
+    tell: &(dyn Fn(Progress) + Send + Sync),
+) -> Result<(LoadedRun, VerdictFile), Failure> {
     let toml = toml::to_string_pretty(settings).map_err(Failure::bug)?;
     write_text(&folder.file("run.toml"), &toml)?;
     let pieces: BTreeMap<_, _> = cluster.pieces().into_iter().collect();
     write_json(&folder.file("env.json"), &pieces)?;
-    eprintln!("run: {}", folder.path.display());
 
     let recorder = Arc::new(Recorder::new(cluster.clock()));
     let workload = Arc::clone(&plan.workload);
     let journal = Journal::start(&folder.file("history.jsonl.zst"), Arc::clone(&recorder))
         .map_err(Failure::environment)?;
-    let watch = Watch::new();
-    let tell = |progress| watch.tell(progress);
     let mut ended = None;
     let work = Box::pin(async {
-        ended = Some(storm(Arc::clone(cluster), plan, recorder, None, stop, &tell).await);
+        ended = Some(storm(Arc::clone(cluster), plan, recorder, None, stop, tell).await);
     });
     let driven = cluster.drive(work).await;
-    watch.end();
     journal.finish().map_err(Failure::environment)?;
     driven?;
     let ended = ended.ok_or_else(|| Failure::bug("the storm did not end"))?;
@@ -251,10 +273,8 @@ async fn storm_and_judge(
     let run = load_run(folder).map_err(Failure::bug)?;
     let verdict = judge_run(&run, args.expect, &*workload);
     write_files(&run, &verdict)?;
-    append_to_index(&args.results, &run.folder, &verdict)?;
     write_text(&run.folder.file("COMPLETE"), "")?;
-    print(args, &run, &verdict)?;
-    Ok(verdict.outcome.exit_code())
+    Ok((run, verdict))
 }
 
 async fn save(
@@ -272,11 +292,7 @@ async fn save(
     Ok(())
 }
 
-fn print(
-    args: &RunArgs,
-    run: &crate::results::LoadedRun,
-    verdict: &VerdictFile,
-) -> Result<(), Failure> {
+fn print(args: &RunArgs, run: &LoadedRun, verdict: &VerdictFile) -> Result<(), Failure> {
     let annotation = tell_github(run, verdict);
     if args.format == "json" {
         let json = serde_json::to_string_pretty(verdict).map_err(Failure::bug)?;
@@ -296,7 +312,7 @@ pub(super) async fn asked(stop: &Stop) {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text)
         .ok_or_else(|| format!("`{text}` is not a duration such as 500ms, 10s or 2m"))
 }
