@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     cluster::{Cluster, ClusterKind},
-    faults::{Fault, Schedule},
+    faults::{Fault, ParseScheduleError, Schedule},
     judge::{Expectation, judge_run},
     record::{Recorder, Stop},
     report::{ci::tell_github, print_summary, write_files},
@@ -39,6 +39,9 @@ pub(super) struct RunArgs {
     /// A fault, such as replica-lag, replica-lag=20ms..200ms,via=link or redis-cut; may be repeated
     #[arg(long = "fault", value_name = "FAULT", value_parser = Fault::parse)]
     faults: Vec<Fault>,
+    /// A schedule of faults to follow instead: a file of lines such as `t=1s inject redis-cut`, or the run.toml of a run
+    #[arg(long, value_name = "FILE", conflicts_with = "faults")]
+    schedule: Option<PathBuf>,
     /// How long the storm lasts
     #[arg(long, default_value = "10s", value_name = "TIME", value_parser = duration)]
     time: Duration,
@@ -98,6 +101,9 @@ pub(super) fn run(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Fai
     let plan = plan(&args, entry, workload, &options, seed)?;
     let settings = settings(&args, entry, &options, &plan);
     eprintln!("seed: {seed}");
+    for step in plan.schedule.to_string().lines().skip(1) {
+        eprintln!("schedule: {step}");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -137,11 +143,27 @@ pub(super) fn plan(
         arrivals,
         time: args.time,
         seed,
-        schedule: Schedule::periodic(&args.faults, args.time, seed),
+        schedule: schedule(args, seed)?,
         settle: args.settle,
         deadline: Some(args.timeout * 5),
         probe_every: Duration::from_millis(20),
     })
+}
+
+/// The schedule that was given, or bouts of the faults drawn from the seed.
+fn schedule(args: &RunArgs, seed: u64) -> Result<Schedule, Failure> {
+    let Some(path) = &args.schedule else {
+        return Ok(Schedule::periodic(&args.faults, args.time, seed));
+    };
+    let wrong = |error: &dyn std::fmt::Display| {
+        Failure::usage(format!("--schedule {}: {error}", path.display()))
+    };
+    let mut text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
+    if path.extension().is_some_and(|extension| extension == "toml") {
+        let settings: RunSettings = toml::from_str(&text).map_err(|error| wrong(&error))?;
+        text = settings.schedule;
+    }
+    text.parse().map_err(|error: ParseScheduleError| wrong(&error))
 }
 
 pub(super) fn settings(
@@ -174,7 +196,7 @@ pub(super) fn settings(
         time_ms: millis(args.time),
         settle_ms: millis(args.settle),
         timeout_ms: millis(args.timeout),
-        faults: args.faults.iter().map(ToString::to_string).collect(),
+        faults: faults(args, &plan.schedule),
         options: options.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         schedule: plan.schedule.to_string(),
     }
@@ -212,6 +234,18 @@ async fn run_on_cluster(
     // The verdict stands, whatever the teardown says.
     take_down(&*cluster).await;
     judged
+}
+
+/// The faults of a run, as on the command line: with a schedule, each that it
+/// injects.
+fn faults(args: &RunArgs, schedule: &Schedule) -> Vec<String> {
+    if args.schedule.is_none() {
+        return args.faults.iter().map(ToString::to_string).collect();
+    }
+    let mut faults: Vec<_> = schedule.steps.iter().map(|step| step.fault.to_string()).collect();
+    faults.sort_unstable();
+    faults.dedup();
+    faults
 }
 
 pub(super) async fn take_down(cluster: &dyn Cluster) {
