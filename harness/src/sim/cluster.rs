@@ -267,6 +267,13 @@ fn apply(network: &mut Network, control: &Control) {
             network.conditions.set_delay(delay);
             network.plan_replay();
         }
+        _ => apply_beyond_links(network, control),
+    }
+}
+
+/// What is done to the cache and to who is primary.
+fn apply_beyond_links(network: &mut Network, control: &Control) {
+    match *control {
         Control::WipeCache => network.world.cache.wipe(),
         Control::SaveCache => network.world.cache.save(),
         Control::LimitCache(spare) => {
@@ -288,5 +295,6 @@ fn apply(network: &mut Network, control: &Control) {
             network.break_calls(|site, _| site == Site::Primary);
         }
         Control::Rejoin => network.world.rejoin(),
+        _ => unreachable!("{control} is done above"),
     }
 }

@@ -16,6 +16,15 @@ pub(super) struct Row<'a> {
     pub(super) given: Vec<(String, String)>,
 }
 
+/// How cells are filled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Every interleaving on simulated stores.
+    Explored,
+    /// A storm on servers.
+    Stormed,
+}
+
 /// A column: faults that strike together.
 pub(super) struct Column {
     /// As on the command line.
@@ -84,22 +93,28 @@ fn row(label: String, catalogue: &Catalogue) -> Result<Row<'_>, Failure> {
 }
 
 /// The columns that were asked for, or the main faults.
-pub(super) fn columns(asked: &[String], simulated: bool) -> Result<Vec<Column>, Failure> {
-    let usual: &[&str] = if simulated { &EXPLORED } else { &STORMED };
+pub(super) fn columns(asked: &[String], way: Way) -> Result<Vec<Column>, Failure> {
+    let usual: &[&str] = match way {
+        Way::Explored => &EXPLORED,
+        Way::Stormed => &STORMED,
+    };
     let usual = || usual.iter().map(|name| (*name).to_owned()).collect();
     let labels: Vec<String> = if asked.is_empty() { usual() } else { asked.to_vec() };
     distinct("--fault", &labels)?;
-    labels.into_iter().map(|label| column(label, simulated)).collect()
+    labels.into_iter().map(|label| column(label, way)).collect()
 }
 
-fn column(label: String, simulated: bool) -> Result<Column, Failure> {
+fn column(label: String, way: Way) -> Result<Column, Failure> {
     let names = label.split('+').filter(|name| *name != NONE);
     let faults: Vec<String> = names.map(str::to_owned).collect();
     for fault in &faults {
-        if simulated {
-            fault.parse::<explore::Fault>().map_err(Failure::usage)?;
-        } else {
-            faults::Fault::parse(fault).map_err(Failure::usage)?;
+        match way {
+            Way::Explored => {
+                fault.parse::<explore::Fault>().map_err(Failure::usage)?;
+            }
+            Way::Stormed => {
+                faults::Fault::parse(fault).map_err(Failure::usage)?;
+            }
         }
     }
     Ok(Column { label, faults })
@@ -117,8 +132,8 @@ fn distinct(flag: &str, labels: &[String]) -> Result<(), Failure> {
 mod tests {
     use super::*;
 
-    fn complaint(label: &str, simulated: bool) -> String {
-        match columns(&[label.to_owned()], simulated) {
+    fn complaint(label: &str, way: Way) -> String {
+        match columns(&[label.to_owned()], way) {
             Ok(_) => String::new(),
             Err(failure) => failure.message,
         }
@@ -126,23 +141,29 @@ mod tests {
 
     #[test]
     fn the_usual_columns_are_faults_that_exist() {
-        assert_eq!(columns(&[], true).ok().map(|columns| columns.len()), Some(EXPLORED.len()));
-        assert_eq!(columns(&[], false).ok().map(|columns| columns.len()), Some(STORMED.len()));
+        assert_eq!(
+            columns(&[], Way::Explored).ok().map(|columns| columns.len()),
+            Some(EXPLORED.len())
+        );
+        assert_eq!(
+            columns(&[], Way::Stormed).ok().map(|columns| columns.len()),
+            Some(STORMED.len())
+        );
     }
 
     #[test]
     fn a_column_may_be_several_faults_at_once() {
-        let found = columns(&["replica-lag+client-crash".to_owned()], true);
+        let found = columns(&["replica-lag+client-crash".to_owned()], Way::Explored);
         let faults = found.ok().map(|mut columns| columns.remove(0).faults);
         assert_eq!(faults, Some(vec!["replica-lag".to_owned(), "client-crash".to_owned()]));
     }
 
     #[test]
     fn what_is_unknown_or_given_twice_is_named() {
-        assert!(complaint("redis-fire", true).contains("redis-fire"));
-        assert!(complaint("late-message", false).contains("late-message"));
+        assert!(complaint("redis-fire", Way::Explored).contains("redis-fire"));
+        assert!(complaint("late-message", Way::Stormed).contains("late-message"));
         let twice = ["none".to_owned(), "none".to_owned()];
-        let message = columns(&twice, true).err().map(|failure| failure.message);
+        let message = columns(&twice, Way::Explored).err().map(|failure| failure.message);
         assert_eq!(message.as_deref(), Some("--fault none is given twice"));
     }
 }

@@ -9,7 +9,7 @@ use clap::{Args, Command};
 use jiff::Timestamp;
 use quarrel_checkers::Guarantee;
 
-use self::chosen::{Column, Row, columns, rows};
+use self::chosen::{Column, Row, Way, columns, rows};
 use super::{
     Failure,
     choose::{Choice, ExternalArgs},
@@ -83,8 +83,9 @@ pub(super) fn command() -> Command {
 
 pub(super) fn matrix(args: &MatrixArgs, catalogue: &Catalogue) -> Result<u8, Failure> {
     let simulated = args.cluster == Choice::Kind(ClusterKind::Sim);
+    let way = if simulated { Way::Explored } else { Way::Stormed };
     let rows = rows(&args.strategies, catalogue)?;
-    let columns = columns(&args.faults, simulated)?;
+    let columns = columns(&args.faults, way)?;
     let now = Timestamp::now();
     let mut matrix = MatrixFile {
         schema: MATRIX_SCHEMA,
@@ -105,10 +106,11 @@ pub(super) fn matrix(args: &MatrixArgs, catalogue: &Catalogue) -> Result<u8, Fai
         .map_err(Failure::environment)?;
     let folder = RunFolder::create(&args.results, "matrix", now)?;
     matrix.name.clone_from(&folder.name);
-    let interrupted = if simulated {
-        explored::fill(args, &rows, &columns, &folder, &runtime, &mut matrix)?
-    } else {
-        stormed::fill(args, catalogue, &rows, &columns, &folder, &runtime, &mut matrix)?
+    let interrupted = match way {
+        Way::Explored => explored::fill(args, &rows, &columns, &folder, &runtime, &mut matrix)?,
+        Way::Stormed => {
+            stormed::fill(args, catalogue, &rows, &columns, &folder, &runtime, &mut matrix)?
+        }
     };
     write_text(&folder.file("matrix.md"), &matrix_page(&matrix))?;
     write_json(&folder.file(MATRIX_FILE), &matrix)?;

@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use anstream::eprintln;
 use clap::FromArgMatches as _;
 use jiff::Timestamp;
-use quarrel_checkers::{Anomaly, Guarantee, Validity};
+use quarrel_checkers::{Anomaly, Cause, Guarantee, Validity};
 use tokio::runtime::Runtime;
 
 use super::{
@@ -205,8 +205,10 @@ impl Storms<'_> {
         })
     }
 
-    /// The first anomaly that can be cut out, shrunk; without a race the first
-    /// of all.
+    /// The first anomaly that can be cut out and, shrunk, still has its cause;
+    /// without a race the first of all. What a race cannot hold, such as a
+    /// cache that came back old in the middle of a storm, must not be shown by
+    /// one that breaks for another reason.
     fn witness(
         &self,
         row: &Row<'_>,
@@ -216,9 +218,11 @@ impl Storms<'_> {
     ) -> Result<Option<CellBreak>, Failure> {
         for anomaly in anomalies.iter().take(TRIED) {
             let Ok(Some((race, make))) = cut_out(run, anomaly, self.catalogue) else { continue };
-            let shrunk = shrink_race(&*make, &race).ok().flatten();
-            let race = shrunk.map_or(race, |finding| finding.race);
-            let text = race.to_string();
+            let Ok(Some(finding)) = shrink_race(&*make, &race) else { continue };
+            if !anomaly.cause.is_some_and(|cause| agree(cause, finding.cause)) {
+                continue;
+            }
+            let text = finding.race.to_string();
             let path = write_race(self.folder, row, column, Guarantee::Linearizable, &text)?;
             return Ok(Some(of(anomaly, Some(path))));
         }
@@ -226,11 +230,19 @@ impl Storms<'_> {
     }
 }
 
+/// Whether what a storm's steps tell of a cause is what experiments on the
+/// race found. A read of the lagging replica itself is what a refill from it
+/// shrinks to.
+fn agree(seen: Cause, found: Cause) -> bool {
+    let lags = |cause| matches!(cause, Cause::ReplicaLag | Cause::ReplicaLagRefill);
+    seen == found || (lags(seen) && lags(found))
+}
+
 /// A storm shows no shortest break: its steps are not counted.
 fn of(anomaly: &Anomaly, race: Option<String>) -> CellBreak {
     CellBreak {
         what: anomaly.class.to_string(),
-        cause: anomaly.cause.unwrap_or(quarrel_checkers::Cause::Unexplained),
+        cause: anomaly.cause.unwrap_or(Cause::Unexplained),
         steps: None,
         race,
     }
