@@ -24,11 +24,18 @@ async fn trouble(fault: &Fault, cluster: &dyn Cluster, clock: &Clock) -> Option<
             return Some(error.to_string());
         }
     }
+    // None from a fault that shows when it ends.
     let seen = timeout(LIMIT, lookout.observe(cluster, clock)).await;
     let mut trouble: Vec<String> =
-        seen.err().map(|_| "never seen".to_owned()).into_iter().collect();
+        seen.as_ref().err().map(|_| "never seen".to_owned()).into_iter().collect();
     for control in fault.heal() {
         trouble.extend(cluster.apply(&control).await.err().map(|error| error.to_string()));
+    }
+    match (timeout(LIMIT, lookout.ended(cluster)).await, seen) {
+        (Ok(Ok(None)), Ok(None)) => trouble.push("nothing showed at its end".to_owned()),
+        (Ok(Ok(_)), _) => {}
+        (Ok(Err(why)), _) => trouble.push(why),
+        (Err(_), _) => trouble.push("its end did not show".to_owned()),
     }
     if timeout(LIMIT, recovered(cluster)).await.is_err() {
         trouble.push("no recovery".to_owned());

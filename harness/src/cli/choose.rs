@@ -62,15 +62,25 @@ pub(super) struct Wanted {
 /// Starts the cluster that was asked for, or the first that works, and says
 /// which and why.
 pub(super) async fn start(wanted: &Wanted) -> Result<Box<dyn Cluster>, ClusterError> {
-    if let Choice::Kind(kind) = wanted.choice {
-        eprintln!("cluster: {kind}, as asked");
-    }
     match wanted.choice {
-        Choice::Kind(ClusterKind::Docker) => docker(wanted).await,
-        Choice::Kind(ClusterKind::Native) => native(wanted).await,
-        Choice::Kind(ClusterKind::Sim) => Ok(Box::new(SimCluster::new(wanted.seed))),
-        Choice::Kind(ClusterKind::External) => external(wanted).await,
+        Choice::Kind(kind) => {
+            eprintln!("cluster: {kind}, as asked");
+            start_kind(wanted, kind).await
+        }
         Choice::Auto => auto(wanted).await,
+    }
+}
+
+/// Starts a cluster of this kind, without a word.
+pub(super) async fn start_kind(
+    wanted: &Wanted,
+    kind: ClusterKind,
+) -> Result<Box<dyn Cluster>, ClusterError> {
+    match kind {
+        ClusterKind::Docker => docker(wanted).await,
+        ClusterKind::Native => native(wanted).await,
+        ClusterKind::Sim => Ok(Box::new(SimCluster::new(wanted.seed))),
+        ClusterKind::External => external(wanted).await,
     }
 }
 

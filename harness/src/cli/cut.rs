@@ -91,6 +91,10 @@ impl Cutter {
         self.anomalies.len()
     }
 
+    pub(super) fn make(&self) -> &(dyn Fn() -> Arc<dyn AnyStrategy> + Send + Sync) {
+        &*self.making
+    }
+
     pub(super) fn into_making(self) -> Making {
         self.making
     }

@@ -5,7 +5,7 @@ use clap::Args;
 use comfy_table::{Table, presets};
 
 use super::Failure;
-use crate::results::{list_runs, read_index};
+use crate::results::{list_matrices, list_runs, read_index, read_matrix};
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct ListArgs {
@@ -25,7 +25,8 @@ pub(super) fn list(args: &ListArgs) -> Result<u8, Failure> {
         println!("{}", serde_json::to_string_pretty(&index).map_err(Failure::bug)?);
         return Ok(0);
     }
-    if runs.is_empty() {
+    let matrices = list_matrices(&args.results);
+    if runs.is_empty() && matrices.is_empty() {
         println!(
             "no runs in {} yet; quarrel run cache-aside --fault replica-lag makes one",
             args.results.display()
@@ -55,6 +56,21 @@ pub(super) fn list(args: &ListArgs) -> Result<u8, Failure> {
             ]),
         };
     }
-    println!("{table}");
+    if table.row_count() > 0 {
+        println!("{table}");
+    }
+    for folder in matrices {
+        let matrix = match read_matrix(&folder) {
+            Ok(matrix) => matrix,
+            Err(error) => {
+                println!("{error}");
+                continue;
+            }
+        };
+        let (rows, columns) = (matrix.strategies.len(), matrix.faults.len());
+        let made = if matrix.simulated { "explored" } else { "stormed" };
+        let name = matrix.name;
+        println!("{name}  {rows} strategies × {columns} faults, {made}: matrix.md shows it");
+    }
     Ok(0)
 }

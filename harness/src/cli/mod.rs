@@ -12,6 +12,7 @@ mod explore;
 mod failure;
 mod foreign;
 mod list;
+mod matrix;
 mod options;
 mod performance;
 mod proxy;
@@ -95,6 +96,10 @@ fn dispatch(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> 
         Some(("list", matches)) => {
             list::list(&list::ListArgs::from_arg_matches(matches).map_err(Failure::bug)?)
         }
+        Some(("matrix", matches)) => {
+            let args = matrix::MatrixArgs::from_arg_matches(matches).map_err(Failure::bug)?;
+            matrix::matrix(&args, catalogue)
+        }
         Some(("strategies", _)) => {
             for entry in &catalogue.strategies {
                 println!("{:<24} {}", entry.name, entry.summary);
@@ -149,6 +154,7 @@ pub fn command(catalogue: &Catalogue) -> Command {
         .arg_required_else_help(true)
         .subcommand(run::command(catalogue))
         .subcommand(explore::command(catalogue))
+        .subcommand(matrix::command())
         .subcommand(
             race::ReplayArgs::augment_args(Command::new("replay"))
                 .about("Performs a .race file, or an anomaly of a run, line by line"),

@@ -14,22 +14,22 @@ use super::{
 };
 use crate::{
     cluster::{Cluster, ClusterKind},
-    faults::{Fault, Schedule},
+    faults::{Fault, ParseScheduleError, Schedule},
     judge::{Expectation, judge_run},
     record::{Recorder, Stop},
     report::{ci::tell_github, print_summary, write_files},
     results::{
-        Journal, RunFolder, RunSettings, SCHEMA, VerdictFile, append_to_index, load_run,
+        Journal, LoadedRun, RunFolder, RunSettings, SCHEMA, VerdictFile, append_to_index, load_run,
         write_json, write_json_lines, write_text,
     },
-    runner::{Arrivals, Plan, Skew, StormOutcome, storm},
+    runner::{Arrivals, Plan, Progress, Skew, StormOutcome, storm},
     stores::real::TimeLimits,
     strategy::{Catalogue, Options, StrategyEntry, WorkloadEntry, parse_duration},
 };
 
 /// Runs a strategy on a cluster under faults and judges what clients saw
 #[derive(Args, Clone, Debug)]
-struct RunArgs {
+pub(super) struct RunArgs {
     /// The strategy; `quarrel strategies` lists them
     strategy: String,
     /// Where to run it: auto, docker, native, external or sim
@@ -40,6 +40,9 @@ struct RunArgs {
     /// A fault, such as replica-lag, replica-lag=20ms..200ms,via=link or redis-cut; may be repeated
     #[arg(long = "fault", value_name = "FAULT", value_parser = Fault::parse)]
     faults: Vec<Fault>,
+    /// A schedule of faults to follow instead: a file of lines such as `t=1s inject redis-cut`, or the run.toml of a run
+    #[arg(long, value_name = "FILE", conflicts_with = "faults")]
+    schedule: Option<PathBuf>,
     /// How long the storm lasts
     #[arg(long, default_value = "10s", value_name = "TIME", value_parser = duration)]
     time: Duration,
@@ -99,6 +102,9 @@ pub(super) fn run(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Fai
     let plan = plan(&args, entry, workload, &options, seed)?;
     let settings = settings(&args, entry, &options, &plan);
     eprintln!("seed: {seed}");
+    for step in plan.schedule.to_string().lines().skip(1) {
+        eprintln!("schedule: {step}");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -106,7 +112,7 @@ pub(super) fn run(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Fai
     runtime.block_on(run_on_cluster(&args, plan, settings, catalogue))
 }
 
-fn plan(
+pub(super) fn plan(
     args: &RunArgs,
     entry: &StrategyEntry,
     workload: &WorkloadEntry,
@@ -138,14 +144,35 @@ fn plan(
         arrivals,
         time: args.time,
         seed,
-        schedule: Schedule::periodic(&args.faults, args.time, seed),
+        schedule: schedule(args, seed)?,
         settle: args.settle,
         deadline: Some(args.timeout * 5),
         probe_every: Duration::from_millis(20),
     })
 }
 
-fn settings(args: &RunArgs, entry: &StrategyEntry, options: &Options, plan: &Plan) -> RunSettings {
+/// The schedule that was given, or bouts of the faults drawn from the seed.
+fn schedule(args: &RunArgs, seed: u64) -> Result<Schedule, Failure> {
+    let Some(path) = &args.schedule else {
+        return Ok(Schedule::periodic(&args.faults, args.time, seed));
+    };
+    let wrong = |error: &dyn std::fmt::Display| {
+        Failure::usage(format!("--schedule {}: {error}", path.display()))
+    };
+    let mut text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
+    if path.extension().is_some_and(|extension| extension == "toml") {
+        let settings: RunSettings = toml::from_str(&text).map_err(|error| wrong(&error))?;
+        text = settings.schedule;
+    }
+    text.parse().map_err(|error: ParseScheduleError| wrong(&error))
+}
+
+pub(super) fn settings(
+    args: &RunArgs,
+    entry: &StrategyEntry,
+    options: &Options,
+    plan: &Plan,
+) -> RunSettings {
     let arrivals = match (args.rate == 0.0, args.open) {
         (true, _) => "closed",
         (false, false) => "paced",
@@ -170,7 +197,7 @@ fn settings(args: &RunArgs, entry: &StrategyEntry, options: &Options, plan: &Pla
         time_ms: millis(args.time),
         settle_ms: millis(args.settle),
         timeout_ms: millis(args.timeout),
-        faults: args.faults.iter().map(ToString::to_string).collect(),
+        faults: faults(args, &plan.schedule),
         options: options.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         schedule: plan.schedule.to_string(),
     }
@@ -211,7 +238,19 @@ async fn run_on_cluster(
     judged
 }
 
-async fn take_down(cluster: &dyn Cluster) {
+/// The faults of a run, as on the command line: with a schedule, each that it
+/// injects.
+fn faults(args: &RunArgs, schedule: &Schedule) -> Vec<String> {
+    if args.schedule.is_none() {
+        return args.faults.iter().map(ToString::to_string).collect();
+    }
+    let mut faults: Vec<_> = schedule.steps.iter().map(|step| step.fault.to_string()).collect();
+    faults.sort_unstable();
+    faults.dedup();
+    faults
+}
+
+pub(super) async fn take_down(cluster: &dyn Cluster) {
     let left = cluster.down().await;
     if !left.is_empty() {
         eprintln!("could not remove everything: {}", left.join("; "));
@@ -227,33 +266,12 @@ async fn storm_and_judge(
     catalogue: &Catalogue,
 ) -> Result<u8, Failure> {
     let folder = RunFolder::create(&args.results, &settings.strategy, Timestamp::now())?;
-    let toml = toml::to_string_pretty(settings).map_err(Failure::bug)?;
-    write_text(&folder.file("run.toml"), &toml)?;
-    let pieces: BTreeMap<_, _> = cluster.pieces().into_iter().collect();
-    write_json(&folder.file("env.json"), &pieces)?;
     eprintln!("run: {}", folder.path.display());
-
-    let recorder = Arc::new(Recorder::new(cluster.clock()));
-    let workload = Arc::clone(&plan.workload);
-    let journal = Journal::start(&folder.file("history.jsonl.zst"), Arc::clone(&recorder))
-        .map_err(Failure::environment)?;
     let watch = Watch::new();
     let tell = |progress| watch.tell(progress);
-    let mut ended = None;
-    let work = Box::pin(async {
-        ended = Some(storm(Arc::clone(cluster), plan, recorder, None, stop, &tell).await);
-    });
-    let driven = cluster.drive(work).await;
+    let conducted = conduct(args, folder, plan, settings, cluster, stop, &tell).await;
     watch.end();
-    journal.finish().map_err(Failure::environment)?;
-    driven?;
-    let ended = ended.ok_or_else(|| Failure::bug("the storm did not end"))?;
-    let outcome = ended.map_err(Failure::environment)?;
-    save(&folder, &outcome, cluster).await?;
-
-    let run = load_run(folder).map_err(Failure::bug)?;
-    let verdict = judge_run(&run, args.expect, &*workload);
-    write_files(&run, &verdict)?;
+    let (run, verdict) = conducted?;
     append_to_index(&args.results, &run.folder, &verdict)?;
     print(args, &run, &verdict)?;
     let (code, complete) = (verdict.outcome.exit_code(), run.folder.file("COMPLETE"));
@@ -264,6 +282,43 @@ async fn storm_and_judge(
     }
     write_text(&complete, "")?;
     Ok(code)
+}
+
+/// Storms, judges, and leaves everything in `folder` but the word that it is
+/// complete.
+pub(super) async fn conduct(
+    args: &RunArgs,
+    folder: RunFolder,
+    plan: Plan,
+    settings: &RunSettings,
+    cluster: &Arc<dyn Cluster>,
+    stop: Stop,
+    tell: &(dyn Fn(Progress) + Send + Sync),
+) -> Result<(LoadedRun, VerdictFile), Failure> {
+    let toml = toml::to_string_pretty(settings).map_err(Failure::bug)?;
+    write_text(&folder.file("run.toml"), &toml)?;
+    let pieces: BTreeMap<_, _> = cluster.pieces().into_iter().collect();
+    write_json(&folder.file("env.json"), &pieces)?;
+
+    let recorder = Arc::new(Recorder::new(cluster.clock()));
+    let workload = Arc::clone(&plan.workload);
+    let journal = Journal::start(&folder.file("history.jsonl.zst"), Arc::clone(&recorder))
+        .map_err(Failure::environment)?;
+    let mut ended = None;
+    let work = Box::pin(async {
+        ended = Some(storm(Arc::clone(cluster), plan, recorder, None, stop, tell).await);
+    });
+    let driven = cluster.drive(work).await;
+    journal.finish().map_err(Failure::environment)?;
+    driven?;
+    let ended = ended.ok_or_else(|| Failure::bug("the storm did not end"))?;
+    let outcome = ended.map_err(Failure::environment)?;
+    save(&folder, &outcome, cluster).await?;
+
+    let run = load_run(folder).map_err(Failure::bug)?;
+    let verdict = judge_run(&run, args.expect, &*workload);
+    write_files(&run, &verdict)?;
+    Ok((run, verdict))
 }
 
 async fn save(
@@ -281,11 +336,7 @@ async fn save(
     Ok(())
 }
 
-fn print(
-    args: &RunArgs,
-    run: &crate::results::LoadedRun,
-    verdict: &VerdictFile,
-) -> Result<(), Failure> {
+fn print(args: &RunArgs, run: &LoadedRun, verdict: &VerdictFile) -> Result<(), Failure> {
     let annotation = tell_github(run, verdict);
     if args.format == "json" {
         let json = serde_json::to_string_pretty(verdict).map_err(Failure::bug)?;
@@ -305,7 +356,7 @@ pub(super) async fn asked(stop: &Stop) {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text)
         .ok_or_else(|| format!("`{text}` is not a duration such as 500ms, 10s or 2m"))
 }

@@ -204,6 +204,16 @@ pub(super) async fn version(options: &PgConnectOptions) -> Result<String, sqlx::
     Ok(version)
 }
 
+/// The timeline that a primary writes on: the first eight digits of the name
+/// of its log file. What the control file says is older until a checkpoint.
+pub(super) async fn timeline(primary: &PgConnectOptions) -> Result<u64, sqlx::Error> {
+    let mut connection = connect(primary).await?;
+    let sql = "SELECT substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)";
+    let digits: String = sqlx::query_scalar(sql).fetch_one(&mut connection).await?;
+    connection.close().await?;
+    u64::from_str_radix(&digits, 16).map_err(|error| sqlx::Error::Decode(Box::new(error)))
+}
+
 /// Redis's version, once it answers, for which it has `patience`.
 pub(super) async fn cache_version(
     client: &redis::Client,

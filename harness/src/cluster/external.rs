@@ -258,6 +258,14 @@ impl Cluster for External {
         self.real.addresses()
     }
 
+    fn timeline(&self) -> Boxed<'_, Result<u64, String>> {
+        self.real.timeline()
+    }
+
+    fn close_lag(&self, link: Link) -> Boxed<'_, Result<Duration, String>> {
+        self.real.close_lag(link)
+    }
+
     fn supports(&self, control: &Control) -> Result<(), Unsupported> {
         self.real.supports(control)
     }

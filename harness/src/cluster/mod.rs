@@ -12,13 +12,14 @@ mod control;
 pub mod docker;
 pub mod external;
 mod failover;
+mod inspect;
 pub mod links;
 pub mod native;
 mod ready;
 mod real;
 mod reaper;
 
-use std::{fmt, future::Future, pin::Pin, str::FromStr};
+use std::{fmt, future::Future, pin::Pin, str::FromStr, time::Duration};
 
 pub use control::{Control, ControlError, Fencing, Impairment, Link, Node, Unsupported};
 pub use failover::Roles;
@@ -113,6 +114,14 @@ pub trait Cluster: Send + Sync {
     /// answered, not "it was told". Whether the control had its effect on
     /// clients is for a receipt to show.
     fn apply<'a>(&'a self, control: &'a Control) -> Boxed<'a, Result<(), ControlError>>;
+
+    /// The number of the primary's timeline, which grows with every promotion.
+    /// It fails when the primary does not say.
+    fn timeline(&self) -> Boxed<'_, Result<u64, String>>;
+
+    /// How long after a server has closed a connection over the link its
+    /// client hears of it, tried out. It fails where nobody can dial the link.
+    fn close_lag(&self, link: Link) -> Boxed<'_, Result<Duration, String>>;
 
     /// Where a person can connect, as name and URL; none where there is nothing
     /// to connect to.

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::{
     Boxed, Cluster, ClusterKind, Control, ControlError, Link, Node, Roles, Unsupported, admin,
-    cache,
+    cache, inspect,
     links::{LinkChange, Links},
 };
 use crate::stores::{
@@ -120,6 +120,17 @@ impl Cluster for RealCluster {
         // under load must not make a run look broken.
         let limits = TimeLimits { connect: Duration::from_secs(5), call: Duration::from_secs(5) };
         Backend::Real(Box::new(RealStores::new(&self.probes_now(), limits)))
+    }
+
+    fn timeline(&self) -> Boxed<'_, Result<u64, String>> {
+        Box::pin(async {
+            let timeline = admin::timeline(&self.probes_now().primary).await;
+            timeline.map_err(|error| error.to_string())
+        })
+    }
+
+    fn close_lag(&self, link: Link) -> Boxed<'_, Result<Duration, String>> {
+        Box::pin(inspect::close_lag(&self.clients, link))
     }
 
     fn addresses(&self) -> Vec<(String, String)> {

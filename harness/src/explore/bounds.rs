@@ -4,7 +4,7 @@ use quarrel_checkers::{Content, Guarantee, Key, Value};
 
 use super::Fault;
 use crate::{
-    record::VirtualClock,
+    record::{Stop, VirtualClock},
     sim::{Following, Memory, Setting, World},
     stores::{Item, Row},
     strategy::{Action, AnyStrategy},
@@ -25,8 +25,11 @@ pub struct Bounds {
     pub readers: usize,
     /// How many clients write and then read.
     pub both: usize,
-    /// How many operations each client performs.
+    /// How many operations each client performs; of those that write and read,
+    /// how many pairs.
     pub operations: usize,
+    /// How many times each reader reads, if that is more than `operations`.
+    pub reads: usize,
     /// Faults that may strike.
     pub faults: Vec<Fault>,
     /// How many of them may strike in one interleaving; replica lag is not
@@ -45,6 +48,8 @@ pub struct Bounds {
     pub samples: u64,
     /// Decides the samples.
     pub seed: u64,
+    /// Ends the search early: what it reached by then is all it says.
+    pub stop: Stop,
 }
 
 /// What the explorer does not do twice.
@@ -81,6 +86,7 @@ impl Default for Bounds {
             readers: 2,
             both: 0,
             operations: 1,
+            reads: 1,
             faults: vec![Fault::ReplicaLag],
             strikes: 1,
             starts: vec![Start::Cold, Start::Warm],
@@ -89,6 +95,7 @@ impl Default for Bounds {
             max_states: 300_000,
             samples: 200_000,
             seed: 0,
+            stop: Stop::default(),
         }
     }
 }
@@ -123,7 +130,7 @@ impl Bounds {
             scripts.push(script);
         }
         for _ in 0..self.readers {
-            scripts.push(vec![Action::Read(KEY); self.operations]);
+            scripts.push(vec![Action::Read(KEY); self.operations.max(self.reads)]);
         }
         scripts
     }

@@ -98,6 +98,18 @@ fn finish(plot: &mut Plot) {
             plot.moves.push(Move::Step { actor: client, mishap: None });
         }
     }
+    plot.moves.extend(background_turns(plot));
+}
+
+/// Turns for whatever agents and jobs there may be; those that are not there
+/// leave them out.
+fn background_turns(plot: &Plot) -> impl Iterator<Item = Move> + use<> {
+    const TURNS: usize = 20;
+    const MOST: usize = 8;
+    let first = plot.clients.len() + plot.keys.len();
+    (first..first + MOST).flat_map(|actor| {
+        (0..TURNS).flat_map(move |_| [Move::Wake { actor }, Move::Step { actor, mishap: None }])
+    })
 }
 
 fn changed(plot: &Plot, keep: impl Fn(&Move) -> bool) -> Option<Plot> {
@@ -184,16 +196,10 @@ fn with_undisturbed_writers(plot: &Plot) -> Option<Plot> {
 
 /// Agents and jobs get many turns before the last client begins.
 fn with_prompt_agents(plot: &Plot) -> Option<Plot> {
-    const TURNS: usize = 20;
-    const MOST: usize = 8;
     let last = plot.moves.iter().rev().find_map(actor)?;
     let at = plot.moves.iter().position(|a_move| actor(a_move) == Some(last))?;
-    let first = plot.clients.len() + plot.keys.len();
-    let turns = (first..first + MOST).flat_map(|actor| {
-        (0..TURNS).flat_map(move |_| [Move::Wake { actor }, Move::Step { actor, mishap: None }])
-    });
     let mut changed = plot.clone();
-    changed.moves.splice(at..at, turns);
+    changed.moves.splice(at..at, background_turns(plot));
     Some(changed)
 }
 

@@ -39,7 +39,7 @@ pub struct UnknownFault {
     pub known: Known,
 }
 
-const NAMED: [(&str, Fault); 17] = [
+const NAMED: [(&str, Fault); 19] = [
     ("replica-lag", Fault::ReplicaLag),
     ("redis-cut", Fault::Call(Site::Cache, Mishap::Fails)),
     ("redis-request-lost", Fault::Call(Site::Cache, Mishap::RequestLost)),
@@ -49,10 +49,12 @@ const NAMED: [(&str, Fault); 17] = [
     ("primary-request-lost", Fault::Call(Site::Primary, Mishap::RequestLost)),
     ("primary-reply-lost", Fault::Call(Site::Primary, Mishap::ReplyLost)),
     ("replica-cut", Fault::Call(Site::Replica, Mishap::Fails)),
+    ("replica-request-lost", Fault::Call(Site::Replica, Mishap::RequestLost)),
+    ("replica-reply-lost", Fault::Call(Site::Replica, Mishap::ReplyLost)),
     ("client-crash", Fault::ClientCrash),
-    ("redis-wiped", Fault::CacheWiped),
+    ("redis-wipe", Fault::CacheWiped),
     ("redis-rollback", Fault::CacheRollback),
-    ("eviction", Fault::Eviction),
+    ("redis-evict", Fault::Eviction),
     ("expiry", Fault::Expiry),
     ("manual-sql", Fault::ManualSql),
     ("failover", Fault::Failover),

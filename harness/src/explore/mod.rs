@@ -18,6 +18,7 @@ mod brute;
 mod cause;
 mod commute;
 mod fault;
+mod ladder;
 mod moves;
 mod recorded;
 mod report;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 pub use bounds::{Bounds, KEY, Reduction, Start};
 pub use cause::{Experiment, cause};
 pub use fault::{Fault, UnknownFault};
+pub use ladder::{Ladder, LadderBreak, LadderRung, ladder};
 pub use recorded::recorded;
 pub use report::{Finding, Report, report, shrink_race};
 pub use shrink::shrink;
@@ -138,6 +140,11 @@ impl Exploration {
         let mut broken = searched.broken;
         if let Coverage::FewerStepsThan(steps) = searched.coverage {
             let samples = ground.bounds.samples;
+            // The start that was searched least decides.
+            let steps = match self.extent {
+                Extent::Exhaustive => steps,
+                Extent::Sampled { exhaustive_below_steps, .. } => exhaustive_below_steps.min(steps),
+            };
             self.extent = Extent::Sampled { exhaustive_below_steps: steps, samples };
             broken = sample::sample(ground)?;
         }

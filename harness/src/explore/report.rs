@@ -148,7 +148,11 @@ impl Display for Bounds {
             write!(f, "{separator}{count} {what}{plural}")?;
             separator = ", ";
         }
-        write!(f, "; {} each; ", Counted(self.operations, "operation"))?;
+        write!(f, "; {} each", Counted(self.operations, "operation"))?;
+        if self.reads > self.operations {
+            write!(f, ", readers {}", self.reads)?;
+        }
+        f.write_str("; ")?;
         let faults: Vec<_> = self.faults.iter().map(ToString::to_string).collect();
         if faults.is_empty() {
             f.write_str("no faults")?;

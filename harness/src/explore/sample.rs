@@ -21,6 +21,9 @@ pub(super) fn sample(ground: &Ground<'_>) -> Result<Option<(Vec<Move>, Claim)>, 
     let mut random = ChaCha8Rng::seed_from_u64(ground.bounds.seed);
     let mut best: Option<((u32, u32), Vec<Move>, Claim)> = None;
     for _ in 0..ground.bounds.samples {
+        if ground.bounds.stop.asked() {
+            break;
+        }
         let mut walk = ground.walk();
         let mut path = Vec::new();
         let mut priorities: Vec<u32> =

@@ -97,7 +97,7 @@ const REPLICATION: &[FaultEntry] = &[
             // The link first: mending it later would break the stream.
             heal: |_| vec![Control::Restore(Link::ReplicaPrimary), Control::Rejoin],
         },
-        sign: |_| Sign::Taken,
+        sign: |_| Sign::Promoted,
     },
     FaultEntry {
         name: "replication-stall",
@@ -207,7 +207,7 @@ macro_rules! link_faults {
                     link: $link,
                     impairment: Impairment::SlowClose(shape.time()),
                 },
-                |_| Sign::Taken
+                |shape| Sign::ClosesLate { link: $link, by: shape.time() }
             ),
             link_fault!(
                 $store,
@@ -323,7 +323,7 @@ const CACHE: &[FaultEntry] = &[
         amount: None,
         ways: &[],
         effect: Effect::Cluster { inject: |_| vec![Control::WipeCache], heal: |_| Vec::new() },
-        sign: |_| Sign::Taken,
+        sign: |_| Sign::Wiped,
     },
     FaultEntry {
         name: "redis-rollback",
@@ -334,7 +334,7 @@ const CACHE: &[FaultEntry] = &[
             inject: |_| vec![Control::SaveCache],
             heal: |_| vec![Control::Kill(Node::Cache), Control::Start(Node::Cache)],
         },
-        sign: |_| Sign::Taken,
+        sign: |_| Sign::RolledBack,
     },
     FaultEntry {
         name: "redis-evict",

@@ -22,7 +22,26 @@ pub struct Lookout {
     client: Backend,
     probe: Backend,
     round: u64,
+    before: Before,
 }
+
+/// What was so before the fault, and is to be different after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    /// Nothing was looked at, or it did not answer.
+    Unknown,
+    /// The cache held the mark.
+    Marked,
+    /// The primary's timeline.
+    Timeline(u64),
+}
+
+/// The entry by which a cache that forgets is told from one that does not.
+const MARK: Item = Item::named("mark", HEARTBEAT);
+
+/// What the mark holds when a fault begins, and what later.
+const OLD: u64 = 1;
+const NEW: u64 = 2;
 
 /// Silence of this length is a sign: a healthy call takes a few milliseconds,
 /// and clients may wait longer than a fault lasts.
@@ -33,6 +52,7 @@ impl Lookout {
     pub async fn prepare(sign: Sign, cluster: &dyn Cluster) -> Self {
         let mut client = cluster.client();
         let mut probe = cluster.probe();
+        let mut before = Before::Unknown;
         match sign {
             Sign::ReplicaBehind { .. } | Sign::ReplicaBehindBytes { .. } => {
                 drop(written(&mut probe).await);
@@ -47,20 +67,64 @@ impl Lookout {
                 drop(client.call(&small_question(link)).await);
                 drop(probe.call(&small_question(link)).await);
             }
-            Sign::Evictions | Sign::Struck(_) | Sign::Taken => {}
+            Sign::Wiped | Sign::RolledBack => {
+                if mark(&mut probe, OLD).await.is_ok() {
+                    before = Before::Marked;
+                }
+            }
+            Sign::Promoted => {
+                before = cluster.timeline().await.map_or(Before::Unknown, Before::Timeline);
+            }
+            Sign::Evictions | Sign::Struck(_) | Sign::ClosesLate { .. } => {}
         }
-        Self { sign, client, probe, round: 0 }
+        Self { sign, client, probe, round: 0, before }
     }
 
     /// Watches until the sign shows; the evidence, in words. Never returns
-    /// without it, so the caller bounds it by the fault's own time.
-    pub async fn observe(&mut self, cluster: &dyn Cluster, clock: &Clock) -> String {
+    /// without it, so the caller bounds it by the fault's own time; only for a
+    /// fault that shows when it ends it returns none, at once.
+    pub async fn observe(&mut self, cluster: &dyn Cluster, clock: &Clock) -> Option<String> {
+        if self.sign == Sign::RolledBack {
+            // The snapshot is taken: from here on it is the past.
+            if mark(&mut self.probe, NEW).await.is_err() {
+                self.before = Before::Unknown;
+            }
+            return None;
+        }
         loop {
             self.round += 1;
             if let Some(evidence) = self.look(cluster, clock).await {
-                return evidence;
+                return Some(evidence);
             }
             pause(&mut self.probe, Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Looks once more when the fault has been taken away: evidence that only
+    /// its end brings, if it is of that kind.
+    ///
+    /// # Errors
+    ///
+    /// When the end shows that it did nothing, or that it goes on.
+    pub async fn ended(&mut self, cluster: &dyn Cluster) -> Result<Option<String>, String> {
+        match self.sign {
+            Sign::RolledBack if self.before == Before::Marked => {
+                let held = self.probe.call(&Request::CacheGet(MARK)).await;
+                match held.map_err(|error| error.to_string())? {
+                    Response::Content(Some(Content::Number(OLD))) => Ok(Some(format!(
+                        "an entry that was {NEW} when the cache died was {OLD} when it was back"
+                    ))),
+                    other => Err(format!("no old entry came back: {other:?}")),
+                }
+            }
+            Sign::ClosesLate { link, by } => match cluster.close_lag(link).await {
+                Ok(lag) if lag >= by.mul_f64(0.9) => {
+                    Err(format!("the end of a connection still came {lag:.0?} late"))
+                }
+                Ok(_) => Ok(None),
+                Err(why) => Err(why),
+            },
+            _ => Ok(None),
         }
     }
 
@@ -97,9 +161,47 @@ impl Lookout {
                 Some(format!("{bytes} bytes over {link} broke the connection: {}", error.message))
             }
             Sign::Evictions => evicted(&mut self.probe, self.round).await,
-            Sign::Taken => Some("the cluster took it".to_owned()),
-            // Whoever asks here has no clients.
-            Sign::Struck(_) => None,
+            Sign::Wiped => {
+                let held = self.probe.call(&Request::CacheGet(MARK)).await.ok()?;
+                (self.before == Before::Marked && held == Response::Content(None))
+                    .then(|| "an entry that the cache held before was gone".to_owned())
+            }
+            Sign::Promoted => self.promoted(cluster).await,
+            Sign::ClosesLate { link, by } => {
+                let lag = cluster.close_lag(link).await.ok()?;
+                (lag >= by.mul_f64(0.9)).then(|| {
+                    format!(
+                        "the end of a connection over {link} came {lag:.0?} after the last byte"
+                    )
+                })
+            }
+            // Clients are asked elsewhere, and a rollback shows at its end.
+            Sign::Struck(_) | Sign::RolledBack => None,
+        }
+    }
+
+    async fn promoted(&mut self, cluster: &dyn Cluster) -> Option<String> {
+        let Before::Timeline(before) = self.before else { return None };
+        let now = cluster.timeline().await.ok().filter(|now| *now > before)?;
+        let value = Value::Int(i64::try_from(self.round).unwrap_or(i64::MAX));
+        let durability = Durability::Local;
+        let write = Request::PrimaryWrite { key: HEARTBEAT, value: value.clone(), durability };
+        self.client.call(&write).await.ok()?;
+        // Beside the links the new primary holds what came over them.
+        let held = self.probe_row(cluster).await?;
+        (held == value).then(|| {
+            format!(
+                "the primary's timeline was {before} and is {now}, and a client's write reached it"
+            )
+        })
+    }
+
+    async fn probe_row(&mut self, cluster: &dyn Cluster) -> Option<Value> {
+        // A new probe: the old one knows the old primary.
+        let answer = cluster.probe().call(&Request::PrimaryRead(HEARTBEAT)).await.ok()?;
+        match answer {
+            Response::Row { row, .. } => row.map(|row| row.value),
+            _ => None,
         }
     }
 
@@ -203,6 +305,11 @@ impl Lookout {
             Either::Right(_) => Heard::Nothing,
         }
     }
+}
+
+async fn mark(probe: &mut Backend, number: u64) -> Result<Response, StoreError> {
+    let content = Content::Number(number);
+    probe.call(&Request::CacheSet { item: MARK, content, ttl: None }).await
 }
 
 /// What came of a call.

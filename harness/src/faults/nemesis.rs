@@ -23,9 +23,20 @@ pub struct Nemesis {
     /// Tells time and sleeps, on whatever clock the cluster has.
     sleeper: Backend,
     receipts: Vec<Receipt>,
-    /// Positions in `receipts` of the faults that are on.
-    active: Vec<(Fault, usize)>,
+    /// The faults that are on.
+    active: Vec<Active>,
 }
+
+/// A fault that is on.
+struct Active {
+    fault: Fault,
+    /// The place of its receipt.
+    receipt: usize,
+    lookout: Lookout,
+}
+
+/// The longest that the end of a fault may take to show.
+const END: Duration = Duration::from_secs(5);
 
 impl Nemesis {
     /// A nemesis that has not done anything yet.
@@ -83,7 +94,8 @@ impl Nemesis {
     /// Heals what is still on, waits until the cluster works again, and hands
     /// out the receipts.
     pub async fn finish(mut self) -> Vec<Receipt> {
-        for (fault, _) in self.active.clone() {
+        while let Some(first) = self.active.first() {
+            let fault = first.fault.clone();
             self.heal(&fault).await;
         }
         if !self.receipts.is_empty() {
@@ -130,20 +142,23 @@ impl Nemesis {
             Some(strike) => self.struck(strike, limit).await,
             None => {
                 let watch = lookout.observe(&*cluster, recorder.clock());
-                self.bounded(watch, limit).await
+                self.bounded(watch, limit).await.flatten()
             }
         };
         if let Some(evidence) = evidence {
             receipt.observed = Some(self.recorder.now());
             receipt.evidence = Some(evidence);
         }
-        self.active.push((fault.clone(), self.receipts.len()));
+        let place = self.receipts.len();
+        self.active.push(Active { fault: fault.clone(), receipt: place, lookout });
         self.receipts.push(receipt);
     }
 
     async fn heal(&mut self, fault: &Fault) {
-        let Some(at) = self.active.iter().position(|(active, _)| active == fault) else { return };
-        let (_, receipt) = self.active.remove(at);
+        let Some(at) = self.active.iter().position(|active| active.fault == *fault) else {
+            return;
+        };
+        let Active { receipt, mut lookout, .. } = self.active.remove(at);
         self.recorder.nemesis("heal", Value::from(fault.to_string().as_str()));
         for control in fault.heal() {
             if let Err(error) = self.cluster.apply(&control).await {
@@ -158,7 +173,20 @@ impl Nemesis {
             strikes.end(strike);
         }
         self.recorder.nemesis("healed", Value::from(fault.to_string().as_str()));
-        self.receipts[receipt].healed = Some(self.recorder.now());
+        let cluster = Arc::clone(&self.cluster);
+        let ended = self.bounded(lookout.ended(&*cluster), END).await;
+        let now = self.recorder.now();
+        let receipt = &mut self.receipts[receipt];
+        match ended {
+            Some(Ok(Some(evidence))) => {
+                receipt.observed = Some(now);
+                receipt.evidence = Some(evidence);
+            }
+            Some(Ok(None)) => {}
+            Some(Err(why)) => receipt.errors.push(why),
+            None => receipt.errors.push(format!("its end did not show within {END:?}")),
+        }
+        receipt.healed = Some(now);
     }
 
     /// Waits until a client is struck.

@@ -58,8 +58,20 @@ pub enum Sign {
     Evictions,
     /// Clients were struck. Their own gates see it, not the cluster.
     Struck(Strike),
-    /// That the cluster took it is all there is to see at once.
-    Taken,
+    /// An entry that the cache held before is gone.
+    Wiped,
+    /// At the end of the fault an entry is what it was at its beginning,
+    /// though it was changed in between.
+    RolledBack,
+    /// The primary's timeline is a new one, and clients' writes reach it.
+    Promoted,
+    /// Clients hear this late that a server closed their connection.
+    ClosesLate {
+        /// Over which link.
+        link: Link,
+        /// By how much.
+        by: Duration,
+    },
 }
 
 /// Waits until everything answers over every link and the replica has replayed

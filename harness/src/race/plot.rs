@@ -294,8 +294,20 @@ impl Performing<'_> {
         })
     }
 
+    /// Whether somebody is in the middle of something: then this is no end,
+    /// and what is wrong now may be put right by what is still to come.
+    fn is_pending(&self) -> bool {
+        let clients = self.plot.clients.len();
+        let auditors = clients..clients + self.plot.keys.len();
+        let mut others = (0..self.stage.actors()).filter(|actor| !auditors.contains(actor));
+        let pending = |actor: usize| {
+            !self.stage.idle(actor) || (actor >= clients && self.stage.could_begin(actor))
+        };
+        others.any(pending) || self.stage.delayed().next().is_some()
+    }
+
     fn is_true_in_the_end(&mut self, claim: Claim) -> Result<bool, Stuck> {
-        if !matches!(claim, Claim::Lost | Claim::Diverged) {
+        if !matches!(claim, Claim::Lost | Claim::Diverged) || self.is_pending() {
             return Ok(false);
         }
         if self.stage.following() == Following::WhenTold {

@@ -7,6 +7,7 @@
 pub mod ci;
 pub mod explain;
 mod files;
+mod matrix;
 mod names;
 pub mod page;
 pub(crate) mod plots;
@@ -17,6 +18,7 @@ mod view;
 mod zoom;
 
 pub use files::{write_files, write_report};
+pub use matrix::{CellLinks, matrix_cell, matrix_markdown, matrix_page, matrix_text};
 pub use names::Names;
 pub use plots::{Plot, TrendPoint, overlaid_pbs, trend};
 pub use terminal::{

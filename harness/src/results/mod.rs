@@ -9,6 +9,7 @@ mod folder;
 mod index;
 mod journal;
 mod load;
+mod matrix;
 mod settings;
 mod verdict;
 
@@ -17,5 +18,9 @@ pub use folder::{FindError, RunFolder, find_run, list_runs};
 pub use index::{IndexLine, append_to_index, read_index};
 pub use journal::{Journal, JournalError};
 pub use load::{LoadError, LoadedRun, load_run, read_history};
+pub use matrix::{
+    CellBreak, CellEvidence, CellOutcome, CellRung, CellSearch, MATRIX_FILE, MATRIX_SCHEMA,
+    MatrixCell, MatrixFile, list_matrices, read_matrix,
+};
 pub use settings::RunSettings;
 pub use verdict::{FaultCount, RunOutcome, SCHEMA, VerdictFile};

@@ -6,14 +6,18 @@ use std::{
     time::Duration,
 };
 
+use quarrel_checkers::Site;
+
 use super::{
     StandStill,
     executor::{Executor, locked},
+    impair::refusal,
     network::{Answer, Network, Route},
 };
 use crate::{
     cluster::{
-        Boxed, Cluster, ClusterError, ClusterKind, Control, ControlError, Link, Node, Unsupported,
+        Boxed, Cluster, ClusterError, ClusterKind, Control, ControlError, Fencing, Link, Node,
+        Unsupported,
     },
     record::{Clock, VirtualClock},
     stores::{Backend, Port, Request, Timer, real::TimeLimits},
@@ -137,18 +141,14 @@ impl Cluster for SimCluster {
 
     fn supports(&self, control: &Control) -> Result<(), Unsupported> {
         match control {
-            Control::Impair { .. }
-            | Control::LimitCache(_)
-            | Control::Wait(_)
-            | Control::Promote(_)
-            | Control::Switch
-            | Control::Rejoin => Err(Unsupported {
-                control: control.to_string(),
-                why: "storms are not simulated that far".to_owned(),
-                advice:
-                    "--cluster docker or native; quarrel explore simulates failover and evictions"
-                        .to_owned(),
-            }),
+            Control::Impair { link, impairment } => match refusal(*link, *impairment) {
+                None => Ok(()),
+                Some(why) => Err(Unsupported {
+                    control: control.to_string(),
+                    why: why.to_owned(),
+                    advice: "--cluster docker or native".to_owned(),
+                }),
+            },
             _ => Ok(()),
         }
     }
@@ -159,8 +159,26 @@ impl Cluster for SimCluster {
                 control: unsupported.control,
                 why: unsupported.why,
             })?;
+            if let Control::Wait(time) = control {
+                // Sleeping never fails.
+                drop(self.probe().call(&Request::Sleep(*time)).await);
+            }
             apply(&mut locked(&self.network), control);
             Ok(())
+        })
+    }
+
+    fn timeline(&self) -> Boxed<'_, Result<u64, String>> {
+        let failovers = locked(&self.network).world.failovers();
+        Box::pin(async move { Ok(failovers + 1) })
+    }
+
+    fn close_lag(&self, link: Link) -> Boxed<'_, Result<Duration, String>> {
+        Box::pin(async move {
+            let lag = locked(&self.network).conditions.slow_close(Some(link));
+            // Sleeping never fails.
+            drop(self.probe().call(&Request::Sleep(lag)).await);
+            Ok(lag)
         })
     }
 
@@ -207,8 +225,19 @@ fn apply(network: &mut Network, control: &Control) {
                 network.stop_streaming();
             }
         }
+        Control::Impair { link, impairment } => {
+            network.conditions.impair(link, impairment);
+            if link == Link::ReplicaPrimary {
+                // What is under way is under way by the new rules.
+                network.stop_streaming();
+                network.carry();
+            }
+        }
         Control::Restore(link) => {
             network.conditions.restore(link);
+            if link == Link::ReplicaPrimary {
+                network.stop_streaming();
+            }
             network.carry();
         }
         Control::Kill(node) => {
@@ -238,15 +267,34 @@ fn apply(network: &mut Network, control: &Control) {
             network.conditions.set_delay(delay);
             network.plan_replay();
         }
+        _ => apply_beyond_links(network, control),
+    }
+}
+
+/// What is done to the cache and to who is primary.
+fn apply_beyond_links(network: &mut Network, control: &Control) {
+    match *control {
         Control::WipeCache => network.world.cache.wipe(),
         Control::SaveCache => network.world.cache.save(),
-        Control::Impair { .. }
-        | Control::LimitCache(_)
-        | Control::Wait(_)
-        | Control::Promote(_)
-        | Control::Switch
-        | Control::Rejoin => {
-            unreachable!("{control} is refused")
+        Control::LimitCache(spare) => {
+            let limit = spare.map(|spare| network.cache_bytes() + spare);
+            network.conditions.limit_cache(limit);
         }
+        // It has waited already.
+        Control::Wait(_) => {}
+        Control::Promote(fencing) => {
+            network.replay_received();
+            if fencing == Fencing::Fenced {
+                network.conditions.kill(Node::Primary);
+                network.break_calls(|site, _| site == Site::Primary);
+            }
+        }
+        Control::Switch => {
+            network.fail_over();
+            network.conditions.revive(Node::Primary);
+            network.break_calls(|site, _| site == Site::Primary);
+        }
+        Control::Rejoin => network.world.rejoin(),
+        _ => unreachable!("{control} is done above"),
     }
 }

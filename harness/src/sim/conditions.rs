@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, time::Duration};
 use quarrel_checkers::Site;
 
 use super::network::node_of;
-use crate::cluster::{Link, Node};
+use crate::cluster::{Impairment, Link, Node};
 
 /// What is wrong with links and servers at the moment.
 #[derive(Clone, Debug, Default)]
@@ -12,6 +12,8 @@ pub(super) struct Conditions {
     nodes: BTreeMap<Node, NodeState>,
     replay: Replay,
     delay: Duration,
+    /// Bytes that the cache may hold.
+    cache_limit: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +28,7 @@ enum Passing {
 struct LinkState {
     passing: Passing,
     latency: Option<(Duration, Duration)>,
+    impairment: Option<Impairment>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,6 +57,30 @@ impl Conditions {
 
     pub(super) fn drop_replies(&mut self, link: Link) {
         self.links.entry(link).or_default().passing = Passing::RequestsOnly;
+    }
+
+    pub(super) fn impair(&mut self, link: Link, impairment: Impairment) {
+        self.links.entry(link).or_default().impairment = Some(impairment);
+    }
+
+    pub(super) fn impairment(&self, link: Link) -> Option<Impairment> {
+        self.links.get(&link)?.impairment
+    }
+
+    /// How much later than it happened the end of a connection is heard of.
+    pub(super) fn slow_close(&self, link: Option<Link>) -> Duration {
+        match link.and_then(|link| self.impairment(link)) {
+            Some(Impairment::SlowClose(delay)) => delay,
+            _ => Duration::ZERO,
+        }
+    }
+
+    pub(super) fn limit_cache(&mut self, bytes: Option<u64>) {
+        self.cache_limit = bytes;
+    }
+
+    pub(super) const fn cache_limit(&self) -> Option<u64> {
+        self.cache_limit
     }
 
     pub(super) fn restore(&mut self, link: Link) {
@@ -92,7 +119,13 @@ impl Conditions {
 
     /// Whether a new connection gets no answer.
     pub(super) fn is_silent(&self, site: Site, link: Option<Link>) -> bool {
-        self.node(site) == NodeState::Frozen || self.passing(link) == Passing::RequestsOnly
+        self.node(site) == NodeState::Frozen
+            || self.passing(link) == Passing::RequestsOnly
+            || link.is_some_and(|link| self.drops_requests(link))
+    }
+
+    pub(super) fn drops_requests(&self, link: Link) -> bool {
+        self.impairment(link) == Some(Impairment::DropRequests)
     }
 
     pub(super) fn is_frozen(&self, site: Site) -> bool {
@@ -109,7 +142,11 @@ impl Conditions {
 
     /// Whether the log flows from the primary to the replica.
     pub(super) fn streams(&self) -> bool {
-        self.passing(Some(Link::ReplicaPrimary)) == Passing::Everything
+        let impairment = self.impairment(Link::ReplicaPrimary);
+        let stalls =
+            matches!(impairment, Some(Impairment::Reset | Impairment::Bandwidth { kb_per_s: 0 }));
+        !stalls
+            && self.passing(Some(Link::ReplicaPrimary)) == Passing::Everything
             && self.node(Site::Primary) == NodeState::Up
             && self.node(Site::Replica) == NodeState::Up
     }

@@ -25,6 +25,7 @@ mod disturb;
 mod executor;
 mod feeds;
 mod fingerprint;
+mod impair;
 mod moves;
 mod network;
 mod play;

@@ -9,9 +9,13 @@ use quarrel_checkers::{Site, Time};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Reaction, Wait, World, conditions::Conditions};
+use super::{
+    Reaction, Wait, World,
+    conditions::Conditions,
+    impair::{self, Fate},
+};
 use crate::{
-    cluster::{Link, Node},
+    cluster::{Impairment, Link, Node},
     record::VirtualClock,
     stores::{Request, Response, StoreError, real::TimeLimits},
 };
@@ -78,6 +82,8 @@ struct Slot {
     route: Route,
     /// Which of the sites it has a connection to.
     connected: [bool; 3],
+    /// Bytes of answers that each of these connections has let through.
+    passed: [u64; 3],
     ticket: u64,
     stage: Stage,
     waker: Option<Waker>,
@@ -114,8 +120,14 @@ impl Network {
 
     /// A new client's end.
     pub(super) fn open(&mut self, route: Route) -> usize {
-        let connected = [false; 3];
-        self.slots.push(Slot { route, connected, ticket: 0, stage: Stage::Quiet, waker: None });
+        self.slots.push(Slot {
+            route,
+            connected: [false; 3],
+            passed: [0; 3],
+            ticket: 0,
+            stage: Stage::Quiet,
+            waker: None,
+        });
         self.slots.len() - 1
     }
 
@@ -143,9 +155,18 @@ impl Network {
                 let answer = Err(StoreError::unreachable(site, why));
                 return self.reply(slot, site, answer, self.limits.connect);
             }
+            // Postgres greets before it is asked anything; Redis does not.
+            if site != Site::Cache && self.impairment(link) == Some(Impairment::Reset) {
+                let answer = Err(StoreError::unreachable(site, "connection reset by peer"));
+                return self.reply(slot, site, answer, ONE_WAY);
+            }
             // The greetings of a new connection cost a round trip.
             there += self.one_way() + self.back(link);
             self.slots[slot].connected[index(site)] = true;
+            self.slots[slot].passed[index(site)] = 0;
+        } else if link.is_some_and(|link| self.conditions.drops_requests(link)) {
+            self.slots[slot].stage = Stage::Quiet;
+            return self.wait_no_longer_than_allowed(slot, ticket, site);
         }
         self.slots[slot].stage = Stage::Sent(request);
         self.plan(now + there, What::Arrive { slot, ticket });
@@ -200,6 +221,9 @@ impl Network {
 
     fn execute(&mut self, slot: usize, ticket: u64, request: Request) {
         let site = request.site();
+        if site == Site::Cache {
+            self.make_room(&request);
+        }
         let behind = self.world.behind();
         let reaction = self.world.apply(&request);
         if self.world.behind() > behind {
@@ -218,11 +242,58 @@ impl Network {
         let link = self.link(slot, site);
         if link.is_some_and(|link| self.conditions.drops_replies(link)) {
             self.slots[slot].stage = Stage::Quiet;
-            self.wait_no_longer_than_allowed(slot, ticket, site);
-        } else {
-            let back = self.back(link);
-            self.reply(slot, site, answer, back);
+            return self.wait_no_longer_than_allowed(slot, ticket, site);
         }
+        let back = self.back(link);
+        let Some(impairment) = self.impairment(link) else {
+            return self.reply(slot, site, answer, back);
+        };
+        let bytes = impair::bytes(site, &answer);
+        let passed = &mut self.slots[slot].passed[index(site)];
+        match impair::fate(impairment, site, bytes, *passed) {
+            Fate::Later(by) => {
+                *passed += bytes;
+                self.reply(slot, site, answer, back + by);
+            }
+            Fate::Never => {
+                self.slots[slot].stage = Stage::Quiet;
+                self.wait_no_longer_than_allowed(slot, ticket, site);
+            }
+            Fate::Breaks(error) => {
+                self.slots[slot].connected[index(site)] = false;
+                self.reply(slot, site, Err(error), back);
+            }
+        }
+    }
+
+    /// Evicts entries at random while the cache holds more than it may, as
+    /// Redis does before a command that needs memory.
+    fn make_room(&mut self, request: &Request) {
+        let Some(most) = self.conditions.cache_limit() else { return };
+        let grows = matches!(
+            request,
+            Request::CacheSet { .. }
+                | Request::CacheSetIfAbsent { .. }
+                | Request::CacheScript { .. }
+        );
+        let now = self.clock.now();
+        while grows && self.cache_bytes() > most {
+            let mut items: Vec<_> = self.world.cache.entries(now).map(|(item, _)| *item).collect();
+            // The map's own order depends on more than the seed.
+            items.sort_unstable();
+            let chosen = self.random.random_range(0..items.len());
+            self.world.evict(&items[chosen]);
+        }
+    }
+
+    /// What the cache holds now.
+    pub(super) fn cache_bytes(&self) -> u64 {
+        let entries = self.world.cache.entries(self.clock.now());
+        entries.map(|(_, entry)| impair::entry_bytes(&entry.content)).sum()
+    }
+
+    fn impairment(&self, link: Option<Link>) -> Option<Impairment> {
+        link.and_then(|link| self.conditions.impairment(link))
     }
 
     fn reply(&mut self, slot: usize, site: Site, answer: Answer, after: Duration) {
@@ -288,7 +359,8 @@ impl Network {
                 if open {
                     // Its request may have been executed: nobody can tell.
                     let answer = Err(StoreError::unknown(site, "connection reset by peer"));
-                    self.reply(slot, site, answer, ONE_WAY);
+                    let heard = ONE_WAY + self.conditions.slow_close(link);
+                    self.reply(slot, site, answer, heard.min(self.limits.call));
                 }
             }
         }
@@ -322,13 +394,42 @@ impl Network {
             for at in 0..self.streaming.len() {
                 if self.streaming[at].received.is_none() {
                     let takes = self.about(STREAMING) + self.extra(Some(Link::ReplicaPrimary));
-                    // One stream: nothing overtakes.
-                    self.streaming[at].received = Some((now + takes).max(last));
+                    // One stream: nothing overtakes, and what takes its time
+                    // keeps the rest waiting.
+                    let begins = (now + takes).max(last);
+                    self.streaming[at].received = Some(begins + self.commit_takes());
                 }
                 last = self.streaming[at].received.unwrap_or(last);
             }
         }
         self.plan_replay();
+    }
+
+    /// How long a commit occupies the stream to the replica.
+    fn commit_takes(&self) -> Duration {
+        let impairment = self.conditions.impairment(Link::ReplicaPrimary);
+        match impairment.map(|how| impair::fate(how, Site::Replica, impair::COMMIT_BYTES, 0)) {
+            Some(Fate::Later(by)) => by,
+            // Where nothing flows nothing is sent.
+            Some(Fate::Never | Fate::Breaks(_)) | None => Duration::ZERO,
+        }
+    }
+
+    /// The replica replays all that reached it, whatever it was told to wait
+    /// for, as a promotion does.
+    pub(super) fn replay_received(&mut self) {
+        let now = self.clock.now();
+        let here = |streamed: &Streamed| streamed.received.is_some_and(|at| at <= now);
+        while self.streaming.front().is_some_and(here) {
+            self.streaming.pop_front();
+            self.world.replay();
+        }
+    }
+
+    /// The promoted replica is the primary now; what never reached it is lost.
+    pub(super) fn fail_over(&mut self) {
+        self.streaming.clear();
+        self.world.fail_over();
     }
 
     /// What had not reached the replica when its link was cut is sent again

@@ -111,6 +111,11 @@ impl Primary {
         self.rows.insert(key, row);
     }
 
+    /// Every row that is visible.
+    pub(super) const fn rows(&self) -> &FxHashMap<Key, Row> {
+        &self.rows
+    }
+
     /// The promoted replica: it has `rows`, and its log goes on from `end`, so
     /// that positions after `end` are used a second time.
     pub(super) fn promote(&mut self, rows: FxHashMap<Key, Row>, end: Lsn) {

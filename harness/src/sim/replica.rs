@@ -37,6 +37,12 @@ impl Replica {
         self.replayed = end;
     }
 
+    /// A copy of another server.
+    pub(super) fn rebuild(&mut self, rows: &FxHashMap<Key, Row>, end: Lsn) {
+        self.rows.clone_from(rows);
+        self.replayed = end;
+    }
+
     pub(super) fn take_rows(&mut self) -> FxHashMap<Key, Row> {
         std::mem::take(&mut self.rows)
     }

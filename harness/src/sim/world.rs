@@ -41,6 +41,7 @@ pub struct World {
     acknowledged: Lsn,
     acknowledgements: Acknowledgements,
     roles: Roles,
+    failovers: u64,
     lost: Vec<Commit>,
 }
 
@@ -157,6 +158,25 @@ impl World {
         let rows = self.replica.take_rows();
         self.primary.promote(rows, end);
         self.roles = Roles::Promoted;
+        self.failovers += 1;
+    }
+
+    /// How many failovers there were.
+    #[must_use]
+    pub const fn failovers(&self) -> u64 {
+        self.failovers
+    }
+
+    /// After a failover: the old primary comes back as a copy of the new one,
+    /// and replays what it writes from now on.
+    pub fn rejoin(&mut self) {
+        if self.roles == Roles::Streaming {
+            return;
+        }
+        self.roles = Roles::Streaming;
+        let end = self.primary.end();
+        self.replica.rebuild(self.primary.rows(), end);
+        self.acknowledged = end;
     }
 
     /// Whether the replica was promoted.
@@ -307,6 +327,22 @@ mod tests {
 
     fn write(value: i64, durability: Durability) -> Request {
         Request::PrimaryWrite { key: KEY, value: Value::Int(value), durability }
+    }
+
+    #[test]
+    fn the_old_primary_comes_back_as_the_replica_and_may_take_over_again() {
+        let mut world = World::new();
+        version(&mut world, &write(10, Durability::Local));
+        world.fail_over();
+        world.rejoin();
+        assert_eq!(version(&mut world, &write(11, Durability::Local)), Some(1));
+        assert_eq!(version(&mut world, &Request::ReplicaRead(KEY)), None);
+        world.replay();
+        assert_eq!(version(&mut world, &Request::ReplicaRead(KEY)), Some(1));
+        version(&mut world, &write(12, Durability::Local));
+        world.fail_over();
+        assert_eq!(version(&mut world, &Request::PrimaryRead(KEY)), Some(1));
+        assert_eq!(world.lost().len(), 2);
     }
 
     fn version(world: &mut World, request: &Request) -> Option<u64> {

@@ -22,7 +22,7 @@ impl Width {
 
     /// What is left beside `used` columns; at least 20, as nothing can be read
     /// in less.
-    pub(super) fn beside(self, used: usize) -> Option<usize> {
+    pub(in crate::report) fn beside(self, used: usize) -> Option<usize> {
         match self {
             Self::Free => None,
             Self::Columns(all) => Some(all.saturating_sub(used).max(20)),
