@@ -1,6 +1,6 @@
 use std::{collections::BTreeSet, fs::File, io::BufReader, path::Path};
 
-use anstream::println;
+use super::output::println;
 use clap::ValueEnum;
 use quarrel_checkers::{
     Budget, Checker, History, Validity, Value, Verdict,

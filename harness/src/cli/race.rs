@@ -4,7 +4,7 @@ use std::{
     sync::Arc,
 };
 
-use anstream::{eprintln, print, println};
+use super::output::{eprintln, print, println};
 use clap::Args;
 use quarrel_checkers::Class;
 

@@ -1,12 +1,13 @@
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use anstream::{eprintln, println, stdout};
+use super::output::{eprintln, print, println};
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use jiff::Timestamp;
 
 use super::{
     Failure,
     choose::{Choice, ExternalArgs, Wanted, start},
+    gatekeeper::{Gatekeeper, GatekeeperArgs},
     options::{flags, given},
     signals::stop_on_signals,
     watch::Watch,
@@ -16,10 +17,10 @@ use crate::{
     faults::{Fault, Schedule},
     judge::{Expectation, judge_run},
     record::{Recorder, Stop},
-    report::{ci::tell_github, print_summary, write_files},
+    report::{Ink, Width, ci::tell_github, summary, write_files},
     results::{
-        Journal, RunFolder, RunSettings, SCHEMA, VerdictFile, append_to_index, load_run,
-        write_json, write_json_lines, write_text,
+        Environment, Journal, RunFolder, RunSettings, SCHEMA, VerdictFile, append_to_index,
+        checked_out, load_run, write_json, write_json_lines, write_text,
     },
     runner::{Arrivals, Plan, Skew, StormOutcome, storm},
     stores::real::TimeLimits,
@@ -81,6 +82,8 @@ struct RunArgs {
     /// What to print: text or json
     #[arg(long, default_value = "text", value_name = "FORMAT", value_parser = ["text", "json"])]
     format: String,
+    #[command(flatten)]
+    gatekeeper: GatekeeperArgs,
 }
 
 /// The subcommand, with a flag for every option that some strategy takes.
@@ -95,14 +98,30 @@ pub(super) fn run(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Fai
     let options = given(matches, catalogue, entry)?;
     let seed = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let workload = catalogue.workload(&args.workload).map_err(Failure::usage)?;
-    let plan = plan(&args, entry, workload, &options, seed)?;
-    let settings = settings(&args, entry, &options, &plan);
+    let keeper = args.gatekeeper.gatekeeper(args.settle)?;
     eprintln!("seed: {seed}");
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(Failure::environment)?;
-    runtime.block_on(run_on_cluster(&args, plan, settings))
+    for attempt in 0.. {
+        let plan = plan(&args, entry, workload, &options, seed)?;
+        let settings = settings(&args, entry, &options, &plan);
+        let done = runtime.block_on(run_on_cluster(&args, plan, settings, &keeper));
+        match done {
+            // Never a verdict: a violation that is tried again until it is not
+            // seen has happened all the same.
+            Err(failure)
+                if failure.is_environment()
+                    && attempt < args.gatekeeper.retries
+                    && !keeper.is_over() =>
+            {
+                eprintln!("the environment failed, once more: {}", failure.message);
+            }
+            done => return done,
+        }
+    }
+    unreachable!("the last attempt returns")
 }
 
 fn plan(
@@ -179,8 +198,10 @@ async fn run_on_cluster(
     args: &RunArgs,
     plan: Plan,
     mut settings: RunSettings,
+    keeper: &Gatekeeper,
 ) -> Result<u8, Failure> {
     let stop = stop_on_signals().map_err(Failure::environment)?;
+    keeper.watch(&stop);
     let wanted = Wanted {
         external: args.external.clone(),
         choice: args.cluster,
@@ -189,13 +210,13 @@ async fn run_on_cluster(
     };
     let cluster: Arc<dyn Cluster> = tokio::select! {
         biased;
-        () = asked(&stop) => return Ok(130),
+        () = asked(&stop) => return keeper.never_begun(),
         started = start(&wanted) => Arc::from(started?),
     };
     // The wish to stop may have come in the moment in which it came up.
     if stop.asked() {
         take_down(&*cluster).await;
-        return Ok(130);
+        return keeper.never_begun();
     }
     settings.cluster = cluster.kind().to_string();
     let mut plan = plan;
@@ -203,7 +224,9 @@ async fn run_on_cluster(
         // The simulator ends every call, and real time means nothing to it.
         plan.deadline = None;
     }
-    let judged = storm_and_judge(args, plan, &settings, &cluster, stop).await;
+    let judged = storm_and_judge(args, plan, &settings, &cluster, stop)
+        .await
+        .map(|verdict| keeper.exit_code(&verdict));
     // The verdict stands, whatever the teardown says.
     take_down(&*cluster).await;
     judged
@@ -222,12 +245,11 @@ async fn storm_and_judge(
     settings: &RunSettings,
     cluster: &Arc<dyn Cluster>,
     stop: Stop,
-) -> Result<u8, Failure> {
+) -> Result<VerdictFile, Failure> {
     let folder = RunFolder::create(&args.results, &settings.strategy, Timestamp::now())?;
     let toml = toml::to_string_pretty(settings).map_err(Failure::bug)?;
     write_text(&folder.file("run.toml"), &toml)?;
-    let pieces: BTreeMap<_, _> = cluster.pieces().into_iter().collect();
-    write_json(&folder.file("env.json"), &pieces)?;
+    write_json(&folder.file("env.json"), &environment(&**cluster))?;
     eprintln!("run: {}", folder.path.display());
 
     let recorder = Arc::new(Recorder::new(cluster.clock()));
@@ -254,7 +276,17 @@ async fn storm_and_judge(
     append_to_index(&args.results, &run.folder, &verdict)?;
     write_text(&run.folder.file("COMPLETE"), "")?;
     print(args, &run, &verdict)?;
-    Ok(verdict.outcome.exit_code())
+    Ok(verdict)
+}
+
+/// What the run runs on. Its clock starts when this is written down.
+fn environment(cluster: &dyn Cluster) -> Environment {
+    let folder = std::env::current_dir().ok();
+    Environment {
+        commit: folder.and_then(|folder| checked_out(&folder)),
+        clock_zero: (cluster.kind() != ClusterKind::Sim).then(Timestamp::now),
+        pieces: cluster.pieces().into_iter().collect(),
+    }
 }
 
 async fn save(
@@ -286,7 +318,8 @@ fn print(
     if let Some(annotation) = annotation {
         println!("{annotation}");
     }
-    print_summary(&mut stdout(), run, verdict).map_err(Failure::environment)
+    print!("{}", summary(run, verdict, Ink::colours(), Width::of_terminal()));
+    Ok(())
 }
 
 /// Returns when a stop was asked for.
@@ -296,7 +329,7 @@ pub(super) async fn asked(stop: &Stop) {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text)
         .ok_or_else(|| format!("`{text}` is not a duration such as 500ms, 10s or 2m"))
 }

@@ -19,9 +19,7 @@ mod zoom;
 pub use files::{write_files, write_report};
 pub use names::Names;
 pub use plots::{Plot, TrendPoint, overlaid_pbs, trend};
-pub use terminal::{
-    Ink, Width, extent, faults_seen, headline, print_summary, printable, summary, verdict_line,
-};
+pub use terminal::{Ink, Width, extent, faults_seen, headline, printable, summary, verdict_line};
 pub use timeline::{Timeline, TimelineRow, Weight};
 pub use trace::write_trace;
 pub use view::{Band, Ending, Row, View};
