@@ -7,6 +7,7 @@
 pub mod ci;
 pub mod explain;
 mod files;
+mod logs;
 mod names;
 pub mod page;
 pub(crate) mod plots;
