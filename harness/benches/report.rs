@@ -25,7 +25,7 @@ const CLIENTS: u64 = 32;
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
-        for operations in [10_000, 100_000, 1_000_000] {
+        for operations in [10_000, 100_000, 1_000_000, 1_500_000] {
             measure(operations).await;
         }
     });
@@ -46,9 +46,10 @@ async fn measure(operations: u64) {
     browser.until("document.documentElement.dataset.ready").await;
     let opened = browser.ask("return Number(document.documentElement.dataset.ready)").await;
     let opened = opened.as_f64().expect("a number of milliseconds");
+    let carried = browser.ask("return quarrel.state().count").await;
     let mut worst: f64 = 0.0;
     let mut line = format!(
-        "{operations:>9} operations: {:.1} MB, made in {:.2} s, opened in {:.2} s; redraw [ms]",
+        "{operations:>9} operations, {carried} carried: {:.1} MB, made in {:.2} s, opened in {:.2} s; redraw [ms]",
         text.len() as f64 / 1e6,
         made.as_secs_f64(),
         opened / 1e3

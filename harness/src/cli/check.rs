@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use anstream::{println, stdout};
+use super::output::{print, println};
 use clap::Args;
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     judge::{Expectation, judge_run},
-    report::{print_summary, write_files},
+    report::{Ink, Width, summary, write_files},
     results::{find_run, load_run},
     strategy::Catalogue,
 };
@@ -77,7 +77,7 @@ pub(super) fn check(args: &CheckArgs, catalogue: &Catalogue) -> Result<u8, Failu
     if args.format == "json" {
         println!("{}", serde_json::to_string_pretty(&verdict).map_err(Failure::bug)?);
     } else {
-        print_summary(&mut stdout(), &run, &verdict).map_err(Failure::environment)?;
+        print!("{}", summary(&run, &verdict, Ink::colours(), Width::of_terminal()));
     }
     let code = verdict.outcome.exit_code();
     write_races(Cutter::new(run, verdict.anomalies, catalogue)?);

@@ -1,6 +1,6 @@
 use std::str::FromStr;
 
-use anstream::eprintln;
+use super::output::eprintln;
 use clap::Args;
 
 use crate::{

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use anstream::{eprintln, print, println};
+use super::output::{eprintln, print, println};
 use clap::{Args, Subcommand};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};

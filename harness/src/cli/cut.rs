@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use anstream::eprintln;
+use crate::cli::output::eprintln;
 use quarrel_checkers::{Anomaly, Class, Time};
 
 use super::Failure;

@@ -1,4 +1,4 @@
-use anstream::println;
+use super::output::println;
 
 use crate::{cluster::native::Binaries, report::Ink};
 

@@ -1,4 +1,4 @@
-use anstream::{print, println};
+use super::output::{print, println};
 use clap::Args;
 
 use super::Failure;

@@ -1,6 +1,6 @@
 use std::{path::PathBuf, sync::Arc};
 
-use anstream::{eprintln, print};
+use super::output::{eprintln, print};
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 
 use super::{

@@ -20,6 +20,11 @@ impl Failure {
         Self { code: 4, message: error.to_string() }
     }
 
+    /// Whether the machine lacks something: what may be better the next time.
+    pub(super) const fn is_environment(&self) -> bool {
+        self.code == 4
+    }
+
     /// Our own fault.
     pub(super) fn bug(error: impl fmt::Display) -> Self {
         Self { code: 70, message: format!("this is a bug in quarrel: {error}") }

@@ -11,9 +11,11 @@ mod explain;
 mod explore;
 mod failure;
 mod foreign;
+mod gatekeeper;
 mod list;
 mod matrix;
 mod options;
+mod output;
 mod performance;
 mod proxy;
 mod race;
@@ -26,15 +28,16 @@ mod signals;
 mod watch;
 
 use std::{
-    io::Write as _,
     panic::{AssertUnwindSafe, catch_unwind},
     process::ExitCode,
 };
 
-use anstream::println;
 use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 
-use self::failure::Failure;
+use self::{
+    failure::Failure,
+    output::{eprintln, println},
+};
 use crate::{faults::builtin, strategy::Catalogue};
 
 const ABOUT: &str = "Finds out when a cache and its database disagree";
@@ -66,12 +69,12 @@ pub fn main(catalogue: Catalogue) -> ExitCode {
     // A panic has told where already; what is missing is the code that tells a
     // bug of ours from a verdict.
     let done = catch_unwind(AssertUnwindSafe(|| dispatch(&matches, &catalogue)));
-    match done.unwrap_or_else(|_| Err(Failure::bug("a panic"))) {
+    let done = done.unwrap_or_else(|_| Err(Failure::bug("a panic")));
+    match done.and_then(|code| output::finish().map(|()| code)) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             let bad = crate::report::Ink::colours().bad;
-            // Nobody may be listening.
-            drop(writeln!(anstream::stderr(), "{bad}error{bad:#}: {}", failure.message));
+            eprintln!("{bad}error{bad:#}: {}", failure.message);
             ExitCode::from(failure.code)
         }
     }

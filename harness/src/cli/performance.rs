@@ -1,7 +1,7 @@
 //! Performing a race, on simulated stores or on a cluster that is started for
 //! it.
 
-use anstream::eprintln;
+use crate::cli::output::eprintln;
 use tokio::runtime;
 
 use super::{

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use anstream::println;
+use super::output::println;
 use clap::Args;
 
 use super::Failure;

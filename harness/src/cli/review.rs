@@ -4,7 +4,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anstream::{eprintln, print, println};
+use super::output::{eprintln, print, println};
 use clap::Args;
 
 use super::Failure;

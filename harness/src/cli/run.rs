@@ -1,6 +1,6 @@
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use anstream::{eprintln, println, stdout};
+use super::output::{eprintln, print, println};
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use jiff::Timestamp;
 
@@ -8,6 +8,7 @@ use super::{
     Failure,
     choose::{Choice, ExternalArgs, Wanted, start},
     cut::{Cutter, write_races},
+    gatekeeper::{Gatekeeper, GatekeeperArgs},
     options::{flags, given},
     signals::stop_on_signals,
     watch::Watch,
@@ -17,10 +18,10 @@ use crate::{
     faults::{Fault, ParseScheduleError, Schedule},
     judge::{Expectation, judge_run},
     record::{Recorder, Stop},
-    report::{ci::tell_github, print_summary, write_files},
+    report::{Ink, Width, ci::tell_github, summary, write_files},
     results::{
-        Journal, LoadedRun, RunFolder, RunSettings, SCHEMA, VerdictFile, append_to_index, load_run,
-        write_json, write_json_lines, write_text,
+        Environment, Journal, LoadedRun, RunFolder, RunSettings, SCHEMA, VerdictFile,
+        append_to_index, checked_out, load_run, write_json, write_json_lines, write_text,
     },
     runner::{Arrivals, Plan, Progress, Skew, StormOutcome, storm},
     stores::real::TimeLimits,
@@ -85,6 +86,8 @@ pub(super) struct RunArgs {
     /// What to print: text or json
     #[arg(long, default_value = "text", value_name = "FORMAT", value_parser = ["text", "json"])]
     format: String,
+    #[command(flatten)]
+    gatekeeper: GatekeeperArgs,
 }
 
 /// The subcommand, with a flag for every option that some strategy takes.
@@ -99,17 +102,34 @@ pub(super) fn run(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Fai
     let options = given(matches, catalogue, entry)?;
     let seed = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let workload = catalogue.workload(&args.workload).map_err(Failure::usage)?;
-    let plan = plan(&args, entry, workload, &options, seed)?;
-    let settings = settings(&args, entry, &options, &plan);
+    let keeper = args.gatekeeper.gatekeeper(args.settle)?;
     eprintln!("seed: {seed}");
-    for step in plan.schedule.to_string().lines().skip(1) {
-        eprintln!("schedule: {step}");
-    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(Failure::environment)?;
-    runtime.block_on(run_on_cluster(&args, plan, settings, catalogue))
+    for attempt in 0.. {
+        let plan = plan(&args, entry, workload, &options, seed)?;
+        if attempt == 0 {
+            for step in plan.schedule.to_string().lines().skip(1) {
+                eprintln!("schedule: {step}");
+            }
+        }
+        let settings = settings(&args, entry, &options, &plan);
+        match runtime.block_on(run_on_cluster(&args, plan, settings, &keeper, catalogue)) {
+            // Never a verdict: a violation that is tried again until it is not
+            // seen has happened all the same.
+            Err(failure)
+                if failure.is_environment()
+                    && attempt < args.gatekeeper.retries
+                    && !keeper.is_over() =>
+            {
+                eprintln!("the environment failed, once more: {}", failure.message);
+            }
+            done => return done,
+        }
+    }
+    unreachable!("the last attempt returns")
 }
 
 pub(super) fn plan(
@@ -207,9 +227,11 @@ async fn run_on_cluster(
     args: &RunArgs,
     plan: Plan,
     mut settings: RunSettings,
+    keeper: &Gatekeeper,
     catalogue: &Catalogue,
 ) -> Result<u8, Failure> {
     let stop = stop_on_signals().map_err(Failure::environment)?;
+    keeper.watch(&stop);
     let wanted = Wanted {
         external: args.external.clone(),
         choice: args.cluster,
@@ -218,13 +240,13 @@ async fn run_on_cluster(
     };
     let cluster: Arc<dyn Cluster> = tokio::select! {
         biased;
-        () = asked(&stop) => return Ok(130),
+        () = asked(&stop) => return keeper.never_begun(),
         started = start(&wanted) => Arc::from(started?),
     };
     // The wish to stop may have come in the moment in which it came up.
     if stop.asked() {
         take_down(&*cluster).await;
-        return Ok(130);
+        return keeper.never_begun();
     }
     settings.cluster = cluster.kind().to_string();
     let mut plan = plan;
@@ -232,7 +254,9 @@ async fn run_on_cluster(
         // The simulator ends every call, and real time means nothing to it.
         plan.deadline = None;
     }
-    let judged = storm_and_judge(args, plan, &settings, &cluster, stop, catalogue).await;
+    let judged = storm_and_judge(args, plan, &settings, &cluster, stop, catalogue)
+        .await
+        .map(|verdict| keeper.exit_code(&verdict));
     // The verdict stands, whatever the teardown says.
     take_down(&*cluster).await;
     judged
@@ -264,7 +288,7 @@ async fn storm_and_judge(
     cluster: &Arc<dyn Cluster>,
     stop: Stop,
     catalogue: &Catalogue,
-) -> Result<u8, Failure> {
+) -> Result<VerdictFile, Failure> {
     let folder = RunFolder::create(&args.results, &settings.strategy, Timestamp::now())?;
     eprintln!("run: {}", folder.path.display());
     let watch = Watch::new();
@@ -274,14 +298,14 @@ async fn storm_and_judge(
     let (run, verdict) = conducted?;
     append_to_index(&args.results, &run.folder, &verdict)?;
     print(args, &run, &verdict)?;
-    let (code, complete) = (verdict.outcome.exit_code(), run.folder.file("COMPLETE"));
+    let complete = run.folder.file("COMPLETE");
     // What cannot be cut out can be no reason to lose a verdict.
-    match Cutter::new(run, verdict.anomalies, catalogue) {
+    match Cutter::new(run, verdict.anomalies.clone(), catalogue) {
         Ok(cutter) => write_races(cutter),
         Err(failure) => eprintln!("no races were cut out: {}", failure.message),
     }
     write_text(&complete, "")?;
-    Ok(code)
+    Ok(verdict)
 }
 
 /// Storms, judges, and leaves everything in `folder` but the word that it is
@@ -297,8 +321,7 @@ pub(super) async fn conduct(
 ) -> Result<(LoadedRun, VerdictFile), Failure> {
     let toml = toml::to_string_pretty(settings).map_err(Failure::bug)?;
     write_text(&folder.file("run.toml"), &toml)?;
-    let pieces: BTreeMap<_, _> = cluster.pieces().into_iter().collect();
-    write_json(&folder.file("env.json"), &pieces)?;
+    write_json(&folder.file("env.json"), &environment(&**cluster))?;
 
     let recorder = Arc::new(Recorder::new(cluster.clock()));
     let workload = Arc::clone(&plan.workload);
@@ -319,6 +342,16 @@ pub(super) async fn conduct(
     let verdict = judge_run(&run, args.expect, &*workload);
     write_files(&run, &verdict)?;
     Ok((run, verdict))
+}
+
+/// What the run runs on. Its clock starts when this is written down.
+fn environment(cluster: &dyn Cluster) -> Environment {
+    let folder = std::env::current_dir().ok();
+    Environment {
+        commit: folder.and_then(|folder| checked_out(&folder)),
+        clock_zero: (cluster.kind() != ClusterKind::Sim).then(Timestamp::now),
+        pieces: cluster.pieces().into_iter().collect(),
+    }
 }
 
 async fn save(
@@ -346,7 +379,8 @@ fn print(args: &RunArgs, run: &LoadedRun, verdict: &VerdictFile) -> Result<(), F
     if let Some(annotation) = annotation {
         println!("{annotation}");
     }
-    print_summary(&mut stdout(), run, verdict).map_err(Failure::environment)
+    print!("{}", summary(run, verdict, Ink::colours(), Width::of_terminal()));
+    Ok(())
 }
 
 /// Returns when a stop was asked for.

@@ -3,7 +3,7 @@ use std::{
     path::PathBuf,
 };
 
-use anstream::{eprintln, println};
+use super::output::{eprintln, println};
 use clap::Args;
 
 use tokio::signal::unix::{SignalKind, signal};

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use anstream::{eprintln, print, println};
+use crate::cli::output::{eprintln, print, println};
 use clap::Args;
 
 use super::{

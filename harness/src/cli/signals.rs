@@ -1,4 +1,4 @@
-use anstream::eprintln;
+use super::output::eprintln;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::record::Stop;

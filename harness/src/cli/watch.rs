@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use anstream::eprintln;
+use super::output::eprintln;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::runner::{Phase, Progress};

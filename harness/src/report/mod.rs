@@ -7,6 +7,7 @@
 pub mod ci;
 pub mod explain;
 mod files;
+mod logs;
 mod matrix;
 mod names;
 pub mod page;
@@ -21,9 +22,7 @@ pub use files::{write_files, write_report};
 pub use matrix::{CellLinks, matrix_cell, matrix_markdown, matrix_page, matrix_text};
 pub use names::Names;
 pub use plots::{Plot, TrendPoint, overlaid_pbs, trend};
-pub use terminal::{
-    Ink, Width, extent, faults_seen, headline, print_summary, printable, summary, verdict_line,
-};
+pub use terminal::{Ink, Width, extent, faults_seen, headline, printable, summary, verdict_line};
 pub use timeline::{Timeline, TimelineRow, Weight};
 pub use trace::write_trace;
 pub use view::{Band, Ending, Row, View};

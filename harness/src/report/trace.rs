@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{self, BufWriter, Write},
     path::Path,
@@ -72,7 +73,13 @@ fn events<W: Write>(view: &View<'_>, trace: &mut Trace<W>) -> io::Result<()> {
     for (lane, client) in view.lanes.iter().enumerate() {
         trace.put(&name(CLIENTS, lane + 1, "thread_name", client))?;
     }
-    for (number, band) in view.bands.iter().enumerate() {
+    // A fault comes and goes on one track.
+    let faults: BTreeSet<&str> = view.bands.iter().map(|band| band.fault.as_str()).collect();
+    for (number, fault) in faults.iter().enumerate() {
+        trace.put(&name(FAULTS, number + 1, "thread_name", fault))?;
+    }
+    for band in &view.bands {
+        let number = faults.range(..band.fault.as_str()).count();
         trace.put(&json!({
             "ph": "X", "pid": FAULTS, "tid": number + 1, "cat": "fault", "name": band.fault,
             "ts": micros(band.from), "dur": micros(band.to) - micros(band.from),

@@ -1,8 +1,13 @@
-use std::{fs::File, io::Write as _, os::unix::fs::symlink, path::Path};
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    os::unix::fs::symlink,
+    path::Path,
+};
 
 use serde::{Deserialize, Serialize};
 
-use super::{FileError, RunFolder, VerdictFile, read_json_lines};
+use super::{Environment, FileError, RunFolder, RunSettings, VerdictFile, read_json_lines};
 
 /// One finished run, in a line of `index.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -11,6 +16,12 @@ pub struct IndexLine {
     pub run: String,
     /// The strategy.
     pub strategy: String,
+    /// What clients did; empty in lines from before there was a choice.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub workload: String,
+    /// The commit that was checked out; empty if none was, and in older lines.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub commit: String,
     /// The cluster.
     pub cluster: String,
     /// The faults, as on the command line.
@@ -35,9 +46,13 @@ pub fn append_to_index(
     run: &RunFolder,
     verdict: &VerdictFile,
 ) -> Result<(), FileError> {
+    let settings = fs::read_to_string(run.file("run.toml")).unwrap_or_default();
+    let settings: Option<RunSettings> = toml::from_str(&settings).ok();
     let line = IndexLine {
         run: run.name.clone(),
         strategy: verdict.strategy.clone(),
+        workload: settings.map(|settings| settings.workload).unwrap_or_default(),
+        commit: Environment::of(run).commit.unwrap_or_default(),
         cluster: verdict.cluster.clone(),
         faults: verdict.faults.clone(),
         outcome: verdict.outcome.to_string(),
@@ -57,7 +72,7 @@ pub fn append_to_index(
     let latest = root.join("latest");
     let fresh = root.join(format!(".latest-{}", run.id));
     symlink(&run.name, &fresh)
-        .and_then(|()| std::fs::rename(&fresh, &latest))
+        .and_then(|()| fs::rename(&fresh, &latest))
         .map_err(FileError::io(&latest))
 }
 

@@ -4,6 +4,7 @@
 //! from them. Files are written under another name and renamed; the history is
 //! journaled while the run goes on, so that a killed run can still be judged.
 
+mod environment;
 mod files;
 mod folder;
 mod index;
@@ -13,6 +14,7 @@ mod matrix;
 mod settings;
 mod verdict;
 
+pub use environment::{Environment, checked_out};
 pub use files::{FileError, read_json_lines, write_json, write_json_lines, write_text};
 pub use folder::{FindError, RunFolder, find_run, list_runs};
 pub use index::{IndexLine, append_to_index, read_index};

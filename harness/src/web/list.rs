@@ -21,6 +21,9 @@ pub(super) struct Filter {
     pub(super) fault: String,
     pub(super) outcome: String,
     pub(super) cluster: String,
+    pub(super) workload: String,
+    /// A commit, or its beginning.
+    pub(super) commit: String,
     pub(super) page: usize,
 }
 
@@ -31,6 +34,8 @@ impl Filter {
         is(&self.strategy, &line.strategy)
             && is(&self.outcome, &line.outcome)
             && is(&self.cluster, &line.cluster)
+            && is(&self.workload, &line.workload)
+            && line.commit.starts_with(&self.commit)
             && is(&self.fault, &fault_name(line))
     }
 
@@ -40,6 +45,8 @@ impl Filter {
             ("fault", &self.fault),
             ("outcome", &self.outcome),
             ("cluster", &self.cluster),
+            ("workload", &self.workload),
+            ("commit", &self.commit),
         ];
         let mut address = format!("/?page={page}");
         for (name, value) in fields.into_iter().filter(|(_, value)| !value.is_empty()) {
@@ -59,6 +66,11 @@ pub(super) fn fault_name(line: &IndexLine) -> String {
             names.join(" + ")
         }
     }
+}
+
+/// A commit as people write it.
+fn short(commit: &str) -> &str {
+    commit.get(..10).unwrap_or(commit)
 }
 
 /// Percent-encodes what may not stand in a query.
@@ -90,9 +102,9 @@ pub(super) async fn page(State(shelf): State<Arc<Shelf>>, Query(filter): Query<F
             }
             div.scroll { table {
                 thead { tr {
-                    th scope="col" { "run" } th scope="col" { "strategy" } th scope="col" { "faults" }
+                    th scope="col" { "run" } th scope="col" { "strategy" } th scope="col" { "workload" } th scope="col" { "faults" }
                     th scope="col" { "cluster" } th scope="col" { "outcome" } th scope="col" { "strongest" }
-                    th.number scope="col" { "stale" } th.number scope="col" { "at risk" }
+                    th.number scope="col" { "stale" } th.number scope="col" { "at risk" } th scope="col" { "commit" }
                 } }
                 tbody { @for entry in shown.iter().skip(at * PAGE).take(PAGE) { (row(entry)) } }
             } }
@@ -114,6 +126,7 @@ fn row(entry: &Entry) -> Markup {
         tr {
             td.name { a href={ "/run/" (entry.folder.name) } { (entry.folder.name) } }
             td { (line.strategy) }
+            td { (line.workload) }
             td { (line.faults.join(" ")) }
             td { (line.cluster) }
             td class=(outcome_class(&line.outcome)) { (outcome_glyph(&line.outcome)) (line.outcome) }
@@ -122,6 +135,9 @@ fn row(entry: &Entry) -> Markup {
                 td.number { (line.stale_reads) }
                 td.number { (line.reads_at_risk) }
             }
+            td.name { @if !line.commit.is_empty() {
+                a href={ "/?commit=" (short(&line.commit)) } title=(line.commit) { (short(&line.commit)) }
+            } }
         }
     }
 }
@@ -136,6 +152,8 @@ fn form(entries: &[Entry], filter: &Filter) -> Markup {
             (choice("fault", &filter.fault, &values(fault_name)))
             (choice("outcome", &filter.outcome, &values(|line| line.outcome.clone())))
             (choice("cluster", &filter.cluster, &values(|line| line.cluster.clone())))
+            (choice("workload", &filter.workload, &values(|line| line.workload.clone())))
+            (choice("commit", short(&filter.commit), &values(|line| short(&line.commit).to_owned())))
             button { "filter" }
             a href="/" { "all" }
         }

@@ -79,6 +79,7 @@ fn routes(shelf: Arc<Shelf>, address: SocketAddr) -> Router {
         .route("/trend", get(overview::trend))
         .route("/compare", get(compare::page))
         .route("/run/{run}", get(run::page))
+        .route("/run/{run}/window", get(run::window))
         .route("/run/{run}/live", get(live::events))
         .route("/run/{run}/file/{*path}", get(files::file))
         .route("/style.css", get(layout::style))

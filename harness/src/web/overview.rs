@@ -29,7 +29,7 @@ pub(super) async fn matrix(State(shelf): State<Arc<Shelf>>) -> Answer {
     let faults: BTreeSet<&String> = newest.keys().map(|(_, fault)| fault).collect();
     let body = html! {
         section {
-            p.hint { "The newest run of each strategy under each fault: the strongest guarantee that held." }
+            p.hint { "The newest run of each strategy under each fault: the strongest guarantee that held. ✓ what was asked for held, ✗ it did not, ? nothing was shown." }
             @if newest.is_empty() { p { "There are no finished runs yet." } }
             div.scroll { table.matrix {
                 thead { tr { th { "strategy" } @for fault in &faults { th scope="col" { (fault) } } } }

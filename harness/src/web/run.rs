@@ -1,18 +1,23 @@
 use std::{fs, sync::Arc};
 
 use axum::{
-    extract::{Path, State},
+    extract::{Path, Query, State},
     http::{HeaderValue, header},
     response::{Html, IntoResponse as _, Response},
 };
 use maud::html;
+use quarrel_checkers::Time;
+use serde::Deserialize;
 
 use super::{
     layout::{layout, missing},
     shelf::{Shelf, judged},
 };
 use crate::{
-    report::{View, page as report_page},
+    report::{
+        View,
+        page::{self as report_page, Part},
+    },
     results::{RunFolder, RunSettings, load_run},
 };
 
@@ -24,9 +29,38 @@ pub(super) async fn page(State(shelf): State<Arc<Shelf>>, Path(name): Path<Strin
     if !folder.is_complete() && !folder.file("verdict.json").exists() {
         return progress(&folder);
     }
-    let made = tokio::task::spawn_blocking(move || report(folder)).await;
-    match made {
-        Ok(Some(text)) => {
+    answer(tokio::task::spawn_blocking(move || report(folder)).await.ok().flatten())
+}
+
+/// A stretch of a run, in milliseconds.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(super) struct Stretch {
+    from: u64,
+    to: u64,
+}
+
+/// A run's report with all operations of a stretch of it: what a report of
+/// very many operations leaves out.
+pub(super) async fn window(
+    State(shelf): State<Arc<Shelf>>,
+    Path(name): Path<String>,
+    Query(stretch): Query<Stretch>,
+) -> Response {
+    let Some(folder) = shelf.run(&name) else {
+        return missing("There is no run of this name.");
+    };
+    let part = Part::Window(Time::from_millis(stretch.from), Time::from_millis(stretch.to));
+    let made = tokio::task::spawn_blocking(move || {
+        let run = load_run(folder).ok()?;
+        let verdict = Shelf::verdict(&run.folder).or_else(|| judged(&run))?;
+        Some(report_page::page_of(&View::new(&run, &verdict), part))
+    });
+    answer(made.await.ok().flatten())
+}
+
+fn answer(page: Option<String>) -> Response {
+    match page {
+        Some(text) => {
             let mut response = Html(text).into_response();
             // The report brings a policy of its own that allows its script by
             // its hash; both policies hold, so this one must not be stricter.

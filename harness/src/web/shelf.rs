@@ -11,7 +11,10 @@ use rustc_hash::FxBuildHasher;
 
 use crate::{
     judge::judge_with,
-    results::{IndexLine, LoadedRun, RunFolder, RunSettings, VerdictFile, list_runs, read_index},
+    results::{
+        Environment, IndexLine, LoadedRun, RunFolder, RunSettings, VerdictFile, list_runs,
+        read_index,
+    },
 };
 
 /// The results folder, with what was read of it last.
@@ -96,12 +99,13 @@ pub(super) fn judged(run: &LoadedRun) -> Option<VerdictFile> {
 fn unfinished(folder: &RunFolder) -> IndexLine {
     let text = fs::read_to_string(folder.file("run.toml")).unwrap_or_default();
     let settings: Option<RunSettings> = toml::from_str(&text).ok();
-    let (strategy, cluster, faults) = settings
-        .map(|settings| (settings.strategy, settings.cluster, settings.faults))
-        .unwrap_or_default();
+    let (strategy, workload, cluster, faults) =
+        settings.map(|of| (of.strategy, of.workload, of.cluster, of.faults)).unwrap_or_default();
     IndexLine {
         run: folder.name.clone(),
         strategy,
+        workload,
+        commit: Environment::of(folder).commit.unwrap_or_default(),
         cluster,
         faults,
         outcome: UNFINISHED.to_owned(),

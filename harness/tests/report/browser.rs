@@ -84,7 +84,8 @@ async fn runs_are_filtered_and_compared() {
     let address = serve(scratch.path()).await;
     let browser = Browser::start().await;
     browser.client.goto(&format!("http://{address}/")).await.unwrap();
-    assert_eq!(browser.ask("return document.querySelectorAll('td.name').length").await, json!(2));
+    let links = "return document.querySelectorAll('td.name a[href^=\"/run/\"]').length";
+    assert_eq!(browser.ask(links).await, json!(2));
     browser.keep("serve-list").await;
     let choose = "const s = document.querySelector('select[name=outcome]'); s.value = 'violated'; \
                   s.dispatchEvent(new Event('change'))";

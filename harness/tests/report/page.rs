@@ -1,4 +1,8 @@
-use std::{fs, io::Read as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    io::Read as _,
+};
 
 use quarrel_harness::report::{View, page, write_files};
 
@@ -74,6 +78,15 @@ fn every_file_of_a_run_is_written() {
     assert_eq!(named("read 7 → v1 STALE"), 1);
     assert_eq!(named("replica-lag=200ms"), 1);
     assert_eq!(named("replica lag [ms]"), 1);
+    let tracks: BTreeSet<_> = (events.iter())
+        .filter(|event| event["name"] == "thread_name")
+        .map(|event| (event["pid"].as_u64(), event["tid"].as_u64()))
+        .collect();
+    for event in events.iter().filter(|event| event["ph"] == "X") {
+        let track = (event["pid"].as_u64(), event["tid"].as_u64());
+        assert!(tracks.contains(&track), "a track without a name: {event}");
+        assert!(event["dur"].as_f64().unwrap() >= 0.0, "{event}");
+    }
     for file in [
         "verdict.json",
         "summary.md",
@@ -105,4 +118,57 @@ fn the_picture_of_an_anomaly_shows_every_store_and_the_way() {
     }
     // Up from the replica, on to the store, and through the cache.
     assert_eq!(svg.matches("class=\"way\"").count(), 3);
+}
+
+#[test]
+fn a_page_brings_the_servers_logs_on_the_runs_clock() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (mut run, verdict) = example::refill(scratch.path(), "Alex", "Alice");
+    run.folder.path = scratch.path().to_owned();
+    fs::create_dir(scratch.path().join("logs")).unwrap();
+    fs::write(
+        run.folder.file("logs/replica.log"),
+        format!("2026-03-01 09:00:00.250 CET [1] LOG:  recovery paused {EVIL}\n"),
+    )
+    .unwrap();
+    fs::write(run.folder.file("env.json"), r#"{"clock_zero": "2026-03-01T08:00:00Z"}"#).unwrap();
+    let text = page::page(&View::new(&run, &verdict));
+    assert!(text.contains("Log of replica.log"));
+    assert!(text.contains("    0.250 s  2026-03-01 09:00:00.250 CET [1] LOG:  recovery paused"));
+    assert!(text.contains("\"at\":250000000"), "the script has it too");
+    assert!(!text.contains("<script>window"));
+}
+
+/// How bright a colour is, by the definition of WCAG 2.
+fn luminance(colour: &str) -> f64 {
+    let channel = |at: usize| {
+        let share = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
+        if share <= 0.04045 { share / 12.92 } else { ((share + 0.055) / 1.055).powf(2.4) }
+    };
+    0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
+}
+
+#[test]
+fn every_colour_of_text_can_be_read_on_paper_by_day_and_by_night() {
+    let mut themes = 0;
+    for block in page::style().split('{').filter(|block| block.contains("--ink:")) {
+        let colours: BTreeMap<&str, &str> = (block.split('}').next().unwrap().split(';'))
+            .filter_map(|rule| rule.trim().strip_prefix("--")?.split_once(": "))
+            .collect();
+        let paper = luminance(colours["paper"]);
+        themes += 1;
+        for name in
+            ["ink", "dim", "read", "write", "stale", "failed", "primary", "replica", "cache"]
+        {
+            let text = luminance(colours[name]);
+            let contrast = (text.max(paper) + 0.05) / (text.min(paper) + 0.05);
+            assert!(
+                contrast >= 4.5,
+                "--{name}: {} on {}: {contrast:.2}",
+                colours[name],
+                colours["paper"]
+            );
+        }
+    }
+    assert_eq!(themes, 4, "the page and its pictures, light and dark");
 }

@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use anstream::println;
+use crate::cli::output::println;
 use clap::ValueEnum;
 use quarrel_checkers::{
     Anomaly, Budget, Checker, Event, F, Guarantee, History, JudgeOptions, Judgement, Kind, Model,

@@ -1,6 +1,6 @@
 //! What is said about a file.
 
-use anstream::println;
+use crate::cli::output::println;
 use quarrel_checkers::{Anomaly, Guarantee, Judgement, Key, Validity, Verdict, formats::Imported};
 use serde::Serialize;
 

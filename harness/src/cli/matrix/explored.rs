@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use anstream::eprintln;
+use crate::cli::output::eprintln;
 use indicatif::{ProgressBar, ProgressStyle};
 use quarrel_checkers::{Guarantee, Validity};
 use tokio::runtime::Runtime;

@@ -4,7 +4,7 @@ mod stormed;
 
 use std::path::PathBuf;
 
-use anstream::{eprintln, print, println};
+use crate::cli::output::{eprintln, print, println};
 use clap::{Args, Command};
 use jiff::Timestamp;
 use quarrel_checkers::Guarantee;

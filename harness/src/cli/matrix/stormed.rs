@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use anstream::eprintln;
+use crate::cli::output::eprintln;
 use clap::FromArgMatches as _;
 use jiff::Timestamp;
 use quarrel_checkers::{Anomaly, Cause, Guarantee, Validity};

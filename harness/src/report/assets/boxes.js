@@ -99,7 +99,8 @@ function drawSteps(chart, i, top, height) {
 }
 
 // The operations of the current anomaly, with an arrow along the way of the
-// wrong value: update, refill, read.
+// wrong value: from the operations that carried it to the one that read it.
+// The write that had overtaken it is no part of that way.
 function drawStory(chart) {
   const { story, ctx, model, c } = chart;
   if (!story) return;
@@ -114,8 +115,10 @@ function drawStory(chart) {
     spots.push({ i, left, right, top, middle: top + chart.laneH / 2 });
   }
   ctx.lineWidth = 1.5;
-  for (let n = 1; n < spots.length; n++) {
-    const [a, b] = [spots[n - 1], spots[n]];
+  const wrong = story.guilty === null ? NONE : model.version[story.guilty];
+  const way = wrong === NONE ? [] : spots.filter((spot) => model.version[spot.i] === wrong);
+  for (let n = 1; n < way.length; n++) {
+    const [a, b] = [way[n - 1], way[n]];
     const bend = Math.max(12, (b.left - a.right) / 2);
     ctx.beginPath();
     ctx.moveTo(a.right + 2, a.middle);
@@ -124,7 +127,8 @@ function drawStory(chart) {
     arrowHead(ctx, b.left - 3, b.middle);
   }
   ctx.lineWidth = 1;
-  let free = -1e9;
+  // What was written in each lane so far, and up to where.
+  const free = new Map();
   for (const spot of spots) {
     const text = storyText(chart, spot.i);
     const width = ctx.measureText(text).width + 6;
@@ -133,14 +137,15 @@ function drawStory(chart) {
     const x = Math.max(spot.right + 5, LEFT + 4);
     if (x > LEFT + chart.plotW - 20) continue;
     const at = x + width > LEFT + chart.plotW ? Math.max(LEFT + 4, spot.left - width - 6) : x;
-    if (spot.top === free) continue;
+    const guilty = spot.i === story.guilty;
+    if (!guilty && at < (free.get(spot.top) ?? -1e9)) continue;
     ctx.globalAlpha = 0.9;
     ctx.fillStyle = c.paper;
     ctx.fillRect(at - 3, spot.top + 1, width + 1, chart.laneH - 2);
     ctx.globalAlpha = 1;
-    ctx.fillStyle = spot.i === story.guilty ? c.stale : c.ink;
+    ctx.fillStyle = guilty ? c.stale : c.ink;
     ctx.fillText(text, at, spot.middle);
-    free = spot.top;
+    free.set(spot.top, at + width);
   }
 }
 

@@ -43,8 +43,7 @@ class Chart {
     };
     this.packed = new Uint32Array(16);
     for (let has = 1; has < 16; has++) {
-      this.packed[has] = packed(has & HAS_STALE ? this.c.stale : has & HAS_LOST ? this.c.failed
-        : has & HAS_WRITE ? this.c.write : this.c.read);
+      this.packed[has] = packed(this.colourOf(has));
     }
     this.hatchFill = null;
   }
@@ -147,6 +146,7 @@ class Chart {
     ctx.beginPath();
     ctx.rect(LEFT, 0, this.plotW, this.height);
     ctx.clip();
+    this.drawRest();
     if (this.visible <= BOXES) drawBoxes(this);
     drawStory(this);
     if (this.key !== null) drawStrips(this);
@@ -159,7 +159,7 @@ class Chart {
   drawBands() {
     const { ctx, model } = this;
     const bottom = this.height - 4;
-    let lastLabel = LEFT - 6;
+    const labels = [];
     for (const band of model.meta.faults) {
       const from = Math.max(LEFT, this.x(band.from));
       const to = Math.min(LEFT + this.plotW, this.x(band.to));
@@ -175,18 +175,29 @@ class Chart {
         ctx.fillRect(seen, 22, Math.max(0, to - seen), bottom - 22);
         ctx.globalAlpha = 1;
       }
-      const label = "⚡ " + band.fault + (band.observed === null ? " (never observed)" : "");
-      const at = Math.max(from + 4, lastLabel);
-      if (at + 30 > to) continue;
-      ctx.save();
-      ctx.beginPath();
-      ctx.rect(at, 22, to - at - 2, 18);
-      ctx.clip();
-      ctx.fillStyle = this.c.ink;
-      ctx.fillText(label, at, 31);
-      lastLabel = Math.min(to, at + ctx.measureText(label).width) + 8;
-      ctx.restore();
+      labels.push({ band, from, to });
     }
+    this.drawBandNames(labels);
+  }
+
+  // Each name has the room up to the next: whole, else without its arguments.
+  drawBandNames(labels) {
+    const { ctx } = this;
+    labels.sort((a, b) => a.from - b.from);
+    let free = LEFT;
+    labels.forEach(({ band, from, to }, at) => {
+      const next = at + 1 < labels.length ? labels[at + 1].from : LEFT + this.plotW;
+      const left = Math.max(from + 4, free);
+      const room = Math.max(to, next) - left - 4;
+      const missed = band.observed === null ? " (never observed)" : "";
+      const short = "⚡ " + band.fault.split("=")[0];
+      const text = ["⚡ " + band.fault + missed, short + missed, short, "⚡"]
+        .find((words) => ctx.measureText(words).width <= room);
+      if (text === undefined || left > to) return;
+      ctx.fillStyle = this.c.ink;
+      ctx.fillText(text, left, 31);
+      free = left + ctx.measureText(text).width + 8;
+    });
   }
 
   drawAxis() {
@@ -200,10 +211,11 @@ class Chart {
       ctx.moveTo(x + 0.5, 18);
       ctx.lineTo(x + 0.5, this.height - 4);
       ctx.stroke();
-      if (x > LEFT + 18 && x < this.width - 30) ctx.fillText(text, x, 9);
+      const half = ctx.measureText(text).width / 2;
+      if (x >= LEFT - 1 && x + half < this.width) ctx.fillText(text, x, 9);
     }
     ctx.textAlign = "right";
-    ctx.fillText(this.even ? "even spacing" : "true time", LEFT - 8, 9);
+    ctx.fillText(this.even ? "even spacing" : "true time", LEFT - 22, 9);
     ctx.textAlign = "left";
   }
 
@@ -267,6 +279,36 @@ class Chart {
     else this.pixelsFromOperations(columns);
     this.paint(columns, lanes, rows, panel);
     this.ctx.putImageData(this.image, Math.round(LEFT * this.ratio), Math.round(this.lanesTop * this.ratio));
+  }
+
+  // An outline of what the page does not carry, under what it does.
+  drawRest() {
+    const { ctx, detail, model } = this;
+    const levels = this.visible > DIRECT && !this.even;
+    if (!model.meta.rest || model.mask !== null || levels || this.even) return;
+    const scale = (this.to - this.from) / this.plotW;
+    ctx.globalAlpha = 0.35;
+    for (let lane = 0; lane < model.lanes.length; lane++) {
+      const top = this.lanesTop + lane * this.laneH + this.laneH * 0.3;
+      let begin = 0, has = 0;
+      for (let x = 0; x <= this.plotW; x++) {
+        const from = this.from + x * scale;
+        const now = x < this.plotW ? detail.restTraits(lane, from, from + scale) : 0;
+        if (now === has && x < this.plotW) continue;
+        if (has) {
+          ctx.fillStyle = this.colourOf(has);
+          ctx.fillRect(LEFT + begin, top, x - begin, this.laneH * 0.5);
+        }
+        begin = x;
+        has = now;
+      }
+    }
+    ctx.globalAlpha = 1;
+  }
+
+  colourOf(has) {
+    return has & HAS_STALE ? this.c.stale : has & HAS_LOST ? this.c.failed
+      : has & HAS_WRITE ? this.c.write : this.c.read;
   }
 
   pixelsFromLevels(columns, lanes) {

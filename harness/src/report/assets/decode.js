@@ -36,6 +36,8 @@ async function decode() {
     start: 4, duration: 4, lane: 2, process: 4, flags: 1, key: 4, version: 4, value: 4, stale: 4,
     steps: 2, stepStart: 4, stepDuration: 4, stepVerb: 1, stepReply: 1, stepVersion: 4, stepLsn: 4,
   };
+  // Only a page that does not carry all operations has an outline of the rest.
+  if (meta.rest) Object.assign(widths, { rest: 1, restCloud: 1 });
   const names = Object.keys(widths);
   const columns = await Promise.all(names.map((name) => column(name, widths[name])));
   const data = { meta };

@@ -21,6 +21,7 @@ class Detail {
   // The latency axis: by magnitude, from the fastest to the slowest.
   latency() {
     const { duration, count, unitMs } = this.model;
+    const { rest } = this.model.meta;
     let least = Infinity, most = 0;
     for (let i = 0; i < count; i++) {
       const took = duration[i];
@@ -30,6 +31,10 @@ class Detail {
     }
     this.lowMs = Math.max(0.01, (least === Infinity ? 1 : least) * unitMs);
     this.highMs = Math.max(this.lowMs * 10, most * unitMs * 1.1);
+    if (rest) {
+      this.lowMs = rest.low_ms;
+      this.highMs = rest.high_ms;
+    }
     this.logLow = Math.log(this.lowMs);
     this.logSpan = Math.log(this.highMs) - this.logLow;
   }
@@ -45,6 +50,7 @@ class Detail {
     const lanes = model.lanes.length, end = model.end;
     const fine = new Uint8Array(lanes * FINE);
     const grid = new Uint8Array(GRID_W * GRID_H);
+    this.addRest(fine, grid);
     const toFine = FINE / (end + 1), toGrid = GRID_W / (end + 1);
     for (let i = 0; i < model.count; i++) {
       if (!model.shown(i)) continue;
@@ -65,6 +71,24 @@ class Detail {
     this.fine = fine;
     this.coarse = coarse;
     this.grid = grid;
+  }
+
+  // What the page does not carry is known from afar, and not to a filter.
+  addRest(fine, grid) {
+    const { model } = this;
+    if (!model.meta.rest || model.mask !== null) return;
+    for (let b = 0; b < fine.length; b++) fine[b] = model.rest[(b / STEP) | 0];
+    grid.set(model.restCloud);
+  }
+
+  // What a lane did, of what the page does not carry.
+  restTraits(lane, from, to) {
+    const bins = FINE / STEP;
+    const scale = bins / (this.model.end + 1);
+    const last = Math.min(bins - 1, (to * scale) | 0);
+    let has = 0;
+    for (let b = Math.max(0, (from * scale) | 0); b <= last; b++) has |= this.model.rest[lane * bins + b];
+    return has;
   }
 
   // What a lane did between two times.

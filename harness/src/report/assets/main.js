@@ -10,6 +10,7 @@ class Page {
     this.panel = new DetailPanel(document.getElementById("detail"), model, this.act);
     this.panel.clear("Click an operation, or press n for the first anomaly.");
     this.table = new OperationTable(document.getElementById("operation-table"), model, this.act);
+    this.logs = new LogPanel(document.getElementById("said"), model);
     this.status = document.getElementById("status");
     this.anomaly = -1;
     this.at = -1;
@@ -32,6 +33,8 @@ class Page {
     this.chart.draw();
     this.tell();
     this.remember();
+    clearTimeout(this.saying);
+    this.saying = setTimeout(() => this.logs.show(this.chart.t0, this.chart.t1), 100);
   }
 
   redraw() {
@@ -44,11 +47,22 @@ class Page {
 
   tell() {
     const { chart, model } = this;
-    const left = model.meta.left_out ? "; the page carries only what is near anomalies, the run had " +
-      (model.count + model.meta.left_out).toLocaleString("en") : "";
+    const left = model.meta.left_out ? "; of " + (model.count + model.meta.left_out).toLocaleString("en") +
+      " in the run the page carries these, and an outline of the rest (pale)" : "";
+    this.offerRest();
     this.status.textContent = this.problem || chart.visible.toLocaleString("en") + " of " +
       model.count.toLocaleString("en") + " operations in sight, " + model.time(chart.t0) + " to " +
       model.time(chart.t1) + (model.mask ? ", filtered" : "") + left;
+  }
+
+  // Served, a page can be had with what is in sight instead.
+  offerRest() {
+    const link = document.getElementById("rest");
+    if (!this.model.meta.left_out || !location.protocol.startsWith("http")) return;
+    const ms = (time) => Math.round(time * this.model.unitMs);
+    const run = location.pathname.split("/").slice(0, 3).join("/");
+    link.href = run + "/window?from=" + ms(this.chart.t0) + "&to=" + ms(this.chart.t1);
+    link.hidden = false;
   }
 
   // The address keeps the place where it can; a sandboxed page cannot.
@@ -113,6 +127,7 @@ class Page {
       chart.selected = anomaly.guilty;
       this.panel.operation(anomaly.guilty);
     }
+    this.logs.open();
     const top = document.getElementById("stage").getBoundingClientRect().top;
     if (top < 0 || top > innerHeight / 2) {
       document.getElementById("timeline").scrollIntoView({ block: "start" });

@@ -161,10 +161,66 @@ class Model {
       const last = newer.length ? newer[newer.length - 1].version : 0;
       if (look.change && look.version > last) newer.push(look);
     }
+    this.addByPosition(seen, key);
     const state = { steps };
     for (const site of SITES) state[site] = this.pieces(seen[site], newer);
     this.states.set(key, state);
     return state;
+  }
+
+  // Reads of the replica, whatever their key, with how far it had replayed
+  // the log: pairs of a time and a position, in order of time.
+  replicaLooks() {
+    if (this.looks) return this.looks;
+    const looks = [];
+    const isReplica = this.meta.verbs.map(([site]) => site === "replica");
+    for (let i = 0; i < this.count; i++) {
+      for (let s = this.firstStep[i]; s < this.firstStep[i + 1]; s++) {
+        if (!isReplica[this.stepVerb[s]] || this.stepLsn[s] === 0 || this.stepDuration[s] === NONE) continue;
+        looks.push([this.start[i] + this.stepStart[s] + this.stepDuration[s], this.stepLsn[s]]);
+      }
+    }
+    this.looks = looks.sort((a, b) => a[0] - b[0]);
+    return this.looks;
+  }
+
+  // What the replica must have held of a key when other keys were read from
+  // it. A write's position is that of its row, its commit follows: what looks
+  // at the key itself contradict is left out.
+  addByPosition(seen, key) {
+    const writes = [];
+    for (const i of this.opsOfKey(key)) {
+      for (let s = this.firstStep[i]; s < this.firstStep[i + 1]; s++) {
+        const [site] = this.meta.verbs[this.stepVerb[s]] || [""];
+        if (site === "primary" && this.stepReply[s] === REPLY_DONE && this.stepVersion[s] !== NONE && this.stepLsn[s]) {
+          writes.push([this.stepVersion[s], this.stepLsn[s]]);
+        }
+      }
+    }
+    writes.sort((a, b) => a[0] - b[0]);
+    // After a failover the log counts anew.
+    if (writes.length === 0 || writes.some((write, at) => at > 0 && write[1] <= writes[at - 1][1])) return;
+    const own = seen.replica.sort((a, b) => a.at - b.at);
+    const added = [];
+    let at = 0;
+    for (const [time, position] of this.replicaLooks()) {
+      while (at < own.length && own[at].at <= time) at++;
+      let low = 0, high = writes.length;
+      while (low < high) {
+        const middle = (low + high) >> 1;
+        if (writes[middle][1] <= position) low = middle + 1; else high = middle;
+      }
+      if (low === 0) continue;
+      const version = writes[low - 1][0];
+      const before = at > 0 ? own[at - 1].version : 0;
+      const after = at < own.length && own[at].version > 0 ? own[at].version : NONE;
+      const last = added[added.length - 1];
+      if (version < before || version > after) continue;
+      // Of many that say the same, the first and the last are enough.
+      if (last && last.version === version && added.length > 1 && added[added.length - 2].version === version) last.at = time;
+      else added.push({ at: time, version, change: false });
+    }
+    seen.replica = own.concat(added);
   }
 
   pieces(seen, newer) {

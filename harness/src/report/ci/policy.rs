@@ -5,8 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     judge::Expectation,
-    report::{explain, terminal::millis},
-    results::VerdictFile,
+    report::{
+        explain,
+        terminal::{millis, printable},
+    },
+    results::{RunOutcome, VerdictFile},
 };
 
 /// What a project has accepted of each strategy. The file `policy.toml`.
@@ -143,6 +146,14 @@ impl Policy {
                 breaches.push(Breach { seen, accepted: format!("no {name}") });
             }
         }
+        // What has no bounds at all is not accepted either.
+        if breaches.is_empty()
+            && verdict.outcome == RunOutcome::Violated
+            && !self.strategy.contains_key(&verdict.strategy)
+        {
+            let accepted = format!("nothing, as the policy does not name {}", verdict.strategy);
+            breaches.push(Breach { seen: printable(&verdict.reason), accepted });
+        }
         breaches
     }
 
@@ -211,5 +222,5 @@ fn denied(verdict: &VerdictFile, name: &str) -> Option<String> {
             || anomaly.cause.is_some_and(|cause| cause.to_string() == name)
     };
     let found = verdict.anomalies.iter().find(is_it)?;
-    Some(format!("{name}: {}", super::super::printable(&found.explanation)))
+    Some(format!("{name}: {}", printable(&found.explanation)))
 }

@@ -81,14 +81,26 @@ pub fn find(asked: &str) -> Result<Vec<&'static Entry>, NoSuchName> {
         let before = found.len();
         found.extend(entries().filter(|entry| entry.name == name));
         if found.len() == before {
-            let near = entries()
-                .map(|entry| entry.name)
-                .find(|known| known.starts_with(&name) || known.contains(&name));
-            let near = near.filter(|_| name.len() > 2).map(str::to_owned);
-            return Err(NoSuchName { asked: asked.to_owned(), near });
+            return Err(NoSuchName { asked: asked.to_owned(), near: near(&name) });
         }
     }
     Ok(found)
+}
+
+/// The name that was probably meant: one that goes on as it begins, or has it
+/// inside, or is spelled much like it.
+fn near(name: &str) -> Option<String> {
+    if name.len() < 3 {
+        return None;
+    }
+    let names = || entries().map(|entry| entry.name);
+    let alike = |known: &&str| strsim::jaro_winkler(known, name);
+    names()
+        .find(|known| known.starts_with(name) || known.contains(name))
+        .or_else(|| {
+            names().filter(|known| alike(known) > 0.85).max_by(|a, b| alike(a).total_cmp(&alike(b)))
+        })
+        .map(str::to_owned)
 }
 
 /// What a class of anomalies is.
@@ -163,5 +175,14 @@ mod tests {
             "nothing is called `replica`; `quarrel explain` lists every name. \
              Did you mean `replica-lag-refill`?"
         );
+        for (asked, meant) in [
+            ("stale-reed", "stale-read"),
+            ("linearisable", "linearizable"),
+            ("stale-read/inflight-refill", "in-flight-refill"),
+        ] {
+            let error = find(asked).unwrap_err().to_string();
+            assert!(error.ends_with(&format!("Did you mean `{meant}`?")), "{error}");
+        }
+        assert_eq!(near("xyzzy"), None);
     }
 }

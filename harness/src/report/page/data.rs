@@ -1,12 +1,16 @@
 use std::collections::BTreeMap;
 
-use quarrel_checkers::{F, Reply, Site, Step, Time, Value};
+use quarrel_checkers::{F, Index, Reply, Site, Step, Time, Value};
 use serde::Serialize;
 
-use super::pack::{deltas, pack};
+use super::{
+    outline::{Outline, Scale},
+    pack::{deltas, pack},
+};
 use crate::{
     judge::Evidence,
     report::{
+        logs::{Log, logs},
         plots::{BINS, Series},
         terminal::{headline, printable},
         view::{Band, Ending, Row, View},
@@ -35,6 +39,8 @@ struct Meta<'a> {
     steps: usize,
     /// How many operations the run had, if the page carries fewer.
     left_out: usize,
+    /// The axis of latencies, if there is an outline of what is left out.
+    rest: Option<Scale>,
     lanes: &'a [String],
     /// Names of functions, by number.
     functions: Vec<String>,
@@ -46,6 +52,7 @@ struct Meta<'a> {
     errors: Vec<String>,
     faults: Vec<BandMeta<'a>>,
     anomalies: Vec<AnomalyMeta>,
+    logs: Vec<Log>,
     series: &'a Series,
     bins: usize,
 }
@@ -71,6 +78,15 @@ struct AnomalyMeta {
     story: Vec<u32>,
     /// The one that proves it.
     guilty: Option<u32>,
+}
+
+/// Which part of a run's operations a page carries, if they are too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All of them, or those near anomalies.
+    Whole,
+    /// Those that began between two moments.
+    Window(Time, Time),
 }
 
 /// The data that a page carries: element names and their text.
@@ -99,16 +115,51 @@ impl Numbers {
 }
 
 /// Collects what a page carries.
-pub(super) fn data(view: &View<'_>, series: &Series) -> Data {
+pub(super) fn data(view: &View<'_>, series: &Series, part: Part, most: usize) -> Data {
     let unit_ns = (view.end.as_nanos() / u64::from(NONE - 1)).max(999) + 1;
     let unit = |time: Time| u32::try_from(time.as_nanos() / unit_ns).unwrap_or(NONE - 1);
-    let rows = kept(view);
+    let is_kept = kept(view, part, most);
+    let rows: Vec<&Row> =
+        view.rows.iter().zip(&is_kept).filter(|(_, kept)| **kept).map(|(row, _)| row).collect();
+    let outline =
+        (rows.len() < view.rows.len()).then(|| Outline::of(view, &is_kept, unit, unit(view.end)));
     let mut columns = Columns { unit_ns, ..Columns::default() };
     for row in &rows {
         columns.operation(row, &view.run.history.steps);
     }
-    let position: BTreeMap<_, _> = (0u32..).zip(&rows).map(|(at, row)| (row.invoke, at)).collect();
-    let anomalies = (view.evidence.iter())
+    let anomalies = anomalies(view, &rows, unit);
+    let meta = Meta {
+        run: &view.verdict.run,
+        unit_ns,
+        end: unit(view.end),
+        operations: rows.len(),
+        steps: columns.step_verb.len(),
+        left_out: view.rows.len() - rows.len(),
+        rest: outline.as_ref().map(|outline| outline.scale),
+        lanes: &view.lanes,
+        functions: std::mem::take(&mut columns.functions.names),
+        verbs: std::mem::take(&mut columns.verbs),
+        values: std::mem::take(&mut columns.values.names),
+        errors: std::mem::take(&mut columns.errors.names),
+        faults: view.bands.iter().map(|band| fault(band, unit)).collect(),
+        anomalies,
+        logs: logs(view),
+        series,
+        bins: BINS,
+    };
+    let mut packed = columns.packed();
+    packed.extend(outline.iter().flat_map(Outline::packed));
+    Data { meta: for_script(&meta), columns: packed }
+}
+
+/// The anomalies, with the places of their operations in `rows`.
+fn anomalies(
+    view: &View<'_>,
+    rows: &[&Row],
+    unit: impl Fn(Time) -> u32 + Copy,
+) -> Vec<AnomalyMeta> {
+    let position: BTreeMap<_, _> = (0u32..).zip(rows).map(|(at, row)| (row.invoke, at)).collect();
+    (view.evidence.iter())
         .flat_map(|evidence| {
             view.verdict.anomalies.iter().map(|anomaly| {
                 let story = evidence.story(anomaly);
@@ -130,25 +181,7 @@ pub(super) fn data(view: &View<'_>, series: &Series) -> Data {
                 }
             })
         })
-        .collect();
-    let meta = Meta {
-        run: &view.verdict.run,
-        unit_ns,
-        end: unit(view.end),
-        operations: rows.len(),
-        steps: columns.step_verb.len(),
-        left_out: view.rows.len() - rows.len(),
-        lanes: &view.lanes,
-        functions: std::mem::take(&mut columns.functions.names),
-        verbs: std::mem::take(&mut columns.verbs),
-        values: std::mem::take(&mut columns.values.names),
-        errors: std::mem::take(&mut columns.errors.names),
-        faults: view.bands.iter().map(|band| fault(band, unit)).collect(),
-        anomalies,
-        series,
-        bins: BINS,
-    };
-    Data { meta: for_script(&meta), columns: columns.packed() }
+        .collect()
 }
 
 fn fault(band: &Band, unit: impl Fn(Time) -> u32) -> BandMeta<'_> {
@@ -166,23 +199,60 @@ fn for_script(value: &impl Serialize) -> String {
     json.replace('<', "\\u003c").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
 }
 
-/// The operations that the page carries, in order of their begin.
-fn kept<'a>(view: &'a View<'_>) -> Vec<&'a Row> {
-    if view.rows.len() <= MOST {
-        return view.rows.iter().collect();
-    }
-    let mut moments: Vec<u64> = Vec::new();
-    for anomaly in &view.verdict.anomalies {
-        let events = &view.run.history.events;
-        moments
-            .extend(anomaly.witness.iter().map(|index| events[index.position()].time.as_nanos()));
-    }
-    moments.sort_unstable();
-    let near = |time: u64| {
-        let at = moments.partition_point(|moment| *moment + AROUND_NANOS < time);
-        moments.get(at).is_some_and(|moment| moment.saturating_sub(AROUND_NANOS) <= time)
+/// Which operations the page carries, of those of the run in order of their
+/// begin: all if that is no more than `most`; else those in the window that was
+/// asked for, or those near anomalies, as near as is needed to be that few.
+fn kept(view: &View<'_>, part: Part, most: usize) -> Vec<bool> {
+    let count = |is_kept: &[bool]| is_kept.iter().filter(|kept| **kept).count();
+    let window = |from: Time, to: Time| -> Vec<bool> {
+        view.rows.iter().map(|row| from <= row.start && row.start <= to).collect()
     };
-    view.rows.iter().filter(|row| near(row.start.as_nanos())).take(MOST).collect()
+    let mut is_kept = match part {
+        Part::Whole if view.rows.len() <= most => return vec![true; view.rows.len()],
+        Part::Whole => {
+            let moments = moments(view);
+            let mut around = AROUND_NANOS;
+            loop {
+                let is_kept = near(view, &moments, around);
+                if count(&is_kept) <= most || around == 0 {
+                    break is_kept;
+                }
+                around /= 2;
+            }
+        }
+        Part::Window(from, to) => window(from, to),
+    };
+    let mut room = most;
+    for kept in &mut is_kept {
+        *kept &= room > 0;
+        room -= usize::from(*kept);
+    }
+    is_kept
+}
+
+/// When the operations of anomalies' stories began and ended, in order.
+fn moments(view: &View<'_>) -> Vec<u64> {
+    let Some(evidence) = &view.evidence else { return Vec::new() };
+    let events = &evidence.history().events;
+    let time = |index: Index| events[index.position()].time.as_nanos();
+    let stories = view.verdict.anomalies.iter().flat_map(|anomaly| evidence.story(anomaly));
+    let mut moments: Vec<u64> = stories
+        .flat_map(|operation| [Some(operation.invoke), operation.complete])
+        .flatten()
+        .map(time)
+        .collect();
+    moments.sort_unstable();
+    moments.dedup();
+    moments
+}
+
+fn near(view: &View<'_>, moments: &[u64], around: u64) -> Vec<bool> {
+    let is_near = |row: &Row| {
+        let time = row.start.as_nanos();
+        let at = moments.partition_point(|moment| moment.saturating_add(around) < time);
+        moments.get(at).is_some_and(|moment| moment.saturating_sub(around) <= time)
+    };
+    view.rows.iter().map(is_near).collect()
 }
 
 /// Columns while they grow.

@@ -8,10 +8,12 @@
 
 mod anomalies;
 mod data;
+mod outline;
 mod pack;
 mod sections;
 
 pub(super) use anomalies::worth_drawing;
+pub use data::Part;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -38,6 +40,7 @@ const SCRIPT: &str = concat!(
     include_str!("../assets/panels.js"),
     include_str!("../assets/detail.js"),
     include_str!("../assets/table.js"),
+    include_str!("../assets/logs.js"),
     include_str!("../assets/main.js"),
     "})();\n"
 );
@@ -51,10 +54,16 @@ pub fn style() -> &'static str {
 /// The whole page.
 #[must_use]
 pub fn page(view: &View<'_>) -> String {
+    page_of(view, Part::Whole)
+}
+
+/// The page with a part of the run's operations.
+#[must_use]
+pub fn page_of(view: &View<'_>, part: Part) -> String {
     let series = Series::of(view);
     let over_time = plots::over_time(view, &series);
     let of_staleness = plots::of_staleness(view);
-    let data = data::data(view, &series);
+    let data = data::data(view, &series, part, data::MOST);
     let title =
         format!("{} {}: {}", view.verdict.strategy, view.run.folder.id, view.verdict.outcome);
     let page = html! {
@@ -155,9 +164,10 @@ fn timeline(view: &View<'_>, over_time: &[Plot]) -> Markup {
                     }
                     aside id="detail" aria-live="polite" aria-label="what is selected" {}
                 }
-                p.hint id="status" role="status" { "decoding…" }
+                p.hint { span id="status" role="status" { "decoding…" } " " a id="rest" hidden { "carry what is in sight" } }
             }
             (legend(view))
+            div.needs-js id="said" aria-label="what the servers said in sight" hidden {}
             div.without-js {
                 p.hint { "Without a script these plots stand in for the timeline." }
                 @for plot in over_time {

@@ -5,7 +5,9 @@ use quarrel_checkers::{F, Guarantee, Key, Site, Validity};
 
 use crate::{
     report::{
-        explain, summary,
+        explain,
+        logs::{Log, logs},
+        summary,
         terminal::{Ink, Width, millis, thousands},
         view::{Ending, View},
     },
@@ -16,8 +18,6 @@ use crate::{
 const KEYS: usize = 100;
 /// Stretches of time in the strip of a key.
 const HEAT: usize = 120;
-/// Bytes of a server's log that are shown, from its end.
-const LOG_BYTES: usize = 48 * 1024;
 
 pub(super) fn faults_in_words(verdict: &VerdictFile) -> String {
     match verdict.faults.as_slice() {
@@ -173,12 +173,25 @@ pub(super) fn run(view: &View<'_>) -> Markup {
             @if !view.run.receipts.is_empty() { (receipts(view)) }
             details { summary { "Configuration" } pre { code { (toml) } } }
             @if !env.is_empty() { details { summary { "Versions" } pre { code { (env) } } } }
-            @for (name, text) in logs(view) {
-                details {
-                    summary { "Log of " (name) }
-                    @if text.is_empty() { p.hint { "It said nothing." } } @else { pre.log { code { (text) } } }
-                }
-            }
+            @for log in logs(view) { (server_log(&log)) }
+        }
+    }
+}
+
+/// A server's log, each line with its time on the run's clock.
+fn server_log(log: &Log) -> Markup {
+    let mut text = String::new();
+    for line in &log.lines {
+        if line.after_gap {
+            text += "…\n";
+        }
+        let at = line.at.map_or(String::new(), |at| format!("{:.3} s", at as f64 / 1e9));
+        text += &format!("{at:>11}  {}\n", line.text);
+    }
+    html! {
+        details {
+            summary { "Log of " (log.name) @if log.left_out > 0 { span.sub { " without " (log.left_out) " lines far from its ends and from every anomaly" } } }
+            @if log.lines.is_empty() { p.hint { "It said nothing." } } @else { pre.log { code { (text) } } }
         }
     }
 }
@@ -226,25 +239,4 @@ fn receipts(view: &View<'_>) -> Markup {
             } } }
         } }
     }
-}
-
-/// The ends of the servers' logs, by name.
-fn logs(view: &View<'_>) -> Vec<(String, String)> {
-    let Ok(entries) = std::fs::read_dir(view.run.folder.file("logs")) else { return Vec::new() };
-    let mut logs: Vec<(String, String)> = entries
-        .flatten()
-        .filter_map(|entry| {
-            let bytes = std::fs::read(entry.path()).ok()?;
-            let from = bytes.len().saturating_sub(LOG_BYTES);
-            let text = String::from_utf8_lossy(&bytes[from..]).into_owned();
-            // Not from the middle of a line.
-            let whole =
-                if from > 0 { text.split_once('\n').map_or("", |(_, rest)| rest) } else { &text };
-            let shown =
-                whole.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
-            Some((entry.file_name().to_string_lossy().into_owned(), shown))
-        })
-        .collect();
-    logs.sort();
-    logs
 }

@@ -10,7 +10,7 @@ mod width;
 pub use headline::headline;
 pub use ink::Ink;
 pub use outcome::{extent, faults_seen, verdict_line};
-pub use verdict::{print_summary, summary};
+pub use verdict::summary;
 pub use width::{Width, printable};
 
 pub(in crate::report) use outcome::{millis, thousands};

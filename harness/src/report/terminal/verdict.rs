@@ -1,5 +1,3 @@
-use std::io;
-
 use anstyle::Style;
 use quarrel_checkers::{Anomaly, Validity};
 
@@ -15,20 +13,6 @@ use crate::{
     report::{Timeline, explain},
     results::{LoadedRun, RunOutcome, VerdictFile},
 };
-
-/// Prints what a run says: coloured where the stream can show it, and not
-/// wider than the terminal if there is one.
-///
-/// # Errors
-///
-/// When the stream is closed.
-pub fn print_summary(
-    stream: &mut dyn io::Write,
-    run: &LoadedRun,
-    verdict: &VerdictFile,
-) -> io::Result<()> {
-    stream.write_all(summary(run, verdict, Ink::colours(), Width::of_terminal()).as_bytes())
-}
 
 /// What a run says.
 #[must_use]

@@ -16,6 +16,8 @@ const LANE: f64 = 62.0;
 const STRIP: f64 = 24.0;
 const STRIP_GAP: f64 = 10.0;
 const FOOT: f64 = 40.0;
+/// How far from the end of its box a fill's line goes down to the cache.
+const FILL_INSET: f64 = 6.0;
 
 /// The whole picture.
 pub(super) fn draw(scene: &Scene<'_>, number: usize) -> String {
@@ -26,6 +28,7 @@ pub(super) fn draw(scene: &Scene<'_>, number: usize) -> String {
     canvas.wires();
     canvas.frames();
     canvas.way();
+    canvas.strip_labels();
     canvas.boxes();
     canvas.bracket();
     canvas.ticks();
@@ -137,11 +140,10 @@ impl Canvas<'_> {
 
     fn piece(&mut self, piece: &Piece, top: f64) {
         let (from, to) = (self.scene.stretch.at(piece.from), self.scene.stretch.at(piece.to));
-        let (class, text) = match piece.held {
-            Held::Fresh(version) => ("", format!("v{version}")),
-            Held::Old(version) => ("old", format!("v{version} old")),
-            Held::Empty => ("void", "empty".to_owned()),
-            Held::Unknown => ("void", "?".to_owned()),
+        let class = match piece.held {
+            Held::Fresh(_) => "",
+            Held::Old(_) => "old",
+            Held::Empty | Held::Unknown => "void",
         };
         let fill = match piece.held {
             Held::Old(_) => format!(r#" fill="url(#old{})""#, self.number),
@@ -151,18 +153,37 @@ impl Canvas<'_> {
             r#"<rect class="strip {class}"{fill} x="{from:.1}" y="{top:.1}" width="{:.1}" height="{STRIP}"/>"#,
             (to - from).max(1.0)
         ));
-        let text = match (piece.held, to - from) {
-            (Held::Old(version), width) if width < label_width(&text) => format!("v{version}"),
-            _ => text,
-        };
-        if to - from >= label_width(&text) - 6.0 {
-            let weight = if class == "old" { "shout" } else { "" };
-            self.put(format_args!(
-                r#"<text class="mono mid {weight}" x="{:.1}" y="{:.1}">{text}</text>"#,
-                f64::midpoint(from, to),
-                top + 16.0
-            ));
+    }
+
+    /// What each store held, over the lines that cross the strips.
+    fn strip_labels(&mut self) {
+        let crossing = self.crossings();
+        for row in 0..self.scene.strips.len() {
+            let top = self.strip_top(row);
+            for piece in &self.scene.strips[row].pieces {
+                let (from, to) =
+                    (self.scene.stretch.at(piece.from), self.scene.stretch.at(piece.to));
+                let Some(text) = fitting(piece.held, to - from) else { continue };
+                let x = clear_of(&crossing, from, to, label_width(&text));
+                let weight = if matches!(piece.held, Held::Old(_)) { "shout" } else { "" };
+                self.put(format_args!(
+                    r#"<text class="mono mid over {weight}" x="{x:.1}" y="{:.1}">{text}</text>"#,
+                    top + 16.0
+                ));
+            }
         }
+    }
+
+    /// Where lines go down to the stores, or up from them.
+    fn crossings(&self) -> Vec<f64> {
+        let middle = |drawn: &StepBox<'_>| {
+            let (from, to) = self.span(drawn);
+            f64::midpoint(from, to)
+        };
+        let mut all: Vec<f64> = self.scene.boxes.iter().map(middle).collect();
+        let fill = self.scene.way.and_then(|way| self.drawn(way.fill?));
+        all.extend(fill.map(|drawn| self.span(drawn).1 - FILL_INSET));
+        all
     }
 
     /// Thin lines from steps to the stores that they talk to.
@@ -259,7 +280,7 @@ impl Canvas<'_> {
         let through = way.fill.and_then(|fill| {
             // The cache holds it when the step ends.
             let (_, bottom, _, right) = middle(self, fill)?;
-            let x = right - 6.0;
+            let x = right - FILL_INSET;
             let (to, end, ..) = middle(self, way.source)?;
             let cache = self.strip_top(0) + STRIP - 3.0;
             Some(format!("M{x:.1} {bottom:.1}V{cache:.1}H{to:.1}V{end:.1}"))
@@ -309,4 +330,29 @@ impl Canvas<'_> {
             ));
         }
     }
+}
+
+/// What a piece of that width can say.
+fn fitting(held: Held, width: f64) -> Option<String> {
+    let texts = match held {
+        Held::Fresh(version) => vec![format!("v{version}")],
+        Held::Old(version) => vec![format!("v{version} old"), format!("v{version}")],
+        Held::Empty => vec!["empty".to_owned()],
+        Held::Unknown => vec!["?".to_owned()],
+    };
+    texts.into_iter().find(|text| label_width(text) - 6.0 <= width)
+}
+
+/// The middle of a label in a piece, as near to the piece's own as no line
+/// crosses; where that cannot be, the piece's own.
+fn clear_of(crossing: &[f64], from: f64, to: f64, width: f64) -> f64 {
+    let middle = f64::midpoint(from, to);
+    let half = width / 2.0;
+    let is_clear = |x: f64| crossing.iter().all(|line| (line - x).abs() >= half);
+    let shifts = (0..40).flat_map(|step| [f64::from(step) * 8.0, f64::from(step) * -8.0]);
+    shifts
+        .map(|shift| middle + shift)
+        .filter(|x| x - half >= from && x + half <= to)
+        .find(|x| is_clear(*x))
+        .unwrap_or(middle)
 }

@@ -1,4 +1,4 @@
-use quarrel_checkers::{Content, Key, Probe, Reply, Site, Step, Time};
+use quarrel_checkers::{Content, Key, Lsn, Probe, Reply, Site, Step, Time};
 
 use crate::judge::Evidence;
 
@@ -60,6 +60,9 @@ pub(super) fn strips(
         seen
     };
     let primary = seen(Site::Primary);
+    let mut replica = seen(Site::Replica);
+    replica.extend(by_position(evidence, key, &replica));
+    replica.sort_by_key(|(time, _, _)| *time);
     let strip = |name, class, sightings: &[Sighting]| Strip {
         name,
         class,
@@ -67,9 +70,48 @@ pub(super) fn strips(
     };
     vec![
         strip("Cache", "cache", &seen(Site::Cache)),
-        strip("Replica", "replica", &seen(Site::Replica)),
+        strip("Replica", "replica", &replica),
         strip("Primary", "primary", &primary),
     ]
+}
+
+/// What the replica must have held of a key whenever another key was read
+/// from it: each of its answers says how far it had replayed the log, and each
+/// write where it stands in it.
+///
+/// A write's position is that of its row, and its commit follows: right behind
+/// it the replica may still show the version before. What the looks at the key
+/// itself contradict is therefore left out.
+fn by_position(evidence: &Evidence<'_>, key: Key, looks: &[Sighting]) -> Vec<Sighting> {
+    let mut writes: Vec<(u64, Lsn)> = evidence
+        .steps_on(key)
+        .filter(|step| step.site == Site::Primary)
+        .filter_map(|step| match step.reply {
+            Reply::Done { version: Some(version) } => Some((version, step.lsn?)),
+            _ => None,
+        })
+        .collect();
+    writes.sort_unstable();
+    // After a failover the log counts anew.
+    if !writes.is_sorted_by(|a, b| a.1 < b.1) {
+        return Vec::new();
+    }
+    let agrees = |time: Time, version: u64| {
+        let at = looks.partition_point(|(look, _, _)| *look <= time);
+        let before = at.checked_sub(1).and_then(|at| looks[at].1).unwrap_or(0);
+        let after = looks.get(at).and_then(|look| look.1).unwrap_or(u64::MAX);
+        before <= version && version <= after
+    };
+    let steps = evidence.history().steps.iter();
+    steps
+        .filter(|step| step.site == Site::Replica)
+        .filter_map(|step| {
+            let (end, lsn) = (step.end?, step.lsn?);
+            let newest = writes.partition_point(|(_, position)| *position <= lsn).checked_sub(1)?;
+            let version = writes[newest].0;
+            agrees(end, version).then_some((end, Some(version), By::Look))
+        })
+        .collect()
 }
 
 fn sighting(step: &Step) -> Option<Sighting> {
