@@ -8,6 +8,7 @@ mod files;
 mod folder;
 mod index;
 mod journal;
+mod line;
 mod load;
 mod settings;
 mod verdict;
