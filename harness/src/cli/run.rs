@@ -21,7 +21,7 @@ use crate::{
         Journal, RunFolder, RunSettings, SCHEMA, VerdictFile, append_to_index, load_run,
         write_json, write_json_lines, write_text,
     },
-    runner::{Arrivals, Plan, Skew, StormOutcome, storm},
+    runner::{Arrivals, Plan, Skew, StormOutcome, Unloaded, storm},
     stores::real::TimeLimits,
     strategy::{Catalogue, Options, StrategyEntry, WorkloadEntry, parse_duration},
 };
@@ -132,6 +132,7 @@ fn plan(
         workload: (workload.build)(),
         clients: args.clients,
         keys: args.keys.unwrap_or(workload.keys),
+        first_key: 0,
         skew: Skew(skew),
         read_share: reads,
         arrivals,
@@ -209,7 +210,7 @@ async fn run_on_cluster(
     judged
 }
 
-async fn take_down(cluster: &dyn Cluster) {
+pub(super) async fn take_down(cluster: &dyn Cluster) {
     let left = cluster.down().await;
     if !left.is_empty() {
         eprintln!("could not remove everything: {}", left.join("; "));
@@ -246,7 +247,8 @@ async fn storm_and_judge(
     driven?;
     let ended = ended.ok_or_else(|| Failure::bug("the storm did not end"))?;
     let outcome = ended.map_err(Failure::environment)?;
-    save(&folder, &outcome, cluster).await?;
+    warn_of_unloaded(&outcome.unloaded);
+    save(&folder, &outcome, &**cluster).await?;
 
     let run = load_run(folder).map_err(Failure::bug)?;
     let verdict = judge_run(&run, args.expect, &*workload);
@@ -257,10 +259,22 @@ async fn storm_and_judge(
     Ok(verdict.outcome.exit_code())
 }
 
+/// Says which keys began without a value, and what that means.
+pub(super) fn warn_of_unloaded(unloaded: &[Unloaded]) {
+    let Some(first) = unloaded.first() else { return };
+    let keys: Vec<_> = unloaded.iter().map(|unloaded| unloaded.key.to_string()).collect();
+    eprintln!(
+        "warning: no first value could be written under key {}: {}\n  \
+         they are absent until a client writes them; if the servers are slow, try a longer --timeout",
+        keys.join(", "),
+        first.why
+    );
+}
+
 async fn save(
     folder: &RunFolder,
     outcome: &StormOutcome,
-    cluster: &Arc<dyn Cluster>,
+    cluster: &dyn Cluster,
 ) -> Result<(), Failure> {
     write_json_lines(&folder.file("faults.jsonl"), &outcome.receipts)?;
     write_json_lines(&folder.file("probes.jsonl"), &outcome.probes)?;
