@@ -19,8 +19,8 @@ use crate::{
     record::{Recorder, Stop},
     stores::{Row, StoreError},
     strategy::{
-        Action, AnyStrategy, Draw, Gate, Generator, Intent, Keys, Outcome, Session, SessionParts,
-        Strategy, perform,
+        Action, AnyStrategy, Draw, Ending, Gate, Generator, Intent, Keys, Outcome, Session,
+        SessionParts, Strategy, Transaction, perform, perform_transaction,
     },
 };
 
@@ -153,6 +153,11 @@ impl Client {
                     self.perform(Action::Write(key, value)).await;
                 }
                 Intent::Update(key) => self.update(key).await,
+                Intent::ReadPair(keys) => self.transact(Transaction::Read(keys)).await,
+                Intent::WritePair(keys) => {
+                    let writes = keys.map(|key| (key, self.storm.value(None)));
+                    self.transact(Transaction::Write(writes)).await;
+                }
             }
             due = due + self.gap();
         }
@@ -172,6 +177,17 @@ impl Client {
         let base = row.map_or(0, |row| row.version);
         let strategy = BasedOn { strategy: Arc::clone(&self.storm.plan.strategy), base };
         self.perform_with(&strategy, Action::Write(key, value)).await;
+    }
+
+    async fn transact(&mut self, transaction: Transaction) {
+        let strategy = Arc::clone(&self.storm.plan.strategy);
+        let deadline = self.storm.plan.deadline;
+        let ending =
+            perform_transaction(&*strategy, &mut self.session, &transaction, deadline).await;
+        self.put_off().await;
+        if matches!(ending, Ending::Unknown(_)) {
+            self.retire();
+        }
     }
 
     async fn perform(&mut self, action: Action) -> Outcome {

@@ -18,6 +18,7 @@ mod session;
 mod sites;
 #[expect(clippy::module_inception, reason = "the trait Strategy is what this room is about")]
 mod strategy;
+mod transaction;
 mod workload;
 
 pub use agent::{Job, OPERATOR, Turn, WorkEnd, do_job, take_turn};
@@ -29,4 +30,5 @@ pub use registry::{Catalogue, StrategyEntry, UnknownStrategy, UnknownWorkload};
 pub use session::{Session, SessionParts, reply_of};
 pub use sites::{Cache, Primary, Replica};
 pub use strategy::{AnyStrategy, Strategy};
+pub use transaction::{Ending, Transaction, perform_transaction};
 pub use workload::{Draw, Generator, Intent, Keys, Register, Skew, Workload, WorkloadEntry};

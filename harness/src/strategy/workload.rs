@@ -16,6 +16,12 @@ pub enum Intent {
     /// Reads a key and writes a value made from what it read: two operations,
     /// the second through [`Strategy::update`](super::Strategy::update).
     Update(Key),
+    /// Reads two keys that belong together, as one operation:
+    /// [`Strategy::read_pair`](super::Strategy::read_pair).
+    ReadPair([Key; 2]),
+    /// Writes two new values that belong together, as one operation:
+    /// [`Strategy::write_pair`](super::Strategy::write_pair).
+    WritePair([Key; 2]),
 }
 
 /// What clients do, and what must hold of it beyond the guarantees that every
