@@ -2,9 +2,11 @@
 //! strategies of their own write the same three lines over a larger
 //! [`Catalogue`].
 
+mod bench;
 mod check;
 mod choose;
 mod cluster;
+mod detection;
 mod doctor;
 mod explain;
 mod explore;
@@ -76,6 +78,7 @@ pub fn main(catalogue: Catalogue) -> ExitCode {
 fn dispatch(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> {
     match matches.subcommand() {
         Some(("run", matches)) => run::run(matches, catalogue),
+        Some(("bench", matches)) => bench::bench(matches, catalogue),
         Some(("explore", matches)) => explore::explore(matches, catalogue),
         Some(("replay", matches)) => race::replay(
             &race::ReplayArgs::from_arg_matches(matches).map_err(Failure::bug)?,
@@ -146,6 +149,7 @@ pub fn command(catalogue: &Catalogue) -> Command {
         .arg_required_else_help(true)
         .subcommand(run::command(catalogue))
         .subcommand(explore::command(catalogue))
+        .subcommand(bench::command())
         .subcommand(
             race::ReplayArgs::augment_args(Command::new("replay"))
                 .about("Performs a .race file, or an anomaly of a run, line by line"),

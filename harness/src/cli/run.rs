@@ -1,7 +1,7 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use anstream::{eprintln, println, stdout};
-use clap::{ArgMatches, Args, Command, FromArgMatches as _};
+use clap::{ArgMatches, Args, Command, FromArgMatches as _, parser::ValueSource};
 use jiff::Timestamp;
 
 use super::{
@@ -103,6 +103,53 @@ pub(super) fn run(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Fai
         .build()
         .map_err(Failure::environment)?;
     runtime.block_on(run_on_cluster(&args, plan, settings))
+}
+
+/// What `quarrel run` would do.
+pub(super) struct Prepared {
+    pub(super) plan: Plan,
+    pub(super) settings: RunSettings,
+    pub(super) expect: Expectation,
+}
+
+/// What the commands that run many storms decide for all of them.
+const NOT_ITS_OWN: [&str; 10] = [
+    "cluster",
+    "primary",
+    "replica",
+    "cache",
+    "toxiproxy",
+    "time",
+    "seed",
+    "timeout",
+    "results",
+    "format",
+];
+
+/// One of many storms, written as the arguments of `quarrel run`.
+pub(super) fn prepare(
+    words: &str,
+    catalogue: &Catalogue,
+    time: Duration,
+    seed: u64,
+) -> Result<Prepared, Failure> {
+    let command = command(catalogue).no_binary_name(true);
+    let matches = command
+        .try_get_matches_from(words.split_whitespace())
+        .map_err(|error| Failure::usage(format!("`{words}`, as after quarrel run: {error}")))?;
+    let given = |name: &&&str| matches.value_source(name) == Some(ValueSource::CommandLine);
+    if let Some(name) = NOT_ITS_OWN.iter().find(given) {
+        let why = format!("`{words}`: --{name} is the same for all storms; give it outside");
+        return Err(Failure::usage(why));
+    }
+    let mut args = RunArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
+    args.time = time;
+    let entry = catalogue.strategy(&args.strategy).map_err(Failure::usage)?;
+    let options = super::options::given(&matches, catalogue, entry)?;
+    let workload = catalogue.workload(&args.workload).map_err(Failure::usage)?;
+    let plan = plan(&args, entry, workload, &options, seed)?;
+    let settings = settings(&args, entry, &options, &plan);
+    Ok(Prepared { plan, settings, expect: args.expect })
 }
 
 fn plan(
@@ -271,7 +318,7 @@ pub(super) fn warn_of_unloaded(unloaded: &[Unloaded]) {
     );
 }
 
-async fn save(
+pub(super) async fn save(
     folder: &RunFolder,
     outcome: &StormOutcome,
     cluster: &dyn Cluster,
@@ -310,7 +357,7 @@ pub(super) async fn asked(stop: &Stop) {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text)
         .ok_or_else(|| format!("`{text}` is not a duration such as 500ms, 10s or 2m"))
 }

@@ -27,6 +27,15 @@ impl Default for Expectation {
     }
 }
 
+impl Expectation {
+    /// Whether what clients saw up to some moment can break it for good: every
+    /// part of a history, from its beginning on, keeps it if the whole does.
+    #[must_use]
+    pub const fn is_kept_by_prefixes(&self) -> bool {
+        !matches!(self.guarantee, Guarantee::Bounded | Guarantee::Eventual | Guarantee::None)
+    }
+}
+
 /// Not a guarantee.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(

@@ -26,7 +26,7 @@ pub use gate::{Call, Gate, Passage};
 pub use memory::Memory;
 pub use operation::{Action, Outcome, perform};
 pub use options::{OptionError, OptionSpec, Options, parse_duration};
-pub use registry::{Catalogue, StrategyEntry, UnknownStrategy, UnknownWorkload};
+pub use registry::{Catalogue, Known, StrategyEntry, UnknownStrategy, UnknownWorkload};
 pub use session::{Session, SessionParts, reply_of};
 pub use sites::{Cache, Primary, Replica};
 pub use strategy::{AnyStrategy, Strategy};

@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use quarrel_checkers::Cause;
+
 use super::{AnyStrategy, OptionError, OptionSpec, Options, Register, WorkloadEntry};
 
 /// A strategy in the catalogue.
@@ -15,6 +17,16 @@ pub struct StrategyEntry {
     pub options: &'static [OptionSpec],
     /// Makes it.
     pub build: fn(&Options) -> Result<Arc<dyn AnyStrategy>, OptionError>,
+}
+
+/// A strategy under faults of which it is known what must come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// What breaks it, and the cause that its anomalies must have; none if
+    /// nothing does: it is a control.
+    pub divergence: Option<(&'static str, Cause)>,
+    /// The arguments after `quarrel run`.
+    pub run: &'static str,
 }
 
 /// Nobody knows a workload of this name.
@@ -45,6 +57,8 @@ pub struct Catalogue {
     pub strategies: Vec<StrategyEntry>,
     /// The workloads besides [`Register`], which is always there.
     pub workloads: Vec<WorkloadEntry>,
+    /// What is known to be broken, or sound, to measure detection by.
+    pub known: Vec<Known>,
 }
 
 impl Catalogue {
