@@ -13,6 +13,7 @@ mod explore;
 mod failure;
 mod foreign;
 mod list;
+mod new;
 mod options;
 mod proxy;
 mod race;
@@ -114,6 +115,9 @@ fn dispatch(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> 
             }
             Ok(0)
         }
+        Some(("new", matches)) => {
+            new::new(&new::NewArgs::from_arg_matches(matches).map_err(Failure::bug)?)
+        }
         Some(("explain", matches)) => explain::explain(
             &explain::ExplainArgs::from_arg_matches(matches).map_err(Failure::bug)?,
         ),
@@ -174,6 +178,9 @@ pub fn command(catalogue: &Catalogue) -> Command {
         .subcommand(list::ListArgs::augment_args(Command::new("list").about("Lists runs")))
         .subcommand(explain::ExplainArgs::augment_args(
             Command::new("explain").about("Says what a name in a verdict means, and what helps"),
+        ))
+        .subcommand(new::NewArgs::augment_args(
+            Command::new("new").about("Makes a crate with a strategy of your own to begin with"),
         ))
         .subcommand(Command::new("strategies").about("Lists the strategies"))
         .subcommand(Command::new("workloads").about("Lists what clients can do"))
