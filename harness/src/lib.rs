@@ -3,6 +3,7 @@
 
 pub mod cli;
 pub mod cluster;
+pub mod detection;
 pub mod explore;
 pub mod faults;
 pub mod judge;

@@ -1,6 +1,7 @@
 //! The built-in caching strategies and workloads, and the catalogue that the `quarrel`
 //! binary runs.
 
+mod known;
 pub mod strategies;
 pub mod workloads;
 
@@ -10,5 +11,5 @@ use quarrel_harness::strategy::Catalogue;
 /// an empty [`Catalogue`].
 #[must_use]
 pub fn catalogue() -> Catalogue {
-    Catalogue { strategies: strategies::all(), workloads: workloads::all() }
+    Catalogue { strategies: strategies::all(), workloads: workloads::all(), known: known::all() }
 }

@@ -22,6 +22,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("explore", &["record", "stores", "strategy", "cluster", "faults", "sim", "race"]),
     ("results", &["record", "faults"]),
     ("judge", &["strategy", "faults", "results"]),
+    ("detection", &["strategy", "results", "judge"]),
     ("report", &["faults", "results", "judge"]),
     ("web", &["faults", "results", "judge", "report"]),
 ];

@@ -1,6 +1,6 @@
 use rustc_hash::FxHashMap;
 
-use super::{JudgeOptions, Order};
+use super::{JudgeOptions, Order, parts};
 use crate::{
     Event, F, History, HistoryError, Index, Key, Kind, Op, Process, Step, Time, Value,
     register::{Action, OPEN, Operation, ValueId},
@@ -51,6 +51,8 @@ pub(super) struct Keyed {
     /// Deletes or reads of nothing carry no version, so that it is not clear
     /// which delete a read saw.
     pub(super) is_ambiguous: bool,
+    /// Some of its operations are parts of transactions.
+    pub(super) has_parts: bool,
     has_deletes: bool,
     has_plain_absence: bool,
 }
@@ -129,6 +131,17 @@ pub(super) struct Split<'a> {
     pub(super) steps: FxHashMap<Index, Vec<&'a Step>>,
 }
 
+impl Split<'_> {
+    /// Everything about a key; `by_key` says where it stands.
+    fn of(&mut self, key: Option<Key>, by_key: &mut FxHashMap<Option<Key>, usize>) -> &mut Keyed {
+        let at = *by_key.entry(key).or_insert(self.keys.len());
+        if at == self.keys.len() {
+            self.keys.push(Keyed::new(key));
+        }
+        &mut self.keys[at]
+    }
+}
+
 /// Takes a history apart.
 pub(super) fn split<'a>(
     history: &'a History,
@@ -141,17 +154,21 @@ pub(super) fn split<'a>(
             split.steps.entry(invoke).or_default().push(step);
         }
     }
-    for operation in pair(history)? {
-        let invoke = operation.0;
-        if invoke.op.f == F::Txn {
-            split.transactions += 1;
+    let are_versioned = parts::are_versioned(history);
+    for (invoke, complete) in pair(history)? {
+        if invoke.op.f != F::Txn {
+            add(split.of(invoke.op.key, &mut by_key), (invoke, complete), options.order);
             continue;
         }
-        let at = *by_key.entry(invoke.op.key).or_insert(split.keys.len());
-        if at == split.keys.len() {
-            split.keys.push(Keyed::new(invoke.op.key));
+        let Some(parts) = parts::of(invoke, complete).filter(|_| are_versioned) else {
+            split.transactions += 1;
+            continue;
+        };
+        for (invoke, complete) in &parts {
+            let keyed = split.of(invoke.op.key, &mut by_key);
+            keyed.has_parts = true;
+            add(keyed, (invoke, complete.as_ref()), options.order);
         }
-        add(&mut split.keys[at], operation, options.order);
     }
     for keyed in &mut split.keys {
         keyed.entries.sort_by_key(|entry| entry.operation.returned);

@@ -6,6 +6,7 @@ mod keyed;
 mod ladder;
 mod metrics;
 mod options;
+mod parts;
 mod reads;
 mod sessions;
 mod stores;
@@ -65,7 +66,9 @@ impl Judgement {
 /// Judges a run from what its clients saw and what its stores held.
 ///
 /// Keys are judged each by itself; operations without a key are taken to be
-/// about one unnamed register. Operations are ordered as
+/// about one unnamed register. Transactions whose parts carry versions are
+/// taken apart by key too; how they hold together is judged elsewhere.
+/// Operations are ordered as
 /// [`JudgeOptions::order`] says. A read that failed or whose outcome is
 /// unknown counts as no read, though its steps may have filled a cache. Where
 /// an operation's version is known, versions order the values; where it is
@@ -167,6 +170,10 @@ fn decide(history: &History, keyed: &Keyed, options: &JudgeOptions) -> Decision 
         if let Ok(mut clusters) = Clusters::build(&operations) {
             return Decision::Exact(clusters.violation(&operations), clusters);
         }
+    }
+    if keyed.has_parts {
+        let why = "transactions wrote values that are not unique";
+        return Decision::Unknown(format!("{}: {why}", tally::name(keyed.key)));
     }
     let checker = Linearizable::new(models::CasRegister);
     let verdict = checker.register(history, keyed.key, &keyed.paired(), options.budget);

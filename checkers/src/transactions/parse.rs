@@ -125,7 +125,11 @@ impl Transactions {
 
 fn micro(item: &Value, outcome: Outcome, key_id: &mut dyn FnMut(&Value) -> KeyId) -> Option<Micro> {
     let Value::List(parts) = item else { return None };
-    let [Value::Text(f), key, value] = &**parts else { return None };
+    // quarrel's own histories have the version behind.
+    let ([Value::Text(f), key, value] | [Value::Text(f), key, value, Value::Int(_)]) = &**parts
+    else {
+        return None;
+    };
     let key = key_id(key);
     match f.trim_start_matches(':') {
         "r" | "read" => {

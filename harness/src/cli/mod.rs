@@ -2,10 +2,12 @@
 //! strategies of their own write the same three lines over a larger
 //! [`Catalogue`].
 
+mod bench;
 mod check;
 mod choose;
 mod cluster;
 mod cut;
+mod detection;
 mod doctor;
 mod explain;
 mod explore;
@@ -14,6 +16,7 @@ mod foreign;
 mod gatekeeper;
 mod list;
 mod matrix;
+mod new;
 mod options;
 mod output;
 mod performance;
@@ -83,6 +86,7 @@ pub fn main(catalogue: Catalogue) -> ExitCode {
 fn dispatch(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> {
     match matches.subcommand() {
         Some(("run", matches)) => run::run(matches, catalogue),
+        Some(("bench", matches)) => bench::bench(matches, catalogue),
         Some(("explore", matches)) => explore::explore(matches, catalogue),
         Some(("replay", matches)) => race::replay(
             &race::ReplayArgs::from_arg_matches(matches).map_err(Failure::bug)?,
@@ -122,6 +126,9 @@ fn dispatch(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> 
             }
             Ok(0)
         }
+        Some(("new", matches)) => {
+            new::new(&new::NewArgs::from_arg_matches(matches).map_err(Failure::bug)?)
+        }
         Some(("explain", matches)) => explain::explain(
             &explain::ExplainArgs::from_arg_matches(matches).map_err(Failure::bug)?,
         ),
@@ -158,6 +165,7 @@ pub fn command(catalogue: &Catalogue) -> Command {
         .subcommand(run::command(catalogue))
         .subcommand(explore::command(catalogue))
         .subcommand(matrix::command())
+        .subcommand(bench::command())
         .subcommand(
             race::ReplayArgs::augment_args(Command::new("replay"))
                 .about("Performs a .race file, or an anomaly of a run, line by line"),
@@ -182,6 +190,9 @@ pub fn command(catalogue: &Catalogue) -> Command {
         .subcommand(list::ListArgs::augment_args(Command::new("list").about("Lists runs")))
         .subcommand(explain::ExplainArgs::augment_args(
             Command::new("explain").about("Says what a name in a verdict means, and what helps"),
+        ))
+        .subcommand(new::NewArgs::augment_args(
+            Command::new("new").about("Makes a crate with a strategy of your own to begin with"),
         ))
         .subcommand(Command::new("strategies").about("Lists the strategies"))
         .subcommand(Command::new("workloads").about("Lists what clients can do"))

@@ -1,7 +1,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::output::{eprintln, print, println};
-use clap::{ArgMatches, Args, Command, FromArgMatches as _};
+use clap::{ArgMatches, Args, Command, FromArgMatches as _, parser::ValueSource};
 use jiff::Timestamp;
 
 use super::{
@@ -23,7 +23,7 @@ use crate::{
         Environment, Journal, LoadedRun, RunFolder, RunSettings, SCHEMA, VerdictFile,
         append_to_index, checked_out, load_run, write_json, write_json_lines, write_text,
     },
-    runner::{Arrivals, Plan, Progress, Skew, StormOutcome, storm},
+    runner::{Arrivals, Plan, Progress, Skew, StormOutcome, Unloaded, storm},
     stores::real::TimeLimits,
     strategy::{Catalogue, Options, StrategyEntry, WorkloadEntry, parse_duration},
 };
@@ -132,6 +132,53 @@ pub(super) fn run(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Fai
     unreachable!("the last attempt returns")
 }
 
+/// What `quarrel run` would do.
+pub(super) struct Prepared {
+    pub(super) plan: Plan,
+    pub(super) settings: RunSettings,
+    pub(super) expect: Expectation,
+}
+
+/// What the commands that run many storms decide for all of them.
+const NOT_ITS_OWN: [&str; 10] = [
+    "cluster",
+    "primary",
+    "replica",
+    "cache",
+    "toxiproxy",
+    "time",
+    "seed",
+    "timeout",
+    "results",
+    "format",
+];
+
+/// One of many storms, written as the arguments of `quarrel run`.
+pub(super) fn prepare(
+    words: &str,
+    catalogue: &Catalogue,
+    time: Duration,
+    seed: u64,
+) -> Result<Prepared, Failure> {
+    let command = command(catalogue).no_binary_name(true);
+    let matches = command
+        .try_get_matches_from(words.split_whitespace())
+        .map_err(|error| Failure::usage(format!("`{words}`, as after quarrel run: {error}")))?;
+    let given = |name: &&&str| matches.value_source(name) == Some(ValueSource::CommandLine);
+    if let Some(name) = NOT_ITS_OWN.iter().find(given) {
+        let why = format!("`{words}`: --{name} is the same for all storms; give it outside");
+        return Err(Failure::usage(why));
+    }
+    let mut args = RunArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
+    args.time = time;
+    let entry = catalogue.strategy(&args.strategy).map_err(Failure::usage)?;
+    let options = super::options::given(&matches, catalogue, entry)?;
+    let workload = catalogue.workload(&args.workload).map_err(Failure::usage)?;
+    let plan = plan(&args, entry, workload, &options, seed)?;
+    let settings = settings(&args, entry, &options, &plan);
+    Ok(Prepared { plan, settings, expect: args.expect })
+}
+
 pub(super) fn plan(
     args: &RunArgs,
     entry: &StrategyEntry,
@@ -159,6 +206,7 @@ pub(super) fn plan(
         workload: (workload.build)(),
         clients: args.clients,
         keys: args.keys.unwrap_or(workload.keys),
+        first_key: 0,
         skew: Skew(skew),
         read_share: reads,
         arrivals,
@@ -336,7 +384,8 @@ pub(super) async fn conduct(
     driven?;
     let ended = ended.ok_or_else(|| Failure::bug("the storm did not end"))?;
     let outcome = ended.map_err(Failure::environment)?;
-    save(&folder, &outcome, cluster).await?;
+    warn_of_unloaded(&outcome.unloaded);
+    save(&folder, &outcome, &**cluster).await?;
 
     let run = load_run(folder).map_err(Failure::bug)?;
     let verdict = judge_run(&run, args.expect, &*workload);
@@ -354,10 +403,22 @@ fn environment(cluster: &dyn Cluster) -> Environment {
     }
 }
 
-async fn save(
+/// Says which keys began without a value, and what that means.
+pub(super) fn warn_of_unloaded(unloaded: &[Unloaded]) {
+    let Some(first) = unloaded.first() else { return };
+    let keys: Vec<_> = unloaded.iter().map(|unloaded| unloaded.key.to_string()).collect();
+    eprintln!(
+        "warning: no first value could be written under key {}: {}\n  \
+         they are absent until a client writes them; if the servers are slow, try a longer --timeout",
+        keys.join(", "),
+        first.why
+    );
+}
+
+pub(super) async fn save(
     folder: &RunFolder,
     outcome: &StormOutcome,
-    cluster: &Arc<dyn Cluster>,
+    cluster: &dyn Cluster,
 ) -> Result<(), Failure> {
     write_json_lines(&folder.file("faults.jsonl"), &outcome.receipts)?;
     write_json_lines(&folder.file("probes.jsonl"), &outcome.probes)?;

@@ -2,7 +2,7 @@ use std::{fmt, str::FromStr};
 
 use quarrel_checkers::Site;
 
-use crate::{sim::Mishap, strategy::Known};
+use crate::{sim::Mishap, strategy::KnownNames};
 
 /// A fault that the explorer places at every possible point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,7 +36,7 @@ pub struct UnknownFault {
     /// What was asked for.
     pub name: String,
     /// What there is.
-    pub known: Known,
+    pub known: KnownNames,
 }
 
 const NAMED: [(&str, Fault); 19] = [
@@ -88,7 +88,7 @@ impl FromStr for Fault {
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         NAMED.iter().find(|(known, _)| *known == name).map(|(_, fault)| *fault).ok_or_else(|| {
-            let known = Known::of(name, NAMED.iter().map(|(name, _)| *name));
+            let known = KnownNames::of(name, NAMED.iter().map(|(name, _)| *name));
             UnknownFault { name: name.to_owned(), known }
         })
     }

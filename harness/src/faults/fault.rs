@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     cluster::Control,
-    strategy::{Known, parse_duration},
+    strategy::{KnownNames, parse_duration},
 };
 
 /// The arguments of a fault.
@@ -55,7 +55,7 @@ pub enum FaultError {
         /// What was asked for.
         name: String,
         /// What there is.
-        known: Known,
+        known: KnownNames,
     },
     /// Its arguments cannot be read.
     #[error("fault {name}: `{argument}` is not {expected}")]
@@ -78,7 +78,7 @@ impl Fault {
     pub fn parse(text: &str) -> Result<Self, FaultError> {
         let (name, arguments) = text.split_once('=').unwrap_or((text, ""));
         let entry = builtin().find(|entry| entry.name == name).ok_or_else(|| {
-            let known = Known::of(name, builtin().map(|entry| entry.name));
+            let known = KnownNames::of(name, builtin().map(|entry| entry.name));
             FaultError::Unknown { name: name.to_owned(), known }
         })?;
         let mut shape = Shape {

@@ -69,15 +69,17 @@ pub enum ParseScheduleError {
 
 impl Schedule {
     /// Every fault strikes again and again during `time`: about 60 % of it is
-    /// fault, in bouts of one to three seconds (shorter if `time` is short),
-    /// with rests between. Several faults have schedules of their own and
+    /// fault, in bouts of one to two seconds (shorter if `time` is short), with
+    /// rests between. Bouts are shorter than a cache entry usually lives: an
+    /// entry whose invalidation was lost must outlive the fault to be read.
+    /// Several faults have schedules of their own and
     /// overlap. The last bout ends before `time` does.
     #[must_use]
     pub fn periodic(faults: &[Fault], time: Duration, seed: u64) -> Self {
         let mut steps = Vec::new();
         for (number, fault) in faults.iter().enumerate() {
             let mut random = ChaCha8Rng::seed_from_u64(seed.wrapping_add(number as u64));
-            let bout = time.mul_f64(0.3).clamp(Duration::from_millis(200), Duration::from_secs(3));
+            let bout = time.mul_f64(0.3).clamp(Duration::from_millis(200), Duration::from_secs(2));
             let mut at = time.mul_f64(0.05);
             loop {
                 let on = bout.mul_f64(random.random_range(0.7..=1.0));

@@ -1,5 +1,6 @@
 use quarrel_checkers::{
-    Anomaly, Cause, Class, Content, History, Index, Key, Kind, Operation, Reply, Site, Step,
+    Anomaly, Cause, Class, Content, History, Index, Key, Kind, Operation, Process, Reply, Site,
+    Step,
 };
 use rustc_hash::FxHashMap;
 
@@ -175,7 +176,7 @@ impl<'a> Evidence<'a> {
             };
             return match deletes.iter().any(|step| first(step)) {
                 true => Cause::WriteWriteRace,
-                false => self.missing_invalidation(&deletes),
+                false => self.missing_invalidation(newer, &deletes),
             };
         }
         let source = filler.and_then(|operation| self.source(operation, stored(fill)?));
@@ -187,15 +188,19 @@ impl<'a> Evidence<'a> {
             Some(_) if deletes.iter().any(|delete| Some(delete.start) < fill.end) => {
                 Cause::InFlightRefill
             }
-            Some(_) => self.missing_invalidation(&deletes),
+            Some(_) => self.missing_invalidation(newer, &deletes),
             None => Cause::Unexplained,
         }
     }
 
     /// The entry is older than the write, and the write's own invalidation
     /// did not remove it.
-    fn missing_invalidation(&self, deletes: &[&Step]) -> Cause {
+    fn missing_invalidation(&self, newer: &Step, deletes: &[&Step]) -> Cause {
         match deletes {
+            // An operation that no client asked for: somebody's plain SQL.
+            [] if newer.operation.is_some() && matches!(newer.process, Process::Agent(_)) => {
+                Cause::OutOfBandChange
+            }
             [] => Cause::ExpiryOnly,
             steps if steps.iter().all(|step| matches!(step.reply, Reply::Done { .. })) => {
                 Cause::Unexplained

@@ -27,6 +27,15 @@ impl Default for Expectation {
     }
 }
 
+impl Expectation {
+    /// Whether what clients saw up to some moment can break it for good: every
+    /// part of a history, from its beginning on, keeps it if the whole does.
+    #[must_use]
+    pub const fn is_kept_by_prefixes(&self) -> bool {
+        !matches!(self.guarantee, Guarantee::Bounded | Guarantee::Eventual | Guarantee::None)
+    }
+}
+
 /// Not a guarantee.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -77,11 +86,17 @@ pub fn judge_with(run: &LoadedRun, expected: Expectation, own: Verdict) -> Verdi
     let mut options = JudgeOptions::default();
     options.bound = expected.bound;
     let mut judgement = judge(&run.history, &run.probes, &options);
-    judgement.anomalies.extend(own.anomalies);
+    judgement.anomalies.extend(own.anomalies.iter().cloned());
     find_causes(&run.history, &mut judgement.anomalies);
     let (outcome, reason) = match (own.validity, judgement.anomalies.last()) {
         (Validity::Invalid, Some(last)) => (RunOutcome::Violated, last.explanation.clone()),
-        _ => decide(run, expected, &judgement),
+        _ => match (decide(run, expected, &judgement), own) {
+            // What the workload asks for could not be decided: nothing held.
+            ((RunOutcome::Held | RunOutcome::Vacuous, _), Verdict { undecided: Some(why), .. }) => {
+                (RunOutcome::Undecided, why)
+            }
+            (decided, _) => decided,
+        },
     };
     let settings = &run.settings;
     VerdictFile {

@@ -10,5 +10,5 @@ mod recorder;
 mod stop;
 
 pub use clock::{Clock, VirtualClock};
-pub use recorder::{Record, Recorder};
+pub use recorder::{Record, Recorder, Records};
 pub use stop::Stop;

@@ -1,4 +1,4 @@
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quarrel_checkers::{Event, History, Index, Kind, Op, Process, Step, Time, Value};
 
@@ -22,10 +22,47 @@ pub struct Recorder {
 
 #[derive(Debug, Default)]
 struct Journal {
-    records: Vec<Record>,
+    /// What [`Recorder::drain`] has handed out, oldest first. Shared and never
+    /// copied: whoever writes it down must not hold up those who record.
+    drained: Vec<Arc<[Vec<Record>]>>,
+    /// What it has not, in pieces of [`PIECE`] records: a piece never grows, so
+    /// that no client waits while a long list is moved to a larger place.
+    full: Vec<Vec<Record>>,
+    /// The piece that is being filled.
+    open: Vec<Record>,
     events: u64,
-    /// How many records [`Recorder::drain`] has handed out.
-    drained: usize,
+}
+
+/// How many records make a piece.
+const PIECE: usize = 1024;
+
+impl Journal {
+    fn push(&mut self, record: Record) {
+        if self.open.len() == self.open.capacity() {
+            let next = Vec::with_capacity(PIECE);
+            let full = std::mem::replace(&mut self.open, next);
+            if !full.is_empty() {
+                self.full.push(full);
+            }
+        }
+        self.open.push(record);
+    }
+
+    fn records(&self) -> impl Iterator<Item = &Record> {
+        let drained = self.drained.iter().flat_map(|pieces| pieces.iter());
+        drained.chain(&self.full).flatten().chain(&self.open)
+    }
+}
+
+/// Records that were handed out together, oldest first.
+#[derive(Clone, Debug)]
+pub struct Records(Arc<[Vec<Record>]>);
+
+impl Records {
+    /// One after the other.
+    pub fn iter(&self) -> impl Iterator<Item = &Record> {
+        self.0.iter().flatten()
+    }
 }
 
 impl Recorder {
@@ -67,16 +104,23 @@ impl Recorder {
 
     /// Records a step that ended or was given up.
     pub fn step(&self, step: Step) {
-        self.lock().records.push(Record::Step(step));
+        self.lock().push(Record::Step(step));
     }
 
     /// Everything recorded since the last call, oldest first.
     #[must_use]
-    pub fn drain(&self) -> Vec<Record> {
+    pub fn drain(&self) -> Records {
         let mut journal = self.lock();
-        let new = journal.records[journal.drained..].to_vec();
-        journal.drained = journal.records.len();
-        new
+        let mut pieces = std::mem::take(&mut journal.full);
+        let open = std::mem::take(&mut journal.open);
+        if !open.is_empty() {
+            pieces.push(open);
+        }
+        let new: Arc<[Vec<Record>]> = pieces.into();
+        if !new.is_empty() {
+            journal.drained.push(Arc::clone(&new));
+        }
+        Records(new)
     }
 
     /// How many events there are so far.
@@ -89,7 +133,7 @@ impl Recorder {
     #[must_use]
     pub fn history(&self) -> History {
         let mut history = History::default();
-        for record in &self.lock().records {
+        for record in self.lock().records() {
             match record {
                 Record::Event(event) => history.events.push(event.clone()),
                 Record::Step(step) => history.steps.push(step.clone()),
@@ -104,7 +148,7 @@ impl Recorder {
         let time = self.clock.now();
         let index = Index(journal.events);
         journal.events += 1;
-        journal.records.push(Record::Event(Event { index, time, process, kind, op, error }));
+        journal.push(Record::Event(Event { index, time, process, kind, op, error }));
         index
     }
 

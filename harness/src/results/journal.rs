@@ -7,11 +7,15 @@ use std::{
     time::Duration,
 };
 
-use super::FileError;
-use crate::record::{Record, Recorder};
+use super::{FileError, line};
+use crate::record::Recorder;
 
 /// How often the journal is brought to the disk: what a killed run can lose.
 const FLUSH: Duration = Duration::from_millis(100);
+
+/// How hard `zstd` tries. The journal is written on the machine that is being
+/// measured: less than its fastest ordinary level saves nothing that matters.
+const LEVEL: i32 = 1;
 
 /// The journal could not be kept.
 #[derive(Debug, thiserror::Error)]
@@ -42,10 +46,15 @@ impl Journal {
         let file = File::create_new(path).map_err(FileError::io(path))?;
         let (end, ended) = mpsc::channel();
         let writer = thread::Builder::new().name("journal".to_owned()).spawn(move || {
-            let mut stream = zstd::stream::Encoder::new(file, 1)?;
+            let mut stream = zstd::stream::Encoder::new(file, LEVEL)?;
+            let mut lines = Vec::new();
             loop {
                 let last = ended.recv_timeout(FLUSH).is_ok();
-                append(&mut stream, &recorder.drain())?;
+                lines.clear();
+                for record in recorder.drain().iter() {
+                    line::append(record, &mut lines);
+                }
+                stream.write_all(&lines)?;
                 if last {
                     return stream.finish().and_then(|file| file.sync_data());
                 }
@@ -69,32 +78,5 @@ impl Journal {
             Ok(written) => Ok(written?),
             Err(_) => Err(io::Error::other("the journal's writer panicked").into()),
         }
-    }
-}
-
-fn append(stream: &mut impl io::Write, records: &[Record]) -> io::Result<()> {
-    let mut lines = Vec::with_capacity(records.len() * 128);
-    for record in records {
-        match record {
-            Record::Event(event) => serde_json::to_writer(&mut lines, event)?,
-            Record::Step(step) => serde_json::to_writer(&mut lines, &StepLine::from(step))?,
-        }
-        lines.push(b'\n');
-    }
-    stream.write_all(&lines)
-}
-
-/// A step's line says that it is one, where an event's says its kind.
-#[derive(serde::Serialize)]
-struct StepLine<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    #[serde(flatten)]
-    step: &'a quarrel_checkers::Step,
-}
-
-impl<'a> From<&'a quarrel_checkers::Step> for StepLine<'a> {
-    fn from(step: &'a quarrel_checkers::Step) -> Self {
-        Self { kind: "step", step }
     }
 }

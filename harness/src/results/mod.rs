@@ -9,6 +9,7 @@ mod files;
 mod folder;
 mod index;
 mod journal;
+mod line;
 mod load;
 mod matrix;
 mod settings;

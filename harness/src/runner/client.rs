@@ -19,10 +19,24 @@ use crate::{
     record::{Recorder, Stop},
     stores::{Row, StoreError},
     strategy::{
-        Action, AnyStrategy, Draw, Gate, Generator, Intent, Keys, Outcome, Session, SessionParts,
-        Strategy, perform,
+        Action, AnyStrategy, Draw, Ending, Gate, Generator, Intent, Keys, Outcome, Session,
+        SessionParts, Strategy, Transaction, perform, perform_transaction,
     },
 };
+
+/// How often the first write of a key is tried.
+const LOAD_ATTEMPTS: u32 = 5;
+/// The wait before the second try; each further one is longer by as much.
+const LOAD_PAUSE: Duration = Duration::from_millis(100);
+
+/// A key that got no first value: it is absent until somebody writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unloaded {
+    /// Which.
+    pub key: Key,
+    /// What the last try came to.
+    pub why: String,
+}
 
 /// What all clients of a storm share.
 pub(super) struct Storm {
@@ -70,20 +84,45 @@ impl Client {
     pub(super) fn new(storm: Arc<Storm>, number: u64) -> Self {
         let session = session(&storm, Process::Client(number));
         let seed = storm.plan.seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let keys = Keys::new(storm.plan.keys, storm.plan.skew);
+        let keys = storm.plan.draw();
         let generator = storm.plan.workload.client();
         let random = ChaCha8Rng::seed_from_u64(seed);
         Self { storm, number, session, worker: None, random, keys, generator }
     }
 
-    /// Gives its share of the keys their first value, as ordinary writes.
-    pub(super) async fn load(&mut self) {
-        let mut key = self.number;
-        while key < self.storm.plan.keys && !self.storm.stop.asked() {
-            let value = self.storm.value(None);
-            self.perform(Action::Write(Key(key), value)).await;
-            key += self.storm.plan.clients;
+    /// Gives its share of the keys their first value, as ordinary writes; the
+    /// keys that it could not give one.
+    pub(super) async fn load(&mut self) -> Vec<Unloaded> {
+        let (number, clients) = (self.number, self.storm.plan.clients);
+        let own = |key: &Key| (key.0 - self.storm.plan.first_key) % clients == number;
+        let keys: Vec<Key> = self.storm.plan.every_key().filter(own).collect();
+        let mut unloaded = Vec::new();
+        for key in keys {
+            if self.storm.stop.asked() {
+                break;
+            }
+            unloaded.extend(self.load_key(key).await.err());
         }
+        unloaded
+    }
+
+    /// Writes the first value of a key, again and again if it does not succeed
+    /// at once: servers that have just come up are busy.
+    async fn load_key(&mut self, key: Key) -> Result<(), Unloaded> {
+        let mut why = String::new();
+        for attempt in 0..LOAD_ATTEMPTS {
+            if attempt > 0 {
+                // A sleep fails only when the simulated client is gone.
+                drop(self.session.sleep(LOAD_PAUSE * attempt).await);
+            }
+            let value = self.storm.value(None);
+            match self.perform(Action::Write(key, value)).await {
+                Outcome::Read(_) | Outcome::Written(_) => return Ok(()),
+                Outcome::Failed(error) => why = error.to_string(),
+                Outcome::Unknown(error) => why = error,
+            }
+        }
+        Err(Unloaded { key, why })
     }
 
     /// Reads and writes until the storm is over.
@@ -114,6 +153,11 @@ impl Client {
                     self.perform(Action::Write(key, value)).await;
                 }
                 Intent::Update(key) => self.update(key).await,
+                Intent::ReadPair(keys) => self.transact(Transaction::Read(keys)).await,
+                Intent::WritePair(keys) => {
+                    let writes = keys.map(|key| (key, self.storm.value(None)));
+                    self.transact(Transaction::Write(writes)).await;
+                }
             }
             due = due + self.gap();
         }
@@ -121,8 +165,8 @@ impl Client {
 
     /// Reads every key once through the strategy.
     pub(super) async fn read_all(&mut self) {
-        for key in 0..self.storm.plan.keys {
-            self.perform(Action::Read(Key(key))).await;
+        for key in self.storm.plan.every_key() {
+            self.perform(Action::Read(key)).await;
         }
     }
 
@@ -133,6 +177,17 @@ impl Client {
         let base = row.map_or(0, |row| row.version);
         let strategy = BasedOn { strategy: Arc::clone(&self.storm.plan.strategy), base };
         self.perform_with(&strategy, Action::Write(key, value)).await;
+    }
+
+    async fn transact(&mut self, transaction: Transaction) {
+        let strategy = Arc::clone(&self.storm.plan.strategy);
+        let deadline = self.storm.plan.deadline;
+        let ending =
+            perform_transaction(&*strategy, &mut self.session, &transaction, deadline).await;
+        self.put_off().await;
+        if matches!(ending, Ending::Unknown(_)) {
+            self.retire();
+        }
     }
 
     async fn perform(&mut self, action: Action) -> Outcome {
@@ -146,10 +201,15 @@ impl Client {
         let outcome = perform(strategy, &mut self.session, action, plan.deadline).await;
         self.put_off().await;
         if matches!(outcome, Outcome::Unknown(_)) {
-            self.number += plan.clients;
-            self.session = session(&storm, Process::Client(self.number));
+            self.retire();
         }
         outcome
+    }
+
+    /// Goes on as a new process, with fresh connections and an empty memory.
+    fn retire(&mut self) {
+        self.number += self.storm.plan.clients;
+        self.session = session(&self.storm, Process::Client(self.number));
     }
 
     /// Hands what the operation put off to the client's worker. A client that

@@ -10,6 +10,8 @@
 
 mod agents;
 mod client;
+#[cfg(test)]
+mod load_tests;
 mod operator;
 mod plan;
 mod probes;
@@ -17,6 +19,7 @@ mod progress;
 mod storm;
 
 pub use crate::strategy::Skew;
+pub use client::Unloaded;
 pub use plan::{Arrivals, Plan};
 pub use progress::{Phase, Progress};
 pub use storm::{StormError, StormOutcome, storm};

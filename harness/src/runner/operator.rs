@@ -8,9 +8,7 @@ use crate::{
     faults::Strikes,
     record::Stop,
     stores::{Row, StoreError},
-    strategy::{
-        Action, AnyStrategy, Keys, OPERATOR, Outcome, Session, SessionParts, Strategy, perform,
-    },
+    strategy::{Action, AnyStrategy, OPERATOR, Outcome, Session, SessionParts, Strategy, perform},
 };
 
 /// How an operator works: a write is a manual change.
@@ -36,7 +34,7 @@ impl Strategy for ByHand {
 /// know of every version.
 pub(super) async fn operate(storm: &Arc<Storm>, strikes: &Strikes, over: &Stop) {
     let by_hand = ByHand(Arc::clone(&storm.plan.strategy));
-    let keys = Keys::new(storm.plan.keys, storm.plan.skew);
+    let keys = storm.plan.draw();
     let mut random = ChaCha8Rng::seed_from_u64(storm.plan.seed ^ 0x4d41_4e55_414c);
     let mut life = 0;
     let mut session = hands(storm, life);

@@ -1,8 +1,10 @@
 use std::{sync::Arc, time::Duration};
 
+use quarrel_checkers::Key;
+
 use crate::{
     faults::Schedule,
-    strategy::{AnyStrategy, Skew, Workload},
+    strategy::{AnyStrategy, Keys, Skew, Workload},
 };
 
 /// When clients begin operations.
@@ -29,6 +31,9 @@ pub struct Plan {
     pub clients: u64,
     /// How many keys.
     pub keys: u64,
+    /// The first of them. Storms that follow each other on one cluster take
+    /// keys of their own, so that none sees what another left behind.
+    pub first_key: u64,
     /// How unevenly they are chosen.
     pub skew: Skew,
     /// The share of reads among operations, between 0 and 1.
@@ -47,4 +52,16 @@ pub struct Plan {
     pub deadline: Option<Duration>,
     /// How long between two looks at what the stores hold.
     pub probe_every: Duration,
+}
+
+impl Plan {
+    /// Every key, in order.
+    pub(super) fn every_key(&self) -> impl Iterator<Item = Key> + use<> {
+        (self.first_key..self.first_key + self.keys).map(Key)
+    }
+
+    /// Draws keys as unevenly as the plan says.
+    pub(super) fn draw(&self) -> Keys {
+        Keys::new(self.keys, self.skew).beginning_at(self.first_key)
+    }
 }

@@ -1,12 +1,12 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::{channel::oneshot, future::join_all};
-use quarrel_checkers::{Key, Probe, ProbePhase, Time};
+use quarrel_checkers::{Probe, ProbePhase, Time};
 
 use super::{
     Phase, Plan, Progress,
     agents::Agents,
-    client::{Client, Storm},
+    client::{Client, Storm, Unloaded},
     operator::operate,
     probes::{Agreement, agree, pause, probe_key},
 };
@@ -40,6 +40,8 @@ pub struct StormOutcome {
     pub receipts: Vec<Receipt>,
     /// What the stores held.
     pub probes: Vec<Probe>,
+    /// Keys whose first write did not succeed however often it was tried.
+    pub unloaded: Vec<Unloaded>,
 }
 
 /// Runs a storm. Its history is in `recorder` afterwards.
@@ -68,11 +70,12 @@ pub async fn storm(
     watch.tell(Phase::Load, Time::ZERO);
     let clients: Vec<_> =
         (0..storm.plan.clients).map(|number| Client::new(Arc::clone(&storm), number)).collect();
-    let mut clients = together(&storm, clients, |mut client| async move {
-        client.load().await;
-        client
+    let loaded = together(&storm, clients, |mut client| async move {
+        let unloaded = client.load().await;
+        (client, unloaded)
     })
     .await;
+    let (mut clients, unloaded): (Vec<Client>, Vec<_>) = loaded.into_iter().unzip();
     // A storm that begins behind would see lag that no fault made.
     drop(caught_up(&*storm.cluster).await);
 
@@ -96,7 +99,8 @@ pub async fn storm(
         (receipts, probes)
     };
     let storm_ended = storm.recorder.now();
-    let mut outcome = StormOutcome { storm_began: start, storm_ended, receipts, probes };
+    let unloaded = unloaded.concat();
+    let mut outcome = StormOutcome { storm_began: start, storm_ended, receipts, probes, unloaded };
 
     watch.tell(Phase::Final, start);
     let reader = clients.swap_remove(0);
@@ -132,13 +136,14 @@ fn behind_the_scenes(storm: &Storm) -> Session {
 }
 
 /// Runs one task per client on the cluster's executor and waits for all.
-async fn together<F>(
+async fn together<F, T>(
     storm: &Arc<Storm>,
     clients: Vec<Client>,
     task: impl Fn(Client) -> F,
-) -> Vec<Client>
+) -> Vec<T>
 where
-    F: Future<Output = Client> + Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+    T: Send + 'static,
 {
     let ends: Vec<_> = clients
         .into_iter()
@@ -183,13 +188,12 @@ async fn inject(
 async fn look(storm: &Arc<Storm>, start: Time, over: &Stop) -> Vec<Probe> {
     let mut stores = storm.cluster.probe();
     let mut probes = Vec::new();
-    let mut key = 0;
     let end = start + storm.plan.time;
+    let mut keys = std::iter::repeat_with(|| storm.plan.every_key()).flatten();
     while storm.recorder.now() < end && !over.asked() {
         pause(&mut stores, storm.plan.probe_every).await;
-        let found = probe_key(&mut stores, &storm.recorder, Key(key), ProbePhase::Running).await;
-        probes.extend(found);
-        key = (key + 1) % storm.plan.keys;
+        let Some(key) = keys.next() else { break };
+        probes.extend(probe_key(&mut stores, &storm.recorder, key, ProbePhase::Running).await);
     }
     probes
 }
@@ -205,8 +209,8 @@ async fn settle(storm: &Arc<Storm>, mut reader: Client, outcome: &mut StormOutco
     loop {
         let mut round = Vec::new();
         let mut same = true;
-        for key in 0..storm.plan.keys {
-            let found = probe_key(&mut stores, &storm.recorder, Key(key), ProbePhase::Final).await;
+        for key in storm.plan.every_key() {
+            let found = probe_key(&mut stores, &storm.recorder, key, ProbePhase::Final).await;
             same &= agree(&found) == Agreement::Same;
             round.extend(found);
         }

@@ -17,6 +17,7 @@ fn plan(seed: u64, faults: &[&str], time: Duration) -> Plan {
         workload: Arc::new(crate::strategy::Register),
         clients: 4,
         keys: 5,
+        first_key: 0,
         skew: Skew(0.0),
         read_share: 0.8,
         arrivals: Arrivals::Paced(1_000.0),

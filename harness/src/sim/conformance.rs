@@ -101,7 +101,15 @@ pub fn scripts(
         }),
         (key.clone(), value.clone(), 0..3_u64)
             .prop_map(|(key, value, expected)| Request::PrimaryWriteIf { key, value, expected }),
-        (key, value).prop_map(|(key, value)| Request::PrimaryWriteOutbox { key, value }),
+        (key.clone(), value.clone())
+            .prop_map(|(key, value)| Request::PrimaryWriteOutbox { key, value }),
+        (0..2_u64).prop_map(move |key| Request::PrimaryReadPair(
+            [key + 1, key].map(|n| Key(first_key + n))
+        )),
+        (0..2_u64, value.clone(), value).prop_map(move |(key, one, other)| {
+            let [first, second] = [key + 1, key].map(|n| Key(first_key + n));
+            Request::PrimaryWritePair([(first, one), (second, other)])
+        }),
     ];
     let stored = (item.clone(), content.clone(), ttl.clone());
     let cache = prop_oneof![
@@ -353,6 +361,7 @@ fn told(answer: &Result<Response, StoreError>, written: Lsn) -> String {
     match answer {
         Ok(Response::Row { row, .. }) => format!("{row:?}"),
         Ok(Response::Written { version, .. }) => format!("version {version}"),
+        Ok(Response::WrittenPair { versions, .. }) => format!("versions {versions:?}"),
         Ok(Response::Lsn(lsn)) if *lsn < written => "behind what was last seen written".to_owned(),
         Ok(Response::Lsn(_)) => "at or beyond what was last seen written".to_owned(),
         Ok(Response::Changes(changes)) => {

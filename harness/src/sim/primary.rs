@@ -21,7 +21,7 @@ pub struct Commit {
     /// What it is from here on.
     pub row: Row,
     /// The end of its commit record: a replica that has replayed this far
-    /// shows it.
+    /// shows it. Changes of one transaction have one end.
     pub end: Lsn,
 }
 
@@ -85,6 +85,23 @@ impl Primary {
         self.feeds.committed(key, version, commit.end);
         self.unreplayed.push_back(commit);
         (version, before)
+    }
+
+    /// Commits two writes in one transaction; their versions, and where the log
+    /// stood before the commit record. Changes that end at one position are
+    /// one transaction, which a replica replays as one.
+    pub(super) fn commit_pair(&mut self, writes: [(Key, Value); 2]) -> ([u64; 2], Lsn) {
+        let before = Lsn(self.end.0 + 2 * CHANGE_BYTES);
+        self.end = Lsn(before.0 + COMMIT_BYTES);
+        let versions = writes.map(|(key, value)| {
+            let row = Row { value, version: self.version(key) + 1 };
+            let version = row.version;
+            self.rows.insert(key, row.clone());
+            self.feeds.committed(key, version, self.end);
+            self.unreplayed.push_back(Commit { key, row, end: self.end });
+            version
+        });
+        (versions, before)
     }
 
     /// Commits a write that nobody sees here before the replica has it.

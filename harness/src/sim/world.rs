@@ -80,9 +80,7 @@ impl World {
 
     /// Makes a call, at the instant at which the store executes it.
     pub fn apply(&mut self, request: &Request) -> Reaction {
-        if let Some(key) = written_key(request)
-            && self.primary.locked(key)
-        {
+        if let Some(key) = written_keys(request).find(|key| self.primary.locked(*key)) {
             return Reaction::Waits(Wait::Lock(key));
         }
         if let Request::PrimaryWrite { key, value, durability: Durability::RemoteApply } = request
@@ -123,7 +121,13 @@ impl World {
     /// The replica replays one commit; whether there was one.
     pub fn replay(&mut self) -> bool {
         let Some(commit) = self.primary.unreplayed.pop_front() else { return false };
+        let end = commit.end;
         self.replica.replay(commit);
+        // The rest of the same transaction.
+        while self.next_replay().is_some_and(|next| next.end == end) {
+            let more = self.primary.unreplayed.pop_front().expect("it was there a line ago");
+            self.replica.replay(more);
+        }
         if self.acknowledgements == Acknowledgements::Flow {
             self.acknowledge();
         }
@@ -238,6 +242,17 @@ impl World {
                     Response::Refused
                 }
             }
+            Request::PrimaryReadPair(keys) => {
+                Response::Pair(keys.map(|key| self.primary.row(key).cloned()))
+            }
+            Request::PrimaryWritePair(writes) => {
+                let (versions, before) = self.primary.commit_pair(writes.clone());
+                if self.roles == Roles::Promoted {
+                    // Nobody streams from the promoted server.
+                    self.primary.unreplayed.clear();
+                }
+                Response::WrittenPair { versions, lsn: Some(before) }
+            }
             Request::PrimaryWriteOutbox { key, value } => {
                 let response = self.commit(*key, value);
                 self.primary.feeds.put_in_outbox(*key, self.primary.version(*key));
@@ -305,15 +320,17 @@ impl World {
     }
 }
 
-/// The row that a call locks.
-fn written_key(request: &Request) -> Option<Key> {
-    match request {
+/// The rows that a call locks.
+fn written_keys(request: &Request) -> impl Iterator<Item = Key> + use<> {
+    let keys = match request {
+        Request::PrimaryWritePair([(one, _), (other, _)]) => [Some(*one), Some(*other)],
         Request::PrimaryWrite { key, .. }
         | Request::PrimaryWriteIf { key, .. }
         | Request::PrimaryWriteOutbox { key, .. }
-        | Request::PrimaryWriteNotify { key, .. } => Some(*key),
-        _ => None,
-    }
+        | Request::PrimaryWriteNotify { key, .. } => [Some(*key), None],
+        _ => [None, None],
+    };
+    keys.into_iter().flatten()
 }
 
 #[cfg(test)]

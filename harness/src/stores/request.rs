@@ -138,6 +138,11 @@ pub enum Request {
         /// The version that it must have.
         expected: u64,
     },
+    /// `SELECT` of two rows on the primary, in one statement: both as of one
+    /// moment.
+    PrimaryReadPair([Key; 2]),
+    /// Sets two different rows' values in one transaction.
+    PrimaryWritePair([(Key, Value); 2]),
     /// A write plus a row in the outbox, in one transaction.
     PrimaryWriteOutbox {
         /// The row.
@@ -231,6 +236,8 @@ impl Request {
             Self::PrimaryRead(_)
             | Self::PrimaryWrite { .. }
             | Self::PrimaryWriteIf { .. }
+            | Self::PrimaryReadPair(_)
+            | Self::PrimaryWritePair(_)
             | Self::PrimaryWriteOutbox { .. }
             | Self::PrimaryWriteNotify { .. }
             | Self::FeedOpen(_)
@@ -255,9 +262,10 @@ impl Request {
     #[must_use]
     pub const fn verb(&self) -> &'static str {
         match self {
-            Self::PrimaryRead(_) | Self::ReplicaRead(_) => "SELECT",
+            Self::PrimaryRead(_) | Self::PrimaryReadPair(_) | Self::ReplicaRead(_) => "SELECT",
             Self::PrimaryWrite { .. }
             | Self::PrimaryWriteIf { .. }
+            | Self::PrimaryWritePair(_)
             | Self::PrimaryWriteOutbox { .. }
             | Self::PrimaryWriteNotify { .. } => "UPDATE",
             Self::PrimaryLsn | Self::ReplicaLsn => "LSN",
@@ -276,11 +284,14 @@ impl Request {
         }
     }
 
-    /// What it reads or changes.
+    /// What it reads or changes; of two rows the first.
     #[must_use]
     pub fn object(&self) -> Option<Object> {
         match self {
-            Self::PrimaryRead(key) | Self::ReplicaRead(key) => Some(Object::of(*key)),
+            Self::PrimaryRead(key)
+            | Self::PrimaryReadPair([key, _])
+            | Self::PrimaryWritePair([(key, _), _])
+            | Self::ReplicaRead(key) => Some(Object::of(*key)),
             Self::PrimaryWrite { key, .. }
             | Self::PrimaryWriteIf { key, .. }
             | Self::PrimaryWriteOutbox { key, .. }
@@ -303,6 +314,19 @@ impl Request {
         }
     }
 
+    /// The second row, and what is stored in it, of a call about two.
+    #[must_use]
+    pub fn second(&self) -> Option<(Object, Option<Content>)> {
+        match self {
+            Self::PrimaryReadPair([_, key]) => Some((Object::of(*key), None)),
+            Self::PrimaryWritePair([_, (key, value)]) => {
+                let row = Content::Row { value: value.clone(), version: 0 };
+                Some((Object::of(*key), Some(row)))
+            }
+            _ => None,
+        }
+    }
+
     /// What it stores. A row that the primary has not numbered yet has
     /// version 0 here.
     #[must_use]
@@ -310,6 +334,7 @@ impl Request {
         match self {
             Self::PrimaryWrite { value, .. }
             | Self::PrimaryWriteIf { value, .. }
+            | Self::PrimaryWritePair([(_, value), _])
             | Self::PrimaryWriteOutbox { value, .. }
             | Self::PrimaryWriteNotify { value, .. } => {
                 Some(Content::Row { value: value.clone(), version: 0 })
@@ -346,6 +371,15 @@ pub enum Response {
         version: u64,
         /// The primary's insert position when the row was written, before its
         /// commit record: evidence, not a fence.
+        lsn: Option<Lsn>,
+    },
+    /// Two rows, as of one moment.
+    Pair([Option<Row>; 2]),
+    /// Two rows have these versions now.
+    WrittenPair {
+        /// Given by the primary, in the order of the request.
+        versions: [u64; 2],
+        /// As in [`Response::Written`].
         lsn: Option<Lsn>,
     },
     /// The condition was false and nothing changed.

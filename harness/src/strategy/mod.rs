@@ -10,7 +10,7 @@
 
 mod agent;
 mod gate;
-mod known;
+mod known_names;
 mod memory;
 mod operation;
 mod options;
@@ -19,16 +19,18 @@ mod session;
 mod sites;
 #[expect(clippy::module_inception, reason = "the trait Strategy is what this room is about")]
 mod strategy;
+mod transaction;
 mod workload;
 
 pub use agent::{Job, OPERATOR, Turn, WorkEnd, do_job, take_turn};
 pub use gate::{Call, Gate, Passage};
-pub use known::Known;
+pub use known_names::KnownNames;
 pub use memory::Memory;
 pub use operation::{Action, Outcome, perform};
 pub use options::{OptionError, OptionSpec, Options, parse_duration};
-pub use registry::{Catalogue, StrategyEntry, UnknownStrategy, UnknownWorkload};
+pub use registry::{Catalogue, Known, StrategyEntry, UnknownStrategy, UnknownWorkload};
 pub use session::{Session, SessionParts, reply_of};
 pub use sites::{Cache, Primary, Replica};
 pub use strategy::{AnyStrategy, Strategy};
+pub use transaction::{Ending, Transaction, perform_transaction};
 pub use workload::{Draw, Generator, Intent, Keys, Register, Skew, Workload, WorkloadEntry};

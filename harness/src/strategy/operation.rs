@@ -1,7 +1,7 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use quarrel_checkers::{Certainty, Key, Kind, Op, Value};
-use tokio::time::timeout;
+use tokio::{sync::Notify, time::timeout};
 
 use super::{AnyStrategy, Session, session::Published};
 use crate::stores::{Row, StoreError};
@@ -79,8 +79,43 @@ pub async fn perform(
 enum Ended {
     Read(Result<Option<Row>, StoreError>),
     Written(Result<u64, StoreError>),
+}
+
+/// Why an operation did not come to its end.
+pub(super) enum Cut {
     Crashed,
     TimedOut(Duration),
+}
+
+impl Cut {
+    /// In words; `what` was cut.
+    pub(super) fn why(&self, what: &str) -> String {
+        match self {
+            Self::Crashed => "the client crashed between two steps".to_owned(),
+            Self::TimedOut(limit) => {
+                format!("the {what} did not end within {} ms", limit.as_millis())
+            }
+        }
+    }
+}
+
+/// Does the work of an operation, unless its client crashes or its time is up.
+pub(super) async fn uncut<T>(
+    crashed: Arc<Notify>,
+    deadline: Option<Duration>,
+    work: impl Future<Output = T>,
+) -> Result<T, Cut> {
+    let work = async {
+        tokio::select! {
+            biased;
+            () = crashed.notified() => Err(Cut::Crashed),
+            ended = work => Ok(ended),
+        }
+    };
+    match deadline {
+        None => work.await,
+        Some(limit) => timeout(limit, work).await.unwrap_or(Err(Cut::TimedOut(limit))),
+    }
 }
 
 async fn run(
@@ -88,7 +123,7 @@ async fn run(
     session: &mut Session,
     action: &Action,
     deadline: Option<Duration>,
-) -> Ended {
+) -> Result<Ended, Cut> {
     let crashed = session.crash_signal();
     let work = async {
         match action {
@@ -98,38 +133,24 @@ async fn run(
             }
         }
     };
-    let work = async {
-        tokio::select! {
-            biased;
-            () = crashed.notified() => Ended::Crashed,
-            ended = work => ended,
-        }
-    };
-    match deadline {
-        None => work.await,
-        Some(limit) => timeout(limit, work).await.unwrap_or(Ended::TimedOut(limit)),
-    }
+    uncut(crashed, deadline, work).await
 }
 
-fn judge(action: &Action, ended: Ended, published: Published) -> Outcome {
+fn judge(action: &Action, ended: Result<Ended, Cut>, published: Published) -> Outcome {
     let read = matches!(action, Action::Read(_));
     match ended {
-        Ended::Read(Ok(row)) => Outcome::Read(row),
-        Ended::Written(Ok(version)) => Outcome::Written(version),
-        Ended::Read(Err(error)) => Outcome::Failed(error),
-        Ended::Written(Err(error)) => {
+        Ok(Ended::Read(Ok(row))) => Outcome::Read(row),
+        Ok(Ended::Written(Ok(version))) => Outcome::Written(version),
+        Ok(Ended::Read(Err(error))) => Outcome::Failed(error),
+        Ok(Ended::Written(Err(error))) => {
             if error.certainty == Certainty::Definite && published == Published::Nothing {
                 Outcome::Failed(error)
             } else {
                 Outcome::Unknown(error.to_string())
             }
         }
-        Ended::Crashed => Outcome::Unknown("the client crashed between two steps".to_owned()),
         // A read that ran out of time is over for its client, whose connection
         // may have a reply under way: it retires like a write.
-        Ended::TimedOut(limit) => {
-            let what = if read { "read" } else { "write" };
-            Outcome::Unknown(format!("the {what} did not end within {} ms", limit.as_millis()))
-        }
+        Err(cut) => Outcome::Unknown(cut.why(if read { "read" } else { "write" })),
     }
 }

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use super::{AnyStrategy, Known, OptionError, OptionSpec, Options, Register, WorkloadEntry};
+use quarrel_checkers::Cause;
+
+use super::{AnyStrategy, KnownNames, OptionError, OptionSpec, Options, Register, WorkloadEntry};
 
 /// A strategy in the catalogue.
 #[derive(Clone, Copy)]
@@ -17,6 +19,16 @@ pub struct StrategyEntry {
     pub build: fn(&Options) -> Result<Arc<dyn AnyStrategy>, OptionError>,
 }
 
+/// A strategy under faults of which it is known what must come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// What breaks it, and the cause that its anomalies must have; none if
+    /// nothing does: it is a control.
+    pub divergence: Option<(&'static str, Cause)>,
+    /// The arguments after `quarrel run`.
+    pub run: &'static str,
+}
+
 /// Nobody knows a workload of this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no workload is called `{name}`; {known}")]
@@ -24,7 +36,7 @@ pub struct UnknownWorkload {
     /// What was asked for.
     pub name: String,
     /// What there is.
-    pub known: Known,
+    pub known: KnownNames,
 }
 
 /// Nobody knows a strategy of this name.
@@ -34,7 +46,7 @@ pub struct UnknownStrategy {
     /// What was asked for.
     pub name: String,
     /// What there is.
-    pub known: Known,
+    pub known: KnownNames,
 }
 
 /// Everything a `quarrel` binary can run. Built-in strategies and a user's own
@@ -45,6 +57,8 @@ pub struct Catalogue {
     pub strategies: Vec<StrategyEntry>,
     /// The workloads besides [`Register`], which is always there.
     pub workloads: Vec<WorkloadEntry>,
+    /// What is known to be broken, or sound, to measure detection by.
+    pub known: Vec<Known>,
 }
 
 impl Catalogue {
@@ -55,7 +69,7 @@ impl Catalogue {
     /// When there is none.
     pub fn strategy(&self, name: &str) -> Result<&StrategyEntry, UnknownStrategy> {
         self.strategies.iter().find(|entry| entry.name == name).ok_or_else(|| {
-            let known = Known::of(name, self.strategies.iter().map(|entry| entry.name));
+            let known = KnownNames::of(name, self.strategies.iter().map(|entry| entry.name));
             UnknownStrategy { name: name.to_owned(), known }
         })
     }
@@ -71,7 +85,7 @@ impl Catalogue {
     /// When there is none.
     pub fn workload(&self, name: &str) -> Result<&WorkloadEntry, UnknownWorkload> {
         self.workloads().find(|entry| entry.name == name).ok_or_else(|| {
-            let known = Known::of(name, self.workloads().map(|entry| entry.name));
+            let known = KnownNames::of(name, self.workloads().map(|entry| entry.name));
             UnknownWorkload { name: name.to_owned(), known }
         })
     }

@@ -1,7 +1,7 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use quarrel_checkers::{
-    Certainty, Content, Index, Key, Lsn, Process, Reply, Site, Step, Time, Value,
+    Certainty, Content, Index, Key, Lsn, Object, Process, Reply, Site, Step, Time, Value,
 };
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use tokio::sync::Notify;
@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use super::{Cache, Call, Gate, Job, Memory, Passage, Primary, Replica};
 use crate::{
     record::{Clock, Recorder},
-    stores::{Backend, Request, Response, StoreError, Timer},
+    stores::{Backend, Request, Response, Row, StoreError, Timer},
 };
 
 /// What a session is made of.
@@ -40,10 +40,18 @@ pub struct Session {
     random: ChaCha8Rng,
     jobs: Vec<Job>,
     operation: Option<Index>,
-    open: Option<(Call, Time)>,
+    open: Option<Open>,
     published: Published,
     crashed: Arc<Notify>,
     is_dead: bool,
+}
+
+/// A call that was made and has not ended.
+struct Open {
+    call: Call,
+    /// The same call's other row, if it is about two.
+    second: Option<(Object, Option<Content>)>,
+    start: Time,
 }
 
 /// Whether the running operation may have made a value visible to others.
@@ -153,7 +161,8 @@ impl Session {
         }
         let call = Call::from(&request);
         let (start, patience) = self.enter(&call).await;
-        self.open = Some((call, start));
+        let second = request.second();
+        self.open = Some(Open { call, second, start });
         let site = request.site();
         let patience = self.patience(patience);
         let answer = self.parts.backend.call(&request);
@@ -162,7 +171,7 @@ impl Session {
             self.published_unless(&result);
         }
         let (reply, lsn) = reply_of(&result);
-        self.leave(reply, lsn);
+        self.leave_with(reply, lsn, || second_reply_of(&result));
         result
     }
 
@@ -184,7 +193,7 @@ impl Session {
         let publishes = matches!(call.argument, Some(Content::Row { .. }));
         let site = call.site;
         let (start, patience) = self.enter(&call).await;
-        self.open = Some((call, start));
+        self.open = Some(Open { call, second: None, start });
         let patience = self.patience(patience);
         let result = patiently(site, patience, future).await;
         if publishes {
@@ -223,25 +232,36 @@ impl Session {
     }
 
     fn leave(&mut self, reply: Reply, lsn: Option<Lsn>) {
-        let Some((call, start)) = self.open.take() else { return };
+        let again = reply.clone();
+        self.leave_with(reply, lsn, || again);
+    }
+
+    /// Ends the call that is open. One about two rows is recorded as two steps
+    /// at once, so that whoever follows a key finds it.
+    fn leave_with(&mut self, reply: Reply, lsn: Option<Lsn>, second: impl FnOnce() -> Reply) {
+        let Some(Open { call, second: other, start }) = self.open.take() else { return };
         if let Some(gate) = &self.parts.gate {
             gate.leave(self.parts.process, &call, &reply);
         }
-        if let Some(recorder) = &self.parts.recorder {
-            let end = (reply != Reply::Pending).then(|| recorder.now());
-            recorder.step(Step {
-                operation: self.operation,
-                process: self.parts.process,
-                start,
-                end,
-                site: call.site,
-                verb: call.verb,
-                object: call.object,
-                argument: call.argument,
-                reply,
-                lsn,
-            });
+        let Some(recorder) = &self.parts.recorder else { return };
+        let end = (reply != Reply::Pending).then(|| recorder.now());
+        let step = Step {
+            operation: self.operation,
+            process: self.parts.process,
+            start,
+            end,
+            site: call.site,
+            verb: call.verb,
+            object: call.object,
+            argument: call.argument,
+            reply,
+            lsn,
+        };
+        if let Some((object, argument)) = other {
+            let (object, reply) = (Some(object), second());
+            recorder.step(Step { object, argument, reply, ..step.clone() });
         }
+        recorder.step(step);
     }
 
     /// Keeps in mind that a publishing step was made, unless its error proves
@@ -311,15 +331,33 @@ fn failed(error: &StoreError) -> Reply {
     Reply::Failed { certainty: error.certainty, error: error.message.clone() }
 }
 
-/// What a call brought, in the history's terms, and where the store's log stood.
+/// What a call about two rows brought for the second.
+fn second_reply_of(result: &Result<Response, StoreError>) -> Reply {
+    match result {
+        Ok(Response::Pair([_, row])) => found(row.as_ref()),
+        Ok(Response::WrittenPair { versions: [_, version], .. }) => {
+            Reply::Done { version: Some(*version) }
+        }
+        other => reply_of(other).0,
+    }
+}
+
+fn found(row: Option<&Row>) -> Reply {
+    row.map_or(Reply::Miss, |row| Reply::Found(row.clone().into()))
+}
+
+/// What a call brought, in the history's terms, and where the store's log stood;
+/// of two rows the first.
 #[must_use]
 pub fn reply_of(result: &Result<Response, StoreError>) -> (Reply, Option<Lsn>) {
     match result {
         Err(error) => (failed(error), None),
-        Ok(Response::Row { row, lsn }) => {
-            (row.as_ref().map_or(Reply::Miss, |row| Reply::Found(row.clone().into())), *lsn)
-        }
-        Ok(Response::Written { version, lsn }) => (Reply::Done { version: Some(*version) }, *lsn),
+        Ok(Response::Row { row, lsn }) => (found(row.as_ref()), *lsn),
+        Ok(Response::Pair([row, _])) => (found(row.as_ref()), None),
+        Ok(
+            Response::Written { version, lsn }
+            | Response::WrittenPair { versions: [version, _], lsn },
+        ) => (Reply::Done { version: Some(*version) }, *lsn),
         Ok(Response::Refused) => (Reply::Refused, None),
         Ok(Response::Lsn(lsn)) => (Reply::Done { version: None }, Some(*lsn)),
         Ok(Response::Content(None) | Response::Expiry(None)) => (Reply::Miss, None),

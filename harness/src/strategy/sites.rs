@@ -54,6 +54,24 @@ impl Primary<'_> {
         }
     }
 
+    /// Two rows, in one statement: both as of one moment.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the type")]
+    pub async fn read_pair(self, keys: [Key; 2]) -> Result<[Option<Row>; 2], StoreError> {
+        match self.0.call(Request::PrimaryReadPair(keys)).await? {
+            Response::Pair(rows) => Ok(rows),
+            other => unreachable!("{other:?} does not answer a SELECT of two rows"),
+        }
+    }
+
+    /// Sets two different rows' values in one transaction; their new versions.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the type")]
+    pub async fn write_pair(self, writes: [(Key, Value); 2]) -> Result<[u64; 2], StoreError> {
+        match self.0.call(Request::PrimaryWritePair(writes)).await? {
+            Response::WrittenPair { versions, .. } => Ok(versions),
+            other => unreachable!("{other:?} does not answer a write of two rows"),
+        }
+    }
+
     /// A write and an outbox row, in one transaction.
     #[expect(clippy::missing_errors_doc, reason = "said once, on the type")]
     pub async fn write_outbox(self, key: Key, value: Value) -> Result<u64, StoreError> {

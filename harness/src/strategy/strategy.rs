@@ -68,6 +68,34 @@ pub trait Strategy: Send + Sync + 'static {
         async move { self.write(session, key, value).await.map(Some) }
     }
 
+    /// The rows of two keys that belong together, as the application would show
+    /// them on one page: one after the other, unless the strategy knows better.
+    fn read_pair(
+        &self,
+        session: &mut Session,
+        keys: [Key; 2],
+    ) -> impl Future<Output = Result<[Option<Row>; 2], StoreError>> + Send {
+        async move {
+            let [first, second] = keys;
+            Ok([self.read(session, first).await?, self.read(session, second).await?])
+        }
+    }
+
+    /// Makes two values that belong together the values of two keys; the
+    /// versions that the primary gave them, as in [`Strategy::write`]. One
+    /// after the other, unless the strategy writes both in one transaction.
+    fn write_pair(
+        &self,
+        session: &mut Session,
+        writes: [(Key, Value); 2],
+    ) -> impl Future<Output = Result<[u64; 2], StoreError>> + Send {
+        async move {
+            let [(first, one), (second, other)] = writes;
+            let first = self.write(session, first, one).await?;
+            Ok([first, self.write(session, second, other).await?])
+        }
+    }
+
     /// Makes the stores ready, before the first operation of a run: a
     /// replication slot, a table.
     fn prepare(
@@ -143,6 +171,20 @@ pub trait AnyStrategy: Send + Sync + 'static {
         base: u64,
     ) -> Answer<'a, Option<u64>>;
 
+    /// [`Strategy::read_pair`].
+    fn read_pair<'a>(
+        &'a self,
+        session: &'a mut Session,
+        keys: [Key; 2],
+    ) -> Answer<'a, [Option<Row>; 2]>;
+
+    /// [`Strategy::write_pair`].
+    fn write_pair<'a>(
+        &'a self,
+        session: &'a mut Session,
+        writes: [(Key, Value); 2],
+    ) -> Answer<'a, [u64; 2]>;
+
     /// [`Strategy::prepare`].
     fn prepare<'a>(&'a self, session: &'a mut Session) -> Answer<'a, ()>;
 
@@ -178,6 +220,22 @@ impl<S: Strategy> AnyStrategy for S {
         base: u64,
     ) -> Answer<'a, Option<u64>> {
         Box::pin(Strategy::update(self, session, key, value, base))
+    }
+
+    fn read_pair<'a>(
+        &'a self,
+        session: &'a mut Session,
+        keys: [Key; 2],
+    ) -> Answer<'a, [Option<Row>; 2]> {
+        Box::pin(Strategy::read_pair(self, session, keys))
+    }
+
+    fn write_pair<'a>(
+        &'a self,
+        session: &'a mut Session,
+        writes: [(Key, Value); 2],
+    ) -> Answer<'a, [u64; 2]> {
+        Box::pin(Strategy::write_pair(self, session, writes))
     }
 
     fn prepare<'a>(&'a self, session: &'a mut Session) -> Answer<'a, ()> {

@@ -16,6 +16,12 @@ pub enum Intent {
     /// Reads a key and writes a value made from what it read: two operations,
     /// the second through [`Strategy::update`](super::Strategy::update).
     Update(Key),
+    /// Reads two keys that belong together, as one operation:
+    /// [`Strategy::read_pair`](super::Strategy::read_pair).
+    ReadPair([Key; 2]),
+    /// Writes two new values that belong together, as one operation:
+    /// [`Strategy::write_pair`](super::Strategy::write_pair).
+    WritePair([Key; 2]),
 }
 
 /// What clients do, and what must hold of it beyond the guarantees that every
@@ -151,6 +157,7 @@ pub struct Skew(pub f64);
 pub struct Keys {
     /// For each key the share of draws that fall on it or one before it.
     cumulative: Vec<f64>,
+    first: u64,
 }
 
 impl Keys {
@@ -166,7 +173,13 @@ impl Keys {
                 sum
             })
             .collect();
-        Self { cumulative }
+        Self { cumulative, first: 0 }
+    }
+
+    /// As many keys as unevenly, but the first of them is `first`.
+    #[must_use]
+    pub fn beginning_at(self, first: u64) -> Self {
+        Self { first, ..self }
     }
 
     /// A key.
@@ -174,7 +187,7 @@ impl Keys {
         let point: f64 = random.random();
         let rank = self.cumulative.partition_point(|share| *share < point);
         // Rounding may leave the last share just below 1.
-        Key(rank.min(self.cumulative.len() - 1) as u64)
+        Key(self.first + rank.min(self.cumulative.len() - 1) as u64)
     }
 }
 
@@ -197,6 +210,15 @@ mod tests {
     #[test]
     fn without_skew_all_keys_are_drawn_alike() {
         assert!(counts(0.0).iter().all(|count| (800..1200).contains(count)));
+    }
+
+    #[test]
+    fn keys_may_begin_anywhere() {
+        let keys = Keys::new(3, Skew(0.0)).beginning_at(40);
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        let drawn: std::collections::BTreeSet<u64> =
+            (0..100).map(|_| keys.draw(&mut random).0).collect();
+        assert_eq!(drawn.into_iter().collect::<Vec<_>>(), [40, 41, 42]);
     }
 
     #[test]

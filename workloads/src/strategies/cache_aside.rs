@@ -36,4 +36,18 @@ impl Strategy for CacheAside {
         self.0.invalidate(session, key).await?;
         Ok(version)
     }
+
+    /// Both rows in one transaction, then both entries.
+    async fn write_pair(
+        &self,
+        session: &mut Session,
+        writes: [(Key, Value); 2],
+    ) -> Result<[u64; 2], StoreError> {
+        let keys = [writes[0].0, writes[1].0];
+        let versions = session.primary().write_pair(writes).await?;
+        for key in keys {
+            self.0.invalidate(session, key).await?;
+        }
+        Ok(versions)
+    }
 }

@@ -32,4 +32,20 @@ impl Strategy for PrimaryOnly {
     ) -> Result<u64, StoreError> {
         session.primary().write(key, value).await
     }
+
+    async fn read_pair(
+        &self,
+        session: &mut Session,
+        keys: [Key; 2],
+    ) -> Result<[Option<Row>; 2], StoreError> {
+        session.primary().read_pair(keys).await
+    }
+
+    async fn write_pair(
+        &self,
+        session: &mut Session,
+        writes: [(Key, Value); 2],
+    ) -> Result<[u64; 2], StoreError> {
+        session.primary().write_pair(writes).await
+    }
 }

@@ -1,11 +1,13 @@
 //! Workloads, one a file: what clients do, and what must hold of it.
 
 mod counter;
+mod pairs;
 mod profile;
 mod sessions;
 mod skewed;
 
 pub use counter::Counter;
+pub use pairs::Pairs;
 pub use profile::Profile;
 pub use sessions::Sessions;
 pub use skewed::Skewed;
@@ -16,5 +18,5 @@ use quarrel_harness::strategy::WorkloadEntry;
 /// are listed.
 #[must_use]
 pub fn all() -> Vec<WorkloadEntry> {
-    vec![profile::ENTRY, counter::ENTRY, sessions::ENTRY, skewed::ENTRY]
+    vec![profile::ENTRY, counter::ENTRY, sessions::ENTRY, skewed::ENTRY, pairs::ENTRY]
 }

@@ -118,6 +118,8 @@ fn caught<T>(call: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
 
 #[cfg(feature = "toxiproxy")]
 mod writes {
+    use std::{cell::RefCell, net::SocketAddr};
+
     use toxiproxy_rust::{
         client::Client,
         proxy::{Proxy, ProxyPack},
@@ -125,14 +127,25 @@ mod writes {
 
     use super::{DOWNSTREAM, Http, LinkChange, ProxySpec, caught, millis};
 
-    /// A fresh client every time: a panic inside one poisons it for good, and
-    /// faults are rare.
-    fn client(http: &Http) -> Client {
-        Client::new(http.api)
+    thread_local! {
+        /// The client of the links' own thread. To make one is to read every
+        /// certificate of the machine: a second on a busy one, by which each
+        /// fault would come and go late.
+        static CLIENT: RefCell<Option<(SocketAddr, Client)>> = const { RefCell::new(None) };
     }
 
-    fn find(http: &Http, name: &str) -> Result<Proxy, String> {
-        client(http).find_proxy(name)
+    /// Asks through the client that the last call left. One that panicked is
+    /// poisoned for good, and one that failed may be out of step: both are
+    /// thrown away.
+    fn ask<T>(
+        http: &Http,
+        question: impl FnOnce(&Client) -> Result<T, String>,
+    ) -> Result<T, String> {
+        let kept = CLIENT.take().filter(|(api, _)| *api == http.api);
+        let (_, client) = kept.unwrap_or_else(|| (http.api, Client::new(http.api)));
+        let answer = question(&client)?;
+        CLIENT.set(Some((http.api, client)));
+        Ok(answer)
     }
 
     pub(super) fn populate(http: &Http, specs: &[ProxySpec]) -> Result<(), String> {
@@ -140,37 +153,38 @@ mod writes {
             let pack = |spec: &ProxySpec| {
                 ProxyPack::new(spec.name.clone(), spec.listen.clone(), spec.upstream.clone())
             };
-            client(http).populate(specs.iter().map(pack).collect()).map(drop)
+            ask(http, |client| client.populate(specs.iter().map(pack).collect()).map(drop))
         })
     }
 
     pub(super) fn change(http: &Http, name: &str, change: &LinkChange) -> Result<(), String> {
-        caught(|| {
-            let proxy = find(http, name)?;
-            match *change {
-                LinkChange::Latency { latency, jitter } => {
-                    let (latency, jitter) = (clamp(millis(latency)), clamp(millis(jitter)));
-                    proxy.with_latency(DOWNSTREAM.to_owned(), latency, jitter, 1.0);
-                    Ok(())
-                }
-                LinkChange::Cut => proxy.disable(),
-                LinkChange::DropReplies => {
-                    proxy.with_timeout(DOWNSTREAM.to_owned(), 0, 1.0);
-                    Ok(())
-                }
-                LinkChange::Restore => {
-                    proxy.delete_all_toxics()?;
-                    proxy.enable()
-                }
-                LinkChange::Impair(_) | LinkChange::Redirect(_) => {
-                    unreachable!("{change:?} is posted, not told the client")
-                }
+        caught(|| ask(http, |client| tell(&client.find_proxy(name)?, change)))
+    }
+
+    fn tell(proxy: &Proxy, change: &LinkChange) -> Result<(), String> {
+        match *change {
+            LinkChange::Latency { latency, jitter } => {
+                let (latency, jitter) = (clamp(millis(latency)), clamp(millis(jitter)));
+                proxy.with_latency(DOWNSTREAM.to_owned(), latency, jitter, 1.0);
+                Ok(())
             }
-        })
+            LinkChange::Cut => proxy.disable(),
+            LinkChange::DropReplies => {
+                proxy.with_timeout(DOWNSTREAM.to_owned(), 0, 1.0);
+                Ok(())
+            }
+            LinkChange::Restore => {
+                proxy.delete_all_toxics()?;
+                proxy.enable()
+            }
+            LinkChange::Impair(_) | LinkChange::Redirect(_) => {
+                unreachable!("{change:?} is posted, not told the client")
+            }
+        }
     }
 
     pub(super) fn remove(http: &Http, name: &str) -> Result<(), String> {
-        caught(|| find(http, name)?.delete())
+        caught(|| ask(http, |client| client.find_proxy(name)?.delete()))
     }
 
     fn clamp(millis: u64) -> u32 {

@@ -23,6 +23,7 @@ fn stormed() -> History {
         workload: Arc::new(crate::strategy::Register),
         clients: 6,
         keys: 3,
+        first_key: 0,
         skew: Skew(0.0),
         read_share: 0.9,
         arrivals: Arrivals::Paced(400.0),

@@ -1,6 +1,6 @@
 use std::io;
 
-use quarrel_checkers::{Key, Lsn, Site};
+use quarrel_checkers::{Key, Lsn, Site, Value};
 use sqlx::{
     Connection, Row as _,
     postgres::{PgConnectOptions, PgConnection, PgRow},
@@ -27,6 +27,10 @@ const WRITE_IF: &str = "UPDATE kv SET value = $2, version = version + 1 \
      WHERE key = $1 AND version = $3 RETURNING version, pg_current_wal_insert_lsn()::text";
 const WRITE_NEW: &str = "INSERT INTO kv (key, value, version) VALUES ($1, $2, 1) \
      ON CONFLICT DO NOTHING RETURNING version, pg_current_wal_insert_lsn()::text";
+const READ_PAIR: &str = "SELECT key, value, version FROM kv WHERE key IN ($1, $2)";
+const WRITE_PAIR: &str = "INSERT INTO kv (key, value, version) VALUES ($1, $2, 1), ($3, $4, 1) \
+     ON CONFLICT (key) DO UPDATE SET value = excluded.value, version = kv.version + 1 \
+     RETURNING key, version, pg_current_wal_insert_lsn()::text";
 const WRITE_OUTBOX: &str = "WITH w AS (\
        INSERT INTO kv (key, value, version) VALUES ($1, $2, 1) \
        ON CONFLICT (key) DO UPDATE SET value = excluded.value, version = kv.version + 1 \
@@ -134,6 +138,8 @@ impl Postgres {
                 let answer = sqlx::query(REPLICA_LSN).fetch_one(connection).await?;
                 Ok(Response::Lsn(decode_lsn(&answer, 0)?))
             }
+            Request::PrimaryReadPair(keys) => read_pair(connection, *keys).await,
+            Request::PrimaryWritePair(writes) => write_pair(connection, writes).await,
             Request::FeedOpen(_)
             | Request::FeedPoll { .. }
             | Request::FeedAck { .. }
@@ -189,6 +195,39 @@ impl Postgres {
         }
         Ok(())
     }
+}
+
+/// Two rows in one statement, which sees one snapshot.
+async fn read_pair(connection: &mut PgConnection, keys: [Key; 2]) -> Result<Response, sqlx::Error> {
+    let [first, second] = keys.map(id);
+    let rows = sqlx::query(READ_PAIR).bind(first).bind(second).fetch_all(connection).await?;
+    let mut found = [None, None];
+    for row in &rows {
+        let key: i64 = row.try_get(0)?;
+        found[usize::from(key != first)] = Some(decode_row(row, 1)?);
+    }
+    Ok(Response::Pair(found))
+}
+
+/// Two rows in one statement, hence in one transaction.
+async fn write_pair(
+    connection: &mut PgConnection,
+    writes: &[(Key, Value); 2],
+) -> Result<Response, sqlx::Error> {
+    let [first, second] = writes;
+    // Always in one order, so that two of them never wait for each other.
+    let ordered = if first.0 <= second.0 { [first, second] } else { [second, first] };
+    let mut query = sqlx::query(WRITE_PAIR);
+    for (key, value) in ordered {
+        query = query.bind(id(*key)).bind(value_to_text(value));
+    }
+    let (mut versions, mut lsn) = ([0; 2], None);
+    for row in &query.fetch_all(connection).await? {
+        let (key, version): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+        versions[usize::from(key != id(first.0))] = version.unsigned_abs();
+        lsn = Some(decode_lsn(row, 2)?);
+    }
+    Ok(Response::WrittenPair { versions, lsn })
 }
 
 /// Postgres has no unsigned integers; the bits are what matters.

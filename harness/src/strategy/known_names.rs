@@ -3,7 +3,7 @@ use std::fmt;
 /// The names there are, for an error about one that is not among them: the
 /// nearest first, if it looks like a slip of the keyboard.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownNames {
     nearest: Option<String>,
     names: Vec<String>,
 }
@@ -12,7 +12,7 @@ pub struct Known {
 /// from which a name counts as misspelled rather than as another.
 const ALIKE: f64 = 0.85;
 
-impl Known {
+impl KnownNames {
     /// What `names` has to offer to somebody who asked for `asked`.
     pub fn of<'a>(asked: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
         let names: Vec<&str> = names.into_iter().collect();
@@ -23,7 +23,7 @@ impl Known {
     }
 }
 
-impl fmt::Display for Known {
+impl fmt::Display for KnownNames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(nearest) = &self.nearest {
             write!(f, "did you mean `{nearest}`? ")?;
@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn a_slip_is_answered_with_what_was_meant() {
-        let known = |asked| Known::of(asked, ["cache-aside", "write-through"]).to_string();
+        let known = |asked| KnownNames::of(asked, ["cache-aside", "write-through"]).to_string();
         let meant = "did you mean `cache-aside`? known are cache-aside, write-through";
         assert_eq!(known("cache-asid"), meant);
         assert_eq!(known("cahce-aside"), meant);

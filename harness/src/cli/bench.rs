@@ -1,0 +1,134 @@
+use std::{path::PathBuf, time::Duration};
+
+use crate::cli::output::println;
+use clap::{ArgMatches, Args, Command, FromArgMatches as _};
+
+use super::{
+    Failure,
+    choose::{Choice, ExternalArgs},
+    detection::measure,
+    run::duration,
+};
+use crate::{
+    detection::{Pair, Table, Word},
+    strategy::{Catalogue, Known},
+};
+
+/// Measures how fast storms convict what is broken
+#[derive(Args, Clone, Debug)]
+pub(super) struct DetectionArgs {
+    /// A broken run, in quotes, as after `quarrel run`: "cache-aside --fault replica-lag"; by default those that --list names
+    #[arg(value_name = "RUN")]
+    pub(super) pairs: Vec<String>,
+    /// A run that must be acquitted, written the same way; may be repeated
+    #[arg(long, value_name = "RUN")]
+    pub(super) control: Vec<String>,
+    /// Of the known runs only those whose words contain this
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["pairs", "control"])]
+    pub(super) only: Option<String>,
+    /// Lists the known runs and measures nothing
+    #[arg(long)]
+    pub(super) list: bool,
+    /// Where to run: auto, docker, native, external or sim
+    #[arg(long, default_value = "auto", value_name = "KIND", value_parser = |t: &str| t.parse::<Choice>())]
+    pub(super) cluster: Choice,
+    #[command(flatten)]
+    pub(super) external: ExternalArgs,
+    /// How many storms of each
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    pub(super) seeds: u64,
+    /// The first seed; the others follow it
+    #[arg(long, default_value_t = 1, value_name = "NUMBER")]
+    pub(super) seed: u64,
+    /// How long a storm lasts at most; one that has convicted ends early
+    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = duration)]
+    pub(super) time: Duration,
+    /// How long a client waits for a connection or an answer
+    #[arg(long, default_value = "1s", value_name = "TIME", value_parser = duration)]
+    pub(super) timeout: Duration,
+    /// Where results are kept
+    #[arg(long, default_value = "results", value_name = "FOLDER", env = "QUARREL_RESULTS")]
+    pub(super) results: PathBuf,
+    /// What to print: text, markdown or json
+    #[arg(long, default_value = "text", value_name = "FORMAT", value_parser = ["text", "markdown", "json"])]
+    pub(super) format: String,
+}
+
+const AFTER: &str = "\
+The time is that of the operation by whose completion the history first proves what is wrong, \
+counted from the beginning of the storm. A known run counts as convicted only by an anomaly of \
+its own divergence, one of yours by any. Exit codes: 0 everything broken was convicted by nine \
+storms of ten or more, and every control acquitted by all; 1 it was not; 2 a control was not \
+convicted, but nothing was at stake in it; 130 stopped before its end.";
+
+pub(super) fn command() -> Command {
+    let detection = DetectionArgs::augment_args(Command::new("detection"))
+        .about("Measures how fast storms convict what is known to be broken")
+        .after_help(AFTER);
+    Command::new("bench")
+        .about("Measures what quarrel itself is worth")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(detection)
+}
+
+pub(super) fn bench(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> {
+    match matches.subcommand() {
+        Some(("detection", matches)) => {
+            let args = DetectionArgs::from_arg_matches(matches).map_err(Failure::bug)?;
+            detection(&args, catalogue)
+        }
+        _ => unreachable!("clap asks for a subcommand"),
+    }
+}
+
+fn detection(args: &DetectionArgs, catalogue: &Catalogue) -> Result<u8, Failure> {
+    let pairs = pairs(args, &catalogue.known)?;
+    if args.list {
+        for pair in &pairs {
+            println!("{:<50} {}", pair.run, pair.about);
+        }
+        return Ok(0);
+    }
+    let measured = measure(args, pairs, catalogue)?;
+    print(args, &measured.table)?;
+    Ok(match (measured.is_complete, measured.table.word()) {
+        (false, _) => 130,
+        (true, Word::AsExpected) => 0,
+        (true, Word::NotAsExpected) => 1,
+        (true, Word::Unsure) => 2,
+    })
+}
+
+/// The pairs that were asked for, or the known ones.
+fn pairs(args: &DetectionArgs, known: &[Known]) -> Result<Vec<Pair>, Failure> {
+    if !args.pairs.is_empty() || !args.control.is_empty() {
+        let broken = args.pairs.iter().map(|run| Pair::broken("", run.as_str()));
+        let controls = args.control.iter().map(|run| Pair::control(run.as_str()));
+        return Ok(broken.chain(controls).collect());
+    }
+    let only = args.only.as_deref().unwrap_or_default();
+    let pairs: Vec<Pair> = known
+        .iter()
+        .map(|known| match known.divergence {
+            Some((divergence, cause)) => Pair::broken(divergence, known.run).by(cause),
+            None => Pair::control(known.run),
+        })
+        .filter(|pair| pair.run.contains(only) || pair.about.contains(only))
+        .collect();
+    if pairs.is_empty() {
+        let why =
+            format!("no known run contains `{only}`; quarrel bench detection --list shows them");
+        return Err(Failure::usage(why));
+    }
+    Ok(pairs)
+}
+
+fn print(args: &DetectionArgs, table: &Table) -> Result<(), Failure> {
+    match args.format.as_str() {
+        "json" => println!("{}", serde_json::to_string_pretty(table).map_err(Failure::bug)?),
+        "markdown" => println!("{}", table.markdown()),
+        _ => println!("{}", table.text()),
+    }
+    Ok(())
+}
