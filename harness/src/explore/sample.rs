@@ -34,6 +34,10 @@ pub(super) fn sample(ground: &Ground<'_>) -> Result<Option<(Vec<Move>, Claim)>, 
             if walk.broken.is_some() {
                 break;
             }
+            // Work that an operation puts off joins in later.
+            while priorities.len() < walk.stage.actors() {
+                priorities.push(random.random_range(1_000..2_000));
+            }
             let mut candidates = walk.candidates();
             let Some(a_move) = go_somewhere(&mut walk, &mut candidates, &path, |moves| {
                 draw(moves, &priorities, &mut random)
