@@ -109,8 +109,7 @@ impl Lookout {
     pub async fn ended(&mut self, cluster: &dyn Cluster) -> Result<Option<String>, String> {
         match self.sign {
             Sign::RolledBack if self.before == Before::Marked => {
-                let held = self.probe.call(&Request::CacheGet(MARK)).await;
-                match held.map_err(|error| error.to_string())? {
+                match self.mark_after_restart(cluster).await {
                     Response::Content(Some(Content::Number(OLD))) => Ok(Some(format!(
                         "an entry that was {NEW} when the cache died was {OLD} when it was back"
                     ))),
@@ -125,6 +124,18 @@ impl Lookout {
                 Err(why) => Err(why),
             },
             _ => Ok(None),
+        }
+    }
+
+    /// What the mark holds in a cache that has just been started: the probe's
+    /// connection died with it. The caller bounds the wait.
+    async fn mark_after_restart(&mut self, cluster: &dyn Cluster) -> Response {
+        loop {
+            if let Ok(held) = self.probe.call(&Request::CacheGet(MARK)).await {
+                return held;
+            }
+            self.probe = cluster.probe();
+            pause(&mut self.probe, Duration::from_millis(5)).await;
         }
     }
 

@@ -12,7 +12,8 @@ use super::{
     StandStill,
     executor::{Executor, locked},
     impair::refusal,
-    network::{Answer, Network, Route},
+    network::{Answer, Network},
+    slot::Route,
 };
 use crate::{
     cluster::{

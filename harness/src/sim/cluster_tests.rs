@@ -5,7 +5,7 @@ use quarrel_checkers::{History, Kind};
 use super::{SimCluster, subjects};
 use crate::{
     cluster::Cluster,
-    faults::{Fault, Schedule},
+    faults::{Fault, Receipt, Schedule},
     record::{Recorder, Stop},
     runner::{Arrivals, Plan, Skew, StormOutcome, storm},
 };
@@ -112,9 +112,13 @@ fn every_builtin_fault_is_observed_and_healed() {
             name => vec![name],
         };
         let (_, outcome) = stormed_for(3, &faults, Duration::from_secs(10));
-        assert!(!outcome.receipts.is_empty(), "{}", entry.name);
+        let of_fault = |receipt: &&Receipt| receipt.fault.starts_with(entry.name);
+        let mut own = outcome.receipts.iter().filter(of_fault);
+        assert!(own.any(|receipt| receipt.observed.is_some()), "{}", entry.name);
         for receipt in &outcome.receipts {
-            assert!(receipt.observed.is_some(), "{receipt:?}");
+            // The latency comes and goes in its own time.
+            let alone = receipt.fault.starts_with("client-give-up");
+            assert!(alone || receipt.observed.is_some(), "{receipt:?}");
             assert!(receipt.healed.is_some() && receipt.errors.is_empty(), "{receipt:?}");
         }
     }

@@ -31,6 +31,7 @@ mod network;
 mod play;
 mod primary;
 mod replica;
+mod slot;
 mod stage;
 #[cfg(test)]
 pub(crate) mod subjects;

@@ -13,6 +13,7 @@ use super::{
     Reaction, Wait, World,
     conditions::Conditions,
     impair::{self, Fate},
+    slot::{Route, Slot, Stage},
 };
 use crate::{
     cluster::{Impairment, Link, Node},
@@ -26,15 +27,6 @@ pub(super) type Answer = Result<Response, StoreError>;
 const ONE_WAY: Duration = Duration::from_micros(120);
 /// What a commit takes to the replica and to be replayed there, on average.
 const STREAMING: Duration = Duration::from_micros(400);
-
-/// Which way a client's calls go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Route {
-    /// Over the links that faults strike.
-    Links,
-    /// Beside them.
-    Beside,
-}
 
 /// Everything between clients and stores, and what is going to happen when.
 pub(super) struct Network {
@@ -77,32 +69,6 @@ struct Streamed {
     received: Option<Time>,
 }
 
-/// A client's end of its links. It has one call under way at most.
-struct Slot {
-    route: Route,
-    /// Which of the sites it has a connection to.
-    connected: [bool; 3],
-    /// Bytes of answers that each of these connections has let through.
-    passed: [u64; 3],
-    ticket: u64,
-    stage: Stage,
-    waker: Option<Waker>,
-}
-
-enum Stage {
-    Quiet,
-    /// On its way there.
-    Sent(Request),
-    /// At the store, which does not answer for now.
-    Held(Request),
-    /// At the store, which waits for the replica or a lock.
-    Waits(Request, Wait),
-    /// On its way back.
-    Answered(Site, Answer),
-    /// Here.
-    Here(Answer),
-}
-
 impl Network {
     pub(super) fn new(seed: u64, limits: TimeLimits) -> Self {
         Self {
@@ -120,14 +86,7 @@ impl Network {
 
     /// A new client's end.
     pub(super) fn open(&mut self, route: Route) -> usize {
-        self.slots.push(Slot {
-            route,
-            connected: [false; 3],
-            passed: [0; 3],
-            ticket: 0,
-            stage: Stage::Quiet,
-            waker: None,
-        });
+        self.slots.push(Slot::new(route));
         self.slots.len() - 1
     }
 

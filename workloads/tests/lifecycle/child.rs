@@ -1,6 +1,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},
+    path::Path,
     process::{ChildStderr, ChildStdout, Command, Stdio},
     sync::mpsc::{self, Receiver},
     thread::{self, JoinHandle},
@@ -46,24 +47,20 @@ pub(crate) struct Finished {
 impl Child {
     /// Starts `quarrel run` with results in a folder of its own.
     pub(crate) fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        Self::run_printing_to(Stdio::piped(), arguments, variables)
+        Self::run_of(Path::new(env!("CARGO_BIN_EXE_quarrel")), arguments, variables)
     }
 
-    /// The same, with its standard output elsewhere.
-    pub(crate) fn run_printing_to(
-        stdout: Stdio,
-        arguments: &[&str],
-        variables: &[(&str, &str)],
-    ) -> Self {
+    /// The same of another binary.
+    pub(crate) fn run_of(program: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let results = tempfile::tempdir().unwrap();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_quarrel"))
+        let mut process = Command::new(program)
             .arg("run")
             .args(["--format", "json", "--clients", "8"])
             .env("QUARREL_RESULTS", results.path())
             .envs(variables.iter().copied())
             .args(arguments)
             .stdin(Stdio::null())
-            .stdout(stdout)
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
