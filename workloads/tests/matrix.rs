@@ -1,4 +1,4 @@
-//! What `quarrel matrix` leaves behind.
+//! The table in the README is what `quarrel matrix` says now.
 
 use std::{path::Path, process::Command};
 
@@ -19,6 +19,48 @@ fn made(results: &Path, flags: &[&str]) -> MatrixFile {
     let printed: MatrixFile = serde_json::from_slice(&output.stdout).expect("it prints JSON");
     assert_eq!(printed, matrix);
     matrix
+}
+
+/// The words of a row of the README's table, by column.
+fn row_of_the_readme(strategy: &str) -> Vec<(String, String)> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+    let readme = std::fs::read_to_string(path).expect("there is a README");
+    let cells = |line: &str| -> Vec<String> {
+        line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()
+    };
+    let head = readme.lines().find(|line| line.starts_with("| strategy |"));
+    let row = readme.lines().find(|line| line.starts_with(&format!("| {strategy} |")));
+    let (head, row) = (head.expect("a table"), row.expect("a row for every strategy"));
+    cells(head).into_iter().zip(cells(row)).skip(1).collect()
+}
+
+#[test]
+fn the_table_of_the_readme_is_true() {
+    let results = tempfile::tempdir().unwrap();
+    // Rows that take little to search without optimisation; between them they
+    // have every kind of cell.
+    let strategies = ["replica-only", "cache-aside", "client-tracking"];
+    let faults = ["none", "replica-lag", "manual-sql", "failover"];
+    let mut flags = Vec::new();
+    flags.extend(strategies.iter().flat_map(|strategy| ["--strategy", strategy]));
+    flags.extend(faults.iter().flat_map(|fault| ["--fault", fault]));
+    let matrix = made(results.path(), &flags);
+    for strategy in strategies {
+        let written = row_of_the_readme(strategy);
+        for fault in faults {
+            let (_, cell) = written.iter().find(|(column, _)| column == fault).expect(fault);
+            let now = quarrel_harness::report::matrix_cell(&matrix, strategy, fault);
+            assert_eq!(*cell, now, "{strategy} under {fault}: make the table again");
+        }
+    }
+}
+
+#[test]
+fn every_strategy_has_a_row_in_the_readme() {
+    for entry in quarrel_workloads::catalogue().strategies {
+        let row = row_of_the_readme(entry.name);
+        assert!(row.len() > 3 && row.iter().all(|(_, cell)| !cell.is_empty()), "{row:?}");
+    }
 }
 
 #[test]
