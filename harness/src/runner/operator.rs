@@ -1,33 +1,14 @@
 use std::{sync::Arc, time::Duration};
 
-use quarrel_checkers::{Key, Process, Value};
+use quarrel_checkers::Process;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng as _};
 
 use super::client::Storm;
 use crate::{
     faults::Strikes,
     record::Stop,
-    stores::{Row, StoreError},
-    strategy::{Action, AnyStrategy, OPERATOR, Outcome, Session, SessionParts, Strategy, perform},
+    strategy::{Action, ByHand, OPERATOR, Outcome, Session, SessionParts, perform},
 };
-
-/// How an operator works: a write is a manual change.
-struct ByHand(Arc<dyn AnyStrategy>);
-
-impl Strategy for ByHand {
-    async fn read(&self, session: &mut Session, key: Key) -> Result<Option<Row>, StoreError> {
-        self.0.read(session, key).await
-    }
-
-    async fn write(
-        &self,
-        session: &mut Session,
-        key: Key,
-        value: Value,
-    ) -> Result<u64, StoreError> {
-        self.0.manual(session, key, value).await
-    }
-}
 
 /// Changes rows by hand whenever the faults say so. The changes are recorded
 /// as writes, by a process that is no client: whoever judges the history must

@@ -12,7 +12,8 @@ use crate::{
     record::{Clock, VirtualClock},
     stores::{Backend, Port, Request, Response, StoreError},
     strategy::{
-        Action, AnyStrategy, Job, Outcome, Session, SessionParts, do_job, perform, take_turn,
+        Action, AnyStrategy, ByHand, Job, Outcome, Session, SessionParts, do_job, perform,
+        take_turn,
     },
 };
 
@@ -149,7 +150,9 @@ async fn live(strategy: Arc<dyn AnyStrategy>, mut session: Session, shared: Shar
                 Ended::Work
             }
             Task::Manual(key, value) => {
-                drop(strategy.manual(&mut session, key, value).await);
+                // As the operator of a storm does it, so that it is recorded.
+                let (by_hand, action) = (ByHand(Arc::clone(&strategy)), Action::Write(key, value));
+                drop(perform(&by_hand, &mut session, action, None).await);
                 Ended::Work
             }
             Task::Finish => {

@@ -84,9 +84,6 @@ impl Stage {
     fn manual_update(&mut self, key: Key, value: Value) -> Result<Happened, Stuck> {
         let op = Op::write(key, value.clone());
         let operation = self.play.begin(usize::MAX, OPERATOR, Action::Write(key, value.clone()));
-        if let Some(recorder) = &self.setting.recorder {
-            recorder.invoke(OPERATOR, op.clone());
-        }
         let mut operator = self.client(OPERATOR);
         let mut progress = operator.start(Task::Manual(key, value));
         loop {
@@ -94,6 +91,10 @@ impl Stage {
                 Progress::Calls(request) => match self.world.apply(&request) {
                     Reaction::Answer(answer) => operator.answer(answer),
                     Reaction::Waits(_) => {
+                        if let Some(recorder) = &self.setting.recorder {
+                            let why = "the row is locked".to_owned();
+                            recorder.complete(OPERATOR, Kind::Info, op, Some(why));
+                        }
                         self.play.end(operation, Ending::Unknown);
                         return Ok(Happened::Impossible);
                     }
@@ -104,9 +105,6 @@ impl Stage {
         }
         let version = self.world.primary.version(key);
         self.play.end(operation, Ending::Written(version));
-        if let Some(recorder) = &self.setting.recorder {
-            recorder.complete(OPERATOR, Kind::Ok, op.at_version(version), None);
-        }
         Ok(Happened::Other)
     }
 }

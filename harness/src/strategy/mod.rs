@@ -9,6 +9,7 @@
 //! strategy knows nothing of it.
 
 mod agent;
+mod by_hand;
 mod gate;
 mod known_names;
 mod memory;
@@ -23,6 +24,7 @@ mod transaction;
 mod workload;
 
 pub use agent::{Job, OPERATOR, Turn, WorkEnd, do_job, take_turn};
+pub(crate) use by_hand::ByHand;
 pub use gate::{Call, Gate, Passage};
 pub use known_names::KnownNames;
 pub use memory::Memory;
