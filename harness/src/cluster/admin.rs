@@ -214,6 +214,15 @@ pub(super) async fn timeline(primary: &PgConnectOptions) -> Result<u64, sqlx::Er
     u64::from_str_radix(&digits, 16).map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
+/// Up to where a replica has received the log.
+pub(super) async fn received(replica: &PgConnectOptions) -> Result<u64, sqlx::Error> {
+    let mut connection = connect(replica).await?;
+    let sql = "SELECT (pg_last_wal_receive_lsn() - '0/0')::bigint";
+    let position: Option<i64> = sqlx::query_scalar(sql).fetch_one(&mut connection).await?;
+    connection.close().await?;
+    Ok(position.and_then(|position| u64::try_from(position).ok()).unwrap_or(0))
+}
+
 /// Redis's version, once it answers, for which it has `patience`.
 pub(super) async fn cache_version(
     client: &redis::Client,

@@ -4,6 +4,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use quarrel_checkers::Lsn;
 use redis::ConnectionAddr;
 use sqlx::postgres::PgConnectOptions;
 
@@ -260,6 +261,10 @@ impl Cluster for External {
 
     fn timeline(&self) -> Boxed<'_, Result<u64, String>> {
         self.real.timeline()
+    }
+
+    fn received(&self) -> Boxed<'_, Result<Lsn, String>> {
+        self.real.received()
     }
 
     fn close_lag(&self, link: Link) -> Boxed<'_, Result<Duration, String>> {

@@ -26,6 +26,8 @@ pub use failover::Roles;
 pub use real::{NodeControl, RealCluster};
 pub use reaper::{Reaper, start_time, sweep_stale};
 
+use quarrel_checkers::Lsn;
+
 use crate::{record::Clock, stores::Backend};
 
 /// A future that borrows, in a box.
@@ -118,6 +120,10 @@ pub trait Cluster: Send + Sync {
     /// The number of the primary's timeline, which grows with every promotion.
     /// It fails when the primary does not say.
     fn timeline(&self) -> Boxed<'_, Result<u64, String>>;
+
+    /// Up to where the replica has received the log, replayed or not. It fails
+    /// when the replica does not say.
+    fn received(&self) -> Boxed<'_, Result<Lsn, String>>;
 
     /// How long after a server has closed a connection over the link its
     /// client hears of it, tried out. It fails where nobody can dial the link.

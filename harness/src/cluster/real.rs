@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use quarrel_checkers::Lsn;
+
 use super::{
     Boxed, Cluster, ClusterKind, Control, ControlError, Link, Node, Roles, Unsupported, admin,
     cache, inspect,
@@ -126,6 +128,13 @@ impl Cluster for RealCluster {
         Box::pin(async {
             let timeline = admin::timeline(&self.probes_now().primary).await;
             timeline.map_err(|error| error.to_string())
+        })
+    }
+
+    fn received(&self) -> Boxed<'_, Result<Lsn, String>> {
+        Box::pin(async {
+            let received = admin::received(&self.probes_now().replica).await;
+            received.map(Lsn).map_err(|error| error.to_string())
         })
     }
 

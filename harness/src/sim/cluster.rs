@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use quarrel_checkers::Site;
+use quarrel_checkers::{Lsn, Site};
 
 use super::{
     StandStill,
@@ -172,6 +172,11 @@ impl Cluster for SimCluster {
     fn timeline(&self) -> Boxed<'_, Result<u64, String>> {
         let failovers = locked(&self.network).world.failovers();
         Box::pin(async move { Ok(failovers + 1) })
+    }
+
+    fn received(&self) -> Boxed<'_, Result<Lsn, String>> {
+        let received = locked(&self.network).received();
+        Box::pin(async move { Ok(received) })
     }
 
     fn close_lag(&self, link: Link) -> Boxed<'_, Result<Duration, String>> {

@@ -33,6 +33,7 @@ mod primary;
 mod replica;
 mod slot;
 mod stage;
+mod stream;
 #[cfg(test)]
 pub(crate) mod subjects;
 mod verdict;

@@ -14,6 +14,7 @@ use super::{
     conditions::Conditions,
     impair::{self, Fate},
     slot::{Route, Slot, Stage},
+    stream::Streamed,
 };
 use crate::{
     cluster::{Impairment, Link, Node},
@@ -25,8 +26,6 @@ pub(super) type Answer = Result<Response, StoreError>;
 
 /// What one message takes from a client to a store, on average.
 const ONE_WAY: Duration = Duration::from_micros(120);
-/// What a commit takes to the replica and to be replayed there, on average.
-const STREAMING: Duration = Duration::from_micros(400);
 
 /// Everything between clients and stores, and what is going to happen when.
 pub(super) struct Network {
@@ -37,9 +36,9 @@ pub(super) struct Network {
     limits: TimeLimits,
     events: BinaryHeap<Reverse<Event>>,
     sequence: u64,
-    slots: Vec<Slot>,
+    pub(super) slots: Vec<Slot>,
     /// Commits on their way to the replica, in step with the world's own list.
-    streaming: VecDeque<Streamed>,
+    pub(super) streaming: VecDeque<Streamed>,
 }
 
 /// Ordered by time, then by the order in which they were planned.
@@ -51,7 +50,7 @@ struct Event {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum What {
+pub(super) enum What {
     /// A request reaches its store.
     Arrive { slot: usize, ticket: u64 },
     /// The answer, which is in the slot, reaches its client.
@@ -60,13 +59,6 @@ enum What {
     GiveUp { slot: usize, ticket: u64, site: Site },
     /// The replica may have something to replay.
     Replay,
-}
-
-#[derive(Clone, Copy)]
-struct Streamed {
-    committed: Time,
-    /// When it is there; none while the link does not carry it.
-    received: Option<Time>,
 }
 
 impl Network {
@@ -338,97 +330,7 @@ impl Network {
         }
     }
 
-    fn stream(&mut self) {
-        let committed = self.clock.now();
-        self.streaming.push_back(Streamed { committed, received: None });
-        self.carry();
-    }
-
-    /// Sends on their way the commits that the link to the replica carries,
-    /// and plans when the replica looks at them.
-    pub(super) fn carry(&mut self) {
-        if self.conditions.streams() {
-            let now = self.clock.now();
-            let mut last = Time::ZERO;
-            for at in 0..self.streaming.len() {
-                if self.streaming[at].received.is_none() {
-                    let takes = self.about(STREAMING) + self.extra(Some(Link::ReplicaPrimary));
-                    // One stream: nothing overtakes, and what takes its time
-                    // keeps the rest waiting.
-                    let begins = (now + takes).max(last);
-                    self.streaming[at].received = Some(begins + self.commit_takes());
-                }
-                last = self.streaming[at].received.unwrap_or(last);
-            }
-        }
-        self.plan_replay();
-    }
-
-    /// How long a commit occupies the stream to the replica.
-    fn commit_takes(&self) -> Duration {
-        let impairment = self.conditions.impairment(Link::ReplicaPrimary);
-        match impairment.map(|how| impair::fate(how, Site::Replica, impair::COMMIT_BYTES, 0)) {
-            Some(Fate::Later(by)) => by,
-            // Where nothing flows nothing is sent.
-            Some(Fate::Never | Fate::Breaks(_)) | None => Duration::ZERO,
-        }
-    }
-
-    /// The replica replays all that reached it, whatever it was told to wait
-    /// for, as a promotion does.
-    pub(super) fn replay_received(&mut self) {
-        let now = self.clock.now();
-        let here = |streamed: &Streamed| streamed.received.is_some_and(|at| at <= now);
-        while self.streaming.front().is_some_and(here) {
-            self.streaming.pop_front();
-            self.world.replay();
-        }
-    }
-
-    /// The promoted replica is the primary now; what never reached it is lost.
-    pub(super) fn fail_over(&mut self) {
-        self.streaming.clear();
-        self.world.fail_over();
-    }
-
-    /// What had not reached the replica when its link was cut is sent again
-    /// later.
-    pub(super) fn stop_streaming(&mut self) {
-        let now = self.clock.now();
-        for streamed in &mut self.streaming {
-            if streamed.received.is_some_and(|received| received > now) {
-                streamed.received = None;
-            }
-        }
-    }
-
-    pub(super) fn plan_replay(&mut self) {
-        if let Some(due) = self.next_replay() {
-            self.plan(due.max(self.clock.now()), What::Replay);
-        }
-    }
-
-    fn next_replay(&self) -> Option<Time> {
-        let first = self.streaming.front()?;
-        let delay = self.conditions.replay_delay()?;
-        first.received.map(|received| received.max(first.committed + delay))
-    }
-
-    fn replay(&mut self) {
-        let now = self.clock.now();
-        while self.next_replay().is_some_and(|due| due <= now) {
-            self.streaming.pop_front();
-            self.world.replay();
-        }
-        self.plan_replay();
-        for slot in 0..self.slots.len() {
-            if matches!(&self.slots[slot].stage, Stage::Waits(_, wait) if self.world.ready(wait)) {
-                self.end_wait(slot);
-            }
-        }
-    }
-
-    fn end_wait(&mut self, slot: usize) {
+    pub(super) fn end_wait(&mut self, slot: usize) {
         let stage = std::mem::replace(&mut self.slots[slot].stage, Stage::Quiet);
         let Stage::Waits(request, wait) = stage else { unreachable!("it waited a line ago") };
         let ticket = self.slots[slot].ticket;
@@ -440,7 +342,7 @@ impl Network {
         }
     }
 
-    fn plan(&mut self, at: Time, what: What) {
+    pub(super) fn plan(&mut self, at: Time, what: What) {
         self.sequence += 1;
         self.events.push(Reverse(Event { at, sequence: self.sequence, what }));
     }
@@ -463,12 +365,12 @@ impl Network {
     }
 
     /// Between half and one and a half of `mean`.
-    fn about(&mut self, mean: Duration) -> Duration {
+    pub(super) fn about(&mut self, mean: Duration) -> Duration {
         let nanos = u64::try_from(mean.as_nanos()).unwrap_or(u64::MAX);
         Duration::from_nanos(nanos / 2 + self.random.random_range(0..nanos))
     }
 
-    fn extra(&mut self, link: Option<Link>) -> Duration {
+    pub(super) fn extra(&mut self, link: Option<Link>) -> Duration {
         let Some((latency, jitter)) = link.and_then(|link| self.conditions.latency(link)) else {
             return Duration::ZERO;
         };
