@@ -193,6 +193,17 @@ impl Line {
 }
 
 impl What {
+    /// Whether it may change a row of the primary.
+    pub(super) fn commits(&self) -> bool {
+        match self {
+            Self::Step { call, .. } | Self::Deliver { call: Some(call), .. } => {
+                call.verb == "UPDATE"
+            }
+            Self::Event(Event::ManualUpdate(..)) => true,
+            _ => false,
+        }
+    }
+
     /// The client that it is about.
     #[must_use]
     pub fn actor(&self) -> Option<&str> {

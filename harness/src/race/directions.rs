@@ -16,6 +16,7 @@ use crate::{
 impl Forcing<'_> {
     pub(super) async fn event(
         &mut self,
+        position: usize,
         line: &Line,
         event: &Event,
     ) -> Result<LineOutcome, RunError> {
@@ -26,18 +27,10 @@ impl Forcing<'_> {
                 self.stand_still(number).await?;
             }
             Event::ResumeReplica => self.go_on(number).await?,
-            Event::ReplayTo(key, version)
-                if !self.props.is_newest(number, *key, *version).await? =>
-            {
-                return Err(RunError::Unsupported {
-                    line: number,
-                    what: "a real replica cannot stop between two commits that it has received"
-                        .to_owned(),
-                    advice: "move the line before the later UPDATE, or use --cluster sim"
-                        .to_owned(),
-                });
+            Event::ReplayTo(key, version) => {
+                return self.replay_to(position, line, *key, *version).await;
             }
-            Event::ReplayReplica | Event::ReplayTo(..) => {
+            Event::ReplayReplica => {
                 self.go_on(number).await?;
                 self.stand_still(number).await?;
             }

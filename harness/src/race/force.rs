@@ -9,6 +9,7 @@ use super::{
     held::{Acks, Hold, Replay},
     plot::answered,
     props::Props,
+    stops::Stream,
     troupe::{Actor, State},
 };
 use crate::{
@@ -65,6 +66,7 @@ pub(super) struct Forcing<'a> {
     pub(super) replica: Replay,
     pub(super) acks: Acks,
     pub(super) hold: Hold,
+    pub(super) stream: Stream,
     pub(super) claims: Claims,
     pub(super) run: Run,
 }
@@ -88,6 +90,7 @@ impl<'a> Forcing<'a> {
             replica: Replay::Runs,
             acks: Acks::Flow,
             hold: Hold::of(race),
+            stream: Stream::Flows,
             claims: Claims::default(),
             run: Run::default(),
         }
@@ -127,6 +130,9 @@ impl<'a> Forcing<'a> {
                 tokio::time::sleep(wait).await;
             }
             let outcome = self.line(position, line).await?;
+            if line.what.commits() {
+                self.stop_before_the_next(position, line.number).await?;
+            }
             let happening = Happening::of(line, self.recorder.now(), outcome);
             tell(Told::Happened(&happening));
             let divergence = happening.divergence.clone();
@@ -174,7 +180,7 @@ impl<'a> Forcing<'a> {
                 self.props.ask(line.number, request).await?;
                 Ok(Ok(None))
             }
-            What::Event(event) => self.event(line, event).await,
+            What::Event(event) => self.event(position, line, event).await,
             What::Check { site, object, reply } => {
                 let found = self.props.look(line.number, *site, object).await?;
                 Ok(if found == *reply {

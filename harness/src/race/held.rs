@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use quarrel_checkers::{Key, Value};
 
-use super::{Event, Race, RunError, What, force::Forcing, troupe::State};
+use super::{Event, Race, RunError, What, force::Forcing, stops::Stream, troupe::State};
 use crate::{
     cluster::{Control, Fencing, Impairment, Link},
     faults::{caught_up, recovered},
@@ -12,9 +12,9 @@ use crate::{
 };
 
 /// The longest wait for a replica.
-const LIMIT: Duration = Duration::from_secs(10);
+pub(super) const LIMIT: Duration = Duration::from_secs(10);
 /// Between two looks.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// A row that no race is about.
 const SPARE: Key = Key(i64::MAX.unsigned_abs());
 
@@ -72,6 +72,7 @@ impl Forcing<'_> {
         if self.replica == Replay::Promoted {
             return Ok(());
         }
+        self.flow(line).await?;
         self.control(
             line,
             match self.hold {
@@ -131,7 +132,8 @@ impl Forcing<'_> {
         } else if self.replica == Replay::Paused && self.hold == Hold::Pause {
             drop(self.cluster.apply(&Control::ResumeReplay).await);
         }
-        if self.acks == Acks::Held || (self.replica == Replay::Paused && self.hold == Hold::Cut) {
+        let is_cut = self.replica == Replay::Paused && self.hold == Hold::Cut;
+        if self.acks == Acks::Held || is_cut || self.stream != Stream::Flows {
             drop(self.cluster.apply(&Control::Restore(Link::ReplicaPrimary)).await);
         }
     }

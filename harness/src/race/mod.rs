@@ -15,6 +15,7 @@ mod replay;
 mod run;
 mod scan;
 mod scene;
+mod stops;
 #[cfg(test)]
 mod text_tests;
 mod troupe;
