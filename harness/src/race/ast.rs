@@ -192,6 +192,28 @@ impl Line {
     }
 }
 
+impl Event {
+    /// Whether it may change what the cache holds.
+    pub(super) const fn is_about_the_cache(&self) -> bool {
+        match self {
+            Self::WipeCache
+            | Self::SaveCache
+            | Self::RestoreCache
+            | Self::Evict(_)
+            | Self::Expire(_)
+            // A strategy may keep the cache in step with a change by hand.
+            | Self::ManualUpdate(..) => true,
+            Self::PauseReplica
+            | Self::ResumeReplica
+            | Self::ReplayReplica
+            | Self::ReplayTo(..)
+            | Self::PauseAcks
+            | Self::ResumeAcks
+            | Self::Failover => false,
+        }
+    }
+}
+
 impl What {
     /// Whether it may change a row of the primary.
     pub(super) fn commits(&self) -> bool {

@@ -186,7 +186,7 @@ impl<'a> Forcing<'a> {
                 Ok(if found == *reply {
                     Ok(Some(found))
                 } else {
-                    Err(line.differs(reply.to_string(), found.to_string()))
+                    Err(line.answers_differ(reply, &found))
                 })
             }
             What::Nothing => {
@@ -238,12 +238,14 @@ impl<'a> Forcing<'a> {
         }
         Ok(match (wanted, &found) {
             (Some(wanted), Some(found)) if wanted != found => {
-                let mut divergence = line.differs(wanted.to_string(), found.to_string());
-                if request.site() == Site::Replica {
-                    divergence.why =
-                        position.map(|position| format!("the replica had replayed {position}"));
-                }
-                Err(divergence)
+                let why = match request.site() {
+                    Site::Replica => {
+                        position.map(|position| format!("the replica had replayed {position}"))
+                    }
+                    Site::Cache => self.run.origin(line),
+                    Site::Primary | Site::Client => None,
+                };
+                Err(Divergence { why, ..line.answers_differ(wanted, found) })
             }
             _ => Ok(found),
         })

@@ -173,7 +173,7 @@ impl<'a> Rehearsal<'a> {
                 Ok(if found == *reply {
                     Ok(Some(found))
                 } else {
-                    Err(line.differs(reply.to_string(), found.to_string()))
+                    Err(line.answers_differ(reply, &found))
                 })
             }
             (What::Nothing, _) => self.claim_about_the_end(line),
@@ -205,12 +205,15 @@ impl<'a> Rehearsal<'a> {
         let found = called.answer.as_ref().and_then(answered);
         match (wanted, &found) {
             (Some(wanted), Some(found)) if wanted != found => {
-                let mut divergence = line.differs(wanted.to_string(), found.to_string());
-                if called.request.site() == Site::Replica {
-                    let position = self.stage.world.replica.replayed();
-                    divergence.why = Some(format!("the replica had replayed {position}"));
-                }
-                Err(divergence)
+                let why = match called.request.site() {
+                    Site::Replica => {
+                        let position = self.stage.world.replica.replayed();
+                        Some(format!("the replica had replayed {position}"))
+                    }
+                    Site::Cache => self.run.origin(line),
+                    Site::Primary | Site::Client => None,
+                };
+                Err(Divergence { why, ..line.answers_differ(wanted, found) })
             }
             _ => Ok(found),
         }

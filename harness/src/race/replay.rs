@@ -122,7 +122,7 @@ mod tests {
         assert_eq!((tally.hits, tally.times), (0, 2));
         insta::assert_snapshot!(tally, @r"
         0/2 as written
-          first difference: line 5: expected Alex, got miss
+          first difference: line 5: expected Alex, got miss: Writer A's DEL 1 was the last to change it
         ");
         assert!(told.starts_with("t=0ms"), "{told}");
         assert!(told.contains("Writer A: UPDATE 1 = Alice -> ok\n"), "{told}");

@@ -50,6 +50,8 @@ pub struct Divergence {
     pub found: String,
     /// How that came about, where it can be told.
     pub why: Option<String>,
+    /// The reply that came, if another one was expected.
+    pub reply: Option<Answer>,
 }
 
 /// A race that cannot be performed at all.
@@ -90,6 +92,33 @@ pub enum RunError {
 }
 
 impl Run {
+    /// Who changed last what the step of `line` found in the cache; none if
+    /// that is not clear.
+    pub(super) fn origin(&self, line: &Line) -> Option<String> {
+        let What::Step { call: asked, .. } = &line.what else { return None };
+        for happening in self.happened.iter().rev() {
+            let (actor, call, reply) = match &happening.line.what {
+                What::Step { actor, call, reply, .. } if call.object == asked.object => {
+                    (actor, call, reply)
+                }
+                What::Step { .. } | What::Read { .. } | What::Write { .. } | What::Crash { .. } => {
+                    continue;
+                }
+                What::Nothing | What::Check { .. } => continue,
+                What::Event(event) if !event.is_about_the_cache() => continue,
+                What::Event(_) | What::Deliver { .. } | What::Group(_) => return None,
+            };
+            match (&*call.verb, reply) {
+                ("GET" | "PTTL" | "SELECT" | "UPDATE" | "LSN", _) => {}
+                ("SET" | "SETNX" | "DEL", Some(Answer::Ok)) => {
+                    return Some(format!("{actor}'s {call} was the last to change it"));
+                }
+                _ => return None,
+            }
+        }
+        None
+    }
+
     /// Whether everything went as written and every claim is true.
     #[must_use]
     pub fn is_met(&self) -> bool {
@@ -110,15 +139,15 @@ impl Run {
 impl Happening {
     pub(super) fn of(line: &Line, at: Time, outcome: Result<Option<Answer>, Divergence>) -> Self {
         let mut line = line.clone();
-        let divergence = match outcome {
-            Ok(answer) => {
-                if let (What::Step { reply, .. }, Some(answer)) = (&mut line.what, answer) {
-                    *reply = Some(answer);
-                }
-                None
-            }
-            Err(divergence) => Some(divergence),
+        let (answer, divergence) = match outcome {
+            Ok(answer) => (answer, None),
+            Err(divergence) => (divergence.reply.clone(), Some(divergence)),
         };
+        match (&mut line.what, answer) {
+            (What::Step { reply, .. }, Some(answer)) => *reply = Some(answer),
+            (What::Check { reply, .. }, Some(answer)) => *reply = answer,
+            _ => {}
+        }
         Self { line, at, divergence }
     }
 }
@@ -130,7 +159,15 @@ impl Line {
         found: impl Into<String>,
     ) -> Divergence {
         let (expected, found) = (expected.into(), found.into());
-        Divergence { line: self.number, expected, found, why: None }
+        Divergence { line: self.number, expected, found, why: None, reply: None }
+    }
+
+    /// That another reply came than `wanted`.
+    pub(super) fn answers_differ(&self, wanted: &Answer, came: &Answer) -> Divergence {
+        Divergence {
+            reply: Some(came.clone()),
+            ..self.differs(wanted.to_string(), came.to_string())
+        }
     }
 }
 
