@@ -19,7 +19,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("faults", &["record", "stores", "strategy", "cluster"]),
     ("runner", &["record", "stores", "strategy", "cluster", "faults"]),
     ("race", &["record", "stores", "strategy", "cluster", "faults", "sim"]),
-    ("explore", &["record", "stores", "strategy", "cluster", "faults", "sim", "race"]),
+    ("explore", &["record", "stores", "strategy", "cluster", "faults", "sim", "race", "judge"]),
     ("results", &["record", "faults"]),
     ("judge", &["strategy", "faults", "results"]),
     ("detection", &["strategy", "results", "judge"]),

@@ -10,15 +10,15 @@ use std::{
 };
 
 use crate::cli::output::eprintln;
-use quarrel_checkers::{Anomaly, Class, Time};
+use quarrel_checkers::{Anomaly, Cause, Time};
 
 use super::Failure;
 use crate::{
-    explore::{recorded, shrink_race},
+    explore::{Finding, Recording, recorded, shrink_race},
     race::Race,
     record::Clock,
     results::{FileError, LoadedRun, RunFolder, write_text},
-    sim::{Claim, Stuck},
+    sim::Stuck,
     strategy::{AnyStrategy, Catalogue, Options},
 };
 
@@ -56,18 +56,6 @@ fn changed(catalogue: &Catalogue, run: &LoadedRun) -> Vec<(String, String)> {
     options.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// What an anomaly is in a race.
-fn claim(class: Class) -> Claim {
-    match class {
-        Class::StaleRead => Claim::Stale,
-        Class::ReadYourWrites => Claim::ReadYourWrites,
-        Class::NonMonotonicRead => Claim::NonMonotonic,
-        Class::LostWrite => Claim::Lost,
-        Class::Divergence => Claim::Diverged,
-        _ => Claim::NotLinearizable,
-    }
-}
-
 /// A run, and how to make its strategy: what its races are cut out of.
 pub(super) struct Cutter {
     run: LoadedRun,
@@ -99,25 +87,27 @@ impl Cutter {
         self.making
     }
 
-    /// Anomaly `number`, counted from 1, as a race that shows it in simulation;
-    /// none if there is no such anomaly, or nothing that was tried shows it.
-    pub(super) fn cut(&self, number: usize) -> Result<Option<Race>, Stuck> {
-        let Some(anomaly) = number.checked_sub(1).and_then(|at| self.anomalies.get(at)) else {
-            return Ok(None);
-        };
-        let (history, claim) = (&self.run.history, claim(anomaly.class));
-        let cut = recorded(&*self.making, history, &anomaly.witness, claim)?;
-        Ok(cut.map(|(_, performance)| Race {
-            strategy: self.run.settings.strategy.clone(),
-            options: self.options.clone(),
-            ..performance.race
+    /// Anomaly `number`, counted from 1, as a race that shows it in simulation,
+    /// and the cause that its steps show there; none if there is no such anomaly, or nothing that was tried shows it.
+    pub(super) fn cut(&self, number: usize) -> Result<Option<(Race, Cause)>, Stuck> {
+        let Some(anomaly) = self.anomaly(number) else { return Ok(None) };
+        let cut = recorded(&*self.making, &self.run.history, anomaly)?;
+        Ok(cut.map(|Recording { performance, cause, .. }| {
+            let race = Race {
+                strategy: self.run.settings.strategy.clone(),
+                options: self.options.clone(),
+                ..performance.race
+            };
+            (race, cause)
         }))
     }
 
+    fn anomaly(&self, number: usize) -> Option<&Anomaly> {
+        self.anomalies.get(number.checked_sub(1)?)
+    }
+
     fn tells(&self, number: usize) -> String {
-        let Some(anomaly) = number.checked_sub(1).and_then(|at| self.anomalies.get(at)) else {
-            return String::new();
-        };
+        let Some(anomaly) = self.anomaly(number) else { return String::new() };
         let cause = anomaly.cause.map_or_else(String::new, |cause| format!("/{cause}"));
         format!("# Anomaly {number} of run {}: {}{cause}.\n", self.run.folder.name, anomaly.class)
     }
@@ -131,8 +121,9 @@ impl Cutter {
             if !folder.is_dir() {
                 continue;
             }
-            let Ok(Some(race)) = self.cut(number) else { continue };
-            let text = format!("{}# Cut out of its history.\n{race}", self.tells(number));
+            let Ok(Some((race, cause))) = self.cut(number) else { continue };
+            let shown = shown(cause);
+            let text = format!("{}# Cut out of its history{shown}.\n{race}", self.tells(number));
             if tell.send((folder.join(RECORDED), text)).is_err() {
                 return;
             }
@@ -140,23 +131,38 @@ impl Cutter {
         }
         let Some((number, race)) = smallest_of else { return };
         if let Ok(Some(finding)) = shrink_race(&*self.making, &race) {
-            // It need not be the cause of the anomaly: other things went wrong
-            // on the same key.
-            let how = format!("Shrunk in simulation; its cause, by experiment: {}.", finding.cause);
-            let text = self.smallest(number, &finding.race, &how);
+            let text = self.smallest(number, &finding, None);
             // Nobody waits for it any more if this fails.
             drop(tell.send((folder(&self.run.folder, number).join(MINIMAL), text)));
         }
     }
 
-    /// The text of a smallest race; `how` says how it was made.
-    pub(super) fn smallest(&self, number: usize, race: &Race, how: &str) -> String {
+    /// The text of a smallest race; `confirmation` says where it was performed,
+    /// and how that went.
+    pub(super) fn smallest(
+        &self,
+        number: usize,
+        finding: &Finding,
+        confirmation: Option<&str>,
+    ) -> String {
+        let Finding { race, .. } = finding;
         let mut text = self.tells(number);
-        for line in how.lines() {
-            writeln!(text, "# {line}").expect("a string takes everything");
-        }
+        let mut tell = |line: &str| {
+            writeln!(text, "# {line}.").expect("a string takes everything");
+        };
+        tell("Shrunk in simulation");
+        tell(&format!("Cause: {}", finding.why()));
+        confirmation.into_iter().for_each(tell);
         write!(text, "{race}").expect("a string takes everything");
         text
+    }
+}
+
+/// The cause that a race shows, where its steps show one.
+fn shown(cause: Cause) -> String {
+    match cause {
+        Cause::Unexplained => String::new(),
+        cause => format!("; its steps show {cause}"),
     }
 }
 

@@ -161,7 +161,7 @@ pub(super) fn cut(
         let none = format!("{name} has {count} anomalies, and no number {number}");
         return Err(Failure::usage(none));
     }
-    let race = cutter.cut(number).map_err(Failure::usage)?.ok_or_else(|| {
+    let (race, _) = cutter.cut(number).map_err(Failure::usage)?.ok_or_else(|| {
         Failure::usage(format!(
             "anomaly {number} of {name} could not be cut out: nothing that was tried shows it in \
              simulation; another one may: RUN:2, RUN:3, …"

@@ -160,15 +160,13 @@ fn save(
     confirmation: &Confirmation,
     catalogue: &Catalogue,
 ) -> Result<(), Failure> {
-    let cause = finding.cause;
-    let how = format!("Shrunk in simulation; its cause, by experiment: {cause}.\n{confirmation}.");
     let (path, text) = match (&args.out, named) {
         (Some(path), _) => (path.clone(), finding.race.to_string()),
         (None, Named::File(_)) => return Ok(()),
         (None, Named::Anomaly { run, number }) => {
             let path = place_of_smallest(&run, number)?;
             let cutter: Cutter = cutter(run, catalogue)?;
-            (path, cutter.smallest(number, &finding.race, &how))
+            (path, cutter.smallest(number, finding, Some(&confirmation.to_string())))
         }
     };
     match write_new(&path, &text)? {

@@ -2,9 +2,12 @@ use std::fmt::{self, Display, Formatter};
 
 use quarrel_checkers::Cause;
 
-use super::{Bounds, Experiment, Exploration, Extent, Reduction, Start, cause, explore, shrink};
+use super::{
+    Bounds, Experiment, Exploration, Extent, Reduction, Start, cause, explore,
+    shrink::{Why, shrink, shrink_shown},
+};
 use crate::{
-    race::{Make, Race, RunError, plot_of},
+    race::{Make, Plotted, Race, RunError, plot_of},
     sim::{Claim, Stuck},
 };
 
@@ -64,34 +67,63 @@ pub fn report(
     Ok(Report { strategy: name.to_owned(), bounds: bounds.clone(), exploration, finding })
 }
 
-/// The smallest race that shows what `race` shows, and why; none if `race` does
-/// not show what it claims when it is rehearsed.
+/// The smallest race that shows what `race` shows, from the same cause; none if
+/// `race` does not show what it claims when it is rehearsed.
 ///
 /// # Errors
 ///
 /// When a line makes no sense on any cluster.
 pub fn shrink_race(make: &Make<'_>, race: &Race) -> Result<Option<Finding>, RunError> {
-    let (plot, claim) = plot_of(race, make)?;
+    let Plotted { plot, claim, of } = plot_of(race, make)?;
     let Some(claim) = claim else { return Ok(None) };
-    let Some((plot, performance)) = shrink(make, &plot, claim)? else { return Ok(None) };
-    let (cause, experiments) = cause(make, &plot, &performance.race, claim)?;
+    let Some((plot, performance, why)) = shrink_shown(make, &plot, claim, of)? else {
+        return Ok(None);
+    };
+    let (proved, experiments) = cause(make, &plot, &performance.race, claim)?;
+    let cause = match why {
+        Why::Shown(cause) => cause,
+        Why::Proved(_) | Why::Unknown => proved,
+    };
     let race =
         Race { strategy: race.strategy.clone(), options: race.options.clone(), ..performance.race };
     Ok(Some(Finding { claim, race, cause, experiments }))
+}
+
+impl Finding {
+    /// The experiment that proves the cause, if one does.
+    #[must_use]
+    pub fn proof(&self) -> Option<&Experiment> {
+        let proves = |it: &&Experiment| it.vanished && it.cause == self.cause;
+        self.experiments.iter().find(proves)
+    }
+
+    /// The cause and how it is known, in words.
+    #[must_use]
+    pub fn why(&self) -> String {
+        match self.proof() {
+            Some(proof) => {
+                format!("{}, proved: it does not happen when {}", self.cause, proof.change)
+            }
+            None if self.cause == Cause::Unexplained => self.cause.to_string(),
+            None => format!("{}, as its steps show", self.cause),
+        }
+    }
 }
 
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match (&self.finding, &self.exploration.broken) {
             (Some(finding), _) => {
-                let steps = finding.race.steps();
-                writeln!(f, "{} breaks in {steps} steps: {}", self.strategy, finding.claim)?;
+                let steps = Counted(finding.race.steps(), "step");
+                writeln!(f, "{} breaks in {steps}: {}", self.strategy, finding.claim)?;
                 write!(f, "{finding}")?;
             }
             (None, Some(broken)) => writeln!(
                 f,
-                "{} breaks in {} steps, {}, but only while no time passes",
-                self.strategy, broken.steps, broken.claim
+                "{} breaks in {}, {}, but only while no time passes",
+                self.strategy,
+                Counted(broken.steps, "step"),
+                broken.claim
             )?,
             (None, None) => {
                 writeln!(f, "{}: no break of {} within", self.strategy, self.bounds.guarantee)?
@@ -127,11 +159,7 @@ impl Display for Finding {
         for line in self.race.to_string().lines() {
             writeln!(f, "  {line}")?;
         }
-        write!(f, "  = cause: {}", self.cause)?;
-        if let Some(proof) = self.experiments.iter().find(|experiment| experiment.vanished) {
-            write!(f, ", proved: it does not happen when {}", proof.change)?;
-        }
-        writeln!(f)
+        writeln!(f, "  = cause: {}", self.why())
     }
 }
 

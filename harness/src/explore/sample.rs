@@ -1,81 +1,106 @@
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use std::cell::RefCell;
 
-use super::walk::{Ground, Walk};
+use proptest::{
+    collection, option,
+    prelude::any,
+    strategy::Strategy,
+    test_runner::{TestCaseError, TestError},
+};
+
+use super::{
+    runner::runner,
+    walk::{Ground, Walk},
+};
 use crate::sim::{Claim, Move, Stuck};
 
 /// Priority changes in one interleaving: most known concurrency bugs need no
 /// more than this many (Burckhardt et al., ASPLOS 2010).
 const CHANGES: usize = 3;
 
-/// Far more moves than an interleaving of a few operations has.
-const MAX_MOVES: usize = 10_000;
+/// Turns that are drawn; then they begin again.
+const TURNS: usize = 48;
 
-/// Draws interleavings by probabilistic concurrency testing (Burckhardt et
-/// al., ASPLOS 2010): every client has a random priority, the highest one that
-/// can move moves, and at a few random points the running one falls to the
-/// bottom. Replays and faults strike at random between the steps.
-///
-/// Returns the shortest break among the samples.
-pub(super) fn sample(ground: &Ground<'_>) -> Result<Option<(Vec<Move>, Claim)>, Stuck> {
-    let mut random = ChaCha8Rng::seed_from_u64(ground.bounds.seed);
-    let mut best: Option<((u32, u32), Vec<Move>, Claim)> = None;
-    for _ in 0..ground.bounds.samples {
-        if ground.bounds.stop.asked() {
-            break;
-        }
+/// Far more moves than an interleaving of a few operations has.
+const MAX_MOVES: usize = 1_000;
+
+/// Who moves when, by probabilistic concurrency testing (Burckhardt et al.,
+/// ASPLOS 2010): every actor has a priority, the highest one that can move
+/// moves, and at a few points the running one falls to the bottom. In between
+/// replays and faults strike. The simplest schedule is the one in which the
+/// actors move one after the other and nothing strikes.
+#[derive(Clone, Debug)]
+pub(super) struct Schedule {
+    /// By actor; who joins later has the last one.
+    priorities: Vec<u16>,
+    /// After how many steps the running actor falls to the bottom.
+    changes: Vec<u32>,
+    /// For each turn, none for the next step, else which of all that is
+    /// possible happens.
+    turns: Vec<Option<u16>>,
+}
+
+/// Schedules for so many actors.
+pub(super) fn schedules(actors: usize) -> impl Strategy<Value = Schedule> {
+    let changes = collection::vec(0..40_u32, CHANGES);
+    // One move in four is something other than a step of the first actor.
+    let turns = collection::vec(option::weighted(0.25, any::<u16>()), TURNS);
+    (collection::vec(1_u16.., actors + 1), changes, turns)
+        .prop_map(|(priorities, changes, turns)| Schedule { priorities, changes, turns })
+}
+
+/// What a schedule led to.
+pub(super) struct Led {
+    pub(super) moves: Vec<Move>,
+    /// Steps and other moves.
+    pub(super) cost: (u32, u32),
+    pub(super) broken: Option<Claim>,
+}
+
+impl Schedule {
+    /// Lets the actors of `ground` move as the schedule says.
+    pub(super) fn follow(&self, ground: &Ground<'_>) -> Result<Led, Stuck> {
         let mut walk = ground.walk();
-        let mut path = Vec::new();
-        let mut priorities: Vec<u32> =
-            (0..walk.stage.actors()).map(|_| random.random_range(1_000..2_000)).collect();
-        let mut changes: Vec<u32> = (0..CHANGES).map(|_| random.random_range(0..40)).collect();
-        changes.sort_unstable();
-        for _ in 0..MAX_MOVES {
+        let mut priorities = self.priorities.clone();
+        let mut moves: Vec<Move> = Vec::new();
+        for turn in 0..MAX_MOVES {
             if walk.broken.is_some() {
                 break;
             }
             // Work that an operation puts off joins in later.
-            while priorities.len() < walk.stage.actors() {
-                priorities.push(random.random_range(1_000..2_000));
-            }
-            let mut candidates = walk.candidates();
-            let Some(a_move) = go_somewhere(&mut walk, &mut candidates, &path, |moves| {
-                draw(moves, &priorities, &mut random)
-            })?
-            else {
-                break;
-            };
+            priorities.resize(walk.stage.actors().max(priorities.len()), self.last());
+            let choice = self.turns[turn % self.turns.len()];
+            let Some(a_move) = go_somewhere(&mut walk, &moves, choice, &priorities)? else { break };
             if let Move::Step { actor, .. } = a_move
-                && changes.contains(&walk.cost().0)
+                && self.changes.contains(&walk.cost().0)
             {
-                priorities[actor] = random.random_range(0..1_000);
+                priorities[actor] = 0;
             }
-            path.push(a_move);
+            moves.push(a_move);
         }
         let cost = walk.cost();
         let broken = match walk.broken {
             None => walk.audit()?,
             broken => broken,
         };
-        if let Some(claim) = broken
-            && best.as_ref().is_none_or(|(found, ..)| cost < *found)
-        {
-            best = Some((cost, path, claim));
-        }
+        Ok(Led { moves, cost, broken })
     }
-    Ok(best.map(|(_, path, claim)| (path, claim)))
+
+    fn last(&self) -> u16 {
+        self.priorities.last().copied().unwrap_or(1)
+    }
 }
 
-/// Makes the first possible move of those that `draw` draws; none if no move
-/// is possible.
+/// Makes the move that is due, or the next possible one if it turns out to be
+/// impossible; none if no move is possible.
 fn go_somewhere(
     walk: &mut Walk<'_>,
-    candidates: &mut Vec<Move>,
     path: &[Move],
-    mut draw: impl FnMut(&[Move]) -> Move,
+    choice: Option<u16>,
+    priorities: &[u16],
 ) -> Result<Option<Move>, Stuck> {
+    let mut candidates = walk.candidates();
     while !candidates.is_empty() {
-        let a_move = draw(candidates);
+        let a_move = due(&candidates, choice, priorities);
         if walk.go(&a_move)? {
             return Ok(Some(a_move));
         }
@@ -89,15 +114,51 @@ fn go_somewhere(
     Ok(None)
 }
 
-fn draw(candidates: &[Move], priorities: &[u32], random: &mut ChaCha8Rng) -> Move {
-    let is_step = |a_move: &&Move| matches!(a_move, Move::Step { mishap: None, .. });
-    let first = candidates.iter().filter(is_step).max_by_key(|a_move| match a_move {
-        Move::Step { actor, .. } => priorities[*actor],
-        _ => 0,
-    });
-    match first {
-        // One move in four is something other than a step of the first client.
-        Some(step) if random.random_ratio(3, 4) => step.clone(),
-        _ => candidates[random.random_range(0..candidates.len())].clone(),
+fn due(candidates: &[Move], choice: Option<u16>, priorities: &[u16]) -> Move {
+    let step = || {
+        let steps = candidates.iter().filter_map(|a_move| match a_move {
+            Move::Step { actor, mishap: None } => Some((priorities[*actor], a_move)),
+            _ => None,
+        });
+        // Of several with the same priority the first.
+        steps.rev().max_by_key(|(priority, _)| *priority).map(|(_, step)| step)
+    };
+    let chosen = choice.map_or_else(step, |n| candidates.get(usize::from(n) % candidates.len()));
+    // Where nobody can make a step something else has to happen.
+    chosen.unwrap_or(&candidates[0]).clone()
+}
+
+/// Draws schedules and returns the shortest break that they lead to. Proptest
+/// draws them, and shrinks each that breaks sooner than those before it.
+pub(super) fn sample(ground: &Ground<'_>) -> Result<Option<(Vec<Move>, Claim)>, Stuck> {
+    let bounds = ground.bounds;
+    let samples = u32::try_from(bounds.samples).unwrap_or(u32::MAX);
+    let mut runner = runner(bounds.seed, samples);
+    let schedules = schedules(ground.walk().stage.actors());
+    let stuck = RefCell::new(None);
+    let mut best: Option<Led> = None;
+    loop {
+        let found = runner.run(&schedules, |schedule| {
+            if bounds.stop.asked() {
+                return Err(TestCaseError::reject("asked to stop"));
+            }
+            let led = schedule.follow(ground).map_err(|error| {
+                stuck.borrow_mut().get_or_insert(error);
+                TestCaseError::reject(error.to_string())
+            })?;
+            let is_shorter = best.as_ref().is_none_or(|best| led.cost < best.cost);
+            match led.broken.filter(|_| is_shorter) {
+                Some(claim) => Err(TestCaseError::fail(claim.word())),
+                None => Ok(()),
+            }
+        });
+        if let Some(error) = stuck.take() {
+            return Err(error);
+        }
+        match found {
+            Err(TestError::Fail(_, schedule)) => best = Some(schedule.follow(ground)?),
+            Ok(()) | Err(TestError::Abort(_)) => break,
+        }
     }
+    Ok(best.and_then(|led| led.broken.map(|claim| (led.moves, claim))))
 }

@@ -1,8 +1,10 @@
-use quarrel_checkers::Cause;
+use std::cell::RefCell;
 
-use super::cause;
+use quarrel_checkers::{Cause, History, Index};
+
+use super::{cause, evidence::evident, fewer::fewer};
 use crate::{
-    race::{Cached, Make, Performance, Plot},
+    race::{Aim, Cached, Make, Performance, Plot},
     sim::{Claim, Following, Move, Stuck},
     strategy::Action,
 };
@@ -11,9 +13,21 @@ use crate::{
 /// a few thousand.
 const MAX_TRIES: usize = 20_000;
 
+/// What a plot must go on showing while it gets smaller, beside the claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Steps that show this cause.
+    Shown(Cause),
+    /// That experiments name this cause.
+    Proved(Cause),
+    /// Nothing: neither steps nor experiments tell why.
+    Unknown,
+}
+
 /// The smallest plot that the passes below can reach from `plot` and that still
-/// makes `claim` true, from the same cause if experiments name one. Every pass
-/// runs until none of them changes anything.
+/// makes `claim` true, from the same cause if experiments name one. Proptest
+/// shrinks it first; then every pass runs until none of them changes anything:
+/// without any one of its moves it no longer shows the same.
 ///
 /// Returns none if `claim` does not come true to begin with.
 ///
@@ -29,24 +43,77 @@ pub fn shrink(
     if !first.came_true {
         return Ok(None);
     }
-    let clients = begun(&plot.clients, &first);
-    let plot = Plot { moves: first.moves.clone(), clients, ..plot.clone() };
-    let (why, _) = cause(make, &plot, &first.race, claim)?;
-    let mut shrinking = Shrinking { make, claim, why, plot, performance: first, tries: 0 };
-    loop {
-        let before = shrinking.size();
-        shrinking.pass()?;
-        if shrinking.size() >= before || shrinking.tries >= MAX_TRIES {
-            return Ok(Some((shrinking.plot, shrinking.performance)));
-        }
+    let plot = what_happened(plot, &first);
+    let why = proved(make, &plot, &first, claim)?;
+    Shrinking { make, claim, why, plot, performance: first, tries: 0 }.run().map(Some)
+}
+
+/// As [`shrink`], of the operation `of` if one is given, and from the cause that
+/// its steps show, if they do.
+pub(super) fn shrink_shown(
+    make: &Make<'_>,
+    plot: &Plot,
+    claim: Claim,
+    of: Option<(usize, usize)>,
+) -> Result<Option<(Plot, Performance, Why)>, Stuck> {
+    let first = plot.perform_until(make, Aim { of, ..Aim::at(claim) })?;
+    let Some(victim) = first.victim else { return Ok(None) };
+    let plot = what_happened(plot, &first);
+    let why = match evident(&first.history, victim, claim) {
+        Cause::Unexplained => proved(make, &plot, &first, claim)?,
+        cause => Why::Shown(cause),
+    };
+    let shrinking = Shrinking { make, claim, why, plot, performance: first, tries: 0 };
+    shrinking.run().map(|(plot, performance)| Some((plot, performance, why)))
+}
+
+/// What comes of a plot, and the plot without what does not happen; none if
+/// `claim` does not come true of it for the same reason.
+pub(super) fn shown(
+    make: &Make<'_>,
+    claim: Claim,
+    why: Why,
+    plot: &Plot,
+) -> Result<Option<(Plot, Performance)>, Stuck> {
+    let counts = |history: &History, victim: Index| match why {
+        Why::Shown(cause) => evident(history, victim, claim) == cause,
+        Why::Proved(_) | Why::Unknown => true,
+    };
+    let performance = plot.perform_until(make, Aim { claim, of: None, counts: &counts })?;
+    if !performance.came_true {
+        return Ok(None);
     }
+    let plot = what_happened(plot, &performance);
+    if let Why::Proved(wanted) = why
+        && cause(make, &plot, &performance.race, claim)?.0 != wanted
+    {
+        return Ok(None);
+    }
+    Ok(Some((plot, performance)))
+}
+
+fn proved(
+    make: &Make<'_>,
+    plot: &Plot,
+    performance: &Performance,
+    claim: Claim,
+) -> Result<Why, Stuck> {
+    Ok(match cause(make, plot, &performance.race, claim)?.0 {
+        Cause::Unexplained => Why::Unknown,
+        cause => Why::Proved(cause),
+    })
+}
+
+/// The plot without what did not happen.
+fn what_happened(plot: &Plot, performance: &Performance) -> Plot {
+    let clients = begun(&plot.clients, performance);
+    Plot { moves: performance.moves.clone(), clients, ..plot.clone() }
 }
 
 struct Shrinking<'a> {
     make: &'a Make<'a>,
     claim: Claim,
-    /// [`Cause::Unexplained`] may become anything.
-    why: Cause,
+    why: Why,
     plot: Plot,
     performance: Performance,
     tries: usize,
@@ -61,6 +128,17 @@ impl Shrinking<'_> {
         size(&self.plot)
     }
 
+    fn run(mut self) -> Result<(Plot, Performance), Stuck> {
+        self.by_proptest()?;
+        loop {
+            let before = self.size();
+            self.pass()?;
+            if self.size() >= before || self.tries >= MAX_TRIES {
+                return Ok((self.plot, self.performance));
+            }
+        }
+    }
+
     fn pass(&mut self) -> Result<(), Stuck> {
         self.without_clients()?;
         self.without_operations()?;
@@ -70,33 +148,70 @@ impl Shrinking<'_> {
         self.with_fewer_changes()
     }
 
-    /// Takes `candidate` if the claim still comes true and it is smaller.
-    fn take(&mut self, candidate: Plot) -> Result<bool, Stuck> {
+    fn shown(&self, candidate: &Plot) -> Result<Option<(Plot, Performance)>, Stuck> {
+        shown(self.make, self.claim, self.why, candidate)
+    }
+
+    /// Takes `candidate` if it shows the same and is smaller.
+    fn take(&mut self, candidate: &Plot) -> Result<bool, Stuck> {
         if self.tries >= MAX_TRIES {
             return Ok(false);
         }
         self.tries += 1;
-        let performance = candidate.perform(self.make, self.claim)?;
-        let clients = begun(&candidate.clients, &performance);
-        let candidate = Plot { moves: performance.moves.clone(), clients, ..candidate };
-        if !performance.came_true || size(&candidate) >= self.size() {
-            return Ok(false);
+        match self.shown(candidate)? {
+            Some((plot, performance)) if size(&plot) < self.size() => {
+                (self.plot, self.performance) = (plot, performance);
+                Ok(true)
+            }
+            _ => Ok(false),
         }
-        if self.why != Cause::Unexplained
-            && cause(self.make, &candidate, &performance.race, self.claim)?.0 != self.why
-        {
-            return Ok(false);
+    }
+
+    /// Proptest leaves out clients, operations and chunks of moves, as long as
+    /// that leaves what is shown.
+    fn by_proptest(&mut self) -> Result<(), Stuck> {
+        let with = |kept: &[usize]| {
+            let moves = kept.iter().map(|at| self.plot.moves[*at].clone()).collect();
+            Plot { moves, ..self.plot.clone() }
+        };
+        let stuck = RefCell::new(None);
+        let holds = |kept: &[usize]| match self.shown(&with(kept)) {
+            Ok(shown) => shown.is_some(),
+            Err(error) => {
+                stuck.borrow_mut().get_or_insert(error);
+                false
+            }
+        };
+        let smaller = with(&fewer(self.plot.moves.len(), self.groups(), holds));
+        match stuck.into_inner() {
+            Some(error) => Err(error),
+            None => self.take(&smaller).map(drop),
         }
-        self.plot = candidate;
-        self.performance = performance;
-        Ok(true)
+    }
+
+    /// The positions of each client's moves, then of each operation's.
+    fn groups(&self) -> Vec<Vec<usize>> {
+        let moves = || self.plot.moves.iter().enumerate();
+        let of_client = |client| {
+            moves().filter(|(_, a_move)| actor(a_move) == Some(client)).map(|(at, _)| at).collect()
+        };
+        let mut groups: Vec<Vec<usize>> = (0..self.plot.clients.len()).map(of_client).collect();
+        let mut owners: Vec<_> = self.performance.owners.iter().flatten().collect();
+        owners.sort_unstable();
+        owners.dedup();
+        groups.extend(owners.into_iter().rev().map(|owner| {
+            let is_its = |other: &Option<(usize, usize)>| other.as_ref() == Some(owner);
+            let all = self.performance.owners.iter().enumerate();
+            all.filter(|(_, other)| is_its(other)).map(|(at, _)| at).collect()
+        }));
+        groups
     }
 
     fn without_clients(&mut self) -> Result<(), Stuck> {
         for client in 0..self.plot.clients.len() {
             let mut candidate = self.plot.clone();
             candidate.moves.retain(|a_move| actor(a_move) != Some(client));
-            self.take(candidate)?;
+            self.take(&candidate)?;
         }
         Ok(())
     }
@@ -118,7 +233,7 @@ impl Shrinking<'_> {
                     .filter(|(_, owner)| **owner != Some((client, ordinal)))
                     .map(|(a_move, _)| a_move.clone())
                     .collect();
-                self.take(candidate)?;
+                self.take(&candidate)?;
             }
         }
         Ok(())
@@ -134,7 +249,7 @@ impl Shrinking<'_> {
                 let mut candidate = self.plot.clone();
                 let end = (at + chunk).min(candidate.moves.len());
                 candidate.moves.drain(at..end);
-                if !self.take(candidate)? {
+                if !self.take(&candidate)? {
                     at += chunk;
                 }
             }
@@ -150,7 +265,7 @@ impl Shrinking<'_> {
                 Some(Move::Step { mishap: mishap @ Some(_), .. }) => *mishap = None,
                 _ => continue,
             }
-            self.take(candidate)?;
+            self.take(&candidate)?;
         }
         Ok(())
     }
@@ -160,12 +275,12 @@ impl Shrinking<'_> {
             let mut candidate = self.plot.clone();
             candidate.replica = Following::AtOnce;
             candidate.moves.retain(|a_move| *a_move != Move::Replay);
-            self.take(candidate)?;
+            self.take(&candidate)?;
         }
         for at in 0..self.plot.keys.len() {
             let mut candidate = self.plot.clone();
             candidate.keys[at].cached = Cached::Nowhere;
-            self.take(candidate)?;
+            self.take(&candidate)?;
         }
         for at in (0..self.plot.keys.len()).rev() {
             let used = self.plot.clients.iter().flatten().any(|action| {
@@ -181,7 +296,7 @@ impl Shrinking<'_> {
                 let mut candidate = self.plot.clone();
                 candidate.keys.remove(at);
                 if plain {
-                    self.take(candidate)?;
+                    self.take(&candidate)?;
                 }
             }
         }
@@ -198,7 +313,7 @@ impl Shrinking<'_> {
                 }
                 let moved = candidate.moves.remove(from);
                 candidate.moves.insert(to, moved);
-                if self.take(candidate)? {
+                if self.take(&candidate)? {
                     break;
                 }
             }

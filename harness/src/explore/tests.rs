@@ -2,9 +2,22 @@ use std::sync::Arc;
 
 use quarrel_checkers::{Cause, Guarantee};
 
-use super::{Bounds, Exploration, Extent, Fault, Reduction, Start, cause, explore, shrink};
+use proptest::{
+    prelude::*,
+    strategy::ValueTree as _,
+    test_runner::{Config, RngSeed, TestRunner},
+};
+
+use super::{
+    Bounds, Break, Exploration, Extent, Fault, Reduction, Start, cause, explore,
+    sample::schedules,
+    shrink,
+    shrink::{shown, shrink_shown},
+    shrink_race,
+    walk::Ground,
+};
 use crate::{
-    race::rehearse,
+    race::{Plot, rehearse},
     sim::{Claim, subjects},
     strategy::AnyStrategy,
 };
@@ -196,6 +209,55 @@ fn a_long_recorded_race_shrinks_to_the_shortest_break() {
         shrink(make, &broken.plot(), broken.claim).unwrap().expect("it came true before");
     assert_eq!(performance.race.steps(), 5, "{}", performance.race);
     assert!(plot.moves.len() <= broken.moves.len());
+}
+
+#[test]
+fn a_sample_is_the_same_for_the_same_seed_and_another_for_another() {
+    let found = |seed| {
+        let bounds = Bounds { max_states: 2, samples: 40, writers: 3, seed, ..Bounds::default() };
+        explored(subjects::cache_aside, &bounds).broken.expect("samples meet it").moves
+    };
+    assert_eq!(found(1), found(1));
+    assert!((2..10).any(|seed| found(seed) != found(1)), "eight seeds find the same");
+}
+
+/// What breaks, as a random schedule leads to it, at its full length.
+fn break_by_chance(subject: Subject, seed: u64) -> Option<Break> {
+    let faults = ["replica-lag", "redis-reply-lost", "late-message", "client-crash", "manual-sql"];
+    let faults = faults.iter().map(|name| name.parse().unwrap()).collect();
+    let bounds = &Bounds { operations: 2, strikes: 3, faults, ..Bounds::default() };
+    let start = if seed.is_multiple_of(2) { Start::Cold } else { Start::Warm };
+    let setting = Arc::new(bounds.setting(&subject(), start));
+    let ground = Ground { make: &subject, bounds, setting: Arc::clone(&setting) };
+    let config = Config { rng_seed: RngSeed::Fixed(seed), ..Config::default() };
+    let schedule = schedules(5).new_tree(&mut TestRunner::new(config)).unwrap().current();
+    let led = schedule.follow(&ground).unwrap();
+    led.broken.map(|claim| Break { claim, start, setting, moves: led.moves, steps: 0 })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..Config::default() })]
+
+    #[test]
+    fn without_any_one_move_a_shrunk_race_no_longer_shows_the_same(seed in any::<u64>()) {
+        let subjects: [Subject; 3] =
+            [subjects::cache_aside, subjects::write_through, subjects::double_delete];
+        let subject = subjects[usize::try_from(seed % 3).unwrap()];
+        let broken = break_by_chance(subject, seed);
+        prop_assume!(broken.is_some());
+        let broken = broken.unwrap();
+        let (plot, performance, why) =
+            shrink_shown(&subject, &broken.plot(), broken.claim, None).unwrap().unwrap();
+        prop_assert!(plot.moves.len() <= broken.moves.len());
+        for left_out in 0..plot.moves.len() {
+            let mut without: Plot = plot.clone();
+            let a_move = without.moves.remove(left_out);
+            let shows = shown(&subject, broken.claim, why, &without).unwrap().is_some();
+            prop_assert!(!shows, "without {a_move:?} as well:\n{}", performance.race);
+        }
+        let again = shrink_race(&subject, &performance.race).unwrap().unwrap();
+        prop_assert_eq!(again.race.to_string(), performance.race.to_string(), "a fixed point");
+    }
 }
 
 #[test]

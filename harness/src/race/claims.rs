@@ -20,6 +20,11 @@ impl Claims {
         }
     }
 
+    /// The operation of the first claim, by its place in the play.
+    pub(super) fn first(&self) -> Option<usize> {
+        self.0.first().map(|(_, _, place)| *place)
+    }
+
     /// Line, claim and whether it is true.
     pub(super) fn judged(
         &self,

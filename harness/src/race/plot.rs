@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use quarrel_checkers::{History, Key, Reply};
+use quarrel_checkers::{History, Index, Key, Kind, Reply};
 
 use super::{
     Answer, Event, Line, Make, Pattern, Race, Setup, What,
@@ -41,6 +41,30 @@ pub struct Performance {
     pub owners: Vec<Option<(usize, usize)>>,
     /// What clients saw.
     pub history: History,
+    /// The invocation of the operation that the claim came true of: for a claim
+    /// about the end the read of an auditor.
+    pub victim: Option<Index>,
+}
+
+/// What has to come true for a performance to end.
+#[derive(Clone, Copy)]
+pub struct Aim<'a> {
+    /// What.
+    pub claim: Claim,
+    /// Of which operation, by its client and its number among that client's;
+    /// of any if none is given.
+    pub of: Option<(usize, usize)>,
+    /// Whether it counts, by the history so far and the invocation of the
+    /// operation that it came true of.
+    pub counts: &'a dyn Fn(&History, Index) -> bool,
+}
+
+impl Aim<'_> {
+    /// The claim, of any operation.
+    #[must_use]
+    pub fn at(claim: Claim) -> Self {
+        Self { claim, of: None, counts: &|_, _| true }
+    }
 }
 
 impl Plot {
@@ -50,22 +74,15 @@ impl Plot {
     ///
     /// When the strategy waits for something that is no store.
     pub fn perform(&self, make: &Make<'_>, claim: Claim) -> Result<Performance, Stuck> {
-        self.perform_about(make, claim, None)
+        self.perform_until(make, Aim::at(claim))
     }
 
-    /// Performs the plot until `claim` comes true of one operation, given by
-    /// its client and its number among that client's, or of any if none is
-    /// given.
+    /// Performs the plot until what `aim` says comes true.
     ///
     /// # Errors
     ///
     /// When the strategy waits for something that is no store.
-    pub fn perform_about(
-        &self,
-        make: &Make<'_>,
-        claim: Claim,
-        about: Option<(usize, usize)>,
-    ) -> Result<Performance, Stuck> {
+    pub fn perform_until(&self, make: &Make<'_>, aim: Aim<'_>) -> Result<Performance, Stuck> {
         let clock = VirtualClock::default();
         let recorder = Arc::new(Recorder::new(Clock::Virtual(clock.clone())));
         let mut scripts = self.clients.clone();
@@ -81,17 +98,19 @@ impl Plot {
         );
         let mut performing = Performing {
             plot: self,
-            about,
+            aim,
+            recorder: Arc::clone(&recorder),
             names: self.names(make().agents()),
             stage: Stage::new(make(), &setting),
             lines: Vec::new(),
             moves: Vec::new(),
             owners: Vec::new(),
         };
-        let came_true = performing.perform(claim)?;
+        let victim = performing.perform()?;
+        let came_true = victim.is_some();
         let race = Race { keys: self.keys.clone(), lines: performing.lines, ..Race::default() };
         let Performing { moves, owners, .. } = performing;
-        Ok(Performance { race, came_true, moves, owners, history: recorder.history() })
+        Ok(Performance { race, came_true, moves, owners, history: recorder.history(), victim })
     }
 
     /// Writers, then readers, each with a letter, in the order in which they
@@ -132,7 +151,8 @@ impl Plot {
 
 struct Performing<'a> {
     plot: &'a Plot,
-    about: Option<(usize, usize)>,
+    aim: Aim<'a>,
+    recorder: Arc<Recorder>,
     names: Vec<String>,
     stage: Stage,
     lines: Vec<Line>,
@@ -141,7 +161,8 @@ struct Performing<'a> {
 }
 
 impl Performing<'_> {
-    fn perform(&mut self, claim: Claim) -> Result<bool, Stuck> {
+    /// The operation that the claim came true of.
+    fn perform(&mut self) -> Result<Option<Index>, Stuck> {
         if self.plot.replica == Following::WhenTold {
             self.event(Event::PauseReplica);
         }
@@ -163,14 +184,14 @@ impl Performing<'_> {
             }
             self.describe(a_move, happened);
             let ended = open.into_iter().chain(judged..self.stage.play().operations().len());
-            if self.is_true_of(claim, ended.collect()) {
+            if let Some(victim) = self.is_true_of(ended.collect()) {
                 if let Some(last) = self.lines.iter_mut().rev().find(|l| l.what.actor().is_some()) {
-                    last.claim = Some(claim);
+                    last.claim = Some(self.aim.claim);
                 }
-                return Ok(true);
+                return Ok(Some(victim));
             }
         }
-        self.is_true_in_the_end(claim)
+        self.is_true_in_the_end()
     }
 
     fn owner(&self, a_move: &Move) -> Option<(usize, usize)> {
@@ -278,20 +299,32 @@ impl Performing<'_> {
         self.lines.push(Line { at, ..Line::of(what) });
     }
 
-    fn is_true_of(&self, claim: Claim, ended: Vec<usize>) -> bool {
+    /// Which of the operations that have just ended the claim is true of.
+    fn is_true_of(&self, ended: Vec<usize>) -> Option<Index> {
+        let claim = self.aim.claim;
         let play = self.stage.play();
         let asked = |place: &usize| {
             let played = &play.operations()[*place];
-            let is_meant = |about| about == (played.actor, played.ordinal);
-            played.ending.is_some() && self.about.is_none_or(is_meant)
+            let is_meant = |of| of == (played.actor, played.ordinal);
+            played.ending.is_some() && self.aim.of.is_none_or(is_meant)
         };
-        ended.into_iter().filter(asked).any(|place| match (claim, play.action(place)) {
+        let is_true = |place: &usize| match (claim, play.action(*place)) {
             (Claim::NotLinearizable, Action::Read(key)) => {
                 let row = initial(&self.plot.keys, *key);
                 !linearizable(play, *key, row.as_ref())
             }
-            _ => claim.is_made_by(play, place),
-        })
+            _ => claim.is_made_by(play, *place),
+        };
+        let truth = ended.into_iter().filter(asked).filter(is_true);
+        truth.into_iter().find_map(|place| self.counted(place))
+    }
+
+    /// The invocation of the operation at `place` of the play, if it counts.
+    fn counted(&self, place: usize) -> Option<Index> {
+        let history = self.recorder.history();
+        let mut begun = history.events.iter().filter(|event| event.kind == Kind::Invoke);
+        let victim = begun.nth(place).expect("what began was recorded").index;
+        (self.aim.counts)(&history, victim).then_some(victim)
     }
 
     /// Whether somebody is in the middle of something: then this is no end,
@@ -306,42 +339,46 @@ impl Performing<'_> {
         others.any(pending) || self.stage.delayed().next().is_some()
     }
 
-    fn is_true_in_the_end(&mut self, claim: Claim) -> Result<bool, Stuck> {
+    fn is_true_in_the_end(&mut self) -> Result<Option<Index>, Stuck> {
+        let claim = self.aim.claim;
         if !matches!(claim, Claim::Lost | Claim::Diverged) || self.is_pending() {
-            return Ok(false);
+            return Ok(None);
         }
         if self.stage.following() == Following::WhenTold {
             self.event(Event::ResumeReplica);
         }
         self.stage.world.release_acknowledgements();
-        let is_true = in_the_end(&mut self.stage, &self.plot.keys, self.plot.clients.len(), claim)?;
-        if is_true {
+        let audit = in_the_end(&mut self.stage, &self.plot.keys, self.plot.clients.len(), claim)?;
+        let victim = audit.and_then(|place| self.counted(place));
+        if victim.is_some() {
             self.lines.push(Line { claim: Some(claim), ..Line::of(What::Nothing) });
         }
-        Ok(is_true)
+        Ok(victim)
     }
 }
 
-/// Whether a claim about the end is true once the replica has caught up.
-/// `first_auditor` and those after it have read nothing yet.
+/// The audit, by its place in the play, that shows a claim about the end to be
+/// true once the replica has caught up. `first_auditor` and those after it have
+/// read nothing yet.
 pub(super) fn in_the_end(
     stage: &mut Stage,
     keys: &[Setup],
     first_auditor: usize,
     claim: Claim,
-) -> Result<bool, Stuck> {
+) -> Result<Option<usize>, Stuck> {
     stage.perform(&Move::Disturb(Disturbance::CatchUp))?;
     for (at, setup) in keys.iter().enumerate() {
+        let place = stage.play().operations().len();
         let read = stage.run_alone(first_auditor + at)?;
         let row = read.and_then(|place| match &stage.play().operations()[place].ending {
             Some(Ending::Read(row)) => row.clone(),
             _ => None,
         });
         if Claim::in_the_end(stage.play(), &stage.world, setup.key, row.as_ref()) == Some(claim) {
-            return Ok(true);
+            return Ok(Some(place));
         }
     }
-    Ok(false)
+    Ok(None)
 }
 
 /// What a client saw, as it is written.

@@ -36,17 +36,39 @@ pub fn rehearse(
     Ok(rehearsal.end().0)
 }
 
-/// A race as a plot, to shrink or to experiment with, and its first claim. The
-/// plot is made of what happens when the race is rehearsed.
+/// A race as a plot, to shrink or to experiment with.
+#[derive(Clone, Debug)]
+pub struct Plotted {
+    /// What happens when the race is rehearsed.
+    pub plot: Plot,
+    /// The first claim of the race.
+    pub claim: Option<Claim>,
+    /// The operation that it is about, by its client and its number among that
+    /// client's; none for a claim about the end, or one that was not reached.
+    pub of: Option<(usize, usize)>,
+}
+
+/// Makes a plot of what happens when `race` is rehearsed.
 ///
 /// # Errors
 ///
 /// When a line makes no sense on any cluster.
-pub fn plot_of(race: &Race, make: &Make<'_>) -> Result<(Plot, Option<Claim>), RunError> {
+pub fn plot_of(race: &Race, make: &Make<'_>) -> Result<Plotted, RunError> {
     let mut rehearsal = Rehearsal::new(race, make);
     rehearsal.perform(&mut |_| {})?;
     let claim = race.flat().find_map(|line| line.claim);
-    Ok((rehearsal.end().1, claim))
+    let is_about_the_end = matches!(claim, Some(Claim::Lost | Claim::Diverged));
+    let first = rehearsal.claims.first().filter(|_| !is_about_the_end);
+    let of = first.map(|place| {
+        let played = &rehearsal.stage.play().operations()[place];
+        (played.actor, played.ordinal)
+    });
+    let mut plot = rehearsal.end().1;
+    if plot.moves.first() == Some(&Move::Disturb(Disturbance::PauseReplica)) {
+        plot.moves.remove(0);
+        plot.replica = Following::WhenTold;
+    }
+    Ok(Plotted { plot, claim, of })
 }
 
 struct Rehearsal<'a> {
@@ -285,7 +307,7 @@ impl<'a> Rehearsal<'a> {
     fn claim_about_the_end(&mut self, line: &Line) -> Result<Outcome, RunError> {
         let Some(claim) = line.claim else { return Ok(Ok(None)) };
         let (keys, auditors) = (&self.race.keys, self.names.len());
-        let is_true = in_the_end(&mut self.stage, keys, auditors, claim)?;
+        let is_true = in_the_end(&mut self.stage, keys, auditors, claim)?.is_some();
         self.run.claims.push((line.number, claim, is_true));
         Ok(Ok(None))
     }

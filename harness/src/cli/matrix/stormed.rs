@@ -220,9 +220,9 @@ impl Storms<'_> {
     ) -> Result<Option<CellBreak>, Failure> {
         let cutter = Cutter::new(run, anomalies.clone(), self.catalogue)?;
         for (anomaly, number) in anomalies.iter().zip(1..=TRIED) {
-            let Ok(Some(race)) = cutter.cut(number) else { continue };
+            let Ok(Some((race, _))) = cutter.cut(number) else { continue };
             let Ok(Some(finding)) = shrink_race(cutter.make(), &race) else { continue };
-            if !anomaly.cause.is_some_and(|cause| agree(cause, finding.cause)) {
+            if anomaly.cause != Some(finding.cause) {
                 continue;
             }
             let text = finding.race.to_string();
@@ -231,14 +231,6 @@ impl Storms<'_> {
         }
         Ok(anomalies.first().map(|anomaly| of(anomaly, None)))
     }
-}
-
-/// Whether what a storm's steps tell of a cause is what experiments on the
-/// race found. A read of the lagging replica itself is what a refill from it
-/// shrinks to.
-fn agree(seen: Cause, found: Cause) -> bool {
-    let lags = |cause| matches!(cause, Cause::ReplicaLag | Cause::ReplicaLagRefill);
-    seen == found || (lags(seen) && lags(found))
 }
 
 /// A storm shows no shortest break: its steps are not counted.

@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
 use quarrel_checkers::{
-    Certainty, Content, F, History, Index, Key, Operation, Process, Reply, Site, Step, Time, Value,
+    Anomaly, Certainty, Class, Content, F, History, Index, Key, Operation, Process, Reply, Site,
+    Step, Time, Value,
 };
 
 use super::{
@@ -49,12 +50,12 @@ struct Subject {
 impl<'a> Cut<'a> {
     pub(super) fn of(
         history: &'a History,
-        witness: &[Index],
+        anomaly: &Anomaly,
         agents: usize,
         origin: Origin,
     ) -> Option<Self> {
         let operations = history.operations().ok()?;
-        let Subject { key, victim, version, end } = subject(history, &operations, witness)?;
+        let Subject { key, victim, version, end } = subject(history, &operations, anomaly)?;
         let witnessed = version;
         let version = match origin {
             Origin::Witnessed => witnessed,
@@ -189,10 +190,10 @@ fn thin_out(history: &History, operations: &mut Vec<Operation>, witnessed: u64) 
 }
 
 /// What the read among the witnesses, or else the first write, is about.
-fn subject(history: &History, operations: &[Operation], witness: &[Index]) -> Option<Subject> {
+fn subject(history: &History, operations: &[Operation], anomaly: &Anomaly) -> Option<Subject> {
     let of_witness = |operation: &&Operation| {
-        witness.contains(&operation.invoke)
-            || operation.complete.is_some_and(|complete| witness.contains(&complete))
+        anomaly.witness.contains(&operation.invoke)
+            || operation.complete.is_some_and(|complete| anomaly.witness.contains(&complete))
     };
     let completed = |f: F| {
         operations.iter().filter(of_witness).filter_map(move |operation| {
@@ -201,6 +202,17 @@ fn subject(history: &History, operations: &[Operation], witness: &[Index]) -> Op
             Some((operation.invoke, &history.events[end.position()]))
         })
     };
+    if anomaly.class == Class::Divergence {
+        // Of what the stores hold in the end the older is what stayed.
+        let held = || completed(F::Write).filter_map(|(_, write)| write.op.version);
+        let version = match held().count() {
+            0 => return None,
+            // Whoever wrote the other is not known; it may be the row before.
+            1 => held().next()?.checked_sub(1)?,
+            _ => held().min()?,
+        };
+        return Some(Subject { key: anomaly.key?, victim: None, version, end: Time::MAX });
+    }
     if let Some((invoke, read)) = completed(F::Read).next_back() {
         let (key, version) = (read.op.key?, read.op.version?);
         return Some(Subject { key, victim: Some(invoke), version, end: read.time });

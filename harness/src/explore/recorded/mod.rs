@@ -5,13 +5,25 @@ mod order;
 #[cfg(test)]
 mod tests;
 
-use quarrel_checkers::{History, Index, Time};
+use quarrel_checkers::{Anomaly, Cause, History, Index, Time};
 
 use self::cut::Cut;
+use super::evidence::{claim, evident};
 use crate::{
-    race::{Cached, Make, Performance, Plot},
-    sim::{Claim, Mishap, Stuck},
+    race::{Aim, Cached, Make, Performance, Plot},
+    sim::{Mishap, Stuck},
 };
+
+/// An anomaly cut out of a history.
+pub struct Recording {
+    /// Who did what in which order.
+    pub plot: Plot,
+    /// What comes of it in simulation.
+    pub performance: Performance,
+    /// The cause that its steps show in simulation. It is the anomaly's own if
+    /// anything that was tried shows that.
+    pub cause: Cause,
+}
 
 /// Which instant of a recorded step is taken for the one at which its store
 /// executed it: the record only knows when it was sent and answered.
@@ -51,9 +63,10 @@ enum Origin {
 
 /// Cuts an anomaly out of a history as a plot that shows it in simulation:
 /// the operations on its key, from the write of the value that was read in vain
-/// (or of the one before the write that was lost) up to the last of the
-/// anomaly's `witness`, with the strategy's agents, the mishaps of their steps
-/// and what must have happened to the stores in between.
+/// (or of the one before the write that was lost, or of the one that a store
+/// still held in the end) up to the last of the anomaly's witness (or to the
+/// end), with the strategy's agents, the mishaps of their steps and what must
+/// have happened to the stores in between.
 ///
 /// What the record cannot say is tried out: at which instant a step was
 /// executed, and whether a call without an answer had been. Returns none if
@@ -65,45 +78,72 @@ enum Origin {
 pub fn recorded(
     make: &Make<'_>,
     history: &History,
-    witness: &[Index],
-    claim: Claim,
-) -> Result<Option<(Plot, Performance)>, Stuck> {
+    anomaly: &Anomaly,
+) -> Result<Option<Recording>, Stuck> {
     let agents = make().agents().len();
+    let mut second_best = None;
     // Another operation on the key that went wrong in the same way says more
     // than nothing.
     for victim in [Victim::Witness, Victim::Anyone] {
         for origin in [Origin::Witnessed, Origin::Before] {
-            let Some(cut) = Cut::of(history, witness, agents, origin) else { continue };
-            let shown = tried(make, &cut, claim, victim)?;
-            if shown.is_some() {
-                return Ok(shown);
+            let Some(cut) = Cut::of(history, anomaly, agents, origin) else { continue };
+            match tried(make, &cut, anomaly, victim)? {
+                Some(found) if is_the_same(anomaly, found.cause) => return Ok(Some(found)),
+                found => second_best = second_best.or(found),
             }
         }
     }
-    Ok(None)
+    Ok(second_best)
 }
 
+/// Whether a recording shows the anomaly's cause, as far as that is known.
+fn is_the_same(anomaly: &Anomaly, cause: Cause) -> bool {
+    anomaly.cause.is_none_or(|wanted| wanted == Cause::Unexplained || wanted == cause)
+}
+
+/// The first variant that shows the anomaly from its own cause; if there is
+/// none, the first that shows it at all.
 fn tried(
     make: &Make<'_>,
     cut: &Cut<'_>,
-    claim: Claim,
+    anomaly: &Anomaly,
     victim: Victim,
-) -> Result<Option<(Plot, Performance)>, Stuck> {
-    for evidence in [Evidence::Answers, Evidence::Instants] {
-        for unanswered in [Mishap::RequestLost, Mishap::ReplyLost] {
-            for instant in [Instant::End, Instant::Middle, Instant::Start] {
-                for cached in [Cached::Nowhere, Cached::ByStrategy] {
-                    let (plot, about) = cut.plot(evidence, unanswered, instant, cached);
-                    let about = about.filter(|_| victim == Victim::Witness);
-                    let performance = plot.perform_about(make, claim, about)?;
-                    if performance.came_true {
-                        return Ok(Some((plot, performance)));
-                    }
-                }
-            }
+) -> Result<Option<Recording>, Stuck> {
+    let claim = claim(anomaly.class);
+    let mut second_best = None;
+    for (evidence, unanswered, instant, cached) in variants() {
+        let (plot, about) = cut.plot(evidence, unanswered, instant, cached);
+        let of = about.filter(|_| victim == Victim::Witness);
+        let shows = |history: &History, victim: Index| {
+            is_the_same(anomaly, evident(history, victim, claim))
+        };
+        let performance = plot.perform_until(make, Aim { claim, of, counts: &shows })?;
+        if let Some(victim) = performance.victim {
+            let cause = evident(&performance.history, victim, claim);
+            return Ok(Some(Recording { plot, performance, cause }));
+        }
+        if second_best.is_none() {
+            let performance = plot.perform_until(make, Aim { of, ..Aim::at(claim) })?;
+            second_best = performance.victim.map(|victim| {
+                let cause = evident(&performance.history, victim, claim);
+                Recording { plot, performance, cause }
+            });
         }
     }
-    Ok(None)
+    Ok(second_best)
+}
+
+/// What may have been, the likeliest first.
+fn variants() -> impl Iterator<Item = (Evidence, Mishap, Instant, Cached)> {
+    [Evidence::Answers, Evidence::Instants].into_iter().flat_map(|evidence| {
+        [Mishap::RequestLost, Mishap::ReplyLost].into_iter().flat_map(move |unanswered| {
+            [Instant::End, Instant::Middle, Instant::Start].into_iter().flat_map(move |instant| {
+                [Cached::Nowhere, Cached::ByStrategy]
+                    .into_iter()
+                    .map(move |cached| (evidence, unanswered, instant, cached))
+            })
+        })
+    })
 }
 
 /// The instant of a step.

@@ -1,13 +1,16 @@
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use quarrel_checkers::{F, History, Index, Kind, Time};
+use quarrel_checkers::{
+    Anomaly, Cause, Class, History, JudgeOptions, Key, Probe, ProbePhase, Site, Time, Value, judge,
+};
 
 use super::recorded;
 use crate::{
     cluster::Cluster,
-    explore::shrink,
+    explore::shrink_race,
     faults::{Fault, Schedule},
-    race::Make,
+    judge::find_causes,
+    race::{Make, rehearse},
     record::{Recorder, Stop},
     runner::{Arrivals, Plan, Skew, storm},
     sim::{Claim, SimCluster, subjects},
@@ -40,46 +43,79 @@ fn stormed() -> History {
     recorder.history()
 }
 
-/// Reads that returned a version older than one acknowledged before they
-/// began, by their invocations.
-fn stale_reads(history: &History) -> Vec<Index> {
-    let operations = history.operations().unwrap();
-    let mut acknowledged: Vec<(Time, _, u64)> = Vec::new();
-    for operation in &operations {
-        let Some(complete) = operation.complete else { continue };
-        let event = &history.events[complete.position()];
-        if let (Kind::Ok, F::Write, Some(version)) = (event.kind, &event.op.f, event.op.version) {
-            acknowledged.push((event.time, event.op.key, version));
-        }
-    }
-    let stale = operations.iter().filter(|operation| {
-        let Some(complete) = operation.complete else { return false };
-        let (begin, end) =
-            (&history.events[operation.invoke.position()], &history.events[complete.position()]);
-        end.op.f == F::Read
-            && end.op.version.is_some_and(|read| {
-                acknowledged.iter().any(|(at, key, version)| {
-                    *at < begin.time && *key == end.op.key && *version > read
-                })
-            })
-    });
-    stale.map(|operation| operation.invoke).collect()
+/// Everything that is wrong with a history and with what the stores held in the
+/// end, with its cause.
+fn anomalies(history: &History, probes: &[Probe]) -> Vec<Anomaly> {
+    let mut anomalies = judge(history, probes, &JudgeOptions::default()).anomalies;
+    find_causes(history, &mut anomalies);
+    anomalies
 }
 
 #[test]
-fn a_storms_anomalies_become_short_races() {
+fn a_storms_anomalies_become_short_races_of_the_same_cause() {
     let history = stormed();
-    let stale = stale_reads(&history);
+    let found = anomalies(&history, &[]);
+    let stale: Vec<_> = found.iter().filter(|found| found.class == Class::StaleRead).collect();
     assert!(stale.len() >= 10, "the storm shows only {} stale reads", stale.len());
     let make: &Make<'_> = &subjects::cache_aside;
-    let mut cut = 0;
-    for witness in stale.iter().take(10) {
-        let Some((plot, _)) = recorded(make, &history, &[*witness], Claim::Stale).unwrap() else {
-            continue;
-        };
+    let (mut cut, mut causes) = (0, BTreeSet::new());
+    for anomaly in stale.into_iter().take(10) {
+        let Some(recording) = recorded(make, &history, anomaly).unwrap() else { continue };
         cut += 1;
-        let (_, least) = shrink(make, &plot, Claim::Stale).unwrap().unwrap();
-        assert!(least.race.steps() <= 6, "{}", least.race);
+        assert_eq!(Some(recording.cause), anomaly.cause, "{}", recording.performance.race);
+        causes.insert(recording.cause);
+        let finding = shrink_race(make, &recording.performance.race).unwrap().unwrap();
+        assert_eq!(Some(finding.cause), anomaly.cause, "{finding}");
+        assert!(finding.race.steps() <= 6, "{finding}");
+        assert!(finding.proof().is_some(), "{finding}");
     }
     assert!(cut >= 9, "only {cut} of 10 could be cut out");
+    assert!(causes.contains(&Cause::ReplicaLagRefill), "{causes:?}");
+}
+
+/// A reader misses, a writer updates and deletes, and the reader sets what it
+/// had read before: in the end the cache holds the old row.
+const DIVERGES: &str = "\
+    key 1 = Alex, cached nowhere\n\
+    Writer A: UPDATE 1 = Alice -> ok\n\
+    Writer A: DEL 1 -> ok\n\
+    Reader B: GET 1 -> miss\n\
+    Reader B: SELECT primary 1 -> Alice\n\
+    Writer A: UPDATE 1 = Alicia -> ok\n\
+    Writer A: DEL 1 -> ok\n\
+    Reader B: SET 1 = Alice -> ok\n";
+
+#[test]
+fn what_only_probes_saw_is_cut_out_as_well() {
+    let make: &Make<'_> = &subjects::cache_aside_primary;
+    let race = DIVERGES.parse().unwrap();
+    let run = rehearse(&race, make, &mut |_| {}).unwrap();
+    assert_eq!(run.complaint(), None);
+    let history = run.history;
+    let probe = |site, value: &str, version| Probe {
+        start: Time::from_millis(100),
+        end: Time::from_millis(101),
+        site,
+        key: Key(1),
+        value: Value::from(value),
+        version,
+        phase: ProbePhase::Final,
+    };
+    let probes = [probe(Site::Primary, "Alicia", 3), probe(Site::Cache, "Alice", 2)];
+    let found = anomalies(&history, &probes);
+    let [anomaly] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!(anomaly.class, Class::Divergence);
+    let recording = recorded(make, &history, anomaly).unwrap().expect("it can be cut out");
+    assert_eq!(recording.cause, Cause::InFlightRefill, "{}", recording.performance.race);
+    let finding = shrink_race(make, &recording.performance.race).unwrap().unwrap();
+    assert_eq!((finding.claim, finding.cause), (Claim::Diverged, Cause::InFlightRefill));
+    insta::assert_snapshot!(finding.race, @r"
+    key 1 = Alice, cached nowhere
+    t=0ms Reader A: GET 1             -> miss
+    t=1ms Reader A: SELECT primary 1  -> Alice
+    t=2ms Writer B: UPDATE 1 = Alicia -> ok
+    t=3ms Writer B: DEL 1             -> ok
+    t=4ms Reader A: SET 1 = Alice     -> ok
+    !diverged
+    ");
 }
