@@ -11,6 +11,7 @@ use crate::{
     explore::{Bounds, Fault, Reduction, report},
     judge::Expectation,
     results::write_text,
+    sim::Stuck,
     strategy::{AnyStrategy, Catalogue},
 };
 
@@ -80,7 +81,14 @@ pub(super) fn explore(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8,
         .filter(|spec| options.text(spec.name) != spec.default)
         .map(|spec| (spec.name.to_owned(), options.text(spec.name).to_owned()))
         .collect();
-    let found = report(&make, entry.name, &changed, &bounds).map_err(Failure::usage)?;
+    let found = report(&make, entry.name, &changed, &bounds).map_err(|stuck| match stuck {
+        Stuck::Tracking => Failure::usage(format!(
+            "{0} cannot be explored: Redis itself keeps its near cache, and that is not \
+             simulated\n  try: quarrel run {0} --cluster docker (or native)",
+            entry.name
+        )),
+        Stuck::Waits => Failure::usage(stuck),
+    })?;
     print!("{found}");
     if let (Some(path), Some(finding)) = (&args.out, &found.finding) {
         if path.exists() {
