@@ -48,6 +48,32 @@ fn a_crate_is_made_that_cargo_understands() {
     }
 }
 
+/// What the crate's own binary says.
+fn own(at: &Path, words: &[&str], code: i32) -> String {
+    let quarrel = Path::new(env!("CARGO_BIN_EXE_quarrel"));
+    let own = quarrel.with_file_name("examples").join("own");
+    assert!(own.is_file(), "first: cargo build -p quarrel-workloads --example own");
+    let output = Command::new(own).args(words).current_dir(at).output().expect("it can be started");
+    assert_eq!(output.status.code(), Some(code), "{words:?}: {output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn a_strategy_of_ones_own_is_explored_replayed_and_shrunk_like_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let found = own(at, &["explore", "my-cache", "--out", "found.race"], 1);
+    assert!(found.starts_with("my-cache breaks in 5 steps: !stale\n"), "{found}");
+    let met = own(at, &["replay", "--cluster", "sim", "found.race", "-n", "3"], 0);
+    assert!(met.ends_with("3/3 performances went as written\n"), "{met}");
+    let storm = ["run", "my-cache", "--cluster", "sim", "--fault", "replica-lag", "--time", "2s"];
+    own(at, &storm, 1);
+    let shrunk = own(at, &["shrink", "latest"], 0);
+    assert!(shrunk.contains("  strategy my-cache\n"), "{shrunk}");
+    assert!(shrunk.contains("  = cause: replica-lag"), "{shrunk}");
+    own(at, &["replay", "--cluster", "sim", "latest"], 0);
+}
+
 #[test]
 fn a_repository_may_be_named_instead() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,0 +1,10 @@
+//! The binary that `quarrel new my-cache` makes, for the tests that run it.
+
+#[path = "../../harness/src/cli/scaffold/strategy.rs"]
+mod strategy;
+
+fn main() -> std::process::ExitCode {
+    let mut catalogue = quarrel_workloads::catalogue();
+    catalogue.strategies.push(strategy::ENTRY);
+    quarrel_harness::cli::main(catalogue)
+}
