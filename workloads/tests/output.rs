@@ -111,3 +111,22 @@ fn a_policy_decides_on_a_violation_and_on_nothing_else() {
     let (code, _) = run(&["--budget", "2s"]);
     assert_eq!(code, Some(64), "a budget that leaves no time for the report");
 }
+
+#[test]
+fn every_list_is_json_when_asked() {
+    for (list, known) in
+        [("strategies", "cache-aside"), ("workloads", "register"), ("faults", "replica-lag")]
+    {
+        let output = quarrel(&[list, "--format", "json"]).output().unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let names: Vec<_> =
+            json.as_array().unwrap().iter().filter_map(|one| one["name"].as_str()).collect();
+        assert!(names.contains(&known), "{names:?}");
+    }
+    let output = quarrel(&["doctor", "--format", "json"]).output().unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let kinds: Vec<_> = json.as_array().unwrap().iter().map(|one| &one["cluster"]).collect();
+    for kind in ["docker", "native", "sim"] {
+        assert!(kinds.iter().any(|known| *known == kind), "{kinds:?}");
+    }
+}

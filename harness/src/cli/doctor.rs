@@ -1,78 +1,104 @@
-use super::output::println;
+use clap::Args;
+use serde::Serialize;
 
+use super::{Failure, output::println};
 use crate::{cluster::native::Binaries, report::Ink};
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct DoctorArgs {
+    /// What to print: text or json
+    #[arg(long, default_value = "text", value_name = "FORMAT", value_parser = ["text", "json"])]
+    format: String,
+}
 
 /// Says what this machine can run, and the command that would mend the rest.
 /// Exit code 0 if any cluster of real servers works, else 4.
-pub(super) fn doctor() -> u8 {
-    let works = [docker(), native()];
-    Line::Fine.say("sim", "simulated stores: everywhere");
-    if works.contains(&Line::Fine) { 0 } else { 4 }
+pub(super) fn doctor(args: &DoctorArgs) -> Result<u8, Failure> {
+    let mut findings = docker();
+    findings.push(native());
+    let works = findings.iter().any(|finding| finding.works && finding.part.is_none());
+    findings.push(Finding::fine("sim", "simulated stores: everywhere"));
+    if args.format == "json" {
+        println!("{}", serde_json::to_string_pretty(&findings).map_err(Failure::bug)?);
+    } else {
+        findings.iter().for_each(Finding::say);
+    }
+    Ok(if works { 0 } else { 4 })
 }
 
-/// What a line of the report says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Line {
-    Fine,
-    Missing,
+/// Something that was looked for.
+#[derive(Debug, Serialize)]
+struct Finding {
+    /// The kind of cluster that it is about.
+    cluster: &'static str,
+    /// Which part of it, if not the whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part: Option<String>,
+    works: bool,
+    /// What is there, or what is wrong.
+    text: String,
+    /// What would mend it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<String>,
 }
 
-impl Line {
-    fn say(self, what: &str, text: &str) {
+impl Finding {
+    fn fine(cluster: &'static str, text: impl Into<String>) -> Self {
+        Self { cluster, part: None, works: true, text: text.into(), advice: None }
+    }
+
+    fn missing(cluster: &'static str, text: impl Into<String>, advice: impl Into<String>) -> Self {
+        let advice = Some(advice.into());
+        Self { works: false, advice, ..Self::fine(cluster, text) }
+    }
+
+    fn say(&self) {
         let ink = Ink::colours();
-        let (style, word) = match self {
-            Self::Fine => (ink.good, "yes"),
-            Self::Missing => (ink.bad, " no"),
+        let (style, word) = if self.works { (ink.good, "yes") } else { (ink.bad, " no") };
+        let (name, part) = match &self.part {
+            Some(part) => ("", format!("{part}: ")),
+            None => (self.cluster, String::new()),
         };
-        println!("{style}{word}{style:#} {what:<8} {text}");
-    }
-
-    fn advise(self, what: &str, text: &str, advice: &str) {
-        self.say(what, text);
-        println!("{:12} try: {advice}", "");
+        println!("{style}{word}{style:#} {name:<8} {part}{}", self.text);
+        if let Some(advice) = &self.advice {
+            println!("{:12} try: {advice}", "");
+        }
     }
 }
 
-fn native() -> Line {
+fn native() -> Finding {
     match Binaries::find() {
         Ok(binaries) => {
             let (postgres, redis) = (binaries.postgres.display(), binaries.redis.display());
             let text = format!("Postgres {} in {postgres}, Redis at {redis}", binaries.major);
-            Line::Fine.say("native", &text);
-            Line::Fine
+            Finding::fine("native", text)
         }
-        Err(missing) => {
-            Line::Missing.advise("native", &missing.to_string(), missing.advice());
-            Line::Missing
-        }
+        Err(missing) => Finding::missing("native", missing.to_string(), missing.advice()),
     }
 }
 
 #[cfg(feature = "docker")]
-fn docker() -> Line {
+fn docker() -> Vec<Finding> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime can be built");
     match runtime.block_on(crate::cluster::docker::report()) {
         Ok(report) => {
-            Line::Fine.say("docker", &report.engine);
-            for image in report.images {
-                let what = format!("image of {}: ", image.role);
-                match image.state {
-                    Ok(state) => Line::Fine.say("", &(what + &state)),
-                    Err(how) => Line::Missing.advise("", &(what + &image.name), &how),
-                }
-            }
-            Line::Fine
+            let mut findings = vec![Finding::fine("docker", report.engine)];
+            findings.extend(report.images.into_iter().map(|image| {
+                let part = Some(format!("image of {}", image.role));
+                let finding = match image.state {
+                    Ok(state) => Finding::fine("docker", state),
+                    Err(how) => Finding::missing("docker", image.name, how),
+                };
+                Finding { part, ..finding }
+            }));
+            findings
         }
-        Err(error) => {
-            Line::Missing.advise("docker", &error.what, &error.advice);
-            Line::Missing
-        }
+        Err(error) => vec![Finding::missing("docker", error.what, error.advice)],
     }
 }
 
 #[cfg(not(feature = "docker"))]
-fn docker() -> Line {
-    Line::Missing.advise("docker", "built without it", "cargo build --features docker");
-    Line::Missing
+fn docker() -> Vec<Finding> {
+    vec![Finding::missing("docker", "built without it", "cargo build --features docker")]
 }

@@ -3,6 +3,7 @@
 //! [`Catalogue`].
 
 mod bench;
+mod catalogue;
 mod check;
 mod choose;
 mod cluster;
@@ -37,11 +38,8 @@ use std::{
 
 use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 
-use self::{
-    failure::Failure,
-    output::{eprintln, println},
-};
-use crate::{faults::builtin, strategy::Catalogue};
+use self::{failure::Failure, output::eprintln};
+use crate::strategy::Catalogue;
 
 const ABOUT: &str = "Finds out when a cache and its database disagree";
 
@@ -107,25 +105,11 @@ fn dispatch(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> 
             let args = matrix::MatrixArgs::from_arg_matches(matches).map_err(Failure::bug)?;
             matrix::matrix(&args, catalogue)
         }
-        Some(("strategies", _)) => {
-            for entry in &catalogue.strategies {
-                println!("{:<24} {}", entry.name, entry.summary);
-            }
-            Ok(0)
+        Some(("strategies", matches)) => {
+            catalogue::strategies(&catalogue_args(matches)?, catalogue)
         }
-        Some(("workloads", _)) => {
-            for entry in catalogue.workloads() {
-                println!("{:<24} {}", entry.name, entry.summary);
-            }
-            Ok(0)
-        }
-        Some(("faults", _)) => {
-            for entry in builtin() {
-                let usual = entry.amount.map_or_else(String::new, |amount| format!("={amount}"));
-                println!("{:<28} {}", format!("{}{usual}", entry.name), entry.summary);
-            }
-            Ok(0)
-        }
+        Some(("workloads", matches)) => catalogue::workloads(&catalogue_args(matches)?, catalogue),
+        Some(("faults", matches)) => catalogue::faults(&catalogue_args(matches)?),
         Some(("new", matches)) => {
             new::new(&new::NewArgs::from_arg_matches(matches).map_err(Failure::bug)?)
         }
@@ -145,12 +129,18 @@ fn dispatch(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> 
         Some(("cluster", matches)) => {
             cluster::cluster(cluster::ClusterArgs::from_arg_matches(matches).map_err(Failure::bug)?)
         }
-        Some(("doctor", _)) => Ok(doctor::doctor()),
+        Some(("doctor", matches)) => {
+            doctor::doctor(&doctor::DoctorArgs::from_arg_matches(matches).map_err(Failure::bug)?)
+        }
         Some(("proxy", matches)) => {
             proxy::proxy(&proxy::ProxyArgs::from_arg_matches(matches).map_err(Failure::bug)?)
         }
         _ => unreachable!("clap asks for a subcommand"),
     }
+}
+
+fn catalogue_args(matches: &ArgMatches) -> Result<catalogue::CatalogueArgs, Failure> {
+    catalogue::CatalogueArgs::from_arg_matches(matches).map_err(Failure::bug)
 }
 
 /// The whole command line, for parsing, help and completions.
@@ -194,13 +184,13 @@ pub fn command(catalogue: &Catalogue) -> Command {
         .subcommand(new::NewArgs::augment_args(
             Command::new("new").about("Makes a crate with a strategy of your own to begin with"),
         ))
-        .subcommand(Command::new("strategies").about("Lists the strategies"))
-        .subcommand(Command::new("workloads").about("Lists what clients can do"))
-        .subcommand(Command::new("faults").about("Lists the faults, each with its usual amount"))
-        .subcommand(
+        .subcommand(catalogue::command("strategies", "Lists the strategies"))
+        .subcommand(catalogue::command("workloads", "Lists what clients can do"))
+        .subcommand(catalogue::command("faults", "Lists the faults, each with its usual amount"))
+        .subcommand(doctor::DoctorArgs::augment_args(
             Command::new("doctor")
                 .about("Says what this machine can run, and how to mend the rest"),
-        )
+        ))
         .subcommand(cluster::ClusterArgs::augment_args(
             Command::new("cluster").about("A cluster to poke at by hand"),
         ))
