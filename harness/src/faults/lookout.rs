@@ -54,7 +54,7 @@ impl Lookout {
         let mut probe = cluster.probe();
         let mut before = Before::Unknown;
         match sign {
-            Sign::ReplicaBehind { .. } | Sign::ReplicaBehindBytes { .. } => {
+            Sign::ReplicaBehind { .. } | Sign::ReplicaBehindBytes { .. } | Sign::Unconfirmed => {
                 drop(written(&mut probe).await);
                 drop(replayed(&mut probe).await);
             }
@@ -162,6 +162,7 @@ impl Lookout {
                 Heard::Answer => None,
             },
             Sign::RepliesLost(link) => self.reply_lost(link).await,
+            Sign::Unconfirmed => self.unconfirmed(cluster).await,
             Sign::ReplicaBehindBytes { by } => self.bytes_behind(by).await,
             Sign::Throttled { link, kb_per_s } => {
                 self.throttled(link, kb_per_s, cluster, clock).await
@@ -234,6 +235,27 @@ impl Lookout {
             }
             pause(&mut self.probe, Duration::from_millis(5)).await;
         }
+    }
+
+    /// Whether a commit waits for what the replica has done already.
+    async fn unconfirmed(&mut self, cluster: &dyn Cluster) -> Option<String> {
+        // Each look has a connection of its own: the last one may still wait.
+        self.client = cluster.probe();
+        let value = Value::Int(i64::try_from(self.round).unwrap_or(i64::MAX));
+        let durability = Durability::RemoteApply;
+        let write = Request::PrimaryWrite { key: HEARTBEAT, value: value.clone(), durability };
+        if let Heard::Answer = self.ask(&write).await {
+            return None;
+        }
+        let held = match self.probe.call(&Request::ReplicaRead(HEARTBEAT)).await.ok()? {
+            Response::Row { row, .. } => row.map(|row| row.value),
+            _ => None,
+        };
+        (held == Some(value)).then(|| {
+            format!(
+                "a commit waited longer than {PATIENCE:?} for the replica, which showed its row"
+            )
+        })
     }
 
     async fn bytes_behind(&mut self, by: u64) -> Option<String> {

@@ -35,6 +35,9 @@ pub enum Sign {
     /// A write over the link gets no answer, yet a probe beside the link finds
     /// it done. A link to the replica, where nobody writes, is just silent.
     RepliesLost(Link),
+    /// A commit that waits for the replica is not answered, though the replica
+    /// shows its row.
+    Unconfirmed,
     /// The primary's log is this many bytes ahead of the replica's.
     ReplicaBehindBytes {
         /// By how many.

@@ -234,15 +234,13 @@ fn apply(network: &mut Network, control: &Control) {
         Control::Impair { link, impairment } => {
             network.conditions.impair(link, impairment);
             if link == Link::ReplicaPrimary {
-                // What is under way is under way by the new rules.
-                network.stop_streaming();
-                network.carry();
+                network.impair_stream(impairment);
             }
         }
         Control::Restore(link) => {
             network.conditions.restore(link);
             if link == Link::ReplicaPrimary {
-                network.stop_streaming();
+                network.mend_stream();
             }
             network.carry();
         }

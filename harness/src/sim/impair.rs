@@ -56,14 +56,12 @@ pub(super) fn at_rate(bytes: u64, kb_per_s: u64) -> Duration {
     Duration::from_micros(bytes.saturating_mul(1_000) / kb_per_s)
 }
 
-/// Why the simulator cannot do this to a link, if it cannot: the replica has
-/// one stream, without connections that end or requests that vanish.
+/// Why the simulator cannot do this to a link, if it cannot.
 pub(super) const fn refusal(link: Link, impairment: Impairment) -> Option<&'static str> {
     match (link, impairment) {
-        (
-            Link::ReplicaPrimary,
-            Impairment::Limit { .. } | Impairment::SlowClose(_) | Impairment::DropRequests,
-        ) => Some("the simulated replica has one stream, and no connections that end"),
+        (Link::ReplicaPrimary, Impairment::SlowClose(_)) => {
+            Some("the simulated replica has one stream, which does not end")
+        }
         _ => None,
     }
 }

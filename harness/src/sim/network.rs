@@ -39,6 +39,8 @@ pub(super) struct Network {
     pub(super) slots: Vec<Slot>,
     /// Commits on their way to the replica, in step with the world's own list.
     pub(super) streaming: VecDeque<Streamed>,
+    /// Bytes that the stream has carried since something was done to it.
+    pub(super) streamed_bytes: u64,
 }
 
 /// Ordered by time, then by the order in which they were planned.
@@ -73,6 +75,7 @@ impl Network {
             sequence: 0,
             slots: Vec::new(),
             streaming: VecDeque::new(),
+            streamed_bytes: 0,
         }
     }
 

@@ -9,7 +9,7 @@ use super::{
     network::{Network, What},
     slot::Stage,
 };
-use crate::cluster::Link;
+use crate::cluster::{Impairment, Link};
 
 /// What a commit takes to the replica and to be replayed there, on average.
 const STREAMING: Duration = Duration::from_micros(400);
@@ -36,6 +36,9 @@ impl Network {
             let mut last = Time::ZERO;
             for at in 0..self.streaming.len() {
                 if self.streaming[at].received.is_none() {
+                    if !self.stream_has_room() {
+                        break;
+                    }
                     let takes = self.about(STREAMING) + self.extra(Some(Link::ReplicaPrimary));
                     // One stream: nothing overtakes, and what takes its time
                     // keeps the rest waiting.
@@ -46,6 +49,36 @@ impl Network {
             }
         }
         self.plan_replay();
+    }
+
+    /// Whether the stream may carry one more commit. The replica asks for a
+    /// whole segment of the log again after each break, so that a limit once
+    /// reached is reached again before anything new.
+    fn stream_has_room(&mut self) -> bool {
+        let Some(Impairment::Limit { bytes }) = self.conditions.impairment(Link::ReplicaPrimary)
+        else {
+            return true;
+        };
+        self.streamed_bytes += impair::COMMIT_BYTES;
+        self.streamed_bytes <= bytes
+    }
+
+    /// What happens to the stream is another thing from now on.
+    pub(super) fn impair_stream(&mut self, impairment: Impairment) {
+        self.streamed_bytes = 0;
+        if impairment == Impairment::DropRequests {
+            self.world.hold_acknowledgements();
+        }
+        // What is under way is under way by the new rules.
+        self.stop_streaming();
+        self.carry();
+    }
+
+    /// The stream is as it was before anything happened to it.
+    pub(super) fn mend_stream(&mut self) {
+        self.world.release_acknowledgements();
+        self.end_waits();
+        self.stop_streaming();
     }
 
     /// How long a commit occupies the stream to the replica.
@@ -117,6 +150,10 @@ impl Network {
             self.world.replay();
         }
         self.plan_replay();
+        self.end_waits();
+    }
+
+    fn end_waits(&mut self) {
         for slot in 0..self.slots.len() {
             if matches!(&self.slots[slot].stage, Stage::Waits(_, wait) if self.world.ready(wait)) {
                 self.end_wait(slot);
