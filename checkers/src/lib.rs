@@ -63,8 +63,9 @@ pub use checker::{Budget, Checker};
 pub use event::{Event, F, Index, Kind, Op, Process};
 pub use history::{History, HistoryError, Operation};
 pub use judge::{
-    Convergence, DivergenceWindow, JudgeOptions, Judgement, Metrics, Order, PbsBin, Probe,
-    ProbePhase, Quantiles, Rung, SessionViolations, StalenessBin, judge, wilson,
+    Convergence, DivergenceWindow, JudgeOptions, Judgement, Metrics, Order, PbsBin, Phase,
+    PhaseMetrics, Probe, ProbePhase, Quantiles, Rung, SessionViolations, StalenessBin, judge,
+    judge_phases, wilson,
 };
 pub use model::Model;
 pub use step::{Certainty, Content, Lsn, Object, ParseLsnError, Reply, Site, Step};

@@ -163,8 +163,14 @@ pub enum Cause {
     ResurrectedEntry,
     /// A request that its client had given up took effect later.
     LateMessage,
+    /// The write could be seen already, and its invalidation, by the writer or
+    /// by a background agent, was still to come.
+    PendingInvalidation,
     /// The strategy serves entries until they expire, by design.
     ExpiryOnly,
+    /// The parts of one transaction were read at different moments, each of
+    /// them fresh, with a write between.
+    SeparateReads,
     /// None of the above is evident in the steps.
     Unexplained,
 }
@@ -181,7 +187,9 @@ impl fmt::Display for Cause {
             Self::LostWrite => "lost-write",
             Self::ResurrectedEntry => "resurrected-entry",
             Self::LateMessage => "late-message",
+            Self::PendingInvalidation => "pending-invalidation",
             Self::ExpiryOnly => "expiry-only",
+            Self::SeparateReads => "separate-reads",
             Self::Unexplained => "unexplained",
         })
     }

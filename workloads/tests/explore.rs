@@ -60,9 +60,9 @@ fn one_writer_two_readers_and_a_lagging_replica() {
     iq-lease: holds
     tombstone: holds
     singleflight: !stale in 8 steps, in-flight-refill
-    outbox: !stale in 2 steps, failed-invalidation
-    cdc: !stale in 2 steps, failed-invalidation
-    cdc-tombstone: !stale in 2 steps, failed-invalidation
+    outbox: !stale in 2 steps, pending-invalidation
+    cdc: !stale in 2 steps, pending-invalidation
+    cdc-tombstone: !stale in 2 steps, pending-invalidation
     notify: !stale in 2 steps, expiry-only
     client-tracking: the strategy uses client tracking, which is not simulated: use --cluster docker or native
     stale-while-revalidate: !stale in 3 steps, expiry-only

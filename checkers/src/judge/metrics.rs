@@ -2,7 +2,8 @@ use std::{ops::AddAssign, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Key, Site, Time, register::Delta};
+use super::PhaseMetrics;
+use crate::{Class, Key, Site, Time, register::Delta};
 
 /// How far a run came from the ideal, in numbers. The names are stable: they
 /// are those of the JSON in a report. Durations are whole nanoseconds there.
@@ -70,6 +71,9 @@ pub struct Metrics {
     /// Probability that a read is stale by the time since the last
     /// acknowledged write (Bailis et al., VLDB 2012); empty bins are left out.
     pub pbs: Vec<PbsBin>,
+    /// The same by phases of the run, if it was judged with phases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<PhaseMetrics>,
 }
 
 /// Quantiles of a duration; all zero if nothing was counted.
@@ -135,6 +139,15 @@ impl AddAssign for SessionViolations {
 }
 
 impl SessionViolations {
+    pub(super) const fn count(&mut self, class: Class) {
+        match class {
+            Class::ReadYourWrites => self.read_your_writes += 1,
+            Class::NonMonotonicRead => self.monotonic_reads += 1,
+            Class::NonMonotonicWrite => self.monotonic_writes += 1,
+            _ => self.writes_follow_reads += 1,
+        }
+    }
+
     /// All four together.
     #[must_use]
     pub const fn total(&self) -> u64 {

@@ -7,6 +7,7 @@ mod ladder;
 mod metrics;
 mod options;
 mod parts;
+mod phases;
 mod reads;
 mod sessions;
 mod stores;
@@ -20,9 +21,11 @@ pub use metrics::{
     wilson,
 };
 pub use options::{JudgeOptions, Order, Probe, ProbePhase};
+pub use phases::{Phase, PhaseMetrics};
 
 use collect::Collector;
 use keyed::{Keyed, Split};
+use phases::PhaseTally;
 use serde::{Deserialize, Serialize};
 use tally::Tally;
 
@@ -100,14 +103,26 @@ impl Judgement {
 /// ```
 #[must_use]
 pub fn judge(history: &History, probes: &[Probe], options: &JudgeOptions) -> Judgement {
+    judge_phases(history, probes, options, &[])
+}
+
+/// The same, with the numbers also by `phases`.
+#[must_use]
+pub fn judge_phases(
+    history: &History,
+    probes: &[Probe],
+    options: &JudgeOptions,
+    phases: &[Phase],
+) -> Judgement {
     let mut collector = Collector::new(options.max_anomalies);
-    let mut tally = Tally::default();
+    let phases = PhaseTally::new(phases);
+    let mut tally = Tally::of(&phases);
     match keyed::split(history, options) {
         Ok(split) => {
             let groups: Vec<&[Keyed]> = groups(&split.keys);
             let judged = parallel::map(options.threads, &groups, |keys| {
                 let mut collector = Collector::new(options.max_anomalies);
-                let mut tally = Tally::default();
+                let mut tally = Tally::of(&phases);
                 for keyed in *keys {
                     key(history, keyed, &split, options, &mut collector, &mut tally);
                 }

@@ -187,7 +187,7 @@ pub(super) fn judge(
     let mut stale = Vec::new();
     for (at, read) in keyed.entries.iter().enumerate().filter(|(_, entry)| entry.is_read()) {
         let is_hit = is_hit(keyed, split, at);
-        tally.metrics.hits += u64::from(is_hit == Hit::Yes);
+        tally.completed(read.begin, is_hit);
         if let Some(class) = writers.impossible(keyed, at) {
             found.impossible += 1;
             tally.impossible(class);
@@ -199,7 +199,7 @@ pub(super) fn judge(
         let at_risk =
             since_write.filter(|since| options.risk_window.is_none_or(|window| *since <= window));
         let stale_for = proof.map(|proof| read.begin.since(keyed.entries[proof].end));
-        tally.read(at_risk, stale_for, is_hit);
+        tally.read(read.begin, at_risk, stale_for, is_hit);
         if let Some(proof) = proof {
             stale.push((at, proof));
         }

@@ -31,7 +31,7 @@ pub(super) fn judge(keyed: &Keyed, order: &Order, collector: &mut Collector, tal
             let Some(earlier) = earlier.filter(|&e| is_newer(keyed, order, e, at)) else {
                 continue;
             };
-            tally.session(class);
+            tally.session(entry.begin, class);
             let stale_for = entry.begin.since(keyed.entries[earlier].end);
             collector
                 .add_with(class, stale_for, || wording::session(keyed, order, class, earlier, at));

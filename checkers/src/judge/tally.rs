@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::{
     JudgeOptions, Metrics, PbsBin, Quantiles, StalenessBin, keyed::Keyed, metrics::wilson,
+    phases::PhaseTally,
 };
-use crate::{Class, Key};
+use crate::{Class, Key, Time};
 
 /// Edges of the bins of the PBS curve, in microseconds; the last bin is open.
 const PBS_EDGES_US: [u64; 17] = [
@@ -17,6 +18,7 @@ const PBS_EDGES_US: [u64; 17] = [
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) metrics: Metrics,
+    phases: PhaseTally,
     staleness: Vec<Duration>,
     pbs: [(u64, u64); PBS_EDGES_US.len()],
     /// Why the history could not be read at all.
@@ -36,6 +38,11 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// Nothing counted yet, of a run with these phases.
+    pub(super) fn of(phases: &PhaseTally) -> Self {
+        Self { phases: phases.clone(), ..Self::default() }
+    }
+
     /// Counts the operations of a key.
     pub(super) fn count(&mut self, keyed: &Keyed) {
         let metrics = &mut self.metrics;
@@ -68,6 +75,7 @@ impl Tally {
         metrics.phantom_reads += others.phantom_reads;
         metrics.future_reads += others.future_reads;
         metrics.sessions += others.sessions;
+        self.phases.merge(other.phases);
         self.staleness.extend(other.staleness);
         for (bin, (reads, stale)) in self.pbs.iter_mut().zip(other.pbs) {
             *bin = (bin.0 + reads, bin.1 + stale);
@@ -95,14 +103,22 @@ impl Tally {
         self.unordered_keys += 1;
     }
 
-    /// A completed read; `at_risk` is the time since the last acknowledged
-    /// write, if it could have been stale.
+    /// A completed read, and whether it came out of the cache.
+    pub(super) fn completed(&mut self, begin: Time, is_hit: Hit) {
+        self.metrics.hits += u64::from(is_hit == Hit::Yes);
+        self.phases.completed(begin, is_hit);
+    }
+
+    /// A completed read that began at `begin`; `at_risk` is the time since the
+    /// last acknowledged write, if it could have been stale.
     pub(super) fn read(
         &mut self,
+        begin: Time,
         at_risk: Option<Duration>,
         stale_for: Option<Duration>,
         is_hit: Hit,
     ) {
+        self.phases.judged(begin, at_risk, stale_for, is_hit);
         let metrics = &mut self.metrics;
         if let Some(since) = at_risk {
             metrics.reads_at_risk += 1;
@@ -136,20 +152,16 @@ impl Tally {
     }
 
     /// A violation of what a session may expect.
-    pub(super) fn session(&mut self, class: Class) {
-        let sessions = &mut self.metrics.sessions;
-        match class {
-            Class::ReadYourWrites => sessions.read_your_writes += 1,
-            Class::NonMonotonicRead => sessions.monotonic_reads += 1,
-            Class::NonMonotonicWrite => sessions.monotonic_writes += 1,
-            _ => sessions.writes_follow_reads += 1,
-        }
+    pub(super) fn session(&mut self, begin: Time, class: Class) {
+        self.metrics.sessions.count(class);
+        self.phases.session(begin, class);
     }
 
     /// Sums up.
     #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^52 do not occur")]
     pub(super) fn finish(&mut self, options: &JudgeOptions) {
         self.staleness.sort_unstable();
+        self.metrics.phases = std::mem::take(&mut self.phases).finish();
         let metrics = &mut self.metrics;
         metrics.staleness = Quantiles::of(&self.staleness);
         metrics.worst_staleness = metrics.staleness.max;

@@ -32,11 +32,7 @@ const CHANGES: [(&str, Cause, Change); 11] = [
     ("writers take turns", Cause::WriteWriteRace, with_writers_one_by_one),
     ("nobody comes between a reader's steps", Cause::InFlightRefill, with_undisturbed_readers),
     ("nobody comes between a writer's steps", Cause::InFlightRefill, with_undisturbed_writers),
-    (
-        "background work is done before the last operation",
-        Cause::FailedInvalidation,
-        with_prompt_agents,
-    ),
+    ("background work is done at once", Cause::PendingInvalidation, with_prompt_agents),
     ("the cache is empty before the last operation", Cause::ExpiryOnly, with_expired_entries),
 ];
 
@@ -194,12 +190,15 @@ fn with_undisturbed_writers(plot: &Plot) -> Option<Plot> {
     })
 }
 
-/// Agents and jobs get many turns before the last client begins.
+/// Agents and jobs get many turns at the beginning and after every turn of
+/// anybody else.
 fn with_prompt_agents(plot: &Plot) -> Option<Plot> {
-    let last = plot.moves.iter().rev().find_map(actor)?;
-    let at = plot.moves.iter().position(|a_move| actor(a_move) == Some(last))?;
     let mut changed = plot.clone();
-    changed.moves.splice(at..at, background_turns(plot));
+    changed.moves = background_turns(plot).collect();
+    for a_move in &plot.moves {
+        changed.moves.push(a_move.clone());
+        changed.moves.extend(background_turns(plot));
+    }
     Some(changed)
 }
 

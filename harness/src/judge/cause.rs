@@ -1,8 +1,10 @@
 use quarrel_checkers::{
-    Anomaly, Cause, Class, Content, History, Index, Key, Kind, Operation, Process, Reply, Site,
-    Step,
+    Anomaly, Cause, Class, Content, F, History, Index, Key, Kind, Op, Operation, Process, Reply,
+    Site, Step,
 };
 use rustc_hash::FxHashMap;
+
+use super::steps::{found, invalidates_as_agent, is_on, newer, same, stored, succeeded, value};
 
 /// Where a history's operations and steps are, for looking up how a value came
 /// to be read.
@@ -13,6 +15,8 @@ pub struct Evidence<'a> {
     of_event: FxHashMap<Index, usize>,
     /// Positions of the steps on a key's own entry or row, by start.
     on_key: FxHashMap<Key, Vec<usize>>,
+    /// Whether background agents of the strategy invalidate entries.
+    agents_invalidate: bool,
 }
 
 /// The way of a value that must not have been read: who wrote it, who put it
@@ -66,7 +70,8 @@ impl<'a> Evidence<'a> {
         for positions in on_key.values_mut() {
             positions.sort_by_key(|position| history.steps[*position].start);
         }
-        Some(Self { history, operations, of_event, on_key })
+        let agents_invalidate = history.steps.iter().any(invalidates_as_agent);
+        Some(Self { history, operations, of_event, on_key, agents_invalidate })
     }
 
     fn cause(&self, anomaly: &Anomaly) -> Cause {
@@ -79,19 +84,80 @@ impl<'a> Evidence<'a> {
             return Some(Cause::LostWrite);
         }
         let key = anomaly.key?;
+        if anomaly.class == Class::Divergence {
+            return self.never_written(key).then_some(Cause::LostWrite);
+        }
         let read = self.last_read(anomaly)?;
-        let complete = &self.history.events[read.complete?.position()];
-        let stale = complete.op.version?;
-        let source = self.source(read, stale)?;
+        let stale = self.seen(read, key)?;
+        let mut source = self.source(read, key, stale)?;
+        let newer = self.newer_write(anomaly, key, stale);
+        let is_txn = self.op(read).f == F::Txn;
+        if is_txn && newer.is_some_and(|newer| Some(source.start) < newer.end) {
+            // It was the newest there was; only together with the rest of what
+            // the transaction saw is it too old.
+            return Some(Cause::SeparateReads);
+        }
+        if source.site == Site::Client {
+            let copied = self.copied(key, stale, source)?;
+            let told = self.invalidations(newer?).filter(|step| succeeded(step)).last();
+            if told.is_some_and(|told| copied.end < told.end) {
+                // The cache has changed, its message has not arrived.
+                return Some(Cause::PendingInvalidation);
+            }
+            source = copied;
+        }
         if source.site == Site::Replica {
             return Some(Cause::ReplicaLag);
         }
         if source.site != Site::Cache {
             return None;
         }
-        let newer = self.newer_write(anomaly, key, stale)?;
+        if let Some(cause) = self.put_back(read, source) {
+            return Some(cause);
+        }
         let fill = self.fill(key, stale, source)?;
-        Some(self.fill_cause(key, fill, newer, source))
+        Some(self.fill_cause(key, fill, newer?, source))
+    }
+
+    /// Whether the last write that was acknowledged left its value in the cache
+    /// alone: it never reached the primary.
+    fn never_written(&self, key: Key) -> bool {
+        let stored = self.on(key).filter(|step| {
+            let is_row = matches!(step.argument, Some(Content::Row { .. }));
+            step.site == Site::Cache && is_row && succeeded(step)
+        });
+        let Some(last) = stored.last() else { return false };
+        let acknowledged = last.operation.and_then(|invoke| self.operation(invoke));
+        let acknowledged = acknowledged.is_some_and(|operation| {
+            let end = operation.complete.map(|end| &self.history.events[end.position()]);
+            !self.only_reads(operation) && end.is_some_and(|end| end.kind == Kind::Ok)
+        });
+        let reached = self.on(key).any(|step| {
+            step.site == Site::Primary && value(&step.argument) == value(&last.argument)
+        });
+        acknowledged && !reached
+    }
+
+    /// The version of `key` that `read` returned.
+    fn seen(&self, read: &Operation, key: Key) -> Option<u64> {
+        let op = &self.history.events[read.complete?.position()].op;
+        op.version.or_else(|| {
+            // A transaction over several keys: its steps tell.
+            let steps = read.steps.iter().rev().map(|position| &self.history.steps[*position]);
+            steps.filter(|step| is_on(step, key)).find_map(found)
+        })
+    }
+
+    /// The step by which a client got what it has in a near cache of its own.
+    fn copied(&self, key: Key, version: u64, near: &Step) -> Option<&Step> {
+        self.on(key)
+            .filter(|step| {
+                step.process == near.process
+                    && step.site == Site::Cache
+                    && step.start < near.start
+                    && found(step) == Some(version)
+            })
+            .last()
     }
 
     /// The read that the anomaly is about: the last in its witness.
@@ -100,18 +166,33 @@ impl<'a> Evidence<'a> {
             .witness
             .iter()
             .rev()
-            .find_map(|index| self.operation(*index))
+            .filter_map(|index| self.operation(*index))
+            .find(|operation| self.only_reads(operation))
             .filter(|operation| operation.complete.is_some())
+    }
+
+    fn only_reads(&self, operation: &Operation) -> bool {
+        let wrote = |step: &Step| step.site == Site::Primary && succeeded(step);
+        match self.op(operation).f {
+            F::Read => true,
+            F::Txn => !operation.steps.iter().any(|at| wrote(&self.history.steps[*at])),
+            _ => false,
+        }
+    }
+
+    fn op(&self, operation: &Operation) -> &Op {
+        &self.history.events[operation.invoke.position()].op
     }
 
     fn operation(&self, index: Index) -> Option<&Operation> {
         self.operations.get(*self.of_event.get(&index)?)
     }
 
-    /// The step of `read` that brought the value it returned.
-    fn source(&self, read: &Operation, version: u64) -> Option<&Step> {
+    /// The step of `read` that brought the value of `key` that it returned.
+    fn source(&self, read: &Operation, key: Key, version: u64) -> Option<&Step> {
         let steps = read.steps.iter().rev().map(|position| &self.history.steps[*position]);
-        steps.filter(|step| found(step) == Some(version)).find(|step| step.verb != "SET")
+        let brought = |step: &&Step| is_on(step, key) && found(step) == Some(version);
+        steps.filter(brought).find(|step| step.verb != "SET")
     }
 
     /// The oldest write of `key` that is newer than `version` and part of the
@@ -145,27 +226,56 @@ impl<'a> Evidence<'a> {
             .last()
     }
 
-    fn fill_cause(&self, key: Key, fill: &Step, newer: &Step, hit: &Step) -> Cause {
-        let deletes: Vec<_> = self.invalidations(newer).collect();
-        let removed = self.on(key).any(|step| {
-            step.verb == "DEL"
-                && matches!(step.reply, Reply::Done { .. })
-                && fill.end.is_some_and(|end| end < step.start)
+    /// The step by which an agent had fetched what it then put into the cache.
+    fn fetched(&self, key: Key, fill: &Step) -> Option<&Step> {
+        self.on(key)
+            .filter(|step| {
+                step.process == fill.process
+                    && step.site != Site::Cache
+                    && found(step) == stored(fill)
+                    && step.start < fill.start
+            })
+            .last()
+    }
+
+    /// Whether a read found in the cache what had been replaced there before:
+    /// a store whose client had given up may have run late; else the cache
+    /// itself brought it back.
+    fn put_back(&self, read: &Operation, source: &Step) -> Option<Cause> {
+        let steps = read.steps.iter().map(|position| &self.history.steps[*position]);
+        let hits = steps.filter(|step| step.site == Site::Cache && step.start <= source.start);
+        let store = hits.filter_map(|hit| self.store_replaced_before(hit)).next()?;
+        Some(match store.reply {
+            Reply::Pending | Reply::Failed { .. } => Cause::LateMessage,
+            _ => Cause::ResurrectedEntry,
+        })
+    }
+
+    /// The last step that stored what `hit` found, if something newer was
+    /// stored in its place, or it was deleted, before `hit` began.
+    fn store_replaced_before(&self, hit: &Step) -> Option<&Step> {
+        let object = hit.object.as_ref()?;
+        let Reply::Found(content) = &hit.reply else { return None };
+        let changes = || {
+            self.on(object.key)
+                .filter(|step| step.site == Site::Cache && step.object.as_ref() == Some(object))
+        };
+        let is_same = |step: &&Step| step.argument.as_ref().is_some_and(|new| same(new, content));
+        let store = changes().filter(|step| Some(step.start) < hit.end).filter(is_same).last()?;
+        let replaced = changes().any(|step| {
+            succeeded(step)
+                && (step.verb == "DEL"
+                    || step.argument.as_ref().is_some_and(|new| newer(new, content)))
+                && store.end.is_some_and(|end| end < step.start)
                 && step.end.is_some_and(|end| end < hit.start)
         });
-        if removed {
-            // Deleted after it was stored, and there again. A store whose
-            // client had given up may have run late; else the cache itself
-            // brought it back.
-            return match fill.reply {
-                Reply::Pending | Reply::Failed { .. } => Cause::LateMessage,
-                _ => Cause::ResurrectedEntry,
-            };
-        }
+        replaced.then_some(store)
+    }
+
+    fn fill_cause(&self, key: Key, fill: &Step, newer: &Step, hit: &Step) -> Cause {
+        let deletes: Vec<_> = self.invalidations(newer).collect();
         let filler = fill.operation.and_then(|invoke| self.operation(invoke));
-        let filled_by_write = filler.is_some_and(|operation| {
-            self.history.events[operation.invoke.position()].op.f == quarrel_checkers::F::Write
-        });
+        let filled_by_write = filler.is_some_and(|operation| !self.only_reads(operation));
         if filled_by_write {
             // The newer write touched the cache first, the older one last. Of
             // two calls under way at once the times do not tell the order, but
@@ -176,10 +286,15 @@ impl<'a> Evidence<'a> {
             };
             return match deletes.iter().any(|step| first(step)) {
                 true => Cause::WriteWriteRace,
-                false => self.missing_invalidation(newer, &deletes),
+                false => self.missing_invalidation(newer, &deletes, hit),
             };
         }
-        let source = filler.and_then(|operation| self.source(operation, stored(fill)?));
+        let source = match filler {
+            Some(operation) => {
+                stored(fill).and_then(|version| self.source(operation, key, version))
+            }
+            None => self.fetched(key, fill),
+        };
         let committed_before = |step: &Step| newer.end.is_some_and(|end| end <= step.start);
         match source {
             Some(step) if step.site == Site::Replica && committed_before(step) => {
@@ -188,35 +303,53 @@ impl<'a> Evidence<'a> {
             Some(_) if deletes.iter().any(|delete| Some(delete.start) < fill.end) => {
                 Cause::InFlightRefill
             }
-            Some(_) => self.missing_invalidation(newer, &deletes),
+            Some(_) => self.missing_invalidation(newer, &deletes, hit),
             None => Cause::Unexplained,
         }
     }
 
     /// The entry is older than the write, and the write's own invalidation
     /// did not remove it.
-    fn missing_invalidation(&self, newer: &Step, deletes: &[&Step]) -> Cause {
+    fn missing_invalidation(&self, newer: &Step, deletes: &[&Step], hit: &Step) -> Cause {
         match deletes {
             // An operation that no client asked for: somebody's plain SQL.
             [] if newer.operation.is_some() && matches!(newer.process, Process::Agent(_)) => {
                 Cause::OutOfBandChange
             }
-            [] => Cause::ExpiryOnly,
-            steps if steps.iter().all(|step| matches!(step.reply, Reply::Done { .. })) => {
-                Cause::Unexplained
+            [] => self.agents_part(newer, hit),
+            steps if steps.iter().any(|step| !succeeded(step)) => Cause::FailedInvalidation,
+            // Others had seen the write, its own invalidation was to come.
+            steps if steps.iter().any(|step| step.end > Some(hit.start)) => {
+                Cause::PendingInvalidation
             }
-            _ => Cause::FailedInvalidation,
+            _ => Cause::Unexplained,
         }
+    }
+
+    /// The write left the cache alone: an agent's task, or nobody's.
+    fn agents_part(&self, newer: &Step, hit: &Step) -> Cause {
+        if !self.agents_invalidate {
+            return Cause::ExpiryOnly;
+        }
+        let failed = newer.object.as_ref().is_some_and(|object| {
+            self.on(object.key).any(|step| {
+                let between = newer.start < step.start && step.start < hit.start;
+                invalidates_as_agent(step) && between && !succeeded(step)
+            })
+        });
+        if failed { Cause::FailedInvalidation } else { Cause::PendingInvalidation }
     }
 
     /// What the write of `update` did to the cache.
     fn invalidations(&self, update: &'a Step) -> impl Iterator<Item = &Step> {
         let operation = update.operation.and_then(|invoke| self.operation(invoke));
         let steps = operation.map(|operation| operation.steps.as_slice()).unwrap_or_default();
+        let key = update.object.as_ref().map(|object| object.key);
         steps
             .iter()
             .map(|position| &self.history.steps[*position])
             .filter(|step| step.site == Site::Cache && step.verb != "GET")
+            .filter(move |step| step.object.as_ref().map(|object| object.key) == key)
     }
 
     fn on(&self, key: Key) -> impl Iterator<Item = &Step> {
@@ -252,8 +385,8 @@ impl<'a> Evidence<'a> {
         let filler = || {
             let key = anomaly.key?;
             let read = self.last_read(anomaly)?;
-            let version = self.history.events[read.complete?.position()].op.version?;
-            let source = self.source(read, version)?;
+            let version = self.seen(read, key)?;
+            let source = self.source(read, key, version)?;
             let fill = self.fill(key, version, source)?;
             let newer = self.newer_write(anomaly, key, version);
             let newer = newer.and_then(|step| self.operation(step.operation?));
@@ -274,12 +407,12 @@ impl<'a> Evidence<'a> {
     pub fn provenance(&self, anomaly: &Anomaly) -> Option<Provenance<'_>> {
         let key = anomaly.key?;
         let read = self.last_read(anomaly)?;
-        let version = self.history.events[read.complete?.position()].op.version?;
-        let source = self.source(read, version)?;
+        let version = self.seen(read, key)?;
+        let source = self.source(read, key, version)?;
         let fill = (source.site == Site::Cache).then(|| self.fill(key, version, source)).flatten();
         let filler = fill.and_then(|step| self.operation(step.operation?));
         let fetched = filler
-            .and_then(|operation| self.source(operation, version))
+            .and_then(|operation| self.source(operation, key, version))
             .filter(|step| step.site != Site::Cache);
         let written = self.on(key).find(|step| {
             step.site == Site::Primary && step.reply == Reply::Done { version: Some(version) }
@@ -306,19 +439,5 @@ impl<'a> Evidence<'a> {
     #[must_use]
     pub fn acknowledged(&self, operation: &Operation) -> Option<Index> {
         operation.complete.filter(|end| self.history.events[end.position()].kind == Kind::Ok)
-    }
-}
-
-fn found(step: &Step) -> Option<u64> {
-    match &step.reply {
-        Reply::Found(Content::Row { version, .. }) => Some(*version),
-        _ => None,
-    }
-}
-
-fn stored(step: &Step) -> Option<u64> {
-    match &step.argument {
-        Some(Content::Row { version, .. }) if step.site == Site::Cache => Some(*version),
-        _ => None,
     }
 }

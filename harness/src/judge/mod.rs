@@ -3,6 +3,8 @@
 
 mod cause;
 mod outcome;
+mod phases;
+mod steps;
 
 pub use cause::{Evidence, Provenance, find_causes};
 pub use outcome::{Expectation, ParseExpectationError, judge_run, judge_with};

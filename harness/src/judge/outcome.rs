@@ -1,8 +1,8 @@
 use std::{collections::BTreeSet, fmt, str::FromStr, time::Duration};
 
-use quarrel_checkers::{Guarantee, JudgeOptions, Judgement, Validity, Verdict, judge};
+use quarrel_checkers::{Guarantee, JudgeOptions, Judgement, Validity, Verdict, judge_phases};
 
-use super::find_causes;
+use super::{find_causes, phases::phases};
 use crate::{
     faults::Receipt,
     results::{FaultCount, LoadedRun, RunOutcome, SCHEMA, VerdictFile},
@@ -85,7 +85,7 @@ pub fn judge_run(run: &LoadedRun, expected: Expectation, workload: &dyn Workload
 pub fn judge_with(run: &LoadedRun, expected: Expectation, own: Verdict) -> VerdictFile {
     let mut options = JudgeOptions::default();
     options.bound = expected.bound;
-    let mut judgement = judge(&run.history, &run.probes, &options);
+    let mut judgement = judge_phases(&run.history, &run.probes, &options, &phases(&run.receipts));
     judgement.anomalies.extend(own.anomalies.iter().cloned());
     find_causes(&run.history, &mut judgement.anomalies);
     let (outcome, reason) = match (own.validity, judgement.anomalies.last()) {

@@ -3,8 +3,8 @@
 use std::{borrow::Cow, collections::BTreeMap, path::Path};
 
 use quarrel_checkers::{
-    Content, F, History, Key, Kind, Lsn, Object, Op, Probe, ProbePhase, Process, Reply, Site, Step,
-    Time, Value, Verdict,
+    Certainty, Content, F, History, Key, Kind, Lsn, Object, Op, Probe, ProbePhase, Process, Reply,
+    Site, Step, Time, Value, Verdict,
 };
 use quarrel_harness::{
     faults::Receipt,
@@ -91,6 +91,26 @@ impl Told {
         self.step(Site::Cache, "GET", at, Reply::Found(row))
     }
 
+    /// Found in the client's own memory.
+    pub(crate) fn near(self, at: (u64, u64)) -> Self {
+        let row = self.row();
+        self.step(Site::Client, "NEAR", at, Reply::Found(row))
+    }
+
+    /// A background agent deletes the entry, in no operation of a client.
+    pub(crate) fn relayed(self, at: (u64, u64)) -> Self {
+        let mut told = self.del(at);
+        told.last().process = Process::Agent(0);
+        told
+    }
+
+    /// The last step got no answer.
+    pub(crate) fn failed(mut self) -> Self {
+        self.last().reply =
+            Reply::Failed { certainty: Certainty::Indefinite, error: "gone".into() };
+        self
+    }
+
     pub(crate) fn select_replica(self, at: (u64, u64), lsn: u64) -> Self {
         let row = self.row();
         let mut told = self.step(Site::Replica, "SELECT", at, Reply::Found(row));
@@ -127,7 +147,11 @@ fn history(told: Vec<Told>) -> History {
         }
     }
     for (told, invoke) in told.into_iter().zip(invoked) {
-        let steps = told.steps.into_iter().map(|step| Step { operation: invoke, ..step });
+        let of_client = |step: &Step| matches!(step.process, Process::Client(_));
+        let steps = told.steps.into_iter().map(|step| {
+            let operation = invoke.filter(|_| of_client(&step));
+            Step { operation, ..step }
+        });
         history.steps.extend(steps);
     }
     history.steps.sort_by_key(|step| step.end);

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use quarrel_checkers::{Content, Key, Value};
+use quarrel_checkers::{Content, Key, Object, Reply, Site, Value};
 use quarrel_harness::{
     stores::{Item, Row, Stale, StoreError},
-    strategy::{Session, Strategy, StrategyEntry},
+    strategy::{Call, Session, Strategy, StrategyEntry},
 };
 
 use super::aside::{Aside, OPTIONS, OnCacheError};
@@ -26,6 +26,16 @@ pub(super) const ENTRY: StrategyEntry = StrategyEntry {
     build: |options| Ok(Arc::new(ClientTracking(Aside::from_options(options)?))),
 };
 
+/// A hit in the client's own memory, as a step: without it a stale read would
+/// have come from nowhere.
+async fn near(session: &mut Session, key: Key, row: Row) -> Result<Row, StoreError> {
+    let object = Some(Object::of(key));
+    let call = Call { site: Site::Client, verb: "NEAR".into(), object, argument: None };
+    let found =
+        |row: &Row| Reply::Found(Content::Row { value: row.value.clone(), version: row.version });
+    session.step(call, async { Ok(row) }, found).await
+}
+
 impl Strategy for ClientTracking {
     async fn read(&self, session: &mut Session, key: Key) -> Result<Option<Row>, StoreError> {
         for stale in session.cache().invalidations().await? {
@@ -34,8 +44,8 @@ impl Strategy for ClientTracking {
                 Stale::All => session.memory.drop_all_kept(),
             }
         }
-        if let Some(row) = session.memory.kept(key) {
-            return Ok(Some(row.clone()));
+        if let Some(row) = session.memory.kept(key).cloned() {
+            return near(session, key, row).await.map(Some);
         }
         match session.cache().get_tracked(Item::entry(key)).await {
             Ok(Some(Content::Row { value, version })) => {

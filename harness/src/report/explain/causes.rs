@@ -173,6 +173,43 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         kind: Kind::Cause,
+        name: "pending-invalidation",
+        summary: "the write could be seen already, its invalidation was still to come",
+        text: "Between the commit and the delete of the entry the cache holds the old value and \
+               the database the new one. If the writer deletes, only who learnt of the write in \
+               another way sees a contradiction: it was not acknowledged yet. If a relay, a \
+               listener or a message of Redis does it after the acknowledgement, even the writer \
+               reads its own old value, for as long as that is slow or dead.",
+        timeline: "t=0ms    Writer A: UPDATE+OUTBOX 7 = v2 -> ok\n\
+                   t=3ms    Reader B: GET 7            -> v1  STALE, must be v2 or newer\n\
+                   t=9ms    Agent: DEL 7               -> ok",
+        source: "Richardson, Microservices Patterns, 2018 (transactional outbox)",
+        cures: &[
+            "delete the entry before the write is acknowledged as well (cache-aside)",
+            "send the writer's own session past the cache for a while (read-your-writes)",
+            "block the entry before the write and release it after (iq-lease)",
+        ],
+    },
+    Entry {
+        kind: Kind::Cause,
+        name: "separate-reads",
+        summary: "parts of one transaction were read at different moments, with a write between",
+        text: "Each value was the newest when it was read, but between the two reads somebody \
+               changed both keys in one transaction: the reader holds a state that never was. \
+               Entries of a cache are read one by one, and no snapshot spans them.",
+        timeline: "t=0ms    Reader B: GET 4            -> v1\n\
+                   t=1ms    Writer A: UPDATE 4 = v2    -> ok\n\
+                   t=1ms    Writer A: UPDATE 5 = v2    -> ok\n\
+                   t=2ms    Reader B: GET 5            -> v2  together with v1 of 4",
+        source: "Bailis et al., Scalable Atomic Visibility with RAMP Transactions, SIGMOD 2014",
+        cures: &[
+            "keep what belongs together under one key of the cache",
+            "read both in one statement of the database (primary-only)",
+            "compare versions after reading and read again what does not fit (RAMP)",
+        ],
+    },
+    Entry {
+        kind: Kind::Cause,
         name: "unexplained",
         summary: "the recorded steps show none of the known causes",
         text: "The anomaly is real, but its steps do not tell how it came about: the history has \

@@ -3,6 +3,7 @@
 mod headline;
 mod ink;
 mod outcome;
+mod phases;
 mod sheet;
 mod verdict;
 mod width;

@@ -5,6 +5,7 @@ use super::{
     Ink, Width, extent, faults_seen, headline,
     headline::{healed, why},
     outcome::{checked_note, millis, thousands},
+    phases::by_phase,
     sheet::Sheet,
     verdict_line,
 };
@@ -22,6 +23,7 @@ pub fn summary(run: &LoadedRun, verdict: &VerdictFile, ink: Ink, width: Width) -
         (RunOutcome::Violated, Some(anomaly)) => violation(&mut sheet, run, verdict, anomaly),
         _ => plainly(&mut sheet, run, verdict),
     }
+    by_phase(&mut sheet, &verdict.metrics.phases);
     ladder(&mut sheet, verdict);
     if let Some(note) = checked_note(verdict) {
         sheet.item((ink.warn, "note: "), (Style::new(), note), 6);

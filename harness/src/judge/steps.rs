@@ -1,0 +1,62 @@
+//! What single steps say.
+
+use quarrel_checkers::{Content, Key, Process, Reply, Site, Step, Value};
+
+use crate::strategy::OPERATOR;
+
+/// Whether a standing agent of the strategy changed the cache by this step.
+pub(super) fn invalidates_as_agent(step: &Step) -> bool {
+    matches!(step.process, Process::Agent(_))
+        && step.process < OPERATOR
+        && step.site == Site::Cache
+        && step.verb != "GET"
+}
+
+/// Whether a store of `new` leaves what was `found`.
+pub(super) fn same(new: &Content, found: &Content) -> bool {
+    match (new, found) {
+        (Content::Row { version: new, .. }, Content::Row { version: found, .. }) => new == found,
+        _ => new == found,
+    }
+}
+
+/// Whether a store of `new` replaces what was `found` by something newer.
+pub(super) const fn newer(new: &Content, found: &Content) -> bool {
+    match (new, found) {
+        (
+            Content::Row { version: new, .. } | Content::Tombstone(new),
+            Content::Row { version: found, .. } | Content::Tombstone(found),
+        )
+        | (Content::Number(new), Content::Number(found)) => *new > *found,
+        _ => false,
+    }
+}
+
+pub(super) const fn value(content: &Option<Content>) -> Option<&Value> {
+    match content {
+        Some(Content::Row { value, .. }) => Some(value),
+        _ => None,
+    }
+}
+
+pub(super) const fn succeeded(step: &Step) -> bool {
+    matches!(step.reply, Reply::Done { .. })
+}
+
+pub(super) fn is_on(step: &Step, key: Key) -> bool {
+    step.object.as_ref().is_some_and(|object| object.key == key)
+}
+
+pub(super) fn found(step: &Step) -> Option<u64> {
+    match &step.reply {
+        Reply::Found(Content::Row { version, .. }) => Some(*version),
+        _ => None,
+    }
+}
+
+pub(super) fn stored(step: &Step) -> Option<u64> {
+    match &step.argument {
+        Some(Content::Row { version, .. }) if step.site == Site::Cache => Some(*version),
+        _ => None,
+    }
+}
