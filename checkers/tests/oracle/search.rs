@@ -6,6 +6,8 @@ use quarrel_checkers::{
     search::{Engine, Failures, Linearizable, Partition},
 };
 
+use crate::histories::histories;
+
 /// Whether some order of all operations respects real time and the model.
 fn is_linearizable<M: Model>(model: &M, history: &History) -> bool {
     let operations = history.operations().expect("well-formed");
@@ -91,13 +93,10 @@ fn formats_text(history: &History) -> String {
 }
 
 /// Compares both engines, alone and together, with the definition.
-fn agree<M: Model + Copy>(
-    model: M,
-    histories: u64,
-    ask: &mut dyn FnMut(&mut Random) -> (Op, Value),
-) {
+fn agree<M: Model + Copy>(model: M, usual: u64, ask: &mut dyn FnMut(&mut Random) -> (Op, Value)) {
+    let total = histories(usual);
     let mut invalid = 0;
-    for seed in 0..histories {
+    for seed in 0..total {
         let history = random_history(&mut Random::seeded(seed), ask);
         let expected = if is_linearizable(&model, &history) {
             Validity::Valid
@@ -113,8 +112,8 @@ fn agree<M: Model + Copy>(
             assert_eq!(verdict.validity, expected, "seed {seed}, {engine:?}:\n{}", drawn());
         }
     }
-    let range = histories / 20..histories * 19 / 20;
-    assert!(range.contains(&invalid), "{invalid} of {histories} invalid");
+    let range = total / 20..total * 19 / 20;
+    assert!(range.contains(&invalid), "{invalid} of {total} invalid");
 }
 
 #[test]
