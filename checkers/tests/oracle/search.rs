@@ -3,7 +3,7 @@ use quarrel_checkers::{
     formats::{self, Format},
     generate::Random,
     models,
-    search::{Engine, Failures, Linearizable, Partition},
+    search::{Engine, Failures, Linearizable, Partition, Witness},
 };
 
 use crate::histories::histories;
@@ -144,7 +144,11 @@ fn counters() {
 
 #[test]
 fn sets() {
-    agree(models::Set, 100_000, &mut |random| match random.below(4) {
+    agree(models::Set, 100_000, &mut |random| ask_set(random));
+}
+
+fn ask_set(random: &mut Random) -> (Op, Value) {
+    match random.below(4) {
         0 => {
             let members = (0..3).filter(|_| random.permille(500)).map(Value::Int).collect();
             (op("read", Value::Nil), Value::List(members))
@@ -152,7 +156,7 @@ fn sets() {
         1 => (op("contains", small(random, 3)), Value::Bool(random.permille(500))),
         2 => (op("remove", small(random, 3)), Value::Nil),
         _ => (op("add", small(random, 3)), Value::Nil),
-    });
+    }
 }
 
 #[test]
@@ -168,19 +172,21 @@ fn queues() {
 
 #[test]
 fn maps_of_texts() {
-    agree(models::Map, 100_000, &mut |random| {
-        let key = Some(random.below(2).into());
-        let letter = ["a", "b"][random.below(2) as usize];
-        let (op, answer) = match random.below(4) {
-            0 | 1 => {
-                let seen = ["", "a", "b", "ab"][random.below(4) as usize];
-                (op("get", Value::Nil), Value::from(seen))
-            }
-            2 => (op("put", Value::from(letter)), Value::Nil),
-            _ => (op("append", Value::from(letter)), Value::Nil),
-        };
-        (Op { key, ..op }, answer)
-    });
+    agree(models::Map, 100_000, &mut |random| ask_map(random));
+}
+
+fn ask_map(random: &mut Random) -> (Op, Value) {
+    let key = Some(random.below(2).into());
+    let letter = ["a", "b"][random.below(2) as usize];
+    let (op, answer) = match random.below(4) {
+        0 | 1 => {
+            let seen = ["", "a", "b", "ab"][random.below(4) as usize];
+            (op("get", Value::Nil), Value::from(seen))
+        }
+        2 => (op("put", Value::from(letter)), Value::Nil),
+        _ => (op("append", Value::from(letter)), Value::Nil),
+    };
+    (Op { key, ..op }, answer)
 }
 
 #[test]
@@ -193,17 +199,89 @@ fn mutexes() {
 
 #[test]
 fn several_registers() {
-    agree(models::MultiRegister, 100_000, &mut |random| {
-        let mut asked = Vec::new();
-        let mut seen = Vec::new();
-        for _ in 0..1 + random.below(2) {
-            let key = small(random, 2);
-            let value = small(random, 2);
-            let f = if random.permille(500) { "r" } else { "w" };
-            let argument = if f == "r" { Value::Nil } else { value.clone() };
-            asked.push(Value::List([Value::from(f), key.clone(), argument].into()));
-            seen.push(Value::List([Value::from(f), key, value].into()));
+    agree(models::MultiRegister, 100_000, &mut |random| ask_registers(random));
+}
+
+fn ask_registers(random: &mut Random) -> (Op, Value) {
+    let mut asked = Vec::new();
+    let mut seen = Vec::new();
+    for _ in 0..1 + random.below(2) {
+        let key = small(random, 2);
+        let value = small(random, 2);
+        let f = if random.permille(500) { "r" } else { "w" };
+        let argument = if f == "r" { Value::Nil } else { value.clone() };
+        asked.push(Value::List([Value::from(f), key.clone(), argument].into()));
+        seen.push(Value::List([Value::from(f), key, value].into()));
+    }
+    (op("txn", Value::List(asked.into())), Value::List(seen.into()))
+}
+
+/// Whatever two operations a model says may change places do so, from every
+/// state that a few random operations lead to.
+fn change_places<M: Model>(model: &M, ask: &mut dyn FnMut(&mut Random) -> (Op, Value))
+where
+    M::State: std::fmt::Debug,
+{
+    let mut tried = 0;
+    for seed in 0..histories(200_000) {
+        let mut random = Random::seeded(seed);
+        let mut state = model.initial();
+        for _ in 0..random.below(5) {
+            let (op, answer) = ask(&mut random);
+            state = model.step(&state, &op, Some(&answer)).unwrap_or(state);
         }
-        (op("txn", Value::List(asked.into())), Value::List(seen.into()))
-    });
+        let mut asked = || {
+            let (op, answer) = ask(&mut random);
+            (op, random.permille(700).then_some(answer))
+        };
+        let [(one, one_answer), (other, other_answer)] = [asked(), asked()];
+        let (first, second) = ((&one, one_answer.as_ref()), (&other, other_answer.as_ref()));
+        if model.commute(first, second) {
+            tried += 1;
+            let step = |state: M::State, (op, answer): (&Op, Option<&Value>)| {
+                model.step(&state, op, answer)
+            };
+            let forth = step(state.clone(), first).and_then(|after| step(after, second));
+            let back = step(state.clone(), second).and_then(|after| step(after, first));
+            assert_eq!(forth, back, "seed {seed}: {first:?} and {second:?} in {state:?}");
+        }
+        assert_eq!(model.commute(first, second), model.commute(second, first), "seed {seed}");
+    }
+    assert!(tried > histories(200_000) / 10, "{tried} pairs");
+}
+
+#[test]
+fn operations_that_commute_may_change_places() {
+    change_places(&models::Set, &mut |random| ask_set(random));
+    change_places(&models::Map, &mut |random| ask_map(random));
+    change_places(&models::MultiRegister, &mut |random| ask_registers(random));
+}
+
+/// Twenty keys are appended to at once, again and again; each read of one of
+/// them waits for its own key only.
+#[test]
+fn what_commutes_is_not_tried_in_every_order() {
+    for engine in [Engine::JustInTime, Engine::DepthFirst] {
+        for (seen, expected) in [("aa", Validity::Valid), ("a", Validity::Invalid)] {
+            let mut history = History::default();
+            let on = |key: u64, f, value| Op { key: Some(key.into()), ..op(f, value) };
+            for _ in 0..2 {
+                for key in 0..20 {
+                    let append = on(key, "append", "a".into());
+                    history.invoke(Time(0), Process::Client(key), append);
+                }
+                for key in 0..20 {
+                    history.ok(Time(0), Process::Client(key), on(key, "append", Value::Nil));
+                }
+            }
+            history.invoke(Time(0), Process::Client(7), on(7, "get", Value::Nil));
+            history.ok(Time(0), Process::Client(7), on(7, "get", seen.into()));
+            let checker = Linearizable::new(models::Map)
+                .partition(Partition::Whole)
+                .engine(engine)
+                .witness(Witness::Omitted);
+            let verdict = checker.check(&history, Budget { steps: 2_000 });
+            assert_eq!(verdict.validity, expected, "{engine:?}: {:?}", verdict.undecided);
+        }
+    }
 }
