@@ -38,7 +38,7 @@ mod witness;
 
 use std::{collections::BTreeMap, num::NonZeroUsize};
 
-use calls::{Calls, Moment};
+use calls::{Call, Calls, Moment};
 use depth_first::DepthFirst;
 use just_in_time::JustInTime;
 use transitions::Transitions;

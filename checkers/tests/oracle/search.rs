@@ -1,5 +1,6 @@
 use quarrel_checkers::{
-    Budget, Checker, Event, F, History, Kind, Model, Op, Process, Time, Validity, Value,
+    Anomaly, Budget, Checker, Event, F, History, Kind, Model, Op, Operation, Process, Time,
+    Validity, Value,
     formats::{self, Format},
     generate::Random,
     models,
@@ -96,6 +97,7 @@ fn formats_text(history: &History) -> String {
 fn agree<M: Model + Copy>(model: M, usual: u64, ask: &mut dyn FnMut(&mut Random) -> (Op, Value)) {
     let total = histories(usual);
     let mut invalid = 0;
+    let mut told = 0;
     for seed in 0..total {
         let history = random_history(&mut Random::seeded(seed), ask);
         let expected = if is_linearizable(&model, &history) {
@@ -106,14 +108,65 @@ fn agree<M: Model + Copy>(model: M, usual: u64, ask: &mut dyn FnMut(&mut Random)
         };
         let checker =
             Linearizable::new(model).failures(Failures::Observed).partition(Partition::Whole);
-        for engine in [Engine::JustInTime, Engine::DepthFirst, Engine::Competition] {
-            let verdict = checker.engine(engine).check(&history, Budget::default());
+        let engines = [
+            (Engine::JustInTime, Witness::Omitted),
+            (Engine::DepthFirst, Witness::Omitted),
+            (Engine::Competition, Witness::Minimal),
+        ];
+        for (engine, witness) in engines {
+            let checker = checker.engine(engine).witness(witness);
+            let verdict = checker.check(&history, Budget::default());
             let drawn = || formats_text(&history);
             assert_eq!(verdict.validity, expected, "seed {seed}, {engine:?}:\n{}", drawn());
+            for anomaly in &verdict.anomalies {
+                told += 1;
+                minimal(&model, &history, anomaly, seed);
+            }
         }
     }
     let range = total / 20..total * 19 / 20;
     assert!(range.contains(&invalid), "{invalid} of {total} invalid");
+    assert_eq!(told, invalid, "what is convicted is explained");
+}
+
+/// A witness is illegal, whatever began after it, and legal without any one of
+/// it.
+fn minimal<M: Model>(model: &M, history: &History, anomaly: &Anomaly, seed: u64) {
+    let mut operations = history.operations().expect("well-formed");
+    operations.retain(|operation| Some(&operation.invoke) < anomaly.witness.last());
+    for operation in &mut operations {
+        operation.complete = operation.complete.filter(|end| anomaly.witness.contains(end));
+    }
+    let is_named = |operation: &&Operation| anomaly.witness.contains(&operation.invoke);
+    let named: Vec<&Operation> = operations.iter().filter(is_named).collect();
+    let drawn = || format!("seed {seed}: {anomaly:#?}\n{}", formats_text(history));
+    let whole = remembering(history, &operations, &named);
+    assert!(!is_linearizable(model, &whole), "it proves nothing: {}", drawn());
+    for one in 0..named.len() {
+        let mut rest = named.clone();
+        rest.remove(one);
+        let rest = remembering(history, &operations, &rest);
+        assert!(is_linearizable(model, &rest), "number {one} is not needed: {}", drawn());
+    }
+}
+
+/// Of what is not named nothing is known but that it was asked: it may have
+/// happened at any time or never.
+fn remembering(history: &History, operations: &[Operation], named: &[&Operation]) -> History {
+    let mut rest = History::default();
+    for (number, operation) in (100..).zip(operations) {
+        let invoke = &history.events[operation.invoke.position()];
+        if !named.contains(&operation) {
+            rest.invoke(Time(0), Process::Client(number), invoke.op.clone());
+        }
+    }
+    for event in &history.events {
+        let is_of = |o: &&&Operation| o.invoke == event.index || o.complete == Some(event.index);
+        if named.iter().any(|operation| is_of(&operation)) {
+            rest.push(event.time, event.process, event.kind, event.op.clone(), None);
+        }
+    }
+    rest
 }
 
 #[test]
