@@ -107,22 +107,34 @@ fn explanation(key: Option<Key>, calls: &Calls, end: Option<Moment>, members: &[
     let more = members.len().saturating_sub(9);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     if names.is_empty() {
-        return format!("{subject}no order of what was asked allows {last}");
+        return format!("{subject}no order of operations explains {last}, whenever they ran");
     }
     format!(
-        "{subject}no order allows {last} after what else is certain: {}{more}",
+        "{subject}no order of operations explains {last} together with {}{more}",
         names.join(", ")
     )
 }
 
-/// `event 12: cas [1 2]`, `event 7: read -> 4`.
+/// `cas [1 2] (event 12)`, `read -> 4 (event 7)`, `append a (event 3, under way)`.
 fn describe(calls: &Calls, call: usize) -> String {
     let (op, response) = calls.asked(call);
-    let argument = if op.value.is_nil() { String::new() } else { format!(" {}", op.value) };
+    // An empty text would leave a gap.
+    let shown = |value: &Value| match value {
+        Value::Text(text) if text.is_empty() => "\"\"".to_owned(),
+        value => value.to_string(),
+    };
+    let argument = if op.value.is_nil() { String::new() } else { format!(" {}", shown(&op.value)) };
     let answer = match response {
-        Some(Value::Bool(false)) => " -> refused".to_owned(),
-        Some(answer) if *answer != op.value || op.f == F::Read => format!(" -> {answer}"),
+        Some(Value::Bool(false)) if op.f == F::Cas => " -> refused".to_owned(),
+        // What was asked to store something has nothing to say.
+        Some(Value::Nil) if !op.value.is_nil() => String::new(),
+        Some(answer) if *answer != op.value || op.f == F::Read => {
+            format!(" -> {}", shown(answer))
+        }
+        Some(answer) if op.value.is_nil() => format!(" -> {}", shown(answer)),
         _ => String::new(),
     };
-    format!("{}{argument}{answer} (event {})", op.f, calls.calls[call].invoke.0)
+    let Call { invoke, returned, .. } = calls.calls[call];
+    let is_over = if returned.is_some() { "" } else { ", under way" };
+    format!("{}{argument}{answer} (event {}{is_over})", op.f, invoke.0)
 }

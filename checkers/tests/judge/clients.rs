@@ -234,8 +234,8 @@ fn repeated_values_and_deletes_are_decided_by_search() {
     assert_eq!(judgement.validity(Guarantee::Linearizable), Validity::Invalid);
     assert_eq!(
         told(&judgement),
-        ["not-linearizable: key 0: no order allows read -> 1 (event 8) after what else is \
-          certain: write 1 (event 0), write 1 (event 4), write 3 (event 6)"]
+        ["not-linearizable: key 0: no order of operations explains read -> 1 (event 8) together \
+          with write 1 (event 0), write 1 (event 4), write 3 (event 6)"]
     );
     let deleted = |last: &str| format!("A: [w1] [w nil] [r nil] [w2] [w nil] [{last}]");
     let validity = |last| judged(&deleted(last), &[]).validity(Guarantee::Linearizable);
