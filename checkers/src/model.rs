@@ -40,4 +40,14 @@ pub trait Model: Sync {
     fn is_observation(&self, _op: &Op, _response: Option<&Value>) -> bool {
         false
     }
+
+    /// Whether two operations, each with its response, may change places
+    /// wherever one directly follows the other: whatever the state, if one
+    /// order is legal the other is, and leads to the same state. Operations on
+    /// different parts of an object do. A search that knows leaves aside what
+    /// does not matter for what it has to explain; to answer false is never
+    /// wrong.
+    fn commute(&self, _one: (&Op, Option<&Value>), _other: (&Op, Option<&Value>)) -> bool {
+        false
+    }
 }

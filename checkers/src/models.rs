@@ -144,6 +144,11 @@ impl Model for Set {
     fn is_observation(&self, op: &Op, _: Option<&Value>) -> bool {
         matches!(op.f.as_str(), "read" | "contains")
     }
+
+    fn commute(&self, (one, _): (&Op, Option<&Value>), (other, _): (&Op, Option<&Value>)) -> bool {
+        let is_of_one_member = |op: &Op| op.f != F::Read;
+        is_of_one_member(one) && is_of_one_member(other) && one.value != other.value
+    }
 }
 
 /// First in, first out: `enqueue` and `dequeue`, which answers nil if the queue
@@ -183,7 +188,8 @@ pub struct Map;
 /// kept up to date and not computed from all of them.
 #[derive(Clone, Debug, Default)]
 pub struct Texts {
-    held: BTreeMap<Key, Arc<str>>,
+    /// In order of keys.
+    held: Vec<(Key, Arc<str>)>,
     /// The sum of the hashes of the entries.
     hash: u64,
 }
@@ -206,14 +212,19 @@ impl Texts {
     /// What `key` holds: the empty text if nothing was ever put there.
     #[must_use]
     pub fn get(&self, key: Key) -> &str {
-        self.held.get(&key).map_or("", |text| text)
+        let at = self.held.binary_search_by_key(&key, |(key, _)| *key);
+        at.map_or("", |at| &self.held[at].1)
     }
 
     fn with(&self, key: Key, text: &str) -> Self {
         let of = |text: &str| FxBuildHasher.hash_one((key, text));
         let mut after = self.clone();
-        if let Some(old) = after.held.insert(key, text.into()) {
-            after.hash = after.hash.wrapping_sub(of(&old));
+        match after.held.binary_search_by_key(&key, |(key, _)| *key) {
+            Ok(at) => {
+                let old = std::mem::replace(&mut after.held[at].1, text.into());
+                after.hash = after.hash.wrapping_sub(of(&old));
+            }
+            Err(at) => after.held.insert(at, (key, text.into())),
         }
         after.hash = after.hash.wrapping_add(of(text));
         after
@@ -242,6 +253,10 @@ impl Model for Map {
 
     fn is_observation(&self, op: &Op, _: Option<&Value>) -> bool {
         matches!(op.f.as_str(), "get" | "read")
+    }
+
+    fn commute(&self, (one, _): (&Op, Option<&Value>), (other, _): (&Op, Option<&Value>)) -> bool {
+        one.key.unwrap_or_default() != other.key.unwrap_or_default()
     }
 }
 
@@ -324,4 +339,20 @@ impl Model for MultiRegister {
         }
         Some(after)
     }
+
+    fn commute(&self, one: (&Op, Option<&Value>), other: (&Op, Option<&Value>)) -> bool {
+        registers(one).all(|key| registers(other).all(|touched| touched != key))
+    }
+}
+
+/// What a transaction reads or writes.
+fn registers<'a>((op, response): (&'a Op, Option<&'a Value>)) -> impl Iterator<Item = &'a Value> {
+    let micros = match response.unwrap_or(&op.value) {
+        Value::List(micros) => &**micros,
+        _ => &[],
+    };
+    micros.iter().filter_map(|micro| match micro {
+        Value::List(parts) => parts.get(1),
+        _ => None,
+    })
 }

@@ -251,6 +251,8 @@ fn is_hit(keyed: &Keyed, split: &Split<'_>, at: usize) -> Hit {
 /// Who wrote which value, and when writes were acknowledged.
 struct Writers {
     of_value: Vec<Option<usize>>,
+    /// For each value, whether it was written more than once.
+    is_repeated: Vec<bool>,
     /// Acknowledged writes in order of completion.
     acknowledged: Vec<usize>,
 }
@@ -258,16 +260,19 @@ struct Writers {
 impl Writers {
     fn of(keyed: &Keyed) -> Self {
         let mut of_value = vec![None; keyed.values.len()];
+        let mut is_repeated = vec![false; keyed.values.len()];
         let mut acknowledged = Vec::new();
         for (at, entry) in keyed.entries.iter().enumerate() {
             if let Some(value) = entry.operation.action.written() {
-                of_value[value.position()].get_or_insert(at);
+                let value = value.position();
+                is_repeated[value] = of_value[value].is_some();
+                of_value[value].get_or_insert(at);
                 if entry.complete.is_some() {
                     acknowledged.push(at);
                 }
             }
         }
-        Self { of_value, acknowledged }
+        Self { of_value, is_repeated, acknowledged }
     }
 
     /// Whether the read at `at` returned what nobody wrote, or not yet.
@@ -285,7 +290,7 @@ impl Writers {
         let began = keyed.entries[writer].operation.invoked;
         // A value written twice has other writes that may explain the read.
         let is_early = read.operation.returned < began;
-        (is_early && !is_repeated(keyed, value)).then_some(Class::FutureRead)
+        (is_early && !self.is_repeated[value.position()]).then_some(Class::FutureRead)
     }
 
     /// How long before the read began the last write was acknowledged.
@@ -296,11 +301,6 @@ impl Writers {
         let last = self.acknowledged.get(next.checked_sub(1)?)?;
         Some(read.begin.since(keyed.entries[*last].end))
     }
-}
-
-fn is_repeated(keyed: &Keyed, value: ValueId) -> bool {
-    let writes = keyed.entries.iter().filter(|e| e.operation.action.written() == Some(value));
-    writes.count() > 1
 }
 
 /// For each stale read, how many newer versions had been acknowledged when it

@@ -2,8 +2,16 @@
 
 use std::time::Duration;
 
-use super::{Probe, keyed::Keyed, reads::Order, witness::minimal};
-use crate::{Anomaly, Class, Index, Key, Site, Time, Value, register::Violation};
+use super::{
+    Probe,
+    keyed::{Entry, Keyed},
+    reads::Order,
+    witness::minimal,
+};
+use crate::{
+    Anomaly, Class, Index, Key, Site, Time, Value,
+    register::{ValueId, Violation},
+};
 
 /// More compare-and-sets than this are not tried one by one; then the witness
 /// may lack a link.
@@ -98,9 +106,22 @@ pub(super) fn stale(
 }
 
 /// The operation on a value that ended first, by whose end it was there.
-fn first_ended(keyed: &Keyed, value: crate::register::ValueId) -> Option<usize> {
-    let is_on = |at: &usize| keyed.entries[*at].value() == value;
-    (0..keyed.entries.len()).filter(is_on).find(|&at| keyed.entries[at].complete.is_some())
+fn first_ended(keyed: &Keyed, value: ValueId) -> Option<usize> {
+    keyed.entries.iter().position(|entry| entry.value() == value && entry.complete.is_some())
+}
+
+fn writer(keyed: &Keyed, value: ValueId) -> Option<usize> {
+    keyed.entries.iter().position(|entry| entry.operation.action.written() == Some(value))
+}
+
+/// The operation that tells the version of the value of the one at `at`, if
+/// that does not tell it itself.
+fn showed_version(keyed: &Keyed, at: usize) -> Option<usize> {
+    let entry = &keyed.entries[at];
+    let is_told = entry.version.is_some() || entry.value() == ValueId::INITIAL;
+    let shows = |other: &Entry| other.value() == entry.value() && other.version.is_some();
+    let write = || keyed.entries.iter().position(|e| shows(e) && !e.is_read());
+    if is_told { None } else { write().or_else(|| keyed.entries.iter().position(shows)) }
 }
 
 /// Compare-and-sets, each with the first sign of its value: a chain of them may
@@ -169,8 +190,16 @@ pub(super) fn session(
         value(keyed, order, later),
     );
     let mut operations = vec![earlier, later];
-    if order.version_of(keyed, earlier).is_none() || order.version_of(keyed, later).is_none() {
-        operations.extend(first_ended(keyed, second.value()));
+    let versions = [earlier, later].map(|at| order.version_of(keyed, at));
+    if versions.iter().all(Option::is_some) {
+        operations.extend([earlier, later].iter().filter_map(|&at| showed_version(keyed, at)));
+    } else {
+        // Real time orders the values: the older one was there before the
+        // newer one's write began.
+        if second.value() != ValueId::INITIAL {
+            operations.extend(first_ended(keyed, second.value()));
+        }
+        operations.extend(writer(keyed, first.value()));
     }
     let mut anomaly = anomaly(keyed, class, &operations, explanation);
     anomaly.stale_for = stale_for;

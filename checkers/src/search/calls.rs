@@ -103,28 +103,52 @@ impl Calls {
         moments.filter(is_open).count()
     }
 
-    /// The moments up to and with `end` only.
+    /// The moments up to and with `end` only. What is under way then has not
+    /// answered yet.
     pub(super) fn prefix(&self, end: usize) -> Self {
         let mut prefix = self.clone();
         prefix.moments.truncate(end + 1);
+        let mut is_invoked = vec![false; self.calls.len()];
+        for moment in &prefix.moments {
+            if let Moment::Invoke(call) = *moment {
+                is_invoked[call] = true;
+            }
+        }
+        for moment in &self.moments[prefix.moments.len()..] {
+            if let Moment::Return(call) = *moment
+                && is_invoked[call]
+            {
+                prefix.forget_answer(call);
+            }
+        }
         prefix.place_returns();
         prefix
     }
 
-    /// The same, but nothing is known of `call` but that it was asked: it may
-    /// happen at any time or never.
-    pub(super) fn forgetting(&self, call: usize) -> Self {
-        let mut rest = self.clone();
-        rest.moments.retain(|m| !matches!(*m, Moment::Invoke(c) | Moment::Return(c) if c == call));
-        rest.moments.insert(0, Moment::Invoke(call));
+    fn forget_answer(&mut self, call: usize) {
         let (op, _) = self.asked(call).clone();
         let asked = (op, None);
-        let known = rest.classes.iter().position(|class| *class == asked);
+        let known = self.classes.iter().position(|class| *class == asked);
         let class = known.unwrap_or_else(|| {
-            rest.classes.push(asked);
-            rest.classes.len() - 1
+            self.classes.push(asked);
+            self.classes.len() - 1
         });
-        rest.calls[call].class = u32::try_from(class).expect("as many as there are operations");
+        self.calls[call].class = u32::try_from(class).expect("as many as there are operations");
+    }
+
+    /// The same, but nothing is known of `forgotten` but that they were asked:
+    /// each may happen at any time or never.
+    pub(super) fn forgetting(&self, forgotten: &[usize]) -> Self {
+        let mut rest = self.clone();
+        let mut is_forgotten = vec![false; self.calls.len()];
+        forgotten.iter().for_each(|&call| is_forgotten[call] = true);
+        let known = self.moments.iter().filter(|moment| {
+            let (Moment::Invoke(call) | Moment::Return(call)) = **moment;
+            !is_forgotten[call]
+        });
+        let asked = forgotten.iter().map(|&call| Moment::Invoke(call));
+        rest.moments = asked.chain(known.copied()).collect();
+        forgotten.iter().for_each(|&call| rest.forget_answer(call));
         rest.place_returns();
         rest
     }

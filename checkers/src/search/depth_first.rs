@@ -143,6 +143,18 @@ impl<'a> DepthFirst<'a> {
         })
     }
 
+    /// The call whose return comes first among what is not explained yet.
+    fn first_returned(&self) -> Option<u32> {
+        let mut at = self.next[0];
+        loop {
+            let moment = self.calls.moments.get(usize::try_from(at).ok()?.checked_sub(1)?)?;
+            match *moment {
+                Moment::Invoke(_) => at = self.next[at as usize],
+                Moment::Return(call) => return u32::try_from(call).ok(),
+            }
+        }
+    }
+
     /// An observation that returns some time and fits now.
     fn absorbable<M: Model>(&self, to: &mut Transitions<'_, M>) -> Option<u32> {
         let mut available = self.available();
@@ -156,7 +168,9 @@ impl<'a> DepthFirst<'a> {
 
     fn candidates<M: Model>(&self, to: &mut Transitions<'_, M>, into: &mut SmallVec<[u32; 8]>) {
         let mut open: SmallVec<[u32; 8]> = SmallVec::new();
-        for at in self.available() {
+        let class = |at: u32| self.calls.calls[at as usize].class;
+        let Some(first) = self.first_returned() else { return };
+        for at in to.matter(first, self.available(), class) {
             let call = &self.calls.calls[at as usize];
             let Some(after) = to.step(self.state, call.class) else { continue };
             if to.is_observation(call.class) {

@@ -146,6 +146,9 @@ pub(super) struct Walk<'a, const W: usize> {
     moment: usize,
     /// The calls under way, with their slots.
     pending: Vec<(usize, usize)>,
+    /// Those of them that matter for the return that is being explained; none
+    /// before that begins.
+    mattering: SmallVec<[(usize, usize); 16]>,
     /// Slots of pending calls that never return.
     open: Slots<W>,
     configurations: Vec<Configuration<W>>,
@@ -167,6 +170,7 @@ impl<'a, const W: usize> Walk<'a, W> {
             slots,
             moment: 0,
             pending: Vec::new(),
+            mattering: SmallVec::new(),
             open: Slots::NONE,
             configurations: vec![initial],
             queue: VecDeque::new(),
@@ -206,6 +210,10 @@ impl<'a, const W: usize> Walk<'a, W> {
     /// from there.
     fn explain<M: Model>(&mut self, to: &mut Transitions<'_, M>, call: usize, limit: u64) -> bool {
         let slot = self.slots.of_call[call];
+        if self.mattering.is_empty() {
+            let class = |(call, _): (usize, usize)| self.calls.calls[call].class;
+            self.mattering = to.matter((call, slot), self.pending.iter().copied(), class);
+        }
         while !self.queue.is_empty() || !self.configurations.is_empty() {
             if to.steps >= limit {
                 return false;
@@ -222,6 +230,7 @@ impl<'a, const W: usize> Walk<'a, W> {
             }
         }
         self.pending.retain(|&(pending, _)| pending != call);
+        self.mattering.clear();
         // To clear a table costs as much as it is large.
         if self.seen.0.capacity() > 1024 {
             self.seen.0 = FxHashMap::default();
@@ -253,7 +262,7 @@ impl<'a, const W: usize> Walk<'a, W> {
             return;
         }
         self.tried.clear();
-        for &(call, at) in &self.pending {
+        for &(call, at) in &self.mattering {
             let class = self.calls.calls[call].class;
             if from.taken.has(at) || to.is_observation(class) {
                 continue;

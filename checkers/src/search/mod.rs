@@ -8,6 +8,8 @@
 //!
 //! * take an observation (a read) as soon as it fits, which loses nothing;
 //! * take of equal unfinished operations the first;
+//! * leave for later what [commutes](Model::commute) with all that matters for
+//!   the return to be explained (a persistent set; Godefroid 1996);
 //! * forget configurations that another one dominates: same state, fewer
 //!   unfinished operations used up.
 //!
@@ -36,7 +38,7 @@ mod witness;
 
 use std::{collections::BTreeMap, num::NonZeroUsize};
 
-use calls::{Calls, Moment};
+use calls::{Call, Calls, Moment};
 use depth_first::DepthFirst;
 use just_in_time::JustInTime;
 use transitions::Transitions;

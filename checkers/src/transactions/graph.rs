@@ -220,7 +220,12 @@ pub(super) struct Joint {
     pub(super) after: Vec<u32>,
 }
 
-/// So many pairs are joined directly at most, for each that needs it.
+/// What stands on both sides read a version and went on from it, or wrote the
+/// last one that was read and went on. In a history without lost updates and
+/// intermediate reads there is one of each at most.
+const MAX_ON_BOTH: usize = 2;
+
+/// Of more than that, which are convicted already, each is joined to so many.
 const MAX_DIRECT: usize = 64;
 
 impl Joint {
@@ -231,9 +236,12 @@ impl Joint {
         if after.is_empty() {
             return;
         }
+        let mut on_both = 0;
         for (from, dependency) in self.before {
             if after.contains(&from) {
-                let others = self.after.iter().filter(|to| **to != from).take(MAX_DIRECT);
+                on_both += 1;
+                let most = if on_both <= MAX_ON_BOTH { usize::MAX } else { MAX_DIRECT };
+                let others = self.after.iter().filter(|to| **to != from).take(most);
                 edges.extend(others.map(|&to| Edge { from, to, dependency, key }));
             } else {
                 edges.push(Edge { from, to: node, dependency, key });

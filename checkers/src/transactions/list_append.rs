@@ -1,4 +1,6 @@
-use rustc_hash::FxHashMap;
+use std::cell::OnceCell;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     Expected,
@@ -40,12 +42,18 @@ struct Read<'a> {
     list: &'a [Value],
 }
 
+/// Who read which list of which key, whole.
+type Shown<'a> = (u32, KeyId, &'a [Value]);
+
+/// Who was the first to read each element of a key's list.
+type Readers<'a> = FxHashMap<(KeyId, &'a Value), u32>;
+
 struct Analysis<'a> {
     transactions: &'a Transactions,
     found: Found<'a>,
     reads: Vec<Read<'a>>,
     /// Every list read, whole.
-    shown: Vec<(u32, KeyId, &'a [Value])>,
+    shown: Vec<Shown<'a>>,
     /// By key, the longest list read.
     longest: Vec<&'a [Value]>,
     /// Transactions that happened: the committed ones, and those of unknown
@@ -138,9 +146,10 @@ impl<'a> Analysis<'a> {
         }
         // Everything that happened shows in the longest list, and it is enough
         // to look at that for aborted writes.
+        let readers = OnceCell::new();
         for key in 0..self.longest.len() {
             let number = u32::try_from(key).expect("a history has < 2^32 keys");
-            self.check_list(number, self.longest[key]);
+            self.check_list(number, self.longest[key], &readers);
         }
     }
 
@@ -159,13 +168,11 @@ impl<'a> Analysis<'a> {
         }
     }
 
-    fn check_list(&mut self, key: KeyId, list: &[Value]) {
-        let mut seen: rustc_hash::FxHashSet<&Value> = rustc_hash::FxHashSet::default();
+    fn check_list(&mut self, key: KeyId, list: &'a [Value], readers: &OnceCell<Readers<'a>>) {
+        let mut seen: FxHashSet<&Value> = FxHashSet::default();
         for element in list {
-            let reader = || {
-                let mut shown = self.shown.iter().filter(|(_, k, _)| *k == key);
-                shown.find(|(.., list)| list.contains(element)).map_or(0, |(reader, ..)| *reader)
-            };
+            // Only what is wrong is asked for its reader.
+            let reader = || readers.get_or_init(|| first_readers(&self.shown))[&(key, element)];
             if !seen.insert(element) {
                 let reader = reader();
                 let key = self.found.key(key).clone();
@@ -198,7 +205,7 @@ impl<'a> Analysis<'a> {
 
     /// Appends that happened and that no read shows come after all that do.
     fn unread(&self) -> Vec<(KeyId, u32)> {
-        let mut shown: rustc_hash::FxHashSet<(KeyId, &Value)> = rustc_hash::FxHashSet::default();
+        let mut shown: FxHashSet<(KeyId, &Value)> = FxHashSet::default();
         for (key, list) in (0..).zip(&self.longest) {
             shown.extend(list.iter().map(|element| (key, element)));
         }
@@ -283,4 +290,14 @@ impl<'a> Analysis<'a> {
         self.found.dependencies(edges, expected);
         self.found.verdict()
     }
+}
+
+fn first_readers<'a>(shown: &[Shown<'a>]) -> Readers<'a> {
+    let mut first = Readers::default();
+    for &(reader, key, list) in shown {
+        for element in list {
+            first.entry((key, element)).or_insert(reader);
+        }
+    }
+    first
 }

@@ -1,7 +1,10 @@
 //! Files of other tools and of our own, and everything that is no file at all.
 
+mod damage;
 mod foreign;
 mod fuzz;
+#[path = "../oracle/histories.rs"]
+mod histories;
 mod own;
 
 use quarrel_checkers::{

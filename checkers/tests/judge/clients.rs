@@ -1,5 +1,9 @@
-use quarrel_checkers::{Guarantee, Index, Validity, register::Delta};
 use std::time::Duration;
+
+use quarrel_checkers::{
+    Guarantee, History, Index, JudgeOptions, Op, Process, Time, Validity, Value, judge,
+    register::Delta,
+};
 
 use crate::{judged, told};
 
@@ -230,8 +234,8 @@ fn repeated_values_and_deletes_are_decided_by_search() {
     assert_eq!(judgement.validity(Guarantee::Linearizable), Validity::Invalid);
     assert_eq!(
         told(&judgement),
-        ["not-linearizable: key 0: no order allows read -> 1 (event 8) after what else is \
-          certain: write 1 (event 0), write 1 (event 4), write 3 (event 6)"]
+        ["not-linearizable: key 0: no order of operations explains read -> 1 (event 8) together \
+          with write 1 (event 0), write 1 (event 4), write 3 (event 6)"]
     );
     let deleted = |last: &str| format!("A: [w1] [w nil] [r nil] [w2] [w nil] [{last}]");
     let validity = |last| judged(&deleted(last), &[]).validity(Guarantee::Linearizable);
@@ -259,4 +263,24 @@ fn a_search_that_gives_up_says_where() {
          operations of unknown outcome are open there; a larger budget, fewer of them or unique \
          values would help"
     );
+}
+
+/// A value that is written twice, and read a hundred thousand times before.
+#[test]
+fn very_many_early_reads_of_a_repeated_value_are_judged_in_little_time() {
+    let many = 100_000;
+    let mut history = History::default();
+    let read = |value: Value| Op { value, ..Op::read(1) };
+    for _ in 0..many {
+        history.invoke(Time(0), Process::Client(0), read(Value::Nil));
+        history.ok(Time(0), Process::Client(0), read(5.into()));
+    }
+    for _ in 0..many {
+        history.invoke(Time(1), Process::Client(0), Op::write(1, 5));
+        history.ok(Time(1), Process::Client(0), Op::write(1, 5));
+    }
+    let mut options = JudgeOptions::default();
+    options.budget.steps = 1_000;
+    let judgement = judge(&history, &[], &options);
+    assert_eq!(judgement.validity(Guarantee::Linearizable), Validity::Invalid);
 }

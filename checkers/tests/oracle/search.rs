@@ -1,10 +1,13 @@
 use quarrel_checkers::{
-    Budget, Checker, Event, F, History, Kind, Model, Op, Process, Time, Validity, Value,
+    Anomaly, Budget, Checker, Event, F, History, Kind, Model, Op, Operation, Process, Time,
+    Validity, Value, Verdict,
     formats::{self, Format},
     generate::Random,
     models,
-    search::{Engine, Failures, Linearizable, Partition},
+    search::{Engine, Failures, Linearizable, Partition, Witness},
 };
+
+use crate::histories::histories;
 
 /// Whether some order of all operations respects real time and the model.
 fn is_linearizable<M: Model>(model: &M, history: &History) -> bool {
@@ -91,13 +94,11 @@ fn formats_text(history: &History) -> String {
 }
 
 /// Compares both engines, alone and together, with the definition.
-fn agree<M: Model + Copy>(
-    model: M,
-    histories: u64,
-    ask: &mut dyn FnMut(&mut Random) -> (Op, Value),
-) {
+fn agree<M: Model + Copy>(model: M, usual: u64, ask: &mut dyn FnMut(&mut Random) -> (Op, Value)) {
+    let total = histories(usual);
     let mut invalid = 0;
-    for seed in 0..histories {
+    let mut told = 0;
+    for seed in 0..total {
         let history = random_history(&mut Random::seeded(seed), ask);
         let expected = if is_linearizable(&model, &history) {
             Validity::Valid
@@ -107,14 +108,65 @@ fn agree<M: Model + Copy>(
         };
         let checker =
             Linearizable::new(model).failures(Failures::Observed).partition(Partition::Whole);
-        for engine in [Engine::JustInTime, Engine::DepthFirst, Engine::Competition] {
-            let verdict = checker.engine(engine).check(&history, Budget::default());
+        let engines = [
+            (Engine::JustInTime, Witness::Omitted),
+            (Engine::DepthFirst, Witness::Omitted),
+            (Engine::Competition, Witness::Minimal),
+        ];
+        for (engine, witness) in engines {
+            let checker = checker.engine(engine).witness(witness);
+            let verdict = checker.check(&history, Budget::default());
             let drawn = || formats_text(&history);
             assert_eq!(verdict.validity, expected, "seed {seed}, {engine:?}:\n{}", drawn());
+            for anomaly in &verdict.anomalies {
+                told += 1;
+                minimal(&model, &history, anomaly, seed);
+            }
         }
     }
-    let range = histories / 20..histories * 19 / 20;
-    assert!(range.contains(&invalid), "{invalid} of {histories} invalid");
+    let range = total / 20..total * 19 / 20;
+    assert!(range.contains(&invalid), "{invalid} of {total} invalid");
+    assert_eq!(told, invalid, "what is convicted is explained");
+}
+
+/// A witness is illegal, whatever began after it, and legal without any one of
+/// it.
+fn minimal<M: Model>(model: &M, history: &History, anomaly: &Anomaly, seed: u64) {
+    let mut operations = history.operations().expect("well-formed");
+    operations.retain(|operation| Some(&operation.invoke) < anomaly.witness.last());
+    for operation in &mut operations {
+        operation.complete = operation.complete.filter(|end| anomaly.witness.contains(end));
+    }
+    let is_named = |operation: &&Operation| anomaly.witness.contains(&operation.invoke);
+    let named: Vec<&Operation> = operations.iter().filter(is_named).collect();
+    let drawn = || format!("seed {seed}: {anomaly:#?}\n{}", formats_text(history));
+    let whole = remembering(history, &operations, &named);
+    assert!(!is_linearizable(model, &whole), "it proves nothing: {}", drawn());
+    for one in 0..named.len() {
+        let mut rest = named.clone();
+        rest.remove(one);
+        let rest = remembering(history, &operations, &rest);
+        assert!(is_linearizable(model, &rest), "number {one} is not needed: {}", drawn());
+    }
+}
+
+/// Of what is not named nothing is known but that it was asked: it may have
+/// happened at any time or never.
+fn remembering(history: &History, operations: &[Operation], named: &[&Operation]) -> History {
+    let mut rest = History::default();
+    for (number, operation) in (100..).zip(operations) {
+        let invoke = &history.events[operation.invoke.position()];
+        if !named.contains(&operation) {
+            rest.invoke(Time(0), Process::Client(number), invoke.op.clone());
+        }
+    }
+    for event in &history.events {
+        let is_of = |o: &&&Operation| o.invoke == event.index || o.complete == Some(event.index);
+        if named.iter().any(|operation| is_of(&operation)) {
+            rest.push(event.time, event.process, event.kind, event.op.clone(), None);
+        }
+    }
+    rest
 }
 
 #[test]
@@ -145,7 +197,11 @@ fn counters() {
 
 #[test]
 fn sets() {
-    agree(models::Set, 100_000, &mut |random| match random.below(4) {
+    agree(models::Set, 100_000, &mut |random| ask_set(random));
+}
+
+fn ask_set(random: &mut Random) -> (Op, Value) {
+    match random.below(4) {
         0 => {
             let members = (0..3).filter(|_| random.permille(500)).map(Value::Int).collect();
             (op("read", Value::Nil), Value::List(members))
@@ -153,7 +209,7 @@ fn sets() {
         1 => (op("contains", small(random, 3)), Value::Bool(random.permille(500))),
         2 => (op("remove", small(random, 3)), Value::Nil),
         _ => (op("add", small(random, 3)), Value::Nil),
-    });
+    }
 }
 
 #[test]
@@ -169,19 +225,21 @@ fn queues() {
 
 #[test]
 fn maps_of_texts() {
-    agree(models::Map, 100_000, &mut |random| {
-        let key = Some(random.below(2).into());
-        let letter = ["a", "b"][random.below(2) as usize];
-        let (op, answer) = match random.below(4) {
-            0 | 1 => {
-                let seen = ["", "a", "b", "ab"][random.below(4) as usize];
-                (op("get", Value::Nil), Value::from(seen))
-            }
-            2 => (op("put", Value::from(letter)), Value::Nil),
-            _ => (op("append", Value::from(letter)), Value::Nil),
-        };
-        (Op { key, ..op }, answer)
-    });
+    agree(models::Map, 100_000, &mut |random| ask_map(random));
+}
+
+fn ask_map(random: &mut Random) -> (Op, Value) {
+    let key = Some(random.below(2).into());
+    let letter = ["a", "b"][random.below(2) as usize];
+    let (op, answer) = match random.below(4) {
+        0 | 1 => {
+            let seen = ["", "a", "b", "ab"][random.below(4) as usize];
+            (op("get", Value::Nil), Value::from(seen))
+        }
+        2 => (op("put", Value::from(letter)), Value::Nil),
+        _ => (op("append", Value::from(letter)), Value::Nil),
+    };
+    (Op { key, ..op }, answer)
 }
 
 #[test]
@@ -194,17 +252,136 @@ fn mutexes() {
 
 #[test]
 fn several_registers() {
-    agree(models::MultiRegister, 100_000, &mut |random| {
-        let mut asked = Vec::new();
-        let mut seen = Vec::new();
-        for _ in 0..1 + random.below(2) {
-            let key = small(random, 2);
-            let value = small(random, 2);
-            let f = if random.permille(500) { "r" } else { "w" };
-            let argument = if f == "r" { Value::Nil } else { value.clone() };
-            asked.push(Value::List([Value::from(f), key.clone(), argument].into()));
-            seen.push(Value::List([Value::from(f), key, value].into()));
+    agree(models::MultiRegister, 100_000, &mut |random| ask_registers(random));
+}
+
+fn ask_registers(random: &mut Random) -> (Op, Value) {
+    let mut asked = Vec::new();
+    let mut seen = Vec::new();
+    for _ in 0..1 + random.below(2) {
+        let key = small(random, 2);
+        let value = small(random, 2);
+        let f = if random.permille(500) { "r" } else { "w" };
+        let argument = if f == "r" { Value::Nil } else { value.clone() };
+        asked.push(Value::List([Value::from(f), key.clone(), argument].into()));
+        seen.push(Value::List([Value::from(f), key, value].into()));
+    }
+    (op("txn", Value::List(asked.into())), Value::List(seen.into()))
+}
+
+/// Whatever two operations a model says may change places do so, from every
+/// state that a few random operations lead to.
+fn change_places<M: Model>(model: &M, ask: &mut dyn FnMut(&mut Random) -> (Op, Value))
+where
+    M::State: std::fmt::Debug,
+{
+    let mut tried = 0;
+    for seed in 0..histories(200_000) {
+        let mut random = Random::seeded(seed);
+        let mut state = model.initial();
+        for _ in 0..random.below(5) {
+            let (op, answer) = ask(&mut random);
+            state = model.step(&state, &op, Some(&answer)).unwrap_or(state);
         }
-        (op("txn", Value::List(asked.into())), Value::List(seen.into()))
-    });
+        let mut asked = || {
+            let (op, answer) = ask(&mut random);
+            (op, random.permille(700).then_some(answer))
+        };
+        let [(one, one_answer), (other, other_answer)] = [asked(), asked()];
+        let (first, second) = ((&one, one_answer.as_ref()), (&other, other_answer.as_ref()));
+        if model.commute(first, second) {
+            tried += 1;
+            let step = |state: M::State, (op, answer): (&Op, Option<&Value>)| {
+                model.step(&state, op, answer)
+            };
+            let forth = step(state.clone(), first).and_then(|after| step(after, second));
+            let back = step(state.clone(), second).and_then(|after| step(after, first));
+            assert_eq!(forth, back, "seed {seed}: {first:?} and {second:?} in {state:?}");
+        }
+        assert_eq!(model.commute(first, second), model.commute(second, first), "seed {seed}");
+    }
+    assert!(tried > histories(200_000) / 10, "{tried} pairs");
+}
+
+#[test]
+fn operations_that_commute_may_change_places() {
+    change_places(&models::Set, &mut |random| ask_set(random));
+    change_places(&models::Map, &mut |random| ask_map(random));
+    change_places(&models::MultiRegister, &mut |random| ask_registers(random));
+}
+
+/// Twenty keys are appended to at once, again and again; each read of one of
+/// them waits for its own key only.
+#[test]
+fn what_commutes_is_not_tried_in_every_order() {
+    for engine in [Engine::JustInTime, Engine::DepthFirst] {
+        for (seen, expected) in [("aa", Validity::Valid), ("a", Validity::Invalid)] {
+            let mut history = History::default();
+            let on = |key: u64, f, value| Op { key: Some(key.into()), ..op(f, value) };
+            for _ in 0..2 {
+                for key in 0..20 {
+                    let append = on(key, "append", "a".into());
+                    history.invoke(Time(0), Process::Client(key), append);
+                }
+                for key in 0..20 {
+                    history.ok(Time(0), Process::Client(key), on(key, "append", Value::Nil));
+                }
+            }
+            history.invoke(Time(0), Process::Client(7), on(7, "get", Value::Nil));
+            history.ok(Time(0), Process::Client(7), on(7, "get", seen.into()));
+            let checker = Linearizable::new(models::Map)
+                .partition(Partition::Whole)
+                .engine(engine)
+                .witness(Witness::Omitted);
+            let verdict = checker.check(&history, Budget { steps: 2_000 });
+            assert_eq!(verdict.validity, expected, "{engine:?}: {:?}", verdict.undecided);
+        }
+    }
+}
+
+#[test]
+fn what_contradicts_each_other_is_told_in_a_sentence() {
+    let told = |events: &[(u64, Kind, &str, Value)]| {
+        let mut history = History::default();
+        for (process, kind, f, value) in events {
+            history.push(Time(0), Process::Client(*process), *kind, op(f, value.clone()), None);
+        }
+        let kinds: [&dyn Fn() -> Verdict; 2] =
+            [&|| Linearizable::new(models::Map).check(&history, Budget::default()), &|| {
+                Linearizable::new(models::Set).check(&history, Budget::default())
+            }];
+        let is_set = events.iter().any(|(_, _, f, _)| *f == "contains");
+        kinds[usize::from(is_set)]().anomalies[0].explanation.clone()
+    };
+    let nil = Value::Nil;
+    assert_eq!(
+        told(&[
+            (0, Kind::Invoke, "put", "a".into()),
+            (0, Kind::Ok, "put", nil.clone()),
+            (1, Kind::Invoke, "get", nil.clone()),
+            (1, Kind::Ok, "get", "".into()),
+        ]),
+        "key 0: no order of operations explains get -> \"\" (event 2) together with put a (event 0)"
+    );
+    // The second append began after the first read; it ended later.
+    assert_eq!(
+        told(&[
+            (0, Kind::Invoke, "get", nil.clone()),
+            (0, Kind::Ok, "get", "".into()),
+            (1, Kind::Invoke, "append", "a".into()),
+            (0, Kind::Invoke, "get", nil.clone()),
+            (0, Kind::Ok, "get", "aa".into()),
+            (1, Kind::Ok, "append", nil.clone()),
+        ]),
+        "key 0: no order of operations explains get -> aa (event 3), whenever they ran"
+    );
+    assert_eq!(
+        told(&[
+            (0, Kind::Invoke, "contains", 5.into()),
+            (0, Kind::Ok, "contains", Value::Bool(true)),
+            (1, Kind::Invoke, "add", 5.into()),
+            (1, Kind::Ok, "add", nil),
+        ]),
+        "key 0: no order of operations explains contains 5 -> true (event 0), whenever they ran"
+    );
 }

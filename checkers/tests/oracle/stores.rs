@@ -5,6 +5,8 @@ use quarrel_checkers::{
     generate::Random, judge,
 };
 
+use crate::histories::histories;
+
 const KEY: Key = Key(3);
 
 #[derive(Clone, Copy)]
@@ -51,9 +53,9 @@ fn any(writes: &[Write], random: &mut Random) -> (u64, u64) {
 
 #[test]
 fn what_is_lost_or_apart_in_the_end_is_what_the_definitions_say() {
-    const HISTORIES: u64 = 1_000_000;
+    let total = histories(1_000_000);
     let (mut with_losses, mut apart) = (0, 0);
-    for seed in 0..HISTORIES {
+    for seed in 0..total {
         let mut random = Random::seeded(seed);
         let (history, writes) = writes(&mut random);
         let mut probes = Vec::new();
@@ -91,15 +93,15 @@ fn what_is_lost_or_apart_in_the_end_is_what_the_definitions_say() {
         assert_eq!(metrics.convergence.keys_agreeing, agreeing, "seed {seed}");
         apart += u64::from(is_compared && !agrees);
     }
-    assert!((HISTORIES / 5..HISTORIES * 4 / 5).contains(&with_losses), "{with_losses} lost");
-    assert!((HISTORIES / 5..HISTORIES * 4 / 5).contains(&apart), "{apart} apart");
+    assert!((total / 5..total * 4 / 5).contains(&with_losses), "{with_losses} lost");
+    assert!((total / 5..total * 4 / 5).contains(&apart), "{apart} apart");
 }
 
 #[test]
 fn windows_of_divergence_are_runs_of_probes_that_are_behind() {
-    const HISTORIES: u64 = 1_000_000;
+    let total = histories(1_000_000);
     let mut counted = 0;
-    for seed in 0..HISTORIES {
+    for seed in 0..total {
         let mut random = Random::seeded(seed);
         let (history, writes) = writes(&mut random);
         let mut probes = Vec::new();
@@ -146,5 +148,5 @@ fn windows_of_divergence_are_runs_of_probes_that_are_behind() {
         windows.sort_unstable();
         assert_eq!(told, windows, "seed {seed}");
     }
-    assert!(counted > HISTORIES / 4, "{counted} windows");
+    assert!(counted > total / 4, "{counted} windows");
 }

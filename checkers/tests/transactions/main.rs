@@ -1,6 +1,8 @@
 //! Isolation anomalies, each in its smallest form, and serial histories that
 //! have none.
 
+#[path = "../oracle/histories.rs"]
+mod histories;
 mod oracle;
 mod scale;
 mod small;

@@ -7,17 +7,20 @@ use quarrel_checkers::{
     transactions::{Expected, ListAppend, RwRegister},
 };
 
-use crate::small::{List, Micro, Order, Shape, Small};
+use crate::{
+    histories::histories,
+    small::{List, Micro, Order, Shape, Small},
+};
 
 const EXPECTED: [(Expected, Order); 2] =
     [(Expected::Serializable, Order::Any), (Expected::StrictSerializable, Order::RealTime)];
 
 #[test]
 fn small_lists_are_valid_iff_an_order_explains_them() {
-    const HISTORIES: u64 = 500_000;
+    let total = histories(500_000);
     for (expected, order) in EXPECTED {
         let mut valid = 0;
-        for seed in 0..HISTORIES {
+        for seed in 0..total {
             let small = Small::random(Shape::Lists, &mut Random::seeded(seed));
             let history = small.history();
             let verdict = ListAppend::expecting(expected).check(&history, Budget::default());
@@ -32,7 +35,7 @@ fn small_lists_are_valid_iff_an_order_explains_them() {
             minimal(&small, &verdict, seed);
         }
         // Otherwise the test would say little.
-        assert!((HISTORIES / 50..HISTORIES / 2).contains(&valid), "{valid} valid");
+        assert!((total / 50..total / 2).contains(&valid), "{valid} valid");
     }
 }
 
@@ -40,10 +43,10 @@ fn small_lists_are_valid_iff_an_order_explains_them() {
 /// most of what is wrong must be found.
 #[test]
 fn small_registers_are_convicted_only_if_no_order_explains_them() {
-    const HISTORIES: u64 = 500_000;
+    let total = histories(500_000);
     for (expected, order) in EXPECTED {
         let (mut illegal, mut convicted) = (0, 0);
-        for seed in 0..HISTORIES {
+        for seed in 0..total {
             let small = Small::random(Shape::Registers, &mut Random::seeded(seed));
             let history = small.history();
             let verdict = RwRegister::expecting(expected).check(&history, Budget::default());
@@ -54,7 +57,7 @@ fn small_registers_are_convicted_only_if_no_order_explains_them() {
             }
             illegal += u64::from(!is_legal);
         }
-        assert!(illegal > HISTORIES / 4, "{illegal} illegal");
+        assert!(illegal > total / 4, "{illegal} illegal");
         assert!(convicted > illegal * 6 / 10, "{convicted} of {illegal} illegal ones convicted");
     }
 }

@@ -83,3 +83,70 @@ fn one_read_skew_among_thousands_is_found() {
     let classes: Vec<Class> = verdict.anomalies.iter().map(|a| a.class).collect();
     assert_eq!(classes, [Class::GSingle]);
 }
+
+/// Three hundred transactions write what nobody reads, all after the one that
+/// read the key before them and wrote to it itself; each in turn is the one
+/// that it also depends on.
+#[test]
+fn one_of_many_unread_writes_is_found_behind_the_read_that_missed_it() {
+    let micro =
+        |f: &str, key: &str, value: Value| Value::List([f.into(), key.into(), value].into());
+    for (f, empty) in [("append", Value::List([].into())), ("w", Value::Nil)] {
+        for special in [1, 63, 64, 65, 66, 150, 299] {
+            let seen = match f {
+                "append" => Value::List([Value::Int(7)].into()),
+                _ => Value::Int(7),
+            };
+            let reads = [micro("r", "x", empty.clone()), micro("r", "y", seen)];
+            let mut ops = vec![reads.into_iter().chain([micro(f, "x", 0.into())]).collect()];
+            ops.extend((1..300).map(|n| vec![micro(f, "x", n.into())]));
+            ops[special].push(micro(f, "y", 7.into()));
+            let op = |micros: &Vec<Value>| Op {
+                f: F::Txn,
+                key: None,
+                value: Value::List(micros.clone().into()),
+                version: None,
+            };
+            let mut history = History::default();
+            for (process, micros) in (0..).zip(&ops) {
+                history.invoke(Time(0), Process::Client(process), op(micros));
+            }
+            for (process, micros) in (0..).zip(&ops) {
+                history.ok(Time(1), Process::Client(process), op(micros));
+            }
+            let verdict = match f {
+                "append" => ListAppend::default().check(&history, Budget::default()),
+                _ => RwRegister::default().check(&history, Budget::default()),
+            };
+            let classes: Vec<Class> = verdict.anomalies.iter().map(|a| a.class).collect();
+            assert_eq!(classes, [Class::GSingle], "{f}, number {special}");
+        }
+    }
+}
+
+/// What is wrong in a hundred thousand ways is wrong without taking minutes.
+#[test]
+fn very_many_anomalies_are_found_in_little_time() {
+    let many = 100_000;
+    let mut history = History::default();
+    let mut list = Vec::new();
+    for n in 0..many {
+        let op = |key: i64, list: Vec<Value>| Op {
+            f: F::Txn,
+            key: None,
+            value: Value::List(
+                [Value::List(["r".into(), key.into(), Value::List(list.into())].into())].into(),
+            ),
+            version: None,
+        };
+        // Nobody appended it: once in a list of its own, once in a long one.
+        list.push(Value::Int(n));
+        let shown = if n + 1 == many { std::mem::take(&mut list) } else { vec![Value::Int(n)] };
+        let op = op(n, shown);
+        history.invoke(Time(0), Process::Client(0), op.clone());
+        history.ok(Time(0), Process::Client(0), op);
+    }
+    let verdict = ListAppend::default().check(&history, Budget::default());
+    assert_eq!(verdict.validity, Validity::Invalid);
+    assert!(verdict.anomalies.iter().all(|anomaly| anomaly.class == Class::PhantomRead));
+}
