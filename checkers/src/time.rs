@@ -57,3 +57,37 @@ impl fmt::Display for Time {
         }
     }
 }
+
+/// A length of time as sentences tell it, rounded: `20 µs`, `4.3 ms`,
+/// `118 ms`, `12.5 s`. The same length reads the same wherever it is told.
+#[must_use]
+pub fn millis(duration: Duration) -> String {
+    let ms = duration.as_secs_f64() * 1e3;
+    if duration.is_zero() {
+        "0 ms".to_owned()
+    } else if ms < 0.095 {
+        format!("{:.0} µs", (ms * 1e3).max(1.0))
+    } else if ms < 9.95 {
+        format!("{ms:.1} ms")
+    } else if ms < 9_999.5 {
+        format!("{ms:.0} ms")
+    } else {
+        format!("{:.1} s", ms / 1e3)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_rounded_to_what_matters() {
+        let told = |micros| millis(Duration::from_micros(micros));
+        let all = [0, 20, 94, 95, 4_349, 9_949, 9_950, 118_499, 118_500, 9_999_499, 9_999_500];
+        assert_eq!(
+            all.map(told).join(", "),
+            "0 ms, 20 µs, 94 µs, 0.1 ms, 4.3 ms, 9.9 ms, 10 ms, 118 ms, 118 ms, 9999 ms, 10.0 s"
+        );
+        assert_eq!(millis(Duration::from_nanos(3)), "1 µs");
+    }
+}

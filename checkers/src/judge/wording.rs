@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Probe, keyed::Keyed, reads::Order, witness::minimal};
-use crate::{Anomaly, Class, Index, Key, Site, Time, Value, register::Violation};
+use crate::{Anomaly, Class, Index, Key, Site, Value, millis, register::Violation};
 
 /// More compare-and-sets than this are not tried one by one; then the witness
 /// may lack a link.
@@ -36,10 +36,6 @@ fn anomaly(keyed: &Keyed, class: Class, entries: &[usize], explanation: String) 
 
 fn subject(keyed: &Keyed) -> String {
     keyed.key.map_or_else(String::new, |key| format!("key {key}: "))
-}
-
-pub(super) fn millis(time: Duration) -> String {
-    Time(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)).to_string()
 }
 
 /// `5 (version 2)`, `nothing`.

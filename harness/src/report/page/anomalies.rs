@@ -1,14 +1,9 @@
 use std::collections::BTreeSet;
 
 use maud::{Markup, PreEscaped, html};
-use quarrel_checkers::Anomaly;
+use quarrel_checkers::{Anomaly, millis};
 
-use crate::report::{
-    Timeline, explain,
-    terminal::{headline, millis},
-    view::View,
-    zoom,
-};
+use crate::report::{Timeline, explain, terminal::headline, view::View, zoom};
 
 /// How many anomalies are drawn; the others stand in a table.
 const DRAWN: usize = 8;

@@ -1,14 +1,14 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use maud::{Markup, PreEscaped, html};
-use quarrel_checkers::{F, Guarantee, Key, Site, Validity};
+use quarrel_checkers::{F, Guarantee, Key, Site, Validity, millis};
 
 use crate::{
     report::{
         explain,
         logs::{Log, logs},
         summary,
-        terminal::{Ink, Width, millis, thousands},
+        terminal::{Ink, Width, thousands},
         view::{Ending, View},
     },
     results::VerdictFile,
@@ -45,8 +45,10 @@ pub(super) fn verdict(view: &View<'_>) -> Markup {
                 (fact("reads", thousands(metrics.reads)))
                 (fact("at risk", thousands(metrics.reads_at_risk)))
                 (fact("stale", thousands(metrics.stale_reads)))
-                (fact("worst staleness", millis(metrics.worst_staleness)))
-                (fact("median / 99 %", format!("{} / {}", millis(metrics.staleness.p50), millis(metrics.staleness.p99))))
+                @if metrics.stale_reads > 0 {
+                    (fact("worst staleness", millis(metrics.worst_staleness)))
+                    (fact("its median / 99 %", format!("{} / {}", millis(metrics.staleness.p50), millis(metrics.staleness.p99))))
+                }
                 (fact("most versions behind", metrics.max_versions_behind.map_or("–".to_owned(), |n| n.to_string())))
                 (fact("writes", thousands(metrics.writes)))
                 (fact("unknown writes", thousands(metrics.indeterminate_writes)))

@@ -10,11 +10,11 @@ pub use across::{TrendPoint, overlaid_pbs, trend};
 pub(super) use chart::{escape, stand_alone};
 pub(super) use series::{BINS, Series};
 
-use quarrel_checkers::{F, PbsBin, StalenessBin};
+use quarrel_checkers::{F, PbsBin, StalenessBin, millis};
 
 use self::chart::{Chart, Unit};
 use super::{
-    terminal::{millis, thousands},
+    terminal::thousands,
     view::{Ending, View},
 };
 

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use quarrel_checkers::{Anomaly, Class, F, Kind, Operation, Process};
+use quarrel_checkers::{Anomaly, Class, F, Kind, Operation, Process, millis};
 
-use super::{outcome::millis, printable};
+use super::printable;
 use crate::{judge::Evidence, report::names::Names};
 
 /// The operations that an anomaly of one key sets against each other: what was

@@ -1,10 +1,10 @@
 use anstyle::Style;
-use quarrel_checkers::{Anomaly, Validity};
+use quarrel_checkers::{Anomaly, Validity, millis};
 
 use super::{
     Ink, Width, extent, faults_seen, headline,
     headline::{healed, why},
-    outcome::{checked_note, millis, thousands},
+    outcome::{checked_note, thousands},
     sheet::Sheet,
     verdict_line,
 };

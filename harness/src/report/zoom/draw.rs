@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use quarrel_checkers::{Process, Site, Step};
+use quarrel_checkers::{Process, Site, Step, millis};
 
 use super::{
     Scene, StepBox,
@@ -8,7 +8,6 @@ use super::{
     safe, site_row,
     strip::{Held, Piece},
 };
-use crate::report::terminal::millis;
 
 /// Heights, in pixels.
 const HEAD: f64 = 44.0;
