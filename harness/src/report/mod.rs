@@ -25,5 +25,5 @@ pub use plots::{Plot, TrendPoint, overlaid_pbs, trend};
 pub use terminal::{Ink, Width, extent, faults_seen, headline, printable, summary, verdict_line};
 pub use timeline::{Timeline, TimelineRow, Weight};
 pub use trace::write_trace;
-pub use view::{Band, Ending, Row, View};
+pub use view::{Band, Ending, Phase, Row, View};
 pub use zoom::zoom;

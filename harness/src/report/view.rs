@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 
 use crate::{
     judge::Evidence,
-    results::{LoadedRun, VerdictFile},
+    results::{LoadedRun, Phases, VerdictFile},
 };
 
 /// A run as reports look at it: every operation on its lane, with how stale
@@ -23,6 +23,9 @@ pub struct View<'a> {
     pub lanes: Vec<String>,
     /// When faults were on.
     pub bands: Vec<Band>,
+    /// What the run was doing, from its beginning to its end without a gap;
+    /// none if it does not say.
+    pub phases: Vec<Phase>,
     /// When the last thing happened.
     pub end: Time,
     /// How far the replica was behind whenever it was read: when, how far.
@@ -92,6 +95,19 @@ pub struct Band {
     pub observed: Option<Time>,
 }
 
+/// A part of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Phase {
+    /// `load`, `storm`, `heal` or `final`, as the terminal calls it.
+    pub name: &'static str,
+    /// What happens in it.
+    pub what: &'static str,
+    /// When it began.
+    pub from: Time,
+    /// When the next one did, or the run ended.
+    pub to: Time,
+}
+
 impl<'a> View<'a> {
     /// Looks at a run.
     #[must_use]
@@ -120,6 +136,7 @@ impl<'a> View<'a> {
             rows,
             lanes,
             bands: bands(run, end),
+            phases: phases(run, end),
             end,
             lag: lag(&history.steps),
             evidence,
@@ -245,6 +262,20 @@ fn bands(run: &LoadedRun, end: Time) -> Vec<Band> {
             observed: receipt.observed,
         })
         .collect()
+}
+
+fn phases(run: &LoadedRun, end: Time) -> Vec<Phase> {
+    let Some(began) = Phases::of(&run.folder) else { return Vec::new() };
+    let named = [
+        ("load", "every key gets its first value", Time::ZERO, began.storm),
+        ("storm", "clients work, faults strike", began.storm, began.heal),
+        ("heal", "clients have ended, faults are healed", began.heal, began.last),
+        ("final", "every key is read once more, by the strategy and beside it", began.last, end),
+    ];
+    let cut = |time: Time| time.min(end);
+    let phases =
+        named.map(|(name, what, from, to)| Phase { name, what, from: cut(from), to: cut(to) });
+    phases.into_iter().filter(|phase| phase.from < phase.to).collect()
 }
 
 /// How far the replica was behind at each of its reads: the age of the oldest

@@ -8,7 +8,8 @@ class Page {
     this.over = document.getElementById("over");
     this.act = { select: (i, at) => this.select(i, at), show: (i) => this.show(i) };
     this.panel = new DetailPanel(document.getElementById("detail"), model, this.act);
-    this.panel.clear("Click an operation, or press n for the first anomaly.");
+    this.panel.clear(model.meta.anomalies.length === 0 ? "Click an operation to see its steps."
+      : "Click an operation, or press n for the first anomaly.");
     this.table = new OperationTable(document.getElementById("operation-table"), model, this.act);
     this.logs = new LogPanel(document.getElementById("said"), model);
     this.status = document.getElementById("status");

@@ -51,6 +51,7 @@ struct Meta<'a> {
     /// Errors of steps, by number.
     errors: Vec<String>,
     faults: Vec<BandMeta<'a>>,
+    phases: Vec<PhaseMeta>,
     anomalies: Vec<AnomalyMeta>,
     logs: Vec<Log>,
     series: &'a Series,
@@ -63,6 +64,13 @@ struct BandMeta<'a> {
     from: u32,
     to: u32,
     observed: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct PhaseMeta {
+    name: &'static str,
+    from: u32,
+    to: u32,
 }
 
 /// An anomaly as a place to jump to.
@@ -142,6 +150,9 @@ pub(super) fn data(view: &View<'_>, series: &Series, part: Part, most: usize) ->
         values: std::mem::take(&mut columns.values.names),
         errors: std::mem::take(&mut columns.errors.names),
         faults: view.bands.iter().map(|band| fault(band, unit)).collect(),
+        phases: (view.phases.iter())
+            .map(|phase| PhaseMeta { name: phase.name, from: unit(phase.from), to: unit(phase.to) })
+            .collect(),
         anomalies,
         logs: logs(view),
         series,

@@ -171,7 +171,10 @@ fn timeline(view: &View<'_>, over_time: &[Plot]) -> Markup {
             div.without-js {
                 p.hint { "Without a script these plots stand in for the timeline." }
                 @for plot in over_time {
-                    (figure(plot))
+                    @match plot.nothing {
+                        Some(words) => p { (words) },
+                        None => (figure(plot)),
+                    }
                 }
             }
         }
