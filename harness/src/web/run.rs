@@ -58,7 +58,8 @@ pub(super) async fn window(
     answer(made.await.ok().flatten())
 }
 
-fn answer(page: Option<String>) -> Response {
+/// A report, or what to do if it cannot be had.
+pub(super) fn answer(page: Option<String>) -> Response {
     match page {
         Some(text) => {
             let mut response = Html(text).into_response();
