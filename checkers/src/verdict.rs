@@ -165,6 +165,9 @@ pub enum Cause {
     LateMessage,
     /// The strategy serves entries until they expire, by design.
     ExpiryOnly,
+    /// A transaction read its keys at different moments, and another one came
+    /// in between; each value was current when it was read.
+    SeparateReads,
     /// None of the above is evident in the steps.
     Unexplained,
 }
@@ -182,6 +185,7 @@ impl fmt::Display for Cause {
             Self::ResurrectedEntry => "resurrected-entry",
             Self::LateMessage => "late-message",
             Self::ExpiryOnly => "expiry-only",
+            Self::SeparateReads => "separate-reads",
             Self::Unexplained => "unexplained",
         })
     }

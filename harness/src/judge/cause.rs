@@ -1,8 +1,10 @@
 use quarrel_checkers::{
-    Anomaly, Cause, Class, Content, History, Index, Key, Kind, Operation, Process, Reply, Site,
+    Anomaly, Cause, Class, Content, F, History, Index, Key, Kind, Operation, Process, Reply, Site,
     Step,
 };
 use rustc_hash::FxHashMap;
+
+use crate::strategy::{Side, sides};
 
 /// Where a history's operations and steps are, for looking up how a value came
 /// to be read.
@@ -79,10 +81,12 @@ impl<'a> Evidence<'a> {
             return Some(Cause::LostWrite);
         }
         let key = anomaly.key?;
-        let read = self.last_read(anomaly)?;
-        let complete = &self.history.events[read.complete?.position()];
-        let stale = complete.op.version?;
+        let read = self.guilty(anomaly)?;
+        let stale = self.version_on(read, key)?;
         let source = self.source(read, stale)?;
+        if self.is_current(anomaly, key, stale, source) {
+            return Some(Cause::SeparateReads);
+        }
         if source.site == Site::Replica {
             return Some(Cause::ReplicaLag);
         }
@@ -94,14 +98,59 @@ impl<'a> Evidence<'a> {
         Some(self.fill_cause(key, fill, newer, source))
     }
 
-    /// The read that the anomaly is about: the last in its witness.
-    fn last_read(&self, anomaly: &Anomaly) -> Option<&Operation> {
-        anomaly
-            .witness
-            .iter()
-            .rev()
-            .find_map(|index| self.operation(*index))
-            .filter(|operation| operation.complete.is_some())
+    /// Whether what a transaction read of `key` had not been overwritten yet
+    /// when it was read, so that it is wrong only beside what was read next.
+    fn is_current(&self, anomaly: &Anomaly, key: Key, version: u64, source: &Step) -> bool {
+        let overwritten = || self.newer_write(anomaly, key, version)?.end;
+        anomaly.class == Class::GSingle && overwritten().is_some_and(|end| end > source.start)
+    }
+
+    /// The operation by which the anomaly is proved: the last of its witness
+    /// that ended; of transactions the last one that only reads.
+    #[must_use]
+    pub fn guilty(&self, anomaly: &Anomaly) -> Option<&Operation> {
+        let witnessed = || {
+            let operations = anomaly.witness.iter().rev().filter_map(|at| self.operation(*at));
+            operations.filter(|operation| operation.complete.is_some())
+        };
+        let reads = |operation: &&Operation| {
+            let sides = self.sides(operation);
+            !sides.is_empty() && sides.iter().all(|side| !side.writes)
+        };
+        let last = self.operation(*anomaly.witness.last()?)?;
+        witnessed().find(reads).or(Some(last).filter(|last| last.complete.is_some()))
+    }
+
+    /// The halves of an operation that is a transaction, as it ended, or as it
+    /// was asked for if it never did.
+    #[must_use]
+    pub fn sides(&self, operation: &Operation) -> Vec<Side> {
+        let event = operation.complete.unwrap_or(operation.invoke);
+        sides(&self.history.events[event.position()].op)
+    }
+
+    /// The version that an operation read or wrote of a key, if it is known.
+    #[must_use]
+    pub fn version_on(&self, operation: &Operation, key: Key) -> Option<u64> {
+        let op = &self.history.events[operation.complete?.position()].op;
+        let of_side = || sides(op).into_iter().find(|side| side.key == key)?.version;
+        op.version.or_else(of_side)
+    }
+
+    /// Whether an operation was meant to change something.
+    #[must_use]
+    pub fn writes(&self, operation: &Operation) -> bool {
+        let op = &self.history.events[operation.invoke.position()].op;
+        let sides = sides(op);
+        if sides.is_empty() { op.f != F::Read } else { sides.iter().any(|side| side.writes) }
+    }
+
+    /// Whether the anomaly may be cut out of the history as a race: its steps
+    /// show the way of the value, in an operation on one key.
+    #[must_use]
+    pub fn is_retold(&self, anomaly: &Anomaly) -> bool {
+        let of_one_key = |operation: &Operation| self.sides(operation).is_empty();
+        self.guilty(anomaly).is_some_and(of_one_key) && self.provenance(anomaly).is_some()
     }
 
     fn operation(&self, index: Index) -> Option<&Operation> {
@@ -164,7 +213,8 @@ impl<'a> Evidence<'a> {
         }
         let filler = fill.operation.and_then(|invoke| self.operation(invoke));
         let filled_by_write = filler.is_some_and(|operation| {
-            self.history.events[operation.invoke.position()].op.f == quarrel_checkers::F::Write
+            let op = &self.history.events[operation.invoke.position()].op;
+            op.f == F::Write || op.f == F::Txn && self.writes(operation)
         });
         if filled_by_write {
             // The newer write touched the cache first, the older one last. Of
@@ -251,8 +301,8 @@ impl<'a> Evidence<'a> {
             anomaly.witness.iter().filter_map(|index| self.operation(*index)).collect();
         let filler = || {
             let key = anomaly.key?;
-            let read = self.last_read(anomaly)?;
-            let version = self.history.events[read.complete?.position()].op.version?;
+            let read = self.guilty(anomaly)?;
+            let version = self.version_on(read, key)?;
             let source = self.source(read, version)?;
             let fill = self.fill(key, version, source)?;
             let newer = self.newer_write(anomaly, key, version);
@@ -273,8 +323,8 @@ impl<'a> Evidence<'a> {
     #[must_use]
     pub fn provenance(&self, anomaly: &Anomaly) -> Option<Provenance<'_>> {
         let key = anomaly.key?;
-        let read = self.last_read(anomaly)?;
-        let version = self.history.events[read.complete?.position()].op.version?;
+        let read = self.guilty(anomaly)?;
+        let version = self.version_on(read, key)?;
         let source = self.source(read, version)?;
         let fill = (source.site == Site::Cache).then(|| self.fill(key, version, source)).flatten();
         let filler = fill.and_then(|step| self.operation(step.operation?));

@@ -145,8 +145,7 @@ fn operation<W: Write>(view: &View<'_>, row: &Row, trace: &mut Trace<W>) -> io::
 fn anomalies<W: Write>(view: &View<'_>, trace: &mut Trace<W>) -> io::Result<()> {
     let Some(evidence) = &view.evidence else { return Ok(()) };
     for (at, anomaly) in view.verdict.anomalies.iter().enumerate() {
-        let Some(last) = anomaly.witness.last() else { continue };
-        let Some(operation) = evidence.operation_at(*last) else { continue };
+        let Some(operation) = evidence.guilty(anomaly) else { continue };
         let Ok(row) = view.rows.binary_search_by_key(&operation.invoke, |row| row.invoke) else {
             continue;
         };

@@ -56,14 +56,17 @@ pub struct Row {
     pub lane: u16,
     /// Who.
     pub process: Process,
-    /// What.
+    /// What: a transaction reads or writes.
     pub f: F,
     /// How it ended.
     pub ending: Ending,
-    /// On what.
+    /// On what; of a transaction the first of its keys, or the one of which it
+    /// read something stale.
     pub key: Option<Key>,
     /// The version it wrote or returned, if known.
     pub version: Option<u64>,
+    /// The other key of a transaction, and the version of that.
+    pub beside: Option<(Key, Option<u64>)>,
     /// The value it wrote or returned.
     pub value: Value,
     /// How long before it began its value had been overwritten.
@@ -75,6 +78,11 @@ pub struct Row {
 }
 
 impl Row {
+    /// The keys that it is about, with their versions.
+    pub fn halves(&self) -> impl Iterator<Item = (Key, Option<u64>)> {
+        self.key.map(|key| (key, self.version)).into_iter().chain(self.beside)
+    }
+
     /// How long it took.
     #[must_use]
     pub fn duration(&self) -> Option<Duration> {
@@ -149,8 +157,18 @@ fn row(evidence: &Evidence<'_>, operation: &quarrel_checkers::Operation, lanes: 
     let invoke = &history.events[operation.invoke.position()];
     let complete = operation.complete.map(|end| &history.events[end.position()]);
     let op = complete.map_or(&invoke.op, |complete| &complete.op);
+    let sides = evidence.sides(operation);
+    let pair = if let [one, other] = &sides[..] { Some((one, other)) } else { None };
+    let f = match (pair, evidence.writes(operation)) {
+        (None, _) => invoke.op.f.clone(),
+        (Some(_), true) => F::Write,
+        (Some(_), false) => F::Read,
+    };
+    let key = pair.map_or(invoke.op.key, |(one, _)| Some(one.key));
+    let version = pair.map_or(op.version, |(one, _)| one.version);
     let source = operation.steps.iter().rev().map(|at| &history.steps[*at]).find(|step| {
-        matches!(step.reply, Reply::Found(_)) && Evidence::version_of(step) == op.version
+        let is_on = pair.is_none() || step.object.as_ref().map(|object| object.key) == key;
+        is_on && matches!(step.reply, Reply::Found(_)) && Evidence::version_of(step) == version
     });
     Row {
         invoke: operation.invoke,
@@ -160,17 +178,22 @@ fn row(evidence: &Evidence<'_>, operation: &quarrel_checkers::Operation, lanes: 
         end: complete.map(|complete| complete.time),
         lane: lanes.of(invoke.process),
         process: invoke.process,
-        f: invoke.op.f.clone(),
+        source: source.filter(|_| f == F::Read).map(|step| step.site),
+        f,
         ending: match complete.map(|complete| complete.kind) {
             Some(Kind::Ok) => Ending::Ok,
             Some(Kind::Fail) => Ending::Failed,
             _ => Ending::Unknown,
         },
-        key: invoke.op.key,
-        version: op.version,
-        value: if op.value.is_nil() { invoke.op.value.clone() } else { op.value.clone() },
+        key,
+        version,
+        beside: pair.map(|(_, other)| (other.key, other.version)),
+        value: match pair {
+            Some((one, other)) => Value::Text(format!("{} and {}", one.value, other.value).into()),
+            None if op.value.is_nil() => invoke.op.value.clone(),
+            None => op.value.clone(),
+        },
         stale: None,
-        source: source.filter(|_| invoke.op.f == F::Read).map(|step| step.site),
         steps: operation.steps.iter().filter_map(|at| u32::try_from(*at).ok()).collect(),
     }
 }
@@ -228,8 +251,10 @@ fn measure(rows: &mut [Row]) {
     // that wrote or read it.
     let mut known: FxHashMap<Key, Vec<(Time, u64)>> = FxHashMap::default();
     for row in rows.iter().filter(|row| row.ending == Ending::Ok) {
-        if let (Some(key), Some(end), Some(version)) = (row.key, row.end, row.version) {
-            known.entry(key).or_default().push((end, version));
+        for (key, version) in row.halves() {
+            if let (Some(end), Some(version)) = (row.end, version) {
+                known.entry(key).or_default().push((end, version));
+            }
         }
     }
     for times in known.values_mut() {
@@ -243,11 +268,20 @@ fn measure(rows: &mut [Row]) {
         });
     }
     for row in rows.iter_mut().filter(|row| row.ending == Ending::Ok && row.f == F::Read) {
-        let (Some(key), Some(version)) = (row.key, row.version) else { continue };
-        let Some(times) = known.get(&key) else { continue };
-        let at = times.partition_point(|(_, known)| *known <= version);
-        if let Some((since, _)) = times.get(at).filter(|(since, _)| *since < row.start) {
-            row.stale = Some(row.start.since(*since));
+        let staleness = |(key, version): (Key, Option<u64>)| {
+            let (times, version) = (known.get(&key)?, version?);
+            let at = times.partition_point(|(_, known)| *known <= version);
+            let (since, _) = times.get(at).filter(|(since, _)| *since < row.start)?;
+            Some(row.start.since(*since))
+        };
+        let [first, second] =
+            [row.key.zip(Some(row.version)), row.beside].map(|h| h.and_then(staleness));
+        row.stale = first.max(second);
+        if second > first
+            && let Some((key, version)) = row.beside
+        {
+            row.beside = row.key.map(|key| (key, row.version));
+            (row.key, row.version) = (Some(key), version);
         }
     }
 }

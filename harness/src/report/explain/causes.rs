@@ -168,8 +168,27 @@ pub(super) const ENTRIES: &[Entry] = &[
         timeline: "t=0ms    Reader B: SET 7 = v1       -> ok      TTL 3 s\n\
                    t=10ms   Writer A: UPDATE 7 = v2    -> ok\n\
                    t=2.9s   Reader C: GET 7            -> v1  STALE, must be v2 or newer",
-        source: "",
+        source: "Cao & Liu, Maintaining Strong Cache Consistency in the World-Wide Web, ICDCS 1997 (TTL)",
         cures: &["delete the entry after the write (cache-aside)", "a shorter TTL"],
+    },
+    Entry {
+        kind: Kind::Cause,
+        name: "separate-reads",
+        summary: "two keys were read at two moments, and a transaction fell in between",
+        text: "Each value was current when it was read. But the reader asked for one key before the \
+               writer's transaction and for the other after it, and so saw a pair that never was. It \
+               needs neither a lag nor a cache: two calls are two moments.",
+        timeline: "t=0ms    Reader B: GET 4            -> miss\n\
+                   t=1ms    Reader B: SELECT primary 4 -> v1\n\
+                   t=2ms    Writer A: UPDATE 4 = v2    -> ok\n\
+                   t=2ms    Writer A: UPDATE 5 = v2    -> ok\n\
+                   t=3ms    Reader B: GET 5            -> miss\n\
+                   t=4ms    Reader B: SELECT primary 5 -> v2  so 4 must be v2",
+        source: "Berenson et al., A Critique of ANSI SQL Isolation Levels, SIGMOD 1995 (A5A, read skew)",
+        cures: &[
+            "read both in one transaction, at REPEATABLE READ or stronger",
+            "keep what belongs together in one row and one cache entry",
+        ],
     },
     Entry {
         kind: Kind::Cause,

@@ -8,6 +8,7 @@ mod verdict;
 mod width;
 
 pub use headline::headline;
+pub(in crate::report) use headline::{Fracture, numeral};
 pub use ink::Ink;
 pub use outcome::{extent, faults_seen, verdict_line};
 pub use verdict::summary;

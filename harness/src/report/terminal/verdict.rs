@@ -63,7 +63,7 @@ fn violation(sheet: &mut Sheet, run: &LoadedRun, verdict: &VerdictFile, anomaly:
     }
     sheet.item((ink.mark, "  = extent: "), (Style::new(), &reach), 4);
     sheet.item((ink.mark, "  = faults: "), (Style::new(), &faults_seen(verdict)), 4);
-    if evidence.is_some_and(|evidence| evidence.provenance(anomaly).is_some()) {
+    if evidence.is_some_and(|evidence| evidence.is_retold(anomaly)) {
         let replay = format!("quarrel replay {}:1", run.folder.id);
         sheet.item((ink.mark, "  = reproduce: "), (Style::new(), &replay), 4);
     }

@@ -129,7 +129,7 @@ impl Canvas<'_> {
                 strip.class,
                 top,
                 top + 16.0,
-                strip.name
+                safe(&strip.name)
             ));
             for piece in &strip.pieces {
                 self.piece(piece, top);
@@ -187,7 +187,7 @@ impl Canvas<'_> {
 
     /// Thin lines from steps to the stores that they talk to.
     fn wires(&mut self) {
-        for drawn in self.scene.boxes.iter().filter(|drawn| !drawn.told) {
+        for drawn in self.scene.boxes.iter().filter(|drawn| !drawn.told && drawn.is_shown) {
             let Some(row) = site_row(drawn.step.site) else { continue };
             let (from, to) = self.span(drawn);
             let x = f64::midpoint(from, to);
