@@ -46,14 +46,19 @@ impl ops::Add<Duration> for Time {
 }
 
 impl fmt::Display for Time {
-    /// Milliseconds with as many decimals as matter: `4ms`, `0.31ms`.
+    /// Milliseconds with as many decimals as matter, rounded: `4ms`, `0.31ms`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let micros = self.0 / 1_000;
-        match (micros / 1_000, micros % 1_000) {
-            (ms, 0) => write!(f, "{ms}ms"),
-            (ms, _) if ms >= 100 => write!(f, "{ms}ms"),
-            (ms, us) if ms >= 10 => write!(f, "{ms}.{}ms", us / 100),
-            (ms, us) => write!(f, "{ms}.{:02}ms", us / 10),
+        let micros = self.0.saturating_add(500) / 1_000;
+        let hundredths = (micros + 5) / 10;
+        let tenths = (micros + 50) / 100;
+        if micros.is_multiple_of(1_000) {
+            write!(f, "{}ms", micros / 1_000)
+        } else if hundredths < 1_000 {
+            write!(f, "{}.{:02}ms", hundredths / 100, hundredths % 100)
+        } else if tenths < 1_000 {
+            write!(f, "{}.{}ms", tenths / 10, tenths % 10)
+        } else {
+            write!(f, "{}ms", (micros + 500) / 1_000)
         }
     }
 }
@@ -79,6 +84,17 @@ pub fn millis(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_rounded_as_lengths_are() {
+        let told = |micros: u64| Time(micros * 1_000).to_string();
+        let all = [0, 4_000, 310, 2_214, 2_215, 9_994, 9_996, 10_060, 99_949, 99_950, 484_600];
+        assert_eq!(
+            all.map(told).join(" "),
+            "0ms 4ms 0.31ms 2.21ms 2.22ms 9.99ms 10.0ms 10.1ms 99.9ms 100ms 485ms"
+        );
+        assert_eq!(Time(3_999_999).to_string(), "4ms");
+    }
 
     #[test]
     fn lengths_are_rounded_to_what_matters() {
