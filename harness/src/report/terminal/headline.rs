@@ -67,8 +67,13 @@ pub(in crate::report) fn numeral(version: u64) -> String {
 pub fn headline(evidence: Option<&Evidence<'_>>, anomaly: &Anomaly) -> String {
     let short = || {
         let evidence = evidence?;
-        let pair = Pair::of(evidence, anomaly)?;
         let key = anomaly.key?;
+        if let Some([lost, held]) = lost(evidence, anomaly) {
+            return Some(format!(
+                "key {key} lost {lost}: it was acknowledged, and in the end the primary holds {held}"
+            ));
+        }
+        let pair = Pair::of(evidence, anomaly)?;
         if let Some(Fracture { seen: [(missed, old), (other, new)], written }) =
             Fracture::of(evidence, anomaly)
         {
@@ -100,6 +105,14 @@ pub fn headline(evidence: Option<&Evidence<'_>>, anomaly: &Anomaly) -> String {
         })
     };
     short().unwrap_or_else(|| printable(&anomaly.explanation))
+}
+
+/// Of a lost write what was acknowledged, and what the primary holds instead.
+fn lost(evidence: &Evidence<'_>, anomaly: &Anomaly) -> Option<[String; 2]> {
+    let is_known = anomaly.class == Class::LostWrite && anomaly.versions_behind > 0;
+    let key = anomaly.key.filter(|_| is_known)?;
+    let lost = evidence.version_on(evidence.guilty(anomaly)?, key)?;
+    Some([lost, lost.checked_sub(anomaly.versions_behind)?].map(numeral))
 }
 
 /// Why it must not have been: the sentence behind `= why`.
