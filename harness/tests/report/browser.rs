@@ -56,6 +56,32 @@ async fn a_report_opens_from_a_disk_and_shows_the_race() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_report_works_in_a_sandboxed_frame() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (run, verdict) = example::refill(scratch.path(), "Alex", "Alice");
+    fs::create_dir_all(&run.folder.path).unwrap();
+    write_report(&View::new(&run, &verdict)).unwrap();
+    // As previews of artifacts show it: scripts, and no origin of its own.
+    let frame = r#"<iframe sandbox="allow-scripts" src="report.html" width="1300" height="900">"#;
+    let around = run.folder.file("around.html");
+    fs::write(&around, frame).unwrap();
+    let browser = Browser::start().await;
+    browser.client.goto(&format!("file://{}", around.display())).await.unwrap();
+    browser.client.clone().enter_frame(0).await.unwrap();
+    browser.until("document.documentElement.dataset.ready").await;
+    browser.press("n").await;
+    browser.until("document.getElementById('detail').textContent.includes('STALE')").await;
+    assert_eq!(browser.ask("return self.origin").await, json!("null"), "it is sandboxed");
+    // Longer than the page waits before it writes down where it is.
+    browser.until("performance.now() > Number(document.documentElement.dataset.ready) + 600").await;
+    assert_eq!(
+        browser.ask("return document.documentElement.dataset.failed ?? null").await,
+        json!(null)
+    );
+    browser.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_value_never_runs_as_script() {
     let scratch = tempfile::tempdir().unwrap();
     let run = finished(scratch.path(), "20260301T080000Z-cache-aside-9f3a", EVIL);
@@ -122,6 +148,7 @@ async fn a_run_that_goes_on_is_followed_to_its_report() {
     let browser = Browser::start().await;
     browser.client.goto(&format!("http://{address}/run/{}", run.name)).await.unwrap();
     browser.until("document.getElementById('live-operations').textContent === '5'").await;
+    browser.keep("serve-live").await;
     fs::write(run.file("verdict.json"), verdict).unwrap();
     fs::write(run.file("COMPLETE"), "").unwrap();
     browser.until("document.documentElement.dataset.ready").await;

@@ -56,6 +56,8 @@ fn what_must_be_readable_without_a_script_is_static() {
         "the replica stood still",
         "Latency of operations",
         "How likely is a read to be stale?",
+        "The plots as a table",
+        "time since the write",
     ] {
         assert!(static_part.contains(told), "{told}");
     }
