@@ -99,8 +99,9 @@ fn progress(folder: &RunFolder) -> Response {
                 div { dt { "a second" } dd id="live-rate" { "–" } }
                 div { dt { "failed or unknown" } dd id="live-failed" { "–" } }
             }
+            p.hint id="live-quiet" {}
             p.hint {
-                "This run goes on, or was killed. If it was killed, "
+                "Its report comes here when it has ended. If it was killed, "
                 code { "quarrel check " (folder.id) } " judges it up to where it was saved."
             }
         }

@@ -149,6 +149,8 @@ async fn a_run_that_goes_on_is_followed_to_its_report() {
     browser.client.goto(&format!("http://{address}/run/{}", run.name)).await.unwrap();
     browser.until("document.getElementById('live-operations').textContent === '5'").await;
     browser.keep("serve-live").await;
+    // Nobody writes on it any more.
+    browser.until("document.getElementById('live-quiet').textContent.includes('was killed')").await;
     fs::write(run.file("verdict.json"), verdict).unwrap();
     fs::write(run.file("COMPLETE"), "").unwrap();
     browser.until("document.documentElement.dataset.ready").await;

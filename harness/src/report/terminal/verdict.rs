@@ -44,7 +44,10 @@ fn violation(sheet: &mut Sheet, run: &LoadedRun, verdict: &VerdictFile, anomaly:
             sheet.line(&format!("  {line}"));
         }
         let reason = why(evidence, &timeline.names, anomaly);
-        sheet.item((ink.mark, "  = why: "), (Style::new(), &reason), 4);
+        // The checker's sentence is not said twice.
+        if reason != said {
+            sheet.item((ink.mark, "  = why: "), (Style::new(), &reason), 4);
+        }
         healing = healed(evidence, anomaly, timeline.origin);
     }
     let told =

@@ -213,7 +213,7 @@ impl Canvas<'_> {
             let class = if frame.guilty { "guilty" } else { "" };
             let shout = if frame.guilty { "shout" } else { "" };
             self.put(format_args!(
-                r#"<rect class="op {class}" x="{:.1}" y="{:.1}" width="{:.1}" height="34" rx="4"/><text class="tick {shout}" x="{:.1}" y="{:.1}">{}</text>"#,
+                r#"<rect class="op {class}" x="{:.1}" y="{:.1}" width="{:.1}" height="34" rx="4"/><text class="tick over {shout}" x="{:.1}" y="{:.1}">{}</text>"#,
                 from - 3.0,
                 top + 18.0,
                 (to - from + 6.0).max(8.0),
