@@ -30,4 +30,4 @@ cargo test --locked --workspace --no-fail-fast
 say "images and start scripts"
 bash docker/test.sh
 
-say "done"
+say "done; pictures of the pages are in target/tmp/screenshots"

@@ -69,6 +69,6 @@ pub use judge::{
 };
 pub use model::Model;
 pub use step::{Certainty, Content, Lsn, Object, ParseLsnError, Reply, Site, Step};
-pub use time::Time;
+pub use time::{Time, millis};
 pub use value::{Key, Value};
 pub use verdict::{Anomaly, Cause, Class, Guarantee, Validity, Verdict};

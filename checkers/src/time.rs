@@ -46,14 +46,64 @@ impl ops::Add<Duration> for Time {
 }
 
 impl fmt::Display for Time {
-    /// Milliseconds with as many decimals as matter: `4ms`, `0.31ms`.
+    /// Milliseconds with as many decimals as matter, rounded: `4ms`, `0.31ms`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let micros = self.0 / 1_000;
-        match (micros / 1_000, micros % 1_000) {
-            (ms, 0) => write!(f, "{ms}ms"),
-            (ms, _) if ms >= 100 => write!(f, "{ms}ms"),
-            (ms, us) if ms >= 10 => write!(f, "{ms}.{}ms", us / 100),
-            (ms, us) => write!(f, "{ms}.{:02}ms", us / 10),
+        let micros = self.0.saturating_add(500) / 1_000;
+        let hundredths = (micros + 5) / 10;
+        let tenths = (micros + 50) / 100;
+        if micros.is_multiple_of(1_000) {
+            write!(f, "{}ms", micros / 1_000)
+        } else if hundredths < 1_000 {
+            write!(f, "{}.{:02}ms", hundredths / 100, hundredths % 100)
+        } else if tenths < 1_000 {
+            write!(f, "{}.{}ms", tenths / 10, tenths % 10)
+        } else {
+            write!(f, "{}ms", (micros + 500) / 1_000)
         }
+    }
+}
+
+/// A length of time as sentences tell it, rounded: `20 µs`, `4.3 ms`,
+/// `118 ms`, `12.5 s`. The same length reads the same wherever it is told.
+#[must_use]
+pub fn millis(duration: Duration) -> String {
+    let ms = duration.as_secs_f64() * 1e3;
+    if duration.is_zero() {
+        "0 ms".to_owned()
+    } else if ms < 0.095 {
+        format!("{:.0} µs", (ms * 1e3).max(1.0))
+    } else if ms < 9.95 {
+        format!("{ms:.1} ms")
+    } else if ms < 9_999.5 {
+        format!("{ms:.0} ms")
+    } else {
+        format!("{:.1} s", ms / 1e3)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rounded_as_lengths_are() {
+        let told = |micros: u64| Time(micros * 1_000).to_string();
+        let all = [0, 4_000, 310, 2_214, 2_215, 9_994, 9_996, 10_060, 99_949, 99_950, 484_600];
+        assert_eq!(
+            all.map(told).join(" "),
+            "0ms 4ms 0.31ms 2.21ms 2.22ms 9.99ms 10.0ms 10.1ms 99.9ms 100ms 485ms"
+        );
+        assert_eq!(Time(3_999_999).to_string(), "4ms");
+    }
+
+    #[test]
+    fn lengths_are_rounded_to_what_matters() {
+        let told = |micros| millis(Duration::from_micros(micros));
+        let all = [0, 20, 94, 95, 4_349, 9_949, 9_950, 118_499, 118_500, 9_999_499, 9_999_500];
+        assert_eq!(
+            all.map(told).join(", "),
+            "0 ms, 20 µs, 94 µs, 0.1 ms, 4.3 ms, 9.9 ms, 10 ms, 118 ms, 118 ms, 9999 ms, 10.0 s"
+        );
+        assert_eq!(millis(Duration::from_nanos(3)), "1 µs");
     }
 }

@@ -168,8 +168,8 @@ pub enum Cause {
     PendingInvalidation,
     /// The strategy serves entries until they expire, by design.
     ExpiryOnly,
-    /// The parts of one transaction were read at different moments, each of
-    /// them fresh, with a write between.
+    /// A transaction read its keys at different moments, and another one came
+    /// in between; each value was current when it was read.
     SeparateReads,
     /// None of the above is evident in the steps.
     Unexplained,

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use super::{JudgeOptions, tally::Tally, wording::millis};
-use crate::{Guarantee, Validity};
+use super::{JudgeOptions, tally::Tally};
+use crate::{Guarantee, Validity, millis};
 
 /// One guarantee, whether the run kept it, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

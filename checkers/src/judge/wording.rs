@@ -9,7 +9,7 @@ use super::{
     witness::minimal,
 };
 use crate::{
-    Anomaly, Class, Index, Key, Site, Time, Value,
+    Anomaly, Class, Index, Key, Site, Value, millis,
     register::{ValueId, Violation},
 };
 
@@ -44,10 +44,6 @@ fn anomaly(keyed: &Keyed, class: Class, entries: &[usize], explanation: String) 
 
 fn subject(keyed: &Keyed) -> String {
     keyed.key.map_or_else(String::new, |key| format!("key {key}: "))
-}
-
-pub(super) fn millis(time: Duration) -> String {
-    Time(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)).to_string()
 }
 
 /// `5 (version 2)`, `nothing`.

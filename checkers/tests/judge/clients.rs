@@ -31,7 +31,7 @@ fn a_stale_read_names_what_overwrote_its_value() {
     );
     assert_eq!(
         told(&judgement),
-        ["stale-read: key 0: process 1 read 1, which was overwritten by 2, acknowledged 8ms \
+        ["stale-read: key 0: process 1 read 1, which was overwritten by 2, acknowledged 8.0 ms \
           before this read began"]
     );
     let anomaly = &judgement.anomalies[0];
@@ -89,9 +89,9 @@ fn sessions_that_go_back_are_named() {
     assert_eq!(
         told(&judgement)[2..],
         [
-            "read-your-writes: key 0: process 0 had written 2 (version 2) and 12ms later read 1 \
+            "read-your-writes: key 0: process 0 had written 2 (version 2) and 12 ms later read 1 \
              (version 1), which is older",
-            "non-monotonic-read: key 0: process 1 had read 2 (version 2) and 3ms later read 1 \
+            "non-monotonic-read: key 0: process 1 had read 2 (version 2) and 3.0 ms later read 1 \
              (version 1), which is older",
         ]
     );
@@ -151,7 +151,7 @@ fn a_read_before_its_write_is_from_the_future() {
     let judgement = judged("A: [r1]\nB:        [w1]", &[]);
     assert_eq!(
         told(&judgement),
-        ["future-read: key 0: process 0 read 1, 4ms before its write began"]
+        ["future-read: key 0: process 0 read 1, 4.0 ms before its write began"]
     );
 }
 
@@ -170,7 +170,7 @@ fn a_late_read_of_nothing_is_stale() {
     assert_eq!(
         told(&judgement),
         ["stale-read: key 0: process 1 read nothing, which was overwritten by 1 (version 1), \
-          acknowledged 5ms before this read began"]
+          acknowledged 5.0 ms before this read began"]
     );
 }
 

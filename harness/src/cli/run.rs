@@ -20,7 +20,7 @@ use crate::{
     record::{Recorder, Stop},
     report::{Ink, Width, ci::tell_github, summary, write_files},
     results::{
-        Environment, Journal, LoadedRun, RunFolder, RunSettings, SCHEMA, VerdictFile,
+        Environment, Journal, LoadedRun, Phases, RunFolder, RunSettings, SCHEMA, VerdictFile,
         append_to_index, checked_out, load_run, write_json, write_json_lines, write_text,
     },
     runner::{Arrivals, Plan, Progress, Skew, StormOutcome, Unloaded, storm},
@@ -422,6 +422,9 @@ pub(super) async fn save(
 ) -> Result<(), Failure> {
     write_json_lines(&folder.file("faults.jsonl"), &outcome.receipts)?;
     write_json_lines(&folder.file("probes.jsonl"), &outcome.probes)?;
+    let phases =
+        Phases { storm: outcome.storm_began, heal: outcome.heal_began, last: outcome.final_began };
+    write_json(&folder.file(Phases::FILE), &phases)?;
     let logs = folder.file("logs");
     std::fs::create_dir_all(&logs).map_err(Failure::environment)?;
     for (node, text) in cluster.logs().await {

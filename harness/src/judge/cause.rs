@@ -1,10 +1,11 @@
 use quarrel_checkers::{
-    Anomaly, Cause, Class, Content, F, History, Index, Key, Kind, Op, Operation, Process, Reply,
-    Site, Step,
+    Anomaly, Cause, Class, Content, F, History, Index, Key, Kind, Operation, Process, Reply, Site,
+    Step,
 };
 use rustc_hash::FxHashMap;
 
 use super::steps::{found, invalidates_as_agent, is_on, newer, same, stored, succeeded, value};
+use crate::strategy::{Side, sides};
 
 /// Where a history's operations and steps are, for looking up how a value came
 /// to be read.
@@ -87,16 +88,13 @@ impl<'a> Evidence<'a> {
         if anomaly.class == Class::Divergence {
             return self.never_written(key).then_some(Cause::LostWrite);
         }
-        let read = self.last_read(anomaly)?;
-        let stale = self.seen(read, key)?;
+        let read = self.guilty(anomaly)?;
+        let stale = self.version_on(read, key)?;
         let mut source = self.source(read, key, stale)?;
-        let newer = self.newer_write(anomaly, key, stale);
-        let is_txn = self.op(read).f == F::Txn;
-        if is_txn && newer.is_some_and(|newer| Some(source.start) < newer.end) {
-            // It was the newest there was; only together with the rest of what
-            // the transaction saw is it too old.
+        if self.is_current(anomaly, key, stale, source) {
             return Some(Cause::SeparateReads);
         }
+        let newer = self.newer_write(anomaly, key, stale);
         if source.site == Site::Client {
             let copied = self.copied(key, stale, source)?;
             let told = self.invalidations(newer?).filter(|step| succeeded(step)).last();
@@ -130,22 +128,12 @@ impl<'a> Evidence<'a> {
         let acknowledged = last.operation.and_then(|invoke| self.operation(invoke));
         let acknowledged = acknowledged.is_some_and(|operation| {
             let end = operation.complete.map(|end| &self.history.events[end.position()]);
-            !self.only_reads(operation) && end.is_some_and(|end| end.kind == Kind::Ok)
+            self.writes(operation) && end.is_some_and(|end| end.kind == Kind::Ok)
         });
         let reached = self.on(key).any(|step| {
             step.site == Site::Primary && value(&step.argument) == value(&last.argument)
         });
         acknowledged && !reached
-    }
-
-    /// The version of `key` that `read` returned.
-    fn seen(&self, read: &Operation, key: Key) -> Option<u64> {
-        let op = &self.history.events[read.complete?.position()].op;
-        op.version.or_else(|| {
-            // A transaction over several keys: its steps tell.
-            let steps = read.steps.iter().rev().map(|position| &self.history.steps[*position]);
-            steps.filter(|step| is_on(step, key)).find_map(found)
-        })
     }
 
     /// The step by which a client got what it has in a near cache of its own.
@@ -160,28 +148,59 @@ impl<'a> Evidence<'a> {
             .last()
     }
 
-    /// The read that the anomaly is about: the last in its witness.
-    fn last_read(&self, anomaly: &Anomaly) -> Option<&Operation> {
-        anomaly
-            .witness
-            .iter()
-            .rev()
-            .filter_map(|index| self.operation(*index))
-            .find(|operation| self.only_reads(operation))
-            .filter(|operation| operation.complete.is_some())
+    /// Whether what a transaction read of `key` had not been overwritten yet
+    /// when it was read, so that it is wrong only beside what was read next.
+    fn is_current(&self, anomaly: &Anomaly, key: Key, version: u64, source: &Step) -> bool {
+        let overwritten = || self.newer_write(anomaly, key, version)?.end;
+        anomaly.class == Class::GSingle && overwritten().is_some_and(|end| end > source.start)
     }
 
-    fn only_reads(&self, operation: &Operation) -> bool {
-        let wrote = |step: &Step| step.site == Site::Primary && succeeded(step);
-        match self.op(operation).f {
-            F::Read => true,
-            F::Txn => !operation.steps.iter().any(|at| wrote(&self.history.steps[*at])),
-            _ => false,
-        }
+    /// The operation by which the anomaly is proved: the last of its witness
+    /// that ended; of transactions the last one that only reads.
+    #[must_use]
+    pub fn guilty(&self, anomaly: &Anomaly) -> Option<&Operation> {
+        let witnessed = || {
+            let operations = anomaly.witness.iter().rev().filter_map(|at| self.operation(*at));
+            operations.filter(|operation| operation.complete.is_some())
+        };
+        let reads = |operation: &&Operation| {
+            let sides = self.sides(operation);
+            !sides.is_empty() && sides.iter().all(|side| !side.writes)
+        };
+        let last = self.operation(*anomaly.witness.last()?)?;
+        witnessed().find(reads).or(Some(last).filter(|last| last.complete.is_some()))
     }
 
-    fn op(&self, operation: &Operation) -> &Op {
-        &self.history.events[operation.invoke.position()].op
+    /// The halves of an operation that is a transaction, as it ended, or as it
+    /// was asked for if it never did.
+    #[must_use]
+    pub fn sides(&self, operation: &Operation) -> Vec<Side> {
+        let event = operation.complete.unwrap_or(operation.invoke);
+        sides(&self.history.events[event.position()].op)
+    }
+
+    /// The version that an operation read or wrote of a key, if it is known.
+    #[must_use]
+    pub fn version_on(&self, operation: &Operation, key: Key) -> Option<u64> {
+        let op = &self.history.events[operation.complete?.position()].op;
+        let of_side = || sides(op).into_iter().find(|side| side.key == key)?.version;
+        op.version.or_else(of_side)
+    }
+
+    /// Whether an operation was meant to change something.
+    #[must_use]
+    pub fn writes(&self, operation: &Operation) -> bool {
+        let op = &self.history.events[operation.invoke.position()].op;
+        let sides = sides(op);
+        if sides.is_empty() { op.f != F::Read } else { sides.iter().any(|side| side.writes) }
+    }
+
+    /// Whether the anomaly may be cut out of the history as a race: its steps
+    /// show the way of the value, in an operation on one key.
+    #[must_use]
+    pub fn is_retold(&self, anomaly: &Anomaly) -> bool {
+        let of_one_key = |operation: &Operation| self.sides(operation).is_empty();
+        self.guilty(anomaly).is_some_and(of_one_key) && self.provenance(anomaly).is_some()
     }
 
     fn operation(&self, index: Index) -> Option<&Operation> {
@@ -275,7 +294,7 @@ impl<'a> Evidence<'a> {
     fn fill_cause(&self, key: Key, fill: &Step, newer: &Step, hit: &Step) -> Cause {
         let deletes: Vec<_> = self.invalidations(newer).collect();
         let filler = fill.operation.and_then(|invoke| self.operation(invoke));
-        let filled_by_write = filler.is_some_and(|operation| !self.only_reads(operation));
+        let filled_by_write = filler.is_some_and(|operation| self.writes(operation));
         if filled_by_write {
             // The newer write touched the cache first, the older one last. Of
             // two calls under way at once the times do not tell the order, but
@@ -384,8 +403,8 @@ impl<'a> Evidence<'a> {
             anomaly.witness.iter().filter_map(|index| self.operation(*index)).collect();
         let filler = || {
             let key = anomaly.key?;
-            let read = self.last_read(anomaly)?;
-            let version = self.seen(read, key)?;
+            let read = self.guilty(anomaly)?;
+            let version = self.version_on(read, key)?;
             let source = self.source(read, key, version)?;
             let fill = self.fill(key, version, source)?;
             let newer = self.newer_write(anomaly, key, version);
@@ -406,8 +425,8 @@ impl<'a> Evidence<'a> {
     #[must_use]
     pub fn provenance(&self, anomaly: &Anomaly) -> Option<Provenance<'_>> {
         let key = anomaly.key?;
-        let read = self.last_read(anomaly)?;
-        let version = self.seen(read, key)?;
+        let read = self.guilty(anomaly)?;
+        let version = self.version_on(read, key)?;
         let source = self.source(read, key, version)?;
         let fill = (source.site == Site::Cache).then(|| self.fill(key, version, source)).flatten();
         let filler = fill.and_then(|step| self.operation(step.operation?));

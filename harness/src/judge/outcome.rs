@@ -86,10 +86,11 @@ pub fn judge_with(run: &LoadedRun, expected: Expectation, own: Verdict) -> Verdi
     let mut options = JudgeOptions::default();
     options.bound = expected.bound;
     let mut judgement = judge_phases(&run.history, &run.probes, &options, &phases(&run.receipts));
-    judgement.anomalies.extend(own.anomalies.iter().cloned());
+    // What the workload itself asks for is told first.
+    judgement.anomalies.splice(..0, own.anomalies.iter().cloned());
     find_causes(&run.history, &mut judgement.anomalies);
-    let (outcome, reason) = match (own.validity, judgement.anomalies.last()) {
-        (Validity::Invalid, Some(last)) => (RunOutcome::Violated, last.explanation.clone()),
+    let (outcome, reason) = match (own.validity, own.anomalies.first()) {
+        (Validity::Invalid, Some(first)) => (RunOutcome::Violated, first.explanation.clone()),
         _ => match (decide(run, expected, &judgement), own) {
             // What the workload asks for could not be decided: nothing held.
             ((RunOutcome::Held | RunOutcome::Vacuous, _), Verdict { undecided: Some(why), .. }) => {

@@ -1,9 +1,10 @@
 use std::fmt::Write as _;
 
+use anstyle::Style;
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
 use quarrel_checkers::Guarantee;
 
-use super::Width;
+use super::{Ink, Width, terminal::Sheet};
 use crate::results::{CellOutcome, MatrixCell, MatrixFile};
 
 /// Where the cells of a Markdown table lead.
@@ -36,12 +37,16 @@ pub fn matrix_text(matrix: &MatrixFile, width: Width) -> String {
         }
         let _ = writeln!(text, "{table}");
     }
-    text + &legend(matrix)
+    let mut legend = Sheet::new(width, Ink::plain());
+    for line in matrix_legend(matrix).lines() {
+        legend.item((Style::new(), ""), (Style::new(), line), 0);
+    }
+    text + &legend.text
 }
 
 fn coloured(cell: Option<&MatrixCell>) -> Cell {
     let Some(found) = cell else { return Cell::new("(not reached)") };
-    let (guarantee, detail) = words(found);
+    let (guarantee, detail) = matrix_words(found);
     let text = if detail.is_empty() { guarantee } else { format!("{guarantee}\n{detail}") };
     Cell::new(text).fg(match (found.outcome, found.strongest) {
         (CellOutcome::Held, _) => Color::Green,
@@ -72,7 +77,7 @@ pub fn matrix_cell(matrix: &MatrixFile, strategy: &str, fault: &str) -> String {
 
 fn markdown(cell: Option<&MatrixCell>, links: CellLinks) -> String {
     let Some(cell) = cell else { return "(not reached)".to_owned() };
-    let (guarantee, detail) = words(cell);
+    let (guarantee, detail) = matrix_words(cell);
     let race = cell.shortest().and_then(|broken| broken.race.as_ref());
     match (detail.is_empty(), links, race) {
         (true, ..) => guarantee,
@@ -90,7 +95,7 @@ pub fn matrix_page(matrix: &MatrixFile) -> String {
         matrix.command, matrix.began, matrix.within
     );
     text.push_str(&matrix_markdown(matrix, CellLinks::Races));
-    let _ = write!(text, "\n{}", legend(matrix));
+    let _ = write!(text, "\n{}", matrix_legend(matrix));
     let notes: Vec<_> =
         matrix.cells.iter().filter_map(|cell| Some((cell, cell.note.as_ref()?))).collect();
     if !notes.is_empty() {
@@ -104,7 +109,8 @@ pub fn matrix_page(matrix: &MatrixFile) -> String {
 
 /// What a cell says: the guarantee or the want of one, and what broke the
 /// stronger ones.
-fn words(cell: &MatrixCell) -> (String, String) {
+#[must_use]
+pub fn matrix_words(cell: &MatrixCell) -> (String, String) {
     let guarantee = match (cell.outcome, cell.strongest) {
         (CellOutcome::Held | CellOutcome::Broken, Some(strongest)) => strongest.to_string(),
         (CellOutcome::Vacuous, _) => "vacuous".to_owned(),
@@ -128,7 +134,9 @@ fn words(cell: &MatrixCell) -> (String, String) {
     (guarantee, detail.join(", "))
 }
 
-fn legend(matrix: &MatrixFile) -> String {
+/// What a cell says, and within what it was looked for.
+#[must_use]
+pub fn matrix_legend(matrix: &MatrixFile) -> String {
     let how = if matrix.simulated {
         "the strongest guarantee that no interleaving within the bound breaks; then the steps of \
          the shortest break of a stronger one, and its cause. `<N`: everything with fewer than N \
@@ -217,8 +225,7 @@ mod tests {
         let narrow = matrix_text(&example(), Width::Columns(45));
         let tables = |text: &str| text.matches(" strategy  ").count();
         assert_eq!((tables(&wide), tables(&narrow)), (1, 2), "{wide}\n{narrow}");
-        let table = narrow.lines().take_while(|line| !line.starts_with("A cell"));
-        assert!(table.clone().all(|line| line.chars().count() <= 45), "{narrow}");
+        assert!(narrow.lines().all(|line| line.chars().count() <= 45), "{narrow}");
     }
 
     #[test]

@@ -19,11 +19,13 @@ mod view;
 mod zoom;
 
 pub use files::{write_files, write_report};
-pub use matrix::{CellLinks, matrix_cell, matrix_markdown, matrix_page, matrix_text};
+pub use matrix::{
+    CellLinks, matrix_cell, matrix_legend, matrix_markdown, matrix_page, matrix_text, matrix_words,
+};
 pub use names::Names;
 pub use plots::{Plot, TrendPoint, overlaid_pbs, trend};
 pub use terminal::{Ink, Width, extent, faults_seen, headline, printable, summary, verdict_line};
 pub use timeline::{Timeline, TimelineRow, Weight};
 pub use trace::write_trace;
-pub use view::{Band, Ending, Row, View};
+pub use view::{Band, Ending, Phase, Row, View};
 pub use zoom::zoom;

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use quarrel_checkers::{F, Operation, Process};
+use quarrel_checkers::{Operation, Process};
 
 use crate::judge::Evidence;
 
@@ -17,7 +17,7 @@ impl Names {
         let mut readers: Vec<Process> = Vec::new();
         for operation in story {
             let event = &evidence.history().events[operation.invoke.position()];
-            let role = if event.op.f == F::Read { &mut readers } else { &mut writers };
+            let role = if evidence.writes(operation) { &mut writers } else { &mut readers };
             if !role.contains(&event.process) {
                 role.push(event.process);
             }

@@ -6,7 +6,7 @@ use quarrel_checkers::{
 
 use super::{
     names::Names,
-    terminal::{printable, shorten, text_columns},
+    terminal::{Fracture, printable, shorten, text_columns},
 };
 use crate::judge::{Evidence, Provenance};
 
@@ -70,7 +70,8 @@ impl Timeline {
             evidence,
             anomaly,
             provenance: evidence.provenance(anomaly),
-            last: anomaly.witness.last().copied(),
+            last: evidence.guilty(anomaly).and_then(|operation| operation.complete),
+            fracture: Fracture::of(evidence, anomaly),
         };
         let mut rows = Vec::new();
         for operation in &story {
@@ -169,6 +170,7 @@ struct Teller<'a> {
     provenance: Option<Provenance<'a>>,
     /// The event by which the anomaly is proved.
     last: Option<Index>,
+    fracture: Option<Fracture>,
 }
 
 impl Teller<'_> {
@@ -238,6 +240,9 @@ impl Teller<'_> {
 
     /// What is wrong with the row that proves the anomaly.
     fn verdict(&self, version: Option<u64>) -> String {
+        if let Some(Fracture { seen: [_, (other, seen)], written: [missed, _] }) = &self.fracture {
+            return format!("FRACTURED, must be v{missed} beside v{seen} of key {other}");
+        }
         match (self.anomaly.versions_behind, version) {
             (0, _) | (_, None) => self.anomaly.class.to_string().replace('-', " ").to_uppercase(),
             (behind, Some(version)) => format!("STALE, must be v{} or newer", version + behind),

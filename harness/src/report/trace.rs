@@ -19,10 +19,12 @@ use crate::results::FileError;
 /// Process numbers of the trace: who has a group of tracks.
 const CLIENTS: u32 = 1;
 const FAULTS: u32 = 2;
+/// The track of the run's phases; those of faults come after it.
+const PHASES: usize = 1;
 
 /// Writes the run as a Chrome trace, compressed, that Perfetto
-/// (<https://ui.perfetto.dev>) opens: operations with their steps, faults,
-/// anomalies, and counters of replica lag and staleness.
+/// (<https://ui.perfetto.dev>) opens: operations with their steps, phases,
+/// faults, anomalies, and counters of replica lag and staleness.
 ///
 /// # Errors
 ///
@@ -76,12 +78,22 @@ fn events<W: Write>(view: &View<'_>, trace: &mut Trace<W>) -> io::Result<()> {
     // A fault comes and goes on one track.
     let faults: BTreeSet<&str> = view.bands.iter().map(|band| band.fault.as_str()).collect();
     for (number, fault) in faults.iter().enumerate() {
-        trace.put(&name(FAULTS, number + 1, "thread_name", fault))?;
+        trace.put(&name(FAULTS, PHASES + 1 + number, "thread_name", fault))?;
+    }
+    if !view.phases.is_empty() {
+        trace.put(&name(FAULTS, PHASES, "thread_name", "phase"))?;
+    }
+    for phase in &view.phases {
+        trace.put(&json!({
+            "ph": "X", "pid": FAULTS, "tid": PHASES, "cat": "phase", "name": phase.name,
+            "ts": micros(phase.from), "dur": micros(phase.to) - micros(phase.from),
+            "args": {"what": phase.what},
+        }))?;
     }
     for band in &view.bands {
         let number = faults.range(..band.fault.as_str()).count();
         trace.put(&json!({
-            "ph": "X", "pid": FAULTS, "tid": number + 1, "cat": "fault", "name": band.fault,
+            "ph": "X", "pid": FAULTS, "tid": PHASES + 1 + number, "cat": "fault", "name": band.fault,
             "ts": micros(band.from), "dur": micros(band.to) - micros(band.from),
             "args": {"observed_ms": band.observed.map(|seen| micros(seen) / 1e3)},
         }))?;
@@ -105,11 +117,15 @@ fn counter(name: &str, at: Time, value: f64) -> Value {
 
 fn operation<W: Write>(view: &View<'_>, row: &Row, trace: &mut Trace<W>) -> io::Result<()> {
     let mut name = row.f.to_string();
-    if let Some(key) = row.key {
-        name += &format!(" {key}");
+    let keys: Vec<_> = row.halves().map(|(key, _)| key.to_string()).collect();
+    if !keys.is_empty() {
+        name += &format!(" {}", keys.join(" and "));
     }
-    if let Some(version) = row.version {
-        name += &format!("{} v{version}", if row.f == F::Read { " →" } else { " =" });
+    let versions = row.version.into_iter().chain(row.beside.and_then(|(_, version)| version));
+    let versions: Vec<_> = versions.map(|version| format!("v{version}")).collect();
+    if !versions.is_empty() {
+        let sign = if row.f == F::Read { "→" } else { "=" };
+        name += &format!(" {sign} {}", versions.join(" and "));
     }
     if row.stale.is_some() {
         name += " STALE";
@@ -145,8 +161,7 @@ fn operation<W: Write>(view: &View<'_>, row: &Row, trace: &mut Trace<W>) -> io::
 fn anomalies<W: Write>(view: &View<'_>, trace: &mut Trace<W>) -> io::Result<()> {
     let Some(evidence) = &view.evidence else { return Ok(()) };
     for (at, anomaly) in view.verdict.anomalies.iter().enumerate() {
-        let Some(last) = anomaly.witness.last() else { continue };
-        let Some(operation) = evidence.operation_at(*last) else { continue };
+        let Some(operation) = evidence.guilty(anomaly) else { continue };
         let Ok(row) = view.rows.binary_search_by_key(&operation.invoke, |row| row.invoke) else {
             continue;
         };

@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 
 use crate::{
     judge::Evidence,
-    results::{LoadedRun, VerdictFile},
+    results::{LoadedRun, Phases, VerdictFile},
 };
 
 /// A run as reports look at it: every operation on its lane, with how stale
@@ -23,6 +23,9 @@ pub struct View<'a> {
     pub lanes: Vec<String>,
     /// When faults were on.
     pub bands: Vec<Band>,
+    /// What the run was doing, from its beginning to its end without a gap;
+    /// none if it does not say.
+    pub phases: Vec<Phase>,
     /// When the last thing happened.
     pub end: Time,
     /// How far the replica was behind whenever it was read: when, how far.
@@ -53,14 +56,17 @@ pub struct Row {
     pub lane: u16,
     /// Who.
     pub process: Process,
-    /// What.
+    /// What: a transaction reads or writes.
     pub f: F,
     /// How it ended.
     pub ending: Ending,
-    /// On what.
+    /// On what; of a transaction the first of its keys, or the one of which it
+    /// read something stale.
     pub key: Option<Key>,
     /// The version it wrote or returned, if known.
     pub version: Option<u64>,
+    /// The other key of a transaction, and the version of that.
+    pub beside: Option<(Key, Option<u64>)>,
     /// The value it wrote or returned.
     pub value: Value,
     /// How long before it began its value had been overwritten.
@@ -72,6 +78,11 @@ pub struct Row {
 }
 
 impl Row {
+    /// The keys that it is about, with their versions.
+    pub fn halves(&self) -> impl Iterator<Item = (Key, Option<u64>)> {
+        self.key.map(|key| (key, self.version)).into_iter().chain(self.beside)
+    }
+
     /// How long it took.
     #[must_use]
     pub fn duration(&self) -> Option<Duration> {
@@ -90,6 +101,19 @@ pub struct Band {
     pub to: Time,
     /// When it was first seen to have an effect.
     pub observed: Option<Time>,
+}
+
+/// A part of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Phase {
+    /// `load`, `storm`, `heal` or `final`, as the terminal calls it.
+    pub name: &'static str,
+    /// What happens in it.
+    pub what: &'static str,
+    /// When it began.
+    pub from: Time,
+    /// When the next one did, or the run ended.
+    pub to: Time,
 }
 
 impl<'a> View<'a> {
@@ -120,6 +144,7 @@ impl<'a> View<'a> {
             rows,
             lanes,
             bands: bands(run, end),
+            phases: phases(run, end),
             end,
             lag: lag(&history.steps),
             evidence,
@@ -132,8 +157,18 @@ fn row(evidence: &Evidence<'_>, operation: &quarrel_checkers::Operation, lanes: 
     let invoke = &history.events[operation.invoke.position()];
     let complete = operation.complete.map(|end| &history.events[end.position()]);
     let op = complete.map_or(&invoke.op, |complete| &complete.op);
+    let sides = evidence.sides(operation);
+    let pair = if let [one, other] = &sides[..] { Some((one, other)) } else { None };
+    let f = match (pair, evidence.writes(operation)) {
+        (None, _) => invoke.op.f.clone(),
+        (Some(_), true) => F::Write,
+        (Some(_), false) => F::Read,
+    };
+    let key = pair.map_or(invoke.op.key, |(one, _)| Some(one.key));
+    let version = pair.map_or(op.version, |(one, _)| one.version);
     let source = operation.steps.iter().rev().map(|at| &history.steps[*at]).find(|step| {
-        matches!(step.reply, Reply::Found(_)) && Evidence::version_of(step) == op.version
+        let is_on = pair.is_none() || step.object.as_ref().map(|object| object.key) == key;
+        is_on && matches!(step.reply, Reply::Found(_)) && Evidence::version_of(step) == version
     });
     Row {
         invoke: operation.invoke,
@@ -143,17 +178,22 @@ fn row(evidence: &Evidence<'_>, operation: &quarrel_checkers::Operation, lanes: 
         end: complete.map(|complete| complete.time),
         lane: lanes.of(invoke.process),
         process: invoke.process,
-        f: invoke.op.f.clone(),
+        source: source.filter(|_| f == F::Read).map(|step| step.site),
+        f,
         ending: match complete.map(|complete| complete.kind) {
             Some(Kind::Ok) => Ending::Ok,
             Some(Kind::Fail) => Ending::Failed,
             _ => Ending::Unknown,
         },
-        key: invoke.op.key,
-        version: op.version,
-        value: if op.value.is_nil() { invoke.op.value.clone() } else { op.value.clone() },
+        key,
+        version,
+        beside: pair.map(|(_, other)| (other.key, other.version)),
+        value: match pair {
+            Some((one, other)) => Value::Text(format!("{} and {}", one.value, other.value).into()),
+            None if op.value.is_nil() => invoke.op.value.clone(),
+            None => op.value.clone(),
+        },
         stale: None,
-        source: source.filter(|_| invoke.op.f == F::Read).map(|step| step.site),
         steps: operation.steps.iter().filter_map(|at| u32::try_from(*at).ok()).collect(),
     }
 }
@@ -211,8 +251,10 @@ fn measure(rows: &mut [Row]) {
     // that wrote or read it.
     let mut known: FxHashMap<Key, Vec<(Time, u64)>> = FxHashMap::default();
     for row in rows.iter().filter(|row| row.ending == Ending::Ok) {
-        if let (Some(key), Some(end), Some(version)) = (row.key, row.end, row.version) {
-            known.entry(key).or_default().push((end, version));
+        for (key, version) in row.halves() {
+            if let (Some(end), Some(version)) = (row.end, version) {
+                known.entry(key).or_default().push((end, version));
+            }
         }
     }
     for times in known.values_mut() {
@@ -226,11 +268,20 @@ fn measure(rows: &mut [Row]) {
         });
     }
     for row in rows.iter_mut().filter(|row| row.ending == Ending::Ok && row.f == F::Read) {
-        let (Some(key), Some(version)) = (row.key, row.version) else { continue };
-        let Some(times) = known.get(&key) else { continue };
-        let at = times.partition_point(|(_, known)| *known <= version);
-        if let Some((since, _)) = times.get(at).filter(|(since, _)| *since < row.start) {
-            row.stale = Some(row.start.since(*since));
+        let staleness = |(key, version): (Key, Option<u64>)| {
+            let (times, version) = (known.get(&key)?, version?);
+            let at = times.partition_point(|(_, known)| *known <= version);
+            let (since, _) = times.get(at).filter(|(since, _)| *since < row.start)?;
+            Some(row.start.since(*since))
+        };
+        let [first, second] =
+            [row.key.zip(Some(row.version)), row.beside].map(|h| h.and_then(staleness));
+        row.stale = first.max(second);
+        if second > first
+            && let Some((key, version)) = row.beside
+        {
+            row.beside = row.key.map(|key| (key, row.version));
+            (row.key, row.version) = (Some(key), version);
         }
     }
 }
@@ -245,6 +296,20 @@ fn bands(run: &LoadedRun, end: Time) -> Vec<Band> {
             observed: receipt.observed,
         })
         .collect()
+}
+
+fn phases(run: &LoadedRun, end: Time) -> Vec<Phase> {
+    let Some(began) = Phases::of(&run.folder) else { return Vec::new() };
+    let named = [
+        ("load", "every key gets its first value", Time::ZERO, began.storm),
+        ("storm", "clients work, faults strike", began.storm, began.heal),
+        ("heal", "clients have ended, faults are healed", began.heal, began.last),
+        ("final", "every key is read once more, by the strategy and beside it", began.last, end),
+    ];
+    let cut = |time: Time| time.min(end);
+    let phases =
+        named.map(|(name, what, from, to)| Phase { name, what, from: cut(from), to: cut(to) });
+    phases.into_iter().filter(|phase| phase.from < phase.to).collect()
 }
 
 /// How far the replica was behind at each of its reads: the age of the oldest

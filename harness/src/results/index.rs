@@ -36,6 +36,27 @@ pub struct IndexLine {
     pub reads_at_risk: u64,
 }
 
+impl IndexLine {
+    /// What the index says of a judged run.
+    #[must_use]
+    pub fn of(run: &RunFolder, verdict: &VerdictFile) -> Self {
+        let settings = fs::read_to_string(run.file("run.toml")).unwrap_or_default();
+        let settings: Option<RunSettings> = toml::from_str(&settings).ok();
+        Self {
+            run: run.name.clone(),
+            strategy: verdict.strategy.clone(),
+            workload: settings.map(|settings| settings.workload).unwrap_or_default(),
+            commit: Environment::of(run).commit.unwrap_or_default(),
+            cluster: verdict.cluster.clone(),
+            faults: verdict.faults.clone(),
+            outcome: verdict.outcome.to_string(),
+            strongest: verdict.strongest.to_string(),
+            stale_reads: verdict.metrics.stale_reads,
+            reads_at_risk: verdict.metrics.reads_at_risk,
+        }
+    }
+}
+
 /// Notes a finished run and points `latest` at it.
 ///
 /// # Errors
@@ -46,20 +67,7 @@ pub fn append_to_index(
     run: &RunFolder,
     verdict: &VerdictFile,
 ) -> Result<(), FileError> {
-    let settings = fs::read_to_string(run.file("run.toml")).unwrap_or_default();
-    let settings: Option<RunSettings> = toml::from_str(&settings).ok();
-    let line = IndexLine {
-        run: run.name.clone(),
-        strategy: verdict.strategy.clone(),
-        workload: settings.map(|settings| settings.workload).unwrap_or_default(),
-        commit: Environment::of(run).commit.unwrap_or_default(),
-        cluster: verdict.cluster.clone(),
-        faults: verdict.faults.clone(),
-        outcome: verdict.outcome.to_string(),
-        strongest: verdict.strongest.to_string(),
-        stale_reads: verdict.metrics.stale_reads,
-        reads_at_risk: verdict.metrics.reads_at_risk,
-    };
+    let line = IndexLine::of(run, verdict);
     let path = root.join("index.jsonl");
     let text = serde_json::to_string(&line).expect("our own types are JSON") + "\n";
     // One write of one line: two runs that finish together do not mix.

@@ -12,6 +12,7 @@ mod journal;
 mod line;
 mod load;
 mod matrix;
+mod phases;
 mod settings;
 mod verdict;
 
@@ -25,5 +26,6 @@ pub use matrix::{
     CellBreak, CellEvidence, CellOutcome, CellRung, CellSearch, MATRIX_FILE, MATRIX_SCHEMA,
     MatrixCell, MatrixFile, list_matrices, read_matrix,
 };
+pub use phases::Phases;
 pub use settings::RunSettings;
 pub use verdict::{FaultCount, RunOutcome, SCHEMA, VerdictFile};

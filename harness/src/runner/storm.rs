@@ -34,8 +34,10 @@ pub enum StormError {
 pub struct StormOutcome {
     /// When the storm began, on the run's clock; before it keys were loaded.
     pub storm_began: Time,
-    /// When it ended; after it faults were healed and stores read.
-    pub storm_ended: Time,
+    /// When its last client ended, and healing what was still struck began.
+    pub heal_began: Time,
+    /// When all was healed, and the final reads began.
+    pub final_began: Time,
     /// Proofs of faults.
     pub receipts: Vec<Receipt>,
     /// What the stores held.
@@ -80,7 +82,7 @@ pub async fn storm(
     drop(caught_up(&*storm.cluster).await);
 
     let start = storm.recorder.now();
-    let (receipts, probes) = {
+    let (heal_began, receipts, probes) = {
         let running =
             together(&storm, std::mem::take(&mut clients), move |mut client| async move {
                 client.storm(start).await;
@@ -94,13 +96,19 @@ pub async fn storm(
         let end = async {
             clients = running.await;
             over.ask();
+            storm.recorder.now()
         };
-        let ((), receipts, probes, (), ()) = futures::join!(end, faults, looks, ticks, operator);
-        (receipts, probes)
+        let (ended, receipts, probes, (), ()) = futures::join!(end, faults, looks, ticks, operator);
+        (ended, receipts, probes)
     };
-    let storm_ended = storm.recorder.now();
-    let unloaded = unloaded.concat();
-    let mut outcome = StormOutcome { storm_began: start, storm_ended, receipts, probes, unloaded };
+    let mut outcome = StormOutcome {
+        storm_began: start,
+        heal_began,
+        final_began: storm.recorder.now(),
+        receipts,
+        probes,
+        unloaded: unloaded.concat(),
+    };
 
     watch.tell(Phase::Final, start);
     let reader = clients.swap_remove(0);

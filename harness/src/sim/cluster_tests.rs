@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use quarrel_checkers::{History, Kind};
+use quarrel_checkers::{F, History, Kind, Time};
 
 use super::{SimCluster, subjects};
 use crate::{
@@ -96,6 +96,12 @@ fn a_calm_storm_completes_every_operation() {
     assert!(history.events.len() > 5_000, "{}", history.events.len());
     assert!(history.events.iter().all(|event| matches!(event.kind, Kind::Invoke | Kind::Ok)));
     assert!(outcome.receipts.is_empty() && !outcome.probes.is_empty());
+    // Its phases follow each other: no write after the heal began, and the last
+    // reads after that.
+    let last = |f: F| history.events.iter().filter(|e| e.op.f == f).map(|e| e.time).max().unwrap();
+    assert!(Time::ZERO < outcome.storm_began && outcome.storm_began < last(F::Write));
+    assert!(last(F::Write) <= outcome.heal_began && outcome.heal_began <= outcome.final_began);
+    assert!(outcome.final_began < last(F::Read));
 }
 
 #[test]

@@ -34,5 +34,5 @@ pub use registry::{Catalogue, Known, StrategyEntry, UnknownStrategy, UnknownWork
 pub use session::{Session, SessionParts, reply_of};
 pub use sites::{Cache, Primary, Replica};
 pub use strategy::{AnyStrategy, Strategy};
-pub use transaction::{Ending, Transaction, perform_transaction};
+pub use transaction::{Ending, Side, Transaction, perform_transaction, sides};
 pub use workload::{Draw, Generator, Intent, Keys, Register, Skew, Workload, WorkloadEntry};

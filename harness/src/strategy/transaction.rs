@@ -124,6 +124,37 @@ fn micro(f: &str, key: Key, value: Value, version: Option<u64>) -> Value {
     Value::List(parts.collect())
 }
 
+/// One half of a recorded transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Side {
+    /// Whether it wrote its key.
+    pub writes: bool,
+    /// On what.
+    pub key: Key,
+    /// What it wrote or read; nil of what was absent, or not yet read.
+    pub value: Value,
+    /// The version of it, if the primary gave one; 0 of what was absent.
+    pub version: Option<u64>,
+}
+
+/// The halves of an operation as [`perform_transaction`] records it; none of
+/// any other operation.
+#[must_use]
+pub fn sides(op: &Op) -> Vec<Side> {
+    let Value::List(parts) = &op.value else { return Vec::new() };
+    let whole = |value: &Value| match value {
+        Value::Int(number) => u64::try_from(*number).ok(),
+        _ => None,
+    };
+    let side = |part: &Value| {
+        let Value::List(words) = part else { return None };
+        let [Value::Text(f), key, value, rest @ ..] = &**words else { return None };
+        let version = rest.first().and_then(whole);
+        Some(Side { writes: &**f != "r", key: Key(whole(key)?), value: value.clone(), version })
+    };
+    if op.f == F::Txn { parts.iter().filter_map(side).collect() } else { Vec::new() }
+}
+
 fn judge(ended: Result<Ended, Cut>, published: Published) -> Ending {
     match ended {
         Ok(Ended::Read(Ok(_)) | Ended::Written(Ok(_))) => Ending::Done,

@@ -10,7 +10,6 @@ use axum::{
 };
 
 use super::{layout::missing, shelf::Shelf};
-use crate::results::RunFolder;
 
 /// The most that is read into memory for one answer, in bytes.
 const MOST: u64 = 512 << 20;
@@ -20,8 +19,16 @@ pub(super) async fn file(
     State(shelf): State<Arc<Shelf>>,
     UrlPath((name, path)): UrlPath<(String, String)>,
 ) -> Response {
-    let Some(found) = shelf.run(&name).and_then(|run| inside(&run, &path)) else {
-        return missing("There is no such file in this run.");
+    let Some(run) = shelf.run(&name) else {
+        return missing("There is no run of this name.");
+    };
+    answer(&run.path, &path).await
+}
+
+/// The file at `path` in a folder.
+pub(super) async fn answer(folder: &Path, path: &str) -> Response {
+    let Some(found) = inside(folder, path) else {
+        return missing("There is no such file here.");
     };
     let small = tokio::fs::metadata(&found).await.is_ok_and(|meta| meta.len() <= MOST);
     let bytes = if small { tokio::fs::read(&found).await.ok() } else { None };
@@ -35,14 +42,14 @@ pub(super) async fn file(
     response
 }
 
-/// The file at `path` in the folder of `run`, if it is there: no step up, no
-/// root, and no link leads out.
-fn inside(run: &RunFolder, path: &str) -> Option<PathBuf> {
+/// The file at `path` in a folder, if it is there: no step up, no root, and no
+/// link leads out.
+pub(super) fn inside(folder: &Path, path: &str) -> Option<PathBuf> {
     let path = Path::new(path);
     if !path.components().all(|part| matches!(part, Component::Normal(_))) {
         return None;
     }
-    let root = run.path.canonicalize().ok()?;
+    let root = folder.canonicalize().ok()?;
     let found = root.join(path).canonicalize().ok()?;
     (found.starts_with(&root) && found.is_file()).then_some(found)
 }
@@ -72,10 +79,9 @@ mod tests {
         fs::write(path.join("logs/cache.log"), "x").unwrap();
         fs::write(scratch.path().join("secret"), "x").unwrap();
         symlink(scratch.path().join("secret"), path.join("link")).unwrap();
-        let run = RunFolder { path, name: "run".to_owned(), id: "run".to_owned() };
-        assert!(inside(&run, "logs/cache.log").is_some());
+        assert!(inside(&path, "logs/cache.log").is_some());
         for bad in ["../secret", "logs/../../secret", "/etc/passwd", "link", "logs", "", "none"] {
-            assert_eq!(inside(&run, bad), None, "{bad}");
+            assert_eq!(inside(&path, bad), None, "{bad}");
         }
     }
 }

@@ -102,8 +102,8 @@ pub(super) async fn page(State(shelf): State<Arc<Shelf>>, Query(filter): Query<F
             }
             div.scroll { table {
                 thead { tr {
-                    th scope="col" { "run" } th scope="col" { "strategy" } th scope="col" { "workload" } th scope="col" { "faults" }
-                    th scope="col" { "cluster" } th scope="col" { "outcome" } th scope="col" { "strongest" }
+                    th scope="col" { "run" } th scope="col" { "outcome" } th scope="col" { "strongest" }
+                    th scope="col" { "strategy" } th scope="col" { "workload" } th scope="col" { "faults" } th scope="col" { "cluster" }
                     th.number scope="col" { "stale" } th.number scope="col" { "at risk" } th scope="col" { "commit" }
                 } }
                 tbody { @for entry in shown.iter().skip(at * PAGE).take(PAGE) { (row(entry)) } }
@@ -125,12 +125,12 @@ fn row(entry: &Entry) -> Markup {
     html! {
         tr {
             td.name { a href={ "/run/" (entry.folder.name) } { (entry.folder.name) } }
+            td class=(outcome_class(&line.outcome)) { (outcome_glyph(&line.outcome)) (line.outcome) }
+            td { (line.strongest) }
             td { (line.strategy) }
             td { (line.workload) }
             td { (line.faults.join(" ")) }
             td { (line.cluster) }
-            td class=(outcome_class(&line.outcome)) { (outcome_glyph(&line.outcome)) (line.outcome) }
-            td { (line.strongest) }
             @if line.outcome == UNFINISHED { td.number { "–" } td.number { "–" } } @else {
                 td.number { (line.stale_reads) }
                 td.number { (line.reads_at_risk) }

@@ -35,6 +35,8 @@ struct Progress {
     time_ms: u64,
     /// Operations a second since the last message.
     rate: f64,
+    /// How long nothing was written, in milliseconds of the wall clock.
+    quiet_ms: u64,
 }
 
 /// What is of interest in a line of the journal.
@@ -90,9 +92,16 @@ impl Follower {
         }
         let ms = self.progress.time_ms.saturating_sub(before.time_ms);
         let operations = self.progress.operations - before.operations;
+        self.progress.quiet_ms = quiet(&self.folder.file("history.jsonl.zst"));
         self.progress.rate = if ms == 0 { 0.0 } else { operations as f64 * 1e3 / ms as f64 };
         self.progress
     }
+}
+
+fn quiet(journal: &Path) -> u64 {
+    let changed = std::fs::metadata(journal).and_then(|meta| meta.modified()).ok();
+    let since = changed.and_then(|changed| changed.elapsed().ok()).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// How far a run is, again and again until it is complete.

@@ -10,6 +10,7 @@ mod guard;
 mod layout;
 mod list;
 mod live;
+mod matrix;
 mod overview;
 mod run;
 mod shelf;
@@ -75,7 +76,10 @@ impl Server {
 fn routes(shelf: Arc<Shelf>, address: SocketAddr) -> Router {
     Router::new()
         .route("/", get(list::page))
-        .route("/matrix", get(overview::matrix))
+        .route("/matrix", get(matrix::page))
+        .route("/matrix/{matrix}/cell", get(matrix::cell))
+        .route("/matrix/{matrix}/file/{*path}", get(matrix::file))
+        .route("/matrix/{matrix}/report/{*run}", get(matrix::report))
         .route("/trend", get(overview::trend))
         .route("/compare", get(compare::page))
         .route("/run/{run}", get(run::page))

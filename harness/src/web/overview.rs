@@ -18,7 +18,7 @@ use crate::report::{TrendPoint, trend as trend_plot};
 const TREND: usize = 200;
 
 /// Strategies by faults: the newest run of each, and what held.
-pub(super) async fn matrix(State(shelf): State<Arc<Shelf>>) -> Answer {
+pub(super) fn matrix(shelf: &Shelf) -> Markup {
     let entries = shelf.entries();
     let mut newest: BTreeMap<(String, String), &Entry> = BTreeMap::new();
     for entry in entries.iter().filter(|entry| entry.line.outcome != UNFINISHED) {
@@ -27,8 +27,7 @@ pub(super) async fn matrix(State(shelf): State<Arc<Shelf>>) -> Answer {
     }
     let strategies: BTreeSet<&String> = newest.keys().map(|(strategy, _)| strategy).collect();
     let faults: BTreeSet<&String> = newest.keys().map(|(_, fault)| fault).collect();
-    let body = html! {
-        section {
+    html! {
             p.hint { "The newest run of each strategy under each fault: the strongest guarantee that held. ✓ what was asked for held, ✗ it did not, ? nothing was shown." }
             @if newest.is_empty() { p { "There are no finished runs yet." } }
             div.scroll { table.matrix {
@@ -38,9 +37,7 @@ pub(super) async fn matrix(State(shelf): State<Arc<Shelf>>) -> Answer {
                     @for fault in &faults { (cell(newest.get(&((*strategy).clone(), (*fault).clone())))) }
                 } } }
             } }
-        }
-    };
-    Ok(layout("Matrix", &body))
+    }
 }
 
 fn cell(entry: Option<&&Entry>) -> Markup {
@@ -90,6 +87,9 @@ pub(super) async fn trend(
                 (choice("strategy", &asked.strategy, &strategies))
                 (choice("fault", &asked.fault, &faults))
                 button { "show" }
+            }
+            @if asked.strategy.is_empty() || asked.fault.is_empty() {
+                p.hint { "Runs of different strategies or faults stand in one line here: choose one of each to see how it went from run to run." }
             }
             @if points.is_empty() { p { "No finished run fits." } } @else {
                 div.scroll { (PreEscaped(trend_plot(&points))) }

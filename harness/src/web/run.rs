@@ -58,7 +58,8 @@ pub(super) async fn window(
     answer(made.await.ok().flatten())
 }
 
-fn answer(page: Option<String>) -> Response {
+/// A report, or what to do if it cannot be had.
+pub(super) fn answer(page: Option<String>) -> Response {
     match page {
         Some(text) => {
             let mut response = Html(text).into_response();
@@ -98,8 +99,9 @@ fn progress(folder: &RunFolder) -> Response {
                 div { dt { "a second" } dd id="live-rate" { "–" } }
                 div { dt { "failed or unknown" } dd id="live-failed" { "–" } }
             }
+            p.hint id="live-quiet" {}
             p.hint {
-                "This run goes on, or was killed. If it was killed, "
+                "Its report comes here when it has ended. If it was killed, "
                 code { "quarrel check " (folder.id) } " judges it up to where it was saved."
             }
         }

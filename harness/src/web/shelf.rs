@@ -12,8 +12,8 @@ use rustc_hash::FxBuildHasher;
 use crate::{
     judge::judge_with,
     results::{
-        Environment, IndexLine, LoadedRun, RunFolder, RunSettings, VerdictFile, list_runs,
-        read_index,
+        Environment, IndexLine, LoadedRun, RunFolder, RunSettings, VerdictFile, list_matrices,
+        list_runs, read_index,
     },
 };
 
@@ -51,6 +51,17 @@ impl Shelf {
         list_runs(&self.root).into_iter().find(|run| run.name == name)
     }
 
+    /// The names of the matrices' folders, oldest first.
+    pub(super) fn matrices(&self) -> Vec<String> {
+        let name = |path: PathBuf| Some(path.file_name()?.to_str()?.to_owned());
+        list_matrices(&self.root).into_iter().filter_map(name).collect()
+    }
+
+    /// The folder of the matrix of exactly this name, looked for as runs are.
+    pub(super) fn matrix(&self, name: &str) -> Option<PathBuf> {
+        self.matrices().iter().find(|known| *known == name).map(|name| self.root.join(name))
+    }
+
     /// Every run, newest first.
     pub(super) fn entries(&self) -> Vec<Entry> {
         let mut runs = list_runs(&self.root);
@@ -61,7 +72,7 @@ impl Shelf {
         runs.into_iter()
             .map(|folder| {
                 let line = lines.and_then(|lines| lines.get(&folder.name)).cloned();
-                let line = line.unwrap_or_else(|| unfinished(&folder));
+                let line = line.unwrap_or_else(|| not_in_index(&folder));
                 Entry { folder, line }
             })
             .collect()
@@ -94,6 +105,15 @@ impl Shelf {
 pub(super) fn judged(run: &LoadedRun) -> Option<VerdictFile> {
     let expected = run.settings.expect.parse().ok()?;
     (run.settings.workload == "register").then(|| judge_with(run, expected, Verdict::valid()))
+}
+
+/// A run that was killed and then judged, or brought here from another
+/// machine, has a verdict though the index does not know it.
+fn not_in_index(folder: &RunFolder) -> IndexLine {
+    match Shelf::verdict(folder) {
+        Some(verdict) => IndexLine::of(folder, &verdict),
+        None => unfinished(folder),
+    }
 }
 
 fn unfinished(folder: &RunFolder) -> IndexLine {

@@ -7,7 +7,7 @@ use crate::{
     driver::Browser,
     example,
     page::EVIL,
-    server::{finished, serve},
+    server::{RACE, finished, matrix, serve},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -52,6 +52,32 @@ async fn a_report_opens_from_a_disk_and_shows_the_race() {
     filter.clear().await.unwrap();
     filter.send_keys("stale>20ms key:7").await.unwrap();
     browser.until("document.querySelectorAll('#operation-table tbody tr').length === 1").await;
+    browser.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_works_in_a_sandboxed_frame() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (run, verdict) = example::refill(scratch.path(), "Alex", "Alice");
+    fs::create_dir_all(&run.folder.path).unwrap();
+    write_report(&View::new(&run, &verdict)).unwrap();
+    // As previews of artifacts show it: scripts, and no origin of its own.
+    let frame = r#"<iframe sandbox="allow-scripts" src="report.html" width="1300" height="900">"#;
+    let around = run.folder.file("around.html");
+    fs::write(&around, frame).unwrap();
+    let browser = Browser::start().await;
+    browser.client.goto(&format!("file://{}", around.display())).await.unwrap();
+    browser.client.clone().enter_frame(0).await.unwrap();
+    browser.until("document.documentElement.dataset.ready").await;
+    browser.press("n").await;
+    browser.until("document.getElementById('detail').textContent.includes('STALE')").await;
+    assert_eq!(browser.ask("return self.origin").await, json!("null"), "it is sandboxed");
+    // Longer than the page waits before it writes down where it is.
+    browser.until("performance.now() > Number(document.documentElement.dataset.ready) + 600").await;
+    assert_eq!(
+        browser.ask("return document.documentElement.dataset.failed ?? null").await,
+        json!(null)
+    );
     browser.end().await;
 }
 
@@ -102,7 +128,7 @@ async fn runs_are_filtered_and_compared() {
         json!(2)
     );
     browser.keep("serve-compare").await;
-    for page in ["matrix", "trend"] {
+    for page in ["matrix?of=runs", "trend"] {
         browser.client.goto(&format!("http://{address}/{page}")).await.unwrap();
         let links = "return document.querySelectorAll('main a[href^=\"/run/\"]').length";
         assert!(browser.ask(links).await.as_u64() > Some(0), "{page}");
@@ -122,8 +148,37 @@ async fn a_run_that_goes_on_is_followed_to_its_report() {
     let browser = Browser::start().await;
     browser.client.goto(&format!("http://{address}/run/{}", run.name)).await.unwrap();
     browser.until("document.getElementById('live-operations').textContent === '5'").await;
+    browser.keep("serve-live").await;
+    // Nobody writes on it any more.
+    browser.until("document.getElementById('live-quiet').textContent.includes('was killed')").await;
     fs::write(run.file("verdict.json"), verdict).unwrap();
     fs::write(run.file("COMPLETE"), "").unwrap();
     browser.until("document.documentElement.dataset.ready").await;
+    browser.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cell_of_a_matrix_leads_to_the_race_that_broke_it() {
+    let scratch = tempfile::tempdir().unwrap();
+    let matrix = matrix(scratch.path(), "20260302T080000Z-matrix-1234");
+    let address = serve(scratch.path()).await;
+    let browser = Browser::start().await;
+    browser.client.goto(&format!("http://{address}/")).await.unwrap();
+    let follow = |link: &str| format!("document.querySelector('{link}').click()");
+    browser.ask(&follow("nav a[href=\"/matrix\"]")).await;
+    browser.until("document.querySelector('table.matrix')").await;
+    browser.keep("serve-matrix").await;
+    // Every cell that broke leads to its witness.
+    let broken = "return document.querySelectorAll('table.matrix td a[href*=\"#\"]').length";
+    assert_eq!(browser.ask(broken).await, json!(1));
+    browser.ask(&follow("table.matrix td a[href*=\"#\"]")).await;
+    browser.until("location.hash === '#bounded'").await;
+    let race = "return document.querySelector('#bounded pre.race').textContent";
+    assert_eq!(browser.ask(race).await, json!(fs::read_to_string(matrix.join(RACE)).unwrap()));
+    let said = browser.ask("return document.querySelector('#bounded').textContent").await;
+    let said = said.as_str().unwrap();
+    assert!(said.contains("In 5 steps: !stale") && said.contains("quarrel replay "), "{said}");
+    assert_eq!(browser.ask("return window.owned ?? null").await, json!(null));
+    browser.keep("serve-matrix-cell").await;
     browser.end().await;
 }

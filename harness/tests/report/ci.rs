@@ -55,7 +55,7 @@ fn nothing_is_accepted_that_no_policy_names() {
     assert_eq!(
         breaches,
         [
-            "a read was 115 ms stale; accepted: 0.0 ms",
+            "a read was 115 ms stale; accepted: 0 ms",
             "50.000 % of the reads at risk were stale; accepted: 0.000 %"
         ]
     );

@@ -6,5 +6,6 @@ mod ci;
 mod driver;
 mod example;
 mod page;
+mod pairs;
 mod server;
 mod terminal;

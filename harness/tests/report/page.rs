@@ -56,6 +56,8 @@ fn what_must_be_readable_without_a_script_is_static() {
         "the replica stood still",
         "Latency of operations",
         "How likely is a read to be stale?",
+        "The plots as a table",
+        "time since the write",
     ] {
         assert!(static_part.contains(told), "{told}");
     }
@@ -137,6 +139,31 @@ fn a_page_brings_the_servers_logs_on_the_runs_clock() {
     assert!(text.contains("    0.250 s  2026-03-01 09:00:00.250 CET [1] LOG:  recovery paused"));
     assert!(text.contains("\"at\":250000000"), "the script has it too");
     assert!(!text.contains("<script>window"));
+}
+
+#[test]
+fn plots_and_timeline_say_what_the_run_was_doing() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (mut run, verdict) = example::refill(scratch.path(), "Alex", "Alice");
+    run.folder.path = scratch.path().to_owned();
+    // Of a run that was killed nobody knows.
+    let text = page::page(&View::new(&run, &verdict));
+    assert!(text.contains("\"phases\":[]") && !text.contains("class=\"phase"));
+    let phases = r#"{"storm": 2000000, "heal": 100000000, "final": 120000000}"#;
+    fs::write(run.folder.file("phases.json"), phases).unwrap();
+    let view = View::new(&run, &verdict);
+    let ends: Vec<_> = view.phases.iter().map(|phase| (phase.name, phase.to)).collect();
+    let ms = |ms| quarrel_checkers::Time::from_millis(ms);
+    let expected = [("load", ms(2)), ("storm", ms(100)), ("heal", ms(120)), ("final", view.end)];
+    assert_eq!(ends, expected);
+    let text = page::page(&view);
+    assert!(text.contains(r#"{"name":"storm","from":2000,"to":100000}"#), "the script has them");
+    write_files(&run, &verdict).unwrap();
+    for plot in ["latency", "throughput", "staleness", "hit-rate", "replica-lag"] {
+        let svg = fs::read_to_string(run.folder.file(&format!("plots/{plot}.svg"))).unwrap();
+        assert_eq!(svg.matches("class=\"turn\"").count(), 3, "{plot}");
+        assert!(svg.contains(">storm</text>") && svg.contains(">load</text>"), "{plot}: {svg}");
+    }
 }
 
 /// How bright a colour is, by the definition of WCAG 2.

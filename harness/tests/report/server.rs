@@ -1,8 +1,16 @@
-use std::{fs, net::SocketAddr, path::Path};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
+use quarrel_checkers::{Cause, Guarantee, Validity};
 use quarrel_harness::{
     report::write_files,
-    results::{Environment, RunFolder, append_to_index, write_json, write_json_lines},
+    results::{
+        CellBreak, CellOutcome, CellRung, Environment, MATRIX_FILE, MATRIX_SCHEMA, MatrixCell,
+        MatrixFile, RunFolder, append_to_index, write_json, write_json_lines,
+    },
     web::{ServeOptions, Server},
 };
 use tokio::{
@@ -52,6 +60,60 @@ pub(crate) fn finished(results: &Path, name: &str, old: &str) -> RunFolder {
     append_to_index(results, &run.folder, &verdict).unwrap();
     fs::write(run.folder.file("COMPLETE"), "").unwrap();
     run.folder
+}
+
+/// The path of the witness in [`matrix`].
+pub(crate) const RACE: &str = "races/cache-aside/replica-lag/bounded.race";
+
+/// Writes a matrix with one cell that broke, and a witness full of mischief.
+pub(crate) fn matrix(results: &Path, name: &str) -> PathBuf {
+    let rung =
+        |guarantee, validity, broken| CellRung { guarantee, validity, below_steps: None, broken };
+    let broken = CellBreak {
+        what: "!stale".to_owned(),
+        cause: Cause::ReplicaLagRefill,
+        steps: Some(5),
+        race: Some(RACE.to_owned()),
+    };
+    let cell = MatrixCell {
+        strategy: "cache-aside".to_owned(),
+        fault: "replica-lag".to_owned(),
+        outcome: CellOutcome::Broken,
+        strongest: Some(Guarantee::Eventual),
+        rungs: vec![
+            rung(Guarantee::Bounded, Validity::Invalid, Some(broken)),
+            rung(Guarantee::Eventual, Validity::Valid, None),
+        ],
+        evidence: None,
+        searched: None,
+        note: None,
+    };
+    let held = MatrixCell {
+        fault: "none".to_owned(),
+        outcome: CellOutcome::Held,
+        strongest: Some(Guarantee::Linearizable),
+        rungs: vec![rung(Guarantee::Linearizable, Validity::Valid, None)],
+        ..cell.clone()
+    };
+    let matrix = MatrixFile {
+        schema: MATRIX_SCHEMA,
+        quarrel: "0.1.0".to_owned(),
+        name: name.to_owned(),
+        began: "2026-03-02T08:00:00Z".to_owned(),
+        command: "quarrel matrix".to_owned(),
+        cluster: "sim".to_owned(),
+        simulated: true,
+        within: "a writer and a reader".to_owned(),
+        strategies: vec!["cache-aside".to_owned()],
+        faults: vec!["none".to_owned(), "replica-lag".to_owned()],
+        cells: vec![held, cell],
+    };
+    let folder = results.join(name);
+    fs::create_dir_all(folder.join(RACE).parent().unwrap()).unwrap();
+    write_json(&folder.join(MATRIX_FILE), &matrix).unwrap();
+    let race = "strategy cache-aside\nkey 1 = <script>window.owned = 1</script>, cached nowhere\n";
+    fs::write(folder.join(RACE), race).unwrap();
+    folder
 }
 
 /// The status and the whole answer to a request that no client library has
@@ -117,6 +179,10 @@ async fn runs_that_never_ended_are_listed_as_what_they_are() {
     assert!(some.contains("1 of 2 runs") && !some.contains("-aaaa\""), "{some}");
     let (_, none) = ask(address, "GET /?strategy=write-through", "localhost").await;
     assert!(none.contains("0 of 2 runs"), "{none}");
+    // Judged after all, or brought here from elsewhere, it is one like others.
+    fs::copy(run.file("verdict.json"), killed.join("verdict.json")).unwrap();
+    let (_, both) = ask(address, "GET /?outcome=violated&fault=replica-lag", "localhost").await;
+    assert!(both.contains("2 of 2 runs") && both.contains("-aaaa\""), "{both}");
 }
 
 #[tokio::test]
@@ -156,6 +222,34 @@ async fn a_stretch_of_a_run_can_be_had_with_all_its_operations() {
     assert!(none.contains("\"operations\":0") && none.contains("id=\"c-rest\""), "{none}");
     let (status, _) = ask(address, &format!("GET {page}?from=x"), "localhost").await;
     assert_eq!(status, 400);
+}
+
+#[tokio::test]
+async fn a_matrix_gives_away_its_own_files_and_no_others() {
+    let scratch = tempfile::tempdir().unwrap();
+    let results = scratch.path().join("results");
+    let name = "20260302T080000Z-matrix-1234";
+    matrix(&results, name);
+    fs::write(scratch.path().join("secret.txt"), "SECRET").unwrap();
+    fs::write(results.join("secret.txt"), "SECRET").unwrap();
+    let address = serve(&results).await;
+    let (status, race) =
+        ask(address, &format!("GET /matrix/{name}/file/{RACE}"), "localhost").await;
+    assert!(status == 200 && race.contains("text/plain"), "{race}");
+    let (status, _) =
+        ask(address, "GET /matrix?of=20260302T080000Z-matrix-9999", "localhost").await;
+    assert_eq!(status, 404);
+    for path in [
+        format!("{name}/file/../secret.txt"),
+        format!("{name}/file/..%2fsecret.txt"),
+        format!("{name}/report/..%2f..%2fsecret.txt"),
+        "..%2f/file/secret.txt".to_owned(),
+        "../file/secret.txt".to_owned(),
+    ] {
+        let (status, answer) = ask(address, &format!("GET /matrix/{path}"), "localhost").await;
+        assert!(status == 404 || status == 400, "{path}: {status}");
+        assert!(!answer.contains("SECRET"), "{path}");
+    }
 }
 
 #[tokio::test]

@@ -4,8 +4,10 @@ use std::{
     time::Duration,
 };
 
-use quarrel_checkers::{Anomaly, Class, F, History, Index, Key, Kind, Process, Value, Verdict};
-use quarrel_harness::strategy::{Draw, Generator, Intent, Skew, Workload, WorkloadEntry};
+use quarrel_checkers::{Anomaly, Class, F, History, Index, Key, Kind, Op, Process, Value, Verdict};
+use quarrel_harness::strategy::{
+    Draw, Generator, Intent, Skew, Workload, WorkloadEntry, sides as sides_of,
+};
 
 /// Two keys that belong together, such as an order and its sum: writers change
 /// both in one transaction, readers look at both.
@@ -146,37 +148,30 @@ impl Seen {
             if event.kind != Kind::Ok {
                 continue;
             }
-            let sides = match (&event.op.f, event.op.key, event.op.version) {
-                (F::Txn, ..) => sides(&event.op.value),
-                (_, Some(key), Some(version)) => vec![Side {
-                    kind: event.op.f.clone(),
-                    key,
-                    value: event.op.value.clone(),
-                    version,
-                }],
-                _ => Vec::new(),
-            };
-            for side in &sides {
-                let known = values.entry((side.key, side.version)).or_insert(side.value.clone());
-                if *known != side.value {
-                    seen.twice.insert((side.key, side.version));
+            let halves = halves(&event.op);
+            for (key, version, value) in &halves {
+                let known = values.entry((*key, *version)).or_insert(value.clone());
+                if known != value {
+                    seen.twice.insert((*key, *version));
                 }
             }
-            if let [first, second] = &sides[..] {
-                let mut sides = [(first.key, first.version), (second.key, second.version)];
+            if let [(first, one, _), (second, other, _)] = &halves[..] {
+                let mut sides = [(*first, *one), (*second, *other)];
                 sides.sort_unstable();
                 let witness = [invoke, event.index];
-                pairs.push((first.kind.clone(), Pair { process: event.process, witness, sides }));
+                let is_read = sides_of(&event.op).iter().all(|side| !side.writes);
+                pairs.push((is_read, Pair { process: event.process, witness, sides }));
             }
         }
-        for (kind, pair) in pairs {
+        for (is_read, pair) in pairs {
             let doubtful = |key: &Key| seen.twice.iter().any(|(twice, _)| twice == key);
             if pair.keys().iter().any(doubtful) {
                 continue;
             }
-            match kind {
-                F::Read => seen.reads.push(pair),
-                _ => seen.writes.entry(pair.keys()).or_default().all.push(pair),
+            if is_read {
+                seen.reads.push(pair);
+            } else {
+                seen.writes.entry(pair.keys()).or_default().all.push(pair);
             }
         }
         seen.writes.values_mut().for_each(Writes::sort);
@@ -184,27 +179,17 @@ impl Seen {
     }
 }
 
-/// One half of a transaction, or an operation on a single key.
-struct Side {
-    kind: F,
-    key: Key,
-    value: Value,
-    version: u64,
-}
-
-/// The halves of a completed transaction whose versions are known.
-fn sides(value: &Value) -> Vec<Side> {
-    let Value::List(parts) = value else { return Vec::new() };
-    let side = |part: &Value| {
-        let Value::List(words) = part else { return None };
-        let [Value::Text(f), Value::Int(key), value, Value::Int(version)] = &**words else {
-            return None;
-        };
-        let kind = if &**f == "r" { F::Read } else { F::Write };
-        let (key, version) = (Key(u64::try_from(*key).ok()?), u64::try_from(*version).ok()?);
-        Some(Side { kind, key, value: value.clone(), version })
-    };
-    parts.iter().filter_map(side).collect()
+/// The keys, versions and values of an operation, whether on one key or on
+/// two, as far as versions are known.
+fn halves(op: &Op) -> Vec<(Key, u64, Value)> {
+    let single = || Some((op.key?, op.version?, op.value.clone()));
+    match op.f {
+        F::Txn => sides_of(op)
+            .into_iter()
+            .filter_map(|side| Some((side.key, side.version?, side.value)))
+            .collect(),
+        _ => single().into_iter().collect(),
+    }
 }
 
 fn fractured_read(read: &Pair, write: &Pair) -> Anomaly {
@@ -231,7 +216,7 @@ fn fractured_read(read: &Pair, write: &Pair) -> Anomaly {
 
 #[cfg(test)]
 mod tests {
-    use quarrel_checkers::{Op, Time, Validity};
+    use quarrel_checkers::{Time, Validity};
 
     use super::*;
 

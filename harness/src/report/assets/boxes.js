@@ -151,10 +151,9 @@ function drawStory(chart) {
 
 function storyText(chart, i) {
   const { model } = chart;
-  const what = model.f(i) === WRITE ? " = " : " → ";
   const filled = model.stepsOf(i).some((step) => step.verb === "SET" && step.reply === REPLY_DONE);
-  return model.functionName(i) + " " + model.keyText(i) + what + model.versionText(model.version[i]) +
-    (i === chart.story.guilty ? " STALE" : filled && model.f(i) === READ ? ", refills the cache" : "");
+  return model.functionName(i) + " " + model.keyText(i) + model.outcomeText(i) +
+    (i === chart.story.guilty ? chart.story.word : filled && model.f(i) === READ ? ", refills the cache" : "");
 }
 
 function arrowHead(ctx, x, y) {

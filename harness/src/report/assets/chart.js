@@ -1,16 +1,21 @@
 // The timeline: lanes, what the stores held, and plots, all over one axis.
 
-const LEFT = 104, RIGHT = 10, TOP = 40, STRIP_H = 15;
+const LEFT = 104, RIGHT = 10, TOP = 54, STRIP_H = 15;
+// Under the axis: what the run was doing, and from where on faults are shaded.
+const PHASES = 19, PHASES_H = 13, BANDS = 35;
 // Above so many visible operations, pixels are drawn instead of boxes.
 const BOXES = 5000;
 // Above so many, levels of detail are read instead of operations.
 const DIRECT = 60000;
 const PANELS = [
   { id: "latency", title: "latency", height: 72 },
-  { id: "stale", title: "staleness", height: 56 },
+  { id: "stale", title: "staleness", height: 56,
+    nothing: (series) => series.stale.every((count) => count === 0) && ": no read was stale" },
   { id: "rate", title: "operations a second", height: 46 },
-  { id: "lag", title: "replica lag", height: 46 },
-  { id: "hits", title: "cache hit rate", height: 40 },
+  { id: "lag", title: "replica lag", height: 46,
+    nothing: (series) => series.lag_ms.every((ms) => ms < 0) && ": the replica was never read" },
+  { id: "hits", title: "cache hit rate", height: 40,
+    nothing: (series) => series.sourced.every((count) => count === 0) && ": no read says where its value came from" },
 ];
 
 class Chart {
@@ -57,10 +62,13 @@ class Chart {
     let y = this.lanesEnd + 8;
     this.stripsTop = y + 14;
     if (this.key !== null) y = this.stripsTop + 3 * STRIP_H + 6;
+    // What there is nothing to draw of is a line of words.
     this.panels = PANELS.map((panel) => {
       const top = y + 16;
-      y = top + panel.height + 4;
-      return { ...panel, top, bottom: top + panel.height };
+      const nothing = panel.nothing && panel.nothing(this.model.meta.series);
+      const height = nothing ? 0 : panel.height;
+      y = top + height + 4;
+      return { ...panel, height, nothing, top, bottom: top + height };
     });
     this.height = y + 6;
     this.ratio = Math.min(2, window.devicePixelRatio || 1);
@@ -141,6 +149,7 @@ class Chart {
     ctx.textBaseline = "middle";
     this.drawBands();
     this.drawAxis();
+    this.drawPhases();
     this.drawLaneNames();
     ctx.save();
     ctx.beginPath();
@@ -158,7 +167,7 @@ class Chart {
 
   drawBands() {
     const { ctx, model } = this;
-    const bottom = this.height - 4;
+    const bottom = this.height - 4 - BANDS;
     const labels = [];
     for (const band of model.meta.faults) {
       const from = Math.max(LEFT, this.x(band.from));
@@ -166,13 +175,13 @@ class Chart {
       if (to <= LEFT || from >= LEFT + this.plotW) continue;
       ctx.strokeStyle = this.c.fault;
       ctx.setLineDash([3, 2]);
-      ctx.strokeRect(from + 0.5, 22.5, Math.max(1, to - from - 1), bottom - 22);
+      ctx.strokeRect(from + 0.5, BANDS + 0.5, Math.max(1, to - from - 1), bottom);
       ctx.setLineDash([]);
       if (band.observed !== null) {
         const seen = Math.max(LEFT, this.x(band.observed));
         ctx.globalAlpha = 0.16;
         ctx.fillStyle = this.c.fault;
-        ctx.fillRect(seen, 22, Math.max(0, to - seen), bottom - 22);
+        ctx.fillRect(seen, BANDS, Math.max(0, to - seen), bottom);
         ctx.globalAlpha = 1;
       }
       labels.push({ band, from, to });
@@ -195,9 +204,42 @@ class Chart {
         .find((words) => ctx.measureText(words).width <= room);
       if (text === undefined || left > to) return;
       ctx.fillStyle = this.c.ink;
-      ctx.fillText(text, left, 31);
+      ctx.fillText(text, left, BANDS + 9);
       free = left + ctx.measureText(text).width + 8;
     });
+  }
+
+  // What the run was doing: a strip, and a line down where one phase follows
+  // another. A name that does not fit into its phase is left out: closer, it
+  // does.
+  drawPhases() {
+    const { ctx, model } = this;
+    model.meta.phases.forEach((phase, number) => {
+      const from = Math.max(LEFT, this.x(phase.from));
+      const to = Math.min(LEFT + this.plotW, this.x(phase.to));
+      if (to <= LEFT || from >= LEFT + this.plotW) return;
+      ctx.fillStyle = number % 2 === 0 ? this.c.rule : this.c.fresh;
+      ctx.fillRect(from, PHASES, Math.max(1, to - from), PHASES_H);
+      if (number > 0 && from > LEFT) {
+        ctx.strokeStyle = this.c.dim;
+        ctx.setLineDash([1, 3]);
+        ctx.beginPath();
+        ctx.moveTo(from + 0.5, PHASES);
+        ctx.lineTo(from + 0.5, this.height - 4);
+        ctx.stroke();
+        ctx.setLineDash([]);
+      }
+      if (to - from < ctx.measureText(phase.name).width + 4) return;
+      ctx.fillStyle = this.c.ink;
+      ctx.textAlign = "center";
+      ctx.fillText(phase.name, (from + to) / 2, PHASES + PHASES_H / 2 + 0.5);
+      ctx.textAlign = "left";
+    });
+    if (model.meta.phases.length === 0) return;
+    ctx.fillStyle = this.c.dim;
+    ctx.textAlign = "right";
+    ctx.fillText("phase", LEFT - 22, PHASES + PHASES_H / 2 + 0.5);
+    ctx.textAlign = "left";
   }
 
   drawAxis() {

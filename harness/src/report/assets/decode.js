@@ -33,7 +33,7 @@ async function column(name, width) {
 async function decode() {
   const meta = JSON.parse(document.getElementById("meta").textContent);
   const widths = {
-    start: 4, duration: 4, lane: 2, process: 4, flags: 1, key: 4, version: 4, value: 4, stale: 4,
+    start: 4, duration: 4, lane: 2, process: 4, flags: 1, key: 4, beside: 4, version: 4, besideVersion: 4, value: 4, stale: 4,
     steps: 2, stepStart: 4, stepDuration: 4, stepVerb: 1, stepReply: 1, stepVersion: 4, stepLsn: 4,
   };
   // Only a page that does not carry all operations has an outline of the rest.

@@ -23,8 +23,7 @@ class DetailPanel {
   operation(i, at) {
     const { model } = this;
     const key = model.key[i] === NONE ? null : model.key[i];
-    const title = model.functionName(i) + " " + model.keyText(i) +
-      (model.version[i] === NONE ? "" : (model.f(i) === WRITE ? " = " : " → ") + model.versionText(model.version[i]));
+    const title = model.functionName(i) + " " + model.keyText(i) + model.outcomeText(i);
     const parts = [element("h3", title)];
     if (model.stale[i] > 0) {
       parts.push(element("p", "STALE: its value had been overwritten " +

@@ -32,7 +32,7 @@ function wordTest(model, word) {
       return (i) => bands.some((b) => model.start[i] <= b.to && model.endOf(i) >= b.from);
     };
     return {
-      key: () => (i) => model.key[i] === number,
+      key: () => (i) => model.key[i] === number || model.beside[i] === number,
       client: () => (i) => model.lanes[model.lane[i]] === "client " + text,
       process: () => (i) => model.process[i] === number,
       f: () => (i) => model.functionName(i) === text,

@@ -8,7 +8,8 @@ class Page {
     this.over = document.getElementById("over");
     this.act = { select: (i, at) => this.select(i, at), show: (i) => this.show(i) };
     this.panel = new DetailPanel(document.getElementById("detail"), model, this.act);
-    this.panel.clear("Click an operation, or press n for the first anomaly.");
+    this.panel.clear(model.meta.anomalies.length === 0 ? "Click an operation to see its steps."
+      : "Click an operation, or press n for the first anomaly.");
     this.table = new OperationTable(document.getElementById("operation-table"), model, this.act);
     this.logs = new LogPanel(document.getElementById("said"), model);
     this.status = document.getElementById("status");
@@ -114,7 +115,7 @@ class Page {
     }
     this.anomaly = (number + anomalies.length) % anomalies.length;
     const anomaly = anomalies[this.anomaly];
-    chart.story = { ops: anomaly.story, set: new Set(anomaly.story), guilty: anomaly.guilty };
+    chart.story = { ops: anomaly.story, set: new Set(anomaly.story), guilty: anomaly.guilty, word: verdictWord(anomaly) };
     this.setKey(anomaly.key);
     this.trail = anomaly.story.flatMap((i) => model.stepsOf(i)).sort((a, b) => a.begin - b.begin);
     this.at = -1;
@@ -221,6 +222,13 @@ class Page {
       });
     }
   }
+}
+
+// What is wrong with the operation that proves an anomaly.
+function verdictWord(anomaly) {
+  if (anomaly.class === "g-single") return " FRACTURED";
+  const stale = ["stale-read", "read-your-writes", "non-monotonic-read"].includes(anomaly.class);
+  return " " + (stale ? "STALE" : anomaly.class.replace(/-/g, " ").toUpperCase());
 }
 
 const ACTIONS = {
@@ -339,7 +347,7 @@ function drawOver(page, x, y, from) {
   const hit = from === null ? chart.hit(x, y) : null;
   if (hit !== null) {
     text += "  " + model.lanes[model.lane[hit]] + ": " + model.functionName(hit) + " " + model.keyText(hit) +
-      (model.version[hit] === NONE ? "" : (model.f(hit) === WRITE ? " = " : " → ") + model.versionText(model.version[hit])) +
+      model.outcomeText(hit) +
       (model.stale[hit] ? ", stale for " + duration(model.stale[hit] * model.unitMs) : "");
   }
   ctx.globalAlpha = 1;

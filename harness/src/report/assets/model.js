@@ -97,7 +97,8 @@ class Model {
 
   // A step of operation i in words.
   step(i, s) {
-    const [site, verb] = this.meta.verbs[this.stepVerb[s]] || ["client", "?"];
+    const [site, verb, other] = this.meta.verbs[this.stepVerb[s]] || ["client", "?", false];
+    const key = other ? this.beside[i] : this.key[i];
     const reply = this.stepReply[s];
     const version = this.stepVersion[s];
     const begin = this.start[i] + this.stepStart[s];
@@ -108,16 +109,28 @@ class Model {
     const stores = verb === "SET" || verb === "UPDATE" || verb === "INSERT";
     const written = stores && version !== NONE && reply !== REPLY_FAILED;
     return {
-      op: i, at: s, site, verb, reply, begin, end, answer,
+      op: i, at: s, key, site, verb, reply, begin, end, answer,
       version: reply === REPLY_FAILED ? NONE : version,
-      call: verb + (verb === "SELECT" ? " " + site : "") + " " + this.keyText(i) +
+      call: verb + (verb === "SELECT" ? " " + site : "") + " " + (key === NONE ? "" : key) +
         (written ? " = " + this.versionText(version) : ""),
       short: verb + (written ? "=" + this.versionText(version)
         : reply === REPLY_DONE ? "" : "→" + answer),
     };
   }
 
-  keyText(i) { return this.key[i] === NONE ? "" : String(this.key[i]); }
+  // A transaction has two keys.
+  keyText(i) {
+    if (this.key[i] === NONE) return "";
+    return this.key[i] + (this.beside[i] === NONE ? "" : " and " + this.beside[i]);
+  }
+
+  // ` = v2`, ` → v1 and v2`: what an operation wrote or read, if it is known.
+  outcomeText(i) {
+    if (this.version[i] === NONE) return "";
+    const beside = this.beside[i] === NONE || this.besideVersion[i] === NONE ? ""
+      : " and " + this.versionText(this.besideVersion[i]);
+    return (this.f(i) === WRITE ? " = " : " → ") + this.versionText(this.version[i]) + beside;
+  }
 
   stepsOf(i) {
     const steps = [];
@@ -130,8 +143,11 @@ class Model {
     if (this.byKey === null) {
       this.byKey = new Map();
       for (let i = 0; i < this.count; i++) {
-        const list = this.byKey.get(this.key[i]);
-        if (list) list.push(i); else this.byKey.set(this.key[i], [i]);
+        for (const of of [this.key[i], this.beside[i]]) {
+          if (of === NONE) continue;
+          const list = this.byKey.get(of);
+          if (list) list.push(i); else this.byKey.set(of, [i]);
+        }
       }
     }
     return this.byKey.get(key) || [];
@@ -145,6 +161,7 @@ class Model {
     const steps = [];
     for (const i of this.opsOfKey(key)) {
       for (const step of this.stepsOf(i)) {
+        if (step.key !== key) continue;
         steps.push(step);
         const list = seen[step.site];
         if (!list || step.end === null || step.verb.includes(" ")) continue;
@@ -191,7 +208,8 @@ class Model {
     const writes = [];
     for (const i of this.opsOfKey(key)) {
       for (let s = this.firstStep[i]; s < this.firstStep[i + 1]; s++) {
-        const [site] = this.meta.verbs[this.stepVerb[s]] || [""];
+        const [site, , other] = this.meta.verbs[this.stepVerb[s]] || ["", "", false];
+        if ((other ? this.beside[i] : this.key[i]) !== key) continue;
         if (site === "primary" && this.stepReply[s] === REPLY_DONE && this.stepVersion[s] !== NONE && this.stepLsn[s]) {
           writes.push([this.stepVersion[s], this.stepLsn[s]]);
         }

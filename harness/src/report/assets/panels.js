@@ -1,7 +1,10 @@
 // The plots under the lanes, over the same axis.
 
 function drawPanels(chart) {
-  for (const panel of chart.panels) PANEL_DRAW[panel.id](chart, panel);
+  for (const panel of chart.panels) {
+    if (panel.nothing) panel.note = panel.nothing;
+    else PANEL_DRAW[panel.id](chart, panel);
+  }
   drawTitles(chart);
 }
 
@@ -67,7 +70,7 @@ const PANEL_DRAW = {
     const most = Math.max(1, ...worst);
     panel.high = duration(most);
     panel.low = "0";
-    panel.note = most === 1 && !worst.some((ms) => ms > 0) ? ": no read was stale" : " of reads";
+    panel.note = " of reads";
     ctx.fillStyle = c.stale;
     if (chart.visible <= DIRECT) {
       for (let i = chart.first; i < chart.last; i++) {
@@ -101,7 +104,7 @@ const PANEL_DRAW = {
     const most = Math.max(1, ...lag);
     panel.high = duration(most);
     panel.low = "0";
-    panel.note = lag.some((ms) => ms >= 0) ? ", when it was read" : ": the replica was never read";
+    panel.note = ", when it was read";
     seriesLine(chart, lag, (ms) => panel.bottom - (ms / most) * panel.height, c.replica, []);
   },
 
@@ -110,7 +113,6 @@ const PANEL_DRAW = {
     const { sourced, hits } = model.meta.series;
     panel.high = "100 %";
     panel.low = "0 %";
-    panel.note = sourced.some((count) => count > 0) ? "" : ": no read says where its value came from";
     const share = sourced.map((count, bin) => (count > 0 ? hits[bin] / count : -1));
     seriesLine(chart, share, (value) => panel.bottom - value * panel.height, c.cache, []);
   },

@@ -1,14 +1,11 @@
 use std::{collections::BTreeMap, fmt, io, path::Path, time::Duration};
 
-use quarrel_checkers::{Guarantee, Validity};
+use quarrel_checkers::{Guarantee, Validity, millis};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     judge::Expectation,
-    report::{
-        explain,
-        terminal::{millis, printable},
-    },
+    report::{explain, terminal::printable},
     results::{RunOutcome, VerdictFile},
 };
 

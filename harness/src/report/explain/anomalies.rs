@@ -74,7 +74,8 @@ pub(super) const ENTRIES: &[Entry] = &[
                clock that jumps, or a value that is written twice.",
         timeline: "t=0ms    Reader B: GET 7            -> v2\n\
                    t=4ms    Writer A: UPDATE 7 = v2    -> ok",
-        source: "",
+        source: "Lamport, Time, Clocks, and the Ordering of Events in a Distributed System, CACM \
+                 1978",
         cures: &["record every event of a history with one clock", "write each value only once"],
     },
     Entry {
@@ -145,89 +146,4 @@ pub(super) const ENTRIES: &[Entry] = &[
                  (writes follow reads)",
         cures: &["writes that carry the version they replace (optimistic-lock)"],
     },
-    transactions(
-        "g0",
-        "transactions overwrote each other in a cycle (dirty write)",
-        "T1 overwrote what T2 wrote on one key, and T2 what T1 wrote on another: neither came first.",
-    ),
-    transactions(
-        "g1a",
-        "a transaction read what another wrote and then rolled back",
-        "The value never was: its transaction aborted, yet somebody acted on it.",
-    ),
-    transactions(
-        "g1b",
-        "a transaction read a value that its writer overwrote before committing",
-        "An intermediate state of another transaction was visible.",
-    ),
-    transactions(
-        "g1c",
-        "transactions depend on each other in a cycle of writes and reads",
-        "T1 read what T2 wrote, and T2 what T1 wrote: each would have to come before the other.",
-    ),
-    transactions(
-        "lost-update",
-        "two transactions replaced the same version, so one update is gone",
-        "Both read v1, both wrote their own successor; the second erased the first without having \
-         seen it.",
-    ),
-    transactions(
-        "g-single",
-        "a transaction saw part of another's writes, and missed the rest (read skew)",
-        "A cycle with exactly one read of what was then overwritten: the reader looked at two \
-         moments at once.",
-    ),
-    transactions(
-        "g2",
-        "transactions each overwrote what the other had read (write skew)",
-        "A cycle with several reads of what was then overwritten: each was right by itself, \
-         together they break a rule that spans both.",
-    ),
-    transactions(
-        "g0-realtime",
-        "transactions overwrote each other in an order that real time contradicts",
-        "T1 overwrote what T2 wrote, although T2 began only after T1 had ended: serializable perhaps, \
-         but not strictly so.",
-    ),
-    transactions(
-        "g1c-realtime",
-        "a transaction read what another wrote that began after it had ended",
-        "Writes and reads fit into an order, but not into the one in which transactions followed \
-         each other.",
-    ),
-    transactions(
-        "g-single-realtime",
-        "a transaction missed a write that had been committed before it began (stale read)",
-        "T1 committed; T2 began afterwards and still saw what was there before T1. Plain \
-         serializability allows it, for T2 may be placed first; strict serializability does not.",
-    ),
-    transactions(
-        "g2-realtime",
-        "transactions missed each other's writes in a way that real time contradicts",
-        "A cycle with several reads of what was then overwritten, closed by one transaction having \
-         ended before another began.",
-    ),
-    transactions(
-        "internal",
-        "a transaction did not see its own earlier write, or read",
-        "Within itself a transaction must read what it wrote last; this one read something else.",
-    ),
-    transactions(
-        "incompatible-order",
-        "reads contradict each other about the order of versions",
-        "One read saw a list as [1 2], another as [2 1]: no single order of writes explains both.",
-    ),
 ];
-
-const fn transactions(name: &'static str, summary: &'static str, text: &'static str) -> Entry {
-    Entry {
-        kind: Kind::Anomaly,
-        name,
-        summary,
-        text,
-        timeline: "",
-        source: "Adya, Weak Consistency: A Generalized Theory and Optimistic Implementations for \
-                 Distributed Transactions, MIT 1999",
-        cures: &["a stronger isolation level: serializable excludes every one of these"],
-    }
-}

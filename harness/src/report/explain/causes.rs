@@ -46,7 +46,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         text: "The reader missed and read the old value while it was still current. Before it \
                stored that value, a writer committed the new one and deleted the entry. Then the \
                reader's SET arrived. It needs no lag at all, only a pause of the reader between \
-               its read and its store: a full queue, a collector of garbage, a slow network.",
+               its read and its store: a full queue, a garbage collection, a slow network.",
         timeline: "t=0ms    Reader B: GET 7            -> miss\n\
                    t=1ms    Reader B: SELECT primary 7 -> v1\n\
                    t=2ms    Writer A: UPDATE 7 = v2    -> ok\n\
@@ -103,7 +103,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                I fixed it in the database\".",
         timeline: "t=0ms    by hand: UPDATE 7 = v2     -> ok\n\
                    t=80ms   Reader B: GET 7            -> v1  STALE, must be v2 or newer",
-        source: "",
+        source: "Kleppmann, Designing Data-Intensive Applications, ch. 11 (change data capture)",
         cures: &[
             "a call that updates and invalidates, used for repairs too (admin-api)",
             "change data capture, which sees every change whoever makes it (cdc)",
@@ -118,7 +118,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         timeline: "t=0ms    Writer A: UPDATE 7 = v2    -> ok  on the old primary\n\
                    t=1ms    failover: the replica, which has only v1, takes over\n\
                    t=90ms   Reader B: SELECT primary 7 -> v1",
-        source: "",
+        source: "Kleppmann, Designing Data-Intensive Applications, ch. 5 (failover)",
         cures: &[
             "synchronous replication, and fencing of the old primary",
             "acknowledge after the commit (no write-behind)",
@@ -136,7 +136,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                    t=3ms    Writer A: DEL 7            -> ok\n\
                    t=9ms    the cache restarts from its snapshot\n\
                    t=80ms   Reader C: GET 7            -> v1  STALE, must be v2 or newer",
-        source: "",
+        source: "Redis documentation, Persistence (RDB snapshots, and what a restart brings back)",
         cures: &[
             "no snapshots where Redis is a cache: save \"\"",
             "a generation in the key names that changes with every restart",
@@ -153,7 +153,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                    t=3ms    Writer A: DEL 7            -> ok\n\
                    t=9ms    the SET of Reader B arrives\n\
                    t=80ms   Reader C: GET 7            -> v1  STALE, must be v2 or newer",
-        source: "",
+        source: "Kleppmann, How to do distributed locking, 2016 (late writes, fencing tokens)",
         cures: &[
             "conditional stores that a late arrival fails (version-guard, lease)",
             "close the connection on a time-out instead of reusing it: it helps, it does not cure",
@@ -168,7 +168,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         timeline: "t=0ms    Reader B: SET 7 = v1       -> ok      TTL 3 s\n\
                    t=10ms   Writer A: UPDATE 7 = v2    -> ok\n\
                    t=2.9s   Reader C: GET 7            -> v1  STALE, must be v2 or newer",
-        source: "",
+        source: "Cao & Liu, Maintaining Strong Cache Consistency in the World-Wide Web, ICDCS 1997 (TTL)",
         cures: &["delete the entry after the write (cache-aside)", "a shorter TTL"],
     },
     Entry {
@@ -193,19 +193,20 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         kind: Kind::Cause,
         name: "separate-reads",
-        summary: "parts of one transaction were read at different moments, with a write between",
-        text: "Each value was the newest when it was read, but between the two reads somebody \
-               changed both keys in one transaction: the reader holds a state that never was. \
-               Entries of a cache are read one by one, and no snapshot spans them.",
-        timeline: "t=0ms    Reader B: GET 4            -> v1\n\
-                   t=1ms    Writer A: UPDATE 4 = v2    -> ok\n\
-                   t=1ms    Writer A: UPDATE 5 = v2    -> ok\n\
-                   t=2ms    Reader B: GET 5            -> v2  together with v1 of 4",
-        source: "Bailis et al., Scalable Atomic Visibility with RAMP Transactions, SIGMOD 2014",
+        summary: "two keys were read at two moments, and a transaction fell in between",
+        text: "Each value was current when it was read. But the reader asked for one key before the \
+               writer's transaction and for the other after it, and so saw a pair that never was. It \
+               needs neither a lag nor a cache: two calls are two moments.",
+        timeline: "t=0ms    Reader B: GET 4            -> miss\n\
+                   t=1ms    Reader B: SELECT primary 4 -> v1\n\
+                   t=2ms    Writer A: UPDATE 4 = v2    -> ok\n\
+                   t=2ms    Writer A: UPDATE 5 = v2    -> ok\n\
+                   t=3ms    Reader B: GET 5            -> miss\n\
+                   t=4ms    Reader B: SELECT primary 5 -> v2  so 4 must be v2",
+        source: "Berenson et al., A Critique of ANSI SQL Isolation Levels, SIGMOD 1995 (A5A, read skew)",
         cures: &[
-            "keep what belongs together under one key of the cache",
-            "read both in one statement of the database (primary-only)",
-            "compare versions after reading and read again what does not fit (RAMP)",
+            "read both in one transaction, at REPEATABLE READ or stronger",
+            "keep what belongs together in one row and one cache entry",
         ],
     },
     Entry {

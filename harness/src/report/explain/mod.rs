@@ -5,6 +5,7 @@ mod anomalies;
 mod causes;
 mod guarantees;
 mod text;
+mod transactions;
 
 pub use text::{entry_text, list_text};
 
@@ -64,7 +65,8 @@ pub struct NoSuchName {
 
 /// Every entry: anomalies, causes, guarantees, each as its enum lists them.
 pub fn entries() -> impl Iterator<Item = &'static Entry> {
-    anomalies::ENTRIES.iter().chain(causes::ENTRIES).chain(guarantees::ENTRIES)
+    let anomalies = anomalies::ENTRIES.iter().chain(transactions::ENTRIES);
+    anomalies.chain(causes::ENTRIES).chain(guarantees::ENTRIES)
 }
 
 /// What a name means: an anomaly, a cause, a guarantee, or two of them as the
@@ -156,6 +158,20 @@ mod tests {
         assert_eq!(names_of::<Class>(Kind::Anomaly), known::<Class>());
         assert_eq!(names_of::<Cause>(Kind::Cause), known::<Cause>());
         assert_eq!(names_of::<Guarantee>(Kind::Guarantee), known::<Guarantee>());
+    }
+
+    #[test]
+    fn every_anomaly_and_cause_is_shown_has_a_source_and_can_be_cured() {
+        // Of what nobody understands there is no more to say than that.
+        let told = entries().filter(|entry| entry.kind != Kind::Guarantee);
+        for entry in told.filter(|entry| entry.name != "unexplained") {
+            assert!(entry.timeline.lines().count() > 1, "{}", entry.name);
+            assert!(!entry.source.is_empty() && !entry.cures.is_empty(), "{}", entry.name);
+            for line in entry.timeline.lines() {
+                // Beside the indentation of a terminal of 80 columns.
+                assert!(line.chars().count() <= 76, "{}: {line}", entry.name);
+            }
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
 use super::{Entry, Kind, entries};
-use crate::report::terminal::{Ink, Sheet, Width};
+use crate::report::terminal::{Ink, Sheet, Width, shorten, text_columns};
 
 /// One entry as a person reads it on a terminal.
 #[must_use]
@@ -13,7 +13,7 @@ pub fn entry_text(entry: &Entry, ink: Ink, width: Width) -> String {
     if !entry.timeline.is_empty() {
         sheet.line("");
         for line in entry.timeline.lines() {
-            sheet.line(&format!("    {}", crate::report::terminal::shorten(line, sheet.room(4))));
+            told(&mut sheet, line);
         }
     }
     if !entry.cures.is_empty() {
@@ -28,6 +28,18 @@ pub fn entry_text(entry: &Entry, ink: Ink, width: Width) -> String {
         sheet.item((ink.faint, "  Source: "), (ink.faint, entry.source), 10);
     }
     sheet.text
+}
+
+/// A line of a timeline; what a reader should notice goes below it if it does
+/// not fit beside it.
+fn told(sheet: &mut Sheet, line: &str) {
+    let fits = sheet.room(4).is_none_or(|room| text_columns(line) <= room);
+    let noted = line.rfind("  ").filter(|at| !fits && line[..*at].contains("->"));
+    let (left, note) = noted.map_or((line, ""), |at| line.split_at(at));
+    sheet.line(&format!("    {}", shorten(left.trim_end(), sheet.room(4))));
+    if !note.is_empty() {
+        sheet.line(&format!("               {}", shorten(note.trim_start(), sheet.room(15))));
+    }
 }
 
 /// Every name with its meaning in a line.

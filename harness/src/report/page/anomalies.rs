@@ -1,14 +1,9 @@
 use std::collections::BTreeSet;
 
 use maud::{Markup, PreEscaped, html};
-use quarrel_checkers::Anomaly;
+use quarrel_checkers::{Anomaly, millis};
 
-use crate::report::{
-    Timeline, explain,
-    terminal::{headline, millis},
-    view::View,
-    zoom,
-};
+use crate::report::{Timeline, explain, terminal::headline, view::View, zoom};
 
 /// How many anomalies are drawn; the others stand in a table.
 const DRAWN: usize = 8;
@@ -72,7 +67,7 @@ fn anomaly(view: &View<'_>, at: usize, shown: Shown) -> Markup {
     let number = at + 1;
     let cause = anomaly.cause.map(explain::cause);
     // A race can be cut out of the run if its steps show the value's way.
-    let is_told = view.evidence.as_ref().is_some_and(|e| e.provenance(anomaly).is_some());
+    let is_told = view.evidence.as_ref().is_some_and(|e| e.is_retold(anomaly));
     let timeline = view.evidence.as_ref().map(|evidence| Timeline::of(evidence, anomaly));
     let picture =
         view.evidence.as_ref().and_then(|evidence| zoom::zoom(view.run, evidence, anomaly, number));

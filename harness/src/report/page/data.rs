@@ -44,13 +44,15 @@ struct Meta<'a> {
     lanes: &'a [String],
     /// Names of functions, by number.
     functions: Vec<String>,
-    /// What steps do and where, by number.
-    verbs: Vec<(&'static str, String)>,
+    /// What steps do and where, by number, and whether they do it to the other
+    /// key of a transaction.
+    verbs: Vec<(&'static str, String, bool)>,
     /// Values that are no whole numbers, by number.
     values: Vec<String>,
     /// Errors of steps, by number.
     errors: Vec<String>,
     faults: Vec<BandMeta<'a>>,
+    phases: Vec<PhaseMeta>,
     anomalies: Vec<AnomalyMeta>,
     logs: Vec<Log>,
     series: &'a Series,
@@ -63,6 +65,13 @@ struct BandMeta<'a> {
     from: u32,
     to: u32,
     observed: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct PhaseMeta {
+    name: &'static str,
+    from: u32,
+    to: u32,
 }
 
 /// An anomaly as a place to jump to.
@@ -142,6 +151,9 @@ pub(super) fn data(view: &View<'_>, series: &Series, part: Part, most: usize) ->
         values: std::mem::take(&mut columns.values.names),
         errors: std::mem::take(&mut columns.errors.names),
         faults: view.bands.iter().map(|band| fault(band, unit)).collect(),
+        phases: (view.phases.iter())
+            .map(|phase| PhaseMeta { name: phase.name, from: unit(phase.from), to: unit(phase.to) })
+            .collect(),
         anomalies,
         logs: logs(view),
         series,
@@ -167,8 +179,7 @@ fn anomalies(
                 let events = &evidence.history().events;
                 let begins = story.iter().map(|op| events[op.invoke.position()].time);
                 let ends = story.iter().filter_map(|op| Some(events[op.complete?.position()].time));
-                let guilty = anomaly.witness.last();
-                let guilty = guilty.and_then(|index| evidence.operation_at(*index));
+                let guilty = evidence.guilty(anomaly);
                 AnomalyMeta {
                     class: anomaly.class.to_string(),
                     cause: anomaly.cause.map_or_else(String::new, |cause| cause.to_string()),
@@ -262,13 +273,15 @@ struct Columns {
     functions: Numbers,
     values: Numbers,
     errors: Numbers,
-    verbs: Vec<(&'static str, String)>,
+    verbs: Vec<(&'static str, String, bool)>,
     start: Vec<u32>,
     duration: Vec<u32>,
     lane: Vec<u16>,
     process: Vec<u32>,
     flags: Vec<u8>,
     key: Vec<u32>,
+    beside: Vec<u32>,
+    beside_version: Vec<u32>,
     version: Vec<u32>,
     value: Vec<u32>,
     stale: Vec<u32>,
@@ -324,17 +337,19 @@ impl Columns {
         });
         self.flags.push(function | ending << 2 | source << 4 | is_text << 6);
         self.key.push(row.key.map_or(NONE, |key| u32::try_from(key.0).unwrap_or(NONE)));
+        self.beside.push(row.beside.map_or(NONE, |(key, _)| u32::try_from(key.0).unwrap_or(NONE)));
+        self.beside_version.push(version(row.beside.and_then(|(_, version)| version)));
         self.version.push(version(row.version));
         self.value.push(value);
         self.stale.push(row.stale.map_or(0, |stale| self.units(stale.as_nanos()).max(1)));
         self.steps.push(u16::try_from(row.steps.len()).unwrap_or(u16::MAX));
         for position in row.steps.iter().take(usize::from(u16::MAX)) {
-            self.step(&steps[*position as usize], row.start);
+            self.step(&steps[*position as usize], row);
         }
     }
 
-    fn step(&mut self, step: &Step, begin: Time) {
-        self.step_start.push(self.units(step.start.since(begin).as_nanos()));
+    fn step(&mut self, step: &Step, row: &Row) {
+        self.step_start.push(self.units(step.start.since(row.start).as_nanos()));
         let took = step.end.map(|end| end.since(step.start).as_nanos());
         self.step_duration.push(took.map_or(NONE, |took| self.units(took)));
         let site = match step.site {
@@ -346,9 +361,13 @@ impl Columns {
         let space = step.object.as_ref().map_or("", |object| object.space.as_ref());
         let verb =
             if space.is_empty() { step.verb.to_string() } else { format!("{} {space}", step.verb) };
-        let known = self.verbs.iter().position(|(s, v)| *s == site && *v == verb);
+        let beside = row
+            .beside
+            .is_some_and(|(key, _)| step.object.as_ref().is_some_and(|object| object.key == key));
+        let entry = (site, verb, beside);
+        let known = self.verbs.iter().position(|verb| *verb == entry);
         let number = known.unwrap_or_else(|| {
-            self.verbs.push((site, verb));
+            self.verbs.push(entry);
             self.verbs.len() - 1
         });
         self.step_verb.push(u8::try_from(number).unwrap_or(u8::MAX));
@@ -380,7 +399,9 @@ impl Columns {
             ("process", wide(&self.process)),
             ("flags", byte(&self.flags)),
             ("key", wide(&self.key)),
+            ("beside", wide(&self.beside)),
             ("version", wide(&self.version)),
+            ("besideVersion", wide(&self.beside_version)),
             ("value", wide(&self.value)),
             ("stale", wide(&self.stale)),
             ("steps", half(&self.steps)),

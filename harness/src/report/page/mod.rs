@@ -11,6 +11,7 @@ mod data;
 mod outline;
 mod pack;
 mod sections;
+mod tables;
 
 pub(super) use anomalies::worth_drawing;
 pub use data::Part;
@@ -83,7 +84,7 @@ pub fn page_of(view: &View<'_>, part: Part) -> String {
                     (sections::verdict(view))
                     (anomalies::anomalies(view))
                     (timeline(view, &over_time))
-                    (staleness(&of_staleness))
+                    (staleness(view, &of_staleness))
                     (sections::keys(view))
                     (operations())
                     (sections::run(view))
@@ -171,9 +172,13 @@ fn timeline(view: &View<'_>, over_time: &[Plot]) -> Markup {
             div.without-js {
                 p.hint { "Without a script these plots stand in for the timeline." }
                 @for plot in over_time {
-                    (figure(plot))
+                    @match plot.nothing {
+                        Some(words) => p { (words) },
+                        None => (figure(plot)),
+                    }
                 }
             }
+            (tables::over_time(view))
         }
     }
 }
@@ -199,7 +204,7 @@ fn legend(view: &View<'_>) -> Markup {
     }
 }
 
-fn staleness(plots: &[Plot]) -> Markup {
+fn staleness(view: &View<'_>, plots: &[Plot]) -> Markup {
     html! {
         section id="staleness" {
             h2 { "Staleness" }
@@ -209,6 +214,7 @@ fn staleness(plots: &[Plot]) -> Markup {
             @for plot in plots {
                 (figure(plot))
             }
+            @if !plots.is_empty() { (tables::of_staleness(&view.verdict.metrics)) }
         }
     }
 }

@@ -1,14 +1,14 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use maud::{Markup, PreEscaped, html};
-use quarrel_checkers::{F, Guarantee, Key, Site, Validity};
+use quarrel_checkers::{F, Guarantee, Key, Site, Validity, millis};
 
 use crate::{
     report::{
         explain,
         logs::{Log, logs},
         summary,
-        terminal::{Ink, Width, millis, thousands},
+        terminal::{Ink, Width, thousands},
         view::{Ending, View},
     },
     results::VerdictFile,
@@ -45,8 +45,10 @@ pub(super) fn verdict(view: &View<'_>) -> Markup {
                 (fact("reads", thousands(metrics.reads)))
                 (fact("at risk", thousands(metrics.reads_at_risk)))
                 (fact("stale", thousands(metrics.stale_reads)))
-                (fact("worst staleness", millis(metrics.worst_staleness)))
-                (fact("median / 99 %", format!("{} / {}", millis(metrics.staleness.p50), millis(metrics.staleness.p99))))
+                @if metrics.stale_reads > 0 {
+                    (fact("worst staleness", millis(metrics.worst_staleness)))
+                    (fact("its median / 99 %", format!("{} / {}", millis(metrics.staleness.p50), millis(metrics.staleness.p99))))
+                }
                 (fact("most versions behind", metrics.max_versions_behind.map_or("–".to_owned(), |n| n.to_string())))
                 (fact("writes", thousands(metrics.writes)))
                 (fact("unknown writes", thousands(metrics.indeterminate_writes)))
@@ -94,21 +96,23 @@ pub(super) fn keys(view: &View<'_>) -> Markup {
     let mut keys: BTreeMap<Key, KeyRow> = BTreeMap::new();
     let span = view.end.as_nanos().max(1) as f64;
     for row in view.rows.iter().filter(|row| row.ending == Ending::Ok) {
-        let Some(key) = row.key else { continue };
-        let entry = keys.entry(key).or_default();
-        entry.heat.resize(HEAT, (0, 0));
-        if row.f != F::Read {
-            entry.writes += 1;
-            continue;
-        }
-        entry.reads += 1;
-        entry.hits += u64::from(row.source == Some(Site::Cache));
-        let at = ((row.start.as_nanos() as f64 / span * HEAT as f64) as usize).min(HEAT - 1);
-        entry.heat[at].0 += 1;
-        if let Some(stale) = row.stale {
-            entry.stale += 1;
-            entry.worst = entry.worst.max(stale);
-            entry.heat[at].1 += 1;
+        for (key, _) in row.halves() {
+            let entry = keys.entry(key).or_default();
+            entry.heat.resize(HEAT, (0, 0));
+            if row.f != F::Read {
+                entry.writes += 1;
+                continue;
+            }
+            entry.reads += 1;
+            entry.hits += u64::from(row.source == Some(Site::Cache));
+            let at = ((row.start.as_nanos() as f64 / span * HEAT as f64) as usize).min(HEAT - 1);
+            entry.heat[at].0 += 1;
+            // Of a transaction the first key is the one that was read stale.
+            if let Some(stale) = row.stale.filter(|_| row.key == Some(key)) {
+                entry.stale += 1;
+                entry.worst = entry.worst.max(stale);
+                entry.heat[at].1 += 1;
+            }
         }
     }
     let mut sorted: Vec<_> = keys.into_iter().collect();

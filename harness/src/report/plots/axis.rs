@@ -41,7 +41,7 @@ impl Scale {
     }
 
     /// Round values, about `count` of them if the scale is even; the powers of
-    /// ten if it is not.
+    /// ten if it is not, with twice and five times them where they are few.
     pub(in crate::report) fn ticks(&self, count: usize) -> Vec<f64> {
         match self.kind {
             ScaleKind::Linear => {
@@ -53,9 +53,17 @@ impl Scale {
                     .collect()
             }
             ScaleKind::Log => {
-                let first = self.low.log10().ceil() as i32;
+                let first = self.low.log10().floor() as i32;
                 let last = (self.high.log10() + 1e-9).floor() as i32;
-                (first..=last).map(|power| 10f64.powi(power)).collect()
+                let inside = |tick: &f64| (self.low..=self.high * (1.0 + 1e-9)).contains(tick);
+                let times = |factors: &'static [f64]| {
+                    let powers = (first..=last).map(|power| 10f64.powi(power));
+                    let ticks = powers.flat_map(|power| factors.iter().map(move |f| f * power));
+                    ticks.filter(inside).collect::<Vec<f64>>()
+                };
+                let powers = times(&[1.0]);
+                // Within two magnitudes powers of ten leave an axis bare.
+                if powers.len() < 3 { times(&[1.0, 2.0, 5.0]) } else { powers }
             }
         }
     }
@@ -99,6 +107,7 @@ mod tests {
             [0.0, 0.2, 0.4, 0.6000000000000001, 0.8, 1.0]
         );
         assert_eq!(Scale::log(0.05, 120.0, 0.0, 1.0).ticks(5), [0.1, 1.0, 10.0, 100.0]);
+        assert_eq!(Scale::log(0.12, 2.1, 0.0, 1.0).ticks(5), [0.2, 0.5, 1.0, 2.0]);
     }
 
     #[test]

@@ -1,14 +1,19 @@
 use std::fmt::Write as _;
 
 use super::axis::{Scale, tick_ms, trimmed};
-use crate::report::view::Band;
+use crate::report::view::{Band, Phase, View};
 
 /// The size of a chart and the space around its plot, in pixels.
 const WIDTH: f64 = 960.0;
-const HEIGHT: f64 = 230.0;
+const HEIGHT: f64 = 240.0;
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 14.0;
-const TOP: f64 = 46.0;
+const TOP: f64 = 56.0;
+/// Where the strip of phases lies, between the names and the plot.
+const PHASES: f64 = 42.0;
+const PHASES_HEIGHT: f64 = 12.0;
+/// Room that a letter takes.
+const LETTER: f64 = 6.2;
 const BOTTOM: f64 = 34.0;
 
 /// What the numbers on an axis are.
@@ -129,9 +134,72 @@ impl Chart {
         );
     }
 
+    /// What the run was doing, and which faults were on.
+    pub(super) fn run(&mut self, view: &View<'_>) {
+        self.phases(&view.phases);
+        self.bands(&view.bands);
+    }
+
+    /// What the run was doing: a strip above the plot, and a line down through
+    /// it where one phase follows another.
+    fn phases(&mut self, phases: &[Phase]) {
+        let x = self.x;
+        let place = |phase: &Phase| {
+            let at = |nanos: u64| x.at(nanos as f64 / 1e6);
+            (at(phase.from.as_nanos()), at(phase.to.as_nanos()))
+        };
+        let room = |text: &str| LETTER * text.chars().count() as f64 + 4.0;
+        let fits = |phase: &Phase| place(phase).1 - place(phase).0 >= room(phase.name);
+        for (number, phase) in phases.iter().enumerate() {
+            let (from, to) = place(phase);
+            let (name, what) = (phase.name, phase.what);
+            let shade = if number % 2 == 0 { "phase" } else { "phase other" };
+            let width = (to - from).max(1.0);
+            put(
+                &mut self.body,
+                format_args!(
+                    r#"<rect class="{shade}" x="{from:.1}" y="{PHASES}" width="{width:.1}" height="{PHASES_HEIGHT}"><title>{name}: {what}</title></rect>"#
+                ),
+            );
+            if number > 0 {
+                let bottom = HEIGHT - BOTTOM;
+                put(
+                    &mut self.body,
+                    format_args!(
+                        r#"<line class="turn" x1="{from:.1}" x2="{from:.1}" y1="{PHASES}" y2="{bottom}"/>"#
+                    ),
+                );
+            }
+            if fits(phase) {
+                self.phase_name("mid", f64::midpoint(from, to), name);
+            }
+        }
+        // Names of phases that are too short for them stand beside the long
+        // one, on the side where they happened.
+        let Some(long) = phases.iter().position(fits) else { return };
+        let names = |some: &[Phase]| -> Vec<&str> {
+            some.iter().filter(|phase| !fits(phase)).map(|phase| phase.name).collect()
+        };
+        let (before, after) = (names(&phases[..long]), names(&phases[long..]));
+        if !before.is_empty() {
+            self.phase_name("end", LEFT - 4.0, &before.join(", "));
+        }
+        if let Some(first) = phases[long..].iter().find(|phase| !fits(phase)) {
+            self.phase_name("end", place(first).0 - 4.0, &format!("{} ▸", after.join(", ")));
+        }
+    }
+
+    fn phase_name(&mut self, anchor: &str, x: f64, name: &str) {
+        let y = PHASES + PHASES_HEIGHT - 2.5;
+        put(
+            &mut self.body,
+            format_args!(r#"<text class="tick {anchor}" x="{x:.1}" y="{y}">{name}</text>"#),
+        );
+    }
+
     /// Shades when faults were on: outlined where asked for, filled from where
     /// seen.
-    pub(super) fn bands(&mut self, bands: &[Band]) {
+    fn bands(&mut self, bands: &[Band]) {
         let height = HEIGHT - BOTTOM - TOP;
         for band in bands {
             let at = |nanos: u64| self.x.at(nanos as f64 / 1e6);
@@ -245,7 +313,22 @@ impl Chart {
                 escape(name)
             ),
         );
-        self.legend += 17.0 + 6.2 * name.chars().count() as f64 + 18.0;
+        self.legend += 17.0 + LETTER * name.chars().count() as f64 + 18.0;
+    }
+
+    /// Says in the middle why there is nothing to see.
+    pub(super) fn note(mut self, nothing: Option<&str>) -> Self {
+        if let Some(words) = nothing {
+            let (x, y) = ((LEFT + WIDTH - RIGHT) / 2.0, f64::midpoint(TOP, HEIGHT - BOTTOM));
+            put(
+                &mut self.body,
+                format_args!(
+                    r#"<text class="mid over" x="{x:.1}" y="{y:.1}">{}</text>"#,
+                    escape(words)
+                ),
+            );
+        }
+        self
     }
 
     /// The picture, to stand in a page that brings its own style.

@@ -10,11 +10,11 @@ pub use across::{TrendPoint, overlaid_pbs, trend};
 pub(super) use chart::{escape, stand_alone};
 pub(super) use series::{BINS, Series};
 
-use quarrel_checkers::{F, PbsBin, StalenessBin};
+use quarrel_checkers::{F, PbsBin, StalenessBin, millis};
 
 use self::chart::{Chart, Unit};
 use super::{
-    terminal::{millis, thousands},
+    terminal::thousands,
     view::{Ending, View},
 };
 
@@ -25,6 +25,8 @@ pub struct Plot {
     pub name: &'static str,
     /// What it shows and how to read it, in a sentence.
     pub caption: &'static str,
+    /// Why there is nothing in it, if there is not.
+    pub nothing: Option<&'static str>,
     /// The picture.
     pub svg: String,
 }
@@ -84,7 +86,7 @@ fn latency(view: &View<'_>, series: &Series) -> Plot {
     let least = view.rows.iter().filter_map(took).fold(most, f64::min).max(0.001);
     let y = Chart::height_log(least, most * 1.1);
     let mut chart = Chart::over_time("Latency of operations", end_ms(view), y, Unit::Ms);
-    chart.bands(&view.bands);
+    chart.run(view);
     for (class, name, f) in [("read", "read", F::Read), ("write", "write", F::Write)] {
         let points = view.rows.iter().filter(|row| row.f == f && row.ending == Ending::Ok);
         let points = points.filter_map(|row| Some((nanos_ms(row.start), took(row)?))).collect();
@@ -99,6 +101,7 @@ fn latency(view: &View<'_>, series: &Series) -> Plot {
     Plot {
         name: "latency",
         caption: "How long operations took; each dot is one, the vertical axis goes by magnitude.",
+        nothing: None,
         svg: chart.finish(),
     }
 }
@@ -109,7 +112,7 @@ fn throughput(view: &View<'_>, series: &Series) -> Plot {
     let most = all.iter().flat_map(|counts| counts.iter()).copied().max().unwrap_or(1);
     let y = Chart::height_linear(0.0, a_second(most) * 1.1);
     let mut chart = Chart::over_time("Operations a second", end_ms(view), y, Unit::Count);
-    chart.bands(&view.bands);
+    chart.run(view);
     for (class, name, counts) in [
         ("read", "reads", &series.reads),
         ("write", "writes", &series.writes),
@@ -119,7 +122,12 @@ fn throughput(view: &View<'_>, series: &Series) -> Plot {
             chart.line(class, name, points(series, |bin| Some(a_second(counts[bin]))));
         }
     }
-    Plot { name: "throughput", caption: "Operations that ended, a second.", svg: chart.finish() }
+    Plot {
+        name: "throughput",
+        caption: "Operations that ended, a second.",
+        nothing: None,
+        svg: chart.finish(),
+    }
 }
 
 fn staleness(view: &View<'_>) -> Plot {
@@ -130,28 +138,24 @@ fn staleness(view: &View<'_>) -> Plot {
         .collect();
     let most = stale.iter().map(|(_, ms)| *ms).fold(1.0, f64::max);
     let y = Chart::height_linear(0.0, most * 1.08);
-    let title =
-        if stale.is_empty() { "Staleness: no read was stale" } else { "Staleness of reads" };
-    let mut chart = Chart::over_time(title, end_ms(view), y, Unit::Ms);
-    chart.bands(&view.bands);
+    let nothing = stale.is_empty().then_some("No read was stale.");
+    let mut chart = Chart::over_time("Staleness of reads", end_ms(view), y, Unit::Ms);
+    chart.run(view);
     chart.dots("stale", "stale read", thin(stale));
     Plot {
         name: "staleness",
         caption: "How long before it began the value of a stale read had been overwritten.",
-        svg: chart.finish(),
+        nothing,
+        svg: chart.note(nothing).finish(),
     }
 }
 
 fn hit_rate(view: &View<'_>, series: &Series) -> Plot {
     let any = series.sourced.iter().any(|count| *count > 0);
-    let title = if any {
-        "Cache hit rate"
-    } else {
-        "Cache hit rate: no read says where its value came from"
-    };
+    let nothing = (!any).then_some("No read says where its value came from.");
     let y = Chart::height_linear(0.0, 1.0);
-    let mut chart = Chart::over_time(title, end_ms(view), y, Unit::Share);
-    chart.bands(&view.bands);
+    let mut chart = Chart::over_time("Cache hit rate", end_ms(view), y, Unit::Share);
+    chart.run(view);
     chart.line(
         "cache",
         "reads that the cache answered",
@@ -163,17 +167,17 @@ fn hit_rate(view: &View<'_>, series: &Series) -> Plot {
     Plot {
         name: "hit-rate",
         caption: "The share of reads that the cache answered.",
-        svg: chart.finish(),
+        nothing,
+        svg: chart.note(nothing).finish(),
     }
 }
 
 fn replica_lag(view: &View<'_>, series: &Series) -> Plot {
     let most = series.lag_ms.iter().copied().fold(1.0, f32::max);
-    let title =
-        if view.lag.is_empty() { "Replica lag: the replica was never read" } else { "Replica lag" };
+    let nothing = view.lag.is_empty().then_some("The replica was never read.");
     let y = Chart::height_linear(0.0, f64::from(most) * 1.1);
-    let mut chart = Chart::over_time(title, end_ms(view), y, Unit::Ms);
-    chart.bands(&view.bands);
+    let mut chart = Chart::over_time("Replica lag", end_ms(view), y, Unit::Ms);
+    chart.run(view);
     chart.line(
         "replica",
         "the most in each moment",
@@ -182,7 +186,8 @@ fn replica_lag(view: &View<'_>, series: &Series) -> Plot {
     Plot {
         name: "replica-lag",
         caption: "The age of the oldest acknowledged write that the replica had not replayed when it was read.",
-        svg: chart.finish(),
+        nothing,
+        svg: chart.note(nothing).finish(),
     }
 }
 
@@ -215,6 +220,7 @@ fn pbs(bins: &[PbsBin]) -> Plot {
     Plot {
         name: "pbs",
         caption: "The share of stale reads by the time since the write, with its 95 % Wilson interval.",
+        nothing: None,
         svg: chart.finish(),
     }
 }
@@ -239,6 +245,7 @@ fn histogram(bins: &[StalenessBin]) -> Plot {
     Plot {
         name: "staleness-histogram",
         caption: "Stale reads by how stale they were; the axis goes by magnitude.",
+        nothing: None,
         svg: chart.finish(),
     }
 }

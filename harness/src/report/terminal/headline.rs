@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use quarrel_checkers::{Anomaly, Class, F, Kind, Operation, Process};
+use quarrel_checkers::{Anomaly, Cause, Class, Key, Kind, Operation, Process, millis};
 
-use super::{outcome::millis, printable};
+use super::printable;
 use crate::{judge::Evidence, report::names::Names};
 
 /// The operations that an anomaly of one key sets against each other: what was
@@ -22,13 +22,43 @@ impl<'a> Pair<'a> {
             .collect();
         operations.sort_by_key(|operation| operation.invoke);
         operations.dedup_by_key(|operation| operation.invoke);
-        let late = operations.pop()?;
-        let version = |operation: &Operation| {
-            evidence.history().events[operation.complete?.position()].op.version
-        };
+        let late = evidence.guilty(anomaly)?;
+        operations.retain(|operation| operation.invoke != late.invoke);
+        let version =
+            |operation: &Operation| anomaly.key.and_then(|key| evidence.version_on(operation, key));
         let proof = operations.into_iter().max_by_key(|operation| version(operation))?;
         Some(Self { late, proof })
     }
+}
+
+/// A read of two keys that saw one half of a transaction and missed the other.
+pub(in crate::report) struct Fracture {
+    /// What was seen: the key that was missed at an old version, then the
+    /// other.
+    pub(in crate::report) seen: [(Key, u64); 2],
+    /// The versions that the transaction had given them.
+    pub(in crate::report) written: [u64; 2],
+}
+
+impl Fracture {
+    /// Of an anomaly; none if it is of another kind, or of a history whose
+    /// transactions carry no versions.
+    pub(in crate::report) fn of(evidence: &Evidence<'_>, anomaly: &Anomaly) -> Option<Self> {
+        let missed = anomaly.key.filter(|_| anomaly.class == Class::GSingle)?;
+        let pair = Pair::of(evidence, anomaly)?;
+        let other = evidence.sides(pair.late).iter().map(|side| side.key).find(|k| *k != missed)?;
+        let versions = |operation| {
+            let version = |key| evidence.version_on(operation, key);
+            Some([version(missed)?, version(other)?])
+        };
+        let [old, new] = versions(pair.late)?;
+        Some(Self { seen: [(missed, old), (other, new)], written: versions(pair.proof)? })
+    }
+}
+
+/// `v2`; `nothing` of what is absent.
+pub(in crate::report) fn numeral(version: u64) -> String {
+    if version == 0 { "nothing".to_owned() } else { format!("v{version}") }
 }
 
 /// What happened, in the fewest words: `key 7 read v1, 118 ms after v2 was
@@ -37,13 +67,29 @@ impl<'a> Pair<'a> {
 pub fn headline(evidence: Option<&Evidence<'_>>, anomaly: &Anomaly) -> String {
     let short = || {
         let evidence = evidence?;
-        let pair = Pair::of(evidence, anomaly)?;
         let key = anomaly.key?;
-        let seen = version(evidence, pair.late);
-        let newer = version(evidence, pair.proof);
+        if let Some([lost, held]) = lost(evidence, anomaly) {
+            return Some(format!(
+                "key {key} lost {lost}: it was acknowledged, and in the end the primary holds {held}"
+            ));
+        }
+        let pair = Pair::of(evidence, anomaly)?;
+        if let Some(Fracture { seen: [(missed, old), (other, new)], written }) =
+            Fracture::of(evidence, anomaly)
+        {
+            let [first, second] = written.map(numeral);
+            return Some(format!(
+                "key {missed} read {} beside key {other} {}, though one transaction had written \
+                 them {first} and {second}",
+                numeral(old),
+                numeral(new)
+            ));
+        }
+        let seen = version(evidence, pair.late, key);
+        let newer = version(evidence, pair.proof, key);
         let after = millis(anomaly.stale_for);
         Some(match anomaly.class {
-            Class::StaleRead if is_write(evidence, pair.proof) => {
+            Class::StaleRead if evidence.writes(pair.proof) => {
                 format!("key {key} read {seen}, {after} after {newer} was acknowledged")
             }
             Class::StaleRead => {
@@ -61,19 +107,36 @@ pub fn headline(evidence: Option<&Evidence<'_>>, anomaly: &Anomaly) -> String {
     short().unwrap_or_else(|| printable(&anomaly.explanation))
 }
 
+/// Of a lost write what was acknowledged, and what the primary holds instead.
+fn lost(evidence: &Evidence<'_>, anomaly: &Anomaly) -> Option<[String; 2]> {
+    let is_known = anomaly.class == Class::LostWrite && anomaly.versions_behind > 0;
+    let key = anomaly.key.filter(|_| is_known)?;
+    let lost = evidence.version_on(evidence.guilty(anomaly)?, key)?;
+    Some([lost, lost.checked_sub(anomaly.versions_behind)?].map(numeral))
+}
+
 /// Why it must not have been: the sentence behind `= why`.
 pub(super) fn why(evidence: &Evidence<'_>, names: &Names, anomaly: &Anomaly) -> String {
     let short = || {
         let pair = Pair::of(evidence, anomaly)?;
+        let key = anomaly.key?;
         let who = |operation: &Operation| names.of(process(evidence, operation));
         let (late, proof) = (who(pair.late), who(pair.proof));
+        if let Some(Fracture { seen: [(missed, _), (other, _)], .. }) =
+            Fracture::of(evidence, anomaly)
+        {
+            return Some(format!(
+                "{late} saw what {proof} had written to key {other} and missed what it had \
+                 written to key {missed}: the two never were so at any moment"
+            ));
+        }
         Some(match anomaly.class {
-            Class::StaleRead if is_write(evidence, pair.proof) => {
+            Class::StaleRead if evidence.writes(pair.proof) => {
                 format!("{proof}'s write was acknowledged before {late}'s read began")
             }
             Class::StaleRead => format!(
                 "{proof} had read {} before {late}'s read began",
-                version(evidence, pair.proof)
+                version(evidence, pair.proof, key)
             ),
             Class::ReadYourWrites => {
                 format!("{late}'s own write was acknowledged before its read began")
@@ -89,18 +152,13 @@ fn process(evidence: &Evidence<'_>, operation: &Operation) -> Process {
     evidence.history().events[operation.invoke.position()].process
 }
 
-fn is_write(evidence: &Evidence<'_>, operation: &Operation) -> bool {
-    evidence.history().events[operation.invoke.position()].op.f == F::Write
-}
-
 /// `v2`, or the value where versions are not known.
-fn version(evidence: &Evidence<'_>, operation: &Operation) -> String {
+fn version(evidence: &Evidence<'_>, operation: &Operation, key: Key) -> String {
     let events = &evidence.history().events;
     let last = operation.complete.unwrap_or(operation.invoke);
     let event = &events[last.position()];
-    match event.op.version {
-        Some(0) => "nothing".to_owned(),
-        Some(version) => format!("v{version}"),
+    match evidence.version_on(operation, key) {
+        Some(version) => numeral(version),
         None if event.op.value.is_nil() && event.kind == Kind::Ok => "nothing".to_owned(),
         None => printable(&event.op.value.to_string()),
     }
@@ -115,6 +173,10 @@ pub(super) fn healed(
 ) -> Option<String> {
     use quarrel_checkers::{Content, Reply, Site, Time};
     let key = anomaly.key?;
+    // What was wrong only beside something else does not heal.
+    if anomaly.cause == Some(Cause::SeparateReads) {
+        return None;
+    }
     let provenance = evidence.provenance(anomaly)?;
     let seen = provenance.source.end?;
     if provenance.source.site != Site::Cache {

@@ -1,6 +1,4 @@
-use std::time::Duration;
-
-use quarrel_checkers::{Guarantee, Metrics, Validity};
+use quarrel_checkers::{Guarantee, Metrics, Validity, millis};
 
 use crate::results::{RunOutcome, VerdictFile};
 
@@ -64,18 +62,6 @@ pub fn faults_seen(verdict: &VerdictFile) -> String {
     match verdict.fault_count.injected {
         0 => "no faults".to_owned(),
         injected => format!("{} of {injected} faults observed", verdict.fault_count.observed),
-    }
-}
-
-/// A length of time in milliseconds, or seconds where that reads better.
-pub(in crate::report) fn millis(duration: Duration) -> String {
-    let ms = duration.as_secs_f64() * 1e3;
-    if ms < 10.0 {
-        format!("{ms:.1} ms")
-    } else if ms < 10_000.0 {
-        format!("{ms:.0} ms")
-    } else {
-        format!("{:.1} s", ms / 1e3)
     }
 }
 

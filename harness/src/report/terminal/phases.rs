@@ -1,11 +1,7 @@
 use anstyle::Style;
-use quarrel_checkers::PhaseMetrics;
+use quarrel_checkers::{PhaseMetrics, millis};
 
-use super::{
-    outcome::{millis, thousands},
-    sheet::Sheet,
-    width::columns,
-};
+use super::{outcome::thousands, sheet::Sheet, width::columns};
 
 /// What clients saw while which fault was on; nothing of a run without faults.
 pub(super) fn by_phase(sheet: &mut Sheet, phases: &[PhaseMetrics]) {

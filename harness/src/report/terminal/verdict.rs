@@ -1,10 +1,10 @@
 use anstyle::Style;
-use quarrel_checkers::{Anomaly, Validity};
+use quarrel_checkers::{Anomaly, Validity, millis};
 
 use super::{
     Ink, Width, extent, faults_seen, headline,
     headline::{healed, why},
-    outcome::{checked_note, millis, thousands},
+    outcome::{checked_note, thousands},
     phases::by_phase,
     sheet::Sheet,
     verdict_line,
@@ -46,7 +46,10 @@ fn violation(sheet: &mut Sheet, run: &LoadedRun, verdict: &VerdictFile, anomaly:
             sheet.line(&format!("  {line}"));
         }
         let reason = why(evidence, &timeline.names, anomaly);
-        sheet.item((ink.mark, "  = why: "), (Style::new(), &reason), 4);
+        // The checker's sentence is not said twice.
+        if reason != said {
+            sheet.item((ink.mark, "  = why: "), (Style::new(), &reason), 4);
+        }
         healing = healed(evidence, anomaly, timeline.origin);
     }
     let told =
@@ -65,7 +68,7 @@ fn violation(sheet: &mut Sheet, run: &LoadedRun, verdict: &VerdictFile, anomaly:
     }
     sheet.item((ink.mark, "  = extent: "), (Style::new(), &reach), 4);
     sheet.item((ink.mark, "  = faults: "), (Style::new(), &faults_seen(verdict)), 4);
-    if evidence.is_some_and(|evidence| evidence.provenance(anomaly).is_some()) {
+    if evidence.is_some_and(|evidence| evidence.is_retold(anomaly)) {
         let replay = format!("quarrel replay {}:1", run.folder.id);
         sheet.item((ink.mark, "  = reproduce: "), (Style::new(), &replay), 4);
     }

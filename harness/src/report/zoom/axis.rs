@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use quarrel_checkers::Time;
 
 use super::{Frame, StepBox};
@@ -19,14 +21,6 @@ pub(super) struct Stretch {
     pub(super) width: f64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Edge {
-    FrameBegin,
-    BoxBegin,
-    BoxEnd,
-    FrameEnd,
-}
-
 /// From when on, how much width.
 type Room = (Time, f64);
 
@@ -39,35 +33,39 @@ impl Stretch {
     /// Finds room for every label: a box is at least as wide as its own, and
     /// long silences are cut short.
     pub(super) fn of(frames: &[Frame], boxes: &[StepBox<'_>]) -> Self {
-        // What ends needs room since its begin.
-        let mut edges: Vec<(Time, Edge, Option<Room>)> = Vec::new();
+        // At each moment, since when what ends there needs how much room.
+        let mut moments: BTreeMap<Time, Vec<Room>> = BTreeMap::new();
         for frame in frames {
-            edges.push((frame.begin, Edge::FrameBegin, None));
+            moments.entry(frame.begin).or_default();
             let room = label_width(&frame.label) + 12.0;
-            edges.push((frame.end, Edge::FrameEnd, Some((frame.begin, room))));
+            moments.entry(frame.end).or_default().push((frame.begin, room));
         }
         for drawn in boxes {
             let end = drawn.step.end.unwrap_or(drawn.step.start);
-            edges.push((drawn.step.start, Edge::BoxBegin, None));
-            edges.push((end, Edge::BoxEnd, Some((drawn.step.start, label_width(&drawn.label)))));
+            moments.entry(drawn.step.start).or_default();
+            moments.entry(end).or_default().push((drawn.step.start, label_width(&drawn.label)));
         }
-        edges.sort_by_key(|(time, edge, _)| (*time, *edge));
         let mut points: Vec<(Time, f64)> = Vec::new();
         let mut x = LEFT;
-        for (time, _, opened) in edges {
+        // How far right what took no time at all reaches.
+        let mut reach = LEFT;
+        for (time, ends) in moments {
             if let Some((before, _)) = points.last() {
                 let ms = time.since(*before).as_secs_f64() * 1e3;
                 // A moment later is a bit to the right, a second later not
                 // much further.
                 x += 5.0 + (9.0 * (1.0 + ms).ln()).min(64.0);
             }
-            if let Some((begin, room)) = opened {
-                let began = points.iter().find(|(known, _)| *known == begin);
-                x = x.max(began.map_or(LEFT, |(_, began)| *began) + room);
+            x = x.max(reach);
+            for (begin, room) in &ends {
+                let began = points.binary_search_by_key(begin, |(known, _)| *known);
+                x = x.max(began.map_or(LEFT, |at| points[at].1 + room));
             }
+            let at_once = ends.iter().filter(|(begin, _)| *begin == time).map(|(_, room)| *room);
+            reach = at_once.fold(x, |reach, room| reach.max(x + room));
             points.push((time, x));
         }
-        let used = x - LEFT;
+        let used = x.max(reach) - LEFT;
         let target = WIDE - LEFT - RIGHT;
         let factor = if used > 0.0 && used < target { target / used } else { 1.0 };
         for (_, x) in &mut points {
@@ -101,5 +99,50 @@ impl Stretch {
             .map(|pair| (pair[0].1, pair[1].1, pair[1].0.since(pair[0].0)))
             .filter(|(_, _, silence)| *silence * 8 > whole)
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use quarrel_checkers::{Process, Reply, Site, Step};
+
+    use super::*;
+
+    fn step(from: u64, to: u64) -> Step {
+        Step {
+            operation: None,
+            process: Process::Client(0),
+            start: Time(from),
+            end: Some(Time(to)),
+            site: Site::Cache,
+            verb: Cow::Borrowed("GET"),
+            object: None,
+            argument: None,
+            reply: Reply::Miss,
+            lsn: None,
+        }
+    }
+
+    #[test]
+    fn every_box_has_room_for_its_label_though_the_next_begins_when_it_ends() {
+        let steps = [step(5, 9), step(9, 9), step(9, 12), step(12, 900_000_000)];
+        let boxes: Vec<_> = steps
+            .iter()
+            .map(|step| StepBox {
+                step,
+                lane: 0,
+                label: "SELECT → v98".to_owned(),
+                told: false,
+                is_shown: true,
+            })
+            .collect();
+        let stretch = Stretch::of(&[], &boxes);
+        let needed = label_width("SELECT → v98");
+        for step in steps.iter().filter(|step| step.end != Some(step.start)) {
+            let width = stretch.at(step.end.unwrap()) - stretch.at(step.start);
+            assert!(width >= needed, "{step:?}: {width}");
+        }
     }
 }

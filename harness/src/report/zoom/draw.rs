@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use quarrel_checkers::{Process, Site, Step};
+use quarrel_checkers::{Process, Site, Step, millis};
 
 use super::{
     Scene, StepBox,
@@ -8,7 +8,6 @@ use super::{
     safe, site_row,
     strip::{Held, Piece},
 };
-use crate::report::terminal::millis;
 
 /// Heights, in pixels.
 const HEAD: f64 = 44.0;
@@ -130,7 +129,7 @@ impl Canvas<'_> {
                 strip.class,
                 top,
                 top + 16.0,
-                strip.name
+                safe(&strip.name)
             ));
             for piece in &strip.pieces {
                 self.piece(piece, top);
@@ -188,7 +187,7 @@ impl Canvas<'_> {
 
     /// Thin lines from steps to the stores that they talk to.
     fn wires(&mut self) {
-        for drawn in self.scene.boxes.iter().filter(|drawn| !drawn.told) {
+        for drawn in self.scene.boxes.iter().filter(|drawn| !drawn.told && drawn.is_shown) {
             let Some(row) = site_row(drawn.step.site) else { continue };
             let (from, to) = self.span(drawn);
             let x = f64::midpoint(from, to);
@@ -214,7 +213,7 @@ impl Canvas<'_> {
             let class = if frame.guilty { "guilty" } else { "" };
             let shout = if frame.guilty { "shout" } else { "" };
             self.put(format_args!(
-                r#"<rect class="op {class}" x="{:.1}" y="{:.1}" width="{:.1}" height="34" rx="4"/><text class="tick {shout}" x="{:.1}" y="{:.1}">{}</text>"#,
+                r#"<rect class="op {class}" x="{:.1}" y="{:.1}" width="{:.1}" height="34" rx="4"/><text class="tick over {shout}" x="{:.1}" y="{:.1}">{}</text>"#,
                 from - 3.0,
                 top + 18.0,
                 (to - from + 6.0).max(8.0),

@@ -8,10 +8,17 @@ mod axis;
 mod draw;
 mod strip;
 
-use quarrel_checkers::{Anomaly, F, Operation, Process, Reply, Site, Step, Time};
+use std::collections::BTreeSet;
+
+use quarrel_checkers::{Anomaly, F, Key, Operation, Process, Reply, Site, Step, Time};
 
 use self::{axis::Stretch, strip::Strip};
-use super::{names::Names, plots::escape, timeline};
+use super::{
+    names::Names,
+    plots::escape,
+    terminal::{Fracture, numeral},
+    timeline,
+};
 use crate::{
     judge::{Evidence, Provenance},
     results::LoadedRun,
@@ -27,6 +34,8 @@ struct StepBox<'a> {
     label: String,
     /// On the way that the wrong value took.
     told: bool,
+    /// On the key that the strips are about.
+    is_shown: bool,
 }
 
 /// An operation where it is drawn.
@@ -88,6 +97,11 @@ impl<'a> Scene<'a> {
         lanes.sort_by_key(|(name, _)| name.rsplit(' ').next().map(str::to_owned));
         let mut frames = Vec::new();
         let mut boxes = Vec::new();
+        let key_of = |step: &Step| step.object.as_ref().map(|object| object.key);
+        let told_steps = || story.iter().flat_map(|operation| &operation.steps);
+        let keys: BTreeSet<_> =
+            told_steps().filter_map(|position| key_of(&history.steps[*position])).collect();
+        let is_pair = keys.len() > 1;
         for operation in &story {
             let frame = frame(evidence, anomaly, operation, &lanes);
             for position in &operation.steps {
@@ -98,17 +112,23 @@ impl<'a> Scene<'a> {
                         .flatten()
                         .any(|known| std::ptr::eq(known, step))
                 });
-                boxes.push(StepBox { step, lane: frame.lane, label: label(step), told });
+                let key = key_of(step);
+                let label = label(step, key.filter(|_| is_pair));
+                let is_shown = key.is_none() || key == anomaly.key;
+                boxes.push(StepBox { step, lane: frame.lane, label, told, is_shown });
             }
             frames.push(frame);
         }
         let origin = frames.iter().map(|frame| frame.begin).min()?;
         let end = frames.iter().map(|frame| frame.end).max()?;
         let stretch = Stretch::of(&frames, &boxes);
-        let strips = anomaly
+        let mut strips = anomaly
             .key
             .map(|key| strip::strips(evidence, &run.probes, key, (origin, end)))
             .unwrap_or_default();
+        if let Some(key) = anomaly.key.filter(|_| is_pair) {
+            strips.iter_mut().for_each(|strip| strip.name += &format!(" of {key}"));
+        }
         let stale = stale(evidence, anomaly, way);
         let first = boxes.iter().map(|drawn| drawn.step.start).min().unwrap_or(origin);
         Some(Self { anomaly, way, lanes, frames, boxes, strips, stretch, origin: first, stale })
@@ -133,29 +153,39 @@ fn frame(
     let steps = operation.steps.iter().map(|at| &history.steps[*at]);
     let last_step = steps.filter_map(|step| step.end.or(Some(step.start))).max();
     let end = complete.map(|complete| complete.time).or(last_step).unwrap_or(invoke.time);
-    let mut label = invoke.op.f.to_string();
-    if let Some(key) = invoke.op.key {
-        label += &format!(" {key}");
+    let writes = evidence.writes(operation);
+    let mut label = match invoke.op.f {
+        F::Txn if writes => "write".to_owned(),
+        F::Txn => "read".to_owned(),
+        ref f => f.to_string(),
+    };
+    let sides = evidence.sides(operation);
+    let keys = invoke.op.key.into_iter().chain(sides.iter().map(|side| side.key));
+    let keys: Vec<String> = keys.map(|key| key.to_string()).collect();
+    if !keys.is_empty() {
+        label += &format!(" {}", keys.join(" and "));
     }
     let version = complete.and_then(|complete| complete.op.version);
-    if let Some(version) = version {
-        label += match invoke.op.f {
-            F::Write => " = ",
-            _ => " → ",
-        };
-        label += &if version == 0 { "nothing".to_owned() } else { format!("v{version}") };
+    let versions = version.into_iter().chain(sides.iter().filter_map(|side| side.version));
+    let versions: Vec<String> = versions.map(numeral).collect();
+    if !versions.is_empty() {
+        label += &format!(" {} {}", if writes { "=" } else { "→" }, versions.join(" and "));
     }
-    let guilty =
-        operation.complete.is_some() && operation.complete == anomaly.witness.last().copied();
+    let guilty = operation.complete.is_some()
+        && evidence.guilty(anomaly).is_some_and(|guilty| guilty.invoke == operation.invoke);
     if guilty && anomaly.stale_for > std::time::Duration::ZERO {
         label += "  STALE";
+    }
+    if guilty && Fracture::of(evidence, anomaly).is_some() {
+        label += "  FRACTURED";
     }
     let lane = lanes.iter().position(|(_, process)| *process == invoke.process).unwrap_or(0);
     Frame { lane, begin: invoke.time, end, label, guilty }
 }
 
-/// The call and its answer, as short as can be: `SELECT → v98`.
-fn label(step: &Step) -> String {
+/// The call and its answer, as short as can be: `SELECT → v98`; with the key
+/// where there are several.
+fn label(step: &Step, key: Option<Key>) -> String {
     let written = Evidence::version_of(step);
     let answer = match &step.reply {
         Reply::Done { version: Some(version) } => format!(" = v{version}"),
@@ -169,7 +199,8 @@ fn label(step: &Step) -> String {
             format!(" → {short}")
         }
     };
-    format!("{}{answer}", step.verb)
+    let key = key.map_or_else(String::new, |key| format!(" {key}"));
+    format!("{}{key}{answer}", step.verb)
 }
 
 fn stale(
@@ -181,7 +212,7 @@ fn stale(
         return None;
     }
     let events = &evidence.history().events;
-    let last = evidence.operation_at(*anomaly.witness.last()?)?;
+    let last = evidence.guilty(anomaly)?;
     let begin = events[last.invoke.position()].time;
     let from =
         Time(begin.as_nanos().saturating_sub(u64::try_from(anomaly.stale_for.as_nanos()).ok()?));

@@ -4,7 +4,7 @@ use crate::judge::Evidence;
 
 /// What a store held under a key, over the time of a picture.
 pub(super) struct Strip {
-    pub(super) name: &'static str,
+    pub(super) name: String,
     pub(super) class: &'static str,
     pub(super) pieces: Vec<Piece>,
 }
@@ -63,8 +63,8 @@ pub(super) fn strips(
     let mut replica = seen(Site::Replica);
     replica.extend(by_position(evidence, key, &replica));
     replica.sort_by_key(|(time, _, _)| *time);
-    let strip = |name, class, sightings: &[Sighting]| Strip {
-        name,
+    let strip = |name: &str, class, sightings: &[Sighting]| Strip {
+        name: name.to_owned(),
         class,
         pieces: age(&pieces(sightings, window), &primary),
     };
