@@ -1,6 +1,6 @@
 use std::{path::PathBuf, sync::Arc};
 
-use super::output::{eprintln, print};
+use super::output::{eprintln, print, println};
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 
 use super::{
@@ -43,6 +43,9 @@ struct ExploreArgs {
     /// Write the break to this file, as a race that quarrel replay runs
     #[arg(long, value_name = "FILE.race")]
     out: Option<PathBuf>,
+    /// What to print: text or json
+    #[arg(long, default_value = "text", value_name = "FORMAT", value_parser = ["text", "json"])]
+    format: String,
 }
 
 pub(super) fn command(catalogue: &Catalogue) -> Command {
@@ -89,7 +92,11 @@ pub(super) fn explore(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8,
         )),
         Stuck::Waits => Failure::usage(stuck),
     })?;
-    print!("{found}");
+    if args.format == "json" {
+        println!("{:#}", found.to_json());
+    } else {
+        print!("{found}");
+    }
     if let (Some(path), Some(finding)) = (&args.out, &found.finding) {
         if path.exists() {
             return Err(Failure::usage(format!("{} exists; name another file", path.display())));

@@ -5,6 +5,7 @@ use std::{
 
 use super::output::{eprintln, print, println};
 use clap::Args;
+use serde_json::json;
 
 use super::{
     Failure,
@@ -13,6 +14,7 @@ use super::{
     performance::{Audience, Bill, perform},
 };
 use crate::{
+    cluster::ClusterKind,
     judge::judge_with,
     race::{Race, Told},
     report::Ink,
@@ -39,6 +41,9 @@ pub(super) struct ReplayArgs {
     /// Where results are kept
     #[arg(long, default_value = "results", value_name = "FOLDER", env = "QUARREL_RESULTS")]
     results: PathBuf,
+    /// What to print: text or json
+    #[arg(long, default_value = "text", value_name = "FORMAT", value_parser = ["text", "json"], conflicts_with = "step")]
+    format: String,
 }
 
 /// Performs a race, line by line. Exit code 0 if what it claims came true every
@@ -54,7 +59,8 @@ pub(super) fn replay(args: &ReplayArgs, catalogue: &Catalogue) -> Result<u8, Fai
             None => cut(run, number, catalogue)?,
         },
     };
-    let mut score = Score { args, hits: 0 };
+    let as_json = args.format == "json";
+    let mut score = Score { args, as_json, hits: 0, lines: Vec::new(), differences: Vec::new() };
     let bill = Bill {
         race: &race,
         make: &make,
@@ -62,19 +68,27 @@ pub(super) fn replay(args: &ReplayArgs, catalogue: &Catalogue) -> Result<u8, Fai
         external: &args.external,
         times: args.times,
     };
-    perform(&bill, &mut score)?;
-    Ok(score.end())
+    let on = perform(&bill, &mut score)?;
+    Ok(score.end(on))
 }
 
 /// Tells of performances and counts those that went as written.
 struct Score<'a> {
     args: &'a ReplayArgs,
+    as_json: bool,
     hits: u64,
+    /// Of the first performance, for JSON.
+    lines: Vec<String>,
+    /// Of all that went differently, for JSON.
+    differences: Vec<String>,
 }
 
 impl Audience for Score<'_> {
     fn hear(&mut self, round: u64, told: Told<'_>) {
         match told {
+            Told::Happened(happening) if round == 0 && self.as_json => {
+                self.lines.push(happening.line.to_string());
+            }
             Told::Happened(happening) if round == 0 => println!("  {}", happening.line),
             Told::Next(line) if round == 0 && self.args.step => {
                 print!("  next: {line} ");
@@ -89,6 +103,7 @@ impl Audience for Score<'_> {
     fn judge(&mut self, complaint: Option<String>) {
         match complaint {
             None => self.hits += 1,
+            Some(complaint) if self.as_json => self.differences.push(complaint),
             Some(complaint) => {
                 let bad = Ink::colours().bad;
                 println!("{bad}differs{bad:#}: {complaint}");
@@ -98,8 +113,21 @@ impl Audience for Score<'_> {
 }
 
 impl Score<'_> {
-    fn end(&self) -> u8 {
+    fn end(&self, on: ClusterKind) -> u8 {
         let times = self.args.times;
+        if self.as_json {
+            let Self { hits, lines, differences, .. } = self;
+            let told = json!({
+                "race": self.args.race,
+                "cluster": on.to_string(),
+                "times": times,
+                "hits": hits,
+                "lines": lines,
+                "differences": differences,
+            });
+            println!("{told:#}");
+            return u8::from(self.hits < times);
+        }
         let ink = Ink::colours();
         let style = if self.hits == times { ink.good } else { ink.bad };
         println!("{style}{}/{times}{style:#} performances went as written", self.hits);

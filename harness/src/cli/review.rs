@@ -6,6 +6,7 @@ use std::{
 
 use super::output::{eprintln, print, println};
 use clap::Args;
+use serde_json::{Value as Json, json};
 
 use super::Failure;
 use crate::{
@@ -32,6 +33,9 @@ pub(super) struct ReviewArgs {
     /// Where results are kept
     #[arg(long, default_value = "results", value_name = "FOLDER", env = "QUARREL_RESULTS")]
     results: PathBuf,
+    /// What to print: text or json; with json nothing is asked, as with --check
+    #[arg(long, default_value = "text", value_name = "FORMAT", value_parser = ["text", "json"])]
+    format: String,
 }
 
 /// What a person said to a breach.
@@ -46,6 +50,9 @@ enum Answer {
 /// it. Exit code 0 if everything is accepted in the end, else 1.
 pub(super) fn review(args: &ReviewArgs) -> Result<u8, Failure> {
     let mut policy = Policy::read(&args.policy).map_err(Failure::usage)?;
+    if args.format == "json" {
+        return as_json(&policy, &chosen(args)?);
+    }
     let mut open = 0;
     let mut changed = false;
     let ink = Ink::colours();
@@ -73,6 +80,24 @@ pub(super) fn review(args: &ReviewArgs) -> Result<u8, Failure> {
         save(&policy, &args.policy)?;
     }
     Ok(u8::from(open > 0))
+}
+
+fn as_json(policy: &Policy, verdicts: &[VerdictFile]) -> Result<u8, Failure> {
+    let mut all_accepted = true;
+    let told = verdicts.iter().map(|verdict| {
+        let breaches: Vec<String> =
+            policy.breaches(verdict).iter().map(ToString::to_string).collect();
+        all_accepted &= breaches.is_empty();
+        json!({
+            "case": case_name(verdict),
+            "run": verdict.run,
+            "accepted": breaches.is_empty(),
+            "breaches": breaches,
+        })
+    });
+    let told: Vec<Json> = told.collect();
+    println!("{}", serde_json::to_string_pretty(&told).map_err(Failure::bug)?);
+    Ok(u8::from(!all_accepted))
 }
 
 fn save(policy: &Policy, path: &Path) -> Result<(), FileError> {

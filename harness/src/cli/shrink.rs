@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use crate::cli::output::{eprintln, print, println};
 use clap::Args;
+use serde_json::{Value as Json, json};
 
 use super::{
     Failure,
@@ -37,6 +38,9 @@ pub(super) struct ShrinkArgs {
     /// Where results are kept
     #[arg(long, default_value = "results", value_name = "FOLDER", env = "QUARREL_RESULTS")]
     results: PathBuf,
+    /// What to print: text or json
+    #[arg(long, default_value = "text", value_name = "FORMAT", value_parser = ["text", "json"])]
+    format: String,
 }
 
 /// Finds the smallest race that shows what a race shows, and performs it on
@@ -55,12 +59,25 @@ pub(super) fn shrink(args: &ShrinkArgs, catalogue: &Catalogue) -> Result<u8, Fai
         },
     };
     let Some(finding) = shrink_race(&*make, &race).map_err(Failure::usage)? else {
-        println!("{} does not show what it claims; quarrel replay tells where", args.race);
+        let why = format!("{} does not show what it claims; quarrel replay tells where", args.race);
+        match args.format.as_str() {
+            "json" => println!("{:#}", json!({"finding": null, "why": why})),
+            _ => println!("{why}"),
+        }
         return Ok(1);
     };
-    print!("{finding}");
+    let as_text = args.format != "json";
+    if as_text {
+        print!("{finding}");
+    }
     let confirmation = confirm(args, &named, &finding.race, &make)?;
-    println!("  = {confirmation}");
+    match as_text {
+        true => println!("  = {confirmation}"),
+        false => println!(
+            "{:#}",
+            json!({"finding": finding.to_json(), "confirmation": confirmation.to_json()})
+        ),
+    }
     save(args, named, &finding, &confirmation, catalogue)?;
     Ok(u8::from(confirmation.is_refuted()))
 }
@@ -76,6 +93,18 @@ enum Confirmation {
 impl Confirmation {
     const fn is_refuted(&self) -> bool {
         matches!(self, Self::Performed { hits: 0, .. })
+    }
+
+    fn to_json(&self) -> Json {
+        match self {
+            Self::Simulated(why) => json!({"cluster": "sim", "why": why}),
+            Self::Performed { on, hits, times, complaint } => json!({
+                "cluster": on.to_string(),
+                "hits": hits,
+                "times": times,
+                "first_difference": complaint,
+            }),
+        }
     }
 }
 

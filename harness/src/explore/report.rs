@@ -1,6 +1,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use quarrel_checkers::Cause;
+use serde_json::{Value as Json, json};
 
 use super::{
     Bounds, Experiment, Exploration, Extent, Reduction, Start, cause, explore,
@@ -33,6 +34,57 @@ pub struct Finding {
     pub cause: Cause,
     /// What was changed to find out.
     pub experiments: Vec<Experiment>,
+}
+
+impl Finding {
+    /// For scripts: the claim, how it comes about and the text of the race.
+    #[must_use]
+    pub fn to_json(&self) -> Json {
+        let experiments = self.experiments.iter().map(|experiment| {
+            json!({
+                "change": experiment.change,
+                "cause": experiment.cause,
+                "vanished": experiment.vanished,
+            })
+        });
+        json!({
+            "claim": self.claim.to_string(),
+            "steps": self.race.steps(),
+            "cause": self.cause,
+            "experiments": experiments.collect::<Vec<_>>(),
+            "race": self.race.to_string(),
+        })
+    }
+}
+
+impl Report {
+    /// For scripts: what was searched, how far, and what it brought. More
+    /// interleavings than a JSON number holds are told as the most it holds.
+    #[must_use]
+    pub fn to_json(&self) -> Json {
+        let Exploration { interleavings, states, extent, .. } = &self.exploration;
+        let extent = match extent {
+            Extent::Exhaustive => json!({"exhaustive": true}),
+            Extent::Sampled { exhaustive_below_steps, samples } => json!({
+                "exhaustive": false,
+                "exhaustive_below_steps": exhaustive_below_steps,
+                "samples": samples,
+            }),
+        };
+        let faults: Vec<String> = self.bounds.faults.iter().map(ToString::to_string).collect();
+        json!({
+            "strategy": self.strategy,
+            "guarantee": self.bounds.guarantee.to_string(),
+            "clients": self.bounds.writers + self.bounds.readers,
+            "operations": self.bounds.operations,
+            "faults": faults,
+            "strikes": self.bounds.strikes,
+            "interleavings": u64::try_from(*interleavings).unwrap_or(u64::MAX),
+            "states": states,
+            "extent": extent,
+            "broken": self.finding.as_ref().map(Finding::to_json),
+        })
+    }
 }
 
 /// Explores a strategy within `bounds` and explains the shortest break. `name`

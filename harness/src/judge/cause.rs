@@ -85,8 +85,8 @@ impl<'a> Evidence<'a> {
             return Some(Cause::LostWrite);
         }
         let key = anomaly.key?;
-        if anomaly.class == Class::Divergence {
-            return self.never_written(key).then_some(Cause::LostWrite);
+        if anomaly.class == Class::Divergence && self.never_written(key) {
+            return Some(Cause::LostWrite);
         }
         let read = self.guilty(anomaly)?;
         let stale = self.version_on(read, key)?;

@@ -27,7 +27,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         timeline: "t=0ms    Writer A: write 7 = 1      -> ok\n\
                    t=2ms    Reader B: read 7           -> 1\n\
                    t=3ms    Reader C: read 7           -> 2\n\
-                   t=5ms    Reader B: read 7           -> 1   2 cannot come both before and after",
+                   t=5ms    Reader B: read 7           -> 1   2 came both before and after it",
         source: "Gibbons & Korach, Testing Shared Memories, SIAM J. Comput. 1997",
         cures: &[
             "let one place decide the order: a version from the primary, compared wherever a value \
