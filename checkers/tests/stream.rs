@@ -69,3 +69,45 @@ fn what_a_stream_cannot_judge_is_refused_with_its_line() {
     let gap = line(0, "write", "1") + &line(2, "write", "2");
     assert_eq!(refused(gap).to_string(), "line 2, column 1: expected index 1, found 2");
 }
+
+/// Small and large numbers of processes, of which some share their last bits.
+#[test]
+fn processes_are_told_apart_whatever_their_numbers() {
+    let event = |index: u64, process: u64, kind: &str, f: &str, value: &str| {
+        format!(
+            "{{\"index\":{index},\"time\":1,\"process\":{process},\"type\":\"{kind}\",\"f\":\"{f}\",\"key\":1,\"value\":{value}}}\n"
+        )
+    };
+    let far = 3 << 16;
+    let judged = |lines: [String; 6]| check_json_lines(lines.concat().as_bytes());
+    let overlapping = judged([
+        event(0, 5, "invoke", "write", "1"),
+        event(1, 5 + far, "invoke", "write", "2"),
+        event(2, 5 + far, "ok", "write", "2"),
+        event(3, 5 + far, "invoke", "read", "null"),
+        event(4, 5, "ok", "write", "1"),
+        event(5, 5 + far, "ok", "read", "1"),
+    ]);
+    let streamed = overlapping.unwrap();
+    assert_eq!((streamed.operations, streamed.conflict), (3, None));
+    let twice = judged([
+        event(0, 5, "invoke", "write", "1"),
+        event(1, 5 + far, "invoke", "write", "2"),
+        event(2, 5, "ok", "write", "1"),
+        event(3, 5 + far, "invoke", "write", "3"),
+        event(4, 5, "invoke", "write", "4"),
+        event(5, 5, "ok", "write", "4"),
+    ]);
+    let problem = format!("process {} has an operation open already", 5 + far);
+    assert_eq!(twice.unwrap_err().to_string(), format!("line 4, column 1: {problem}"));
+    let never = judged([
+        event(0, 5, "invoke", "write", "1"),
+        event(1, 5 + far, "ok", "write", "1"),
+        event(2, 5, "ok", "write", "1"),
+        event(3, 5, "invoke", "write", "3"),
+        event(4, 5, "ok", "write", "3"),
+        event(5, 6, "invoke", "write", "4"),
+    ]);
+    let problem = format!("process {} never invoked what it completes", 5 + far);
+    assert_eq!(never.unwrap_err().to_string(), format!("line 2, column 1: {problem}"));
+}

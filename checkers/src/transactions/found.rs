@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     Expected,
-    cycle::{class, shortest},
+    cycle::{as_strong, class, rank, shortest, without_joints},
     graph::{Dependency, Edge, Graph},
     parse::{KeyId, Transactions},
     real_time,
@@ -77,7 +77,14 @@ impl<'a> Found<'a> {
         use Dependency::{ReadWrite, WriteRead, WriteWrite};
         for weakest in [WriteWrite, WriteRead, ReadWrite] {
             for cycle in graph.cycles(weakest) {
-                self.cycle(&shortest(graph, self.transactions, &cycle));
+                let short = shortest(graph, self.transactions, &cycle);
+                self.cycle(&short);
+                // Fewer transactions may contradict each other in a weaker way
+                // only, as by anti-dependencies.
+                let whole = without_joints(graph, self.transactions, &cycle);
+                if rank(class(&whole)) < rank(class(&short)) {
+                    self.cycle(&as_strong(graph, self.transactions, whole));
+                }
             }
         }
     }

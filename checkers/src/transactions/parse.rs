@@ -108,12 +108,12 @@ impl Transactions {
         self.writers.get(&(key, value.clone())).map(|&(transaction, _)| transaction)
     }
 
-    /// Whether one transaction surely ended before another began.
+    /// Whether one transaction surely ended before another began. One that
+    /// aborted has no place in time.
     pub(super) fn is_before(&self, first: u32, second: u32) -> bool {
-        let first = &self.list[first as usize];
-        let is_over = first.outcome == Outcome::Committed;
-        let begins = self.list[second as usize].invoke;
-        is_over && first.complete.is_some_and(|ended| ended < begins)
+        let (first, second) = (&self.list[first as usize], &self.list[second as usize]);
+        let have_places = first.outcome == Outcome::Committed && second.outcome != Outcome::Aborted;
+        have_places && first.complete.is_some_and(|ended| ended < second.invoke)
     }
 
     /// Whether the write at `place` is the last of its transaction to the key.
