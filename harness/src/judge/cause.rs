@@ -90,8 +90,24 @@ impl<'a> Evidence<'a> {
             return None;
         }
         let newer = self.newer_write(anomaly, key, stale)?;
-        let fill = self.fill(key, stale, source)?;
-        Some(self.fill_cause(key, fill, newer, source))
+        match self.fill(key, stale, source) {
+            Some(fill) => Some(self.fill_cause(key, fill, newer, source)),
+            None => Some(self.old_entry_cause(key, newer, source)),
+        }
+    }
+
+    /// The entry was there before the history began.
+    fn old_entry_cause(&self, key: Key, newer: &Step, hit: &Step) -> Cause {
+        let removed = self.on(key).any(|step| {
+            step.verb == "DEL"
+                && matches!(step.reply, Reply::Done { .. })
+                && step.end.is_some_and(|end| end < hit.start)
+        });
+        if removed {
+            return Cause::ResurrectedEntry;
+        }
+        let deletes: Vec<_> = self.invalidations(newer).collect();
+        self.missing_invalidation(newer, &deletes)
     }
 
     /// The read that the anomaly is about: the last in its witness.
