@@ -96,17 +96,18 @@ fn what_is_recorded_and_what_is_smallest_show_the_anomaly_and_its_cause() {
 fn a_divergence_that_only_the_stores_show_is_cut_out_too() {
     let folder = tempfile::tempdir().unwrap();
     let results = folder.path();
-    for (fault, cause) in [
-        ("redis-cut", "failed-invalidation"),
-        ("manual-sql", "out-of-band-change"),
-        ("redis-rollback", "resurrected-entry"),
-        ("replica-lag", "replica-lag-refill"),
+    for (strategy, fault, cause) in [
+        ("cache-aside", "redis-cut", "failed-invalidation"),
+        ("write-through", "redis-cut", "failed-invalidation"),
+        ("cache-aside", "manual-sql", "out-of-band-change"),
+        ("cache-aside", "redis-rollback", "resurrected-entry"),
+        ("cache-aside", "replica-lag", "replica-lag-refill"),
     ] {
-        let verdict = violated("cache-aside", fault, results);
+        let verdict = violated(strategy, fault, results);
         let found = verdict["anomalies"].as_array().unwrap();
         let at = found.iter().position(|anomaly| anomaly["class"] == "divergence");
         let number = at.expect("the stores differ in the end") + 1;
-        let out = results.join(format!("{fault}.race"));
+        let out = results.join(format!("{strategy}-{fault}.race"));
         let anomaly = format!("latest:{number}");
         let said = shrunk(&[&anomaly, "--out", out.to_str().unwrap()], results, 0);
         assert!(said.contains(&format!("= cause: {cause}, proved: ")), "{fault}: {said}");

@@ -31,7 +31,7 @@ struct ExploreArgs {
     /// How many faults may strike in one interleaving; replica lag is not counted
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=4))]
     strikes: u64,
-    /// The guarantee to break: linearizable, sequential, read-your-writes or monotonic-reads
+    /// The guarantee to break: linearizable, sequential, read-your-writes, monotonic-reads or eventual (fresh once every entry has expired, and no write lost)
     #[arg(long, default_value = "linearizable", value_name = "GUARANTEE", value_parser = |t: &str| t.parse::<Expectation>())]
     expect: Expectation,
     /// The most states to keep before the rest is sampled

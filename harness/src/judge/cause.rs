@@ -4,7 +4,7 @@ use quarrel_checkers::{
 };
 use rustc_hash::FxHashMap;
 
-use super::steps::{found, invalidates_as_agent, is_on, newer, same, stored, succeeded, value};
+use super::steps::{found, invalidates_as_agent, is_on, replaces, same, stored, succeeded, value};
 use crate::strategy::{Side, sides};
 
 /// Where a history's operations and steps are, for looking up how a value came
@@ -113,8 +113,24 @@ impl<'a> Evidence<'a> {
         if let Some(cause) = self.put_back(read, source) {
             return Some(cause);
         }
-        let fill = self.fill(key, stale, source)?;
-        Some(self.fill_cause(key, fill, newer?, source))
+        match self.fill(key, stale, source) {
+            Some(fill) => Some(self.fill_cause(key, fill, newer?, source)),
+            None => Some(self.old_entry_cause(key, newer?, source)),
+        }
+    }
+
+    /// The entry was there before the history began.
+    fn old_entry_cause(&self, key: Key, newer: &Step, hit: &Step) -> Cause {
+        let removed = self.on(key).any(|step| {
+            step.object == hit.object
+                && step.end.is_some_and(|end| end < hit.start)
+                && replaces(step, hit)
+        });
+        if removed {
+            return Cause::ResurrectedEntry;
+        }
+        let deletes: Vec<_> = self.invalidations(newer).collect();
+        self.missing_invalidation(newer, &deletes, hit)
     }
 
     /// Whether the last write that was acknowledged left its value in the cache
@@ -282,9 +298,7 @@ impl<'a> Evidence<'a> {
         let is_same = |step: &&Step| step.argument.as_ref().is_some_and(|new| same(new, content));
         let store = changes().filter(|step| Some(step.start) < hit.end).filter(is_same).last()?;
         let replaced = changes().any(|step| {
-            succeeded(step)
-                && (step.verb == "DEL"
-                    || step.argument.as_ref().is_some_and(|new| newer(new, content)))
+            replaces(step, hit)
                 && store.end.is_some_and(|end| end < step.start)
                 && step.end.is_some_and(|end| end < hit.start)
         });

@@ -20,8 +20,16 @@ pub(super) fn same(new: &Content, found: &Content) -> bool {
     }
 }
 
+/// Whether a step on the same object takes away what `hit` found, or puts
+/// something newer in its place.
+pub(super) fn replaces(step: &Step, hit: &Step) -> bool {
+    let Reply::Found(content) = &hit.reply else { return false };
+    let is_newer = || step.argument.as_ref().is_some_and(|new| newer(new, content));
+    step.site == Site::Cache && succeeded(step) && (step.verb == "DEL" || is_newer())
+}
+
 /// Whether a store of `new` replaces what was `found` by something newer.
-pub(super) const fn newer(new: &Content, found: &Content) -> bool {
+const fn newer(new: &Content, found: &Content) -> bool {
     match (new, found) {
         (
             Content::Row { version: new, .. } | Content::Tombstone(new),

@@ -1,6 +1,9 @@
 use quarrel_checkers::{Key, Process, Time, Value};
 
-use super::{AnyStrategy, Session};
+use super::{
+    AnyStrategy, Session,
+    operation::{Cut, uncut},
+};
 use crate::stores::StoreError;
 
 /// Who changes rows by hand, beside the application: not a client, so the
@@ -43,31 +46,32 @@ pub enum WorkEnd {
     Crashed,
 }
 
+impl WorkEnd {
+    fn of(result: Result<Result<Turn, StoreError>, Cut>) -> Self {
+        match result {
+            Ok(Ok(turn)) => Self::Done(turn),
+            Ok(Err(error)) => Self::Failed(error),
+            // Background work has no time limit.
+            Err(Cut::Crashed | Cut::TimedOut(_)) => Self::Crashed,
+        }
+    }
+}
+
 /// Lets agent number `agent` of the strategy take one turn. Its steps are
 /// recorded without an operation.
 pub async fn take_turn(strategy: &dyn AnyStrategy, session: &mut Session, agent: usize) -> WorkEnd {
     let crashed = session.crash_signal();
     session.begin(None);
-    let end = tokio::select! {
-        biased;
-        () = crashed.notified() => WorkEnd::Crashed,
-        result = strategy.turn(session, agent) => result.map_or_else(WorkEnd::Failed, WorkEnd::Done),
-    };
+    let result = uncut(crashed, None, strategy.turn(session, agent)).await;
     session.end();
-    end
+    WorkEnd::of(result)
 }
 
 /// Does a job that was put off. Its steps are recorded without an operation.
 pub async fn do_job(strategy: &dyn AnyStrategy, session: &mut Session, job: Job) -> WorkEnd {
     let crashed = session.crash_signal();
     session.begin(None);
-    let end = tokio::select! {
-        biased;
-        () = crashed.notified() => WorkEnd::Crashed,
-        result = strategy.work(session, job) => {
-            result.map_or_else(WorkEnd::Failed, |()| WorkEnd::Done(Turn::Worked))
-        }
-    };
+    let result = uncut(crashed, None, strategy.work(session, job)).await;
     session.end();
-    end
+    WorkEnd::of(result.map(|done| done.map(|()| Turn::Worked)))
 }

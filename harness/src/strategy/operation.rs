@@ -1,10 +1,13 @@
 use std::{sync::Arc, time::Duration};
 
-use quarrel_checkers::{Certainty, Key, Kind, Op, Value};
+use quarrel_checkers::{Certainty, Key, Kind, Op, Process, Value};
 use tokio::{sync::Notify, time::timeout};
 
 use super::{AnyStrategy, Session, session::Published};
-use crate::stores::{Row, StoreError};
+use crate::{
+    record::Recorder,
+    stores::{Row, StoreError},
+};
 
 /// What a client does once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -45,35 +48,42 @@ pub async fn perform(
     action: Action,
     deadline: Option<Duration>,
 ) -> Outcome {
-    let op = match &action {
-        Action::Read(key) => Op::read(*key),
-        Action::Write(key, value) => Op::write(*key, value.clone()),
-    };
     let process = session.process();
-    let invoked = session.recorder().map(|recorder| recorder.invoke(process, op.clone()));
+    let invoked = session.recorder().map(|recorder| recorder.invoke(process, op_of(&action)));
     session.begin(invoked);
     let ended = run(strategy, session, &action, deadline).await;
     let published = session.end();
     let outcome = judge(&action, ended, published);
     if let Some(recorder) = session.recorder() {
-        let (kind, op, error) = match &outcome {
-            Outcome::Read(None) => (Kind::Ok, op.returning(Value::Nil).at_version(0), None),
-            // Version 0 of a value that is there: the primary has not given
-            // it one yet.
-            Outcome::Read(Some(row)) if row.version == 0 && !row.value.is_nil() => {
-                (Kind::Ok, op.returning(row.value.clone()), None)
-            }
-            Outcome::Read(Some(row)) => {
-                (Kind::Ok, op.returning(row.value.clone()).at_version(row.version), None)
-            }
-            Outcome::Written(0) => (Kind::Ok, op, None),
-            Outcome::Written(version) => (Kind::Ok, op.at_version(*version), None),
-            Outcome::Failed(error) => (Kind::Fail, op, Some(error.to_string())),
-            Outcome::Unknown(why) => (Kind::Info, op, Some(why.clone())),
-        };
-        recorder.complete(process, kind, op, error);
+        complete(recorder, process, op_of(&action), &outcome);
     }
     outcome
+}
+
+fn op_of(action: &Action) -> Op {
+    match action {
+        Action::Read(key) => Op::read(*key),
+        Action::Write(key, value) => Op::write(*key, value.clone()),
+    }
+}
+
+fn complete(recorder: &Recorder, process: Process, op: Op, outcome: &Outcome) {
+    let (kind, op, error) = match outcome {
+        Outcome::Read(None) => (Kind::Ok, op.returning(Value::Nil).at_version(0), None),
+        // Version 0 of a value that is there: the primary has not given it one
+        // yet.
+        Outcome::Read(Some(row)) if row.version == 0 && !row.value.is_nil() => {
+            (Kind::Ok, op.returning(row.value.clone()), None)
+        }
+        Outcome::Read(Some(row)) => {
+            (Kind::Ok, op.returning(row.value.clone()).at_version(row.version), None)
+        }
+        Outcome::Written(0) => (Kind::Ok, op, None),
+        Outcome::Written(version) => (Kind::Ok, op.at_version(*version), None),
+        Outcome::Failed(error) => (Kind::Fail, op, Some(error.to_string())),
+        Outcome::Unknown(why) => (Kind::Info, op, Some(why.clone())),
+    };
+    recorder.complete(process, kind, op, error);
 }
 
 enum Ended {
@@ -101,10 +111,11 @@ impl Cut {
 
 /// Does the work of an operation, unless its client crashes or its time is up.
 pub(super) async fn uncut<T>(
-    crashed: Arc<Notify>,
+    crashed: Option<Arc<Notify>>,
     deadline: Option<Duration>,
     work: impl Future<Output = T>,
 ) -> Result<T, Cut> {
+    let Some(crashed) = crashed else { return in_time(deadline, async { Ok(work.await) }).await };
     let work = async {
         tokio::select! {
             biased;
@@ -112,6 +123,13 @@ pub(super) async fn uncut<T>(
             ended = work => Ok(ended),
         }
     };
+    in_time(deadline, work).await
+}
+
+async fn in_time<T>(
+    deadline: Option<Duration>,
+    work: impl Future<Output = Result<T, Cut>>,
+) -> Result<T, Cut> {
     match deadline {
         None => work.await,
         Some(limit) => timeout(limit, work).await.unwrap_or(Err(Cut::TimedOut(limit))),

@@ -37,12 +37,15 @@ pub struct Session {
     parts: SessionParts,
     /// What this client remembers between operations.
     pub memory: Memory,
-    random: ChaCha8Rng,
+    /// None before its first draw: few strategies draw, and searches make
+    /// millions of sessions.
+    random: Option<ChaCha8Rng>,
     jobs: Vec<Job>,
     operation: Option<Index>,
     open: Option<Open>,
     published: Published,
-    crashed: Arc<Notify>,
+    /// Who is told that the client crashed; none where no gate can strike it.
+    crashed: Option<Arc<Notify>>,
     is_dead: bool,
 }
 
@@ -67,16 +70,16 @@ impl Session {
     /// A session with an empty memory.
     #[must_use]
     pub fn new(parts: SessionParts) -> Self {
-        let random = ChaCha8Rng::seed_from_u64(parts.seed);
+        let crashed = parts.gate.is_some().then(Arc::default);
         Self {
             parts,
             memory: Memory::default(),
-            random,
+            random: None,
             jobs: Vec::new(),
             operation: None,
             open: None,
             published: Published::Nothing,
-            crashed: Arc::new(Notify::new()),
+            crashed,
             is_dead: false,
         }
     }
@@ -109,8 +112,9 @@ impl Session {
     }
 
     /// This client's own random numbers, decided by the run's seed.
-    pub const fn random(&mut self) -> &mut ChaCha8Rng {
-        &mut self.random
+    pub fn random(&mut self) -> &mut ChaCha8Rng {
+        let seed = self.parts.seed;
+        self.random.get_or_insert_with(|| ChaCha8Rng::seed_from_u64(seed))
     }
 
     /// Waits, in real or simulated time.
@@ -222,7 +226,8 @@ impl Session {
             Passage::Crash => {
                 self.is_dead = true;
                 self.jobs.clear();
-                self.crashed.notify_one();
+                let crashed = self.crashed.as_ref();
+                crashed.expect("only a gate lets a client crash").notify_one();
                 // The operation is dropped by whoever runs it; no code of the
                 // strategy may run any more.
                 std::future::pending::<()>().await;
@@ -297,8 +302,8 @@ impl Session {
         limit.map(|limit| (limit, self.parts.backend.timer(limit)))
     }
 
-    pub(super) fn crash_signal(&self) -> Arc<Notify> {
-        Arc::clone(&self.crashed)
+    pub(super) fn crash_signal(&self) -> Option<Arc<Notify>> {
+        self.crashed.clone()
     }
 
     pub(super) const fn recorder(&self) -> Option<&Arc<Recorder>> {
