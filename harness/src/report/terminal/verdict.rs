@@ -101,6 +101,10 @@ fn plainly(sheet: &mut Sheet, run: &LoadedRun, verdict: &VerdictFile) {
     };
     sheet.item((style, word), (Style::new(), &verdict_line(verdict)), 2);
     sheet.item((ink.mark, "  --> "), (Style::new(), &place(run, verdict)), 6);
+    if verdict.outcome == RunOutcome::Undecided {
+        let advice = "nothing went wrong as far as could be told; what could not is marked `?` below";
+        sheet.item((ink.mark, "  = help: "), (Style::new(), advice), 4);
+    }
     if verdict.outcome == RunOutcome::Vacuous {
         let seen = format!("{}; {}", extent(&verdict.metrics), faults_seen(verdict));
         sheet.item((ink.mark, "  = extent: "), (Style::new(), &seen), 4);
