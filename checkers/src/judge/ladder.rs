@@ -163,7 +163,7 @@ fn eventual(tally: &Tally) -> Finding {
     }
     let convergence = metrics.convergence;
     match convergence.agree() {
-        None => (Validity::Unknown, "no final probes".to_owned()),
+        None => (Validity::Unknown, "nobody looked into the stores in the end".to_owned()),
         Some(true) => {
             (Validity::Valid, format!("the stores agree on {} keys", convergence.keys_compared))
         }

@@ -26,6 +26,9 @@ async fn a_report_opens_from_a_disk_and_shows_the_race() {
     browser.until("quarrel.state().anomaly === 0").await;
     let near = "const s = quarrel.state(); return s.from < 21000 && s.to > 139000 && s.key === 7";
     assert_eq!(browser.ask(near).await, json!(true));
+    // Without motion, as this browser asks for, the page is there at once.
+    let top = "return document.getElementById('timeline').getBoundingClientRect().top";
+    assert!(browser.ask(top).await.as_f64().unwrap().abs() < 2.0);
     let told = "document.getElementById('detail').textContent.includes('STALE')";
     browser.until(told).await;
     browser.keep("report-anomaly").await;

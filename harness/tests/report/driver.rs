@@ -53,6 +53,8 @@ impl Browser {
             "--disable-dev-shm-usage",
             "--window-size=1400,1000",
             "--hide-scrollbars",
+            // Pictures are of where a page went, not of its way there.
+            "--force-prefers-reduced-motion",
         ];
         wanted.insert("goog:chromeOptions".to_owned(), json!({ "args": arguments }));
         let client = ClientBuilder::new(HttpConnector::new())

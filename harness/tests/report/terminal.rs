@@ -1,6 +1,10 @@
 use std::path::Path;
 
-use quarrel_harness::report::{Ink, Timeline, Width, explain, summary};
+use quarrel_checkers::Verdict;
+use quarrel_harness::{
+    judge::judge_with,
+    report::{Ink, Timeline, Width, explain, summary},
+};
 
 use crate::example;
 
@@ -44,6 +48,15 @@ fn a_run_that_held_says_on_what_evidence() {
 #[test]
 fn a_run_in_which_little_happened_is_no_pass() {
     let (run, verdict) = example::quiet(nowhere(), 5);
+    insta::assert_snapshot!(summary(&run, &verdict, Ink::plain(), Width::Free));
+}
+
+#[test]
+fn a_run_that_nobody_could_judge_is_no_pass_either() {
+    let (mut run, _) = example::quiet(nowhere(), 120);
+    run.probes.clear();
+    let expected = "eventual".parse().unwrap();
+    let verdict = judge_with(&run, expected, Verdict::valid());
     insta::assert_snapshot!(summary(&run, &verdict, Ink::plain(), Width::Free));
 }
 
