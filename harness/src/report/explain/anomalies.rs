@@ -114,7 +114,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         text: "Every fault was healed and everybody had time to catch up, and still a probe finds \
                the cache or the replica with another value than the primary. Clients need not \
                have seen it yet; they will.",
-        timeline: "t=9s     probe: cache holds v1, primary holds v2",
+        timeline: "t=0ms    Writer A: UPDATE 7 = v2    -> ok\n\
+                   t=9s     probe of primary 7         -> v2\n\
+                   t=9s     probe of cache 7           -> v1  and nobody is going to delete it",
         source: "Terry et al., Managing Update Conflicts in Bayou, SOSP 1995 (eventual consistency)",
         cures: &[
             "a TTL, as the backstop that ends what everything else missed",
