@@ -1,6 +1,7 @@
 //! What the judge says about histories drawn by hand.
 
 mod clients;
+mod options;
 mod stores;
 
 use quarrel_checkers::{JudgeOptions, Judgement, Probe, judge, notation};
