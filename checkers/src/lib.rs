@@ -25,6 +25,10 @@
 //! # Ok::<(), notation::NotationError>(())
 //! ```
 //!
+//! To judge a store of your own, record every call: [`History::invoke`] before
+//! it, [`History::ok`] with what came back after it, in one log for all clients.
+//! `examples/record.rs` does so, and finds out that its cache is stale.
+//!
 //! | question | answered by |
 //! |---|---|
 //! | what did this run of a cache keep, and how stale was it? | [`judge()`] |

@@ -103,8 +103,8 @@ impl Graph {
             let Some(path) = path else { continue };
             let cycle: Vec<Edge> = std::iter::once(*edge).chain(path).collect();
             match *slot {
-                Some(at) if anti(&cycle) < anti(&found[at]) => found[at] = cycle,
-                Some(_) => {}
+                // It was not closed by stronger ones only, and this one is.
+                Some(at) => found[at] = cycle,
                 None => {
                     *slot = Some(found.len());
                     found.push(cycle);

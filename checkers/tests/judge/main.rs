@@ -1,6 +1,7 @@
 //! What the judge says about histories drawn by hand.
 
 mod clients;
+mod options;
 mod phases;
 mod stores;
 

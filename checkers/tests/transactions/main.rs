@@ -108,6 +108,27 @@ fn lists_show_every_class() {
     assert_eq!(classes(&["rx_ ry1", "ax1 ay1"]), [Class::GSingle]);
 }
 
+/// Two of the three transactions contradict each other already, but in a
+/// weaker way than all three.
+#[test]
+fn a_weaker_cycle_of_fewer_transactions_does_not_hide_a_stronger_one() {
+    let told: [(&[&str], Class, Class); 3] = [
+        (&["ax1 az2 rp1", "ax2 ay1 ap1", "ay2 az1", "rx12 ry12 rz12"], Class::G0, Class::G1c),
+        (&["ax1 rz1 aq1", "rx1 ay1 rq_", "ry1 az1"], Class::G1c, Class::GSingle),
+        (&["rx_ rz1 aq1", "ax1 ay1 rq_", "ry1 az1"], Class::GSingle, Class::G2),
+    ];
+    for (transactions, strong, weak) in told {
+        let found = check(transactions).anomalies;
+        let of = |class| found.iter().find(|anomaly| anomaly.class == class);
+        let members = |class| of(class).map(|anomaly| anomaly.witness.len() / 2);
+        assert_eq!(
+            (members(strong), members(weak)),
+            (Some(3), Some(2)),
+            "{transactions:?}: {found:#?}"
+        );
+    }
+}
+
 #[test]
 fn registers_show_every_class_that_can_be_inferred() {
     let told: [(&[&str], Class); 7] = [
