@@ -145,7 +145,8 @@ impl Stage {
         self.actors.len()
     }
 
-    /// The last call that was made.
+    /// The last call that was made; none where neither a history nor states
+    /// are kept.
     #[must_use]
     pub const fn last_call(&self) -> Option<&Called> {
         self.last_call.as_ref()
@@ -280,9 +281,16 @@ impl Stage {
             },
             Some(mishap) => self.go_wrong(actor, &request, mishap),
         };
-        self.last_call = Some(Called { request, answer: Some(answer.clone()) });
+        self.last_call = self.is_watched().then(|| {
+            let answer = Some(answer.clone());
+            Called { request, answer }
+        });
         self.deliver_answer(actor, answer)?;
         Ok(Happened::Called)
+    }
+
+    fn is_watched(&self) -> bool {
+        self.setting.memory == Memory::Kept || self.setting.recorder.is_some()
     }
 
     fn go_wrong(
