@@ -132,11 +132,12 @@ fn versions(keyed: &Keyed) -> Vec<Option<u64>> {
 fn replaced(clusters: &Clusters, values: usize) -> Vec<Option<usize>> {
     let mut by_write: Vec<(u64, u64, Option<usize>)> = clusters
         .iter()
-        .filter(|(_, c)| c.writer().is_some() && c.is_relevant())
+        .filter(|(_, c)| c.writer().is_some())
         .map(|(_, c)| (c.write_invoked, c.first_return, c.first_returned()))
         .collect();
     by_write.sort_unstable();
-    // From the right: the one that returned first from here on.
+    // From the right: the one that returned first from here on. What never did
+    // is last, and no proof.
     for at in (1..by_write.len()).rev() {
         if by_write[at].1 < by_write[at - 1].1 {
             (by_write[at - 1].1, by_write[at - 1].2) = (by_write[at].1, by_write[at].2);
@@ -149,7 +150,7 @@ fn replaced(clusters: &Clusters, values: usize) -> Vec<Option<usize>> {
     let mut replaced = vec![None; values];
     for (value, cluster) in clusters.iter() {
         // A value that was seen before its write began is a matter of its own.
-        if cluster.is_relevant() && cluster.first_return >= cluster.write_invoked {
+        if cluster.first_return >= cluster.write_invoked {
             replaced[value.position()] = after(cluster.first_return);
         }
     }

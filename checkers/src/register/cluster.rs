@@ -61,11 +61,6 @@ impl Cluster {
         }
     }
 
-    /// Whether a write or at least one read is known to have happened.
-    pub(crate) const fn is_relevant(&self) -> bool {
-        self.first_return != u64::MAX
-    }
-
     /// Who wrote the value; none for the initial one and for one that nobody
     /// wrote.
     pub(crate) const fn writer(&self) -> Option<usize> {

@@ -29,6 +29,22 @@ fn stores_that_agree_are_eventual() {
 }
 
 #[test]
+fn what_disagrees_is_counted_by_keys() {
+    let of = |key, probe: Probe| Probe { key: Key(key), ..probe };
+    let probes = [
+        probe(90, Site::Primary, 2, 2),
+        probe(91, Site::Cache, 1, 1),
+        of(1, probe(90, Site::Primary, 2, 2)),
+        of(1, probe(91, Site::Cache, 2, 2)),
+        of(2, probe(91, Site::Replica, 2, 2)),
+    ];
+    let judgement = judged(TWO_WRITES, &probes);
+    let rung = judgement.rung(Guarantee::Eventual);
+    assert_eq!(rung.validity, Validity::Invalid);
+    assert_eq!(rung.reason, "the stores disagree on 1 of 2 keys");
+}
+
+#[test]
 fn an_empty_cache_agrees_with_everything_and_an_empty_replica_does_not() {
     let nothing = |site| Probe { value: Value::Nil, ..probe(91, site, 0, 0) };
     let primary = probe(90, Site::Primary, 2, 2);

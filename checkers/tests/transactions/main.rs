@@ -129,6 +129,16 @@ fn a_weaker_cycle_of_fewer_transactions_does_not_hide_a_stronger_one() {
     }
 }
 
+/// The first one closes a cycle of all four; without it the last and the second
+/// still do, in the same way, and by themselves in a weaker one.
+#[test]
+fn a_stronger_cycle_is_as_small_as_its_class_allows() {
+    let verdict = check(&["ra_ rd1", "aa1 ab1 ae1 rf_", "rb1 ac1", "rc1 ad1 re_ af1"]);
+    let members: Vec<(Class, usize)> =
+        verdict.anomalies.iter().map(|a| (a.class, a.witness.len() / 2)).collect();
+    assert_eq!(members, [(Class::GSingle, 3), (Class::G2, 2)], "{:#?}", verdict.anomalies);
+}
+
 #[test]
 fn registers_show_every_class_that_can_be_inferred() {
     let told: [(&[&str], Class); 7] = [
