@@ -27,7 +27,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         timeline: "t=0ms    Writer A: write 7 = 1      -> ok\n\
                    t=2ms    Reader B: read 7           -> 1\n\
                    t=3ms    Reader C: read 7           -> 2\n\
-                   t=5ms    Reader B: read 7           -> 1   2 came both before and after it",
+                   t=5ms    Reader B: read 7           -> 1   2 is neither before nor after",
         source: "Gibbons & Korach, Testing Shared Memories, SIAM J. Comput. 1997",
         cures: &[
             "let one place decide the order: a version from the primary, compared wherever a value \
@@ -115,8 +115,8 @@ pub(super) const ENTRIES: &[Entry] = &[
                the cache or the replica with another value than the primary. Clients need not \
                have seen it yet; they will.",
         timeline: "t=0ms    Writer A: UPDATE 7 = v2    -> ok\n\
-                   t=9s     probe of primary 7         -> v2\n\
-                   t=9s     probe of cache 7           -> v1  and nobody is going to delete it",
+                   t=1ms    Writer A: DEL 7            -> error: connection reset\n\
+                   t=9s     probe: cache holds v1, primary holds v2",
         source: "Terry et al., Managing Update Conflicts in Bayou, SOSP 1995 (eventual consistency)",
         cures: &[
             "a TTL, as the backstop that ends what everything else missed",

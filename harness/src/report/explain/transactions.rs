@@ -72,7 +72,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         timeline: "t=0ms    Writer A: read 7               -> 5\n\
                    t=1ms    Writer B: read 7               -> 5\n\
                    t=2ms    Writer A: write 7 = 6          -> ok\n\
-                   t=3ms    Writer B: write 7 = 6          -> ok   two counts, one gone",
+                   t=3ms    Writer B: write 7 = 6          -> ok  one of two is gone",
         source: "Berenson et al., A Critique of ANSI SQL Isolation Levels, SIGMOD 1995 (P4)",
         cures: &[
             "compare the version when writing, and try again if it has changed (optimistic-lock)",
@@ -123,7 +123,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         text: "T1 overwrote what T2 wrote, although T2 began only after T1 had ended: serializable \
                perhaps, but not strictly so.",
         timeline: "t=0ms    T1: write 4 = 1                -> committed\n\
-                   t=5ms    T2: write 4 = 2                -> committed   yet 1 comes last",
+                   t=5ms    T2: write 4 = 2                -> committed  yet 1 comes last",
         source: STRICT,
         cures: &[
             "let one place decide the order of writes: a version from the primary, compared wherever \
@@ -137,7 +137,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         text: "Writes and reads fit into an order, but not into the one in which transactions \
                followed each other.",
         timeline: "t=0ms    T1: read 4                     -> 2\n\
-                   t=5ms    T2: write 4 = 2                -> committed   T1 saw it before",
+                   t=5ms    T2: write 4 = 2                -> committed  seen too early",
         source: STRICT,
         cures: &[
             "record every event of a history with one clock",
