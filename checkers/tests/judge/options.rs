@@ -184,3 +184,22 @@ fn sums_and_lengths_are_what_they_say() {
     assert_eq!(window(Some(Time(8))).length(Time(20)), Duration::from_nanos(3));
     assert_eq!(window(None).length(Time(20)), Duration::from_nanos(15));
 }
+
+#[test]
+fn without_deletes_nothing_is_the_version_before_all_others() {
+    let judgement = judged("A: [w1@1] [w2@2] [r nil]", &[]);
+    assert_eq!(judgement.metrics.max_versions_behind, Some(2));
+    assert_eq!(judgement.metrics.sessions.read_your_writes, 1);
+}
+
+#[test]
+fn a_function_that_no_register_has_is_not_judged_as_one() {
+    let mut history = History::default();
+    let op = Op { f: F::from("append"), key: Some(Key(1)), value: 5.into(), version: None };
+    history.invoke(Time(0), Process::Client(0), op.clone());
+    history.ok(Time(1), Process::Client(0), op);
+    let rung = judge(&history, &[], &JudgeOptions::default());
+    let rung = rung.rung(Guarantee::Linearizable);
+    assert_eq!(rung.validity, Validity::Unknown);
+    assert!(rung.reason.contains("`append` is no operation of a register"), "{}", rung.reason);
+}
