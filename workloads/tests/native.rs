@@ -2,9 +2,14 @@
 
 mod lifecycle;
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    process::Command,
+};
 
-use lifecycle::{Child, Held, Kind, possible};
+use lifecycle::{Child, Held, Kind, eventually, possible};
 use rustix::process::Signal;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
@@ -150,6 +155,38 @@ async fn a_guest_leaves_an_external_cluster_as_it_was() {
     let mut keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut cache).unwrap();
     keys.sort();
     assert_eq!(keys, ["kv:1", "quarrel:kv:1"]);
+}
+
+/// What a Toxiproxy says of its proxies.
+fn proxies(api: &str) -> String {
+    let mut stream = TcpStream::connect(api).unwrap();
+    write!(stream, "GET /proxies HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split_once("\r\n\r\n").expect("an answer has a head").1.to_owned()
+}
+
+#[test]
+fn a_guest_that_is_interrupted_takes_its_faults_along() {
+    if !here() {
+        return;
+    }
+    let held = Held::up("native");
+    let toxiproxy = held.url("toxiproxy").trim_start_matches("http://");
+    let [primary, replica, cache] = ["primary", "replica", "cache"].map(|part| held.url(part));
+    let before = proxies(toxiproxy);
+    let servers = ["--primary", primary, "--replica", replica, "--cache", cache];
+    let run = ["--cluster", "external", "--toxiproxy", toxiproxy, "cache-aside"];
+    for signal in [Signal::INT, Signal::TERM] {
+        let fault = ["--fault", "redis-cut", "--time", "30s"];
+        let mut child = Child::run(&[&servers[..], &run, &fault].concat(), &[]);
+        child.until_said("storm:");
+        eventually("the link is cut", || proxies(toxiproxy).contains("\"enabled\":false"));
+        child.send(signal);
+        let verdict = child.wait().verdict();
+        assert!(verdict["metrics"]["reads"].as_u64() > Some(0), "{verdict}");
+        assert_eq!(proxies(toxiproxy), before, "{signal:?}");
+    }
 }
 
 #[test]

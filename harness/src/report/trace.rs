@@ -1,7 +1,6 @@
 use std::{
     collections::BTreeSet,
-    fs::File,
-    io::{self, BufWriter, Write},
+    io::{self, BufWriter, IntoInnerError, Write},
     path::Path,
 };
 
@@ -14,7 +13,7 @@ use super::{
     timeline::{call, reply},
     view::{Ending, Row, View},
 };
-use crate::results::FileError;
+use crate::results::{FileError, partial};
 
 /// Process numbers of the trace: who has a group of tracks.
 const CLIENTS: u32 = 1;
@@ -30,15 +29,15 @@ const PHASES: usize = 1;
 ///
 /// When the system says no.
 pub fn write_trace(view: &View<'_>, path: &Path) -> Result<(), FileError> {
-    let partial = path.with_extension("gz.partial");
     let write = || -> io::Result<()> {
-        let file = BufWriter::new(File::create(&partial)?);
+        let file = BufWriter::new(partial(path)?);
         let mut trace = Trace { to: GzEncoder::new(file, Compression::new(5)), any: false };
         trace.to.write_all(b"{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n")?;
         events(view, &mut trace)?;
         trace.to.write_all(b"\n]}\n")?;
-        trace.to.finish()?.flush()?;
-        std::fs::rename(&partial, path)
+        let file = trace.to.finish()?.into_inner().map_err(IntoInnerError::into_error)?;
+        file.persist(path)?;
+        Ok(())
     };
     write().map_err(FileError::io(path))
 }

@@ -1,10 +1,12 @@
 use std::{
-    fs::{self, File},
+    fs::{File, Permissions},
     io::{self, BufRead as _, BufReader, Write as _},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
 use serde::{Serialize, de::DeserializeOwned};
+use tempfile::NamedTempFile;
 
 /// A file of a run could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -43,14 +45,26 @@ impl FileError {
 ///
 /// When the system says no.
 pub fn write_text(path: &Path, text: &str) -> Result<(), FileError> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let partial = path.with_file_name(format!(".{name}.partial"));
     let write = || {
-        let mut file = File::create(&partial)?;
+        let mut file = partial(path)?;
         file.write_all(text.as_bytes())?;
-        fs::rename(&partial, path)
+        file.persist(path)?;
+        Ok(())
     };
     write().map_err(FileError::io(path))
+}
+
+/// A file of its own beside `path`, to be renamed to it when it is complete:
+/// two who write the same file do not meet. Gone if it is never renamed.
+pub(crate) fn partial(path: &Path) -> io::Result<NamedTempFile> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    tempfile::Builder::new()
+        .prefix(&format!(".{name}."))
+        .suffix(".partial")
+        // As any new file, and not for its writer alone.
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder.unwrap_or(Path::new(".")))
 }
 
 /// Writes a value as indented JSON.

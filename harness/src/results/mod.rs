@@ -17,6 +17,7 @@ mod settings;
 mod verdict;
 
 pub use environment::{Environment, checked_out};
+pub(crate) use files::partial;
 pub use files::{FileError, read_json_lines, write_json, write_json_lines, write_text};
 pub use folder::{FindError, RunFolder, find_run, list_runs};
 pub use index::{IndexLine, append_to_index, read_index};

@@ -31,7 +31,7 @@ use crate::{
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// What is drawn beyond the states that are kept.
-const SAMPLES: u64 = 2_000;
+const SAMPLES: u64 = 20_000;
 
 /// The least cast in which every guarantee of the ladder can break: two
 /// writes that race, a session that reads what it wrote, a session that reads
