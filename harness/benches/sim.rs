@@ -8,6 +8,7 @@ use quarrel_harness::{
     cluster::Cluster,
     explore::{Bounds, Fault, Reduction, Start, explore},
     record::Recorder,
+    results::Journal,
     sim::SimCluster,
     stores::{Item, Row, StoreError},
     strategy::{Action, AnyStrategy, Session, SessionParts, Strategy, perform},
@@ -127,5 +128,21 @@ fn simulated_operations_recorded(bencher: divan::Bencher<'_, '_>) {
             let recorder = Arc::new(Recorder::new(cluster.clock()));
             run(Some(&recorder), &cluster);
             recorder
+        });
+}
+
+/// Until the last line of the history is on the disk.
+#[divan::bench(sample_count = 5, sample_size = 1)]
+fn simulated_operations_journaled(bencher: divan::Bencher<'_, '_>) {
+    bencher
+        .counter(divan::counter::ItemsCount::new(CLIENTS * OPERATIONS_EACH))
+        .with_inputs(|| (SimCluster::new(1), tempfile::tempdir().expect("a folder can be made")))
+        .bench_local_values(|(cluster, folder)| {
+            let recorder = Arc::new(Recorder::new(cluster.clock()));
+            let path = folder.path().join("history.jsonl.zst");
+            let journal = Journal::start(&path, Arc::clone(&recorder)).expect("a new file");
+            run(Some(&recorder), &cluster);
+            journal.finish().expect("the disk has room");
+            folder
         });
 }
