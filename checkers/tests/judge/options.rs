@@ -10,15 +10,17 @@ use quarrel_checkers::{
 
 use crate::{judged, told};
 
-fn at(order: Order, invoked: u64) -> Judgement {
+fn at(order: Order, invoked: u64, versions: Option<[u64; 2]>) -> Judgement {
+    let [old, new] = versions.map_or([None; 2], |versions| versions.map(Some));
+    let with = |op: Op, version| Op { version, ..op };
     let mut history = History::default();
     for (process, kind, op, time) in [
         (0, Kind::Invoke, Op::write(1, 1), 0),
-        (0, Kind::Ok, Op::write(1, 1), 1),
+        (0, Kind::Ok, with(Op::write(1, 1), old), 1),
         (0, Kind::Invoke, Op::write(1, 2), 2),
-        (0, Kind::Ok, Op::write(1, 2), 10),
+        (0, Kind::Ok, with(Op::write(1, 2), new), 10),
         (1, Kind::Invoke, Op::read(1), invoked),
-        (1, Kind::Ok, Op::read(1).returning(1), 20),
+        (1, Kind::Ok, with(Op::read(1).returning(1), old), 20),
     ] {
         history.push(Time(time), Process::Client(process), kind, op, None);
     }
@@ -29,14 +31,17 @@ fn at(order: Order, invoked: u64) -> Judgement {
 
 #[test]
 fn by_time_what_ends_and_begins_at_one_instant_is_concurrent() {
-    let stale = |order, invoked| {
-        let judgement = at(order, invoked);
+    let stale = |order, invoked, versions| {
+        let judgement = at(order, invoked, versions);
         let is_valid = judgement.validity(Guarantee::Linearizable) == Validity::Valid;
         assert_eq!(is_valid, judgement.metrics.stale_reads == 0);
         judgement.metrics.stale_reads
     };
-    assert_eq!([9, 10, 11].map(|invoked| stale(Order::Time, invoked)), [0, 0, 1]);
-    assert_eq!([9, 10, 11].map(|invoked| stale(Order::Recorded, invoked)), [1, 1, 1]);
+    for versions in [None, Some([1, 2])] {
+        let stale = |order| [9, 10, 11].map(|invoked| stale(order, invoked, versions));
+        assert_eq!(stale(Order::Time), [0, 0, 1], "{versions:?}");
+        assert_eq!(stale(Order::Recorded), [1, 1, 1], "{versions:?}");
+    }
 }
 
 #[test]
@@ -92,11 +97,11 @@ fn deletes_are_told_apart_by_their_versions() {
     let judgement = with_delete(&[write, ("delete", None, Some(2)), ("read", Some(1), Some(1))]);
     assert_eq!(judgement.anomalies[0].class, Class::StaleRead);
     // Which delete left nothing behind is not known: a search decides.
-    for version in [None, Some(2)] {
-        let events = [write, ("delete", None, None), ("read", None, version)];
+    for versions in [[None, None], [None, Some(2)], [Some(2), None]] {
+        let events = [write, ("delete", None, versions[0]), ("read", None, versions[1])];
         let judgement = with_delete(&events);
-        assert_eq!(told(&judgement), [""; 0], "{version:?}");
-        assert_eq!(judgement.validity(Guarantee::Linearizable), Validity::Valid, "{version:?}");
+        assert_eq!(told(&judgement), [""; 0], "{versions:?}");
+        assert_eq!(judgement.validity(Guarantee::Linearizable), Validity::Valid, "{versions:?}");
     }
 }
 
@@ -202,4 +207,21 @@ fn a_function_that_no_register_has_is_not_judged_as_one() {
     let rung = rung.rung(Guarantee::Linearizable);
     assert_eq!(rung.validity, Validity::Unknown);
     assert!(rung.reason.contains("`append` is no operation of a register"), "{}", rung.reason);
+}
+
+#[test]
+fn where_one_value_has_no_version_real_time_tells_that_it_was_replaced() {
+    let judgement = judged(
+        "A: [w1] [w2@2]
+         B:               [r1]",
+        &[],
+    );
+    assert_eq!(judgement.metrics.stale_reads, 1);
+    assert_eq!(judgement.anomalies[0].class, Class::StaleRead);
+}
+
+#[test]
+fn stores_that_lost_a_write_are_not_eventual() {
+    let rung = judged("A: [w1@1] [w2@1]", &[]).rung(Guarantee::Eventual).clone();
+    assert_eq!((rung.validity, &*rung.reason), (Validity::Invalid, "1 acknowledged writes lost"));
 }
