@@ -63,7 +63,7 @@ fn one_writer_two_readers_and_a_lagging_replica() {
     outbox: !stale in 2 steps, pending-invalidation
     cdc: !stale in 2 steps, pending-invalidation
     cdc-tombstone: !stale in 2 steps, pending-invalidation
-    notify: !stale in 2 steps, expiry-only
+    notify: !stale in 2 steps, pending-invalidation
     client-tracking: the strategy uses client tracking, which is not simulated: use --cluster docker or native
     stale-while-revalidate: !stale in 3 steps, expiry-only
     early-expiry: !stale in 3 steps, expiry-only

@@ -36,6 +36,11 @@ impl Feeds {
         self.outbox.push_back(FeedChange { position: self.rows, key, version });
     }
 
+    /// From now on notifications are heard.
+    pub(super) fn listen(&mut self) {
+        self.channel.get_or_insert_default();
+    }
+
     /// Only those who listen hear a notification.
     pub(super) fn notify(&mut self, key: Key, version: u64) {
         if let Some(channel) = &mut self.channel {

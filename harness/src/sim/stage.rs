@@ -120,6 +120,10 @@ impl Stage {
         for number in 0..actors {
             stage.enter(Role::Client, Process::Client(number as u64));
         }
+        // Agents run before the first client comes on, and listen.
+        if !stage.strategy.agents().is_empty() {
+            stage.world.primary.feeds.listen();
+        }
         for agent in 0..stage.strategy.agents().len() {
             stage.enter(Role::Agent(agent), Process::Agent(agent as u64));
         }
