@@ -20,7 +20,7 @@
 //! assert_eq!(
 //!     judgement.anomalies[0].explanation,
 //!     "key 0: process 1 read 1 (version 1), which was overwritten by 2 (version 2), \
-//!      acknowledged 11ms before this read began"
+//!      acknowledged 11 ms before this read began"
 //! );
 //! # Ok::<(), notation::NotationError>(())
 //! ```

@@ -98,7 +98,7 @@ impl Judgement {
 /// assert_eq!(
 ///     judgement.anomalies[0].explanation,
 ///     "key 7: process 1 read 1 (version 1), which was overwritten by 2 (version 2), \
-///      acknowledged 80ms before this read began"
+///      acknowledged 80 ms before this read began"
 /// );
 /// ```
 #[must_use]

@@ -56,7 +56,7 @@ fn a_bound_is_broken_by_what_is_staler_and_by_what_was_never_written() {
     };
     let stale = "A: [w1] [w2]
                  B:                 [r1]";
-    let reason = "worst staleness 8ms; no final probes".to_owned();
+    let reason = "worst staleness 8.0 ms; nobody looked into the stores in the end".to_owned();
     assert_eq!(bounded(stale, 7), (Validity::Invalid, reason.clone()));
     assert_eq!(bounded(stale, 8), (Validity::Unknown, reason));
     let never = "A: [w1] [r7]";
@@ -141,7 +141,7 @@ fn transactions_with_versions_are_judged_key_by_key() {
     assert_eq!(
         told(&stale),
         ["stale-read: key 2: process 1 read nothing, which was overwritten by 6 (version 1), \
-          acknowledged 0ms before this read began"]
+          acknowledged 1 µs before this read began"]
     );
 }
 

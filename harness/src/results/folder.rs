@@ -1,6 +1,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use jiff::Timestamp;
@@ -74,6 +75,11 @@ impl RunFolder {
         self.file("COMPLETE").is_file()
     }
 
+    /// When its settings were written: at its beginning, and never again.
+    fn began(&self) -> Option<SystemTime> {
+        self.file("run.toml").metadata().and_then(|settings| settings.modified()).ok()
+    }
+
     fn at(path: PathBuf) -> Option<Self> {
         let name = path.file_name()?.to_str()?.to_owned();
         let id = name.rsplit('-').next()?.to_owned();
@@ -91,7 +97,12 @@ pub fn list_runs(root: &Path) -> Vec<RunFolder> {
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .filter_map(|entry| RunFolder::at(entry.path()))
         .collect();
-    runs.sort_by(|a, b| a.name.cmp(&b.name));
+    // Names tell seconds; of the same second the one that began first is first.
+    runs.sort_by(|a, b| {
+        let second = |run: &RunFolder| run.name.split('-').next().map(str::to_owned);
+        let by_second = second(a).cmp(&second(b));
+        by_second.then_with(|| a.began().cmp(&b.began())).then_with(|| a.name.cmp(&b.name))
+    });
     runs
 }
 
@@ -118,5 +129,30 @@ pub fn find_run(root: &Path, asked: &str) -> Result<RunFolder, FindError> {
             asked: asked.to_owned(),
             matches: runs.into_iter().map(|run| run.name).collect(),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_latest_of_a_second_is_the_one_that_began_last() {
+        let root = tempfile::tempdir().unwrap();
+        let begin = |name: &str, after: u64| {
+            let folder = root.path().join(name);
+            fs::create_dir(&folder).unwrap();
+            let settings = fs::File::create(folder.join("run.toml")).unwrap();
+            let began = SystemTime::UNIX_EPOCH + Duration::from_millis(after);
+            settings.set_modified(began).unwrap();
+        };
+        begin("20260301T080000Z-cache-aside-ffff", 100);
+        begin("20260301T080000Z-cache-aside-0000", 400);
+        assert_eq!(find_run(root.path(), "latest").unwrap().id, "0000");
+        begin("20260301T080001Z-aside-8888", 1_000);
+        let ids: Vec<_> = list_runs(root.path()).into_iter().map(|run| run.id).collect();
+        assert_eq!(ids, ["ffff", "0000", "8888"]);
     }
 }
