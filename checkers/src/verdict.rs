@@ -171,6 +171,9 @@ pub enum Cause {
     /// A transaction read its keys at different moments, and another one came
     /// in between; each value was current when it was read.
     SeparateReads,
+    /// A client wrote what followed from a value that somebody had replaced
+    /// since it was read, and nothing compared.
+    UncheckedWrite,
     /// None of the above is evident in the steps.
     Unexplained,
 }
@@ -190,6 +193,7 @@ impl fmt::Display for Cause {
             Self::PendingInvalidation => "pending-invalidation",
             Self::ExpiryOnly => "expiry-only",
             Self::SeparateReads => "separate-reads",
+            Self::UncheckedWrite => "unchecked-write",
             Self::Unexplained => "unexplained",
         })
     }

@@ -56,7 +56,8 @@ fn profile() {
 
 #[test]
 fn counter() {
-    convicted("primary-only --cluster sim --workload counter", "lost-update");
+    let causes = convicted("primary-only --cluster sim --workload counter", "lost-update");
+    assert!(causes.iter().all(|cause| cause == "unchecked-write"), "{causes:?}");
     acquitted(
         "optimistic-lock --fill primary --cluster sim --workload counter --expect eventual",
         "lost-update",

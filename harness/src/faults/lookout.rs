@@ -116,6 +116,14 @@ impl Lookout {
                     other => Err(format!("no old entry came back: {other:?}")),
                 }
             }
+            Sign::Unconfirmed => {
+                // The commits that waited hold their row until they are
+                // confirmed; another fault must not meet them.
+                while heartbeat(&mut self.probe, self.round).await.is_err() {
+                    pause(&mut self.probe, Duration::from_millis(5)).await;
+                }
+                Ok(None)
+            }
             Sign::ClosesLate { link, by } => match cluster.close_lag(link).await {
                 Ok(lag) if lag >= by.mul_f64(0.9) => {
                     Err(format!("the end of a connection still came {lag:.0?} late"))

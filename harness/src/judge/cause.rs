@@ -84,6 +84,10 @@ impl<'a> Evidence<'a> {
             // No read is needed to see it: the primary holds something else.
             return Some(Cause::LostWrite);
         }
+        if anomaly.class == Class::LostUpdate {
+            // That is what it is: two writes from one value, neither refused.
+            return Some(Cause::UncheckedWrite);
+        }
         let key = anomaly.key?;
         if anomaly.class == Class::Divergence && self.never_written(key) {
             return Some(Cause::LostWrite);

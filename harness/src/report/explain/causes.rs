@@ -211,6 +211,24 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         kind: Kind::Cause,
+        name: "unchecked-write",
+        summary: "a write followed from a value that somebody had replaced, and nobody compared",
+        text: "Two clients read the same value, both computed the next one, and both wrote it. The \
+               second write replaced the first without having seen it, and both were acknowledged. \
+               A cache makes it likelier, because what it holds is older, but it needs none.",
+        timeline: "t=0ms    Writer A: SELECT primary 7 -> 5\n\
+                   t=1ms    Writer B: SELECT primary 7 -> 5\n\
+                   t=2ms    Writer A: UPDATE 7 = 6     -> ok\n\
+                   t=3ms    Writer B: UPDATE 7 = 6     -> ok  one of two is gone",
+        source: "Berenson et al., A Critique of ANSI SQL Isolation Levels, SIGMOD 1995 (P4)",
+        cures: &[
+            "write only if the version is still the one that was read (optimistic-lock)",
+            "let the database compute: UPDATE ... SET n = n + 1",
+            "lock the row when reading it: SELECT ... FOR UPDATE",
+        ],
+    },
+    Entry {
+        kind: Kind::Cause,
         name: "unexplained",
         summary: "the recorded steps show none of the known causes",
         text: "The anomaly is real, but its steps do not tell how it came about: the history has \
