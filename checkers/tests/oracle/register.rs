@@ -136,11 +136,13 @@ fn dense_records_say_the_same_as_operations() {
                 }
             }));
         }
-        let mut records = Records::with_capacity(all.len());
+        // Now and then more come than room was made for.
+        let mut records = Records::with_capacity(if seed % 8 == 0 { 1 } else { all.len() });
         let mut returned: Vec<u64> = keys.iter().flatten().map(|o| o.returned).collect();
         let mut order: Vec<usize> = (0..all.len()).collect();
         order.sort_by_key(|&at| returned[at]);
         order.iter().for_each(|&at| records.push(all[at]).expect("they are sorted"));
+        assert_eq!((records.len(), records.is_empty()), (all.len(), all.is_empty()));
         returned.sort_unstable();
 
         let verdicts: Vec<bool> = keys.iter().map(|o| is_linearizable(o)).collect();
