@@ -91,14 +91,16 @@ impl Recipes {
         script: &str,
         arguments: &[&Path],
     ) -> Result<String, std::io::Error> {
-        let output = Command::new("bash")
+        // `output` would take the progress, too, whatever it was told.
+        let child = Command::new("bash")
             .arg(self.folder.join(script))
             .args(arguments)
             .stdin(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .kill_on_drop(true)
-            .output()
-            .await?;
+            .spawn()?;
+        let output = child.wait_with_output().await?;
         if output.status.success() {
             Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
         } else {
