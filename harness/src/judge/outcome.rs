@@ -1,6 +1,6 @@
 use std::{collections::BTreeSet, fmt, str::FromStr, time::Duration};
 
-use quarrel_checkers::{Guarantee, JudgeOptions, Judgement, Validity, Verdict, judge_phases};
+use quarrel_checkers::{Guarantee, JudgeOptions, Judgement, Time, Validity, Verdict, judge_phases};
 
 use super::{find_causes, phases::phases};
 use crate::{
@@ -85,7 +85,9 @@ pub fn judge_run(run: &LoadedRun, expected: Expectation, workload: &dyn Workload
 pub fn judge_with(run: &LoadedRun, expected: Expectation, own: Verdict) -> VerdictFile {
     let mut options = JudgeOptions::default();
     options.bound = expected.bound;
-    let mut judgement = judge_phases(&run.history, &run.probes, &options, &phases(&run.receipts));
+    let end = run.history.events.last().map_or(Time::ZERO, |event| event.time);
+    let phases = phases(&run.receipts, end);
+    let mut judgement = judge_phases(&run.history, &run.probes, &options, &phases);
     // What the workload itself asks for is told first.
     judgement.anomalies.splice(..0, own.anomalies.iter().cloned());
     find_causes(&run.history, &mut judgement.anomalies);

@@ -9,17 +9,21 @@ const CALM: &str = "no fault";
 /// After the last one.
 const HEALED: &str = "all healed";
 
-/// The stretches of a run by the faults that were on; none of a run without
-/// faults. A fault is on from its injection until it was seen to be gone.
-pub(super) fn phases(receipts: &[Receipt]) -> Vec<Phase> {
+/// The stretches of a run, which lasts until `end`, by the faults that were on;
+/// none of a run without faults. A fault is on from its injection until it was
+/// seen to be gone.
+pub(super) fn phases(receipts: &[Receipt], end: Time) -> Vec<Phase> {
+    // The last operation may begin at the very end.
+    let end = Time(end.0.saturating_add(1));
     let mut edges: Vec<Time> = receipts
         .iter()
-        .flat_map(|receipt| [receipt.injected, receipt.healed.unwrap_or(Time::MAX)])
-        .chain([Time::ZERO, Time::MAX])
+        .flat_map(|receipt| [receipt.injected, receipt.healed.unwrap_or(end)])
+        .filter(|edge| *edge < end)
+        .chain([Time::ZERO, end])
         .collect();
     edges.sort_unstable();
     edges.dedup();
-    let last = receipts.iter().map(|receipt| receipt.healed.unwrap_or(Time::MAX)).max();
+    let last = receipts.iter().map(|receipt| receipt.healed.unwrap_or(end)).max();
     let Some(last) = last else { return Vec::new() };
     let stretches = edges.windows(2).map(|edge| (edge[0], edge[1]));
     let phases = stretches.map(|(from, to)| {
@@ -57,7 +61,7 @@ mod tests {
     }
 
     fn told(receipts: &[Receipt]) -> Vec<(String, u64)> {
-        let told = phases(receipts).into_iter();
+        let told = phases(receipts, Time::from_millis(90)).into_iter();
         told.map(|phase| (phase.name, phase.from.0 / 1_000_000)).collect()
     }
 
@@ -85,6 +89,18 @@ mod tests {
         let names = [("no fault", 0), ("lag", 10)];
         let told = told(&[receipt("lag", 10, None)]);
         assert_eq!(told, names.map(|(name, from)| (name.to_owned(), from)));
-        assert!(phases(&[]).is_empty());
+        assert!(phases(&[], Time::from_millis(90)).is_empty());
+    }
+
+    #[test]
+    fn the_last_phase_ends_with_the_run() {
+        let last = |healed| {
+            let phases = phases(&[receipt("lag", 10, Some(healed))], Time::from_millis(90));
+            phases.last().map(|phase| (phase.name.clone(), phase.to)).unwrap()
+        };
+        let end = Time(90_000_001);
+        assert_eq!(last(60), ("all healed".to_owned(), end));
+        // It was seen to be gone after the last operation.
+        assert_eq!(last(95), ("lag".to_owned(), end));
     }
 }
