@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Quantiles, SessionViolations, metrics::nanos, tally::Hit};
+use super::{
+    Quantiles, SessionViolations,
+    metrics::nanos,
+    tally::{AtRisk, Hit},
+};
 use crate::{Class, Time};
 
 /// A stretch of a run under one name, such as the time in which a fault was
@@ -46,14 +50,59 @@ pub struct PhaseMetrics {
     pub sessions: SessionViolations,
 }
 
-/// Counts by phase. Operations outside every phase are counted nowhere.
+/// Counts the reads of a run, or of one of its phases.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counter {
+    metrics: PhaseMetrics,
+    staleness: Vec<Duration>,
+}
+
+impl Counter {
+    /// A completed read.
+    fn completed(&mut self, is_hit: Hit) {
+        self.metrics.reads += 1;
+        self.metrics.hits += u64::from(is_hit == Hit::Yes);
+    }
+
+    /// What was found of a completed read of a value that somebody wrote.
+    fn judged(&mut self, is_at_risk: AtRisk, stale_for: Option<Duration>, is_hit: Hit) {
+        self.metrics.reads_at_risk += u64::from(is_at_risk == AtRisk::Yes);
+        let Some(stale_for) = stale_for else { return };
+        self.metrics.stale_reads += 1;
+        match is_hit {
+            Hit::Yes => self.metrics.stale_hits += 1,
+            Hit::No => self.metrics.stale_misses += 1,
+        }
+        self.staleness.push(stale_for);
+    }
+
+    fn merge(&mut self, other: Self) {
+        let (metrics, others) = (&mut self.metrics, other.metrics);
+        metrics.reads += others.reads;
+        metrics.reads_at_risk += others.reads_at_risk;
+        metrics.stale_reads += others.stale_reads;
+        metrics.hits += others.hits;
+        metrics.stale_hits += others.stale_hits;
+        metrics.stale_misses += others.stale_misses;
+        metrics.sessions += others.sessions;
+        self.staleness.extend(other.staleness);
+    }
+
+    fn finish(mut self) -> (PhaseMetrics, Vec<Duration>) {
+        self.staleness.sort_unstable();
+        self.metrics.staleness = Quantiles::of(&self.staleness);
+        (self.metrics, self.staleness)
+    }
+}
+
+/// Counts of the whole run, and by phase. Operations outside every phase are
+/// counted in the whole only.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PhaseTally {
+    whole: Counter,
+    phases: Vec<Counter>,
     /// Beginnings, ascending, with their ends and the number of the phase.
     stretches: Vec<(Time, Time, usize)>,
-    phases: Vec<PhaseMetrics>,
-    /// By phase.
-    staleness: Vec<Vec<Duration>>,
 }
 
 impl PhaseTally {
@@ -61,83 +110,62 @@ impl PhaseTally {
     pub(super) fn new(phases: &[Phase]) -> Self {
         let mut tally = Self::default();
         for phase in phases {
-            let known = tally.phases.iter().position(|known| known.name == phase.name);
+            let known = tally.phases.iter().position(|known| known.metrics.name == phase.name);
             let number = known.unwrap_or_else(|| {
                 let name = phase.name.clone();
-                tally.phases.push(PhaseMetrics { name, ..PhaseMetrics::default() });
+                let metrics = PhaseMetrics { name, ..PhaseMetrics::default() };
+                tally.phases.push(Counter { metrics, ..Counter::default() });
                 tally.phases.len() - 1
             });
-            tally.phases[number].length += phase.to.since(phase.from);
+            tally.phases[number].metrics.length += phase.to.since(phase.from);
             tally.stretches.push((phase.from, phase.to, number));
         }
         tally.stretches.sort_unstable();
-        tally.staleness.resize(tally.phases.len(), Vec::new());
         tally
     }
 
-    fn at(&self, begin: Time) -> Option<usize> {
+    /// The counters of what began at `begin`.
+    fn at(&mut self, begin: Time) -> impl Iterator<Item = &mut Counter> {
         let next = self.stretches.partition_point(|(from, ..)| *from <= begin);
-        let (_, to, number) = self.stretches[..next].last()?;
-        (begin < *to).then_some(*number)
+        let phase = self.stretches[..next].last().filter(|(_, to, _)| begin < *to);
+        let phase = phase.and_then(|(.., number)| self.phases.get_mut(*number));
+        std::iter::once(&mut self.whole).chain(phase)
     }
 
     /// A completed read.
     pub(super) fn completed(&mut self, begin: Time, is_hit: Hit) {
-        if let Some(number) = self.at(begin) {
-            self.phases[number].reads += 1;
-            self.phases[number].hits += u64::from(is_hit == Hit::Yes);
-        }
+        self.at(begin).for_each(|counter| counter.completed(is_hit));
     }
 
     /// What was found of a completed read of a value that somebody wrote.
     pub(super) fn judged(
         &mut self,
         begin: Time,
-        at_risk: Option<Duration>,
+        is_at_risk: AtRisk,
         stale_for: Option<Duration>,
         is_hit: Hit,
     ) {
-        let Some(number) = self.at(begin) else { return };
-        let phase = &mut self.phases[number];
-        phase.reads_at_risk += u64::from(at_risk.is_some());
-        let Some(stale_for) = stale_for else { return };
-        phase.stale_reads += 1;
-        match is_hit {
-            Hit::Yes => phase.stale_hits += 1,
-            Hit::No => phase.stale_misses += 1,
-        }
-        self.staleness[number].push(stale_for);
+        self.at(begin).for_each(|counter| counter.judged(is_at_risk, stale_for, is_hit));
     }
 
     /// A violation of what a session may expect.
     pub(super) fn session(&mut self, begin: Time, class: Class) {
-        if let Some(number) = self.at(begin) {
-            self.phases[number].sessions.count(class);
-        }
+        self.at(begin).for_each(|counter| counter.metrics.sessions.count(class));
     }
 
     /// Adds what was counted of other keys, by the same phases.
     pub(super) fn merge(&mut self, other: Self) {
+        self.whole.merge(other.whole);
         for (phase, of) in self.phases.iter_mut().zip(other.phases) {
-            phase.reads += of.reads;
-            phase.reads_at_risk += of.reads_at_risk;
-            phase.stale_reads += of.stale_reads;
-            phase.hits += of.hits;
-            phase.stale_hits += of.stale_hits;
-            phase.stale_misses += of.stale_misses;
-            phase.sessions += of.sessions;
-        }
-        for (staleness, of) in self.staleness.iter_mut().zip(other.staleness) {
-            staleness.extend(of);
+            phase.merge(of);
         }
     }
 
-    /// Sums up.
-    pub(super) fn finish(mut self) -> Vec<PhaseMetrics> {
-        for (phase, staleness) in self.phases.iter_mut().zip(&mut self.staleness) {
-            staleness.sort_unstable();
-            phase.staleness = Quantiles::of(staleness);
-        }
-        self.phases
+    /// Sums up: the whole run with the staleness of each stale read, ascending,
+    /// and the phases.
+    pub(super) fn finish(self) -> (PhaseMetrics, Vec<Duration>, Vec<PhaseMetrics>) {
+        let (whole, staleness) = self.whole.finish();
+        let phases = self.phases.into_iter().map(|phase| phase.finish().0).collect();
+        (whole, staleness, phases)
     }
 }

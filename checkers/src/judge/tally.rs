@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    JudgeOptions, Metrics, PbsBin, Quantiles, StalenessBin, keyed::Keyed, metrics::wilson,
-    phases::PhaseTally,
+    JudgeOptions, Metrics, PbsBin, StalenessBin, keyed::Keyed, metrics::wilson, phases::PhaseTally,
 };
 use crate::{Class, Key, Time};
 
@@ -18,8 +17,8 @@ const PBS_EDGES_US: [u64; 17] = [
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) metrics: Metrics,
-    phases: PhaseTally,
-    staleness: Vec<Duration>,
+    /// Reads and sessions.
+    reads: PhaseTally,
     pbs: [(u64, u64); PBS_EDGES_US.len()],
     /// Why the history could not be read at all.
     pub(super) unreadable: Option<String>,
@@ -40,7 +39,7 @@ pub(super) struct Tally {
 impl Tally {
     /// Nothing counted yet, of a run with these phases.
     pub(super) fn of(phases: &PhaseTally) -> Self {
-        Self { phases: phases.clone(), ..Self::default() }
+        Self { reads: phases.clone(), ..Self::default() }
     }
 
     /// Counts the operations of a key.
@@ -49,7 +48,8 @@ impl Tally {
         metrics.keys += 1;
         for entry in &keyed.entries {
             let counter = match (entry.is_read(), entry.complete) {
-                (true, _) => &mut metrics.reads,
+                // Counted one by one, as they are judged.
+                (true, _) => continue,
                 (false, Some(_)) => &mut metrics.writes,
                 (false, None) => &mut metrics.indeterminate_writes,
             };
@@ -61,22 +61,14 @@ impl Tally {
     pub(super) fn merge(&mut self, other: Self) {
         let (metrics, others) = (&mut self.metrics, other.metrics);
         metrics.keys += others.keys;
-        metrics.reads += others.reads;
         metrics.writes += others.writes;
         metrics.indeterminate_writes += others.indeterminate_writes;
-        metrics.reads_at_risk += others.reads_at_risk;
-        metrics.stale_reads += others.stale_reads;
-        metrics.hits += others.hits;
-        metrics.stale_hits += others.stale_hits;
-        metrics.stale_misses += others.stale_misses;
         metrics.delta = metrics.delta.max(others.delta);
         metrics.max_versions_behind = metrics.max_versions_behind.max(others.max_versions_behind);
         metrics.k = metrics.k.max(others.k);
         metrics.phantom_reads += others.phantom_reads;
         metrics.future_reads += others.future_reads;
-        metrics.sessions += others.sessions;
-        self.phases.merge(other.phases);
-        self.staleness.extend(other.staleness);
+        self.reads.merge(other.reads);
         for (bin, (reads, stale)) in self.pbs.iter_mut().zip(other.pbs) {
             *bin = (bin.0 + reads, bin.1 + stale);
         }
@@ -105,8 +97,7 @@ impl Tally {
 
     /// A completed read, and whether it came out of the cache.
     pub(super) fn completed(&mut self, begin: Time, is_hit: Hit) {
-        self.metrics.hits += u64::from(is_hit == Hit::Yes);
-        self.phases.completed(begin, is_hit);
+        self.reads.completed(begin, is_hit);
     }
 
     /// A completed read that began at `begin`; `at_risk` is the time since the
@@ -118,22 +109,14 @@ impl Tally {
         stale_for: Option<Duration>,
         is_hit: Hit,
     ) {
-        self.phases.judged(begin, at_risk, stale_for, is_hit);
-        let metrics = &mut self.metrics;
+        let is_at_risk = if at_risk.is_some() { AtRisk::Yes } else { AtRisk::No };
+        self.reads.judged(begin, is_at_risk, stale_for, is_hit);
         if let Some(since) = at_risk {
-            metrics.reads_at_risk += 1;
             let micros = since.as_micros();
             let bin = PBS_EDGES_US.partition_point(|&edge| u128::from(edge) <= micros) - 1;
             self.pbs[bin].0 += 1;
             self.pbs[bin].1 += u64::from(stale_for.is_some());
         }
-        let Some(stale_for) = stale_for else { return };
-        metrics.stale_reads += 1;
-        match is_hit {
-            Hit::Yes => metrics.stale_hits += 1,
-            Hit::No => metrics.stale_misses += 1,
-        }
-        self.staleness.push(stale_for);
     }
 
     /// How many versions some read of a key was behind.
@@ -153,19 +136,25 @@ impl Tally {
 
     /// A violation of what a session may expect.
     pub(super) fn session(&mut self, begin: Time, class: Class) {
-        self.metrics.sessions.count(class);
-        self.phases.session(begin, class);
+        self.reads.session(begin, class);
     }
 
     /// Sums up.
     #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^52 do not occur")]
     pub(super) fn finish(&mut self, options: &JudgeOptions) {
-        self.staleness.sort_unstable();
-        self.metrics.phases = std::mem::take(&mut self.phases).finish();
+        let (whole, staleness, phases) = std::mem::take(&mut self.reads).finish();
         let metrics = &mut self.metrics;
-        metrics.staleness = Quantiles::of(&self.staleness);
-        metrics.worst_staleness = metrics.staleness.max;
-        metrics.staleness_histogram = histogram(&self.staleness);
+        metrics.phases = phases;
+        metrics.reads = whole.reads;
+        metrics.reads_at_risk = whole.reads_at_risk;
+        metrics.stale_reads = whole.stale_reads;
+        metrics.hits = whole.hits;
+        metrics.stale_hits = whole.stale_hits;
+        metrics.stale_misses = whole.stale_misses;
+        metrics.sessions = whole.sessions;
+        metrics.staleness = whole.staleness;
+        metrics.worst_staleness = whole.staleness.max;
+        metrics.staleness_histogram = histogram(&staleness);
         metrics.divergence_windows.truncate(options.max_anomalies);
         metrics.stale_share_upper = match (metrics.stale_reads, metrics.reads_at_risk) {
             (_, 0) => 1.0,
@@ -189,6 +178,13 @@ impl Tally {
 /// Whether a read came out of the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hit {
+    Yes,
+    No,
+}
+
+/// Whether a read could have been stale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AtRisk {
     Yes,
     No,
 }
