@@ -129,80 +129,22 @@ const REPLICATION: &[FaultEntry] = &[
     },
 ];
 
-/// A fault of the replica's link to the primary.
-macro_rules! replication_fault {
-    ($kind:literal, $summary:literal, $amount:expr, $inject:expr, $heal:expr, $sign:expr) => {
-        FaultEntry {
-            name: concat!("replication-", $kind),
-            summary: $summary,
-            amount: $amount,
-            ways: &[],
-            effect: Effect::Cluster {
-                inject: |shape| {
-                    let control: fn(&Shape) -> Control = $inject;
-                    vec![control(shape)]
-                },
-                heal: |_| $heal.to_vec(),
-            },
-            sign: |_| $sign,
-        }
-    };
-}
-
-const MEND_STREAM: &[Control] = &[Control::Restore(Link::ReplicaPrimary)];
-/// Bytes are missing from a stream: its connection is of no use any more.
-const NEW_STREAM: &[Control] =
-    &[Control::Cut(Link::ReplicaPrimary), Control::Restore(Link::ReplicaPrimary)];
-
-const fn impair_stream(impairment: Impairment) -> Control {
-    Control::Impair { link: Link::ReplicaPrimary, impairment }
-}
-
-const STREAM: &[FaultEntry] = &[
-    replication_fault!(
-        "reply-lost",
-        "the log that the primary sends never arrives; the connection stays open",
-        None,
-        |_| Control::DropReplies(Link::ReplicaPrimary),
-        NEW_STREAM,
-        Sign::ReplicaBehind { by: LITTLE }
-    ),
-    replication_fault!(
-        "request-lost",
-        "the primary never hears what the replica has replayed: commits that wait for it hang",
-        None,
-        |_| impair_stream(Impairment::DropRequests),
-        NEW_STREAM,
-        Sign::Unconfirmed
-    ),
-    replication_fault!(
-        "reset",
-        "the replica's connections are reset as soon as the primary sends something",
-        None,
-        |_| impair_stream(Impairment::Reset),
-        MEND_STREAM,
-        Sign::ReplicaBehind { by: LITTLE }
-    ),
-    replication_fault!(
-        "slicer",
-        "the log comes in pieces of 4 bytes, with this pause between",
-        Some(Amount::millis(5)),
-        |shape| impair_stream(Impairment::Slice { bytes: 4, pause: shape.time() }),
-        MEND_STREAM,
-        Sign::ReplicaBehind { by: LITTLE }
-    ),
-    replication_fault!(
-        "limit",
-        "the replica's connection closes after this many bytes; it begins a segment anew each time",
-        Some(Amount::bytes(4_000)),
-        |shape| impair_stream(Impairment::Limit { bytes: shape.count() }),
-        MEND_STREAM,
-        Sign::ReplicaBehind { by: LITTLE }
-    ),
-];
-
+/// A fault of a link; unless it says otherwise it is healed by restoring the
+/// link.
 macro_rules! link_fault {
     ($store:literal, $kind:literal, $summary:expr, $amount:expr, $link:expr, $inject:expr, $sign:expr) => {
+        link_fault!(
+            $store,
+            $kind,
+            $summary,
+            $amount,
+            $link,
+            $inject,
+            $sign,
+            &[Control::Restore($link)]
+        )
+    };
+    ($store:literal, $kind:literal, $summary:expr, $amount:expr, $link:expr, $inject:expr, $sign:expr, $heal:expr) => {
         FaultEntry {
             name: concat!($store, $kind),
             summary: $summary,
@@ -213,12 +155,70 @@ macro_rules! link_fault {
                     let control: fn(&Shape) -> Control = $inject;
                     vec![control(shape)]
                 },
-                heal: |_| vec![Control::Restore($link)],
+                heal: |_| $heal.to_vec(),
             },
             sign: $sign,
         }
     };
 }
+
+/// Bytes are missing from a stream: its connection is of no use any more.
+const NEW_STREAM: &[Control] =
+    &[Control::Cut(Link::ReplicaPrimary), Control::Restore(Link::ReplicaPrimary)];
+
+const fn impair_stream(impairment: Impairment) -> Control {
+    Control::Impair { link: Link::ReplicaPrimary, impairment }
+}
+
+const STREAM: &[FaultEntry] = &[
+    link_fault!(
+        "replication",
+        "-reply-lost",
+        "the log that the primary sends never arrives; the connection stays open",
+        None,
+        Link::ReplicaPrimary,
+        |_| Control::DropReplies(Link::ReplicaPrimary),
+        |_| Sign::ReplicaBehind { by: LITTLE },
+        NEW_STREAM
+    ),
+    link_fault!(
+        "replication",
+        "-request-lost",
+        "the primary never hears what the replica has replayed: commits that wait for it hang",
+        None,
+        Link::ReplicaPrimary,
+        |_| impair_stream(Impairment::DropRequests),
+        |_| Sign::Unconfirmed,
+        NEW_STREAM
+    ),
+    link_fault!(
+        "replication",
+        "-reset",
+        "the replica's connections are reset as soon as the primary sends something",
+        None,
+        Link::ReplicaPrimary,
+        |_| impair_stream(Impairment::Reset),
+        |_| Sign::ReplicaBehind { by: LITTLE }
+    ),
+    link_fault!(
+        "replication",
+        "-slicer",
+        "the log comes in pieces of 4 bytes, with this pause between",
+        Some(Amount::millis(5)),
+        Link::ReplicaPrimary,
+        |shape| impair_stream(Impairment::Slice { bytes: 4, pause: shape.time() }),
+        |_| Sign::ReplicaBehind { by: LITTLE }
+    ),
+    link_fault!(
+        "replication",
+        "-limit",
+        "the replica's connection closes after this many bytes; it begins a segment anew each time",
+        Some(Amount::bytes(4_000)),
+        Link::ReplicaPrimary,
+        |shape| impair_stream(Impairment::Limit { bytes: shape.count() }),
+        |_| Sign::ReplicaBehind { by: LITTLE }
+    ),
+];
 
 /// The faults of a link from clients to a store.
 macro_rules! link_faults {
