@@ -70,15 +70,23 @@ impl Browser {
         self.client.execute(script, Vec::new()).await.unwrap()
     }
 
-    /// Waits until a script returns something true.
+    /// Waits until an expression is true; while it fails it is not. The page
+    /// itself looks at every frame; one that is left takes the question along,
+    /// and the next one is asked.
     pub(crate) async fn until(&self, condition: &str) {
-        let script = format!("return Boolean({condition})");
+        let script = format!(
+            "const told = arguments[arguments.length - 1]; \
+             const holds = () => {{ try {{ return {condition}; }} catch {{ return false; }} }}; \
+             const look = () => holds() ? told(true) : requestAnimationFrame(look); \
+             look();"
+        );
+        let mut last = None;
         let waited = tokio::time::timeout(PATIENCE, async {
-            while self.ask(&script).await != Value::Bool(true) {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+            while let Err(error) = self.client.execute_async(&script, Vec::new()).await {
+                last = Some(error);
             }
         });
-        assert!(waited.await.is_ok(), "never: {condition}");
+        assert!(waited.await.is_ok(), "never: {condition} ({last:?})");
     }
 
     /// Presses a key on the page.
