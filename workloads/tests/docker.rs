@@ -138,6 +138,26 @@ fn an_image_that_is_nowhere_is_named() {
     DOCKER.leaves_nothing(&finished);
 }
 
+/// Of a program under a name of its own there is no image yet.
+#[test]
+fn the_making_of_an_image_is_told() {
+    if !here() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join(format!("quarrel-{}", std::process::id()));
+    std::fs::copy(env!("CARGO_BIN_EXE_quarrel"), &program).unwrap();
+    let run = ["primary-only", "--cluster", "docker", "--time", "1s"];
+    let finished = Child::run_of(&program, &run, &[]).wait();
+    let of_program = format!("label=dev.quarrel.exe={}", program.display());
+    let made = docker(&["image", "ls", "--quiet", "--filter", &of_program]).output().unwrap();
+    let made = String::from_utf8(made.stdout).unwrap();
+    docker(&["image", "rm"]).args(made.split_whitespace()).output().unwrap();
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    assert!(finished.stderr.contains("proxy: copying "), "{finished:?}");
+    assert_eq!(made.lines().count(), 1, "{made}");
+}
+
 #[test]
 fn a_container_that_ends_at_once_ends_the_wait() {
     if !here() {
