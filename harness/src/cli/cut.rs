@@ -88,7 +88,8 @@ impl Cutter {
     }
 
     /// Anomaly `number`, counted from 1, as a race that shows it in simulation,
-    /// and the cause that its steps show there; none if there is no such anomaly, or nothing that was tried shows it.
+    /// and the cause that its steps show there; none if there is no such
+    /// anomaly, or nothing that was tried shows it.
     pub(super) fn cut(&self, number: usize) -> Result<Option<(Race, Cause)>, Stuck> {
         let Some(anomaly) = self.anomaly(number) else { return Ok(None) };
         let cut = recorded(&*self.making, &self.run.history, anomaly)?;

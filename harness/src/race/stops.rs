@@ -6,8 +6,6 @@
 //! come before that line, the link is stalled. What the replica has received by
 //! then it replays at the line.
 
-use std::time::Duration;
-
 use quarrel_checkers::{Key, Lsn};
 use tokio::time::{sleep, timeout};
 
@@ -151,8 +149,7 @@ impl Forcing<'_> {
             }
             sleep(LOOK_EVERY).await;
         }
-        let limit: Duration = LIMIT;
-        let what = format!("the replica did not replay {received} within {limit:?}");
+        let what = format!("the replica did not replay {received} within {LIMIT:?}");
         Err(RunError::Failed { line, what })
     }
 }
