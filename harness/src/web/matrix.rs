@@ -1,14 +1,14 @@
 //! Strategies × faults: the matrices that `quarrel matrix` left, each cell with
 //! its witnesses.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     extract::{Path as UrlPath, Query, State},
     response::{IntoResponse as _, Response},
 };
 use maud::{Markup, html};
-use quarrel_checkers::{Guarantee, Validity};
+use quarrel_checkers::{Guarantee, Validity, millis};
 use serde::Deserialize;
 
 use super::{
@@ -201,7 +201,7 @@ fn found(name: &str, folder: &std::path::Path, matrix: &MatrixFile, cell: &Matri
         @if let Some(evidence) = &cell.evidence {
             p {
                 (evidence.stale_reads) " of " (evidence.reads_at_risk) " reads at risk were stale, the worst "
-                (format!("{:.0} ms", evidence.worst_staleness_ms)) "; "
+                (millis(Duration::from_secs_f64(evidence.worst_staleness_ms / 1e3))) "; "
                 (evidence.faults_observed) " of " (evidence.faults_injected) " faults observed."
             }
             @let report = format!("{}/report.html", evidence.run);
