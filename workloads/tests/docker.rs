@@ -4,7 +4,7 @@ mod lifecycle;
 
 use std::process::Command;
 
-use lifecycle::{Child, Kind, possible};
+use lifecycle::{Child, Kind, possible, unknown_program};
 use rustix::process::Signal;
 
 const DOCKER: Kind = Kind { name: "docker", traces: labelled };
@@ -138,15 +138,13 @@ fn an_image_that_is_nowhere_is_named() {
     DOCKER.leaves_nothing(&finished);
 }
 
-/// Of a program under a name of its own there is no image yet.
 #[test]
 fn the_making_of_an_image_is_told() {
     if !here() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let program = folder.path().join(format!("quarrel-{}", std::process::id()));
-    std::fs::copy(env!("CARGO_BIN_EXE_quarrel"), &program).unwrap();
+    let program = unknown_program(folder.path());
     let run = ["primary-only", "--cluster", "docker", "--time", "1s"];
     let finished = Child::run_of(&program, &run, &[]).wait();
     let of_program = format!("label=dev.quarrel.exe={}", program.display());

@@ -1,7 +1,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},
-    path::Path,
+    path::{Path, PathBuf},
     process::{ChildStderr, ChildStdout, Command, Stdio},
     sync::mpsc::{self, Receiver},
     thread::{self, JoinHandle},
@@ -21,6 +21,15 @@ pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
         thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// A copy of quarrel under a name that the engine has no image of: it has to
+/// make one, so that a cluster of containers takes seconds to start.
+pub(crate) fn unknown_program(folder: &Path) -> PathBuf {
+    let name = folder.file_name().unwrap().to_string_lossy().replace('.', "");
+    let program = folder.join(format!("quarrel-{name}"));
+    fs::copy(env!("CARGO_BIN_EXE_quarrel"), &program).unwrap();
+    program
 }
 
 /// A quarrel that runs; it is killed when this is dropped.

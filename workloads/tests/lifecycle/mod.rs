@@ -6,7 +6,7 @@ mod held;
 
 use std::{fs, path::Path, process::Command};
 
-pub(crate) use child::{Child, Finished, eventually};
+pub(crate) use child::{Child, Finished, eventually, unknown_program};
 pub(crate) use held::Held;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -92,8 +92,8 @@ impl Kind {
 
     /// A signal while the cluster starts.
     pub(crate) fn stops_cleanly_while_it_starts(&self) {
-        let child = self.run(&["primary-only", "--time", "60s"]);
-        eventually("the cluster begins", || !self.all_traces(child.pid()).is_empty());
+        let folder = tempfile::tempdir().unwrap();
+        let child = self.starting(&folder);
         child.send(Signal::INT);
         let finished = child.wait();
         assert_eq!(finished.code, Some(130), "{finished:?}");
@@ -111,10 +111,18 @@ impl Kind {
 
     /// The same while the cluster starts.
     pub(crate) fn cleans_up_after_kill_9_while_it_starts(&self) {
-        let child = self.run(&["cache-aside", "--time", "60s"]);
-        eventually("the cluster begins", || !self.all_traces(child.pid()).is_empty());
+        let folder = tempfile::tempdir().unwrap();
+        let child = self.starting(&folder);
         child.send(Signal::KILL);
         self.leaves_nothing(&child.wait());
+    }
+
+    /// A run whose cluster has begun to start, and is not there yet.
+    fn starting(&self, folder: &tempfile::TempDir) -> Child {
+        let run = ["--cluster", self.name, "primary-only", "--time", "60s"];
+        let child = Child::run_of(&unknown_program(folder.path()), &run, &[]);
+        eventually("the cluster begins", || !self.all_traces(child.pid()).is_empty());
+        child
     }
 
     /// `quarrel cluster up` leaves a cluster up, on which others can run, and
