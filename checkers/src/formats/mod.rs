@@ -120,7 +120,7 @@ pub struct ImportError {
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The reader failed.
-    #[error("the history cannot be read")]
+    #[error("the history cannot be read: {0}")]
     Io(#[from] std::io::Error),
     /// What it read is no history.
     #[error(transparent)]

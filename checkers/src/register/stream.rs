@@ -29,7 +29,7 @@ pub struct Streamed {
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
     /// The reader failed.
-    #[error("the history cannot be read")]
+    #[error("the history cannot be read: {0}")]
     Io(#[from] std::io::Error),
     /// A line is no event, or no event that can stand there.
     #[error(transparent)]

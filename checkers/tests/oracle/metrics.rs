@@ -175,7 +175,7 @@ fn metrics_are_what_their_definitions_say() {
 }
 
 /// Long histories of one key, whose versions come twice, lie far apart, leave
-/// gaps, or are read long after.
+/// gaps, come in another order than their writes end, or are read long after.
 #[test]
 fn k_is_counted_whatever_the_versions_look_like() {
     for seed in 0..3_000 {
@@ -185,6 +185,14 @@ fn k_is_counted_whatever_the_versions_look_like() {
         let mut records = VersionedRecords::default();
         let mut all: Vec<(bool, u64, u64, u64)> = Vec::new();
         let mut version = random.below(3);
+        let disorder = random.below(4) * 20;
+        // Each is used once, if the history takes its versions from here.
+        let mut unordered: Vec<u64> = (1..200).collect();
+        for at in 0..unordered.len() {
+            let far = (at + random.below(disorder + 1) as usize).min(unordered.len() - 1);
+            unordered.swap(at, far);
+        }
+        let mut unordered = unordered.into_iter();
         for returned in 10..150_u64 {
             let invoked = returned - random.below(10);
             let is_write = random.permille(600);
@@ -192,7 +200,11 @@ fn k_is_counted_whatever_the_versions_look_like() {
                 version += if random.permille(900) { 1 } else { random.below(spread + 1) };
             }
             let behind = if random.permille(100) { random.below(stale) } else { 0 };
-            let shown = if is_write { version } else { version.saturating_sub(behind) } * factor;
+            let shown = match (is_write, disorder) {
+                (true, 0) => version,
+                (true, _) => unordered.next().expect("there are enough"),
+                (false, _) => version.saturating_sub(behind),
+            } * factor;
             all.push((is_write, shown, invoked, returned));
             let make = if is_write { VersionedRecord::write } else { VersionedRecord::read };
             records.push(make(0, 0, shown, invoked, returned)).expect("they are in order");

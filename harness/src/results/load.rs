@@ -111,3 +111,105 @@ fn push(history: &mut History, line: &str) -> Result<(), serde_json::Error> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write as _, path::PathBuf, sync::LazyLock};
+
+    use proptest::prelude::*;
+    use quarrel_checkers::{
+        formats::{self, Format},
+        generate::Workload,
+    };
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A history in JSON lines.
+    static LINES: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let workload = Workload { operations: 200, ..Workload::default() };
+        let mut lines = Vec::new();
+        formats::write(&workload.history(), Format::JsonLines, &mut lines).unwrap();
+        lines
+    });
+
+    /// A compressed history, and how many of its bytes hold how many events.
+    struct Packed {
+        bytes: Vec<u8>,
+        blocks: Vec<(usize, usize)>,
+    }
+
+    /// The same as a journal has it: flushed now and then.
+    static PACKED: LazyLock<Packed> = LazyLock::new(|| {
+        let mut stream = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
+        let mut blocks = Vec::new();
+        for (n, lines) in LINES.split_inclusive(|byte| *byte == b'\n').enumerate() {
+            stream.write_all(lines).unwrap();
+            if n % 10 == 9 {
+                stream.flush().unwrap();
+                blocks.push((stream.get_ref().len(), n + 1));
+            }
+        }
+        Packed { bytes: stream.finish().unwrap(), blocks }
+    });
+
+    fn read(bytes: &[u8]) -> (PathBuf, Result<(History, bool), FileError>) {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("history.jsonl.zst");
+        std::fs::write(&path, bytes).unwrap();
+        let read = read_history(&path);
+        (path, read)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+
+        /// A killed writer loses the end and nothing before it.
+        #[test]
+        fn what_is_left_of_a_journal_is_its_beginning(cut in 1..PACKED.bytes.len()) {
+            let (whole, is_truncated) = read(&PACKED.bytes).1.unwrap();
+            prop_assert!(!is_truncated);
+            let (left, is_truncated) = read(&PACKED.bytes[..cut]).1.unwrap();
+            prop_assert!(is_truncated);
+            let flushed = PACKED.blocks.iter().rfind(|(end, _)| *end <= cut);
+            let least = flushed.map_or(0, |(_, events)| *events);
+            prop_assert!(left.events.len() >= least, "{} of {least}", left.events.len());
+            prop_assert_eq!(&left.events[..], &whole.events[..left.events.len()]);
+        }
+
+        /// Damage is a file and what is wrong in it, or a history.
+        #[test]
+        fn no_damage_makes_reading_panic(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        ) {
+            let mut bytes = PACKED.bytes.clone();
+            for &(at, byte) in &changes {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            let (path, read) = read(&bytes);
+            if let Err(error) = read {
+                prop_assert!(error.to_string().starts_with(&path.display().to_string()));
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read(&bytes).1;
+        }
+
+        /// Damage below the compression is told with its line.
+        #[test]
+        fn a_damaged_line_is_named(at in any::<prop::sample::Index>()) {
+            let mut lines = LINES.clone();
+            let at = at.index(lines.len() - 1);
+            prop_assume!(lines[at] != b'\n');
+            lines[at] = 0;
+            let line = 1 + lines[..at].iter().filter(|byte| **byte == b'\n').count();
+            let (path, read) = read(&zstd::encode_all(lines.as_slice(), 1).unwrap());
+            let told = read.unwrap_err().to_string();
+            let expected = format!("{}, line {line}: ", path.display());
+            prop_assert!(told.starts_with(&expected), "{}", told);
+        }
+    }
+}

@@ -1,12 +1,7 @@
+mod open;
 mod print;
 
-use std::{
-    collections::BTreeSet,
-    fs::File,
-    io::{BufRead, BufReader},
-    num::NonZeroUsize,
-    path::Path,
-};
+use std::{collections::BTreeSet, fmt::Display, num::NonZeroUsize, path::Path};
 
 use crate::cli::output::println;
 use clap::ValueEnum;
@@ -21,6 +16,7 @@ use quarrel_checkers::{
 };
 use serde::Serialize;
 
+use self::open::open;
 use super::Failure;
 use crate::{judge::Expectation, report::Ink};
 
@@ -120,8 +116,12 @@ impl Finding {
 /// Judges a history that quarrel did not record.
 pub(super) fn check(asked: &Asked<'_>) -> Result<u8, Failure> {
     let options = ImportOptions { format: asked.from.map(format), ..ImportOptions::default() };
-    let imported = formats::read(open(asked.path)?, &options)
-        .map_err(|e| Failure::usage(format!("{}: {e}", asked.path.display())))?;
+    let fail = |error: &dyn Display| Failure::usage(format!("{}: {error}", asked.path.display()));
+    let (file, cut) = open(asked.path).map_err(|error| fail(&error))?;
+    let mut imported = formats::read(file, &options).map_err(|error| fail(&error))?;
+    if cut.was_met() {
+        imported.assumptions.push(ENDS_EARLY.to_owned());
+    }
     let (model, why) = match asked.model {
         Some(model) => (model, "as asked"),
         None => (infer(&imported.history)?, "by its functions; --model overrides"),
@@ -154,6 +154,8 @@ pub(super) fn check(asked: &Asked<'_>) -> Result<u8, Failure> {
     Ok(exit_code(validity))
 }
 
+const ENDS_EARLY: &str = "the compressed file ends early; it is judged as far as it goes";
+
 const fn exit_code(validity: Validity) -> u8 {
     match validity {
         Validity::Valid => 0,
@@ -162,31 +164,21 @@ const fn exit_code(validity: Validity) -> u8 {
     }
 }
 
-/// A file, or what is compressed in it.
-fn open(path: &Path) -> Result<Box<dyn BufRead>, Failure> {
-    let fail = |e: std::io::Error| Failure::usage(format!("{}: {e}", path.display()));
-    let file = File::open(path).map_err(fail)?;
-    if path.extension().is_some_and(|ending| ending == "zst") {
-        let stream = zstd::stream::Decoder::new(file).map_err(fail)?;
-        return Ok(Box::new(BufReader::with_capacity(STREAMED, stream)));
-    }
-    Ok(Box::new(BufReader::with_capacity(STREAMED, file)))
-}
-
-/// Bytes read at once.
-const STREAMED: usize = 1 << 18;
-
 /// Judges a file of reads and writes while it is read.
 pub(super) fn stream(path: &Path) -> Result<u8, Failure> {
-    let streamed = check_json_lines(open(path)?).map_err(|error| {
-        let advice = match error {
-            StreamError::Unsuitable { .. } => "; without --stream it can be judged",
-            _ => "",
-        };
+    let fail = |error: &dyn Display, advice: &str| {
         Failure::usage(format!("{}: {error}{advice}", path.display()))
+    };
+    let (file, cut) = open(path).map_err(|error| fail(&error, ""))?;
+    let streamed = check_json_lines(file).map_err(|error| match error {
+        StreamError::Unsuitable { .. } => fail(&error, "; without --stream it can be judged"),
+        _ => fail(&error, ""),
     })?;
     let ink = Ink::colours();
     let (good, bad) = (ink.good, ink.bad);
+    if cut.was_met() {
+        println!("assumed: {ENDS_EARLY}");
+    }
     if let Some(lost) = &streamed.truncated {
         println!("assumed: the file ends in the middle of a line, which was left out: {lost}");
     }

@@ -1,0 +1,81 @@
+use std::{
+    cell::Cell,
+    fs::File,
+    io::{self, BufRead, BufReader, Read},
+    path::Path,
+    rc::Rc,
+};
+
+/// How a stream of zstd begins (RFC 8878, section 3.1.1).
+const MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
+
+/// Bytes read at once.
+const BUFFER: usize = 1 << 18;
+
+/// Whether a compressed file turned out to end before its last block does, as
+/// one whose writer was killed; known once it was read.
+#[derive(Clone, Default)]
+pub(super) struct Cut(Rc<Cell<bool>>);
+
+impl Cut {
+    pub(super) fn was_met(&self) -> bool {
+        self.0.get()
+    }
+}
+
+/// A file, or what is compressed in it.
+pub(super) fn open(path: &Path) -> io::Result<(Box<dyn BufRead>, Cut)> {
+    let mut file = BufReader::with_capacity(BUFFER, File::open(path)?);
+    let cut = Cut::default();
+    if !file.fill_buf()?.starts_with(&MAGIC) {
+        return Ok((Box::new(file), cut));
+    }
+    let stream = zstd::stream::Decoder::with_buffer(file)?;
+    let unpacked = Unpacked { stream, cut: cut.clone() };
+    Ok((Box::new(BufReader::with_capacity(BUFFER, unpacked)), cut))
+}
+
+/// Ends where what is compressed ends, if need be early.
+struct Unpacked<R> {
+    stream: R,
+    cut: Cut,
+}
+
+impl<R: Read> Read for Unpacked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.stream.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.cut.0.set(true);
+                Ok(0)
+            }
+            read => read,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8]) -> (Vec<u8>, bool) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        let (mut opened, cut) = open(file.path()).unwrap();
+        let mut all = Vec::new();
+        opened.read_to_end(&mut all).unwrap();
+        (all, cut.was_met())
+    }
+
+    /// It is told by its bytes, whatever its name.
+    #[test]
+    fn what_is_compressed_is_unpacked_as_far_as_it_goes() {
+        let text: Vec<u8> = (0..50_000_u32).flat_map(u32::to_le_bytes).collect();
+        assert_eq!(read(&text), (text.clone(), false));
+        let packed = zstd::encode_all(text.as_slice(), 1).unwrap();
+        assert_eq!(read(&packed), (text.clone(), false));
+        let (left, is_cut) = read(&packed[..packed.len() * 3 / 4]);
+        assert!(is_cut && !left.is_empty() && text.starts_with(&left), "{} bytes", left.len());
+        assert_eq!(read(&packed[..5]), (Vec::new(), true));
+        assert_eq!(read(b""), (Vec::new(), false));
+    }
+}
