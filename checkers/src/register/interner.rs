@@ -151,6 +151,7 @@ mod tests {
         ];
         for pattern in patterns {
             let mut interner = Interner::default();
+            assert!(interner.is_empty());
             let mut map: FxHashMap<(u32, u64), u32> = FxHashMap::default();
             for n in 0..30_000 {
                 let (key, value) = pattern(n, &mut random);

@@ -145,3 +145,22 @@ impl VersionedRecords {
         most as u64 + 1
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_counted_and_come_in_order_of_return() {
+        let mut records = VersionedRecords::with_capacity(3);
+        assert!(records.is_empty());
+        // Two at one instant are in order.
+        for (version, returned) in [(1, 5), (2, 5), (3, 7)] {
+            records.push(VersionedRecord::write(0, 0, version, 1, returned)).unwrap();
+        }
+        assert_eq!((records.len(), records.is_empty()), (3, false));
+        let early = records.push(VersionedRecord::read(0, 0, 1, 2, 6));
+        assert_eq!(early, Err(DenseError::Unordered { record: 3 }));
+        assert_eq!(records.len(), 3);
+    }
+}

@@ -1,6 +1,7 @@
 //! Checkers against definitions, on millions of small random histories.
 
 mod brute;
+mod explained;
 mod histories;
 mod metrics;
 mod register;

@@ -174,7 +174,7 @@ fn metrics_are_what_their_definitions_say() {
     assert!(least.min(told.writes_follow_reads) > total / 1_000, "{told:?}");
 }
 
-/// Long histories of one key, whose versions come twice, lie far apart, leave
+/// Long histories of one or two keys, whose versions come twice, lie far apart, leave
 /// gaps, come in another order than their writes end, or are read long after.
 #[test]
 fn k_is_counted_whatever_the_versions_look_like() {
@@ -183,9 +183,9 @@ fn k_is_counted_whatever_the_versions_look_like() {
         let (factor, spread, stale) =
             (1 + random.below(3) * 50, random.below(3), 1 + random.below(120));
         let mut records = VersionedRecords::default();
-        let mut all: Vec<(bool, u64, u64, u64)> = Vec::new();
+        let mut all: Vec<(bool, u32, u64, u64, u64)> = Vec::new();
         let mut version = random.below(3);
-        let disorder = random.below(4) * 20;
+        let (disorder, keys) = (random.below(4) * 20, 1 + random.below(2));
         // Each is used once, if the history takes its versions from here.
         let mut unordered: Vec<u64> = (1..200).collect();
         for at in 0..unordered.len() {
@@ -205,13 +205,15 @@ fn k_is_counted_whatever_the_versions_look_like() {
                 (true, _) => unordered.next().expect("there are enough"),
                 (false, _) => version.saturating_sub(behind),
             } * factor;
-            all.push((is_write, shown, invoked, returned));
+            let key = random.below(keys) as u32;
+            all.push((is_write, key, shown, invoked, returned));
             let make = if is_write { VersionedRecord::write } else { VersionedRecord::read };
-            records.push(make(0, 0, shown, invoked, returned)).expect("they are in order");
+            records.push(make(key, key, shown, invoked, returned)).expect("they are in order");
         }
-        let behind = all.iter().filter(|(is_write, ..)| !is_write).map(|(_, shown, invoked, _)| {
-            let newer = |(is_write, version, _, ended): &&(bool, u64, u64, u64)| {
-                *is_write && version > shown && ended < invoked
+        let behind = all.iter().filter(|(is_write, ..)| !is_write).map(|read| {
+            let &(_, read_key, shown, invoked, _) = read;
+            let newer = |&&(is_write, key, version, _, ended): &&(bool, u32, u64, u64, u64)| {
+                is_write && key == read_key && version > shown && ended < invoked
             };
             all.iter().filter(newer).count() as u64
         });

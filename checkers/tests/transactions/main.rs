@@ -140,6 +140,14 @@ fn a_stronger_cycle_is_as_small_as_its_class_allows() {
 }
 
 #[test]
+fn every_anomaly_is_told_once() {
+    assert_eq!(classes(&["!ax1", "rx1", "!ay1", "ry1"]), [Class::G1a, Class::G1a]);
+    assert_eq!(classes(&["!ax1 ay1", "rx1 ry1"]), [Class::G1a]);
+    let apart = ["rx_ ay1", "ry_ ax1", "rz_ aw1", "rw_ az1"];
+    assert_eq!(classes(&apart), [Class::G2, Class::G2]);
+}
+
+#[test]
 fn registers_show_every_class_that_can_be_inferred() {
     let told: [(&[&str], Class); 7] = [
         (&["!wx1", "rx1"], Class::G1a),
