@@ -9,7 +9,7 @@ use quarrel_checkers::{
     search::{Failures, Linearizable, Partition, Witness},
 };
 
-use crate::measure::{at_most, beside, median};
+use crate::measure::{at_least, at_most, beside, median};
 
 /// Histories so short that many checks are timed together.
 const BATCH: u32 = 400;
@@ -35,7 +35,7 @@ pub(crate) fn logs(runs: usize) {
     let total: f64 = times.iter().map(|(ns, _)| ns).sum();
     let (median_ns, _) = times[times.len() / 2];
     let (slowest, slowest_name) = times[times.len() - 1];
-    // Porcupine cannot be run here: each log against what was published of all.
+    // Each log against what was published of all.
     let what = format!("{count} etcd logs together (30 ms for {PUBLISHED_LOGS})");
     at_most("G8", &what, (30.0 * count / PUBLISHED_LOGS * 10.0).round() / 10.0, total / 1e6, "ms");
     at_most("G8", "their median; Porcupine's was 126 us", 126.0, median_ns / 1e3, "us");
@@ -43,6 +43,7 @@ pub(crate) fn logs(runs: usize) {
     at_most("G8", &what, 218e3, slowest / 1e3, "us");
     let beyond = times.iter().filter(|(ns, _)| *ns > 126e3).count();
     beside("logs that take longer than Porcupine's median", beyond as f64, "");
+    one_by_one(&times);
 
     let [ok, bad] = ["kv-c10-ok.txt", "kv-c10-bad.txt"].map(read);
     let by_key = |history: &History| kv(models::Map, Partition::ByKey, history, BATCH, runs);
@@ -58,6 +59,28 @@ pub(crate) fn logs(runs: usize) {
     let what = "kv c10-bad, not partitioned; Porcupine: 3,781 ms";
     at_most("G8", what, 3_781.0, whole(&bad), "ms");
     at_most("G8", "the same, not told what commutes", 3_781.0, untold(&bad), "ms");
+}
+
+/// Each log against another checker's time for it on this machine, if there
+/// are such: `PEER_TIMES` names a file with a line `etcd_000 126000` for each
+/// log, in nanoseconds.
+fn one_by_one(times: &[(f64, &str)]) {
+    let Ok(file) = std::env::var("PEER_TIMES") else {
+        beside("log by log: not measured, for no PEER_TIMES names a peer's", 0.0, "");
+        return;
+    };
+    let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let of_peer = |name: &str| -> f64 {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        line.unwrap_or_else(|| panic!("{file}: expected a line `{name} NANOSECONDS`"))
+    };
+    let mut ratios: Vec<(f64, &str)> =
+        times.iter().map(|(ns, name)| (of_peer(name) / ns, *name)).collect();
+    ratios.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (least, closest) = ratios[0];
+    at_least("G8", &format!("the peer's time over ours, least: {closest}"), 1.0, least, "x");
+    beside("the same, median", ratios[ratios.len() / 2].0, "x");
+    beside("the same, most", ratios[ratios.len() - 1].0, "x");
 }
 
 /// Milliseconds for one history, `batch` of which are timed together.

@@ -8,6 +8,8 @@
 //! cargo bench -p quarrel-checkers --bench goals -- large   # 10⁷ too: minutes, 3 GB of disk
 //! cargo bench -p quarrel-checkers --bench goals -- files   # one part: values, keys, concurrency,
 //!                                # delta, versions, memory, files, logs or transactions
+//! PEER_TIMES=FILE cargo bench -p quarrel-checkers --bench goals -- logs
+//!                                # beside another checker: lines `etcd_000 NANOSECONDS`
 //! ```
 
 mod corpora;

@@ -260,3 +260,63 @@ pub(super) mod nanos {
         u64::deserialize(from).map(Duration::from_nanos)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The interval holds the probabilities from which what was observed is
+    /// less than z standard deviations away; its ends are those that are just
+    /// as far (Wilson 1927).
+    #[test]
+    fn wilsons_bounds_are_as_far_as_they_should_be() {
+        for trials in [1, 2, 7, 10, 100, 12_345] {
+            for hits in [0, 1, trials / 3, trials / 2, trials - 1, trials] {
+                let (low, high) = wilson(hits, trials);
+                let (n, seen) = (trials as f64, hits as f64 / trials as f64);
+                assert!(low <= seen && seen <= high, "{hits} of {trials}: {low}..{high}");
+                for bound in [low, high] {
+                    if bound == seen {
+                        assert!(hits == 0 || hits == trials, "{hits} of {trials}: {low}..{high}");
+                        continue;
+                    }
+                    let far = (seen - bound).abs();
+                    let deviation = (bound * (1.0 - bound) / n).sqrt();
+                    // Six decimals are kept.
+                    let slack = 1e-6 + 1e-6 * far / (bound * (1.0 - bound));
+                    assert!((far - 1.959_964 * deviation).abs() < slack, "{hits} of {trials}");
+                }
+            }
+        }
+        assert_eq!(wilson(0, 0), (0.0, 1.0));
+        assert_eq!(wilson(0, 10), (0.0, 0.277_533));
+        assert_eq!(wilson(10, 10), (0.722_467, 1.0));
+    }
+
+    #[test]
+    fn a_quantile_is_the_least_that_so_many_do_not_exceed() {
+        let of = |count: u64| {
+            let sorted: Vec<Duration> = (1..=count).map(Duration::from_nanos).collect();
+            let Quantiles { p50, p90, p99, max } = Quantiles::of(&sorted);
+            [p50, p90, p99, max].map(|quantile| quantile.as_nanos())
+        };
+        assert_eq!(of(0), [0, 0, 0, 0]);
+        assert_eq!(of(1), [1, 1, 1, 1]);
+        assert_eq!(of(2), [1, 2, 2, 2]);
+        assert_eq!(of(10), [5, 9, 10, 10]);
+        assert_eq!(of(100), [50, 90, 99, 100]);
+        assert_eq!(of(1_000), [500, 900, 990, 1_000]);
+    }
+
+    #[test]
+    fn stores_agree_if_all_that_were_compared_do() {
+        let compared = |compared, agreeing| Convergence {
+            keys_compared: compared,
+            keys_agreeing: agreeing,
+            since: None,
+        };
+        assert_eq!(compared(0, 0).agree(), None);
+        assert_eq!(compared(3, 2).agree(), Some(false));
+        assert_eq!(compared(3, 3).agree(), Some(true));
+    }
+}

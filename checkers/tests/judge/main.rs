@@ -3,6 +3,7 @@
 mod clients;
 mod options;
 mod phases;
+mod sessions;
 mod stores;
 
 use quarrel_checkers::{JudgeOptions, Judgement, Probe, judge, notation};

@@ -37,6 +37,9 @@ fn a_read_belongs_to_the_phase_in_which_it_began() {
 fn nothing_is_counted_outside_phases_and_nothing_without() {
     assert_eq!(metrics(&[phase("late", 900, 901)]).phases[0].reads, 0);
     assert!(metrics(&[]).phases.is_empty());
+    // The first read begins at 18.
+    let around = metrics(&[phase("before", 17, 18), phase("with", 18, 19)]).phases;
+    assert_eq!((around[0].reads, around[1].reads), (0, 1));
 }
 
 proptest! {
