@@ -2,6 +2,7 @@
 
 mod clients;
 mod options;
+mod order;
 mod phases;
 mod sessions;
 mod stores;

@@ -117,8 +117,28 @@ fn windows_of_divergence_open_and_close_with_the_probes() {
     assert_eq!(metrics.convergence.since, None);
 }
 
+/// Versions are compared where both stores have one, and values always.
 #[test]
-fn a_stale_read_out_of_the_cache_is_a_stale_hit() {
+fn stores_agree_on_values_and_on_versions_that_are_known() {
+    let agree = |primary: (i64, u64), other: (i64, u64)| {
+        let probes = [
+            probe(90, Site::Primary, primary.0, primary.1),
+            probe(91, Site::Replica, other.0, other.1),
+        ];
+        judged("A: [w1]", &probes).metrics.convergence.agree()
+    };
+    assert_eq!(agree((5, 2), (5, 2)), Some(true));
+    assert_eq!(agree((5, 2), (5, 1)), Some(false));
+    assert_eq!(agree((5, 1), (5, 2)), Some(false));
+    assert_eq!(agree((5, 2), (5, 0)), Some(true));
+    assert_eq!(agree((5, 0), (5, 2)), Some(true));
+    assert_eq!(agree((5, 0), (5, 0)), Some(true));
+    assert_eq!(agree((5, 2), (6, 2)), Some(false));
+    assert_eq!(agree((5, 0), (6, 0)), Some(false));
+}
+
+/// What the stale read of 1 found on its way.
+fn reads_found(site: Site, value: i64) -> [u64; 3] {
     let mut history = notation::parse("A: [w1@1] [w2@2]\nB:   [r nil]       [r1@1]").unwrap();
     let read = history.events[6].index;
     history.steps.push(Step {
@@ -126,15 +146,23 @@ fn a_stale_read_out_of_the_cache_is_a_stale_hit() {
         process: history.events[6].process,
         start: Time::from_millis(19),
         end: Some(Time::from_millis(20)),
-        site: Site::Cache,
+        site,
         verb: "GET".into(),
         object: Some(Object::of(Key(0))),
         argument: None,
-        reply: Reply::Found(Content::Row { value: Value::Int(1), version: 1 }),
+        reply: Reply::Found(Content::Row { value: Value::Int(value), version: 1 }),
         lsn: None,
     });
     let metrics = judge(&history, &[], &JudgeOptions::default()).metrics;
-    assert_eq!((metrics.hits, metrics.stale_hits, metrics.stale_misses), (1, 1, 0));
+    [metrics.hits, metrics.stale_hits, metrics.stale_misses]
+}
+
+#[test]
+fn a_stale_read_out_of_the_cache_is_a_stale_hit() {
+    assert_eq!(reads_found(Site::Cache, 1), [1, 1, 0]);
+    // It looked into the cache and returned something else.
+    assert_eq!(reads_found(Site::Cache, 7), [0, 0, 1]);
+    assert_eq!(reads_found(Site::Replica, 1), [0, 0, 1]);
 }
 
 #[test]

@@ -1,0 +1,74 @@
+//! Which value is newer: by version, whoever tells it, and by real time.
+
+use std::time::Duration;
+
+use quarrel_checkers::{Guarantee, Index, Validity};
+
+use crate::{judged, told};
+
+#[test]
+fn a_write_ordered_before_what_had_been_seen_is_illegal() {
+    let judgement = judged(
+        "A: [w1@2]
+         B:         [w2@1]",
+        &[],
+    );
+    let rung = judgement.rung(Guarantee::Linearizable);
+    assert_eq!(rung.validity, Validity::Invalid);
+    assert_eq!(rung.reason, "writes ordered before what had been seen: 1");
+    assert_eq!(
+        told(&judgement),
+        ["not-linearizable: key 0: process 1 wrote 2 (version 1), though 1 (version 2) had been \
+          seen 3.0 ms before this write began"]
+    );
+    assert_eq!(judgement.anomalies[0].witness, [0, 1, 2, 3].map(Index));
+    let at_once = judged(
+        "A: [w1@2]
+         B:   [w2@1]",
+        &[],
+    );
+    assert_eq!(at_once.validity(Guarantee::Linearizable), Validity::Valid);
+}
+
+/// The second write has no answer, and so no version but what a read tells.
+#[test]
+fn a_read_tells_the_version_of_a_write_without_answer() {
+    let judgement = judged(
+        "A: [w1@1  ]
+         C: [w2?   ]
+         B:           [r2@2]
+         D:                    [r2] [r1]",
+        &[],
+    );
+    assert_eq!(judgement.metrics.sessions.monotonic_reads, 1);
+    assert_eq!(judgement.metrics.stale_reads, 1);
+}
+
+#[test]
+fn a_write_knows_its_version_better_than_its_readers() {
+    let judgement = judged(
+        "A: [w1@1] [w2@2]
+         B:                 [r1@9]
+         C:                         [r1]",
+        &[],
+    );
+    let stale = judgement.anomalies.iter().filter(|a| a.explanation.contains("read 1 (version 1)"));
+    assert_eq!(stale.count(), 1, "{:?}", told(&judgement));
+}
+
+/// The write that began first after the old value ended late; one that began
+/// later had ended when the read began.
+#[test]
+fn whatever_ended_first_proves_that_a_value_was_overwritten() {
+    let judgement = judged(
+        "A: [w1]
+         B:       [w2               ]
+         C:          [w3]
+         D:                  [r1]",
+        &[],
+    );
+    assert_eq!(judgement.metrics.stale_reads, 1);
+    assert_eq!(judgement.metrics.worst_staleness, Duration::from_millis(5));
+    let told = told(&judgement);
+    assert!(told[0].contains("which was overwritten by 3, acknowledged 5.0 ms"), "{told:?}");
+}
