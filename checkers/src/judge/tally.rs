@@ -213,3 +213,37 @@ fn histogram(sorted: &[Duration]) -> Vec<StalenessBin> {
     }
     bins
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bins begin and end at powers of two; the first holds what is nothing.
+    #[test]
+    fn every_staleness_is_in_the_bin_that_holds_it() {
+        let sorted = [0, 0, 1, 2, 3, 4, 7, 8, 1_000, u64::MAX].map(Duration::from_nanos);
+        let bins = histogram(&sorted);
+        let told: Vec<_> =
+            bins.iter().map(|b| (b.from.as_nanos(), b.to.as_nanos(), b.reads)).collect();
+        let (half, end) = (u128::from(1_u64 << 63), u128::from(u64::MAX));
+        assert_eq!(
+            told,
+            [
+                (0, 1, 2),
+                (1, 2, 1),
+                (2, 4, 2),
+                (4, 8, 2),
+                (8, 16, 1),
+                (512, 1_024, 1),
+                (half, end, 1),
+            ]
+        );
+        assert!(histogram(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_key_has_a_name_and_the_only_register_too() {
+        assert_eq!(name(Some(Key(7))), "key 7");
+        assert_eq!(name(None), "the register");
+    }
+}

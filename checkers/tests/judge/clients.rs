@@ -22,6 +22,26 @@ fn acquits_a_linearizable_history_and_says_how_much_was_at_risk() {
     assert_eq!(told(&judgement), [""; 0]);
 }
 
+/// By the rule of three: of n without a stale one fewer than 3/n are.
+#[test]
+fn the_more_reads_were_at_risk_the_fewer_can_be_stale() {
+    let judgement = judged("A: [w1@1]  [r1] [r1] [r1] [r1] [r1] [r1]", &[]);
+    let reason = &judgement.rung(Guarantee::Linearizable).reason;
+    assert_eq!(reason, "0 stale of 6 reads at risk (< 50.00 % at 95 %)");
+    assert!((judgement.metrics.stale_share_upper - 0.5).abs() < 1e-9);
+}
+
+#[test]
+fn reads_of_what_nobody_wrote_and_of_what_was_not_written_yet_are_told_apart() {
+    let judgement = judged(
+        "A: [r1]      [w1]
+         B:      [r7]      [r8]",
+        &[],
+    );
+    assert_eq!(judgement.metrics.future_reads, 1);
+    assert_eq!(judgement.metrics.phantom_reads, 2);
+}
+
 #[test]
 fn a_stale_read_names_what_overwrote_its_value() {
     let judgement = judged(

@@ -1,6 +1,6 @@
 use quarrel_checkers::{
-    Content, Guarantee, JudgeOptions, Key, Object, Probe, ProbePhase, Reply, Site, Step, Time,
-    Validity, Value, judge, notation,
+    Content, Guarantee, History, JudgeOptions, Key, Object, Op, Probe, ProbePhase, Process, Reply,
+    Site, Step, Time, Validity, Value, judge, notation,
 };
 
 use crate::{judged, told};
@@ -135,6 +135,41 @@ fn stores_agree_on_values_and_on_versions_that_are_known() {
     assert_eq!(agree((5, 0), (5, 0)), Some(true));
     assert_eq!(agree((5, 2), (6, 2)), Some(false));
     assert_eq!(agree((5, 0), (6, 0)), Some(false));
+}
+
+/// The write of version 3 is acknowledged at 10 ms; afterwards the replica
+/// holds version 2, and so did the primary when it was asked.
+#[test]
+fn a_primary_that_lost_versions_is_not_ahead_of_its_replica() {
+    let mut history = History::default();
+    history.invoke(Time::from_millis(1), Process::Client(0), Op::write(0, 1));
+    let answer = Op { version: Some(3), ..Op::write(0, 1) };
+    history.ok(Time::from_millis(10), Process::Client(0), answer);
+    let windows = |asked: u64| {
+        let during = |probe: Probe| Probe { phase: ProbePhase::Running, ..probe };
+        let primary = Probe {
+            start: Time::from_millis(asked),
+            end: Time::from_millis(asked + 8),
+            ..probe(0, Site::Primary, 7, 2)
+        };
+        let probes = [during(primary), during(probe(30, Site::Replica, 7, 2))];
+        judge(&history, &probes, &JudgeOptions::default()).metrics.divergence_windows.len()
+    };
+    // Asked before the acknowledgement or as it came, it proves nothing.
+    assert_eq!([windows(5), windows(10)], [1, 1]);
+    assert_eq!(windows(11), 0);
+}
+
+/// Without versions a primary that holds nothing has lost what was written,
+/// unless somebody may have deleted it.
+#[test]
+fn an_empty_primary_has_lost_what_nobody_deleted() {
+    let lost = |drawing| {
+        let probes = [probe(90, Site::Primary, Value::Nil, 0)];
+        judged(drawing, &probes).metrics.lost_updates
+    };
+    assert_eq!(lost("A: [w1]"), 1);
+    assert_eq!(lost("A: [w1  ]\nB: [w nil]"), 0);
 }
 
 /// What the stale read of 1 found on its way.
