@@ -72,3 +72,18 @@ fn whatever_ended_first_proves_that_a_value_was_overwritten() {
     let told = told(&judgement);
     assert!(told[0].contains("which was overwritten by 3, acknowledged 5.0 ms"), "{told:?}");
 }
+
+/// What was deleted has a version, and what never was there has none.
+#[test]
+fn nothing_is_told_with_its_version_where_it_has_one() {
+    let read = |drawing: &str| {
+        let mut judgement = judged(drawing, &[]);
+        judgement.anomalies.remove(0).explanation
+    };
+    let deleted = "A: [w1@1] [w nil@2] [w3@3]
+                   B:                           [r nil@2]";
+    assert!(read(deleted).contains("read nothing (version 2), which was overwritten by 3"));
+    let absent = "A: [w1@1]
+                  B:           [r nil]";
+    assert!(read(absent).contains("read nothing, which was overwritten by 1 (version 1)"));
+}

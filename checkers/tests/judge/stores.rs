@@ -1,6 +1,6 @@
 use quarrel_checkers::{
-    Content, Guarantee, History, JudgeOptions, Key, Object, Op, Probe, ProbePhase, Process, Reply,
-    Site, Step, Time, Validity, Value, judge, notation,
+    Class, Content, Guarantee, History, Index, JudgeOptions, Key, Object, Op, Probe, ProbePhase,
+    Process, Reply, Site, Step, Time, Validity, Value, judge, notation,
 };
 
 use crate::{judged, told};
@@ -115,6 +115,32 @@ fn windows_of_divergence_open_and_close_with_the_probes() {
         [(Time::from_millis(31), Some(Time::from_millis(50)), 1), (Time::from_millis(71), None, 3),]
     );
     assert_eq!(metrics.convergence.since, None);
+}
+
+#[test]
+fn a_divergence_names_what_both_hold_and_who_wrote_it() {
+    let diverged = |other: Probe| {
+        let probes = [probe(90, Site::Primary, 2, 2), other];
+        judged("A: [w1@1] [w2@2] [w3@3]", &probes[..])
+            .anomalies
+            .into_iter()
+            .find(|anomaly| anomaly.class == Class::Divergence)
+    };
+    let told = |value: i64, version| diverged(probe(91, Site::Replica, value, version)).unwrap();
+    let older = told(1, 1);
+    assert_eq!(
+        older.explanation,
+        "key 0: in the end the replica holds 1 (version 1) and the primary 2 (version 2): an older \
+         version"
+    );
+    // The writes of the two, and not the third.
+    assert_eq!(older.witness, [0, 1, 2, 3].map(Index));
+    assert!(told(3, 3).explanation.ends_with("2 (version 2): a newer version"));
+    assert!(told(1, 2).explanation.ends_with("another value of the same version"));
+    assert!(
+        told(1, 0).explanation.ends_with("holds 1 and the primary 2 (version 2): another value")
+    );
+    assert!(diverged(probe(91, Site::Cache, Value::Nil, 0)).is_none());
 }
 
 /// Versions are compared where both stores have one, and values always.
