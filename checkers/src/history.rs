@@ -150,3 +150,61 @@ impl History {
 fn describe(op: &Op) -> String {
     op.key.map_or_else(|| op.f.to_string(), |key| format!("{} {key}", op.f))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: Process = Process::Client(0);
+    const B: Process = Process::Client(1);
+
+    #[test]
+    fn operations_are_told_in_the_order_in_which_they_began() {
+        let mut history = History::default();
+        assert_eq!(history.invoke(Time(1), A, Op::write(7, 1)), Index(0));
+        assert_eq!(history.invoke(Time(2), B, Op::read(7)), Index(1));
+        assert_eq!(history.ok(Time(3), B, Op::read(7)), Index(2));
+        let nemesis = Op { key: None, ..Op::read(0) };
+        history.push(Time(4), Process::Nemesis, Kind::Info, nemesis, None);
+        assert_eq!(history.push(Time(5), A, Kind::Info, Op::write(7, 1), None), Index(4));
+        history.invoke(Time(6), B, Op::read(7));
+        let told: Vec<_> =
+            history.operations().unwrap().into_iter().map(|o| (o.invoke, o.complete)).collect();
+        assert_eq!(
+            told,
+            [(Index(0), Some(Index(4))), (Index(1), Some(Index(2))), (Index(5), None),]
+        );
+    }
+
+    #[test]
+    fn what_a_process_cannot_do_is_told() {
+        let told = |events: &[(Process, Kind, Op)]| {
+            let mut history = History::default();
+            for (process, kind, op) in events {
+                history.push(Time(0), *process, *kind, op.clone(), None);
+            }
+            history.operations().unwrap_err().to_string()
+        };
+        let begin = || (A, Kind::Invoke, Op::read(7));
+        assert_eq!(
+            told(&[begin(), begin()]),
+            "event 1: process 0 invokes again, but its operation of event 0 is still open"
+        );
+        assert_eq!(
+            told(&[begin(), (B, Kind::Ok, Op::read(7))]),
+            "event 1: process 1 completes an operation that it never invoked"
+        );
+        assert_eq!(
+            told(&[begin(), (A, Kind::Ok, Op::read(8))]),
+            "event 1: process 0 completes `read 8`, but had invoked `read 7`"
+        );
+        assert_eq!(
+            told(&[begin(), (A, Kind::Fail, Op::write(7, 1))]),
+            "event 1: process 0 completes `write 7`, but had invoked `read 7`"
+        );
+        assert_eq!(
+            told(&[begin(), (A, Kind::Ok, Op { key: None, ..Op::read(7) })]),
+            "event 1: process 0 completes `read`, but had invoked `read 7`"
+        );
+    }
+}

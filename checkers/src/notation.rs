@@ -181,11 +181,59 @@ mod tests {
         assert!(history.operations().is_ok());
     }
 
+    /// One line for each operation: what was asked, how it ended, what came back.
+    fn told(drawing: &str) -> Vec<String> {
+        let history = parse(drawing).unwrap();
+        let shown = |event: &Event| match event.op.version {
+            Some(version) => format!("{}@{version}", event.op.value),
+            None => event.op.value.to_string(),
+        };
+        let mut told = Vec::new();
+        for operation in history.operations().unwrap() {
+            let asked = &history.events[operation.invoke.position()];
+            let end = operation.complete.map(|end| &history.events[end.position()]);
+            let end =
+                end.map_or_else(|| "open".to_owned(), |e| format!("{:?} {}", e.kind, shown(e)));
+            let key = asked.op.key.map_or(0, |key| key.0);
+            told.push(format!("{} {key} {}: {end}", asked.op.f, shown(asked)));
+        }
+        told
+    }
+
+    #[test]
+    fn every_form_of_an_operation_is_understood() {
+        let all = "A: [w1] [w-2@3] [3:wabc?] [w4!] [r1] [r nil] [ r nil@0 ] [7: r5@6] [c1>2] [c1>2!]\n\
+                   # nothing\n\nB: [c nil>a-b?] # [w9]\nC: [w5";
+        assert_eq!(
+            told(all),
+            [
+                "write 0 1: Ok 1",
+                "cas 0 [nil a-b]: Info [nil a-b]",
+                "write 0 5: open",
+                "write 0 -2: Ok -2@3",
+                "write 3 abc: Info abc",
+                "write 0 4: Fail 4",
+                "read 0 nil: Ok 1",
+                "read 0 nil: Ok nil",
+                "read 0 nil: Ok nil@0",
+                "read 7 nil: Ok 5@6",
+                "cas 0 [1 2]: Ok [1 2]",
+                "cas 0 [1 2]: Fail [1 2]",
+            ]
+        );
+    }
+
     #[test]
     fn says_where_it_is_wrong() {
-        let error = |text| parse(text).unwrap_err().to_string();
+        let error = |text: &str| parse(text).unwrap_err().to_string();
         assert_eq!(error("A [w1]"), "line 1, column 1: expected a name and a colon");
         assert_eq!(error("A: [w1] x"), "line 1, column 9: expected a bracket");
+        assert_eq!(error("A:  x [w1]"), "line 1, column 5: expected a bracket");
+        assert_eq!(error("A [w1]: [w1]"), "line 1, column 1: expected a name and a colon");
+        for wrong in ["[]", "[w]", "[w1.5]", "[x:w1]", "[w1@x]", "[c1]", "[c1>]", "[r]"] {
+            let expected = "expected an operation, as in w1 or 7:r2@3";
+            assert_eq!(error(&format!("A: {wrong}")), format!("line 1, column 5: {expected}"));
+        }
         assert_eq!(
             error("\nA: [q1]"),
             "line 2, column 5: expected an operation, as in w1 or 7:r2@3"

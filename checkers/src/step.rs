@@ -210,3 +210,26 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lsn: Option<Lsn>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_position_is_read_as_it_is_printed() {
+        for (text, position) in [
+            ("0/0", 0),
+            ("0/3A10", 0x3A10),
+            ("1/0", 1 << 32),
+            ("16/B374D848", 0x16_B374_D848),
+            ("FFFFFFFF/FFFFFFFF", u64::MAX),
+        ] {
+            assert_eq!(text.parse(), Ok(Lsn(position)));
+            assert_eq!(Lsn(position).to_string(), text);
+        }
+        for text in ["", "12", "1/", "/1", "1/2/3", "100000000/0", "g/1"] {
+            let error = text.parse::<Lsn>().unwrap_err().to_string();
+            assert!(error.starts_with(&format!("`{text}` is not a log position")), "{error}");
+        }
+    }
+}

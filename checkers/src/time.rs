@@ -86,6 +86,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn times_and_lengths_are_nanoseconds() {
+        let time = Time::from_millis(3);
+        assert_eq!((time, time.as_nanos()), (Time(3_000_000), 3_000_000));
+        assert_eq!(time + Duration::from_micros(2), Time(3_002_000));
+        assert_eq!(Time::MAX + Duration::from_nanos(1), Time::MAX);
+        assert_eq!(time.since(Time(1)), Duration::from_nanos(2_999_999));
+        assert_eq!(Time(1).since(time), Duration::ZERO);
+    }
+
+    #[test]
     fn times_are_rounded_as_lengths_are() {
         let told = |micros: u64| Time(micros * 1_000).to_string();
         let all = [0, 4_000, 310, 2_214, 2_215, 9_994, 9_996, 10_060, 99_949, 99_950, 484_600];
