@@ -230,6 +230,16 @@ fn a_history_that_is_none_is_unknown() {
     let rung = judgement.rung(Guarantee::Linearizable);
     assert_eq!(rung.validity, Validity::Unknown);
     assert_eq!(rung.reason, "event 0: process 3 completes an operation that it never invoked");
+    for (completed, name) in [(Op::read(2), "read 2"), (Op::write(1, 5), "write 1")] {
+        let mut history = History::default();
+        history.invoke(Time::ZERO, Process::Client(3), Op::read(1));
+        history.ok(Time::ZERO, Process::Client(3), completed);
+        let judgement = judge(&history, &[], &JudgeOptions::default());
+        let rung = judgement.rung(Guarantee::Linearizable);
+        assert_eq!(rung.validity, Validity::Unknown);
+        let reason = format!("event 1: process 3 completes `{name}`, but had invoked `read 1`");
+        assert_eq!(rung.reason, reason);
+    }
 }
 
 #[test]
@@ -252,6 +262,9 @@ fn repeated_values_and_deletes_are_decided_by_search() {
                    B:                      [r1]";
     let judgement = judged(illegal, &[]);
     assert_eq!(judgement.validity(Guarantee::Linearizable), Validity::Invalid);
+    // A search does not say which session was wrong.
+    assert_eq!(judgement.validity(Guarantee::MonotonicReads), Validity::Unknown);
+    assert_eq!(judged(legal, &[]).validity(Guarantee::MonotonicReads), Validity::Valid);
     assert_eq!(
         told(&judgement),
         ["not-linearizable: key 0: no order of operations explains read -> 1 (event 8) together \
@@ -260,6 +273,9 @@ fn repeated_values_and_deletes_are_decided_by_search() {
     let deleted = |last: &str| format!("A: [w1] [w nil] [r nil] [w2] [w nil] [{last}]");
     let validity = |last| judged(&deleted(last), &[]).validity(Guarantee::Linearizable);
     assert_eq!((validity("r nil"), validity("r 2")), (Validity::Valid, Validity::Invalid));
+    // A compare-and-set does not say which absence it found.
+    let replaced = "A: [w1@1] [w nil@2] [cnil>3@3] [r3@3]";
+    assert_eq!(judged(replaced, &[]).strongest, Guarantee::Linearizable);
 }
 
 #[test]

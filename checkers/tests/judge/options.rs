@@ -225,3 +225,34 @@ fn stores_that_lost_a_write_are_not_eventual() {
     let rung = judged("A: [w1@1] [w2@1]", &[]).rung(Guarantee::Eventual).clone();
     assert_eq!((rung.validity, &*rung.reason), (Validity::Invalid, "1 acknowledged writes lost"));
 }
+
+/// However many there are, the worst are kept, of each class at least one, and
+/// no more than asked for.
+#[test]
+fn of_many_anomalies_the_worst_are_kept() {
+    // Twenty reads of 1 after 2, each later than the one before.
+    let reads = " [r1@1]".repeat(20);
+    let drawing = format!("A: [w1@1] [w2@2]\nB: {}{reads}", " ".repeat(16));
+    let history = quarrel_checkers::notation::parse(&drawing).unwrap();
+    let told = |max_anomalies| {
+        let mut options = JudgeOptions::default();
+        options.max_anomalies = max_anomalies;
+        judge(&history, &[], &options).anomalies
+    };
+    let all: Vec<Duration> = told(100).iter().map(|anomaly| anomaly.stale_for).collect();
+    assert_eq!(all.len(), 20);
+    assert!(all.is_sorted_by(|worse, other| worse > other), "{all:?}");
+    for max in [1, 2, 3, 7, 10] {
+        let kept: Vec<Duration> = told(max).iter().map(|anomaly| anomaly.stale_for).collect();
+        assert_eq!(kept, all[..max]);
+    }
+    let classes = "A: [w1@1] [w2@2]\nB:                  [r2@2] [r1@1] [r1@1] [r1@1]";
+    let history = quarrel_checkers::notation::parse(classes).unwrap();
+    let mut options = JudgeOptions::default();
+    for (max, expected) in [(2, [1, 1]), (3, [2, 1])] {
+        options.max_anomalies = max;
+        let anomalies = judge(&history, &[], &options).anomalies;
+        let of = |class| anomalies.iter().filter(|anomaly| anomaly.class == class).count();
+        assert_eq!([of(Class::StaleRead), of(Class::NonMonotonicRead)], expected, "{anomalies:#?}");
+    }
+}
