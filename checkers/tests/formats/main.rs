@@ -1,5 +1,6 @@
 //! Files of other tools and of our own, and everything that is no file at all.
 
+mod assumed;
 mod damage;
 mod foreign;
 mod fuzz;
