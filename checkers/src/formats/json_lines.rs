@@ -230,8 +230,9 @@ impl<'a> Cursor<'a> {
             length += 1;
         }
         self.at += length;
-        // Nineteen digits never overflow.
-        (1..=19).contains(&length).then_some(number)
+        // JSON has no leading zeros, and nineteen digits never overflow.
+        let is_padded = length > 1 && digits[0] == b'0';
+        ((1..=19).contains(&length) && !is_padded).then_some(number)
     }
 
     /// The text up to the next quotation mark, if nothing in it is escaped.
@@ -264,7 +265,63 @@ impl<'a> Cursor<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Lines as quarrel writes them, and a few characters changed.
+    fn lines() -> impl Strategy<Value = (String, bool)> {
+        let kinds = prop::sample::select(vec!["invoke", "ok", "fail", "info"]);
+        let functions = prop::sample::select(vec!["read", "write", "cas", "readx", "é"]);
+        let number = || prop_oneof![0..20_u64, any::<u64>().prop_map(|n| n >> 1)];
+        let values = prop_oneof![
+            number().prop_map(|n| n.to_string()),
+            prop::sample::select(vec!["null", "true", "false", "\"a b\"", "\"é\"", "\"\""])
+                .prop_map(str::to_owned),
+        ];
+        let optional = |name: &'static str| {
+            prop::option::of(number())
+                .prop_map(move |n| n.map_or_else(String::new, |n| format!(",\"{name}\":{n}")))
+        };
+        let fields = (number(), number(), number(), kinds, functions);
+        let changes = prop::collection::vec((any::<prop::sample::Index>(), 0..3_u8), 0..3);
+        (fields, (optional("key"), values, optional("version")), changes).prop_map(
+            |((index, time, process, kind, f), (key, value, version), changes)| {
+                let mut line = format!(
+                    "{{\"index\":{index},\"time\":{time},\"process\":{process},\"type\":\"{kind}\",\
+                     \"f\":\"{f}\"{key},\"value\":{value}{version}}}"
+                );
+                let is_whole = changes.is_empty();
+                for (at, change) in changes {
+                    let mut characters: Vec<char> = line.chars().collect();
+                    let at = at.index(characters.len());
+                    match change {
+                        0 => drop(characters.remove(at)),
+                        1 => characters.insert(at, characters[at]),
+                        _ => characters[at] = ['0', '"', '\\', '-', ' ', '\t', '9'][at % 7],
+                    }
+                    line = characters.into_iter().collect();
+                }
+                (line, is_whole)
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(3_000) })]
+
+        /// What is read fast is what the general reader reads; all that is
+        /// written plainly is.
+        #[test]
+        fn a_line_is_what_serde_would_have_read((line, is_whole) in lines()) {
+            let fast = RawEvent::read(line.as_bytes());
+            prop_assert!(fast.is_some() || !is_whole, "{line}");
+            if let Some(fast) = fast {
+                let expected: Result<Event, _> = serde_json::from_str(&line);
+                prop_assert_eq!(Some(fast.event()), expected.ok(), "{}", line);
+            }
+        }
+    }
 
     #[test]
     fn digits_are_read_as_the_standard_library_reads_them() {
@@ -273,6 +330,8 @@ mod tests {
             "0",
             "7,",
             "10}",
+            "00",
+            "01",
             "99999999",
             "100000000",
             "123456789012345678",
@@ -288,8 +347,9 @@ mod tests {
             "12345678\n",
         ] {
             let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+            let is_short = digits < 20 && (digits < 2 || !text.starts_with('0'));
             let mut cursor = Cursor { line: text.as_bytes(), at: 0 };
-            let expected = (digits < 20).then(|| text[..digits].parse().ok()).flatten();
+            let expected = is_short.then(|| text[..digits].parse().ok()).flatten();
             assert_eq!(cursor.number(), expected, "{text:?}");
             if expected.is_some() {
                 assert_eq!(cursor.at, digits, "{text:?}");
