@@ -111,3 +111,40 @@ fn processes_are_told_apart_whatever_their_numbers() {
     let problem = format!("process {} never invoked what it completes", 5 + far);
     assert_eq!(never.unwrap_err().to_string(), format!("line 2, column 1: {problem}"));
 }
+
+const AROUND: [&str; 7] = [
+    r#"{"index":0,"time":1,"process":0,"type":"invoke","f":"write","key":1,"value":1}"#,
+    r#"{"type":"probe","start":6,"end":7,"site":"cache","key":1,"value":1,"version":1,"phase":"final"}"#,
+    r#"{"index":1,"time":2,"process":"nemesis","type":"info","f":"start","value":null}"#,
+    r#"{"type":"step","process":0,"start":1,"end":2,"site":"cache","verb":"GET","reply":"pending"}"#,
+    "",
+    r#"{"index":2,"time":3,"process":0,"type":"ok","f":"write","key":1,"value":1}"#,
+    r#"{"index":3,"time":3,"process":0,"type":"invoke","f":"read","key":1,"value":null}"#,
+];
+
+/// Only the nemesis has a place in the numbers of events.
+#[test]
+fn steps_probes_and_the_nemesis_are_passed_over() {
+    let streamed = check_json_lines(AROUND.join("\n").as_bytes()).unwrap();
+    assert_eq!((streamed.operations, streamed.conflict, streamed.truncated), (1, None, None));
+    let other = AROUND.map(|line| line.replace("\"probe\"", "\"note\""));
+    assert!(matches!(
+        check_json_lines(other.join("\n").as_bytes()),
+        Err(StreamError::Unsuitable { line: 2, .. })
+    ));
+}
+
+#[test]
+fn what_completes_another_operation_is_refused() {
+    let refused = |completed: &str| {
+        let lines = AROUND.map(|line| match line.contains("\"type\":\"ok\"") {
+            true => line.replace("\"f\":\"write\",\"key\":1", completed),
+            false => line.to_owned(),
+        });
+        check_json_lines(lines.join("\n").as_bytes()).unwrap_err().to_string()
+    };
+    let expected = "line 6, column 1: process 0 completes another operation than it invoked";
+    assert_eq!(refused("\"f\":\"read\",\"key\":1"), expected);
+    assert_eq!(refused("\"f\":\"write\",\"key\":2"), expected);
+    assert_eq!(refused("\"f\":\"write\""), expected);
+}
