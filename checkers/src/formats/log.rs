@@ -74,11 +74,12 @@ fn columns(line: &str, at: usize, number: usize, reading: &mut Reading) -> Resul
         if reader.peek().is_none() {
             break;
         }
+        let field = reader.at;
         match reader.form(0) {
             Ok(form) => fields.push(form),
             // An error is free text and need not be EDN.
             Err(_) if fields.len() == 4 => {
-                fields.push(Form::Text(line[reader.at.min(line.len())..].trim().to_owned()));
+                fields.push(Form::Text(line[field..].trim().to_owned()));
                 break;
             }
             Err(error) => return Err(here(error)),
