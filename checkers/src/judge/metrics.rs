@@ -280,6 +280,7 @@ mod tests {
                         assert!(hits == 0 || hits == trials, "{hits} of {trials}: {low}..{high}");
                         continue;
                     }
+                    assert!(bound > 0.0 && bound < 1.0, "{hits} of {trials}: {low}..{high}");
                     let far = (seen - bound).abs();
                     let deviation = (bound * (1.0 - bound) / n).sqrt();
                     // Six decimals are kept.

@@ -6,6 +6,7 @@ mod order;
 mod phases;
 mod sessions;
 mod stores;
+mod ties;
 
 use quarrel_checkers::{JudgeOptions, Judgement, Probe, judge, notation};
 

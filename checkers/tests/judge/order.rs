@@ -63,6 +63,7 @@ fn whatever_ended_first_proves_that_a_value_was_overwritten() {
     let judgement = judged(
         "A: [w1]
          B:       [w2               ]
+         E:         [w4               ]
          C:          [w3]
          D:                  [r1]",
         &[],

@@ -38,8 +38,8 @@ fn nothing_is_counted_outside_phases_and_nothing_without() {
     assert_eq!(metrics(&[phase("late", 900, 901)]).phases[0].reads, 0);
     assert!(metrics(&[]).phases.is_empty());
     // The first read begins at 18.
-    let around = metrics(&[phase("before", 17, 18), phase("with", 18, 19)]).phases;
-    assert_eq!((around[0].reads, around[1].reads), (0, 1));
+    let reads = |from, to| metrics(&[phase("one", from, to)]).phases[0].reads;
+    assert_eq!([reads(17, 18), reads(18, 19), reads(19, 20)], [0, 1, 0]);
 }
 
 proptest! {
