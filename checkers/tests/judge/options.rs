@@ -256,3 +256,25 @@ fn of_many_anomalies_the_worst_are_kept() {
         assert_eq!([of(Class::StaleRead), of(Class::NonMonotonicRead)], expected, "{anomalies:#?}");
     }
 }
+
+/// What is counted key by key adds up.
+#[test]
+fn several_keys_add_up() {
+    let one = "[r5]  [w5] [w1] [w2?]     [r7]";
+    let drawing = |keys: u64| -> String {
+        let line = |key| format!("A{key}: {}\n", one.replace('[', &format!("[{key}:")));
+        (1..=keys).map(line).collect()
+    };
+    for keys in 1..=3 {
+        let judgement = judged(&drawing(keys), &[]);
+        let metrics = &judgement.metrics;
+        assert_eq!((metrics.keys, metrics.reads, metrics.writes), (keys, 2 * keys, 2 * keys));
+        assert_eq!(metrics.indeterminate_writes, keys);
+        assert_eq!((metrics.future_reads, metrics.phantom_reads), (keys, keys));
+        let reason = &judgement.rung(Guarantee::Linearizable).reason;
+        let expected = format!(
+            "reads of values that nobody wrote: {keys}, reads of values not yet written: {keys}"
+        );
+        assert_eq!(*reason, expected);
+    }
+}
