@@ -117,3 +117,21 @@ fn of_very_many_that_contradict_each_other_eight_are_named() {
     assert!(nine.contains("read -> 7 (event 16)") && nine.ends_with("add 1 (event 14)"), "{nine}");
     assert!(eleven.ends_with("add 1 (event 14) and 2 more"), "{eleven}");
 }
+
+/// A compare-and-set that failed is left out, or was refused by the register;
+/// one with an error of its own says nothing of the register.
+#[test]
+fn what_a_failure_means_is_asked() {
+    let valid = |failures, error: Option<&str>| {
+        let mut history = one_by_one(&[("write", 1.into(), Kind::Ok, 1.into())]);
+        let pair = || Value::List([1.into(), 2.into()].into());
+        history.invoke(Time(0), Process::Client(0), op("cas", pair()));
+        let error = error.map(str::to_owned);
+        history.push(Time(0), Process::Client(0), Kind::Fail, op("cas", pair()), error);
+        let checker = Linearizable::new(models::CasRegister).failures(failures);
+        checker.check(&history, Budget::default()) == Verdict::valid()
+    };
+    assert!(valid(Failures::Dropped, None) && valid(Failures::Dropped, Some("timeout")));
+    assert!(!valid(Failures::Observed, None));
+    assert!(valid(Failures::Observed, Some("timeout")));
+}
