@@ -340,3 +340,30 @@ fn what_commutes_is_not_tried_in_every_order() {
         }
     }
 }
+
+/// So many operations at once that the sets of them need one word more, up to
+/// where the engine gives up.
+#[test]
+fn any_number_of_operations_may_be_under_way_at_once() {
+    let validity = |count: i64, is_in: bool, engine| {
+        let mut history = History::default();
+        let process = |n: i64| Process::Client(n.unsigned_abs());
+        for n in 0..count {
+            history.invoke(Time(0), process(n), op("add", Value::Int(n)));
+        }
+        for n in 0..count {
+            history.ok(Time(0), process(n), op("add", Value::Nil));
+        }
+        let last = Value::Int(count - 1);
+        history.invoke(Time(0), process(0), op("contains", last));
+        history.ok(Time(0), process(0), op("contains", Value::Bool(is_in)));
+        let checker = Linearizable::new(models::Set).engine(engine).witness(Witness::Omitted);
+        checker.check(&history, Budget::default()).validity
+    };
+    for count in [1, 63, 64, 65, 66, 256, 257, 1_024] {
+        let both = [true, false].map(|is_in| validity(count, is_in, Engine::JustInTime));
+        assert_eq!(both, [Validity::Valid, Validity::Invalid], "{count} at once");
+    }
+    assert_eq!(validity(1_025, true, Engine::JustInTime), Validity::Unknown);
+    assert_eq!(validity(1_025, true, Engine::Competition), Validity::Valid);
+}
