@@ -197,22 +197,16 @@ impl Reading {
     }
 
     fn take_pairs_apart(&mut self) {
-        let mut open: FxHashMap<Process, Form> = FxHashMap::default();
         for raw in self.raws.iter_mut().filter(|raw| raw.process != Process::Nemesis) {
-            match std::mem::replace(&mut raw.value, Form::Nil) {
+            raw.value = match std::mem::replace(&mut raw.value, Form::Nil) {
                 Form::Sequence(mut items) if items.len() == 2 => {
-                    raw.value = items.pop().unwrap_or(Form::Nil);
+                    let value = items.pop().unwrap_or(Form::Nil);
                     raw.key = items.pop();
+                    value
                 }
                 // An old log replaced the value by the error.
-                other => {
-                    raw.value = other;
-                    raw.key = open.get(&raw.process).cloned();
-                }
-            }
-            if raw.kind == Kind::Invoke {
-                open.extend(raw.key.clone().map(|key| (raw.process, key)));
-            }
+                other => other,
+            };
         }
     }
 }

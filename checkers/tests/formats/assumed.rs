@@ -129,6 +129,21 @@ fn a_key_that_a_completion_lost_is_the_invoked_one() {
     assert_eq!(shown(&imported.history), ["0 Invoke write 5"]);
 }
 
+#[test]
+fn keys_that_are_numbers_keep_them_unless_others_have_names() {
+    let keys = |keys: [&str; 3]| {
+        let event = |(at, key): (usize, &str)| {
+            format!("{{:type :invoke :f :get :key {key} :process {at}}}\n")
+        };
+        let text: String = keys.into_iter().enumerate().map(event).collect();
+        let history = read(&text).history;
+        history.events.iter().map(|event| event.op.key.unwrap().0).collect::<Vec<_>>()
+    };
+    assert_eq!(keys(["5", "1", "5"]), [5, 1, 5]);
+    assert_eq!(keys(["5", "\"b\"", "5"]), [0, 1, 0]);
+    assert_eq!(keys(["-5", "5", "-5"]), [0, 1, 0]);
+}
+
 /// A write that says nothing when it ends stored what it was asked to; a read
 /// that says nothing read nothing.
 #[test]

@@ -81,6 +81,7 @@ fn values_of_every_shape_are_kept() {
     assert_eq!(value("#knossos.model.CASRegister{:value 3}"), "[[:value 3]]");
     assert_eq!(value("[[:append 5 1] [:r 5 nil]]"), "[[:append 5 1] [:r 5 nil]]");
     assert_eq!(value("^{:doc 1} [1 \\a ##NaN]"), "[1 \\a #NaN]");
+    assert_eq!(value("[\\( \\newline 1]"), "[\\( \\newline 1]");
 }
 
 #[test]

@@ -101,7 +101,7 @@ fn an_error_may_be_any_text_and_a_value_may_not() {
         error(&format!("{}\n{}", log("5"), log("(5\t:x"))),
         "line 2, column 41: expected `)`, found the end of the text"
     );
-    assert_eq!(shown(&read(&log("5\t:a\t:b")).history), ["4 Info write 5 :a"]);
+    assert_eq!(shown(&read(&log("5\t:a\t(b")).history), ["4 Info write 5 :a"]);
 }
 
 #[test]
