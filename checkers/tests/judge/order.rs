@@ -88,3 +88,17 @@ fn nothing_is_told_with_its_version_where_it_has_one() {
                   B:           [r nil]";
     assert!(read(absent).contains("read nothing, which was overwritten by 1 (version 1)"));
 }
+
+/// The read of 2 began before its write did: only when that began tells that 2
+/// came after 1.
+#[test]
+fn a_witness_has_the_write_that_tells_which_value_came_first() {
+    let judgement = judged(
+        "A: [w1]               [r1]
+         B:  [r2       ]
+         C:         [w2                  ]",
+        &[],
+    );
+    assert_eq!(judgement.anomalies.len(), 1, "{:?}", told(&judgement));
+    assert_eq!(judgement.anomalies[0].witness, [0, 1, 2, 3, 4, 5, 6, 7].map(Index));
+}
