@@ -4,13 +4,15 @@ mod lifecycle;
 
 use std::{
     fs,
-    io::{Read as _, Write as _},
+    io::{ErrorKind, Read as _, Write as _},
     net::TcpStream,
     process::Command,
+    time::Duration,
 };
 
-use lifecycle::{Child, Held, Kind, eventually, possible};
+use lifecycle::{Child, Held, Kind, possible};
 use rustix::process::Signal;
+use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
 const NATIVE: Kind = Kind { name: "native", traces: processes };
@@ -166,6 +168,24 @@ fn proxies(api: &str) -> String {
     answer.split_once("\r\n\r\n").expect("an answer has a head").1.to_owned()
 }
 
+/// Where the guest's own proxy to a server listens.
+fn link_to(server: &str, proxies: &str) -> String {
+    let server = server.split_once("://").unwrap().1.split('/').next().unwrap();
+    let proxies: Value = serde_json::from_str(proxies).unwrap();
+    let to_it = proxies.as_object().unwrap().values().find(|proxy| proxy["upstream"] == server);
+    to_it.unwrap_or_else(|| panic!("{server}: {proxies}"))["listen"].as_str().unwrap().to_owned()
+}
+
+/// Waits until a link is cut: it takes what goes through it along.
+fn until_cut(link: &str) {
+    let Ok(mut through) = TcpStream::connect(link) else { return };
+    through.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    match through.read(&mut [0]) {
+        Ok(read) => assert_eq!(read, 0),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+    }
+}
+
 #[test]
 fn a_guest_that_is_interrupted_takes_its_faults_along() {
     if !here() {
@@ -181,7 +201,8 @@ fn a_guest_that_is_interrupted_takes_its_faults_along() {
         let fault = ["--fault", "redis-cut", "--time", "30s"];
         let mut child = Child::run(&[&servers[..], &run, &fault].concat(), &[]);
         child.until_said("storm:");
-        eventually("the link is cut", || proxies(toxiproxy).contains("\"enabled\":false"));
+        until_cut(&link_to(cache, &proxies(toxiproxy)));
+        assert!(proxies(toxiproxy).contains("\"enabled\":false"));
         child.send(signal);
         let verdict = child.wait().verdict();
         assert!(verdict["metrics"]["reads"].as_u64() > Some(0), "{verdict}");

@@ -43,8 +43,11 @@ for p in $pids; do
   while alive "$p" && [ $n -lt 20 ]; do n=$((n + 1)); sleep 0.1; done
   if alive "$p"; then kill -KILL "${p%%:*}" 2>/dev/null; fi
 done
+# What a process wrote as it died may have come behind the first look.
 printf '%s\n' "$dirs" | while IFS= read -r d; do
-  case $d in */quarrel-*) rm -rf -- "$d" ;; esac
+  case $d in */quarrel-*) ;; *) continue ;; esac
+  n=0
+  while rm -rf -- "$d" 2>/dev/null; [ -e "$d" ] && [ $n -lt 20 ]; do n=$((n + 1)); sleep 0.1; done
 done
 # What quarrel asked of the engine just before it died may still be on its way,
 # so a second look, a second later, must find nothing.

@@ -3,25 +3,18 @@ use std::{
     io::{BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
     process::{ChildStderr, ChildStdout, Command, Stdio},
-    sync::mpsc::{self, Receiver},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-/// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(90);
+use super::lifeline::Lifeline;
 
-/// Waits until `condition` holds; panics, naming it, when it does not.
-pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        thread::sleep(Duration::from_millis(50));
-    }
-}
+/// Longer than anything here takes on a busy machine.
+pub(super) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A copy of quarrel under a name that the engine has no image of: it has to
 /// make one, so that a cluster of containers takes seconds to start.
@@ -38,7 +31,7 @@ pub(crate) struct Child {
     stdout: Option<JoinHandle<String>>,
     stderr: Receiver<String>,
     said: String,
-    descendants: Vec<Process>,
+    lifeline: Option<Lifeline>,
     _results: tempfile::TempDir,
 }
 
@@ -49,8 +42,8 @@ pub(crate) struct Finished {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
-    /// What it had started when it was last looked at.
-    pub(crate) descendants: Vec<Process>,
+    /// What is held by everything that it started.
+    pub(crate) lifeline: Lifeline,
 }
 
 impl Child {
@@ -62,7 +55,8 @@ impl Child {
     /// The same of another binary.
     pub(crate) fn run_of(program: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let results = tempfile::tempdir().unwrap();
-        let mut process = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .arg("run")
             .args(["--format", "json", "--clients", "8"])
             .env("QUARREL_RESULTS", results.path())
@@ -70,13 +64,18 @@ impl Child {
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .stderr(Stdio::piped());
+        let (mut process, lifeline) = Lifeline::spawn(&mut command);
         let stdout = process.stdout.take().map(collect);
         let stderr = lines(process.stderr.take().unwrap());
-        let (said, descendants) = (String::new(), Vec::new());
-        Self { process, stdout, stderr, said, descendants, _results: results }
+        Self {
+            process,
+            stdout,
+            stderr,
+            said: String::new(),
+            lifeline: Some(lifeline),
+            _results: results,
+        }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -93,7 +92,6 @@ impl Child {
                 break;
             }
         }
-        self.descendants = Process::descendants(self.pid());
     }
 
     pub(crate) fn send(&self, signal: Signal) {
@@ -101,24 +99,21 @@ impl Child {
         kill_process(pid, signal).unwrap();
     }
 
-    /// Waits until it has ended.
+    /// Waits until it has ended: it says no more then.
     pub(crate) fn wait(mut self) -> Finished {
-        let mut status = None;
-        eventually("quarrel ends", || {
-            self.said.extend(self.stderr.try_iter());
-            status = self.process.try_wait().unwrap();
-            status.is_some()
-        });
-        // What the pipe still holds; it ends with the last of its writers.
-        while let Ok(line) = self.stderr.recv_timeout(PATIENCE) {
-            self.said.push_str(&line);
+        loop {
+            match self.stderr.recv_timeout(PATIENCE) {
+                Ok(line) => self.said.push_str(&line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("it goes on after: {}", self.said),
+            }
         }
         Finished {
             pid: self.process.id(),
-            code: status.and_then(|status| status.code()),
+            code: self.process.wait().unwrap().code(),
             stdout: self.stdout.take().map(|stdout| stdout.join().unwrap()).unwrap_or_default(),
             stderr: std::mem::take(&mut self.said),
-            descendants: std::mem::take(&mut self.descendants),
+            lifeline: self.lifeline.take().expect("it waits once"),
         }
     }
 }
@@ -155,38 +150,4 @@ fn collect(mut stdout: ChildStdout) -> JoinHandle<String> {
         stdout.read_to_string(&mut text).unwrap();
         text
     })
-}
-
-/// A process, told from a later one with the same id by when it started.
-#[derive(Debug)]
-pub(crate) struct Process {
-    pid: u32,
-    start: String,
-}
-
-impl Process {
-    fn descendants(of: u32) -> Vec<Self> {
-        let Ok(tasks) = fs::read_dir(format!("/proc/{of}/task")) else { return Vec::new() };
-        let children: Vec<u32> = tasks
-            .flatten()
-            .filter_map(|task| fs::read_to_string(task.path().join("children")).ok())
-            .flat_map(|text| {
-                text.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<u32>>()
-            })
-            .collect();
-        let own = children.iter().filter_map(|pid| Some(Self { pid: *pid, start: start(*pid)? }));
-        let own: Vec<Self> = own.collect();
-        own.into_iter().chain(children.iter().flat_map(|pid| Self::descendants(*pid))).collect()
-    }
-
-    pub(crate) fn runs(&self) -> bool {
-        start(self.pid).is_some_and(|start| start == self.start)
-    }
-}
-
-/// When a process that is no zombie started.
-fn start(pid: u32) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, fields) = stat.rsplit_once(") ")?;
-    (!fields.starts_with('Z')).then(|| fields.split(' ').nth(19).map(str::to_owned))?
 }

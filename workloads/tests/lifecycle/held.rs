@@ -1,6 +1,8 @@
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
+
+use super::lifeline;
 
 /// A cluster that `quarrel cluster up` started; dropping it takes it down.
 pub(crate) struct Held {
@@ -45,10 +47,13 @@ impl Drop for Held {
 }
 
 fn quarrel(folder: &tempfile::TempDir, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_quarrel"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_quarrel"));
+    command
         .arg("cluster")
         .args(arguments)
         .env("XDG_RUNTIME_DIR", folder.path())
-        .output()
-        .unwrap()
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    lifeline::spawn(&mut command).wait_with_output().unwrap()
 }

@@ -1,12 +1,15 @@
 //! What a run on real servers says, and that nothing of it stays behind,
 //! however it ends. The same for every kind of cluster.
 
+mod appears;
 mod child;
 mod held;
+mod lifeline;
 
 use std::{fs, path::Path, process::Command};
 
-pub(crate) use child::{Child, Finished, eventually, unknown_program};
+use appears::{Appears, folders};
+pub(crate) use child::{Child, Finished, unknown_program};
 pub(crate) use held::Held;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -120,8 +123,10 @@ impl Kind {
     /// A run whose cluster has begun to start, and is not there yet.
     fn starting(&self, folder: &tempfile::TempDir) -> Child {
         let run = ["--cluster", self.name, "primary-only", "--time", "60s"];
+        let appears = Appears::watch();
         let child = Child::run_of(&unknown_program(folder.path()), &run, &[]);
-        eventually("the cluster begins", || !self.all_traces(child.pid()).is_empty());
+        appears.until(&beginning(child.pid()));
+        assert!(!self.all_traces(child.pid()).is_empty(), "the traces would show a cluster");
         child
     }
 
@@ -137,7 +142,7 @@ impl Kind {
         assert_eq!(finished.code, Some(0), "{finished:?}");
         assert!(held.down().status.success());
         assert_eq!(held.status(), serde_json::json!([]));
-        eventually("nothing is left behind", || self.all_traces(held.pid).is_empty());
+        assert_eq!(self.all_traces(held.pid), [""; 0]);
     }
 
     /// Starts a run on this kind of cluster.
@@ -145,31 +150,28 @@ impl Kind {
         Child::run(&[&["--cluster", self.name], arguments].concat(), &[])
     }
 
-    /// Its cluster and its folders are gone, or soon will be; and every process
-    /// that it started.
+    /// Every process that it started ends, and leaves nothing of its cluster and
+    /// its folders.
     pub(crate) fn leaves_nothing(&self, finished: &Finished) {
-        eventually("nothing is left behind", || {
-            let left = self.all_traces(finished.pid);
-            if !left.is_empty() {
-                eprintln!("still there: {left:?}");
-            }
-            left.is_empty()
-        });
-        eventually("every process has ended", || {
-            finished.descendants.iter().all(|process| !process.runs())
-        });
+        finished.lifeline.ends();
+        assert_eq!(self.all_traces(finished.pid), [""; 0]);
     }
 
     fn all_traces(&self, pid: u32) -> Vec<String> {
         let mut all = (self.traces)(pid);
-        for folder in ["/dev/shm".into(), std::env::temp_dir()] {
+        let ours = beginning(pid);
+        for folder in folders() {
             let Ok(entries) = fs::read_dir(folder) else { continue };
-            let ours = format!("quarrel-{pid}-");
             let paths = entries.flatten().map(|entry| entry.path().display().to_string());
             all.extend(paths.filter(|path| path.contains(&ours)));
         }
         all
     }
+}
+
+/// What the names of the folders of a quarrel begin with.
+fn beginning(pid: u32) -> String {
+    format!("quarrel-{pid}-")
 }
 
 /// Whether this machine can run this kind of cluster, as `probe` shows. Where

@@ -2,6 +2,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    process::Stdio,
 };
 
 use tokio::process::Command;
@@ -36,7 +37,8 @@ impl Workspace {
         fs::set_permissions(&root, fs::Permissions::from_mode(0o711))
             .map_err(|e| failed("cannot be opened to Postgres", &e))?;
         let workspace = Self { root: root.clone(), reaper };
-        let copies = ["primary", "replica"].map(|node| copy(template, root.join(node)));
+        let copies =
+            ["primary", "replica"].map(|node| copy(template, root.join(node), &workspace.reaper));
         for copied in futures::future::join_all(copies).await {
             if let Err(why) = copied {
                 workspace.remove();
@@ -85,14 +87,19 @@ fn parent() -> PathBuf {
     }
 }
 
-async fn copy(from: &Path, to: PathBuf) -> Result<(), String> {
-    let output = Command::new("cp")
+async fn copy(from: &Path, to: PathBuf, reaper: &Reaper) -> Result<(), String> {
+    let child = Command::new("cp")
         .args(["-a", "--reflink=auto"])
         .arg(from)
         .arg(&to)
-        .output()
-        .await
+        .stderr(Stdio::piped())
+        .spawn()
         .map_err(|error| error.to_string())?;
+    // Or it would still fill the folder that is being removed.
+    if let Some(pid) = child.id() {
+        reaper.watch_process(pid);
+    }
+    let output = child.wait_with_output().await.map_err(|error| error.to_string())?;
     if output.status.success() {
         Ok(())
     } else {
