@@ -1,13 +1,9 @@
-use std::{
-    fs::File,
-    io::{self, BufRead as _, BufReader},
-    path::Path,
-};
+use std::{io::BufRead as _, path::Path};
 
 use quarrel_checkers::{Event, History, Probe, Step};
 use serde::Deserialize;
 
-use super::{FileError, RunFolder, RunSettings, read_json_lines};
+use super::{FileError, RunFolder, RunSettings, open_history, read_json_lines};
 use crate::faults::Receipt;
 
 /// A run that cannot be read.
@@ -75,24 +71,18 @@ struct Kind<'a> {
 ///
 /// When a line other than the last is of another form.
 pub fn read_history(path: &Path) -> Result<(History, bool), FileError> {
-    let file = File::open(path).map_err(FileError::io(path))?;
-    let stream = zstd::stream::Decoder::new(file).map_err(FileError::io(path))?;
-    let mut lines = BufReader::with_capacity(1 << 16, stream);
+    let (mut lines, cut) = open_history(path).map_err(FileError::io(path))?;
     let mut history = History::default();
-    let mut line = String::new();
+    let mut line = Vec::new();
     let mut number = 0;
     loop {
         line.clear();
         number += 1;
-        match lines.read_line(&mut line) {
-            Ok(0) => return Ok((history, false)),
-            Ok(_) if !line.ends_with('\n') => return Ok((history, true)),
-            Ok(_) => {}
-            // The stream ends before its last block does.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                return Ok((history, true));
-            }
-            Err(error) => return Err(FileError::io(path)(error)),
+        lines.read_until(b'\n', &mut line).map_err(FileError::io(path))?;
+        match line.last() {
+            None => return Ok((history, cut.was_met())),
+            Some(b'\n') => {}
+            Some(_) => return Ok((history, true)),
         }
         push(&mut history, &line).map_err(|source| FileError::Line {
             path: path.to_owned(),
@@ -102,12 +92,12 @@ pub fn read_history(path: &Path) -> Result<(History, bool), FileError> {
     }
 }
 
-fn push(history: &mut History, line: &str) -> Result<(), serde_json::Error> {
-    let Kind { kind } = serde_json::from_str(line)?;
+fn push(history: &mut History, line: &[u8]) -> Result<(), serde_json::Error> {
+    let Kind { kind } = serde_json::from_slice(line)?;
     if kind == "step" {
-        history.steps.push(serde_json::from_str::<Step>(line)?);
+        history.steps.push(serde_json::from_slice::<Step>(line)?);
     } else {
-        history.events.push(serde_json::from_str::<Event>(line)?);
+        history.events.push(serde_json::from_slice::<Event>(line)?);
     }
     Ok(())
 }
@@ -128,8 +118,11 @@ mod tests {
     /// A history in JSON lines.
     static LINES: LazyLock<Vec<u8>> = LazyLock::new(|| {
         let workload = Workload { operations: 200, ..Workload::default() };
+        let mut history = workload.history();
+        // A cut may go through a character.
+        history.events.iter_mut().for_each(|event| event.error = Some("é".to_owned()));
         let mut lines = Vec::new();
-        formats::write(&workload.history(), Format::JsonLines, &mut lines).unwrap();
+        formats::write(&history, Format::JsonLines, &mut lines).unwrap();
         lines
     });
 

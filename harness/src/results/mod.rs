@@ -12,6 +12,7 @@ mod journal;
 mod line;
 mod load;
 mod matrix;
+mod packed;
 mod phases;
 mod settings;
 mod verdict;
@@ -27,6 +28,7 @@ pub use matrix::{
     CellBreak, CellEvidence, CellOutcome, CellRung, CellSearch, MATRIX_FILE, MATRIX_SCHEMA,
     MatrixCell, MatrixFile, list_matrices, read_matrix,
 };
+pub(crate) use packed::open_history;
 pub use phases::Phases;
 pub use settings::RunSettings;
 pub use verdict::{FaultCount, RunOutcome, SCHEMA, VerdictFile};

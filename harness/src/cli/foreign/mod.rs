@@ -1,4 +1,3 @@
-mod open;
 mod print;
 
 use std::{collections::BTreeSet, fmt::Display, num::NonZeroUsize, path::Path};
@@ -16,9 +15,8 @@ use quarrel_checkers::{
 };
 use serde::Serialize;
 
-use self::open::open;
 use super::Failure;
-use crate::{judge::Expectation, report::Ink};
+use crate::{judge::Expectation, report::Ink, results::open_history};
 
 /// The formats that histories are read in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -117,7 +115,7 @@ impl Finding {
 pub(super) fn check(asked: &Asked<'_>) -> Result<u8, Failure> {
     let options = ImportOptions { format: asked.from.map(format), ..ImportOptions::default() };
     let fail = |error: &dyn Display| Failure::usage(format!("{}: {error}", asked.path.display()));
-    let (file, cut) = open(asked.path).map_err(|error| fail(&error))?;
+    let (file, cut) = open_history(asked.path).map_err(|error| fail(&error))?;
     let mut imported = formats::read(file, &options).map_err(|error| fail(&error))?;
     if cut.was_met() {
         imported.assumptions.push(ENDS_EARLY.to_owned());
@@ -169,7 +167,7 @@ pub(super) fn stream(path: &Path) -> Result<u8, Failure> {
     let fail = |error: &dyn Display, advice: &str| {
         Failure::usage(format!("{}: {error}{advice}", path.display()))
     };
-    let (file, cut) = open(path).map_err(|error| fail(&error, ""))?;
+    let (file, cut) = open_history(path).map_err(|error| fail(&error, ""))?;
     let streamed = check_json_lines(file).map_err(|error| match error {
         StreamError::Unsuitable { .. } => fail(&error, "; without --stream it can be judged"),
         _ => fail(&error, ""),

@@ -15,19 +15,23 @@ const BUFFER: usize = 1 << 18;
 /// Whether a compressed file turned out to end before its last block does, as
 /// one whose writer was killed; known once it was read.
 #[derive(Clone, Default)]
-pub(super) struct Cut(Rc<Cell<bool>>);
+pub(crate) struct Cut(Rc<Cell<bool>>);
 
 impl Cut {
-    pub(super) fn was_met(&self) -> bool {
+    pub(crate) fn was_met(&self) -> bool {
         self.0.get()
     }
 }
 
-/// A file, or what is compressed in it.
-pub(super) fn open(path: &Path) -> io::Result<(Box<dyn BufRead>, Cut)> {
+/// A history's file, or what is compressed in it.
+pub(crate) fn open_history(path: &Path) -> io::Result<(Box<dyn BufRead>, Cut)> {
     let mut file = BufReader::with_capacity(BUFFER, File::open(path)?);
     let cut = Cut::default();
-    if !file.fill_buf()?.starts_with(&MAGIC) {
+    let beginning = file.fill_buf()?;
+    // One that was cut in the middle of its mark is compressed, too.
+    let is_packed =
+        beginning.len() > 1 && (beginning.starts_with(&MAGIC) || MAGIC.starts_with(beginning));
+    if !is_packed {
         return Ok((Box::new(file), cut));
     }
     let stream = zstd::stream::Decoder::with_buffer(file)?;
@@ -60,7 +64,7 @@ mod tests {
     fn read(bytes: &[u8]) -> (Vec<u8>, bool) {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), bytes).unwrap();
-        let (mut opened, cut) = open(file.path()).unwrap();
+        let (mut opened, cut) = open_history(file.path()).unwrap();
         let mut all = Vec::new();
         opened.read_to_end(&mut all).unwrap();
         (all, cut.was_met())
@@ -75,7 +79,9 @@ mod tests {
         assert_eq!(read(&packed), (text.clone(), false));
         let (left, is_cut) = read(&packed[..packed.len() * 3 / 4]);
         assert!(is_cut && !left.is_empty() && text.starts_with(&left), "{} bytes", left.len());
-        assert_eq!(read(&packed[..5]), (Vec::new(), true));
+        for cut in 2..=5 {
+            assert_eq!(read(&packed[..cut]), (Vec::new(), true), "{cut} bytes");
+        }
         assert_eq!(read(b""), (Vec::new(), false));
     }
 }
