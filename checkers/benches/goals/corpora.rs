@@ -66,7 +66,7 @@ pub(crate) fn logs(runs: usize) {
 /// log, in nanoseconds.
 fn one_by_one(times: &[(f64, &str)]) {
     let Ok(file) = std::env::var("PEER_TIMES") else {
-        beside("log by log: not measured, for no PEER_TIMES names a peer's", 0.0, "");
+        println!("     log by log: not measured, for PEER_TIMES names no file of a peer's times");
         return;
     };
     let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}"));
