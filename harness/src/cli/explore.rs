@@ -8,7 +8,7 @@ use super::{
     options::{flags, given},
 };
 use crate::{
-    explore::{Bounds, Fault, Reduction, report},
+    explore::{Bounds, Fault, Reduction, UnknownFault, report},
     judge::Expectation,
     results::write_text,
     sim::Stuck,
@@ -19,9 +19,9 @@ use crate::{
 struct ExploreArgs {
     /// The strategy; `quarrel strategies` lists them
     strategy: String,
-    /// A fault to place at every possible point; replica-lag is on unless others are named; may be repeated
-    #[arg(long = "fault", value_name = "FAULT", value_parser = |t: &str| t.parse::<Fault>())]
-    faults: Vec<Fault>,
+    /// A fault to place at every possible point, or `none`; replica-lag is on unless others are named; may be repeated
+    #[arg(long = "fault", value_name = "FAULT", value_parser = fault)]
+    faults: Vec<Option<Fault>>,
     /// How many clients: half of them write, half of them read
     #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=8))]
     clients: u64,
@@ -48,6 +48,11 @@ struct ExploreArgs {
     format: String,
 }
 
+/// A fault, or none of them, as in a column of a matrix.
+fn fault(text: &str) -> Result<Option<Fault>, UnknownFault> {
+    if text == "none" { Ok(None) } else { text.parse().map(Some) }
+}
+
 pub(super) fn command(catalogue: &Catalogue) -> Command {
     let about = "Tries every interleaving of a few operations on simulated stores; prints the smallest break";
     ExploreArgs::augment_args(Command::new("explore")).about(about).args(flags(catalogue))
@@ -70,7 +75,11 @@ pub(super) fn explore(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8,
         writers: clients.div_ceil(2),
         readers: clients / 2,
         operations: usize::try_from(args.ops).map_err(Failure::usage)?,
-        faults: if args.faults.is_empty() { defaults.faults.clone() } else { args.faults },
+        faults: if args.faults.is_empty() {
+            defaults.faults.clone()
+        } else {
+            args.faults.into_iter().flatten().collect()
+        },
         strikes: usize::try_from(args.strikes).map_err(Failure::usage)?,
         guarantee: args.expect.guarantee,
         max_states: args.max_states,

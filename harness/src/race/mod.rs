@@ -22,6 +22,7 @@ mod troupe;
 
 pub use ast::{Answer, Cached, Event, Line, Pattern, Race, Setup, Shown, What};
 pub use cast::NothingBegun;
+pub use claims::Judged;
 pub use force::force;
 pub use parse::ParseRaceError;
 pub use plot::{Aim, Performance, Plot};

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     record::{Clock, Recorder, VirtualClock},
     sim::{Claim, Disturbance, Ending, Following, Happened, Move, Stage, Stuck, linearizable},
+    stores::Row,
     strategy::{Action, Call, reply_of},
 };
 
@@ -341,15 +342,20 @@ impl Performing<'_> {
 
     fn is_true_in_the_end(&mut self) -> Result<Option<Index>, Stuck> {
         let claim = self.aim.claim;
-        if !matches!(claim, Claim::Lost | Claim::Diverged) || self.is_pending() {
+        if !claim.is_about_the_end() || self.is_pending() {
             return Ok(None);
         }
         if self.stage.following() == Following::WhenTold {
             self.event(Event::ResumeReplica);
         }
         self.stage.world.release_acknowledgements();
-        let audit = in_the_end(&mut self.stage, &self.plot.keys, self.plot.clients.len(), claim)?;
-        let victim = audit.and_then(|place| self.counted(place));
+        let audits = audits(&mut self.stage, &self.plot.keys, self.plot.clients.len())?;
+        let shows = |audit: &&Audit| {
+            let (play, world) = (self.stage.play(), &self.stage.world);
+            claim.is_true_in_the_end(play, world, audit.key, audit.read.as_ref())
+        };
+        let place = audits.iter().find(shows).map(|audit| audit.place);
+        let victim = place.and_then(|place| self.counted(place));
         if victim.is_some() {
             self.lines.push(Line { claim: Some(claim), ..Line::of(What::Nothing) });
         }
@@ -357,28 +363,33 @@ impl Performing<'_> {
     }
 }
 
-/// The audit, by its place in the play, that shows a claim about the end to be
-/// true once the replica has caught up. `first_auditor` and those after it have
-/// read nothing yet.
-pub(super) fn in_the_end(
+/// What a fresh client of the strategy reads in the end.
+pub(super) struct Audit {
+    pub(super) key: Key,
+    /// The place of its read in the play.
+    pub(super) place: usize,
+    pub(super) read: Option<Row>,
+}
+
+/// An audit of every key, once the replica has caught up. `first_auditor` and
+/// those after it have read nothing yet.
+pub(super) fn audits(
     stage: &mut Stage,
     keys: &[Setup],
     first_auditor: usize,
-    claim: Claim,
-) -> Result<Option<usize>, Stuck> {
+) -> Result<Vec<Audit>, Stuck> {
     stage.perform(&Move::Disturb(Disturbance::CatchUp))?;
+    let mut audits = Vec::new();
     for (at, setup) in keys.iter().enumerate() {
         let place = stage.play().operations().len();
-        let read = stage.run_alone(first_auditor + at)?;
-        let row = read.and_then(|place| match &stage.play().operations()[place].ending {
+        let ended = stage.run_alone(first_auditor + at)?;
+        let read = ended.and_then(|place| match &stage.play().operations()[place].ending {
             Some(Ending::Read(row)) => row.clone(),
             _ => None,
         });
-        if Claim::in_the_end(stage.play(), &stage.world, setup.key, row.as_ref()) == Some(claim) {
-            return Ok(Some(place));
-        }
+        audits.push(Audit { key: setup.key, place, read });
     }
-    Ok(None)
+    Ok(audits)
 }
 
 /// What a client saw, as it is written.
