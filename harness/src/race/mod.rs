@@ -24,7 +24,7 @@ pub use ast::{Answer, Cached, Event, Line, Pattern, Race, Setup, Shown, What};
 pub use cast::NothingBegun;
 pub use force::force;
 pub use parse::ParseRaceError;
-pub use plot::{Aim, Performance, Plot};
+pub use plot::{Aim, Performance, Performed, Plot, Timed, Turn};
 pub use rehearse::{Plotted, plot_of, rehearse};
 pub use replay::{Tally, Venue, replay};
 pub use run::{Divergence, Happening, Run, RunError, Told};
