@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what building and testing need beside Rust and a C compiler:
 # OpenSSL's headers (the Toxiproxy client links it), Postgres and Redis (the
-# native cluster), Chromium with its driver (the report's tests).
+# native cluster), a pooler (guests behind one), Chromium with its driver (the
+# report's tests).
 #
 #   bash docker/packages.sh
 #
@@ -14,6 +15,7 @@ wanted=(
   "libssl-dev:/usr/include/openssl/ssl.h"
   "postgresql:/usr/lib/postgresql/*/bin/postgres"
   "redis-server:redis-server"
+  "pgbouncer:pgbouncer"
   "chromium:chromium"
   "chromium-driver:chromedriver"
 )

@@ -1,6 +1,7 @@
 //! Runs on local processes.
 
 mod lifecycle;
+mod pooler;
 
 use std::{
     fs,
@@ -157,6 +158,22 @@ async fn a_guest_leaves_an_external_cluster_as_it_was() {
     let mut keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut cache).unwrap();
     keys.sort();
     assert_eq!(keys, ["kv:1", "quarrel:kv:1"]);
+}
+
+#[tokio::test]
+async fn a_guest_behind_a_pooler_of_sessions_spares_what_is_not_ours() {
+    if here() {
+        let strategies = ["cache-aside", "outbox", "cdc", "notify", "optimistic-lock"];
+        pooler::spares_what_is_not_ours("session", &strategies).await;
+    }
+}
+
+#[tokio::test]
+async fn a_guest_behind_a_pooler_of_transactions_spares_what_is_not_ours() {
+    if here() {
+        let strategies = ["remote-apply", "outbox", "cdc", "optimistic-lock"];
+        pooler::spares_what_is_not_ours("transaction", &strategies).await;
+    }
 }
 
 /// What a Toxiproxy says of its proxies.

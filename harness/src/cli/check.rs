@@ -7,11 +7,12 @@ use super::{
     Failure,
     cut::{Cutter, write_races},
     foreign::{self, Asked, FailureMeaning, From, Isolation, ModelName, Output},
+    recorded::Recorded,
 };
 use crate::{
     judge::{Expectation, judge_run},
     report::{Ink, Width, summary, write_files},
-    results::{find_run, load_run},
+    results::find_run,
     strategy::Catalogue,
 };
 
@@ -66,12 +67,8 @@ pub(super) fn check(args: &CheckArgs, catalogue: &Catalogue) -> Result<u8, Failu
         });
     }
     let folder = find_run(&args.results, &args.run).map_err(Failure::usage)?;
-    let run = load_run(folder).map_err(Failure::usage)?;
-    let expected = match args.expect {
-        Some(expected) => expected,
-        None => run.settings.expect.parse().map_err(Failure::usage)?,
-    };
-    let workload = catalogue.workload(&run.settings.workload).map_err(Failure::usage)?;
+    let Recorded { run, expected, workload } = Recorded::load(folder, catalogue)?;
+    let expected = args.expect.unwrap_or(expected);
     let verdict = judge_run(&run, expected, &*(workload.build)());
     write_files(&run, &verdict)?;
     if args.format == "json" {

@@ -19,7 +19,7 @@ use crate::{
     record::Clock,
     results::{FileError, LoadedRun, RunFolder, write_text},
     sim::Stuck,
-    strategy::{AnyStrategy, Catalogue, Options},
+    strategy::{AnyStrategy, Catalogue, OptionError, Options, UnknownStrategy},
 };
 
 /// Makes the same strategy again and again.
@@ -33,15 +33,24 @@ const MINIMAL: &str = "min.race";
 /// The longest that the end of a run is put off by cutting.
 const LONGEST: Duration = Duration::from_secs(2);
 
+/// What a file names cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum MakingError {
+    #[error(transparent)]
+    Strategy(#[from] UnknownStrategy),
+    #[error(transparent)]
+    Options(#[from] OptionError),
+}
+
 pub(super) fn making(
     catalogue: &Catalogue,
     strategy: &str,
     given: &BTreeMap<String, String>,
-) -> Result<Making, Failure> {
-    let entry = catalogue.strategy(strategy).map_err(Failure::usage)?;
-    let options = Options::resolve(entry.name, entry.options, given).map_err(Failure::usage)?;
+) -> Result<Making, MakingError> {
+    let entry = catalogue.strategy(strategy)?;
+    let options = Options::resolve(entry.name, entry.options, given)?;
     let build = entry.build;
-    build(&options).map_err(Failure::usage)?;
+    build(&options)?;
     Ok(Box::new(move || build(&options).expect("the same options made a strategy before")))
 }
 
@@ -70,7 +79,11 @@ impl Cutter {
         anomalies: Vec<Anomaly>,
         catalogue: &Catalogue,
     ) -> Result<Self, Failure> {
-        let making = making(catalogue, &run.settings.strategy, &run.settings.options)?;
+        let making = making(catalogue, &run.settings.strategy, &run.settings.options);
+        let making = making.map_err(|error| {
+            let path = run.folder.file("run.toml");
+            Failure::bad_input(format!("{}: {error}", path.display()))
+        })?;
         let options = changed(catalogue, &run);
         Ok(Self { run, anomalies, making, options })
     }

@@ -52,7 +52,7 @@ impl GatekeeperArgs {
                     path.display()
                 )));
             }
-            Some(path) => Some((path.clone(), Policy::read(path).map_err(Failure::usage)?)),
+            Some(path) => Some((path.clone(), Policy::read(path)?)),
         };
         let share = self.budget.map(|budget| storm_share(budget, settle)).transpose()?;
         let storm_until = share.map(|share| Instant::now() + share);

@@ -23,6 +23,7 @@ mod output;
 mod performance;
 mod proxy;
 mod race;
+mod recorded;
 mod report;
 mod review;
 mod run;
@@ -45,7 +46,8 @@ const ABOUT: &str = "Finds out when a cache and its database disagree";
 
 const AFTER: &str = "\
 Exit codes: 0 the guarantee held; 1 violated; 2 undecided; 3 vacuous (nothing was at stake); \
-4 environment (no engine, image, port); 64 usage; 70 a bug in quarrel.
+4 environment (no engine, image, port); 64 usage: the command line makes no sense; \
+65 bad input: a file does not; 70 a bug in quarrel; 130 interrupted.
 
 Start with:
   quarrel doctor                                 what this machine can run

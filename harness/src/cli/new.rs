@@ -61,7 +61,9 @@ pub(super) fn new(args: &NewArgs) -> Result<u8, Failure> {
         "made {name}: your strategy is in {name}/src/strategy.rs\n\
          \n  cd {name}\
          \n  cargo test                                          what the explorer says of it\
-         \n  cargo run --release -- run {name} --fault replica-lag"
+         \n  cargo run --release -- run {name} --fault replica-lag\
+         \n\nstorms run on this machine's Postgres and Redis, or simulated; for containers:\n\
+         \n  cargo run --release --features docker -- run {name} --cluster docker"
     );
     Ok(0)
 }

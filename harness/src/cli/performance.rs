@@ -79,10 +79,19 @@ fn interrupted() -> Failure {
     Failure { code: 130, message: "interrupted".to_owned() }
 }
 
+/// What a race that cannot be performed says of the race or of what was asked.
+pub(super) fn impossible(error: RunError) -> Failure {
+    match error {
+        RunError::NothingBegun(_) | RunError::NobodyCalled { .. } => Failure::bad_input(error),
+        RunError::Stuck(_) | RunError::Unsupported { .. } => Failure::usage(error),
+        RunError::Failed { .. } => Failure::environment(error),
+    }
+}
+
 fn simulate(bill: &Bill<'_>, audience: &mut dyn Audience) -> Result<ClusterKind, Failure> {
     for round in 0..bill.times {
         let ran = rehearse(bill.race, &**bill.make, &mut |told| audience.hear(round, told));
-        audience.judge(ran.map_err(Failure::usage)?.complaint());
+        audience.judge(ran.map_err(impossible)?.complaint());
     }
     Ok(ClusterKind::Sim)
 }
@@ -113,7 +122,7 @@ async fn on_cluster(
                 }
                 audience.judge(Some(error.to_string()));
             }
-            Err(error) => return Err(Failure::usage(error)),
+            Err(error) => return Err(impossible(error)),
         }
     }
     Ok(cluster.kind())

@@ -12,13 +12,14 @@ use super::{
     choose::{Choice, ExternalArgs},
     cut::{Cutter, Making, making, written},
     performance::{Audience, Bill, perform},
+    recorded::Recorded,
 };
 use crate::{
     cluster::ClusterKind,
     judge::judge_with,
-    race::{Race, Told},
+    race::{ParseRaceError, Race, Told},
     report::Ink,
-    results::{RunFolder, find_run, load_run},
+    results::{FormError, RunFolder, find_run},
     strategy::Catalogue,
 };
 
@@ -47,7 +48,7 @@ pub(super) struct ReplayArgs {
 }
 
 /// Performs a race, line by line. Exit code 0 if what it claims came true every
-/// time, 1 if not.
+/// time, 1 if not, 2 if an anomaly could not be cut out of its run.
 pub(super) fn replay(args: &ReplayArgs, catalogue: &Catalogue) -> Result<u8, Failure> {
     let (race, make) = match Named::of(&args.race, &args.results)? {
         Named::File(path) => read(&path, catalogue)?,
@@ -167,12 +168,21 @@ impl Named {
 
 /// The race in a file, and how its strategy is made.
 pub(super) fn read(path: &Path, catalogue: &Catalogue) -> Result<(Race, Making), Failure> {
-    let wrong =
-        |error: &dyn std::fmt::Display| Failure::usage(format!("{}: {error}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
-    let race: Race = text.parse().map_err(|error| wrong(&error))?;
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::reading(path, &error))?;
+    let race: Race = text.parse().map_err(|ParseRaceError { line, column, expected, found }| {
+        FormError::at(path, line, column, format!("expected {expected}, found {found}"))
+    })?;
+    let named = text.lines().position(|line| line.trim_start().starts_with("strategy"));
+    let wrong = |error: &dyn std::fmt::Display| {
+        FormError::at(path, named.map_or(1, |line| line + 1), 1, error)
+    };
+    if race.strategy.is_empty() {
+        let why = "expected a line that names the strategy, such as `strategy cache-aside`; \
+                   `quarrel strategies` lists them";
+        return Err(wrong(&why).into());
+    }
     let given = race.options.iter().cloned().collect();
-    let make = making(catalogue, &race.strategy, &given)?;
+    let make = making(catalogue, &race.strategy, &given).map_err(|error| wrong(&error))?;
     Ok((race, make))
 }
 
@@ -190,7 +200,7 @@ pub(super) fn cut(
         return Err(Failure::usage(none));
     }
     let (race, _) = cutter.cut(number).map_err(Failure::usage)?.ok_or_else(|| {
-        Failure::usage(format!(
+        Failure::undecided(format!(
             "anomaly {number} of {name} could not be cut out: nothing that was tried shows it in \
              simulation; another one may: RUN:2, RUN:3, …"
         ))
@@ -200,8 +210,7 @@ pub(super) fn cut(
 
 /// What the races of a run are cut out of.
 pub(super) fn cutter(run: RunFolder, catalogue: &Catalogue) -> Result<Cutter, Failure> {
-    let run = load_run(run).map_err(Failure::usage)?;
-    let expected = run.settings.expect.parse().map_err(Failure::usage)?;
+    let Recorded { run, expected, .. } = Recorded::load(run, catalogue)?;
     let verdict = judge_with(&run, expected, quarrel_checkers::Verdict::valid());
     Cutter::new(run, verdict.anomalies, catalogue)
 }

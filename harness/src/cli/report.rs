@@ -3,11 +3,11 @@ use std::path::PathBuf;
 use super::output::println;
 use clap::Args;
 
-use super::Failure;
+use super::{Failure, recorded::Recorded};
 use crate::{
     judge::judge_run,
     report::{View, write_files},
-    results::{find_run, load_run},
+    results::find_run,
     strategy::Catalogue,
 };
 
@@ -27,9 +27,7 @@ pub(super) struct ReportArgs {
 /// Makes the report of a run anew and says where it is.
 pub(super) fn report(args: &ReportArgs, catalogue: &Catalogue) -> Result<u8, Failure> {
     let folder = find_run(&args.results, &args.run).map_err(Failure::usage)?;
-    let run = load_run(folder).map_err(Failure::usage)?;
-    let expected = run.settings.expect.parse().map_err(Failure::usage)?;
-    let workload = catalogue.workload(&run.settings.workload).map_err(Failure::usage)?;
+    let Recorded { run, expected, workload } = Recorded::load(folder, catalogue)?;
     let verdict = judge_run(&run, expected, &*(workload.build)());
     write_files(&run, &verdict)?;
     let path = run.folder.file("report.html");

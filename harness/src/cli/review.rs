@@ -14,7 +14,7 @@ use crate::{
         Ink,
         ci::{Breach, Policy, case_name},
     },
-    results::{FileError, RunFolder, VerdictFile, find_run, list_runs, write_text},
+    results::{FileError, FormError, RunFolder, VerdictFile, find_run, list_runs, write_text},
 };
 
 #[derive(Args, Clone, Debug)]
@@ -49,7 +49,7 @@ enum Answer {
 /// Holds runs against the policy, and asks whether to accept what is beyond
 /// it. Exit code 0 if everything is accepted in the end, else 1.
 pub(super) fn review(args: &ReviewArgs) -> Result<u8, Failure> {
-    let mut policy = Policy::read(&args.policy).map_err(Failure::usage)?;
+    let mut policy = Policy::read(&args.policy)?;
     if args.format == "json" {
         return as_json(&policy, &chosen(args)?);
     }
@@ -129,10 +129,13 @@ fn chosen(args: &ReviewArgs) -> Result<Vec<VerdictFile>, Failure> {
 fn read(run: &RunFolder) -> Result<VerdictFile, Failure> {
     let path = run.file("verdict.json");
     let text = std::fs::read_to_string(&path).map_err(|error| {
-        Failure::usage(format!("{}: {error}; quarrel check {} makes it", path.display(), run.id))
+        let Failure { code, message } = match error.kind() {
+            io::ErrorKind::NotFound => Failure::bad_input(format!("{}: {error}", path.display())),
+            _ => Failure::reading(&path, &error),
+        };
+        Failure { code, message: format!("{message}; quarrel check {} makes it", run.id) }
     })?;
-    serde_json::from_str(&text)
-        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+    serde_json::from_str(&text).map_err(|error| FormError::json(&path, 1, &error).into())
 }
 
 fn answer(args: &ReviewArgs, breaches: &[Breach]) -> Result<Answer, Failure> {

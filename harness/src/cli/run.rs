@@ -20,8 +20,9 @@ use crate::{
     record::{Recorder, Stop},
     report::{Ink, Width, ci::tell_github, summary, write_files},
     results::{
-        Environment, Journal, LoadedRun, Phases, RunFolder, RunSettings, SCHEMA, VerdictFile,
-        append_to_index, checked_out, load_run, write_json, write_json_lines, write_text,
+        Environment, FormError, Journal, LoadedRun, Phases, RunFolder, RunSettings, SCHEMA,
+        VerdictFile, append_to_index, checked_out, load_run, write_json, write_json_lines,
+        write_text,
     },
     runner::{Arrivals, Plan, Progress, Skew, StormOutcome, Unloaded, storm},
     stores::real::TimeLimits,
@@ -224,15 +225,16 @@ fn schedule(args: &RunArgs, seed: u64) -> Result<Schedule, Failure> {
     let Some(path) = &args.schedule else {
         return Ok(Schedule::periodic(&args.faults, args.time, seed));
     };
-    let wrong = |error: &dyn std::fmt::Display| {
-        Failure::usage(format!("--schedule {}: {error}", path.display()))
-    };
-    let mut text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
+    let mut text = std::fs::read_to_string(path).map_err(|error| Failure::reading(path, &error))?;
+    let mut place = path.display().to_string();
     if path.extension().is_some_and(|extension| extension == "toml") {
-        let settings: RunSettings = toml::from_str(&text).map_err(|error| wrong(&error))?;
+        let settings: RunSettings =
+            toml::from_str(&text).map_err(|error| FormError::toml(path, &text, &error))?;
         text = settings.schedule;
+        place.push_str(", schedule");
     }
-    text.parse().map_err(|error: ParseScheduleError| wrong(&error))
+    text.parse()
+        .map_err(|error: ParseScheduleError| Failure::bad_input(format!("{place}, {error}")))
 }
 
 pub(super) fn settings(

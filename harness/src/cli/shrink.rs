@@ -8,7 +8,7 @@ use super::{
     Failure,
     choose::{Choice, ExternalArgs},
     cut::{Cutter, Making, Written, place_of_smallest, write_new, written_as_recorded},
-    performance::{Audience, Bill, perform},
+    performance::{Audience, Bill, impossible, perform},
     race::{Named, cut, cutter, read},
 };
 use crate::{
@@ -58,7 +58,7 @@ pub(super) fn shrink(args: &ShrinkArgs, catalogue: &Catalogue) -> Result<u8, Fai
             None => cut(run.clone(), *number, catalogue)?,
         },
     };
-    let Some(finding) = shrink_race(&*make, &race).map_err(Failure::usage)? else {
+    let Some(finding) = shrink_race(&*make, &race).map_err(impossible)? else {
         let why = format!("{} does not show what it claims; quarrel replay tells where", args.race);
         match args.format.as_str() {
             "json" => println!("{:#}", json!({"finding": null, "why": why})),
@@ -161,8 +161,10 @@ fn confirm(
 }
 
 fn came_from(run: &RunFolder) -> Result<Choice, Failure> {
-    let run = load_run(run.clone()).map_err(Failure::usage)?;
-    run.settings.cluster.parse().map_err(Failure::usage)
+    let run = load_run(run.clone())?;
+    let path = run.folder.file("run.toml");
+    let kind = run.settings.cluster.parse();
+    kind.map_err(|error| Failure::bad_input(format!("{}: cluster: {error}", path.display())))
 }
 
 struct Count {

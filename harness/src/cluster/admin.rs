@@ -3,28 +3,52 @@
 use std::time::Duration;
 
 use sqlx::{
-    AssertSqlSafe, Connection, Executor,
-    postgres::{PgConnectOptions, PgConnection},
+    AssertSqlSafe, Connection, Executor, Row as _,
+    postgres::{PgConnectOptions, PgConnection, PgRow},
 };
 use tokio::time::{Instant, sleep, timeout};
+
+use crate::stores::real::Schema;
 
 /// The longest anything here may take.
 pub(super) const LIMIT: Duration = Duration::from_secs(10);
 /// Between two looks at a condition.
 const POLL: Duration = Duration::from_millis(5);
 
-/// Creates quarrel's tables in the schema of `options`, if they are not there.
+/// Whether a schema is there already, or is to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ground {
+    /// A server of our own: its schema `public` is taken as it is.
+    Own,
+    /// Somebody's server: the schema must not be there yet.
+    Guest,
+}
+
+/// Makes quarrel's tables and the mark that says whose they are.
 pub(super) async fn create_tables(
     options: &PgConnectOptions,
-    schema: &str,
+    schema: &Schema,
+    ground: Ground,
 ) -> Result<(), sqlx::Error> {
     let mut connection = connect(options).await?;
+    let make = match ground {
+        Ground::Own => "CREATE SCHEMA IF NOT EXISTS",
+        // A schema of this name that somebody else made is not ours to write to.
+        Ground::Guest => "CREATE SCHEMA",
+    };
+    let (mark, kv, outbox) =
+        (schema.table(Schema::MARK), schema.table("kv"), schema.table("outbox"));
+    // One message, hence one transaction: no table without its mark.
     let sql = format!(
-        "CREATE SCHEMA IF NOT EXISTS \"{schema}\"; \
-         CREATE TABLE IF NOT EXISTS \"{schema}\".kv \
+        "SET LOCAL synchronous_commit = local; \
+         {make} \"{schema}\"; \
+         CREATE TABLE IF NOT EXISTS {mark} (run text PRIMARY KEY); \
+         INSERT INTO {mark} (run) VALUES ('{run}') ON CONFLICT DO NOTHING; \
+         CREATE TABLE IF NOT EXISTS {kv} \
            (key bigint PRIMARY KEY, value text NOT NULL, version bigint NOT NULL); \
-         CREATE TABLE IF NOT EXISTS \"{schema}\".outbox \
-           (id bigserial PRIMARY KEY, key bigint NOT NULL, version bigint NOT NULL);"
+         CREATE TABLE IF NOT EXISTS {outbox} \
+           (id bigserial PRIMARY KEY, key bigint NOT NULL, version bigint NOT NULL);",
+        run = schema.run()
     );
     connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
     connection.close().await
@@ -89,9 +113,8 @@ pub(super) async fn streams(
     patience: Duration,
 ) -> Result<(), sqlx::Error> {
     let mut connection = connect(primary).await?;
-    let written: String = sqlx::query_scalar("SELECT pg_current_wal_flush_lsn()::text")
-        .fetch_one(&mut connection)
-        .await?;
+    let written: String =
+        scalar(&mut connection, "SELECT pg_current_wal_flush_lsn()::text").await?;
     connection.close().await?;
     accepts(replica, patience).await?;
     let start = Instant::now();
@@ -108,12 +131,12 @@ pub(super) async fn streams(
 /// Watches, over one connection for half a second, whether the replica has
 /// replayed up to `written`.
 async fn replays(replica: &PgConnectOptions, written: &str) -> Result<bool, sqlx::Error> {
-    let sql = "SELECT coalesce(pg_last_wal_replay_lsn() >= $1::pg_lsn, false)";
+    let sql = format!("SELECT coalesce(pg_last_wal_replay_lsn() >= '{written}'::pg_lsn, false)");
     let mut connection = connect(replica).await?;
     let start = Instant::now();
     let mut replayed = false;
     while !replayed && start.elapsed() < Duration::from_millis(500) {
-        let ask = sqlx::query_scalar(sql).bind(written).fetch_one(&mut connection);
+        let ask = scalar(&mut connection, &sql);
         replayed = timeout(LIMIT, ask).await.map_err(|_| timed_out(LIMIT))??;
         if !replayed {
             sleep(POLL).await;
@@ -126,26 +149,27 @@ async fn replays(replica: &PgConnectOptions, written: &str) -> Result<bool, sqlx
 /// Whether a server replays another's log.
 pub(super) async fn in_recovery(options: &PgConnectOptions) -> Result<bool, sqlx::Error> {
     let mut connection = connect(options).await?;
-    let replays = sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(&mut connection);
-    let replays = replays.await?;
+    let replays = scalar(&mut connection, "SELECT pg_is_in_recovery()").await?;
     connection.close().await?;
     Ok(replays)
 }
 
-/// Waits until a schema made on the primary is on the replica.
+/// Waits until a schema made on the primary is on the replica, with its mark.
 pub(super) async fn sees_schema(
     replica: &PgConnectOptions,
-    schema: &str,
+    schema: &Schema,
     patience: Duration,
 ) -> Result<(), sqlx::Error> {
     let mut connection = connect(replica).await?;
     let start = Instant::now();
+    // Made in one transaction with its mark, so that the first look without an
+    // error about a missing table is one at the mark.
+    let there = format!("SELECT 1 WHERE to_regclass('{}') IS NOT NULL", schema.table(Schema::MARK));
+    let marked = schema.marked("1");
     loop {
-        let found: bool = sqlx::query_scalar("SELECT to_regnamespace($1) IS NOT NULL")
-            .bind(schema)
-            .fetch_one(&mut connection)
-            .await?;
-        if found {
+        if row(&mut connection, &there).await?.is_some()
+            && row(&mut connection, &marked).await?.is_some()
+        {
             return connection.close().await;
         }
         if start.elapsed() > patience {
@@ -156,17 +180,32 @@ pub(super) async fn sees_schema(
 }
 
 /// Drops a schema with all that is in it, and the replication slot of its feed
-/// of changes, which would keep the primary's log for ever.
+/// of changes, which would keep the primary's log for ever. A schema that does
+/// not bear the mark of its run is left alone.
 pub(super) async fn drop_schema(
     options: &PgConnectOptions,
-    schema: &str,
+    schema: &Schema,
 ) -> Result<(), sqlx::Error> {
     let mut connection = connect(options).await?;
-    let slots = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots \
-                 WHERE slot_name = 'quarrel_' || $1 AND NOT active";
-    sqlx::query(slots).bind(schema).execute(&mut connection).await?;
-    let sql = format!("DROP SCHEMA IF EXISTS \"{schema}\" CASCADE");
-    connection.execute(AssertSqlSafe(sql)).await?;
+    let there = format!("SELECT 1 WHERE to_regclass('{}') IS NOT NULL", schema.table(Schema::MARK));
+    if row(&mut connection, &there).await?.is_none() {
+        return connection.close().await;
+    }
+    let slots = format!(
+        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots \
+         WHERE slot_name = '{}' AND NOT active AND EXISTS ({})",
+        schema.slot(),
+        schema.marked("1")
+    );
+    connection.execute(sqlx::raw_sql(AssertSqlSafe(slots))).await?;
+    let drop = format!(
+        "DO $$ BEGIN \
+           IF NOT EXISTS ({}) THEN RAISE EXCEPTION 'the schema bears another mark'; END IF; \
+           DROP SCHEMA \"{schema}\" CASCADE; \
+         END $$",
+        schema.marked("1")
+    );
+    connection.execute(sqlx::raw_sql(AssertSqlSafe(drop))).await?;
     connection.close().await
 }
 
@@ -199,7 +238,7 @@ pub(super) async fn drop_keys(
 
 pub(super) async fn version(options: &PgConnectOptions) -> Result<String, sqlx::Error> {
     let mut connection = connect(options).await?;
-    let version = sqlx::query_scalar("SHOW server_version").fetch_one(&mut connection).await?;
+    let version = scalar(&mut connection, "SHOW server_version").await?;
     connection.close().await?;
     Ok(version)
 }
@@ -209,7 +248,7 @@ pub(super) async fn version(options: &PgConnectOptions) -> Result<String, sqlx::
 pub(super) async fn timeline(primary: &PgConnectOptions) -> Result<u64, sqlx::Error> {
     let mut connection = connect(primary).await?;
     let sql = "SELECT substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)";
-    let digits: String = sqlx::query_scalar(sql).fetch_one(&mut connection).await?;
+    let digits: String = scalar(&mut connection, sql).await?;
     connection.close().await?;
     u64::from_str_radix(&digits, 16).map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
@@ -218,7 +257,7 @@ pub(super) async fn timeline(primary: &PgConnectOptions) -> Result<u64, sqlx::Er
 pub(super) async fn received(replica: &PgConnectOptions) -> Result<u64, sqlx::Error> {
     let mut connection = connect(replica).await?;
     let sql = "SELECT (pg_last_wal_receive_lsn() - '0/0')::bigint";
-    let position: Option<i64> = sqlx::query_scalar(sql).fetch_one(&mut connection).await?;
+    let position: Option<i64> = scalar(&mut connection, sql).await?;
     connection.close().await?;
     Ok(position.and_then(|position| u64::try_from(position).ok()).unwrap_or(0))
 }
@@ -245,6 +284,20 @@ pub(super) async fn cache_version(
     }
 }
 
+/// The first row of what `sql` answers. Nothing is prepared: a pooler may
+/// stand between, and the next statement may go to another server.
+async fn row(connection: &mut PgConnection, sql: &str) -> Result<Option<PgRow>, sqlx::Error> {
+    connection.fetch_optional(sqlx::raw_sql(AssertSqlSafe(sql))).await
+}
+
+/// The one value that `sql` answers.
+async fn scalar<T>(connection: &mut PgConnection, sql: &str) -> Result<T, sqlx::Error>
+where
+    T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
+{
+    row(connection, sql).await?.ok_or(sqlx::Error::RowNotFound)?.try_get(0)
+}
+
 async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
     timeout(LIMIT, PgConnection::connect_with(options)).await.map_err(|_| timed_out(LIMIT))?
 }
@@ -257,8 +310,8 @@ async fn until(
 ) -> Result<(), sqlx::Error> {
     timeout(LIMIT, async {
         loop {
-            let found: Option<String> =
-                sqlx::query_scalar(sql).fetch_optional(&mut *connection).await?;
+            let found = row(connection, sql).await?;
+            let found: Option<String> = found.map(|row| row.try_get(0)).transpose()?;
             if found.as_deref() == Some(wanted) {
                 return Ok(());
             }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::stores::{
     Backend,
-    real::{Endpoints, TimeLimits},
+    real::{Endpoints, Schema, Sending, TimeLimits},
 };
 
 /// Where an external cluster is.
@@ -37,7 +37,7 @@ pub struct ExternalOptions {
 /// What is quarrel's own there.
 #[derive(Debug)]
 struct Guest {
-    schema: String,
+    schema: Schema,
     prefix: String,
     links: Option<Links>,
 }
@@ -62,10 +62,20 @@ const ROUTED: [Link; 3] = [Link::ClientPrimary, Link::ClientReplica, Link::Clien
 /// the schema cannot be made.
 pub async fn start(options: ExternalOptions) -> Result<Box<dyn Cluster>, ClusterError> {
     let id = format!("{:08x}", rand::random::<u32>());
-    let (schema, prefix) = (format!("quarrel_{id}"), format!("quarrel:{id}:"));
-    let probes =
-        Endpoints::from_urls(&options.primary, &options.replica, &options.cache, &schema, &prefix)
-            .map_err(|error| ClusterError::new(error.to_string(), "see quarrel run --help"))?;
+    let schema = Schema::new(&format!("quarrel_{id}"), &format!("r{id}"))
+        .map_err(|error| ClusterError::new(error.to_string(), "report this as a bug"))?;
+    // The braces keep all keys of the run in one slot of a Redis cluster.
+    let prefix = format!("quarrel:{{{id}}}:");
+    let probes = Endpoints::from_urls(
+        &options.primary,
+        &options.replica,
+        &options.cache,
+        &schema,
+        &prefix,
+        // Whatever stands between us and the server.
+        Sending::Whole,
+    )
+    .map_err(|error| ClusterError::new(error.to_string(), "see quarrel run --help"))?;
     let mut pieces = look(&probes).await?;
     let api = match &options.toxiproxy {
         Some(address) => Some(resolve(address).await?),
@@ -128,7 +138,8 @@ async fn look(probes: &Endpoints) -> Result<Vec<(String, String)>, ClusterError>
 
 /// Makes the schema and the proxies; where clients connect.
 async fn settle(probes: &Endpoints, guest: &Guest) -> Result<Endpoints, ClusterError> {
-    admin::create_tables(&probes.primary, &guest.schema).await.map_err(|error| {
+    let made = admin::create_tables(&probes.primary, &guest.schema, admin::Ground::Guest).await;
+    made.map_err(|error| {
         let user = probes.primary.get_username();
         ClusterError::new(
             format!("cannot make the schema {}: {error}", guest.schema),
@@ -176,12 +187,11 @@ fn through(probes: &Endpoints, api: SocketAddr, ports: &[u16]) -> Result<Endpoin
     let info = probes.cache.get_connection_info().clone();
     let cache = redis::Client::open(info.set_addr(ConnectionAddr::Tcp(host.clone(), ports[2])))
         .map_err(|error| ClusterError::new(error.to_string(), "see quarrel run --help"))?;
-    Ok(Endpoints {
-        primary: postgres(&probes.primary, ports[0]),
-        replica: postgres(&probes.replica, ports[1]),
-        cache,
-        prefix: probes.prefix.clone(),
-    })
+    let mut clients = probes.clone();
+    clients.primary = postgres(&probes.primary, ports[0]);
+    clients.replica = postgres(&probes.replica, ports[1]);
+    clients.cache = cache;
+    Ok(clients)
 }
 
 async fn resolve(address: &str) -> Result<SocketAddr, ClusterError> {

@@ -54,7 +54,9 @@ impl RealCluster {
             Node::Replica => self.probes.replica.clone(),
             _ => self.probes.primary.clone(),
         };
-        Endpoints { primary: of(Node::Primary), replica: of(Node::Replica), ..self.probes.clone() }
+        let mut probes = self.probes.clone();
+        (probes.primary, probes.replica) = (of(Node::Primary), of(Node::Replica));
+        probes
     }
 
     /// Makes the replica a primary. Clients still write to the old one, if it

@@ -9,7 +9,6 @@ use super::{RealCluster, admin};
 pub(super) async fn ready(
     cluster: &RealCluster,
     patience: Duration,
-    schema: &str,
     proxy: &str,
 ) -> Result<Vec<(String, String)>, String> {
     let say = |what: &str, error: &dyn std::fmt::Display| format!("{what}: {error}");
@@ -18,7 +17,10 @@ pub(super) async fn ready(
         admin::accepts(primary, patience)
             .await
             .map_err(|e| say("the primary does not accept", &e))?;
-        admin::create_tables(primary, schema).await.map_err(|e| say("no tables", &e))?;
+        let schema = cluster.probes.schema();
+        admin::create_tables(primary, schema, admin::Ground::Own)
+            .await
+            .map_err(|e| say("no tables", &e))?;
         admin::streams(primary, replica, patience)
             .await
             .map_err(|e| say("the replica does not stream", &e))?;

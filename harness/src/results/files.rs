@@ -8,6 +8,8 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 use tempfile::NamedTempFile;
 
+use super::FormError;
+
 /// A file of a run could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
@@ -20,15 +22,8 @@ pub enum FileError {
         source: io::Error,
     },
     /// A line is not what it should be.
-    #[error("{}, line {line}: {source}", path.display())]
-    Line {
-        /// Which file.
-        path: PathBuf,
-        /// Counted from 1.
-        line: usize,
-        /// What was expected.
-        source: serde_json::Error,
-    },
+    #[error(transparent)]
+    Form(#[from] FormError),
 }
 
 impl FileError {
@@ -105,11 +100,8 @@ pub fn read_json_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, FileE
     let mut values = Vec::new();
     for (number, line) in BufReader::new(file).lines().enumerate() {
         let line = line.map_err(FileError::io(path))?;
-        let value = serde_json::from_str(&line).map_err(|source| FileError::Line {
-            path: path.to_owned(),
-            line: number + 1,
-            source,
-        })?;
+        let value = serde_json::from_str(&line)
+            .map_err(|error| FormError::json(path, number + 1, &error))?;
         values.push(value);
     }
     Ok(values)

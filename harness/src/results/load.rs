@@ -3,7 +3,7 @@ use std::{io::BufRead as _, path::Path};
 use quarrel_checkers::{Event, History, Probe, Step};
 use serde::Deserialize;
 
-use super::{FileError, RunFolder, RunSettings, open_history, read_json_lines};
+use super::{FileError, FormError, RunFolder, RunSettings, open_history, read_json_lines};
 use crate::faults::Receipt;
 
 /// A run that cannot be read.
@@ -13,13 +13,8 @@ pub enum LoadError {
     #[error(transparent)]
     File(#[from] FileError),
     /// Its settings.
-    #[error("{path}: {source}")]
-    Settings {
-        /// The file.
-        path: String,
-        /// What is wrong in it.
-        source: Box<toml::de::Error>,
-    },
+    #[error(transparent)]
+    Settings(#[from] FormError),
 }
 
 /// Everything that a run's verdict is made from.
@@ -48,10 +43,7 @@ pub struct LoadedRun {
 pub fn load_run(folder: RunFolder) -> Result<LoadedRun, LoadError> {
     let path = folder.file("run.toml");
     let text = std::fs::read_to_string(&path).map_err(FileError::io(&path))?;
-    let settings = toml::from_str(&text).map_err(|source| LoadError::Settings {
-        path: path.display().to_string(),
-        source: Box::new(source),
-    })?;
+    let settings = toml::from_str(&text).map_err(|error| FormError::toml(&path, &text, &error))?;
     let (history, truncated) = read_history(&folder.file("history.jsonl.zst"))?;
     let receipts = read_json_lines(&folder.file("faults.jsonl"))?;
     let probes = read_json_lines(&folder.file("probes.jsonl"))?;
@@ -84,11 +76,7 @@ pub fn read_history(path: &Path) -> Result<(History, bool), FileError> {
             Some(b'\n') => {}
             Some(_) => return Ok((history, true)),
         }
-        push(&mut history, &line).map_err(|source| FileError::Line {
-            path: path.to_owned(),
-            line: number,
-            source,
-        })?;
+        push(&mut history, &line).map_err(|error| FormError::json(path, number, &error))?;
     }
 }
 
@@ -201,7 +189,7 @@ mod tests {
             let line = 1 + lines[..at].iter().filter(|byte| **byte == b'\n').count();
             let (path, read) = read(&zstd::encode_all(lines.as_slice(), 1).unwrap());
             let told = read.unwrap_err().to_string();
-            let expected = format!("{}, line {line}: ", path.display());
+            let expected = format!("{}, line {line}, column ", path.display());
             prop_assert!(told.starts_with(&expected), "{}", told);
         }
     }

@@ -7,6 +7,7 @@
 mod environment;
 mod files;
 mod folder;
+mod form;
 mod index;
 mod journal;
 mod line;
@@ -21,6 +22,7 @@ pub use environment::{Environment, checked_out};
 pub(crate) use files::partial;
 pub use files::{FileError, read_json_lines, write_json, write_json_lines, write_text};
 pub use folder::{FindError, RunFolder, find_run, list_runs};
+pub use form::FormError;
 pub use index::{IndexLine, append_to_index, read_index};
 pub use journal::{Journal, JournalError};
 pub use load::{LoadError, LoadedRun, load_run, read_history};

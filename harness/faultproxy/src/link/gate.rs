@@ -99,6 +99,9 @@ impl Gate {
 
     /// Takes bytes in; how many of them a rule dropped.
     pub(crate) fn push(&mut self, data: &[u8]) -> usize {
+        if self.reset {
+            return data.len();
+        }
         let connection = Arc::clone(&self.connection);
         let (Some(session), Some(scanner)) = (&connection.session, &mut self.scanner) else {
             self.frame(Bytes::copy_from_slice(data), None, None);
@@ -108,6 +111,14 @@ impl Gate {
         scanner.feed(data);
         let mut dropped = 0;
         loop {
+            if self.reset {
+                // Nothing that stands behind the reset may pass: it would run,
+                // or be taken for the answer, as if what the rule struck had
+                // never been there.
+                let rest = self.scanner.take().map(|mut scanner| scanner.take_rest());
+                dropped += rest.map_or(0, |rest| rest.len());
+                break;
+            }
             if matches!(session.framing(), crate::message::Framing::Lost(_)) {
                 self.stop_scanning();
                 break;

@@ -114,8 +114,10 @@ impl Finding {
 /// Judges a history that quarrel did not record.
 pub(super) fn check(asked: &Asked<'_>) -> Result<u8, Failure> {
     let options = ImportOptions { format: asked.from.map(format), ..ImportOptions::default() };
-    let fail = |error: &dyn Display| Failure::usage(format!("{}: {error}", asked.path.display()));
-    let (file, cut) = open_history(asked.path).map_err(|error| fail(&error))?;
+    let fail =
+        |error: &dyn Display| Failure::bad_input(format!("{}: {error}", asked.path.display()));
+    let opened = open_history(asked.path);
+    let (file, cut) = opened.map_err(|error| Failure::reading(asked.path, &error))?;
     let mut imported = formats::read(file, &options).map_err(|error| fail(&error))?;
     if cut.was_met() {
         imported.assumptions.push(ENDS_EARLY.to_owned());
@@ -165,9 +167,9 @@ const fn exit_code(validity: Validity) -> u8 {
 /// Judges a file of reads and writes while it is read.
 pub(super) fn stream(path: &Path) -> Result<u8, Failure> {
     let fail = |error: &dyn Display, advice: &str| {
-        Failure::usage(format!("{}: {error}{advice}", path.display()))
+        Failure::bad_input(format!("{}: {error}{advice}", path.display()))
     };
-    let (file, cut) = open_history(path).map_err(|error| fail(&error, ""))?;
+    let (file, cut) = open_history(path).map_err(|error| Failure::reading(path, &error))?;
     let streamed = check_json_lines(file).map_err(|error| match error {
         StreamError::Unsuitable { .. } => fail(&error, "; without --stream it can be judged"),
         _ => fail(&error, ""),
@@ -289,7 +291,7 @@ fn infer(history: &History) -> Result<ModelName, Failure> {
             let found: Vec<_> = functions.into_iter().collect();
             let found = found.join(", ");
             let models: Vec<_> = ModelName::value_variants().iter().map(|m| name(*m)).collect();
-            return Err(Failure::usage(format!(
+            return Err(Failure::bad_input(format!(
                 "no model is known for the functions {found}; if one of these fits, name it with \
                  --model: {}",
                 models.join(", ")

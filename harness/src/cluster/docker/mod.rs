@@ -37,7 +37,7 @@ use super::{
     links::{Links, ProxySpec},
     ready::{last_lines, ready},
 };
-use crate::stores::real::{Endpoints, TimeLimits};
+use crate::stores::real::{Endpoints, Schema, Sending, TimeLimits};
 
 /// How to start a docker cluster.
 #[derive(Clone, Debug, Default)]
@@ -51,7 +51,6 @@ pub struct DockerOptions {
     pub proxy: Option<PathBuf>,
 }
 
-const SCHEMA: &str = "public";
 /// How long a server may take to come up. An official image without our
 /// template needs `initdb` and a base backup: 15 s on a slow disk.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -134,10 +133,8 @@ async fn connect(
         populate(&links, &nodes.run).await?;
         let cluster = assemble(options, links, ports)?;
         let images = images.each_ref().map(|(role, image)| (*role, image));
-        let (ready, images) = tokio::join!(
-            ready(&cluster, PATIENCE, SCHEMA, "container"),
-            images::describe(docker, &images)
-        );
+        let (ready, images) =
+            tokio::join!(ready(&cluster, PATIENCE, "container"), images::describe(docker, &images));
         let mut pieces = ready?;
         pieces.extend(images);
         Ok((cluster, pieces))
@@ -174,8 +171,9 @@ fn assemble(options: &DockerOptions, links: Links, ports: Ports) -> Result<RealC
             &format!("postgres://postgres@{primary}/postgres"),
             &format!("postgres://postgres@{replica}/postgres"),
             &format!("redis://{cache}"),
-            SCHEMA,
+            &Schema::of_our_own(),
             "",
+            Sending::Prepared,
         )
         .map_err(|error| error.to_string())
     };

@@ -24,7 +24,7 @@ use super::{
     links::{Links, ProxySpec},
     ready::{last_lines, ready},
 };
-use crate::stores::real::{Endpoints, TimeLimits};
+use crate::stores::real::{Endpoints, Schema, Sending, TimeLimits};
 
 /// How to start a native cluster.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +43,6 @@ struct Ports {
     cache: u16,
 }
 
-const SCHEMA: &str = "public";
 /// How long a server may take to come up: ten times what it takes.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -98,7 +97,7 @@ async fn attempt(
     let cluster = assemble(options, Arc::clone(&servers), links, ports, &addresses)?;
     let came_up = tokio::select! {
         biased;
-        ready = ready(&cluster, PATIENCE, SCHEMA, "embedded") => ready,
+        ready = ready(&cluster, PATIENCE, "embedded") => ready,
         node = servers.exited() => Err(format!("the {node} ended")),
     };
     match came_up {
@@ -165,8 +164,9 @@ fn assemble(
             &format!("postgres://postgres@{primary}/postgres"),
             &format!("postgres://postgres@{replica}/postgres"),
             &format!("redis://{cache}"),
-            SCHEMA,
+            &Schema::of_our_own(),
             "",
+            Sending::Prepared,
         )
         .map_err(|error| ClusterError::new(error.to_string(), "quarrel doctor"))
     };

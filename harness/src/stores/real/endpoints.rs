@@ -1,6 +1,8 @@
-use std::{str::FromStr, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
+
+use super::{Schema, Sending, sql::Sql};
 
 /// Where the stores listen, and which part of them is ours.
 #[derive(Clone, Debug)]
@@ -13,6 +15,17 @@ pub struct Endpoints {
     pub cache: ::redis::Client,
     /// What every key in Redis starts with; empty on a cluster of our own.
     pub prefix: String,
+    /// Which tables are ours, and how they are spoken to.
+    pub(super) tenancy: Tenancy,
+}
+
+/// What part of a database is ours, and how statements reach it.
+#[derive(Clone, Debug)]
+pub(super) struct Tenancy {
+    pub(super) schema: Schema,
+    pub(super) sending: Sending,
+    /// Shared by all clients.
+    pub(super) sql: Arc<Sql>,
 }
 
 /// An address that is none.
@@ -39,8 +52,8 @@ pub enum EndpointError {
 }
 
 impl Endpoints {
-    /// Endpoints from URLs. Tables live in the schema `schema`, keys of Redis
-    /// behind `prefix`.
+    /// Endpoints from URLs. Tables live in `schema`, keys of Redis behind
+    /// `prefix`.
     ///
     /// # Errors
     ///
@@ -49,16 +62,24 @@ impl Endpoints {
         primary: &str,
         replica: &str,
         cache: &str,
-        schema: &str,
+        schema: &Schema,
         prefix: &str,
+        sending: Sending,
     ) -> Result<Self, EndpointError> {
         Ok(Self {
-            primary: postgres(primary, schema)?,
-            replica: postgres(replica, schema)?,
+            primary: postgres(primary)?,
+            replica: postgres(replica)?,
             cache: ::redis::Client::open(cache)
                 .map_err(|source| EndpointError::Redis { url: redact(cache), source })?,
             prefix: prefix.to_owned(),
+            tenancy: Tenancy { sql: Arc::new(Sql::of(schema)), schema: schema.clone(), sending },
         })
+    }
+
+    /// The schema that is ours.
+    #[must_use]
+    pub const fn schema(&self) -> &Schema {
+        &self.tenancy.schema
     }
 }
 
@@ -82,18 +103,12 @@ impl Endpoints {
     }
 }
 
-fn postgres(url: &str, schema: &str) -> Result<PgConnectOptions, EndpointError> {
+fn postgres(url: &str) -> Result<PgConnectOptions, EndpointError> {
     let options = PgConnectOptions::from_str(url)
         .map_err(|source| EndpointError::Postgres { url: redact(url), source })?;
-    // Postgres itself must give up what a client gave up, or a forgotten
-    // statement holds its row lock against everybody.
-    let options = options.options([
-        ("search_path", schema),
-        ("statement_timeout", "10s"),
-        ("lock_timeout", "5s"),
-        ("idle_in_transaction_session_timeout", "10s"),
-        ("synchronous_commit", "local"),
-    ]);
+    // Poolers refuse a client that asks for settings which they do not know,
+    // and no column of ours is a float.
+    let options = options.extra_float_digits(None);
     // The client asks for TLS first by default, which costs a round trip to a
     // server on loopback that has none.
     Ok(if options.get_host() == "127.0.0.1" && !url.contains("sslmode") {

@@ -9,36 +9,32 @@ use sqlx::{
 };
 use tokio::time::timeout;
 
-use super::TimeLimits;
+use super::{Schema, Tenancy, TimeLimits, statement::Statement};
 use crate::stores::{Feed, FeedChange, Request, Response, StoreError};
-
-/// The slot is named after the schema, so that two runs in two schemas of one
-/// database have two.
-const SLOT: &str = "'quarrel_' || current_schema()";
-/// What [`Request::PrimaryWriteNotify`] tells.
-const CHANNEL: &str = "invalidate";
 
 /// A call about a feed, on an ordinary connection.
 pub(super) async fn ask(
     connection: &mut PgConnection,
+    tenancy: &Tenancy,
     request: &Request,
 ) -> Result<Response, sqlx::Error> {
+    let slot = tenancy.schema.slot();
+    let say = |template| Statement::new(template, tenancy.sending);
     match request {
-        Request::FeedOpen(Feed::Outbox) => done(connection, "TRUNCATE outbox").await,
-        Request::FeedOpen(Feed::Slot) => open_slot(connection).await,
+        Request::FeedOpen(Feed::Outbox) => {
+            say(&tenancy.sql.outbox_clear).rows(connection).await?;
+        }
+        Request::FeedOpen(Feed::Slot) => open_slot(connection, &slot).await?,
         Request::FeedClose(Feed::Slot) => {
             let sql = sqlx::AssertSqlSafe(format!(
                 "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots \
-                 WHERE slot_name = {SLOT}"
+                 WHERE slot_name = '{slot}'"
             ));
             connection.execute(sql).await?;
-            Ok(Response::Done)
         }
         Request::FeedPoll { feed: Feed::Outbox, limit, .. } => {
-            let rows = sqlx::query("SELECT id, key, version FROM outbox ORDER BY id LIMIT $1")
-                .bind(i64::from(*limit))
-                .fetch_all(connection)
-                .await?;
+            let statement = say(&tenancy.sql.outbox_read).number(i64::from(*limit));
+            let rows = statement.rows(connection).await?;
             let change = |row: &sqlx::postgres::PgRow| {
                 Ok(FeedChange {
                     position: row.try_get::<i64, _>(0)?.unsigned_abs(),
@@ -46,59 +42,57 @@ pub(super) async fn ask(
                     version: row.try_get::<i64, _>(2)?.unsigned_abs(),
                 })
             };
-            rows.iter().map(change).collect::<Result<_, sqlx::Error>>().map(Response::Changes)
+            let changes: Result<_, sqlx::Error> = rows.iter().map(change).collect();
+            return changes.map(Response::Changes);
         }
-        Request::FeedPoll { limit, .. } => peek_slot(connection, *limit).await,
+        Request::FeedPoll { limit, .. } => {
+            return peek_slot(connection, &tenancy.schema, *limit).await;
+        }
         Request::FeedAck { feed: Feed::Outbox, positions } => {
             // By id and not "up to the greatest": ids are given out before
             // commits, so a smaller one may become visible later.
             let ids: Vec<i64> = positions.iter().map(|id| id.cast_signed()).collect();
-            sqlx::query("DELETE FROM outbox WHERE id = ANY($1)")
-                .bind(ids)
-                .execute(connection)
-                .await?;
-            Ok(Response::Done)
+            say(&tenancy.sql.outbox_delete).numbers(ids).rows(connection).await?;
         }
         Request::FeedAck { feed: Feed::Slot, positions } => {
             let Some(last) = positions.iter().max() else { return Ok(Response::Done) };
-            let sql = format!("SELECT pg_replication_slot_advance({SLOT}, '{}')", Lsn(*last));
+            let sql = format!("SELECT pg_replication_slot_advance('{slot}', '{}')", Lsn(*last));
             connection.execute(sqlx::AssertSqlSafe(sql)).await?;
-            Ok(Response::Done)
         }
-        _ => Ok(Response::Done),
+        _ => {}
     }
-}
-
-async fn done(connection: &mut PgConnection, sql: &'static str) -> Result<Response, sqlx::Error> {
-    connection.execute(sql).await?;
     Ok(Response::Done)
 }
 
-async fn open_slot(connection: &mut PgConnection) -> Result<Response, sqlx::Error> {
+async fn open_slot(connection: &mut PgConnection, slot: &str) -> Result<(), sqlx::Error> {
     let found = sqlx::AssertSqlSafe(format!(
-        "SELECT slot_name::text FROM pg_replication_slots WHERE slot_name = {SLOT}"
+        "SELECT slot_name::text FROM pg_replication_slots WHERE slot_name = '{slot}'"
     ));
-    let found: Option<String> = sqlx::query_scalar(found).fetch_optional(&mut *connection).await?;
-    let sql = if found.is_some() {
-        format!("SELECT pg_replication_slot_advance({SLOT}, pg_current_wal_insert_lsn())")
+    let sql = if connection.fetch_optional(sqlx::raw_sql(found)).await?.is_some() {
+        format!("SELECT pg_replication_slot_advance('{slot}', pg_current_wal_insert_lsn())")
     } else {
-        format!("SELECT pg_create_logical_replication_slot({SLOT}, 'test_decoding')")
+        format!("SELECT pg_create_logical_replication_slot('{slot}', 'test_decoding')")
     };
     connection.execute(sqlx::AssertSqlSafe(sql)).await?;
-    Ok(Response::Done)
+    Ok(())
 }
 
 /// Looks at the slot without moving it: changes that an agent took and did not
 /// live to apply must come again.
-async fn peek_slot(connection: &mut PgConnection, limit: u32) -> Result<Response, sqlx::Error> {
+async fn peek_slot(
+    connection: &mut PgConnection,
+    schema: &Schema,
+    limit: u32,
+) -> Result<Response, sqlx::Error> {
+    let slot = schema.slot();
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT lsn::text, data FROM pg_logical_slot_peek_changes({SLOT}, NULL, {limit}, \
+        "SELECT lsn::text, data FROM pg_logical_slot_peek_changes('{slot}', NULL, {limit}, \
          'skip-empty-xacts', '1', 'include-xids', '0')"
     ));
     let mut changes = Vec::new();
     // Changes of a transaction are acknowledged by the position of its commit.
     let mut open = 0;
-    for row in sqlx::query(sql).fetch_all(connection).await? {
+    for row in sqlx::raw_sql(sql).fetch_all(connection).await? {
         let data: &str = row.try_get(1)?;
         if data.starts_with("COMMIT") {
             let lsn: &str = row.try_get(0)?;
@@ -108,7 +102,7 @@ async fn peek_slot(connection: &mut PgConnection, limit: u32) -> Result<Response
                 *position = lsn.0;
             }
             open = changes.len();
-        } else if let Some((key, version)) = decoded(data) {
+        } else if let Some((key, version)) = decoded(data, schema.name()) {
             changes.push(FeedChange { position: 0, key, version });
         }
     }
@@ -118,11 +112,14 @@ async fn peek_slot(connection: &mut PgConnection, limit: u32) -> Result<Response
     Ok(Response::Changes(changes))
 }
 
-/// Key and version from a line of `test_decoding`:
+/// Key and version from a line of `test_decoding` about our own table:
 /// `table public.kv: UPDATE: key[bigint]:7 value[text]:'x' version[bigint]:3`.
-fn decoded(line: &str) -> Option<(Key, u64)> {
+/// A slot tells of every table of the database.
+fn decoded(line: &str, schema: &str) -> Option<(Key, u64)> {
     let (table, columns) = line.strip_prefix("table ")?.split_once(": ")?;
-    if !table.ends_with(".kv") {
+    // Postgres puts a name in quotes where it could be read as a keyword.
+    let (of, name) = table.split_once('.')?;
+    if of.trim_matches('"') != schema || name != "kv" {
         return None;
     }
     // The value may hold any text: the key stands before it, the version after.
@@ -135,14 +132,19 @@ fn decoded(line: &str) -> Option<(Key, u64)> {
 /// A connection that listens.
 pub(super) struct Listener {
     options: PgConnectOptions,
+    channel: String,
     limits: TimeLimits,
     listener: Option<PgListener>,
     told: u64,
 }
 
 impl Listener {
-    pub(super) const fn new(options: PgConnectOptions, limits: TimeLimits) -> Self {
-        Self { options, limits, listener: None, told: 0 }
+    pub(super) const fn new(
+        options: PgConnectOptions,
+        channel: String,
+        limits: TimeLimits,
+    ) -> Self {
+        Self { options, channel, limits, listener: None, told: 0 }
     }
 
     /// Waits up to `wait` for a notification, and takes what else there is.
@@ -190,7 +192,7 @@ impl Listener {
             let mut listener = PgListener::connect_with(&pool).await?;
             listener.eager_reconnect(false);
             listener.ignore_pool_close_event(true);
-            listener.listen(CHANNEL).await?;
+            listener.listen(&self.channel).await?;
             Ok::<_, sqlx::Error>(listener)
         };
         timeout(limit, connect)
@@ -218,15 +220,19 @@ mod tests {
     #[test]
     fn a_change_is_read_whatever_its_value_says() {
         let line = "table public.kv: UPDATE: key[bigint]:7 value[text]:'key[bigint]:1 version[bigint]:9' version[bigint]:3";
-        assert_eq!(decoded(line), Some((Key(7), 3)));
+        assert_eq!(decoded(line, "public"), Some((Key(7), 3)));
         let insert = "table public.kv: INSERT: key[bigint]:-1 value[text]:'x' version[bigint]:1";
-        assert_eq!(decoded(insert), Some((Key(u64::MAX), 1)));
+        assert_eq!(decoded(insert, "public"), Some((Key(u64::MAX), 1)));
     }
 
     #[test]
     fn changes_of_other_tables_are_no_changes_of_ours() {
         let line = "table public.outbox: INSERT: id[bigint]:1 key[bigint]:7 version[bigint]:3";
-        assert_eq!(decoded(line), None);
-        assert_eq!(decoded("BEGIN"), None);
+        assert_eq!(decoded(line, "public"), None);
+        assert_eq!(decoded("BEGIN", "public"), None);
+        let theirs = "table public.kv: INSERT: key[bigint]:7 value[text]:'x' version[bigint]:3";
+        assert_eq!(decoded(theirs, "quarrel_1"), None);
+        let quoted = "table \"user\".kv: INSERT: key[bigint]:7 value[text]:'x' version[bigint]:3";
+        assert_eq!(decoded(quoted, "user"), Some((Key(7), 3)));
     }
 }

@@ -6,13 +6,19 @@ mod endpoints;
 mod feed;
 mod postgres;
 mod redis;
+mod schema;
+mod sql;
+mod statement;
 mod tracking;
 
 use quarrel_checkers::Site;
+use sqlx::postgres::PgConnectOptions;
 
 pub use endpoints::{EndpointError, Endpoints, TimeLimits, redact};
+pub use schema::{Schema, SchemaNameError};
+pub use statement::Sending;
 
-use self::{feed::Listener, postgres::Postgres, redis::Redis};
+use self::{endpoints::Tenancy, feed::Listener, postgres::Postgres, redis::Redis};
 use super::{Feed, Request, Response, StoreError};
 
 /// One client's own connections. Each is opened at the first call that needs
@@ -28,11 +34,15 @@ impl RealStores {
     /// Unconnected stores at `endpoints`.
     #[must_use]
     pub fn new(endpoints: &Endpoints, limits: TimeLimits) -> Self {
+        let postgres = |site, options: &PgConnectOptions| {
+            Postgres::new(site, options.clone(), endpoints.tenancy.clone(), limits)
+        };
+        let channel = endpoints.schema().channel();
         Self {
-            primary: Postgres::new(Site::Primary, endpoints.primary.clone(), limits),
-            replica: Postgres::new(Site::Replica, endpoints.replica.clone(), limits),
+            primary: postgres(Site::Primary, &endpoints.primary),
+            replica: postgres(Site::Replica, &endpoints.replica),
             cache: Redis::new(endpoints.cache.clone(), endpoints.prefix.clone(), limits),
-            listener: Listener::new(endpoints.primary.clone(), limits),
+            listener: Listener::new(endpoints.primary.clone(), channel, limits),
         }
     }
 

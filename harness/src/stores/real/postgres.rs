@@ -1,4 +1,4 @@
-use std::io;
+use std::{io, sync::Arc};
 
 use quarrel_checkers::{Key, Lsn, Site, Value};
 use sqlx::{
@@ -7,45 +7,10 @@ use sqlx::{
 };
 use tokio::time::timeout;
 
-use super::{TimeLimits, feed};
+use super::{Tenancy, TimeLimits, feed, statement::Statement};
 use crate::stores::{
     Durability, Request, Response, Row, StoreError, value_from_text, value_to_text,
 };
-
-const READ_PRIMARY: &str = "SELECT value, version FROM kv WHERE key = $1";
-/// The scalar subquery makes one row come back even when the key is absent, so
-/// that the replay position is known in both cases. It is read first: the row
-/// is then at least as new.
-const READ_REPLICA: &str = "SELECT r.lsn, kv.value, kv.version \
-     FROM (SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() \
-       ELSE pg_current_wal_insert_lsn() END)::text AS lsn) r \
-     LEFT JOIN kv ON kv.key = $1";
-const WRITE: &str = "INSERT INTO kv (key, value, version) VALUES ($1, $2, 1) \
-     ON CONFLICT (key) DO UPDATE SET value = excluded.value, version = kv.version + 1 \
-     RETURNING version, pg_current_wal_insert_lsn()::text";
-const WRITE_IF: &str = "UPDATE kv SET value = $2, version = version + 1 \
-     WHERE key = $1 AND version = $3 RETURNING version, pg_current_wal_insert_lsn()::text";
-const WRITE_NEW: &str = "INSERT INTO kv (key, value, version) VALUES ($1, $2, 1) \
-     ON CONFLICT DO NOTHING RETURNING version, pg_current_wal_insert_lsn()::text";
-const READ_PAIR: &str = "SELECT key, value, version FROM kv WHERE key IN ($1, $2)";
-const WRITE_PAIR: &str = "INSERT INTO kv (key, value, version) VALUES ($1, $2, 1), ($3, $4, 1) \
-     ON CONFLICT (key) DO UPDATE SET value = excluded.value, version = kv.version + 1 \
-     RETURNING key, version, pg_current_wal_insert_lsn()::text";
-const WRITE_OUTBOX: &str = "WITH w AS (\
-       INSERT INTO kv (key, value, version) VALUES ($1, $2, 1) \
-       ON CONFLICT (key) DO UPDATE SET value = excluded.value, version = kv.version + 1 \
-       RETURNING version), \
-     o AS (INSERT INTO outbox (key, version) SELECT $1, version FROM w) \
-     SELECT version, pg_current_wal_insert_lsn()::text FROM w";
-const WRITE_NOTIFY: &str = "WITH w AS (\
-       INSERT INTO kv (key, value, version) VALUES ($1, $2, 1) \
-       ON CONFLICT (key) DO UPDATE SET value = excluded.value, version = kv.version + 1 \
-       RETURNING version) \
-     SELECT version, pg_current_wal_insert_lsn()::text, \
-       pg_notify('invalidate', $1::text || ' ' || version::text)::text FROM w";
-const PRIMARY_LSN: &str = "SELECT pg_current_wal_insert_lsn()::text";
-const REPLICA_LSN: &str = "SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() \
-     ELSE pg_current_wal_insert_lsn() END)::text";
 
 /// SQLSTATEs of errors that prove that a single statement changed nothing:
 /// serialization failure, deadlock, duplicate key, read-only server, lock not
@@ -59,13 +24,18 @@ pub(super) struct Postgres {
     site: Site,
     options: PgConnectOptions,
     limits: TimeLimits,
+    tenancy: Tenancy,
     connection: Option<PgConnection>,
-    durability: Durability,
 }
 
 impl Postgres {
-    pub(super) const fn new(site: Site, options: PgConnectOptions, limits: TimeLimits) -> Self {
-        Self { site, options, limits, connection: None, durability: Durability::Local }
+    pub(super) const fn new(
+        site: Site,
+        options: PgConnectOptions,
+        tenancy: Tenancy,
+        limits: TimeLimits,
+    ) -> Self {
+        Self { site, options, limits, tenancy, connection: None }
     }
 
     pub(super) async fn call(&mut self, request: &Request) -> Result<Response, StoreError> {
@@ -108,126 +78,134 @@ impl Postgres {
             // Nothing was asked yet, so whatever went wrong changed nothing.
             .map_err(|error| StoreError::unreachable(self.site, error.to_string()))?;
         self.connection = Some(connection);
-        self.durability = Durability::Local;
         Ok(())
     }
 
+    /// A statement as it is sent here.
+    fn say(&self, template: &Arc<str>) -> Statement {
+        Statement::new(template, self.tenancy.sending)
+    }
+
     async fn ask(
-        &mut self,
+        &self,
         connection: &mut PgConnection,
         request: &Request,
     ) -> Result<Response, sqlx::Error> {
+        let sql = &*self.tenancy.sql;
         match request {
             Request::PrimaryRead(key) => {
-                let row =
-                    sqlx::query(READ_PRIMARY).bind(id(*key)).fetch_optional(connection).await?;
+                let row = self.say(&sql.read_primary).number(id(*key)).row(connection).await?;
                 let row = row.map(|row| decode_row(&row, 0)).transpose()?;
                 Ok(Response::Row { row, lsn: None })
             }
             Request::ReplicaRead(key) => {
-                let answer = sqlx::query(READ_REPLICA).bind(id(*key)).fetch_one(connection).await?;
+                let answer = self.say(&sql.read_replica).number(id(*key)).row(connection).await?;
+                let answer = answer.ok_or(sqlx::Error::RowNotFound)?;
                 let version: Option<i64> = answer.try_get(2)?;
                 let row = version.map(|_| decode_row(&answer, 1)).transpose()?;
                 Ok(Response::Row { row, lsn: Some(decode_lsn(&answer, 0)?) })
             }
-            Request::PrimaryLsn => {
-                let answer = sqlx::query(PRIMARY_LSN).fetch_one(connection).await?;
-                Ok(Response::Lsn(decode_lsn(&answer, 0)?))
-            }
-            Request::ReplicaLsn => {
-                let answer = sqlx::query(REPLICA_LSN).fetch_one(connection).await?;
-                Ok(Response::Lsn(decode_lsn(&answer, 0)?))
-            }
-            Request::PrimaryReadPair(keys) => read_pair(connection, *keys).await,
-            Request::PrimaryWritePair(writes) => write_pair(connection, writes).await,
+            Request::PrimaryLsn => self.lsn(connection, &sql.primary_lsn).await,
+            Request::ReplicaLsn => self.lsn(connection, &sql.replica_lsn).await,
+            Request::PrimaryReadPair(keys) => self.read_pair(connection, *keys).await,
+            Request::PrimaryWritePair(writes) => self.write_pair(connection, writes).await,
             Request::FeedOpen(_)
             | Request::FeedPoll { .. }
             | Request::FeedAck { .. }
-            | Request::FeedClose(_) => feed::ask(connection, request).await,
+            | Request::FeedClose(_) => feed::ask(connection, &self.tenancy, request).await,
             _ => self.write(connection, request).await,
         }
     }
 
+    async fn lsn(
+        &self,
+        connection: &mut PgConnection,
+        template: &Arc<str>,
+    ) -> Result<Response, sqlx::Error> {
+        let answer = self.say(template).row(connection).await?.ok_or(sqlx::Error::RowNotFound)?;
+        Ok(Response::Lsn(decode_lsn(&answer, 0)?))
+    }
+
     async fn write(
-        &mut self,
+        &self,
         connection: &mut PgConnection,
         request: &Request,
     ) -> Result<Response, sqlx::Error> {
-        let (sql, key, value, expected) = match request {
-            Request::PrimaryWrite { key, value, durability } => {
-                self.set_durability(connection, *durability).await?;
-                (WRITE, key, value, None)
+        let sql = &*self.tenancy.sql;
+        let (template, key, value, expected) = match request {
+            Request::PrimaryWrite { key, value, durability: Durability::Local } => {
+                (&sql.write, key, value, None)
             }
-            Request::PrimaryWriteIf { key, value, expected: 0 } => (WRITE_NEW, key, value, None),
+            Request::PrimaryWrite { key, value, durability: Durability::RemoteApply } => {
+                (&sql.write_remote_apply, key, value, None)
+            }
+            Request::PrimaryWriteIf { key, value, expected: 0 } => {
+                (&sql.write_new, key, value, Some(0))
+            }
             Request::PrimaryWriteIf { key, value, expected } => {
-                (WRITE_IF, key, value, Some(*expected))
+                (&sql.write_if, key, value, Some(*expected))
             }
-            Request::PrimaryWriteOutbox { key, value } => (WRITE_OUTBOX, key, value, None),
-            Request::PrimaryWriteNotify { key, value } => (WRITE_NOTIFY, key, value, None),
+            Request::PrimaryWriteOutbox { key, value } => (&sql.write_outbox, key, value, None),
+            Request::PrimaryWriteNotify { key, value } => (&sql.write_notify, key, value, None),
             other => unreachable!("{other:?} is no call to Postgres"),
         };
-        let mut query = sqlx::query(sql).bind(id(*key)).bind(value_to_text(value));
-        if let Some(expected) = expected {
-            query = query.bind(i64::try_from(expected).unwrap_or(i64::MAX));
+        let mut statement = self.say(template).number(id(*key)).text(value_to_text(value));
+        if let Some(expected) = expected.filter(|expected| *expected > 0) {
+            statement = statement.number(i64::try_from(expected).unwrap_or(i64::MAX));
         }
-        let answer = query.fetch_optional(connection).await?;
-        answer.map_or(Ok(Response::Refused), |row| {
-            let version: i64 = row.try_get(0)?;
-            Ok(Response::Written {
-                version: version.unsigned_abs(),
-                lsn: Some(decode_lsn(&row, 1)?),
-            })
-        })
+        match statement.row(connection).await? {
+            Some(row) => {
+                let version: i64 = row.try_get(0)?;
+                let lsn = Some(decode_lsn(&row, 1)?);
+                Ok(Response::Written { version: version.unsigned_abs(), lsn })
+            }
+            // The row was not as expected; or, with nothing expected of it, the
+            // mark of the run is gone.
+            None if expected.is_some() => Ok(Response::Refused),
+            None => Err(sqlx::Error::RowNotFound),
+        }
     }
 
-    async fn set_durability(
-        &mut self,
+    /// Two rows in one statement, which sees one snapshot.
+    async fn read_pair(
+        &self,
         connection: &mut PgConnection,
-        durability: Durability,
-    ) -> Result<(), sqlx::Error> {
-        if self.durability != durability {
-            let sql = match durability {
-                Durability::Local => "SET synchronous_commit = local",
-                Durability::RemoteApply => "SET synchronous_commit = remote_apply",
-            };
-            sqlx::query(sql).execute(connection).await?;
-            self.durability = durability;
+        keys: [Key; 2],
+    ) -> Result<Response, sqlx::Error> {
+        let [first, second] = keys.map(id);
+        let statement = self.say(&self.tenancy.sql.read_pair).number(first).number(second);
+        let mut found = [None, None];
+        for row in &statement.rows(connection).await? {
+            let key: i64 = row.try_get(0)?;
+            found[usize::from(key != first)] = Some(decode_row(row, 1)?);
         }
-        Ok(())
+        Ok(Response::Pair(found))
     }
-}
 
-/// Two rows in one statement, which sees one snapshot.
-async fn read_pair(connection: &mut PgConnection, keys: [Key; 2]) -> Result<Response, sqlx::Error> {
-    let [first, second] = keys.map(id);
-    let rows = sqlx::query(READ_PAIR).bind(first).bind(second).fetch_all(connection).await?;
-    let mut found = [None, None];
-    for row in &rows {
-        let key: i64 = row.try_get(0)?;
-        found[usize::from(key != first)] = Some(decode_row(row, 1)?);
+    /// Two rows in one statement, hence in one transaction.
+    async fn write_pair(
+        &self,
+        connection: &mut PgConnection,
+        writes: &[(Key, Value); 2],
+    ) -> Result<Response, sqlx::Error> {
+        let [first, second] = writes;
+        // Always in one order, so that two of them never wait for each other.
+        let ordered = if first.0 <= second.0 { [first, second] } else { [second, first] };
+        let mut statement = self.say(&self.tenancy.sql.write_pair);
+        for (key, value) in ordered {
+            statement = statement.number(id(*key)).text(value_to_text(value));
+        }
+        let (mut versions, mut lsn) = ([0; 2], None);
+        for row in &statement.rows(connection).await? {
+            let (key, version): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+            versions[usize::from(key != id(first.0))] = version.unsigned_abs();
+            lsn = Some(decode_lsn(row, 2)?);
+        }
+        match lsn {
+            Some(_) => Ok(Response::WrittenPair { versions, lsn }),
+            None => Err(sqlx::Error::RowNotFound),
+        }
     }
-    Ok(Response::Pair(found))
-}
-
-/// Two rows in one statement, hence in one transaction.
-async fn write_pair(
-    connection: &mut PgConnection,
-    writes: &[(Key, Value); 2],
-) -> Result<Response, sqlx::Error> {
-    let [first, second] = writes;
-    // Always in one order, so that two of them never wait for each other.
-    let ordered = if first.0 <= second.0 { [first, second] } else { [second, first] };
-    let mut query = sqlx::query(WRITE_PAIR);
-    for (key, value) in ordered {
-        query = query.bind(id(*key)).bind(value_to_text(value));
-    }
-    let (mut versions, mut lsn) = ([0; 2], None);
-    for row in &query.fetch_all(connection).await? {
-        let (key, version): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-        versions[usize::from(key != id(first.0))] = version.unsigned_abs();
-        lsn = Some(decode_lsn(row, 2)?);
-    }
-    Ok(Response::WrittenPair { versions, lsn })
 }
 
 /// Postgres has no unsigned integers; the bits are what matters.
@@ -259,6 +237,12 @@ fn classify(site: Site, error: &sqlx::Error) -> StoreError {
         }
         sqlx::Error::Io(io) if io.kind() == io::ErrorKind::ConnectionRefused => {
             StoreError::unreachable(site, io.to_string())
+        }
+        // Statements that must answer with a row have none only where the mark
+        // of the run is missing, and then they change nothing.
+        sqlx::Error::RowNotFound => {
+            let why = "the schema does not bear this run's mark, so nothing was written to it";
+            StoreError::refused(site, why)
         }
         other => StoreError::unknown(site, other.to_string()),
     }
