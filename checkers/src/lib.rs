@@ -75,4 +75,4 @@ pub use model::Model;
 pub use step::{Certainty, Content, Lsn, Object, ParseLsnError, Reply, Site, Step};
 pub use time::{Time, millis};
 pub use value::{Key, Value};
-pub use verdict::{Anomaly, Cause, Class, Guarantee, Validity, Verdict};
+pub use verdict::{Anomaly, Cause, Class, Guarantee, Invalidation, Validity, Verdict};

@@ -166,6 +166,19 @@ pub enum Cause {
     /// The write could be seen already, and its invalidation, by the writer or
     /// by a background agent, was still to come.
     PendingInvalidation,
+    /// The writer deleted the entry before its write was committed, and a
+    /// reader put the old value back in between.
+    InvalidateBeforeCommit,
+    /// The writer put its value into the cache before the database had it: it
+    /// may be rolled back, or not be there yet.
+    SetBeforeCommit,
+    /// The write left the cache alone, and nobody else tells it.
+    ForgottenInvalidation,
+    /// The cache kept "there is none" over the creation of the row.
+    CachedAbsence,
+    /// A copy in a client's own memory outlived the change, and no message
+    /// that it should be dropped had been on its way.
+    NearCacheNotTold,
     /// The strategy serves entries until they expire, by design.
     ExpiryOnly,
     /// A transaction read its keys at different moments, and another one came
@@ -191,12 +204,29 @@ impl fmt::Display for Cause {
             Self::ResurrectedEntry => "resurrected-entry",
             Self::LateMessage => "late-message",
             Self::PendingInvalidation => "pending-invalidation",
+            Self::InvalidateBeforeCommit => "invalidate-before-commit",
+            Self::SetBeforeCommit => "set-before-commit",
+            Self::ForgottenInvalidation => "forgotten-invalidation",
+            Self::CachedAbsence => "cached-absence",
+            Self::NearCacheNotTold => "near-cache-not-told",
             Self::ExpiryOnly => "expiry-only",
             Self::SeparateReads => "separate-reads",
             Self::UncheckedWrite => "unchecked-write",
             Self::Unexplained => "unexplained",
         })
     }
+}
+
+/// Who keeps the cache in step with a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Invalidation {
+    /// Whoever writes.
+    ByWriter,
+    /// A background agent, which hears of the write.
+    ByAgent,
+    /// Nobody: entries are as stale as they are old, by design.
+    ByExpiry,
 }
 
 /// One thing that must not have been seen, with its evidence.

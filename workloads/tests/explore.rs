@@ -41,7 +41,7 @@ fn one_writer_two_readers_and_a_lagging_replica() {
     replica-only: !stale in 2 steps, replica-lag
     validate-on-primary: holds
     cache-aside: !stale in 5 steps, replica-lag
-    delete-before-write: !stale in 6 steps, in-flight-refill
+    delete-before-write: !stale in 6 steps, invalidate-before-commit
     double-delete: !stale in 5 steps, replica-lag
     write-through: !stale in 6 steps, replica-lag-refill
     write-behind: !not-linearizable in 5 steps, in-flight-refill
@@ -51,12 +51,12 @@ fn one_writer_two_readers_and_a_lagging_replica() {
     read-your-writes: !stale in 5 steps, replica-lag
     lsn-fence: !stale in 6 steps, replica-lag
     causal-token: !stale in 5 steps, replica-lag
-    remote-apply: !stale in 6 steps, replica-lag-refill
+    remote-apply: !stale in 6 steps, in-flight-refill
     versioned-keys: holds
     versioned-keys-repaired: holds
     version-guard: holds
     optimistic-lock: !stale in 6 steps, replica-lag
-    lease: !stale in 5 steps, replica-lag-refill
+    lease: !stale in 5 steps, replica-lag
     iq-lease: holds
     tombstone: holds
     singleflight: !stale in 8 steps, in-flight-refill

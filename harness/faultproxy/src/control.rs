@@ -128,6 +128,7 @@ impl Proxy {
     }
 
     pub(crate) fn add_rule(&self, new: NewRule) -> Result<RuleAdded, Error> {
+        new.validate()?;
         if let Some(ordinal) = new.connection {
             let framing = self.open_connection(ordinal)?.framing();
             if let Some(reason) = uncovered(&framing) {

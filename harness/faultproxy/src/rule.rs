@@ -121,8 +121,9 @@ pub struct NewRule {
     /// The command's name in any case: `DEL`, `CONFIG SET`, `COMMIT`. The
     /// first word is enough.
     pub command: Option<String>,
-    /// One of the command's keys, one of a statement's parameters, or a word
-    /// of its text.
+    /// One of the command's keys; of a SQL statement, one of its parameters or
+    /// of the literals in its text. The whole of it: `user:1` is not
+    /// `user:1:name`. For parts of a text there is [`NewRule::contains`].
     pub key: Option<String>,
     /// Text that the command contains.
     pub contains: Option<String>,
@@ -179,6 +180,18 @@ impl NewRule {
     pub const fn ordinal(mut self, ordinal: u64) -> Self {
         self.ordinal = Some(ordinal);
         self
+    }
+
+    /// Refuses a rule that can never act.
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        let never = |what: &str| Err(Error::BadBody(format!("{what}: the rule would never act")));
+        match self {
+            Self { ordinal: Some(0), .. } => never("ordinal is counted from 1"),
+            Self { connection: Some(0), .. } => never("connections are counted from 1"),
+            Self { times: Some(0), .. } => never("times is 0"),
+            Self { command: Some(name), .. } if name.trim().is_empty() => never("command is empty"),
+            _ => Ok(()),
+        }
     }
 }
 

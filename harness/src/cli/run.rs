@@ -254,6 +254,7 @@ pub(super) fn settings(
         began: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         strategy: entry.name.to_owned(),
         source: entry.source.to_owned(),
+        invalidation: Some(plan.strategy.invalidation()),
         cluster: String::new(),
         expect: args.expect.to_string(),
         seed: plan.seed,

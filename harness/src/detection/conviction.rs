@@ -84,7 +84,7 @@ fn first(history: &History, guarantee: Guarantee, workload: &dyn Workload) -> Op
     let all = found(guilty)?;
     let by_last = |anomaly: &&Anomaly| anomaly.witness.last() == Some(&last);
     let mut anomaly = all.iter().find(by_last).or(all.first())?.clone();
-    find_causes(history, std::slice::from_mut(&mut anomaly));
+    find_causes(history, None, std::slice::from_mut(&mut anomaly));
     // Whatever the anomaly shows, it is this event that proves it.
     anomaly.witness.retain(|index| *index < last);
     anomaly.witness.push(last);
@@ -104,7 +104,7 @@ fn first_of(
     let mut all = anomalies(history, guarantee, workload)?;
     all.sort_by_key(|anomaly| anomaly.witness.last().copied());
     all.chunks_mut(BATCH).find_map(|batch| {
-        find_causes(history, batch);
+        find_causes(history, None, batch);
         batch.iter().find(|anomaly| anomaly.cause == Some(cause)).cloned()
     })
 }
@@ -218,7 +218,7 @@ mod tests {
         let all = anomalies(history, Guarantee::Linearizable, &Register)?;
         let mut of_read: Vec<_> =
             all.into_iter().filter(|anomaly| anomaly.witness.last() == Some(&read)).collect();
-        find_causes(history, &mut of_read);
+        find_causes(history, None, &mut of_read);
         of_read.first()?.cause
     }
 

@@ -1,8 +1,11 @@
 use std::time::Duration;
 
-use quarrel_checkers::{Anomaly, Cause, Class, History, Index};
+use quarrel_checkers::{Anomaly, Cause, Class, History, Index, Invalidation};
 
-use crate::{judge::find_causes, sim::Claim};
+use crate::{
+    judge::{Evidence, find_causes},
+    sim::Claim,
+};
 
 /// The anomaly that a claim is.
 pub(super) const fn class(claim: Claim) -> Class {
@@ -30,12 +33,25 @@ pub(super) const fn claim(class: Class) -> Claim {
 
 /// The cause that the steps of a simulated history show, by the same eyes as
 /// those that look at a run: of `claim`, which came true of the operation that
-/// `victim` begins.
-pub(super) fn evident(history: &History, victim: Index, claim: Claim) -> Cause {
+/// `victim` begins, where `by` keeps the cache in step.
+pub(super) fn evident(history: &History, by: Invalidation, victim: Index, claim: Claim) -> Cause {
+    let mut anomalies = [anomaly(history, victim, claim)];
+    find_causes(history, Some(by), &mut anomalies);
+    anomalies[0].cause.unwrap_or(Cause::Unexplained)
+}
+
+/// The operation that put into the cache what the operation that `victim`
+/// begins found there, by its invocation.
+pub(super) fn filler(history: &History, victim: Index, claim: Claim) -> Option<Index> {
+    let anomaly = anomaly(history, victim, claim);
+    Evidence::new(history)?.provenance(&anomaly)?.fill?.operation
+}
+
+fn anomaly(history: &History, victim: Index, claim: Claim) -> Anomaly {
     let invoked = &history.events[victim.position()];
     let mut later = history.events[victim.position() + 1..].iter();
     let complete = later.find(|event| event.process == invoked.process);
-    let mut anomalies = [Anomaly {
+    Anomaly {
         class: class(claim),
         cause: None,
         key: invoked.op.key,
@@ -43,7 +59,5 @@ pub(super) fn evident(history: &History, victim: Index, claim: Claim) -> Cause {
         stale_for: Duration::ZERO,
         versions_behind: 0,
         explanation: String::new(),
-    }];
-    find_causes(history, &mut anomalies);
-    anomalies[0].cause.unwrap_or(Cause::Unexplained)
+    }
 }

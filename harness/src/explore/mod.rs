@@ -18,6 +18,7 @@ mod brute;
 mod cause;
 mod commute;
 mod evidence;
+mod experiment;
 mod fault;
 mod fewer;
 mod ladder;
@@ -35,7 +36,7 @@ mod walk;
 use std::sync::Arc;
 
 pub use bounds::{Bounds, KEY, Reduction, Start};
-pub use cause::{Experiment, cause};
+pub use cause::{Experiment, Why, cause};
 pub use fault::{Fault, UnknownFault};
 pub use ladder::{Ladder, LadderBreak, LadderRung, ladder};
 pub use recorded::{Recording, recorded};

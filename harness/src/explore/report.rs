@@ -4,8 +4,8 @@ use quarrel_checkers::Cause;
 use serde_json::{Value as Json, json};
 
 use super::{
-    Bounds, Experiment, Exploration, Extent, Reduction, Start, cause, explore,
-    shrink::{Why, shrink, shrink_shown},
+    Bounds, Experiment, Exploration, Extent, Reduction, Start, Why, explore,
+    shrink::{shrink_shown, why},
 };
 use crate::{
     race::{Make, Plotted, Race, RunError, plot_of},
@@ -32,15 +32,15 @@ pub struct Finding {
     pub race: Race,
     /// Why.
     pub cause: Cause,
-    /// What was changed to find out.
-    pub experiments: Vec<Experiment>,
+    /// How that is known.
+    pub why: Why,
 }
 
 impl Finding {
     /// For scripts: the claim, how it comes about and the text of the race.
     #[must_use]
     pub fn to_json(&self) -> Json {
-        let experiments = self.experiments.iter().map(|experiment| {
+        let experiments = self.why.experiments.iter().map(|experiment| {
             json!({
                 "change": experiment.change,
                 "cause": experiment.cause,
@@ -103,16 +103,16 @@ pub fn report(
     let finding = match &exploration.broken {
         None => None,
         // Shrinking cannot take steps away any more, but the rest of the set-up.
-        Some(broken) => match shrink(make, &broken.plot(), broken.claim)? {
+        Some(broken) => match shrink_shown(make, &broken.plot(), broken.claim, None)? {
             None => None,
-            Some((plot, performance)) => {
-                let (cause, experiments) = cause(make, &plot, &performance.race, broken.claim)?;
+            Some((plot, performance, kept)) => {
+                let why = why(make, &plot, broken.claim, kept)?;
                 let race = Race {
                     strategy: name.to_owned(),
                     options: options.to_vec(),
                     ..performance.race
                 };
-                Some(Finding { claim: broken.claim, race, cause, experiments })
+                Some(Finding { claim: broken.claim, race, cause: why.cause, why })
             }
         },
     };
@@ -128,25 +128,20 @@ pub fn report(
 pub fn shrink_race(make: &Make<'_>, race: &Race) -> Result<Option<Finding>, RunError> {
     let Plotted { plot, claim, of } = plot_of(race, make)?;
     let Some(claim) = claim else { return Ok(None) };
-    let Some((plot, performance, why)) = shrink_shown(make, &plot, claim, of)? else {
+    let Some((plot, performance, kept)) = shrink_shown(make, &plot, claim, of)? else {
         return Ok(None);
     };
-    let (proved, experiments) = cause(make, &plot, &performance.race, claim)?;
-    let cause = match why {
-        Why::Shown(cause) => cause,
-        Why::Proved(_) | Why::Unknown => proved,
-    };
+    let why = why(make, &plot, claim, kept)?;
     let race =
         Race { strategy: race.strategy.clone(), options: race.options.clone(), ..performance.race };
-    Ok(Some(Finding { claim, race, cause, experiments }))
+    Ok(Some(Finding { claim, race, cause: why.cause, why }))
 }
 
 impl Finding {
     /// The experiment that proves the cause, if one does.
     #[must_use]
     pub fn proof(&self) -> Option<&Experiment> {
-        let proves = |it: &&Experiment| it.vanished && it.cause == self.cause;
-        self.experiments.iter().find(proves)
+        self.why.proof()
     }
 
     /// The cause and how it is known, in words.

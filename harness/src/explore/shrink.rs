@@ -1,8 +1,13 @@
 use std::cell::RefCell;
 
-use quarrel_checkers::{Cause, History, Index};
+use quarrel_checkers::{Cause, History, Index, Invalidation};
 
-use super::{cause, evidence::evident, fewer::fewer};
+use super::{
+    Why,
+    cause::{cause, cause_of},
+    evidence::evident,
+    fewer::fewer,
+};
 use crate::{
     race::{Aim, Cached, Make, Performance, Plot},
     sim::{Claim, Following, Move, Stuck},
@@ -15,7 +20,7 @@ const MAX_TRIES: usize = 20_000;
 
 /// What a plot must go on showing while it gets smaller, beside the claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Why {
+pub(super) enum Kept {
     /// Steps that show this cause.
     Shown(Cause),
     /// That experiments name this cause.
@@ -25,9 +30,9 @@ pub(super) enum Why {
 }
 
 /// The smallest plot that the passes below can reach from `plot` and that still
-/// makes `claim` true, from the same cause if experiments name one. Proptest
-/// shrinks it first; then every pass runs until none of them changes anything:
-/// without any one of its moves it no longer shows the same.
+/// makes `claim` true, from the same cause if its steps show one or experiments
+/// name one. Proptest shrinks it first; then every pass runs until none of them
+/// changes anything: without any one of its moves it no longer shows the same.
 ///
 /// Returns none if `claim` does not come true to begin with.
 ///
@@ -39,32 +44,26 @@ pub fn shrink(
     plot: &Plot,
     claim: Claim,
 ) -> Result<Option<(Plot, Performance)>, Stuck> {
-    let first = plot.perform(make, claim)?;
-    if !first.came_true {
-        return Ok(None);
-    }
-    let plot = what_happened(plot, &first);
-    let why = proved(make, &plot, &first, claim)?;
-    Shrinking { make, claim, why, plot, performance: first, tries: 0 }.run().map(Some)
+    let shrunk = shrink_shown(make, plot, claim, None)?;
+    Ok(shrunk.map(|(plot, performance, _)| (plot, performance)))
 }
 
-/// As [`shrink`], of the operation `of` if one is given, and from the cause that
-/// its steps show, if they do.
+/// As [`shrink`], of the operation `of` if one is given; and what it kept.
 pub(super) fn shrink_shown(
     make: &Make<'_>,
     plot: &Plot,
     claim: Claim,
     of: Option<(usize, usize)>,
-) -> Result<Option<(Plot, Performance, Why)>, Stuck> {
+) -> Result<Option<(Plot, Performance, Kept)>, Stuck> {
     let first = plot.perform_until(make, Aim { of, ..Aim::at(claim) })?;
     let Some(victim) = first.victim else { return Ok(None) };
     let plot = what_happened(plot, &first);
-    let why = match evident(&first.history, victim, claim) {
-        Cause::Unexplained => proved(make, &plot, &first, claim)?,
-        cause => Why::Shown(cause),
+    let kept = match evident(&first.history, make().invalidation(), victim, claim) {
+        Cause::Unexplained => proved(make, &plot, claim)?,
+        cause => Kept::Shown(cause),
     };
-    let shrinking = Shrinking { make, claim, why, plot, performance: first, tries: 0 };
-    shrinking.run().map(|(plot, performance)| Some((plot, performance, why)))
+    let shrinking = Shrinking { make, claim, kept, plot, performance: first, tries: 0 };
+    shrinking.run().map(|(plot, performance)| Some((plot, performance, kept)))
 }
 
 /// What comes of a plot, and the plot without what does not happen; none if
@@ -72,40 +71,50 @@ pub(super) fn shrink_shown(
 pub(super) fn shown(
     make: &Make<'_>,
     claim: Claim,
-    why: Why,
+    kept: Kept,
     plot: &Plot,
 ) -> Result<Option<(Plot, Performance)>, Stuck> {
-    let counts = |history: &History, victim: Index| match why {
-        Why::Shown(cause) => evident(history, victim, claim) == cause,
-        Why::Proved(_) | Why::Unknown => true,
-    };
+    let by = make().invalidation();
+    let counts = |history: &History, victim: Index| kept.counts(history, by, victim, claim);
     let performance = plot.perform_until(make, Aim { claim, of: None, counts: &counts })?;
     if !performance.came_true {
         return Ok(None);
     }
     let plot = what_happened(plot, &performance);
-    if let Why::Proved(wanted) = why
-        && cause(make, &plot, &performance.race, claim)?.0 != wanted
+    if let Kept::Proved(wanted) = kept
+        && cause(make, &plot, claim)?.cause != wanted
     {
         return Ok(None);
     }
     Ok(Some((plot, performance)))
 }
 
-fn proved(
-    make: &Make<'_>,
-    plot: &Plot,
-    performance: &Performance,
-    claim: Claim,
-) -> Result<Why, Stuck> {
-    Ok(match cause(make, plot, &performance.race, claim)?.0 {
-        Cause::Unexplained => Why::Unknown,
-        cause => Why::Proved(cause),
+/// Why what was shrunk goes wrong.
+pub(super) fn why(make: &Make<'_>, plot: &Plot, claim: Claim, kept: Kept) -> Result<Why, Stuck> {
+    let by = make().invalidation();
+    let counts = |history: &History, victim: Index| kept.counts(history, by, victim, claim);
+    cause_of(make, plot, Aim { claim, of: None, counts: &counts })
+}
+
+impl Kept {
+    /// Whether what came true shows what must be shown.
+    fn counts(self, history: &History, by: Invalidation, victim: Index, claim: Claim) -> bool {
+        match self {
+            Self::Shown(cause) => evident(history, by, victim, claim) == cause,
+            Self::Proved(_) | Self::Unknown => true,
+        }
+    }
+}
+
+fn proved(make: &Make<'_>, plot: &Plot, claim: Claim) -> Result<Kept, Stuck> {
+    Ok(match cause(make, plot, claim)?.cause {
+        Cause::Unexplained => Kept::Unknown,
+        cause => Kept::Proved(cause),
     })
 }
 
 /// The plot without what did not happen.
-fn what_happened(plot: &Plot, performance: &Performance) -> Plot {
+pub(super) fn what_happened(plot: &Plot, performance: &Performance) -> Plot {
     let clients = begun(&plot.clients, performance);
     Plot { moves: performance.moves.clone(), clients, ..plot.clone() }
 }
@@ -113,7 +122,7 @@ fn what_happened(plot: &Plot, performance: &Performance) -> Plot {
 struct Shrinking<'a> {
     make: &'a Make<'a>,
     claim: Claim,
-    why: Why,
+    kept: Kept,
     plot: Plot,
     performance: Performance,
     tries: usize,
@@ -149,7 +158,7 @@ impl Shrinking<'_> {
     }
 
     fn shown(&self, candidate: &Plot) -> Result<Option<(Plot, Performance)>, Stuck> {
-        shown(self.make, self.claim, self.why, candidate)
+        shown(self.make, self.claim, self.kept, candidate)
     }
 
     /// Takes `candidate` if it shows the same and is smaller.

@@ -276,8 +276,9 @@ fn causes_are_proved_by_changing_one_thing() {
         let bounds = Bounds { faults, starts: vec![start], ..Bounds::default() };
         let broken = explored(subject, &bounds).broken.expect("it breaks");
         let (plot, performance) = shrink(&subject, &broken.plot(), broken.claim).unwrap().unwrap();
-        let (found, experiments) = cause(&subject, &plot, &performance.race, broken.claim).unwrap();
-        assert_eq!(found, expected, "{experiments:?}\n{}", performance.race);
+        let why = cause(&subject, &plot, broken.claim).unwrap();
+        assert_eq!(why.cause, expected, "{why:?}\n{}", performance.race);
+        assert!(why.proof().is_some(), "{why:?}\n{}", performance.race);
     }
 }
 
@@ -289,6 +290,6 @@ fn the_articles_race_is_a_refill_from_a_lagging_replica() {
     let plot = broken.plot();
     let make: &crate::race::Make<'_> = &subjects::cache_aside;
     let race = plot.perform(make, broken.claim).unwrap().race;
-    let (found, _) = cause(make, &plot, &race, broken.claim).unwrap();
+    let found = cause(make, &plot, broken.claim).unwrap().cause;
     assert_eq!((found, broken.steps), (Cause::ReplicaLagRefill, 5), "{race}");
 }

@@ -1,10 +1,12 @@
 use quarrel_checkers::{
-    Anomaly, Cause, Class, Content, F, History, Index, Key, Kind, Operation, Process, Reply, Site,
+    Anomaly, Class, Content, F, History, Index, Invalidation, Key, Kind, Operation, Reply, Site,
     Step,
 };
 use rustc_hash::FxHashMap;
 
-use super::steps::{found, invalidates_as_agent, is_on, replaces, same, stored, succeeded, value};
+use super::steps::{
+    found, invalidates_as_agent, is_absence, is_on, stored, stores_same, succeeded, value,
+};
 use crate::strategy::{Side, sides};
 
 /// Where a history's operations and steps are, for looking up how a value came
@@ -16,8 +18,8 @@ pub struct Evidence<'a> {
     of_event: FxHashMap<Index, usize>,
     /// Positions of the steps on a key's own entry or row, by start.
     on_key: FxHashMap<Key, Vec<usize>>,
-    /// Whether background agents of the strategy invalidate entries.
-    agents_invalidate: bool,
+    /// Who keeps the cache in step, as far as that is known.
+    by: Option<Invalidation>,
 }
 
 /// The way of a value that must not have been read: who wrote it, who put it
@@ -44,8 +46,14 @@ pub struct Provenance<'a> {
 /// read off the steps: where the value that was read came from, what put it
 /// there, and what became of the newer write's invalidation. An anomaly whose
 /// steps show none of it is [`Cause::Unexplained`].
-pub fn find_causes(history: &History, anomalies: &mut [Anomaly]) {
+///
+/// `by` is who keeps the cache in step, if the strategy says so: steps alone do
+/// not tell a write that forgets the cache from one that leaves it to expiry,
+/// nor what an agent would still have done. Without it whoever was seen to do
+/// so counts.
+pub fn find_causes(history: &History, by: Option<Invalidation>, anomalies: &mut [Anomaly]) {
     let Some(evidence) = Evidence::new(history) else { return };
+    let evidence = Evidence { by: by.or(evidence.by), ..evidence };
     for anomaly in anomalies {
         anomaly.cause = Some(evidence.cause(anomaly));
     }
@@ -71,75 +79,19 @@ impl<'a> Evidence<'a> {
         for positions in on_key.values_mut() {
             positions.sort_by_key(|position| history.steps[*position].start);
         }
-        let agents_invalidate = history.steps.iter().any(invalidates_as_agent);
-        Some(Self { history, operations, of_event, on_key, agents_invalidate })
+        let is_seen = history.steps.iter().any(invalidates_as_agent);
+        let by = is_seen.then_some(Invalidation::ByAgent);
+        Some(Self { history, operations, of_event, on_key, by })
     }
 
-    fn cause(&self, anomaly: &Anomaly) -> Cause {
-        self.explain(anomaly).unwrap_or(Cause::Unexplained)
-    }
-
-    fn explain(&self, anomaly: &Anomaly) -> Option<Cause> {
-        if anomaly.class == Class::LostWrite {
-            // No read is needed to see it: the primary holds something else.
-            return Some(Cause::LostWrite);
-        }
-        if anomaly.class == Class::LostUpdate {
-            // That is what it is: two writes from one value, neither refused.
-            return Some(Cause::UncheckedWrite);
-        }
-        let key = anomaly.key?;
-        if anomaly.class == Class::Divergence && self.never_written(key) {
-            return Some(Cause::LostWrite);
-        }
-        let read = self.guilty(anomaly)?;
-        let stale = self.version_on(read, key)?;
-        let mut source = self.source(read, key, stale)?;
-        if self.is_current(anomaly, key, stale, source) {
-            return Some(Cause::SeparateReads);
-        }
-        let newer = self.newer_write(anomaly, key, stale);
-        if source.site == Site::Client {
-            let copied = self.copied(key, stale, source)?;
-            let told = self.invalidations(newer?).filter(|step| succeeded(step)).last();
-            if told.is_some_and(|told| copied.end < told.end) {
-                // The cache has changed, its message has not arrived.
-                return Some(Cause::PendingInvalidation);
-            }
-            source = copied;
-        }
-        if source.site == Site::Replica {
-            return Some(Cause::ReplicaLag);
-        }
-        if source.site != Site::Cache {
-            return None;
-        }
-        if let Some(cause) = self.put_back(read, source) {
-            return Some(cause);
-        }
-        match self.fill(key, stale, source) {
-            Some(fill) => Some(self.fill_cause(key, fill, newer?, source)),
-            None => Some(self.old_entry_cause(key, newer?, source)),
-        }
-    }
-
-    /// The entry was there before the history began.
-    fn old_entry_cause(&self, key: Key, newer: &Step, hit: &Step) -> Cause {
-        let removed = self.on(key).any(|step| {
-            step.object == hit.object
-                && step.end.is_some_and(|end| end < hit.start)
-                && replaces(step, hit)
-        });
-        if removed {
-            return Cause::ResurrectedEntry;
-        }
-        let deletes: Vec<_> = self.invalidations(newer).collect();
-        self.missing_invalidation(newer, &deletes, hit)
+    /// Who keeps the cache in step.
+    pub(super) fn invalidation(&self) -> Invalidation {
+        self.by.unwrap_or(Invalidation::ByWriter)
     }
 
     /// Whether the last write that was acknowledged left its value in the cache
     /// alone: it never reached the primary.
-    fn never_written(&self, key: Key) -> bool {
+    pub(super) fn never_written(&self, key: Key) -> bool {
         let stored = self.on(key).filter(|step| {
             let is_row = matches!(step.argument, Some(Content::Row { .. }));
             step.site == Site::Cache && is_row && succeeded(step)
@@ -157,11 +109,11 @@ impl<'a> Evidence<'a> {
     }
 
     /// The step by which a client got what it has in a near cache of its own.
-    fn copied(&self, key: Key, version: u64, near: &Step) -> Option<&Step> {
+    pub(super) fn copied(&self, key: Key, version: u64, near: &Step) -> Option<&Step> {
         self.on(key)
             .filter(|step| {
                 step.process == near.process
-                    && step.site == Site::Cache
+                    && step.site != Site::Client
                     && step.start < near.start
                     && found(step) == Some(version)
             })
@@ -170,7 +122,13 @@ impl<'a> Evidence<'a> {
 
     /// Whether what a transaction read of `key` had not been overwritten yet
     /// when it was read, so that it is wrong only beside what was read next.
-    fn is_current(&self, anomaly: &Anomaly, key: Key, version: u64, source: &Step) -> bool {
+    pub(super) fn is_current(
+        &self,
+        anomaly: &Anomaly,
+        key: Key,
+        version: u64,
+        source: &Step,
+    ) -> bool {
         let overwritten = || self.newer_write(anomaly, key, version)?.end;
         anomaly.class == Class::GSingle && overwritten().is_some_and(|end| end > source.start)
     }
@@ -228,15 +186,18 @@ impl<'a> Evidence<'a> {
     }
 
     /// The step of `read` that brought the value of `key` that it returned.
-    fn source(&self, read: &Operation, key: Key, version: u64) -> Option<&Step> {
+    pub(super) fn source(&self, read: &Operation, key: Key, version: u64) -> Option<&Step> {
         let steps = read.steps.iter().rev().map(|position| &self.history.steps[*position]);
-        let brought = |step: &&Step| is_on(step, key) && found(step) == Some(version);
+        let brought = |step: &&Step| {
+            let is_it = found(step) == Some(version) || (version == 0 && is_absence(step));
+            is_on(step, key) && is_it
+        };
         steps.filter(brought).find(|step| step.verb != "SET")
     }
 
     /// The oldest write of `key` that is newer than `version` and part of the
     /// evidence, else the oldest such write at all.
-    fn newer_write(&self, anomaly: &Anomaly, key: Key, version: u64) -> Option<&Step> {
+    pub(super) fn newer_write(&self, anomaly: &Anomaly, key: Key, version: u64) -> Option<&Step> {
         let updates = || {
             self.on(key).filter(move |step| {
                 step.site == Site::Primary
@@ -254,11 +215,11 @@ impl<'a> Evidence<'a> {
     }
 
     /// The last step that put `version` into the cache before `hit` ended.
-    fn fill(&self, key: Key, version: u64, hit: &Step) -> Option<&Step> {
+    pub(super) fn fill(&self, key: Key, version: u64, hit: &Step) -> Option<&Step> {
         self.on(key)
             .filter(|step| {
                 step.site == Site::Cache
-                    && stored(step) == Some(version)
+                    && (stored(step) == Some(version) || (version == 0 && stores_same(step, hit)))
                     && Some(step.start) < hit.end
                     && step.reply != Reply::Refused
             })
@@ -266,7 +227,7 @@ impl<'a> Evidence<'a> {
     }
 
     /// The step by which an agent had fetched what it then put into the cache.
-    fn fetched(&self, key: Key, fill: &Step) -> Option<&Step> {
+    pub(super) fn fetched(&self, key: Key, fill: &Step) -> Option<&Step> {
         self.on(key)
             .filter(|step| {
                 step.process == fill.process
@@ -277,108 +238,8 @@ impl<'a> Evidence<'a> {
             .last()
     }
 
-    /// Whether a read found in the cache what had been replaced there before:
-    /// a store whose client had given up may have run late; else the cache
-    /// itself brought it back.
-    fn put_back(&self, read: &Operation, source: &Step) -> Option<Cause> {
-        let steps = read.steps.iter().map(|position| &self.history.steps[*position]);
-        let hits = steps.filter(|step| step.site == Site::Cache && step.start <= source.start);
-        let store = hits.filter_map(|hit| self.store_replaced_before(hit)).next()?;
-        Some(match store.reply {
-            Reply::Pending | Reply::Failed { .. } => Cause::LateMessage,
-            _ => Cause::ResurrectedEntry,
-        })
-    }
-
-    /// The last step that stored what `hit` found, if something newer was
-    /// stored in its place, or it was deleted, before `hit` began.
-    fn store_replaced_before(&self, hit: &Step) -> Option<&Step> {
-        let object = hit.object.as_ref()?;
-        let Reply::Found(content) = &hit.reply else { return None };
-        let changes = || {
-            self.on(object.key)
-                .filter(|step| step.site == Site::Cache && step.object.as_ref() == Some(object))
-        };
-        let is_same = |step: &&Step| step.argument.as_ref().is_some_and(|new| same(new, content));
-        let store = changes().filter(|step| Some(step.start) < hit.end).filter(is_same).last()?;
-        let replaced = changes().any(|step| {
-            replaces(step, hit)
-                && store.end.is_some_and(|end| end < step.start)
-                && step.end.is_some_and(|end| end < hit.start)
-        });
-        replaced.then_some(store)
-    }
-
-    fn fill_cause(&self, key: Key, fill: &Step, newer: &Step, hit: &Step) -> Cause {
-        let deletes: Vec<_> = self.invalidations(newer).collect();
-        let filler = fill.operation.and_then(|invoke| self.operation(invoke));
-        let filled_by_write = filler.is_some_and(|operation| self.writes(operation));
-        if filled_by_write {
-            // The newer write touched the cache first, the older one last. Of
-            // two calls under way at once the times do not tell the order, but
-            // the stale entry does.
-            let first = |step: &Step| {
-                step.start < fill.start
-                    || matches!(step.reply, Reply::Done { .. }) && Some(step.start) < fill.end
-            };
-            return match deletes.iter().any(|step| first(step)) {
-                true => Cause::WriteWriteRace,
-                false => self.missing_invalidation(newer, &deletes, hit),
-            };
-        }
-        let source = match filler {
-            Some(operation) => {
-                stored(fill).and_then(|version| self.source(operation, key, version))
-            }
-            None => self.fetched(key, fill),
-        };
-        let committed_before = |step: &Step| newer.end.is_some_and(|end| end <= step.start);
-        match source {
-            Some(step) if step.site == Site::Replica && committed_before(step) => {
-                Cause::ReplicaLagRefill
-            }
-            Some(_) if deletes.iter().any(|delete| Some(delete.start) < fill.end) => {
-                Cause::InFlightRefill
-            }
-            Some(_) => self.missing_invalidation(newer, &deletes, hit),
-            None => Cause::Unexplained,
-        }
-    }
-
-    /// The entry is older than the write, and the write's own invalidation
-    /// did not remove it.
-    fn missing_invalidation(&self, newer: &Step, deletes: &[&Step], hit: &Step) -> Cause {
-        match deletes {
-            // An operation that no client asked for: somebody's plain SQL.
-            [] if newer.operation.is_some() && matches!(newer.process, Process::Agent(_)) => {
-                Cause::OutOfBandChange
-            }
-            [] => self.agents_part(newer, hit),
-            steps if steps.iter().any(|step| !succeeded(step)) => Cause::FailedInvalidation,
-            // Others had seen the write, its own invalidation was to come.
-            steps if steps.iter().any(|step| step.end > Some(hit.start)) => {
-                Cause::PendingInvalidation
-            }
-            _ => Cause::Unexplained,
-        }
-    }
-
-    /// The write left the cache alone: an agent's task, or nobody's.
-    fn agents_part(&self, newer: &Step, hit: &Step) -> Cause {
-        if !self.agents_invalidate {
-            return Cause::ExpiryOnly;
-        }
-        let failed = newer.object.as_ref().is_some_and(|object| {
-            self.on(object.key).any(|step| {
-                let between = newer.start < step.start && step.start < hit.start;
-                invalidates_as_agent(step) && between && !succeeded(step)
-            })
-        });
-        if failed { Cause::FailedInvalidation } else { Cause::PendingInvalidation }
-    }
-
     /// What the write of `update` did to the cache.
-    fn invalidations(&self, update: &'a Step) -> impl Iterator<Item = &Step> {
+    pub(super) fn invalidations(&self, update: &'a Step) -> impl Iterator<Item = &Step> {
         let operation = update.operation.and_then(|invoke| self.operation(invoke));
         let steps = operation.map(|operation| operation.steps.as_slice()).unwrap_or_default();
         let key = update.object.as_ref().map(|object| object.key);
@@ -389,7 +250,7 @@ impl<'a> Evidence<'a> {
             .filter(move |step| step.object.as_ref().map(|object| object.key) == key)
     }
 
-    fn on(&self, key: Key) -> impl Iterator<Item = &Step> {
+    pub(super) fn on(&self, key: Key) -> impl Iterator<Item = &Step> {
         let positions = self.on_key.get(&key).map(Vec::as_slice).unwrap_or_default();
         positions.iter().map(|position| &self.history.steps[*position])
     }

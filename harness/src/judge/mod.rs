@@ -4,6 +4,7 @@
 mod cause;
 mod outcome;
 mod phases;
+mod rules;
 mod steps;
 
 pub use cause::{Evidence, Provenance, find_causes};

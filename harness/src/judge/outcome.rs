@@ -90,7 +90,8 @@ pub fn judge_with(run: &LoadedRun, expected: Expectation, own: Verdict) -> Verdi
     let mut judgement = judge_phases(&run.history, &run.probes, &options, &phases);
     // What the workload itself asks for is told first.
     judgement.anomalies.splice(..0, own.anomalies.iter().cloned());
-    find_causes(&run.history, &mut judgement.anomalies);
+    let by = run.settings.invalidation;
+    find_causes(&run.history, by, &mut judgement.anomalies);
     let (outcome, reason) = match (own.validity, own.anomalies.first()) {
         (Validity::Invalid, Some(first)) => (RunOutcome::Violated, first.explanation.clone()),
         _ => match (decide(run, expected, &judgement), own) {

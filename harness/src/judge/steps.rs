@@ -1,6 +1,6 @@
 //! What single steps say.
 
-use quarrel_checkers::{Content, Key, Process, Reply, Site, Step, Value};
+use quarrel_checkers::{Content, Key, Object, Process, Reply, Site, Step, Value};
 
 use crate::strategy::OPERATOR;
 
@@ -49,6 +49,31 @@ pub(super) const fn value(content: &Option<Content>) -> Option<&Value> {
 
 pub(super) const fn succeeded(step: &Step) -> bool {
     matches!(step.reply, Reply::Done { .. })
+}
+
+/// Whether a call went wrong, or nobody knows how it went.
+pub(super) const fn failed(step: &Step) -> bool {
+    matches!(step.reply, Reply::Failed { .. } | Reply::Pending)
+}
+
+/// Whether a step says that there is no row: a database has none, or a cache
+/// entry stands for that.
+pub(super) fn is_absence(step: &Step) -> bool {
+    match (step.site, &step.reply) {
+        (Site::Primary | Site::Replica, Reply::Miss) => true,
+        (Site::Cache | Site::Client, Reply::Found(content)) => {
+            let is_entry = |object: &Object| object.space.is_empty() && object.version.is_none();
+            let is_row = matches!(content, Content::Row { value, .. } if !value.is_nil());
+            step.object.as_ref().is_some_and(is_entry) && !is_row
+        }
+        _ => false,
+    }
+}
+
+/// Whether a step stored in the same place what `hit` found there.
+pub(super) fn stores_same(step: &Step, hit: &Step) -> bool {
+    let Reply::Found(content) = &hit.reply else { return false };
+    step.object == hit.object && step.argument.as_ref() == Some(content)
 }
 
 pub(super) fn is_on(step: &Step, key: Key) -> bool {

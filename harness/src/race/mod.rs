@@ -25,7 +25,7 @@ pub use cast::NothingBegun;
 pub use claims::Judged;
 pub use force::force;
 pub use parse::ParseRaceError;
-pub use plot::{Aim, Performance, Plot};
+pub use plot::{Aim, Performance, Performed, Plot, Timed, Turn};
 pub use rehearse::{Plotted, plot_of, rehearse};
 pub use replay::{Tally, Venue, replay};
 pub use run::{Divergence, Happening, Run, RunError, Told};

@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use quarrel_checkers::{History, Index, Key, Kind, Reply};
+use quarrel_checkers::{History, Index, Key, Kind, Reply, Time};
 
 use super::{
     Answer, Event, Line, Make, Pattern, Race, Setup, What,
@@ -40,11 +40,53 @@ pub struct Performance {
     /// For each of these moves the client and the operation, counted from 0
     /// within the client, that it is a turn of; none if it is nobody's.
     pub owners: Vec<Option<(usize, usize)>>,
+    /// When each of these moves was made.
+    pub instants: Vec<Time>,
+    /// How many turns were hurried.
+    pub hurried: usize,
+    /// The operations, in the order in which they began.
+    pub operations: Vec<Performed>,
+    /// Whether nobody is in the middle of anything at the end.
+    pub is_settled: bool,
     /// What clients saw.
     pub history: History,
     /// The invocation of the operation that the claim came true of: for a claim
     /// about the end the read of an auditor.
     pub victim: Option<Index>,
+}
+
+/// A turn of a plot, which may keep its time whatever is changed around it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timed {
+    /// When it is taken, if it is not later already; a millisecond after the
+    /// turn before if that is none.
+    pub at: Option<Time>,
+    /// What it is.
+    pub turn: Turn,
+}
+
+/// What is done at a turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// A move.
+    Move(Move),
+    /// This actor goes on, whatever it waits for by itself, and no time passes.
+    Hurry(usize),
+    /// The same, if it is in the middle of something.
+    GoOn(usize),
+    /// The same, at the end: what is left over from what was changed.
+    Finish(usize),
+}
+
+/// An operation of a performance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Performed {
+    /// Its client and its number among that client's.
+    pub owner: (usize, usize),
+    /// Its invocation.
+    pub invoke: Index,
+    /// Whether it ended.
+    pub has_ended: bool,
 }
 
 /// What has to come true for a performance to end.
@@ -84,6 +126,23 @@ impl Plot {
     ///
     /// When the strategy waits for something that is no store.
     pub fn perform_until(&self, make: &Make<'_>, aim: Aim<'_>) -> Result<Performance, Stuck> {
+        let timed = |a_move: &Move| Timed { at: None, turn: Turn::Move(a_move.clone()) };
+        let turns: Vec<Timed> = self.moves.iter().map(timed).collect();
+        self.perform_timed(make, aim, &turns)
+    }
+
+    /// Performs `turns` in place of the plot's own moves, each at its time,
+    /// until what `aim` says comes true.
+    ///
+    /// # Errors
+    ///
+    /// When the strategy waits for something that is no store.
+    pub fn perform_timed(
+        &self,
+        make: &Make<'_>,
+        aim: Aim<'_>,
+        turns: &[Timed],
+    ) -> Result<Performance, Stuck> {
         let clock = VirtualClock::default();
         let recorder = Arc::new(Recorder::new(Clock::Virtual(clock.clone())));
         let mut scripts = self.clients.clone();
@@ -93,7 +152,7 @@ impl Plot {
             world(make, &self.keys),
             scripts,
             self.replica,
-            Duration::from_millis(1),
+            Duration::ZERO,
             Some(Arc::clone(&recorder)),
             clock,
         );
@@ -106,12 +165,27 @@ impl Plot {
             lines: Vec::new(),
             moves: Vec::new(),
             owners: Vec::new(),
+            instants: Vec::new(),
+            hurried: 0,
         };
-        let victim = performing.perform()?;
-        let came_true = victim.is_some();
+        let victim = performing.perform(turns)?;
+        let is_settled = !performing.is_busy();
+        let history = recorder.history();
+        let operations = performing.performed(&history);
         let race = Race { keys: self.keys.clone(), lines: performing.lines, ..Race::default() };
-        let Performing { moves, owners, .. } = performing;
-        Ok(Performance { race, came_true, moves, owners, history: recorder.history(), victim })
+        let Performing { moves, owners, instants, hurried, .. } = performing;
+        Ok(Performance {
+            race,
+            came_true: victim.is_some(),
+            moves,
+            owners,
+            instants,
+            hurried,
+            operations,
+            is_settled,
+            history,
+            victim,
+        })
     }
 
     /// Writers, then readers, each with a letter, in the order in which they
@@ -159,24 +233,39 @@ struct Performing<'a> {
     lines: Vec<Line>,
     moves: Vec<Move>,
     owners: Vec<Option<(usize, usize)>>,
+    instants: Vec<Time>,
+    hurried: usize,
 }
 
 impl Performing<'_> {
     /// The operation that the claim came true of.
-    fn perform(&mut self) -> Result<Option<Index>, Stuck> {
+    fn perform(&mut self, turns: &[Timed]) -> Result<Option<Index>, Stuck> {
         if self.plot.replica == Following::WhenTold {
             self.event(Event::PauseReplica);
         }
-        for a_move in &self.plot.moves {
+        for Timed { at, turn } in turns {
+            let now = self.stage.world.now;
+            let wait = at.map_or(Duration::from_millis(1), |at| at.since(now));
+            self.stage.perform(&Move::Disturb(Disturbance::Wait(wait)))?;
+            let a_move = &match turn {
+                Turn::Move(a_move) => a_move.clone(),
+                Turn::GoOn(actor) if self.stage.idle(*actor) => continue,
+                Turn::Hurry(actor) | Turn::GoOn(actor) | Turn::Finish(actor) => {
+                    self.stage.hurry(*actor)
+                }
+            };
             let judged = self.stage.play().operations().len();
             let open = self.open();
             let begins = self.begins(a_move);
+            let instant = self.stage.world.now;
             let happened = self.stage.perform(a_move)?;
             if happened == Happened::Impossible {
                 continue;
             }
+            self.hurried += usize::from(matches!(turn, Turn::Hurry(_)));
             self.moves.push(a_move.clone());
             self.owners.push(self.owner(a_move));
+            self.instants.push(instant);
             if let Some(line) = begins
                 && (happened == Happened::Other
                     || line.actor().is_some_and(|actor| actor.starts_with("Client")))
@@ -295,7 +384,7 @@ impl Performing<'_> {
     }
 
     fn say(&mut self, what: What) {
-        let at = self.stage.world.now.since(quarrel_checkers::Time::ZERO);
+        let at = self.stage.world.now.since(Time::ZERO);
         let at = what.actor().is_some().then(|| at.saturating_sub(Duration::from_millis(1)));
         self.lines.push(Line { at, ..Line::of(what) });
     }
@@ -331,13 +420,28 @@ impl Performing<'_> {
     /// Whether somebody is in the middle of something: then this is no end,
     /// and what is wrong now may be put right by what is still to come.
     fn is_pending(&self) -> bool {
+        self.is_busy() || self.stage.delayed().next().is_some()
+    }
+
+    fn is_busy(&self) -> bool {
         let clients = self.plot.clients.len();
         let auditors = clients..clients + self.plot.keys.len();
         let mut others = (0..self.stage.actors()).filter(|actor| !auditors.contains(actor));
         let pending = |actor: usize| {
             !self.stage.idle(actor) || (actor >= clients && self.stage.could_begin(actor))
         };
-        others.any(pending) || self.stage.delayed().next().is_some()
+        others.any(pending)
+    }
+
+    fn performed(&self, history: &History) -> Vec<Performed> {
+        let begun = history.events.iter().filter(|event| event.kind == Kind::Invoke);
+        let operations = self.stage.play().operations().iter().zip(begun);
+        let performed = operations.map(|(played, invoked)| Performed {
+            owner: (played.actor, played.ordinal),
+            invoke: invoked.index,
+            has_ended: played.ending.is_some(),
+        });
+        performed.collect()
     }
 
     fn is_true_in_the_end(&mut self) -> Result<Option<Index>, Stuck> {

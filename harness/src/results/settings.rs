@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use quarrel_checkers::Invalidation;
 use serde::{Deserialize, Serialize};
 
 /// What a run was: enough to run it again. The file `run.toml`.
@@ -13,6 +14,10 @@ pub struct RunSettings {
     pub strategy: String,
     /// Where the strategy's source stands.
     pub source: String,
+    /// Who the strategy says keeps the cache in step; none in runs from before
+    /// it was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invalidation: Option<Invalidation>,
     /// The kind of cluster: `docker`, `native`, `external` or `sim`.
     pub cluster: String,
     /// The guarantee that it was held to.

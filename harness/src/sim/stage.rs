@@ -226,6 +226,21 @@ impl Stage {
         Ok(None)
     }
 
+    /// Ends whatever `actor` waits for by itself, at this instant, and returns
+    /// the move by which it goes on.
+    pub fn hurry(&mut self, actor: usize) -> Move {
+        let now = self.world.now;
+        let Some(a) = self.actors.get_mut(actor) else { return Move::Wake { actor } };
+        if let Role::Job { job: Some(job), .. } = &mut a.role {
+            job.due = job.due.min(now);
+        }
+        if let State::Asleep(until) = &mut a.state {
+            *until = now.min(*until);
+            return Move::Wake { actor };
+        }
+        Move::Step { actor, mishap: None }
+    }
+
     /// Makes a move.
     ///
     /// # Errors

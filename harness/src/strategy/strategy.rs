@@ -1,6 +1,6 @@
 use std::{future::Future, pin::Pin};
 
-use quarrel_checkers::{Key, Value};
+use quarrel_checkers::{Invalidation, Key, Value};
 
 use super::{Job, Session, Turn};
 use crate::stores::{Row, StoreError};
@@ -140,6 +140,13 @@ pub trait Strategy: Send + Sync + 'static {
         async { Ok(()) }
     }
 
+    /// Who keeps the cache in step with a write: its writer, unless there are
+    /// agents to do it. A strategy whose writes leave the cache alone on
+    /// purpose says so here, or it is told that it forgot.
+    fn invalidation(&self) -> Invalidation {
+        if self.agents().is_empty() { Invalidation::ByWriter } else { Invalidation::ByAgent }
+    }
+
     /// How an operator changes a row beside the application; the new version.
     /// Plain SQL, unless the strategy offers something better.
     fn manual(
@@ -193,6 +200,9 @@ pub trait AnyStrategy: Send + Sync + 'static {
 
     /// [`Strategy::agents`].
     fn agents(&self) -> &'static [&'static str];
+
+    /// [`Strategy::invalidation`].
+    fn invalidation(&self) -> Invalidation;
 
     /// [`Strategy::turn`].
     fn turn<'a>(&'a self, session: &'a mut Session, agent: usize) -> Answer<'a, Turn>;
@@ -248,6 +258,10 @@ impl<S: Strategy> AnyStrategy for S {
 
     fn agents(&self) -> &'static [&'static str] {
         Strategy::agents(self)
+    }
+
+    fn invalidation(&self) -> Invalidation {
+        Strategy::invalidation(self)
     }
 
     fn turn<'a>(&'a self, session: &'a mut Session, agent: usize) -> Answer<'a, Turn> {

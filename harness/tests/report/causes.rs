@@ -33,13 +33,13 @@ fn writers_whose_calls_overlap_race_too() {
 }
 
 #[test]
-fn a_write_that_leaves_the_cache_alone_waits_for_expiry() {
+fn a_write_that_leaves_the_cache_alone_forgot_it() {
     let told = vec![
         write(0, 1, "Alice", (0, 5)).update((0, 1), 1).set((2, 3)),
         write(1, 2, "Alicia", (6, 9)).update((6, 7), 2),
         read(2, 1, "Alice", (30, 31)).hit((30, 31)),
     ];
-    assert_eq!(cause(told), Some(Cause::ExpiryOnly));
+    assert_eq!(cause(told), Some(Cause::ForgottenInvalidation));
 }
 
 #[test]
@@ -82,14 +82,14 @@ fn a_write_that_others_saw_before_its_own_delete_is_pending() {
 }
 
 #[test]
-fn a_near_entry_is_told_late_or_copied_stale() {
+fn a_near_entry_outlives_the_change_or_was_copied_stale() {
     let late = vec![
         write(0, 1, "Alice", (0, 5)).update((0, 1), 1).set((2, 3)),
         read(2, 1, "Alice", (6, 7)).hit((6, 7)),
         write(1, 2, "Alicia", (8, 12)).update((8, 9), 2).del((10, 11)),
         read(2, 1, "Alice", (30, 31)).near((30, 31)),
     ];
-    assert_eq!(cause(late), Some(Cause::PendingInvalidation));
+    assert_eq!(cause(late), Some(Cause::NearCacheNotTold));
     // What was copied into the near cache was stale before.
     let refilled = vec![
         write(0, 1, "Alice", (0, 3)).update((0, 1), 1).del((2, 3)),

@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use quarrel_checkers::{Key, Value};
+use quarrel_checkers::{Invalidation, Key, Value};
 use quarrel_harness::{
     stores::{Item, Row, StoreError},
     strategy::{OptionSpec, Session, Strategy, StrategyEntry},
@@ -72,5 +72,9 @@ impl Strategy for EarlyExpiry {
         value: Value,
     ) -> Result<u64, StoreError> {
         session.primary().write(key, value).await
+    }
+
+    fn invalidation(&self) -> Invalidation {
+        Invalidation::ByExpiry
     }
 }

@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use quarrel_checkers::{Content, Key, Value};
+use quarrel_checkers::{Content, Invalidation, Key, Value};
 use quarrel_harness::{
     stores::{Item, Row, StoreError},
     strategy::{Job, OptionSpec, Session, Strategy, StrategyEntry},
@@ -74,5 +74,9 @@ impl Strategy for StaleWhileRevalidate {
             session.cache().set_row(job.key, row, Some(self.aside.ttl)).await?;
         }
         session.cache().del(Item::named("refresh", job.key)).await
+    }
+
+    fn invalidation(&self) -> Invalidation {
+        Invalidation::ByExpiry
     }
 }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use quarrel_checkers::{Key, Value};
+use quarrel_checkers::{Invalidation, Key, Value};
 use quarrel_harness::{
     stores::{Row, StoreError},
     strategy::{Session, Strategy, StrategyEntry},
@@ -32,5 +32,9 @@ impl Strategy for TtlOnly {
         value: Value,
     ) -> Result<u64, StoreError> {
         session.primary().write(key, value).await
+    }
+
+    fn invalidation(&self) -> Invalidation {
+        Invalidation::ByExpiry
     }
 }

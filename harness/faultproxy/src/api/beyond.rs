@@ -167,10 +167,14 @@ fn release(registry: &Registry, proxy: &str, body: &[u8]) -> Result<(), Error> {
     proxy.release(stream(&fields)?, fields.whole("connection")?, release)
 }
 
+const RULE_FIELDS: [&str; 8] =
+    ["action", "command", "key", "contains", "connection", "ordinal", "times", "delay_ms"];
+
 fn add_rule(registry: &Registry, proxy: &str, body: &[u8]) -> Response {
     let added = || {
         let proxy = registry.proxy(proxy)?;
         let fields = Fields::parse(body)?;
+        fields.only(&RULE_FIELDS)?;
         let name = fields.string("action")?.ok_or_else(|| Error::MissingField("action".into()))?;
         proxy.add_rule(NewRule {
             command: fields.string("command")?,

@@ -1,6 +1,6 @@
 //! Request bodies, read as Go's `encoding/json` reads them: keys in any case,
-//! null as absent, unknown fields ignored, whatever follows the first value
-//! ignored.
+//! null as absent, unknown fields ignored (but where the API is our own),
+//! whatever follows the first value ignored.
 
 use crate::error::Error;
 use crate::message::wal::Lsn;
@@ -32,6 +32,19 @@ impl Fields {
             Value::Object(map) => Ok(Self(map)),
             Value::Null => Ok(Self(Map::new())),
             other => Err(Error::BadBody(format!("expected an object, not {}", describe(&other)))),
+        }
+    }
+
+    /// Refuses fields that nobody reads: where the API is our own, a misspelt
+    /// one would be a wish that is silently not granted.
+    pub(crate) fn only(&self, known: &[&str]) -> Result<(), Error> {
+        let is_known = |name: &str| known.iter().any(|known| known.eq_ignore_ascii_case(name));
+        match self.0.keys().find(|name| !is_known(name)) {
+            None => Ok(()),
+            Some(unknown) => Err(Error::BadBody(format!(
+                "unknown field {unknown:?}: expected {}",
+                known.join(", ")
+            ))),
         }
     }
 

@@ -99,6 +99,9 @@ impl Gate {
 
     /// Takes bytes in; how many of them a rule dropped.
     pub(crate) fn push(&mut self, data: &[u8]) -> usize {
+        if self.reset {
+            return data.len();
+        }
         let connection = Arc::clone(&self.connection);
         let (Some(session), Some(scanner)) = (&connection.session, &mut self.scanner) else {
             self.frame(Bytes::copy_from_slice(data), None, None);
@@ -108,7 +111,16 @@ impl Gate {
         scanner.feed(data);
         let mut dropped = 0;
         loop {
+            if self.reset {
+                // Nothing that stands behind the reset may pass: it would run,
+                // or be taken for the answer, as if what the rule struck had
+                // never been there.
+                let rest = self.scanner.take().map(|mut scanner| scanner.take_rest());
+                dropped += rest.map_or(0, |rest| rest.len());
+                break;
+            }
             if matches!(session.framing(), crate::message::Framing::Lost(_)) {
+                self.connection.lose_framing();
                 self.stop_scanning();
                 break;
             }
@@ -144,6 +156,9 @@ impl Gate {
 
     /// What may pass now.
     pub(crate) fn pass(&mut self, now: Instant) -> Passed {
+        if self.scanner.is_some() && self.connection.has_lost_framing() {
+            self.stop_scanning();
+        }
         let Some(frame) = self.frames.front_mut() else {
             if self.reset {
                 return Passed::Close(Close::Rst);
@@ -216,6 +231,7 @@ impl Gate {
         if session.lose(reason) {
             self.record(Happening::FramingLost { reason: reason.to_owned() });
         }
+        self.connection.lose_framing();
         self.stop_scanning();
     }
 

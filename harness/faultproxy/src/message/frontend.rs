@@ -1,9 +1,10 @@
 //! What a Postgres client sends:
 //! <https://www.postgresql.org/docs/current/protocol-message-formats.html>.
 
+use super::reader::Reader;
 use super::session::Encryption;
 use super::wal::Replication;
-use super::{Command, LARGEST_HEAD, Lost, Part, Place, Session, sql, text};
+use super::{Command, LARGEST_HEAD, Lost, Part, Place, Session, sql};
 use bytes::BytesMut;
 use std::collections::BTreeMap;
 
@@ -30,8 +31,16 @@ pub(crate) struct Frontend {
     /// In a request that a Sync will end.
     extended: bool,
     commands: Vec<Command>,
-    statements: BTreeMap<String, Vec<Command>>,
+    statements: BTreeMap<String, Statement>,
     portals: BTreeMap<String, Vec<Command>>,
+}
+
+/// A prepared statement.
+#[derive(Debug, Default, Clone)]
+struct Statement {
+    commands: Vec<Command>,
+    /// Types of its parameters as far as the client gave them; 0 is none.
+    types: Vec<u32>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -189,14 +198,16 @@ impl Frontend {
             b'P' => {
                 let name = reader.text();
                 let commands = sql::statements(&reader.text());
-                remember(&mut self.statements, name, commands);
+                let types = reader.types();
+                remember(&mut self.statements, name, Statement { commands, types });
             }
             b'B' => {
                 let (portal, statement) = (reader.text(), reader.text());
-                let mut commands = self.statements.get(&statement).cloned().unwrap_or_default();
-                let parameters = reader.parameters();
+                let statement = self.statements.get(&statement).cloned().unwrap_or_default();
+                let parameters = reader.parameters(&statement.types);
+                let mut commands = statement.commands;
                 for command in &mut commands {
-                    command.keys.clone_from(&parameters);
+                    command.keys.extend_from_slice(&parameters);
                 }
                 remember(&mut self.portals, portal, commands);
             }
@@ -209,9 +220,9 @@ impl Frontend {
                 let what = reader.byte();
                 let name = reader.text();
                 match what {
-                    Some(b'S') => self.statements.remove(&name),
-                    _ => self.portals.remove(&name),
-                };
+                    Some(b'S') => drop(self.statements.remove(&name)),
+                    _ => drop(self.portals.remove(&name)),
+                }
             }
             b'D' => {}
             b'S' => {
@@ -228,9 +239,9 @@ impl Frontend {
     }
 }
 
-fn remember(map: &mut BTreeMap<String, Vec<Command>>, name: String, commands: Vec<Command>) {
+fn remember<T>(map: &mut BTreeMap<String, T>, name: String, what: T) {
     if map.len() < MOST_STATEMENTS || map.contains_key(&name) {
-        map.insert(name, commands);
+        map.insert(name, what);
     }
 }
 
@@ -242,77 +253,5 @@ fn note_replication(commands: &[Command], session: &mut Session) {
         } else {
             Replication::Physical
         };
-    }
-}
-
-/// Reads the fields of a message; past its end they are empty.
-struct Reader<'a>(&'a [u8]);
-
-impl Reader<'_> {
-    fn byte(&mut self) -> Option<u8> {
-        let (first, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*first)
-    }
-
-    /// A string with a zero at its end.
-    fn text(&mut self) -> String {
-        let end = self.0.iter().position(|byte| *byte == 0);
-        let (text, rest) = self.0.split_at(end.unwrap_or(self.0.len()));
-        self.0 = rest.get(1..).unwrap_or_default();
-        String::from_utf8_lossy(text).into_owned()
-    }
-
-    fn take(&mut self, len: usize) -> Option<&[u8]> {
-        let (taken, rest) = self.0.split_at_checked(len)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn short(&mut self) -> Option<u16> {
-        let bytes = self.take(2)?;
-        Some(u16::from_be_bytes(bytes.try_into().expect("two bytes")))
-    }
-
-    fn long(&mut self) -> Option<i32> {
-        let bytes = self.take(4)?;
-        Some(i32::from_be_bytes(bytes.try_into().expect("four bytes")))
-    }
-
-    /// The parameters of a Bind as text; binary ones of the length of an
-    /// integer are read as one.
-    fn parameters(&mut self) -> Vec<String> {
-        let formats = self.short().unwrap_or(0);
-        let formats: Vec<u16> = (0..formats).map_while(|_| self.short()).collect();
-        let count = self.short().unwrap_or(0);
-        let mut parameters = Vec::new();
-        for index in 0..usize::from(count) {
-            let Some(len) = self.long() else {
-                break;
-            };
-            let Ok(len) = usize::try_from(len) else {
-                // -1 is NULL.
-                continue;
-            };
-            let Some(bytes) = self.take(len) else {
-                break;
-            };
-            let format = match formats.as_slice() {
-                [] => 0,
-                [all] => *all,
-                each => each.get(index).copied().unwrap_or(0),
-            };
-            parameters.push(parameter(bytes, format));
-        }
-        parameters
-    }
-}
-
-fn parameter(bytes: &[u8], format: u16) -> String {
-    match (format, bytes) {
-        (1, &[a, b]) => i16::from_be_bytes([a, b]).to_string(),
-        (1, &[a, b, c, d]) => i32::from_be_bytes([a, b, c, d]).to_string(),
-        (1, &[a, b, c, d, e, f, g, h]) => i64::from_be_bytes([a, b, c, d, e, f, g, h]).to_string(),
-        _ => text(bytes),
     }
 }

@@ -7,6 +7,8 @@
 
 mod backend;
 mod frontend;
+mod keys;
+mod reader;
 mod resp;
 mod session;
 mod sql;
@@ -56,7 +58,8 @@ impl Protocol {
 pub(crate) struct Command {
     /// In upper case: `DEL`, `CONFIG SET`, `UPDATE`.
     pub(crate) name: String,
-    /// The keys of a Redis command, the parameters of a SQL statement.
+    /// The keys of a Redis command; the parameters of a SQL statement, or the
+    /// literals in its text.
     pub(crate) keys: Vec<String>,
     /// The command as a person would write it, cut short.
     pub(crate) text: String,
@@ -73,7 +76,7 @@ impl Command {
     }
 
     pub(crate) fn has_key(&self, key: &str) -> bool {
-        self.keys.iter().any(|other| other == key) || sql::has_word(&self.text, key)
+        self.keys.iter().any(|other| other == key)
     }
 }
 

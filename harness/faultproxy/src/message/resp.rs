@@ -1,15 +1,16 @@
 //! RESP2 and RESP3: <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
 
-use super::{Command, LARGEST_HEAD, Lost, Part, Place, text};
+use super::{Command, LARGEST_HEAD, LONGEST_TEXT, Lost, Part, Place, keys, text};
 use bytes::BytesMut;
 
 /// Deeper nesting than any reply of Redis has.
 const DEEPEST: usize = 32;
 /// A longer line is no RESP.
 const LONGEST_LINE: usize = 64 << 10;
-/// How much of a command is kept for rules.
-const MOST_ARGUMENTS: usize = 64;
-const LONGEST_ARGUMENT: usize = 1024;
+/// How much of a command is kept for rules, in bytes: all that its head can
+/// hold. Each argument also counts for the place that it takes by itself.
+const MOST_KEPT: usize = LARGEST_HEAD;
+const PLACE: usize = 32;
 
 /// Walks over values byte by byte, whatever their size.
 #[derive(Debug, Default)]
@@ -22,8 +23,10 @@ struct Walker {
     /// The first byte of the value: its type.
     kind: Option<u8>,
     first_line: String,
-    /// Strings met, cut short; only where commands are read.
+    /// Strings met; only where commands are read.
     arguments: Vec<Vec<u8>>,
+    /// What of [`MOST_KEPT`] is left for them.
+    room: usize,
 }
 
 /// Whether a walk has met the end of a value.
@@ -34,6 +37,18 @@ enum Walk {
 }
 
 impl Walker {
+    /// One that keeps the strings it meets.
+    fn keeping() -> Self {
+        Self { room: MOST_KEPT, ..Self::default() }
+    }
+
+    /// The strings that are whole. The last one may still be under way, and
+    /// then it is not what it will be.
+    fn whole(&self) -> &[Vec<u8>] {
+        let under_way = usize::from(self.string_left > 0 || self.room == 0);
+        &self.arguments[..self.arguments.len().saturating_sub(under_way)]
+    }
+
     fn walk(&mut self, data: &[u8]) -> Result<Walk, Lost> {
         let mut at = 0;
         while at < data.len() {
@@ -135,24 +150,29 @@ impl Walker {
     }
 
     fn arguments_open(&mut self) {
-        if self.arguments.len() < MOST_ARGUMENTS {
+        if self.room > 0 {
+            self.room = self.room.saturating_sub(PLACE);
             self.arguments.push(Vec::new());
         }
     }
 
     /// Keeps a piece of a string, without its line end.
     fn keep(&mut self, piece: &[u8]) {
+        if self.room == 0 {
+            return;
+        }
         let content = self.string_left.saturating_sub(2);
         let content = usize::try_from(content).unwrap_or(usize::MAX).min(piece.len());
         if let Some(argument) = self.arguments.last_mut() {
-            let room = LONGEST_ARGUMENT - argument.len().min(LONGEST_ARGUMENT);
-            argument.extend_from_slice(&piece[..content.min(room)]);
+            let kept = content.min(self.room);
+            argument.extend_from_slice(&piece[..kept]);
+            self.room -= kept;
         }
     }
 }
 
 /// The stream from a client to Redis.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct RespRequests {
     buffer: BytesMut,
     scanned: usize,
@@ -161,6 +181,18 @@ pub(crate) struct RespRequests {
     judged: bool,
     /// Why nothing can be told apart after the last part.
     lost: Option<&'static str>,
+}
+
+impl Default for RespRequests {
+    fn default() -> Self {
+        Self {
+            buffer: BytesMut::new(),
+            scanned: 0,
+            walker: Walker::keeping(),
+            judged: false,
+            lost: None,
+        }
+    }
 }
 
 impl RespRequests {
@@ -195,14 +227,14 @@ impl RespRequests {
             Walk::Ended(len) => {
                 let data = self.buffer.split_to(self.scanned + len).freeze();
                 self.scanned = 0;
-                let walker = std::mem::take(&mut self.walker);
+                let walker = std::mem::replace(&mut self.walker, Walker::keeping());
                 let judged = std::mem::take(&mut self.judged);
                 let mut part = Part { data, place: Place::Last, ..Part::default() };
                 if walker.arguments.is_empty() {
                     // `*0` gets no reply.
                     part.place = Place::Between;
                 } else if !judged {
-                    part.commands = vec![command(&walker.arguments)];
+                    part.commands = vec![command(walker.whole())];
                 }
                 Ok(Some(part))
             }
@@ -214,8 +246,10 @@ impl RespRequests {
                 let data = self.buffer.split().freeze();
                 self.scanned = 0;
                 let commands =
-                    if self.judged { vec![] } else { vec![command(&self.walker.arguments)] };
+                    if self.judged { vec![] } else { vec![command(self.walker.whole())] };
                 self.judged = true;
+                // Nobody asks for what comes after the head.
+                self.walker.room = 0;
                 Ok(Some(Part { data, place: Place::Inside, commands, ..Part::default() }))
             }
         }
@@ -271,32 +305,22 @@ fn command(arguments: &[Vec<u8>]) -> Command {
         Some(second) if has_subcommand => format!("{first} {second}"),
         _ => first.clone(),
     };
-    let plain = |from: usize, to: usize| -> Vec<String> {
-        let to = to.min(arguments.len());
-        arguments.get(from..to).unwrap_or_default().iter().map(|key| text(key)).collect()
-    };
-    let keys = match first.as_str() {
-        // All arguments are keys.
-        "DEL" | "UNLINK" | "EXISTS" | "TOUCH" | "MGET" | "WATCH" => plain(1, usize::MAX),
-        // Keys and values alternate.
-        "MSET" | "MSETNX" => plain(1, usize::MAX).into_iter().step_by(2).collect(),
-        // The number of keys comes before them.
-        "EVAL" | "EVALSHA" | "EVAL_RO" | "EVALSHA_RO" | "FCALL" | "FCALL_RO" => {
-            let count = word(2).and_then(|count| count.parse::<usize>().ok());
-            plain(3, count.unwrap_or(0).saturating_add(3))
-        }
-        "XGROUP" | "XINFO" | "OBJECT" | "MEMORY" => plain(2, 3),
-        _ if has_subcommand => vec![],
-        _ => plain(1, 2),
-    };
+    let keys = keys::of(&first, arguments).into_iter().map(whole_text).collect();
     let mut written = Vec::new();
-    for argument in arguments {
+    for argument in keys::without_secrets(&first, arguments) {
+        if written.len() > LONGEST_TEXT {
+            break;
+        }
         if !written.is_empty() {
             written.push(b' ');
         }
-        written.extend_from_slice(argument);
+        written.extend_from_slice(&argument);
     }
     Command { name, keys, text: text(&written) }
+}
+
+fn whole_text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// Why replies cannot be told apart after this command, if so.

@@ -8,7 +8,8 @@ pub(crate) fn statements(sql: &str) -> Vec<Command> {
         .into_iter()
         .filter_map(|statement| {
             let name = first_word(statement)?.to_uppercase();
-            Some(Command { name, keys: vec![], text: text(statement.trim().as_bytes()) })
+            let text = text(statement.trim().as_bytes());
+            Some(Command { name, keys: literals(statement), text })
         })
         .collect()
 }
@@ -61,6 +62,97 @@ fn after_dollar_quote(sql: &str, at: usize) -> usize {
     }
 }
 
+/// The literals of a statement, as the values that they stand for: texts
+/// without their quotes, numbers with their sign.
+fn literals(sql: &str) -> Vec<String> {
+    let bytes = sql.as_bytes();
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        match bytes[at] {
+            b'\'' => {
+                let is_escape = matches!(sql[..at].chars().next_back(), Some('E' | 'e'))
+                    && !sql[..at - 1].ends_with(is_part_of_word);
+                let escape = if is_escape { Some('\\') } else { None };
+                let (value, end) = quoted(sql, at + 1, escape);
+                found.push(value);
+                at = end;
+            }
+            b'"' => at = after(sql, at + 1, b"\""),
+            b'-' if bytes[at..].starts_with(b"--") => at = after(sql, at, b"\n"),
+            b'/' if bytes[at..].starts_with(b"/*") => at = after(sql, at + 2, b"*/"),
+            b'$' => {
+                let end = after_dollar_quote(sql, at);
+                let body = sql[at..end].split_once('$').and_then(|(_, rest)| rest.split_once('$'));
+                let inner = body.and_then(|(tag, rest)| rest.strip_suffix(&format!("${tag}$")));
+                found.extend(inner.map(str::to_owned));
+                // A `$1` is a place for a parameter, and its digits no literal.
+                at = end + digits(&bytes[end..]);
+            }
+            digit if digit.is_ascii_digit() && !sql[..at].ends_with(is_part_of_word) => {
+                let end = at + number(&bytes[at..]);
+                let sign = if is_signed(&sql[..at]) { "-" } else { "" };
+                found.push(format!("{sign}{}", &sql[at..end]));
+                at = end;
+            }
+            _ => at += 1,
+        }
+    }
+    found
+}
+
+fn is_part_of_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// The text of a literal that begins at `from`, in which `escape` gives the
+/// next character another meaning; and where it ends.
+fn quoted(sql: &str, from: usize, escape: Option<char>) -> (String, usize) {
+    let mut value = String::new();
+    let mut rest = sql[from..].char_indices().peekable();
+    while let Some((at, c)) = rest.next() {
+        match c {
+            '\'' if rest.peek().is_some_and(|&(_, next)| next == '\'') => {
+                rest.next();
+                value.push('\'');
+            }
+            '\'' => return (value, from + at + 1),
+            c if Some(c) == escape => value.extend(rest.next().map(|(_, escaped)| escaped)),
+            c => value.push(c),
+        }
+    }
+    (value, sql.len())
+}
+
+fn digits(bytes: &[u8]) -> usize {
+    bytes.iter().take_while(|byte| byte.is_ascii_digit()).count()
+}
+
+/// The length of a number: digits, a fraction, an exponent.
+fn number(bytes: &[u8]) -> usize {
+    let mut len = digits(bytes);
+    if bytes.get(len) == Some(&b'.') {
+        len += 1 + digits(&bytes[len + 1..]);
+    }
+    if matches!(bytes.get(len), Some(b'e' | b'E')) {
+        let sign = usize::from(matches!(bytes.get(len + 1), Some(b'+' | b'-')));
+        let exponent = digits(bytes.get(len + 1 + sign..).unwrap_or_default());
+        if exponent > 0 {
+            len += 1 + sign + exponent;
+        }
+    }
+    len
+}
+
+/// Whether a minus before a number is its sign, and not between two values.
+fn is_signed(before: &str) -> bool {
+    let Some(before) = before.trim_end().strip_suffix('-') else { return false };
+    match before.trim_end().chars().next_back() {
+        None => true,
+        Some(last) => !is_part_of_word(last) && !matches!(last, ')' | '\'' | '"' | ']'),
+    }
+}
+
 fn first_word(statement: &str) -> Option<&str> {
     let mut rest = statement;
     loop {
@@ -107,6 +199,22 @@ mod tests {
         ] {
             let found: Vec<String> = statements(sql).into_iter().map(|c| c.name).collect();
             assert_eq!(found, names, "{sql}");
+        }
+    }
+
+    #[test]
+    fn literals_are_read_as_the_values_they_stand_for() {
+        for (sql, values) in [
+            ("UPDATE t SET v = 'it''s', n = -3 WHERE id = 17", vec!["it's", "-3", "17"]),
+            ("SELECT $1, $2 FROM t1 WHERE a2 = 3.5e-2", vec!["3.5e-2"]),
+            (r"SELECT E'a\'b\\', 'c\'", vec!["a'b\\", "c\\"]),
+            ("SELECT $q$ it's $q$, \"7\", 5-2 -- 9", vec![" it's ", "5", "2"]),
+            ("SELECT 'it', $$'$$, 'ends", vec!["it", "'", "ends"]),
+            ("(-1)", vec!["-1"]),
+            ("SELECT 1.", vec!["1."]),
+            ("SELECT name'x'", vec!["x"]),
+        ] {
+            assert_eq!(literals(sql), values, "{sql}");
         }
     }
 

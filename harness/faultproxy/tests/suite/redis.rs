@@ -78,6 +78,89 @@ fn a_reset_before_prevents_a_command_and_one_after_hides_its_success() {
     }
 }
 
+/// A command as a client library sends it.
+fn packed(words: &[&str]) -> Vec<u8> {
+    let strings = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len()));
+    format!("*{}\r\n{}", words.len(), strings.collect::<String>()).into_bytes()
+}
+
+#[test]
+fn nothing_of_a_pipeline_reaches_the_server_after_a_reset_before() {
+    for _ in 0..20 {
+        let (server, _node, mut writer, mut reader) = redis();
+        rule(&server, NewRule::new(Action::ResetBefore).on("SET").key("b"));
+        let transaction: [&[&str]; 5] =
+            [&["MULTI"], &["SET", "a", "1"], &["SET", "b", "1"], &["SET", "c", "1"], &["EXEC"]];
+        let pipeline: Vec<u8> = transaction.iter().flat_map(|words| packed(words)).collect();
+        writer.send(&pipeline);
+        assert_eq!(writer.drain().1, Got::Rst);
+        ask(&mut reader, "EXISTS a b c", b":0\r\n");
+    }
+}
+
+#[test]
+fn nothing_of_a_pipeline_reaches_the_client_after_a_reset_after() {
+    for _ in 0..20 {
+        let (server, _node, mut writer, mut reader) = redis();
+        rule(&server, NewRule::new(Action::ResetAfter).on("INCR").ordinal(2));
+        writer.send(&packed(&["INCR", "n"]).repeat(4));
+        let (got, end) = writer.drain();
+        assert_eq!(end, Got::Rst);
+        assert!(b":1\r\n".starts_with(&got), "{}", String::from_utf8_lossy(&got));
+        let ran = |reader: &mut Client| {
+            reader.send(b"GET n\r\n");
+            reader.get() != data(b"$1\r\n1\r\n")
+        };
+        eventually("the second one has run", || ran(&mut reader));
+    }
+}
+
+#[test]
+fn a_key_is_matched_as_a_whole_wherever_it_stands() {
+    let (server, _node, mut client, _) = redis();
+    let id = rule(&server, NewRule::new(Action::DropRequest).key("user:1"));
+    let seen = || server.rules("p").expect("it exists")[0].seen;
+    for passes in ["SET user:1:name x", "SET user:12 x", "SET other user:1"] {
+        ask(&mut client, passes, b"+OK\r\n");
+    }
+    assert_eq!(seen(), 0);
+    let mut many: Vec<String> = (0..200).map(|n| format!("key:{n}")).collect();
+    many.push("user:1".to_owned());
+    let mut words = vec!["DEL"];
+    words.extend(many.iter().map(String::as_str));
+    client.send(&packed(&words));
+    eventually("the last of many keys is matched", || seen() == 1);
+    server.remove_rule("p", id).expect("it exists");
+    let long = "k".repeat(5_000);
+    rule(&server, NewRule::new(Action::DropRequest).key(long.clone()));
+    client.send(&packed(&["SET", &long, "x"]));
+    eventually("a long key is matched", || seen() == 1);
+}
+
+#[test]
+fn passwords_stand_in_no_event() {
+    let (server, _node, mut client, _) = redis();
+    client.send(&packed(&["AUTH", "ann", "opensesame"]));
+    assert!(matches!(client.get(), Got::Data(_)));
+    ask(&mut client, "PING", b"+PONG\r\n");
+    let events = format!("{:?}", server.events(0, usize::MAX));
+    assert!(events.contains("AUTH ann (hidden)"), "{events}");
+    assert!(!events.contains("opensesame"), "{events}");
+}
+
+#[test]
+fn a_rule_that_can_never_act_is_refused() {
+    let (server, _node, _client, _) = redis();
+    let zero = [
+        NewRule::new(Action::DropReply).ordinal(0),
+        NewRule::new(Action::DropReply).times(0),
+        NewRule::new(Action::DropReply).on(" "),
+    ];
+    for rule in zero {
+        assert!(matches!(server.add_rule("p", rule), Err(Error::BadBody(_))));
+    }
+}
+
 #[test]
 fn a_dropped_request_does_not_run_and_what_follows_does() {
     let (server, _node, mut writer, _) = redis();
@@ -261,6 +344,9 @@ fn what_makes_no_sense_is_refused_by_http() {
         ("rules", r#"{"action":"explode"}"#, 400),
         ("rules", r#"{"action":"delay_reply"}"#, 400),
         ("rules", "{}", 400),
+        ("rules", r#"{"action":"drop_reply","comand":"DEL"}"#, 400),
+        ("rules", r#"{"action":"drop_reply","ordinal":0}"#, 400),
+        ("rules", r#"{"action":"drop_reply","times":0}"#, 400),
         ("hold", r#"{"stream":"sideways"}"#, 400),
         ("release", r#"{"lsn":"x"}"#, 400),
         ("release", "{}", 409),

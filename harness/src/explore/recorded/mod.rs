@@ -110,22 +110,23 @@ fn tried(
     victim: Victim,
 ) -> Result<Option<Recording>, Stuck> {
     let claim = claim(anomaly.class);
+    let by = make().invalidation();
     let mut second_best = None;
     for (evidence, unanswered, instant, cached) in variants() {
         let (plot, about) = cut.plot(evidence, unanswered, instant, cached);
         let of = about.filter(|_| victim == Victim::Witness);
         let shows = |history: &History, victim: Index| {
-            is_the_same(anomaly, evident(history, victim, claim))
+            is_the_same(anomaly, evident(history, by, victim, claim))
         };
         let performance = plot.perform_until(make, Aim { claim, of, counts: &shows })?;
         if let Some(victim) = performance.victim {
-            let cause = evident(&performance.history, victim, claim);
+            let cause = evident(&performance.history, by, victim, claim);
             return Ok(Some(Recording { plot, performance, cause }));
         }
         if second_best.is_none() {
             let performance = plot.perform_until(make, Aim { of, ..Aim::at(claim) })?;
             second_best = performance.victim.map(|victim| {
-                let cause = evident(&performance.history, victim, claim);
+                let cause = evident(&performance.history, by, victim, claim);
                 Recording { plot, performance, cause }
             });
         }

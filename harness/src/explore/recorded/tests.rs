@@ -47,7 +47,7 @@ fn stormed() -> History {
 /// end, with its cause.
 fn anomalies(history: &History, probes: &[Probe]) -> Vec<Anomaly> {
     let mut anomalies = judge(history, probes, &JudgeOptions::default()).anomalies;
-    find_causes(history, &mut anomalies);
+    find_causes(history, None, &mut anomalies);
     anomalies
 }
 

@@ -127,9 +127,10 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         kind: Kind::Cause,
         name: "resurrected-entry",
-        summary: "the cache came back with an entry that had been deleted",
+        summary: "the cache came back with an old entry, or lost what had replaced it",
         text: "The cache restarted from a snapshot older than the delete. Redis saves such \
-               snapshots unless told otherwise.",
+               snapshots unless told otherwise. Or it evicted the newer entry, and an older one \
+               under another name counts again.",
         timeline: "t=0ms    Reader B: SET 7 = v1       -> ok\n\
                    t=1ms    the cache saves a snapshot\n\
                    t=2ms    Writer A: UPDATE 7 = v2    -> ok\n\
@@ -157,6 +158,94 @@ pub(super) const ENTRIES: &[Entry] = &[
         cures: &[
             "conditional stores that a late arrival fails (version-guard, lease)",
             "close the connection on a time-out instead of reusing it: it helps, it does not cure",
+        ],
+    },
+    Entry {
+        kind: Kind::Cause,
+        name: "invalidate-before-commit",
+        summary: "the entry was deleted before the write was committed, and refilled in between",
+        text: "The writer deletes the entry and then commits: in a hook that runs after the save but \
+               inside the transaction, or by design, so that a crash leaves no stale entry. A reader \
+               that comes in between finds nothing in the cache, reads the row as it still is, and \
+               stores that. Nobody deletes it again. A lease does not help: the reader missed after \
+               the delete, and its token is good.",
+        timeline: "t=0ms    Writer A: DEL 7            -> ok\n\
+                   t=1ms    Reader B: GET 7            -> miss\n\
+                   t=2ms    Reader B: SELECT primary 7 -> v1\n\
+                   t=3ms    Reader B: SET 7 = v1       -> ok\n\
+                   t=4ms    Writer A: UPDATE 7 = v2    -> ok\n\
+                   t=90ms   Reader C: GET 7            -> v1  STALE, must be v2 or newer",
+        source: "Django documentation, Performing actions after commit (transaction.on_commit)",
+        cures: &[
+            "invalidate after the commit, in an after-commit hook (cache-aside)",
+            "hold fills off from before the commit until after it (iq-lease)",
+            "let the database tell the cache what was committed (outbox, cdc)",
+        ],
+    },
+    Entry {
+        kind: Kind::Cause,
+        name: "set-before-commit",
+        summary: "a value stood in the cache before the database had it",
+        text: "The writer put its value into the cache and only then wrote it to the database. Whoever \
+               reads in between sees a value that does not exist yet; if the transaction is rolled \
+               back, or the writer dies, one that never did. Who asks the database is told the old \
+               one at the same time.",
+        timeline: "t=0ms    Writer A: SET 7 = v2       -> ok\n\
+                   t=1ms    Reader B: GET 7            -> v2\n\
+                   t=2ms    Writer A: ROLLBACK\n\
+                   t=90ms   Reader C: SELECT primary 7 -> v1  so v2 never was",
+        source: "Adya, Weak Consistency, MIT 1999 (aborted reads, G1a)",
+        cures: &["touch the cache only after the commit (cache-aside, version-guard)"],
+    },
+    Entry {
+        kind: Kind::Cause,
+        name: "forgotten-invalidation",
+        summary: "a write left the cache alone, and nobody else tells it",
+        text: "Some writes go past the code that invalidates: a bulk update that runs no callbacks, a \
+               counter that is incremented in place, a second service. The entry stays as it was \
+               until it expires, and nothing in the write's steps will change that.",
+        timeline: "t=0ms    Writer A: UPDATE 7 = v2    -> ok\n\
+                   t=80ms   Reader B: GET 7            -> v1  STALE, must be v2 or newer",
+        source: "Rails guide, Active Record Callbacks (methods that skip callbacks)",
+        cures: &[
+            "delete the entry after every write (cache-aside)",
+            "let the database's own log tell the cache, which forgets no write (cdc)",
+        ],
+    },
+    Entry {
+        kind: Kind::Cause,
+        name: "cached-absence",
+        summary: "\"there is none\" stayed in the cache when the row was created",
+        text: "A reader found no row and cached that, so that the next one need not ask. Then the row \
+               was created, and the write that created it left the entry: there was nothing to \
+               invalidate, it believed. A new user is told that there is no such user.",
+        timeline: "t=0ms    Reader A: GET 7            -> miss\n\
+                   t=1ms    Reader A: SELECT primary 7 -> miss\n\
+                   t=2ms    Reader A: SETNX 7 = marker -> ok\n\
+                   t=3ms    Writer B: UPDATE 7 = v1    -> ok\n\
+                   t=90ms   Reader C: GET 7            -> marker  STALE, must be v1 or newer",
+        source: "RFC 2308, Negative Caching of DNS Queries",
+        cures: &[
+            "treat a creation like any other write: delete the entry (cache-aside)",
+            "do not cache what is not there (version-guard)",
+        ],
+    },
+    Entry {
+        kind: Kind::Cause,
+        name: "near-cache-not-told",
+        summary: "a process kept a copy of its own, and nobody told it to drop it",
+        text: "Each process keeps what it read in its own memory, before the shared cache. The writer \
+               changes the database and the shared cache; the other processes hear nothing, and go \
+               on showing their copies.",
+        timeline: "t=0ms    Reader B: GET 7            -> v1  and keeps it\n\
+                   t=1ms    Writer A: UPDATE 7 = v2    -> ok\n\
+                   t=2ms    Writer A: DEL 7            -> ok\n\
+                   t=90ms   Reader B: NEAR 7           -> v1  STALE, must be v2 or newer",
+        source: "Redis documentation, Client-side caching (tracking)",
+        cures: &[
+            "keep no copies in processes (cache-aside)",
+            "let the cache tell them what changed (client-tracking): stale only while the message is \
+             on its way",
         ],
     },
     Entry {

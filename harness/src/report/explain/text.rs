@@ -57,8 +57,8 @@ pub fn list_text(ink: Ink, width: Width) -> String {
         }
         sheet.item((ink.strong, title), (plain, ""), 0);
         for entry in entries().filter(|entry| entry.kind == kind) {
-            let lead = format!("  {:<20} ", entry.name);
-            sheet.item((ink.mark, &lead), (plain, entry.summary), 23);
+            let lead = format!("  {:<24} ", entry.name);
+            sheet.item((ink.mark, &lead), (plain, entry.summary), 27);
         }
     }
     sheet.text
