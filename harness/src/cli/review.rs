@@ -128,7 +128,7 @@ fn chosen(args: &ReviewArgs) -> Result<Vec<VerdictFile>, Failure> {
 
 fn read(run: &RunFolder) -> Result<VerdictFile, Failure> {
     let path = run.file("verdict.json");
-    let text = std::fs::read_to_string(&path).map_err(|error| {
+    let text = run.text("verdict.json").map_err(|error| {
         let Failure { code, message } = match error.kind() {
             io::ErrorKind::NotFound => Failure::bad_input(format!("{}: {error}", path.display())),
             _ => Failure::reading(&path, &error),

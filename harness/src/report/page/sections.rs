@@ -168,7 +168,7 @@ fn heat(key: Key, row: &KeyRow) -> Markup {
 pub(super) fn run(view: &View<'_>) -> Markup {
     let settings = &view.run.settings;
     let toml = toml::to_string_pretty(settings).unwrap_or_default();
-    let env = std::fs::read_to_string(view.run.folder.file("env.json")).unwrap_or_default();
+    let env = view.run.folder.text("env.json").unwrap_or_default();
     html! {
         section id="run" {
             h2 { "Run" }
