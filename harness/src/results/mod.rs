@@ -33,7 +33,7 @@ pub use matrix::{
     CellBreak, CellEvidence, CellOutcome, CellRung, CellSearch, MATRIX_FILE, MATRIX_SCHEMA,
     MatrixCell, MatrixFile, list_matrices, read_matrix,
 };
-pub(crate) use packed::open_history;
+pub(crate) use packed::{STDIN, open_history};
 pub use phases::Phases;
 pub use settings::RunSettings;
 pub use verdict::{FaultCount, RunOutcome, SCHEMA, VerdictFile};
