@@ -116,11 +116,28 @@ fn what_is_wrong_in_a_file_is_told_with_its_place() {
         assert_eq!(code, Some(BAD_INPUT), "{command}: {said}");
         assert!(said.contains(expected), "{command}: {said}");
     }
+    let head = "strategy primary-only\nkey 1 = Alex, cached nowhere\n".to_owned();
+    let many = (0..140).fold(head, |text, _| text + "Reader A: SELECT primary 1\n");
+    fs::write(scratch.path().join("many.race"), many).unwrap();
+    for command in ["replay many.race --cluster sim", "shrink many.race"] {
+        let (code, said) = quarrel(scratch.path(), command);
+        assert_eq!(code, Some(BAD_INPUT), "{command}: {said}");
+        assert!(said.contains("line 130: more than 128 operations"), "{command}: {said}");
+    }
     fs::remove_file(scratch.path().join("policy.toml")).unwrap();
     spoiled(&scratch, "verdict.json", |_| "{\n\"run\": 1}".to_owned());
     let (code, said) = quarrel(scratch.path(), "review --check bad");
     assert_eq!(code, Some(BAD_INPUT), "{said}");
     assert!(said.contains("results/bad/verdict.json, line 2, column "), "{said}");
+}
+
+#[test]
+fn no_fault_is_a_word_of_explore_too() {
+    let scratch = tempfile::tempdir().unwrap();
+    let ask =
+        |fault: &str| quarrel(scratch.path(), &format!("explore cache-aside --clients 2 {fault}"));
+    assert_eq!(ask("--fault none").0, Some(0), "two clients and no lag: nothing is stale");
+    assert_eq!(ask("").0, Some(1), "the replica is behind unless others are named");
 }
 
 #[test]
@@ -138,6 +155,10 @@ fn what_is_wrong_on_the_command_line_is_usage() {
         "run cache-aside --cluster sim --policy nothing.toml",
         "explain nothing",
         "explore cache-asid",
+        "run cache-aside --cluster sim --fault redis-limit=1000000MB",
+        "run cache-aside --cluster sim --fault manual-sql=0ms",
+        "run cache-aside --cluster sim --time 18446744073709551615h",
+        "run cache-aside --cluster sim --time 2000000000000ms",
         "check --odd",
     ] {
         let (code, said) = quarrel(scratch.path(), command);

@@ -8,8 +8,9 @@ use super::{
     options::{flags, given},
 };
 use crate::{
-    explore::{Bounds, Fault, Reduction, report},
+    explore::{Bounds, Fault, Reduction, UnknownFault, report},
     judge::Expectation,
+    report::command_line,
     results::write_text,
     strategy::{AnyStrategy, Catalogue},
 };
@@ -18,9 +19,9 @@ use crate::{
 struct ExploreArgs {
     /// The strategy; `quarrel strategies` lists them
     strategy: String,
-    /// A fault to place at every possible point; replica-lag is on unless others are named; may be repeated
-    #[arg(long = "fault", value_name = "FAULT", value_parser = |t: &str| t.parse::<Fault>())]
-    faults: Vec<Fault>,
+    /// A fault to place at every possible point, or `none`; replica-lag is on unless others are named; may be repeated
+    #[arg(long = "fault", value_name = "FAULT", value_parser = fault)]
+    faults: Vec<Option<Fault>>,
     /// How many clients: half of them write, half of them read
     #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=8))]
     clients: u64,
@@ -50,6 +51,11 @@ struct ExploreArgs {
     format: String,
 }
 
+/// A fault, or none of them, as in a column of a matrix.
+fn fault(text: &str) -> Result<Option<Fault>, UnknownFault> {
+    if text == "none" { Ok(None) } else { text.parse().map(Some) }
+}
+
 pub(super) fn command(catalogue: &Catalogue) -> Command {
     let about = "Tries every interleaving of a few operations on simulated stores; prints the smallest break";
     ExploreArgs::augment_args(Command::new("explore")).about(about).args(flags(catalogue))
@@ -73,7 +79,11 @@ pub(super) fn explore(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8,
         readers: clients / 2,
         operations: usize::try_from(args.ops).map_err(Failure::usage)?,
         deleters: usize::try_from(args.deletes).map_err(Failure::usage)?,
-        faults: if args.faults.is_empty() { defaults.faults.clone() } else { args.faults },
+        faults: if args.faults.is_empty() {
+            defaults.faults.clone()
+        } else {
+            args.faults.into_iter().flatten().collect()
+        },
         strikes: usize::try_from(args.strikes).map_err(Failure::usage)?,
         guarantee: args.expect.guarantee,
         max_states: args.max_states,
@@ -98,7 +108,8 @@ pub(super) fn explore(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8,
             return Err(Failure::usage(format!("{} exists; name another file", path.display())));
         }
         write_text(path, &finding.race.to_string())?;
-        eprintln!("written: {0}; quarrel replay {0} makes it happen again", path.display());
+        let again = command_line(["quarrel", "replay", &path.to_string_lossy()]);
+        eprintln!("written: {}; {again} makes it happen again", path.display());
     }
     Ok(match (&found.exploration.broken, found.exploration.extent) {
         (Some(_), _) => 1,

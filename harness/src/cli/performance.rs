@@ -82,7 +82,9 @@ fn interrupted() -> Failure {
 /// What a race that cannot be performed says of the race or of what was asked.
 pub(super) fn impossible(error: RunError) -> Failure {
     match error {
-        RunError::NothingBegun(_) | RunError::NobodyCalled { .. } => Failure::bad_input(error),
+        RunError::NothingBegun(_) | RunError::NobodyCalled { .. } | RunError::TooMany { .. } => {
+            Failure::bad_input(error)
+        }
         RunError::Stuck(_) | RunError::Unsupported { .. } => Failure::usage(error),
         RunError::Failed { .. } => Failure::environment(error),
     }
@@ -105,10 +107,11 @@ async fn on_cluster(
         return simulate(bill, audience);
     }
     let mut failures = 0;
+    let keys = bill.race.keys.iter().map(|setup| setup.key.0 + 1).max().unwrap_or(0).max(1_000);
     for round in 0..bill.times {
         // Every performance has keys of its own, so that it finds nothing of
         // the ones before.
-        let first_key = (round + 1) * 1_000;
+        let first_key = (round + 1) * keys;
         let mut tell = |told: Told<'_>| audience.hear(round, told);
         match force(bill.race, &**bill.make, cluster, first_key, &mut tell).await {
             Ok(run) => {

@@ -47,7 +47,8 @@ impl Amount {
         Duration::from_nanos(self.count)
     }
 
-    /// Reads an amount of `unit`.
+    /// Reads an amount of `unit`: more than none, and no more than
+    /// [`Unit::most`], so that nothing overflows and no fault fills the memory.
     #[must_use]
     pub fn parse(unit: Unit, text: &str) -> Option<Self> {
         let count = match unit {
@@ -61,18 +62,37 @@ impl Amount {
             }
             Unit::Rate => text.strip_suffix("kB/s")?.parse().ok()?,
         };
-        Some(Self { unit, count })
+        (1..=unit.most().count).contains(&count).then_some(Self { unit, count })
     }
 }
 
 impl Unit {
+    /// The largest amount.
+    #[must_use]
+    pub const fn most(self) -> Amount {
+        match self {
+            Self::Time => Amount::millis(3_600_000),
+            Self::Bytes => Amount::bytes(100_000_000),
+            Self::Rate => Amount::kb_per_s(1_000_000),
+        }
+    }
+
     /// What its amounts look like.
     #[must_use]
     pub const fn example(self) -> &'static str {
         match self {
-            Self::Time => "a duration such as 200ms, or a range such as 20ms..200ms",
-            Self::Bytes => "a size such as 512B or 64kB, or a range such as 1kB..64kB",
-            Self::Rate => "a rate such as 20kB/s, or a range such as 5kB/s..50kB/s",
+            Self::Time => {
+                "a duration such as 200ms, or a range such as 20ms..200ms; more than 0, and at \
+                 most 1h"
+            }
+            Self::Bytes => {
+                "a size such as 512B or 64kB, or a range such as 1kB..64kB; more than 0, and at \
+                 most 100MB"
+            }
+            Self::Rate => {
+                "a rate such as 20kB/s, or a range such as 5kB/s..50kB/s; more than 0, and at most \
+                 1000000kB/s"
+            }
         }
     }
 }

@@ -7,10 +7,7 @@ use super::{
     Amount, Sign, Strike, Unit,
     builtin::{Effect, FaultEntry, builtin},
 };
-use crate::{
-    cluster::Control,
-    strategy::{KnownNames, parse_duration},
-};
+use crate::{cluster::Control, strategy::KnownNames};
 
 /// The arguments of a fault.
 #[derive(Clone, Copy, Debug)]
@@ -101,8 +98,11 @@ impl Fault {
                 if !entry.name.ends_with("-latency") {
                     return Err(wrong("needed: only latency jitters".to_owned()));
                 }
-                shape.jitter = parse_duration(jitter)
-                    .ok_or_else(|| wrong("a jitter such as jitter=20ms".to_owned()))?;
+                let found = Amount::parse(Unit::Time, jitter);
+                let found = found.ok_or_else(|| {
+                    wrong("a jitter such as jitter=20ms; more than 0, and at most 1h".to_owned())
+                })?;
+                shape.jitter = found.time();
             } else if let Some(usual) = entry.amount {
                 let found = amount(usual.unit, argument);
                 shape.amount = Some(found.ok_or_else(|| wrong(usual.unit.example().to_owned()))?);
@@ -250,12 +250,28 @@ mod tests {
         assert!(complain("replica-leg").contains("known are replica-lag"));
         assert_eq!(
             complain("replica-lag=fast"),
-            "fault replica-lag: `fast` is not a duration such as 200ms, or a range such as 20ms..200ms"
+            "fault replica-lag: `fast` is not a duration such as 200ms, or a range such as 20ms..200ms; more than 0, and at most 1h"
         );
         assert!(complain("replica-lag=via=post").contains("via=apply"));
         assert!(complain("redis-cut=5s").contains("takes no amount"));
         assert!(complain("redis-limit=5s").contains("is not a size such as 512B"));
         assert!(complain("redis-bandwidth=5").contains("is not a rate such as 20kB/s"));
+        for (text, expected) in [
+            ("redis-limit=1000000MB", "at most 100MB"),
+            ("redis-limit=18446744073709551615MB", "at most 100MB"),
+            ("redis-evict=101MB", "at most 100MB"),
+            ("redis-limit=0B", "more than 0"),
+            ("redis-bandwidth=18446744073709551615kB/s", "at most 1000000kB/s"),
+            ("redis-bandwidth=0kB/s", "more than 0"),
+            ("manual-sql=0ms", "more than 0"),
+            ("client-pause=2h", "at most 1h"),
+            ("redis-latency=1ms,jitter=2h", "at most 1h"),
+        ] {
+            assert!(complain(text).contains(expected), "{}", complain(text));
+        }
+        assert!(
+            Fault::parse("redis-limit=100MB").is_ok() && Fault::parse("replica-lag=1h").is_ok()
+        );
         assert!(complain("redis-limit=2kB..1kB").contains("a range such as"));
         assert!(complain("redis-cut=jitter=5ms").contains("only latency jitters"));
     }

@@ -248,6 +248,9 @@ impl What {
 }
 
 impl Race {
+    /// The most keys: in the end each of them is read.
+    pub const MAX_KEYS: usize = 64;
+
     /// Every line, with those of groups in their place.
     pub fn flat(&self) -> impl Iterator<Item = &Line> {
         self.lines.iter().flat_map(|line| match &line.what {

@@ -2,13 +2,13 @@ use quarrel_checkers::Key;
 
 use super::{
     Event, Line, RunError,
-    claims::Claims,
+    claims::{Ends, is_true_in_the_end},
     force::{Forcing, LineOutcome},
     held::Messages,
 };
 use crate::{
     cluster::Control,
-    sim::{Claim, Ending, Task},
+    sim::{Ending, Task},
     stores::Request,
     strategy::{Action, OPERATOR, Outcome},
 };
@@ -36,6 +36,7 @@ impl Forcing<'_> {
                 self.stand_still(number).await?;
             }
             Event::ManualUpdate(key, value) => {
+                self.room(number)?;
                 let key = self.props.real(*key);
                 let place =
                     self.play.begin(usize::MAX, OPERATOR, Action::Write(key, value.clone()));
@@ -77,7 +78,9 @@ impl Forcing<'_> {
         done.map_err(|error| RunError::Failed { line, what: error.to_string() })
     }
 
-    pub(super) async fn in_the_end(&mut self, line: usize, claim: Claim) -> Result<bool, RunError> {
+    /// What is true in the end.
+    pub(super) async fn ends(&mut self) -> Result<Ends, RunError> {
+        let mut ends = Ends::default();
         let keys: Vec<Key> = self.race.keys.iter().map(|setup| setup.key).collect();
         for key in keys {
             let key = self.props.real(key);
@@ -85,11 +88,10 @@ impl Forcing<'_> {
                 Some(Outcome::Read(row)) => row,
                 _ => None,
             };
-            let primary = self.props.row(line, key).await?;
-            if Claims::in_the_end(&self.play, key, row.as_ref(), primary.as_ref()) == Some(claim) {
-                return Ok(true);
-            }
+            let primary = self.props.row(0, key).await?;
+            let (read, primary) = (row.as_ref(), primary.as_ref());
+            ends.push(|claim| is_true_in_the_end(claim, &self.play, key, read, primary));
         }
-        Ok(false)
+        Ok(ends)
     }
 }

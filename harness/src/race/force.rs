@@ -5,7 +5,7 @@ use quarrel_checkers::{Key, Process, Site};
 use super::{
     Answer, Cached, Divergence, Happening, Line, Make, Pattern, Race, Run, RunError, Told, What,
     cast::{Part, begun_by},
-    claims::Claims,
+    claims::{Claims, Ends},
     held::{Acks, Hold, Messages, Replay},
     plot::answered,
     props::Props,
@@ -49,9 +49,13 @@ pub async fn force(
     let mut forcing = Forcing::new(race, make(), cluster, first_key);
     forcing.set_up().await?;
     let performed = forcing.perform(tell).await;
+    let ends = match &performed {
+        Ok(()) if forcing.claims.mind_the_end() => forcing.ends().await,
+        _ => Ok(Ends::default()),
+    };
     forcing.clean_up().await;
     performed?;
-    Ok(forcing.end())
+    Ok(forcing.end(&ends?))
 }
 
 pub(super) struct Forcing<'a> {
@@ -171,6 +175,7 @@ impl<'a> Forcing<'a> {
                 self.ready(actor, line).await?;
                 if self.is_idle(actor) && Part::of(actor).is_client() {
                     let action = begun_by(self.race, position)?;
+                    self.room(line.number)?;
                     self.begin(actor, Task::Operation(self.props.real_action(action)))?;
                 }
                 self.claims.note(line, self.open(actor));
@@ -178,12 +183,20 @@ impl<'a> Forcing<'a> {
             }
             What::Read { actor, key } => {
                 self.ready(actor, line).await?;
+                if let Some(open) = self.still_open(line, actor) {
+                    return Ok(Err(open));
+                }
+                self.room(line.number)?;
                 self.begin(actor, Task::Operation(Action::Read(self.props.real(*key))))?;
                 self.claims.note(line, self.open(actor));
                 Ok(Ok(None))
             }
             What::Write { actor, key, value } => {
                 self.ready(actor, line).await?;
+                if let Some(open) = self.still_open(line, actor) {
+                    return Ok(Err(open));
+                }
+                self.room(line.number)?;
                 let action = Action::Write(self.props.real(*key), value.clone());
                 self.begin(actor, Task::Operation(action))?;
                 self.claims.note(line, self.open(actor));
@@ -210,10 +223,7 @@ impl<'a> Forcing<'a> {
                 })
             }
             What::Nothing => {
-                if let Some(claim) = line.claim {
-                    let is_true = self.in_the_end(line.number, claim).await?;
-                    self.run.claims.push((line.number, claim, is_true));
-                }
+                self.claims.note_for_the_end(line);
                 Ok(Ok(None))
             }
             What::Group(_) => Ok(Ok(None)),
@@ -325,9 +335,9 @@ impl<'a> Forcing<'a> {
         Some(if mishap == Some(Mishap::ReplyLost) { lost() } else { answer })
     }
 
-    fn end(mut self) -> Run {
+    fn end(mut self, ends: &Ends) -> Run {
         let initial = |key: Key| self.props.initial(&self.race.keys, key);
-        self.run.claims.extend(self.claims.judged(&self.play, initial));
+        self.run.claims = self.claims.judged(&self.play, initial, ends);
         self.run.history = self.recorder.history();
         self.run
     }

@@ -1,6 +1,7 @@
 #![doc = include_str!("grammar.md")]
 
 mod ast;
+mod audit;
 mod cast;
 mod claims;
 mod directions;
@@ -22,6 +23,7 @@ mod troupe;
 
 pub use ast::{Answer, Cached, Event, Line, Pattern, Race, Setup, Shown, What};
 pub use cast::NothingBegun;
+pub use claims::Judged;
 pub use force::force;
 pub use parse::ParseRaceError;
 pub use plot::{Aim, Performance, Performed, Plot, Timed, Turn};

@@ -1,8 +1,10 @@
-use std::str::FromStr;
+use std::{str::FromStr, time::Duration};
 
 use quarrel_checkers::Site;
 
-use super::{Answer, Event, Line, Pattern, Race, Setup, Shown, What, ast::Cached, scan::Scanner};
+use super::{
+    Answer, Event, Line, Pattern, Race, Setup, Shown, What, ast::Cached, cast::Part, scan::Scanner,
+};
 use crate::{
     sim::{Claim, Mishap},
     strategy::parse_duration,
@@ -21,6 +23,9 @@ pub struct ParseRaceError {
     /// What stands there.
     pub found: String,
 }
+
+/// The latest time of a line.
+const LONGEST: Duration = Duration::from_secs(3_600);
 
 type Parsed<T> = Result<T, ParseRaceError>;
 
@@ -41,7 +46,15 @@ impl FromStr for Race {
                 race.strategy = scanner.word("the name of a strategy")?.to_owned();
                 race.options = options(&mut scanner)?;
             } else if scanner.take("key") {
-                race.keys.push(setup(&mut scanner)?);
+                if race.keys.len() == Race::MAX_KEYS {
+                    return Err(scanner.expected(format!("at most {} keys", Race::MAX_KEYS)));
+                }
+                let again = scanner.expected("a key that no line before has set up");
+                let setup = setup(&mut scanner)?;
+                if race.keys.iter().any(|before| before.key == setup.key) {
+                    return Err(again);
+                }
+                race.keys.push(setup);
             } else if scanner.take("}") {
                 let open = group.take().ok_or_else(|| scanner.expected("no `}` without a `{`"))?;
                 race.lines.push(open);
@@ -139,10 +152,11 @@ fn line(scanner: &mut Scanner<'_>, number: usize, comment: Option<String>) -> Pa
     let mut line = Line { number, at: None, what: What::Nothing, claim: None, comment };
     if scanner.rest().starts_with("t=") {
         scanner.take("t=");
-        let what = "a duration, such as 30ms";
+        let what = "a duration of at most 1h, such as 30ms";
         let error = scanner.expected(what);
         let text = scanner.word(what)?;
-        line.at = Some(parse_duration(text).ok_or(error)?);
+        let at = parse_duration(text).filter(|at| *at <= LONGEST);
+        line.at = Some(at.ok_or(error)?);
     }
     if scanner.take("{") {
         line.what = What::Group(Vec::new());
@@ -153,14 +167,36 @@ fn line(scanner: &mut Scanner<'_>, number: usize, comment: Option<String>) -> Pa
         line.what = what;
         line.comment = line.comment.or(note);
     }
-    if scanner.take("!") {
-        let claim = Claim::ALL.into_iter().find(|claim| scanner.take(claim.word()));
-        line.claim = Some(claim.ok_or_else(|| {
-            let words: Vec<_> = Claim::ALL.iter().map(|claim| claim.word()).collect();
-            scanner.expected(format!("a claim: {}", words.join(", ")))
-        })?);
+    if scanner.rest().starts_with('!') {
+        line.claim = Some(claim(scanner, &line.what)?);
     }
     Ok(line)
+}
+
+fn claim(scanner: &mut Scanner<'_>, what: &What) -> Parsed<Claim> {
+    let about_the_end = scanner.expected(
+        "a claim about an operation; `!lost` and `!diverged` are about the end, in a line of \
+         their own",
+    );
+    let about_an_operation = scanner.expected(
+        "this claim behind a step of the client's operation that it is about; in a line of their \
+         own, or behind anything else, stand only `!lost` and `!diverged`",
+    );
+    scanner.take("!");
+    let claim = Claim::ALL.into_iter().find(|claim| scanner.take(claim.word()));
+    let claim = claim.ok_or_else(|| {
+        let words: Vec<_> = Claim::ALL.iter().map(|claim| claim.word()).collect();
+        scanner.expected(format!("a claim: {}", words.join(", ")))
+    })?;
+    let is_alone = *what == What::Nothing;
+    let begins_or_goes_on =
+        matches!(what, What::Step { .. } | What::Read { .. } | What::Write { .. });
+    let is_of_a_client = what.actor().is_some_and(|actor| Part::of(actor).is_client());
+    match claim.is_about_the_end() {
+        true if !is_alone => Err(about_the_end),
+        false if !(begins_or_goes_on && is_of_a_client) => Err(about_an_operation),
+        _ => Ok(claim),
+    }
 }
 
 fn happening(scanner: &mut Scanner<'_>) -> Parsed<(What, Option<String>)> {
@@ -190,10 +226,19 @@ fn step(scanner: &mut Scanner<'_>) -> Parsed<(What, Option<String>)> {
     if scanner.take("crashes") {
         return Ok((What::Crash { actor }, None));
     }
+    let nothing_begun = scanner.expected(
+        "a step: agents and jobs have work of their own, and begin no operation of a client",
+    );
     if scanner.take("read") {
+        if !Part::of(&actor).is_client() {
+            return Err(nothing_begun);
+        }
         return Ok((What::Read { actor, key: scanner.key()? }, None));
     }
     if scanner.take("write") {
+        if !Part::of(&actor).is_client() {
+            return Err(nothing_begun);
+        }
         let key = scanner.key()?;
         scanner.need("=")?;
         return Ok((What::Write { actor, key, value: scanner.value()? }, None));

@@ -4,11 +4,12 @@ use quarrel_checkers::{History, Index, Key, Kind, Reply, Time};
 
 use super::{
     Answer, Event, Line, Make, Pattern, Race, Setup, What,
+    audit::{Audit, audits},
     scene::{initial, setting, world},
 };
 use crate::{
     record::{Clock, Recorder, VirtualClock},
-    sim::{Claim, Disturbance, Ending, Following, Happened, Move, Stage, Stuck, linearizable},
+    sim::{Claim, Disturbance, Following, Happened, Move, Stage, Stuck, linearizable},
     strategy::{Action, Call, reply_of},
 };
 
@@ -445,44 +446,25 @@ impl Performing<'_> {
 
     fn is_true_in_the_end(&mut self) -> Result<Option<Index>, Stuck> {
         let claim = self.aim.claim;
-        if !matches!(claim, Claim::Lost | Claim::Diverged) || self.is_pending() {
+        if !claim.is_about_the_end() || self.is_pending() {
             return Ok(None);
         }
         if self.stage.following() == Following::WhenTold {
             self.event(Event::ResumeReplica);
         }
         self.stage.world.release_acknowledgements();
-        let audit = in_the_end(&mut self.stage, &self.plot.keys, self.plot.clients.len(), claim)?;
-        let victim = audit.and_then(|place| self.counted(place));
+        let audits = audits(&mut self.stage, &self.plot.keys, self.plot.clients.len())?;
+        let shows = |audit: &&Audit| {
+            let (play, world) = (self.stage.play(), &self.stage.world);
+            claim.is_true_in_the_end(play, world, audit.key, audit.read.as_ref())
+        };
+        let place = audits.iter().find(shows).map(|audit| audit.place);
+        let victim = place.and_then(|place| self.counted(place));
         if victim.is_some() {
             self.lines.push(Line { claim: Some(claim), ..Line::of(What::Nothing) });
         }
         Ok(victim)
     }
-}
-
-/// The audit, by its place in the play, that shows a claim about the end to be
-/// true once the replica has caught up. `first_auditor` and those after it have
-/// read nothing yet.
-pub(super) fn in_the_end(
-    stage: &mut Stage,
-    keys: &[Setup],
-    first_auditor: usize,
-    claim: Claim,
-) -> Result<Option<usize>, Stuck> {
-    stage.perform(&Move::Disturb(Disturbance::CatchUp))?;
-    for (at, setup) in keys.iter().enumerate() {
-        let place = stage.play().operations().len();
-        let read = stage.run_alone(first_auditor + at)?;
-        let row = read.and_then(|place| match &stage.play().operations()[place].ending {
-            Some(Ending::Read(row)) => row.clone(),
-            _ => None,
-        });
-        if Claim::in_the_end(stage.play(), &stage.world, setup.key, row.as_ref()) == Some(claim) {
-            return Ok(Some(place));
-        }
-    }
-    Ok(None)
 }
 
 /// What a client saw, as it is written.

@@ -4,10 +4,11 @@ use quarrel_checkers::{Content, History, Site, Time};
 
 use super::{
     Answer, Event, Line, Make, Pattern, Race, Shown, What,
+    audit::audits,
     cast::{NothingBegun, Part, begun_by, clients},
-    claims::Claims,
-    plot::{Plot, answered, in_the_end},
-    run::{Divergence, Happening, Run, RunError, Told},
+    claims::{Claims, Ends},
+    plot::{Plot, answered},
+    run::{Divergence, Happening, Run, RunError, STILL_OPEN, Told, room},
     scene::{initial, setting, world},
 };
 use crate::{
@@ -33,7 +34,7 @@ pub fn rehearse(
 ) -> Result<Run, RunError> {
     let mut rehearsal = Rehearsal::new(race, make);
     rehearsal.perform(tell)?;
-    Ok(rehearsal.end().0)
+    Ok(rehearsal.end()?.0)
 }
 
 /// A race as a plot, to shrink or to experiment with.
@@ -57,13 +58,13 @@ pub fn plot_of(race: &Race, make: &Make<'_>) -> Result<Plotted, RunError> {
     let mut rehearsal = Rehearsal::new(race, make);
     rehearsal.perform(&mut |_| {})?;
     let claim = race.flat().find_map(|line| line.claim);
-    let is_about_the_end = matches!(claim, Some(Claim::Lost | Claim::Diverged));
+    let is_about_the_end = claim.is_some_and(Claim::is_about_the_end);
     let first = rehearsal.claims.first().filter(|_| !is_about_the_end);
     let of = first.map(|place| {
         let played = &rehearsal.stage.play().operations()[place];
         (played.actor, played.ordinal)
     });
-    let mut plot = rehearsal.end().1;
+    let mut plot = rehearsal.end()?.1;
     if plot.moves.first() == Some(&Move::Disturb(Disturbance::PauseReplica)) {
         plot.moves.remove(0);
         plot.replica = Following::WhenTold;
@@ -155,6 +156,7 @@ impl<'a> Rehearsal<'a> {
             (What::Step { call, mishap, reply, .. }, Some(actor)) => {
                 self.wake(actor)?;
                 if self.stage.idle(actor) && Part::of(line.what.actor().unwrap_or("")).is_client() {
+                    self.room(line)?;
                     self.cue(actor, begun_by(self.race, position)?);
                 }
                 self.stage.begin(actor)?;
@@ -171,6 +173,10 @@ impl<'a> Rehearsal<'a> {
             }
             (What::Read { key, .. }, Some(actor)) => {
                 self.wake(actor)?;
+                if !self.stage.idle(actor) {
+                    return Ok(Err(line.differs(line.what.to_string(), STILL_OPEN)));
+                }
+                self.room(line)?;
                 self.cue(actor, Action::Read(*key));
                 self.stage.begin(actor)?;
                 self.claim(line, actor);
@@ -178,6 +184,10 @@ impl<'a> Rehearsal<'a> {
             }
             (What::Write { key, value, .. }, Some(actor)) => {
                 self.wake(actor)?;
+                if !self.stage.idle(actor) {
+                    return Ok(Err(line.differs(line.what.to_string(), STILL_OPEN)));
+                }
+                self.room(line)?;
                 self.cue(actor, Action::Write(*key, value.clone()));
                 self.stage.begin(actor)?;
                 self.claim(line, actor);
@@ -198,7 +208,10 @@ impl<'a> Rehearsal<'a> {
                     Err(line.answers_differ(reply, &found))
                 })
             }
-            (What::Nothing, _) => self.claim_about_the_end(line),
+            (What::Nothing, _) => {
+                self.claims.note_for_the_end(line);
+                Ok(Ok(None))
+            }
             (What::Group(_), _) => Ok(Ok(None)),
             (_, None) => unreachable!("every other line has an actor"),
         }
@@ -271,6 +284,7 @@ impl<'a> Rehearsal<'a> {
                 }
             }
             Event::ManualUpdate(key, value) => {
+                self.room(line)?;
                 Disturbance::ManualUpdate { key: *key, value: value.clone() }
             }
             Event::Failover => Disturbance::FailOver,
@@ -306,12 +320,8 @@ impl<'a> Rehearsal<'a> {
         }
     }
 
-    fn claim_about_the_end(&mut self, line: &Line) -> Result<Outcome, RunError> {
-        let Some(claim) = line.claim else { return Ok(Ok(None)) };
-        let (keys, auditors) = (&self.race.keys, self.names.len());
-        let is_true = in_the_end(&mut self.stage, keys, auditors, claim)?.is_some();
-        self.run.claims.push((line.number, claim, is_true));
-        Ok(Ok(None))
+    fn room(&self, line: &Line) -> Result<(), RunError> {
+        room(self.stage.play(), self.race, line.number)
     }
 
     fn wake(&mut self, actor: usize) -> Result<(), RunError> {
@@ -349,12 +359,20 @@ impl<'a> Rehearsal<'a> {
         found.ok_or_else(|| RunError::NobodyCalled { line: line.number, actor: name.to_owned() })
     }
 
-    fn end(mut self) -> (Run, Plot) {
+    fn end(mut self) -> Result<(Run, Plot), RunError> {
         let keys = &self.race.keys;
-        let judged = self.claims.judged(self.stage.play(), |key| initial(keys, key));
-        self.run.claims.extend(judged);
+        let mut ends = Ends::default();
+        if self.claims.mind_the_end() && self.run.divergence.is_none() {
+            for audit in audits(&mut self.stage, keys, self.names.len())? {
+                let Stage { world, .. } = &self.stage;
+                let (play, read) = (self.stage.play(), audit.read.as_ref());
+                ends.push(|claim| claim.is_true_in_the_end(play, world, audit.key, read));
+            }
+        }
+        let initial = |key| initial(keys, key);
+        self.run.claims = self.claims.judged(self.stage.play(), initial, &ends);
         self.run.history = self.recorder.history();
-        (self.run, self.plot)
+        Ok((self.run, self.plot))
     }
 }
 

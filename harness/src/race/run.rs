@@ -2,8 +2,8 @@ use std::fmt;
 
 use quarrel_checkers::{History, Time};
 
-use super::{Answer, Line, What, cast::NothingBegun};
-use crate::sim::{Claim, Stuck};
+use super::{Answer, Judged, Line, Race, What, cast::NothingBegun};
+use crate::sim::{Play, Stuck};
 
 /// What came of one performance of a race.
 #[derive(Clone, Debug, Default)]
@@ -12,8 +12,8 @@ pub struct Run {
     pub happened: Vec<Happening>,
     /// The first line that went differently; nothing happened after it.
     pub divergence: Option<Divergence>,
-    /// The claims that were reached: line, claim, whether it is true.
-    pub claims: Vec<(usize, Claim, bool)>,
+    /// The claims that were reached, in the order of their lines.
+    pub claims: Vec<Judged>,
     /// What clients saw.
     pub history: History,
 }
@@ -68,6 +68,16 @@ pub enum RunError {
         /// Who.
         actor: String,
     },
+    /// It has more operations than can be judged.
+    #[error(
+        "line {line}: more than {} operations, with one read of every key in the end; make two \
+         races of it",
+        Play::MAX_OPERATIONS
+    )]
+    TooMany {
+        /// The line that begins the first that is too many.
+        line: usize,
+    },
     /// The strategy cannot be simulated.
     #[error(transparent)]
     Stuck(#[from] Stuck),
@@ -89,6 +99,16 @@ pub enum RunError {
         /// What went wrong.
         what: String,
     },
+}
+
+/// Why a client cannot begin an operation.
+pub(super) const STILL_OPEN: &str = "its operation before is not over";
+
+/// Whether one more operation fits into the play, and in the end a read of
+/// every key of the race.
+pub(super) fn room(play: &Play, race: &Race, line: usize) -> Result<(), RunError> {
+    let taken = play.operations().len() + race.keys.len();
+    if taken < Play::MAX_OPERATIONS { Ok(()) } else { Err(RunError::TooMany { line }) }
 }
 
 impl Run {
@@ -122,17 +142,17 @@ impl Run {
     /// Whether everything went as written and every claim is true.
     #[must_use]
     pub fn is_met(&self) -> bool {
-        self.divergence.is_none() && self.claims.iter().all(|(_, _, is_true)| *is_true)
+        self.divergence.is_none() && self.claims.iter().all(Judged::is_true)
     }
 
-    /// Why it is not met, in a line; none if it is.
+    /// Everything for which it is not met, in a line; none if it is.
     #[must_use]
     pub fn complaint(&self) -> Option<String> {
         if let Some(divergence) = &self.divergence {
             return Some(divergence.to_string());
         }
-        let (line, claim, _) = self.claims.iter().find(|(_, _, is_true)| !is_true)?;
-        Some(format!("line {line}: {claim} did not come true"))
+        let complaints: Vec<_> = self.claims.iter().filter_map(Judged::complaint).collect();
+        (!complaints.is_empty()).then(|| complaints.join("; "))
     }
 }
 

@@ -82,7 +82,10 @@ impl<'a> Scanner<'a> {
     }
 
     pub(super) fn key(&mut self) -> Result<Key, ParseRaceError> {
-        self.number("a key, which is a whole number").map(Key)
+        let what = "a key, which is a whole number below 4294967296";
+        let error = self.expected(what);
+        let key = self.number(what)?;
+        u32::try_from(key).map(|key| Key(key.into())).map_err(|_| error)
     }
 
     pub(super) fn version(&mut self) -> Result<u64, ParseRaceError> {
@@ -150,7 +153,7 @@ impl<'a> Scanner<'a> {
         };
         let rest = self.rest();
         let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-        let key = rest[..end].parse().map_err(|_| self.expected(what))?;
+        let key: u32 = rest[..end].parse().map_err(|_| self.expected(what))?;
         self.at += end;
         let version = if self.rest().starts_with(":v") {
             self.at += 1;
@@ -159,7 +162,7 @@ impl<'a> Scanner<'a> {
             self.skip_space();
             None
         };
-        Ok(Object { space: space.into(), key: Key(key), version })
+        Ok(Object { space: space.into(), key: Key(key.into()), version })
     }
 
     fn skip(&mut self, bytes: usize) {

@@ -63,7 +63,7 @@ t=4ms Reader B: SELECT replica 7  -> v1     at 0/39F8, one write behind
 fn errors_name_line_column_and_what_was_expected() {
     assert_eq!(
         error("strategy cache-aside\nt=soon Writer A: DEL 1"),
-        "line 2, column 3: expected a duration, such as 30ms, found `soon`"
+        "line 2, column 3: expected a duration of at most 1h, such as 30ms, found `soon`"
     );
     assert_eq!(
         error("Writer A: DEL one"),
@@ -81,6 +81,20 @@ fn errors_name_line_column_and_what_was_expected() {
         error("Reader B: GET 1 -> miss !odd"),
         "line 1, column 26: expected a claim: stale, not-linearizable, read-your-writes, non-monotonic, lost, diverged, found `odd`"
     );
+    for (text, expected) in [
+        ("Reader B: GET 1 !lost", "line 1, column 17: expected a claim about an operation;"),
+        ("!stale", "line 1, column 1: expected this claim behind a step"),
+        ("pause replica !stale", "line 1, column 15: expected this claim behind a step"),
+        ("Agent cdc: DEL 1 !stale", "line 1, column 18: expected this claim behind a step"),
+        ("Agent cdc: read 1", "line 1, column 12: expected a step: agents and jobs"),
+        ("key 1 absent\nkey 1 = 2, cached", "line 2, column 5: expected a key that no line before"),
+        ("t=2h failover", "line 1, column 3: expected a duration of at most 1h"),
+        ("evict 4294967296", "line 1, column 7: expected an object"),
+        ("Client A: read 4294967296", "line 1, column 16: expected a key, which is a whole number"),
+    ] {
+        let told = error(text);
+        assert!(told.starts_with(expected), "{text}: {told}");
+    }
     assert_eq!(
         error("{\nReader B: GET 1"),
         "line 3, column 1: expected `}`, found the end of the file; `{` stands in line 1"
@@ -162,15 +176,24 @@ fn whats() -> impl Strategy<Value = What> {
 
 fn lines() -> impl Strategy<Value = Line> {
     let at = option::of((0..99_999_u64).prop_map(|n| Duration::from_nanos(n * 12_500)));
-    let claim = option::of(proptest::sample::select(Claim::ALL.to_vec()));
+    let claim = option::of(any::<proptest::sample::Index>());
     let comment = option::of("[a-z#\"]{1,9}");
-    (at, whats(), claim, comment).prop_map(|(at, what, claim, comment)| Line {
-        number: 0,
-        at,
-        what,
-        claim,
-        comment,
-    })
+    (at, prop_oneof![9 => whats(), 1 => Just(What::Nothing)], claim, comment).prop_map(
+        |(at, what, claim, comment)| {
+            let fits = |claim: &Claim| match &what {
+                What::Nothing => claim.is_about_the_end(),
+                What::Step { .. } | What::Read { .. } | What::Write { .. } => {
+                    !claim.is_about_the_end()
+                }
+                _ => false,
+            };
+            let claims: Vec<_> = Claim::ALL.into_iter().filter(fits).collect();
+            let chosen = claim.filter(|_| !claims.is_empty()).map(|claim| *claim.get(&claims));
+            // An empty line is none.
+            let claim = chosen.or((what == What::Nothing).then_some(Claim::Lost));
+            Line { number: 0, at, what, claim, comment }
+        },
+    )
 }
 
 fn races() -> impl Strategy<Value = Race> {
@@ -187,8 +210,13 @@ fn races() -> impl Strategy<Value = Race> {
     let group = vec(lines(), 0..3).prop_map(|lines| Line::of(What::Group(lines)));
     let line = prop_oneof![5 => lines(), 1 => group];
     let option = ("[a-z]{1,5}", "[a-z0-9 ]{1,5}");
-    ("[a-z]{1,9}", vec(option, 0..2), vec(setup, 0..3), vec(line, 0..8))
-        .prop_map(|(strategy, options, keys, lines)| Race { strategy, options, keys, lines })
+    ("[a-z]{1,9}", vec(option, 0..2), vec(setup, 0..3), vec(line, 0..8)).prop_map(
+        |(strategy, options, mut keys, lines)| {
+            keys.sort_by_key(|setup| setup.key);
+            keys.dedup_by_key(|setup| setup.key);
+            Race { strategy, options, keys, lines }
+        },
+    )
 }
 
 /// The same race as it would come from no file.

@@ -3,9 +3,10 @@ use std::{sync::Arc, time::Duration};
 use quarrel_checkers::{Kind, Op, Process};
 
 use super::{
-    Line, RunError,
+    Divergence, Line, RunError,
     cast::{Part, clients},
     force::{Forcing, LineOutcome, Reply},
+    run::{STILL_OPEN, room},
 };
 use crate::{
     record::Recorder,
@@ -121,6 +122,17 @@ impl Forcing<'_> {
         };
         self.actors.insert(name.to_owned(), actor);
         task.map_or(Ok(()), |task| self.begin(name, task))
+    }
+
+    /// Whether one more operation fits.
+    pub(super) fn room(&self, line: usize) -> Result<(), RunError> {
+        room(&self.play, self.race, line)
+    }
+
+    /// That a client cannot begin an operation, as the one before is not over.
+    pub(super) fn still_open(&self, line: &Line, name: &str) -> Option<Divergence> {
+        let is_open = !self.is_idle(name);
+        is_open.then(|| line.differs(line.what.to_string(), STILL_OPEN))
     }
 
     pub(super) fn begin(&mut self, name: &str, task: Task) -> Result<(), RunError> {

@@ -6,6 +6,8 @@ use std::{
     rc::Rc,
 };
 
+use super::{AtMost, MOST_BYTES};
+
 /// How a stream of zstd begins (RFC 8878, section 3.1.1).
 const MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 
@@ -23,9 +25,24 @@ impl Cut {
     }
 }
 
-/// A history's file, or what is compressed in it.
+/// What is compressed unpacks to so many times its size at most. Histories are
+/// a tenth of their text; what claims to be ten thousand times as long as its
+/// file is made to fill a memory.
+const MOST_TIMES: u64 = 200;
+
+/// The longest line of a history.
+pub(crate) const MOST_LINE: u64 = 16 << 20;
+
+/// A history's file, or what is compressed in it. Its path is one that a person
+/// named.
 pub(crate) fn open_history(path: &Path) -> io::Result<(Box<dyn BufRead>, Cut)> {
-    let mut file = BufReader::with_capacity(BUFFER, File::open(path)?);
+    unpack(File::open(path)?)
+}
+
+/// What is in a history's file, or compressed in it.
+pub(crate) fn unpack(file: File) -> io::Result<(Box<dyn BufRead>, Cut)> {
+    let most = MOST_BYTES.max(file.metadata()?.len().saturating_mul(MOST_TIMES));
+    let mut file = BufReader::with_capacity(BUFFER, file);
     let cut = Cut::default();
     let beginning = file.fill_buf()?;
     // One that was cut in the middle of its mark is compressed, too.
@@ -35,7 +52,7 @@ pub(crate) fn open_history(path: &Path) -> io::Result<(Box<dyn BufRead>, Cut)> {
         return Ok((Box::new(file), cut));
     }
     let stream = zstd::stream::Decoder::with_buffer(file)?;
-    let unpacked = Unpacked { stream, cut: cut.clone() };
+    let unpacked = AtMost::new(Unpacked { stream, cut: cut.clone() }, most);
     Ok((Box::new(BufReader::with_capacity(BUFFER, unpacked)), cut))
 }
 
@@ -83,5 +100,16 @@ mod tests {
             assert_eq!(read(&packed[..cut]), (Vec::new(), true), "{cut} bytes");
         }
         assert_eq!(read(b""), (Vec::new(), false));
+    }
+
+    #[test]
+    fn a_file_that_unpacks_to_thousands_of_its_size_is_refused() {
+        let bomb = zstd::encode_all(io::repeat(b'\n').take(MOST_BYTES + 1), 1).unwrap();
+        assert!(bomb.len() < 100_000, "{} bytes", bomb.len());
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bomb).unwrap();
+        let (mut opened, _) = open_history(file.path()).unwrap();
+        let refused = io::copy(&mut opened, &mut io::sink()).unwrap_err();
+        assert_eq!(refused.to_string(), "it has more than 64 MB, the most that is read");
     }
 }

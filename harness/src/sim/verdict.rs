@@ -80,17 +80,39 @@ impl Claim {
         }
     }
 
-    /// Whether the end of `play`, after which a fresh client of the strategy
-    /// read `read` from `key`, makes the claim true.
+    /// Whether it is about how everything stands in the end, and not about an
+    /// operation.
+    #[must_use]
+    pub const fn is_about_the_end(self) -> bool {
+        matches!(self, Self::Lost | Self::Diverged)
+    }
+
+    /// The first claim that the end of `play`, after which a fresh client of
+    /// the strategy read `read` from `key`, makes true.
     #[must_use]
     pub fn in_the_end(play: &Play, world: &World, key: Key, read: Option<&Row>) -> Option<Self> {
-        let lost = play.operations().iter().any(|played| is_lost(played, world));
-        if lost {
-            Some(Self::Lost)
-        } else if read != world.primary.row(key) {
-            Some(Self::Diverged)
-        } else {
-            None
+        [Self::Lost, Self::Diverged]
+            .into_iter()
+            .find(|claim| claim.is_true_in_the_end(play, world, key, read))
+    }
+
+    /// Whether the end of `play`, after which a fresh client of the strategy
+    /// read `read` from `key`, makes the claim true. One does not hide another:
+    /// what a failover lost may still be in the cache.
+    #[must_use]
+    pub fn is_true_in_the_end(
+        self,
+        play: &Play,
+        world: &World,
+        key: Key,
+        read: Option<&Row>,
+    ) -> bool {
+        match self {
+            Self::Lost => play.operations().iter().any(|played| is_lost(played, world)),
+            Self::Diverged => read != world.primary.row(key),
+            Self::Stale | Self::NotLinearizable | Self::ReadYourWrites | Self::NonMonotonic => {
+                false
+            }
         }
     }
 
@@ -150,7 +172,7 @@ fn version_of(row: Option<&Row>) -> u64 {
 }
 
 /// The version of `key` that an operation showed to exist.
-fn seen(played: &Played, key: Key) -> Option<u64> {
+pub(crate) fn seen(played: &Played, key: Key) -> Option<u64> {
     match (&played.action, &played.ending) {
         (Action::Read(of), Some(Ending::Read(row))) if *of == key => Some(version_of(row.as_ref())),
         (Action::Write(of, _), Some(Ending::Written(version))) if *of == key => Some(*version),

@@ -35,6 +35,9 @@ pub(crate) struct Connection {
     pub(crate) protocol: Option<Protocol>,
     /// Present exactly if there is a protocol.
     pub(crate) session: Option<Mutex<Session>>,
+    /// Whether its messages cannot be told apart any more: what one direction
+    /// finds out, the other must hear, or it waits for the end of a message.
+    has_lost_framing: AtomicBool,
     logs: MessageLog,
     holds: [Mutex<Hold>; 2],
     /// Whether any direction was ever held: spares the others the locks.
@@ -99,6 +102,7 @@ impl Connection {
             upstream,
             protocol,
             session: protocol.map(|_| Mutex::new(Session::new())),
+            has_lost_framing: AtomicBool::new(false),
             logs,
             ever_held: AtomicBool::new(holds != [Hold::Open; 2]),
             holds: holds.map(Mutex::new),
@@ -132,6 +136,17 @@ impl Connection {
     pub(crate) fn framing(&self) -> Framing {
         let session = self.session.as_ref();
         session.map_or(Framing::None, |session| lock(session).framing().clone())
+    }
+
+    pub(crate) fn has_lost_framing(&self) -> bool {
+        self.has_lost_framing.load(Ordering::Acquire)
+    }
+
+    /// Tells both directions that nothing is followed any more.
+    pub(crate) fn lose_framing(&self) {
+        if !self.has_lost_framing.swap(true, Ordering::AcqRel) {
+            self.nudge();
+        }
     }
 
     pub(crate) fn logs_messages(&self) -> bool {

@@ -120,6 +120,7 @@ impl Gate {
                 break;
             }
             if matches!(session.framing(), crate::message::Framing::Lost(_)) {
+                self.connection.lose_framing();
                 self.stop_scanning();
                 break;
             }
@@ -155,6 +156,9 @@ impl Gate {
 
     /// What may pass now.
     pub(crate) fn pass(&mut self, now: Instant) -> Passed {
+        if self.scanner.is_some() && self.connection.has_lost_framing() {
+            self.stop_scanning();
+        }
         let Some(frame) = self.frames.front_mut() else {
             if self.reset {
                 return Passed::Close(Close::Rst);
@@ -227,6 +231,7 @@ impl Gate {
         if session.lose(reason) {
             self.record(Happening::FramingLost { reason: reason.to_owned() });
         }
+        self.connection.lose_framing();
         self.stop_scanning();
     }
 

@@ -58,7 +58,16 @@ impl Backend {
         let data = self.buffer.split_to(whole.min(self.buffer.len())).freeze();
         self.ahead = whole - data.len();
         let mut part = Part { data, ..Part::default() };
-        part.place = self.take(kind, &part.data[5..], session)?;
+        part.place = match self.take(kind, &part.data[5..], session) {
+            Ok(place) => place,
+            Err(lost) => {
+                // What cannot be followed must still be forwarded.
+                let behind = std::mem::replace(&mut self.buffer, BytesMut::from(&part.data[..]));
+                self.buffer.unsplit(behind);
+                self.ahead = 0;
+                return Err(lost);
+            }
+        };
         if kind == b'd' && self.phase == Phase::Replication && self.ahead == 0 {
             part.wal = Wal::of(&part.data, session.replication);
         }

@@ -73,7 +73,8 @@ fn literals(sql: &str) -> Vec<String> {
             b'\'' => {
                 let is_escape = matches!(sql[..at].chars().next_back(), Some('E' | 'e'))
                     && !sql[..at - 1].ends_with(is_part_of_word);
-                let (value, end) = quoted(sql, at + 1, is_escape);
+                let escape = if is_escape { Some('\\') } else { None };
+                let (value, end) = quoted(sql, at + 1, escape);
                 found.push(value);
                 at = end;
             }
@@ -104,8 +105,9 @@ fn is_part_of_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// The text of a literal that begins at `from`, and where it ends.
-fn quoted(sql: &str, from: usize, is_escape: bool) -> (String, usize) {
+/// The text of a literal that begins at `from`, in which `escape` gives the
+/// next character another meaning; and where it ends.
+fn quoted(sql: &str, from: usize, escape: Option<char>) -> (String, usize) {
     let mut value = String::new();
     let mut rest = sql[from..].char_indices().peekable();
     while let Some((at, c)) = rest.next() {
@@ -115,7 +117,7 @@ fn quoted(sql: &str, from: usize, is_escape: bool) -> (String, usize) {
                 value.push('\'');
             }
             '\'' => return (value, from + at + 1),
-            '\\' if is_escape => value.extend(rest.next().map(|(_, escaped)| escaped)),
+            c if Some(c) == escape => value.extend(rest.next().map(|(_, escaped)| escaped)),
             c => value.push(c),
         }
     }

@@ -15,9 +15,20 @@ fn scan(
     let mut scanner = Scanner::new(protocol, stream);
     let mut out = Vec::new();
     let mut said = Vec::new();
+    let mut fed = 0;
     for piece in transcript.chunks(size) {
         scanner.feed(piece);
-        while let Some(part) = scanner.next(session)? {
+        fed += piece.len();
+        loop {
+            let part = match scanner.next(session) {
+                Ok(Some(part)) => part,
+                Ok(None) => break,
+                Err(lost) => {
+                    out.extend_from_slice(&scanner.take_rest());
+                    assert_eq!(out, transcript[..fed], "given up, in pieces of {size}");
+                    return Err(lost);
+                }
+            };
             out.extend_from_slice(&part.data);
             for command in &part.commands {
                 said.push(format!("{} {}", command.name, command.keys.join(",")));
@@ -122,6 +133,35 @@ fn framing_is_lost_where_replies_cannot_be_told_apart() {
     let mut session = Session::new();
     let on = scan(Protocol::Redis, Stream::Upstream, b"CLIENT REPLY ON\r\n", 5, &mut session);
     assert!(on.is_ok());
+}
+
+#[test]
+fn giving_up_loses_no_byte() {
+    // A COPY from the client by the extended protocol, and a type that is none.
+    for strange in [message(b'G', &[0, 0, 1, 0, 0]), b"\x01\x02\x03\x04\x05\x06".to_vec()] {
+        let before = [message(b'1', b""), message(b'2', b"")].concat();
+        for copies in 0..4 {
+            let transcript = [before.repeat(copies), strange.clone(), message(b'Z', b"I")].concat();
+            for size in 1..=transcript.len() {
+                let mut session = Session::new();
+                session.extended = true;
+                let lost =
+                    scan(Protocol::Postgres, Stream::Downstream, &transcript, size, &mut session);
+                assert!(lost.is_err(), "{copies} {size}");
+            }
+        }
+    }
+    for (stream, strange) in
+        [(Stream::Upstream, &b"*1\r\n$x\r\n"[..]), (Stream::Downstream, b"?\r\n")]
+    {
+        for copies in 0..4 {
+            let transcript = [b"*1\r\n$4\r\nPING\r\n".repeat(copies), strange.to_vec()].concat();
+            for size in 1..=transcript.len() {
+                let lost = scan(Protocol::Redis, stream, &transcript, size, &mut Session::new());
+                assert!(lost.is_err(), "{copies} {size}");
+            }
+        }
+    }
 }
 
 /// A message of Postgres with a type.

@@ -1,7 +1,7 @@
 //! Rules and holds on a real Postgres and its streaming replica.
 
 use crate::testbed::native::{Background, Node, sql, try_sql};
-use crate::testbed::{eventually, latency, native, proxy_to, start};
+use crate::testbed::{Client, Got, eventually, latency, native, proxy_to, start};
 use quarrel_faultproxy::{Action, FaultProxy, Framing, Lsn, MessageLog, NewRule, NewToxic};
 use quarrel_faultproxy::{Protocol, Release, Stream, ToxicKind};
 use std::net::SocketAddr;
@@ -61,6 +61,50 @@ fn a_statement_with_parameters_is_held_by_its_key() {
     server.release_message("p", held[0].id).expect("it is held");
     client.succeeds();
     assert_eq!(values(), "1,1");
+}
+
+/// A message with a type, as a client sends it.
+fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(body.len() + 4).expect("short");
+    [&[kind][..], &len.to_be_bytes(), body].concat()
+}
+
+/// Reads until a message of this type has begun a piece of the answer.
+fn until(client: &mut Client, end: &[u8]) {
+    let mut got = Vec::new();
+    while !got.windows(end.len()).any(|window| window == end) {
+        match client.get() {
+            Got::Data(data) => got.extend(data),
+            other => panic!("{other:?} after {got:?}"),
+        }
+    }
+}
+
+/// As tokio-postgres and the JDBC driver copy.
+#[test]
+fn a_copy_from_the_client_by_the_extended_protocol_goes_through() {
+    const READY: &[u8] = b"Z\0\0\0\x05I";
+    let (server, node) = (start(), native::postgres());
+    let addr = followed(&server, &node);
+    sql(node.addr, &["CREATE TABLE t (id int)"]);
+    let mut client = Client::connect(addr);
+    let body = b"\0\x03\0\0user\0postgres\0database\0postgres\0\0";
+    let len = u32::try_from(body.len() + 4).expect("short");
+    client.send(&[&len.to_be_bytes()[..], body].concat());
+    until(&mut client, READY);
+    let copy = [
+        message(b'P', b"\0COPY t FROM STDIN\0\0\0"),
+        message(b'B', b"\0\0\0\0\0\0\0\0"),
+        message(b'E', b"\0\0\0\0\0"),
+        message(b'S', b""),
+    ];
+    client.send(&copy.concat());
+    until(&mut client, b"G\0\0\0");
+    client.send(&[message(b'd', b"1\n2\n"), message(b'c', b""), message(b'S', b"")].concat());
+    until(&mut client, READY);
+    assert_eq!(sql(node.addr, &["SELECT sum(id) FROM t"]), "3");
+    let connections = server.connections("p").expect("it exists");
+    assert_eq!(connections[0].framing, Framing::Lost("COPY by the extended protocol"));
 }
 
 #[test]
