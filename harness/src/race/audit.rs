@@ -1,4 +1,4 @@
-//! What stays wrong once everything has come to rest.
+//! What the strategy shows when all is over.
 
 use quarrel_checkers::Key;
 

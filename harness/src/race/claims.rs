@@ -2,7 +2,7 @@ use quarrel_checkers::{Key, Value};
 
 use super::Line;
 use crate::{
-    sim::{Claim, Ending, Play, Played, linearizable, seen},
+    sim::{Claim, Ending, Play, Played, differs, linearizable, seen},
     stores::Row,
     strategy::Action,
 };
@@ -142,7 +142,7 @@ pub(super) fn is_true_in_the_end(
                 _ => false,
             })
         }
-        Claim::Diverged => read != primary,
+        Claim::Diverged => differs(read, primary),
         _ => false,
     }
 }
