@@ -146,7 +146,7 @@ impl Reading {
             }
             let index = Index(at as u64);
             let (process, kind) = (raw.process, raw.kind);
-            history.events.push(Event { index, time, process, kind, op, error });
+            history.events.push(Event { index, time, process, kind, op, timeline: None, error });
         }
         Imported {
             history,

@@ -107,6 +107,7 @@ pub(crate) struct RawEvent<'a> {
     pub(crate) key: Option<u64>,
     pub(crate) value: RawValue<'a>,
     version: Option<u64>,
+    timeline: Option<u32>,
 }
 
 /// A value without structure.
@@ -137,6 +138,7 @@ impl<'a> RawEvent<'a> {
             process: Process::Client(self.process),
             kind: self.kind,
             op,
+            timeline: self.timeline,
             error: None,
         }
     }
@@ -170,9 +172,13 @@ impl<'a> Cursor<'a> {
             Some(()) => Some(self.number()?),
             None => None,
         };
+        let timeline = match self.expect(b",\"timeline\":") {
+            Some(()) => Some(u32::try_from(self.number()?).ok()?),
+            None => None,
+        };
         self.expect(b"}")?;
         let is_end = self.line.len() == self.at || self.line[self.at..].trim_ascii().is_empty();
-        is_end.then_some(RawEvent { index, time, process, kind, f, key, value, version })
+        is_end.then_some(RawEvent { index, time, process, kind, f, key, value, version, timeline })
     }
 
     /// Steps over `text`. Its length is known to the compiler, which makes a
@@ -285,11 +291,13 @@ mod tests {
         };
         let fields = (number(), number(), number(), kinds, functions);
         let changes = prop::collection::vec((any::<prop::sample::Index>(), 0..3_u8), 0..3);
-        (fields, (optional("key"), values, optional("version")), changes).prop_map(
-            |((index, time, process, kind, f), (key, value, version), changes)| {
+        let timelines = prop::sample::select(vec!["", "", ",\"timeline\":2"]);
+        let op = (optional("key"), values, optional("version"), timelines);
+        (fields, op, changes).prop_map(
+            |((index, time, process, kind, f), (key, value, version, timeline), changes)| {
                 let mut line = format!(
                     "{{\"index\":{index},\"time\":{time},\"process\":{process},\"type\":\"{kind}\",\
-                     \"f\":\"{f}\"{key},\"value\":{value}{version}}}"
+                     \"f\":\"{f}\"{key},\"value\":{value}{version}{timeline}}}"
                 );
                 let is_whole = changes.is_empty();
                 for (at, change) in changes {

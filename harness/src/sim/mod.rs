@@ -50,6 +50,5 @@ pub use play::{Ending, Play, Played};
 pub use primary::{Commit, Primary};
 pub use replica::Replica;
 pub use stage::{Called, Following, Happened, Memory, Setting, Stage, Stuck};
-pub(crate) use verdict::seen;
 pub use verdict::{Claim, linearizable};
 pub use world::{Reaction, Wait, World};
