@@ -228,6 +228,12 @@ pub struct Event {
     /// What.
     #[serde(flatten)]
     pub op: Op,
+    /// Of a write: the timeline of the primary on which it happened, or if its
+    /// outcome is unknown, would have. If no event of a history tells one, all
+    /// happened on one timeline; else a write that was acknowledged without one
+    /// happened on timeline 1, and of one of unknown outcome nothing is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<u32>,
     /// Why it failed, or why the outcome is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

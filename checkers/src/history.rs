@@ -82,7 +82,7 @@ impl History {
         error: Option<String>,
     ) -> Index {
         let index = Index(self.events.len() as u64);
-        self.events.push(Event { index, time, process, kind, op, error });
+        self.events.push(Event { index, time, process, kind, op, timeline: None, error });
         index
     }
 
@@ -94,6 +94,13 @@ impl History {
     /// Appends a completion that surely happened.
     pub fn ok(&mut self, time: Time, process: Process, op: Op) -> Index {
         self.push(time, process, Kind::Ok, op, None)
+    }
+
+    /// Says on which timeline of the primary the last event's write happened.
+    pub fn on_timeline(&mut self, timeline: u32) {
+        if let Some(event) = self.events.last_mut() {
+            event.timeline = Some(timeline);
+        }
     }
 
     /// Pairs invocations with completions, in order of invocation.

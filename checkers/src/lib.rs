@@ -62,17 +62,19 @@ mod time;
 pub mod transactions;
 mod value;
 mod verdict;
+mod version;
 
 pub use checker::{Budget, Checker};
 pub use event::{Event, F, Index, Kind, Op, Process};
 pub use history::{History, HistoryError, Operation};
 pub use judge::{
     Convergence, DivergenceWindow, JudgeOptions, Judgement, Metrics, Order, PbsBin, Phase,
-    PhaseMetrics, Probe, ProbePhase, Quantiles, Rung, SessionViolations, StalenessBin, judge,
-    judge_phases, wilson,
+    PhaseMetrics, Probe, ProbePhase, Quantiles, ReadFinding, Rung, SessionViolations, StalenessBin,
+    judge, judge_phases, judge_reads, wilson,
 };
 pub use model::Model;
 pub use step::{Certainty, Content, Lsn, Object, ParseLsnError, Reply, Site, Step};
 pub use time::{Time, millis};
 pub use value::{Key, Value};
 pub use verdict::{Anomaly, Cause, Class, Guarantee, Invalidation, Validity, Verdict};
+pub use version::Version;

@@ -12,7 +12,8 @@
 //! concurrent. Inside stand
 //! an optional key and a colon (key 0 if there is none), `r`, `w` or `c` for
 //! read, write and compare-and-set (`old>new`), the value (`nil`, a whole
-//! number or a word), `@` and the version, and `?` if the outcome is unknown or
+//! number or a word), `@` and the version, behind a version perhaps `t` and the
+//! primary's timeline, and `?` if the outcome is unknown or
 //! `!` if it surely failed. Spaces stretch an operation. A bracket that never
 //! closes is an operation that never completed. Text behind `#` is a comment.
 //!
@@ -66,18 +67,19 @@ pub fn parse(text: &str) -> Result<History, NotationError> {
             reject(&line[from..open], from).map_err(|column| fail(column, "a bracket"))?;
             let close = line[open..].find(']').map(|n| open + n);
             let inside = &line[open + 1..close.unwrap_or(line.len())];
-            let (kind, asked, answered) = operation(inside)
+            let (kind, asked, answered, timeline) = operation(inside)
                 .ok_or_else(|| fail(open + 2, "an operation, as in w1 or 7:r2@3"))?;
             let process = Process::Client(process);
-            let mut push = |column: usize, kind, op| {
+            let mut push = |column: usize, kind, op, timeline| {
                 let column = column - colon;
                 let time = Time::from_millis(column as u64);
-                let event = Event { index: Index(0), time, process, kind, op, error: None };
+                let index = Index(0);
+                let event = Event { index, time, process, kind, op, timeline, error: None };
                 events.push((column, kind, at as u64, event));
             };
-            push(open, Kind::Invoke, asked);
+            push(open, Kind::Invoke, asked, None);
             if let Some(close) = close {
-                push(close, kind, answered);
+                push(close, kind, answered, timeline);
             }
             from = close.map_or(line.len(), |close| close + 1);
         }
@@ -89,6 +91,9 @@ pub fn parse(text: &str) -> Result<History, NotationError> {
     let mut history = History::default();
     for (.., event) in events {
         history.push(event.time, event.process, event.kind, event.op, event.error);
+        if let Some(timeline) = event.timeline {
+            history.on_timeline(timeline);
+        }
     }
     Ok(history)
 }
@@ -98,8 +103,9 @@ fn reject(between: &str, from: usize) -> Result<(), usize> {
     between.find(|c: char| !c.is_whitespace()).map_or(Ok(()), |at| Err(from + at + 1))
 }
 
-/// What stands in a bracket: how it ended, the invocation, the completion.
-fn operation(text: &str) -> Option<(Kind, Op, Op)> {
+/// What stands in a bracket: how it ended, the invocation, the completion, and
+/// the timeline.
+fn operation(text: &str) -> Option<(Kind, Op, Op, Option<u32>)> {
     let text = text.trim();
     let (key, text) = text.split_once(':').unwrap_or(("0", text));
     let key = Key(key.trim().parse().ok()?);
@@ -109,8 +115,17 @@ fn operation(text: &str) -> Option<(Kind, Op, Op)> {
         text => (Kind::Ok, text),
     };
     let (text, version) = match text.trim().split_once('@') {
-        Some((text, version)) => (text, Some(version.trim().parse().ok()?)),
+        Some((text, version)) => (text, Some(version.trim())),
         None => (text.trim(), None),
+    };
+    let (version, timeline) = match version.map(|version| version.split_once('t')) {
+        Some(Some((version, timeline))) => (Some(version), Some(timeline.parse().ok()?)),
+        _ => (version, None),
+    };
+    let version = match version {
+        None => None,
+        Some("") if timeline.is_some() => None,
+        Some(number) => Some(number.parse().ok()?),
     };
     let mut characters = text.chars();
     let f = match characters.next()? {
@@ -129,7 +144,7 @@ fn operation(text: &str) -> Option<(Kind, Op, Op)> {
     let op = |value| Op { f: f.clone(), key: Some(key), value, version: None };
     let asked = op(if f == F::Read { Value::Nil } else { value.clone() });
     let answered = Op { version, ..op(value) };
-    Some((kind, asked, answered))
+    Some((kind, asked, answered, timeline))
 }
 
 fn value(text: &str) -> Option<Value> {

@@ -68,8 +68,12 @@ pub enum Class {
     NonMonotonicRead,
     /// A read returned a value whose write had not begun.
     FutureRead,
-    /// A read returned a value that nobody wrote, or whose write failed.
+    /// A read returned a value that nobody wrote.
     PhantomRead,
+    /// A read returned a value whose write had failed for certain: it was in the
+    /// cache, and never in the database. Adya's G1a (aborted read), of a single
+    /// key.
+    DirtyRead,
     /// An acknowledged write is gone from the primary.
     LostWrite,
     /// At the end the stores hold different versions, seen by a probe.
@@ -123,6 +127,7 @@ impl fmt::Display for Class {
             Self::NonMonotonicRead => "non-monotonic-read",
             Self::FutureRead => "future-read",
             Self::PhantomRead => "phantom-read",
+            Self::DirtyRead => "dirty-read",
             Self::LostWrite => "lost-write",
             Self::Divergence => "divergence",
             Self::NonMonotonicWrite => "non-monotonic-write",

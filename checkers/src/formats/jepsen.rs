@@ -94,10 +94,14 @@ impl Reading {
             Some(Value::Int(version)) => u64::try_from(version).ok(),
             _ => None,
         };
+        let timeline = match op.timeline {
+            Some(Value::Int(timeline)) => u32::try_from(timeline).ok(),
+            _ => None,
+        };
         let key = op.key.map(|key| self.names.key(&key, &mut self.events));
         let error = op.error;
         let op = Op { f, key, value: op.value, version };
-        self.event(time, process, kind, op, error);
+        self.event(time, process, kind, (op, timeline), error);
         Ok(())
     }
 
@@ -111,7 +115,8 @@ impl Reading {
         });
         let (f, value, version) = (F::from(raw.f), raw.value.value(), raw.version);
         let op = Op { f, key, value, version };
-        self.event(raw.time, Process::Client(raw.process), raw.kind, op, None);
+        let process = Process::Client(raw.process);
+        self.event(raw.time, process, raw.kind, (op, raw.timeline), None);
     }
 
     /// Takes an event that was understood already.
@@ -120,13 +125,13 @@ impl Reading {
         time: Option<u64>,
         process: Process,
         kind: Kind,
-        op: Op,
+        (op, timeline): (Op, Option<u32>),
         error: Option<String>,
     ) {
         self.without_time += usize::from(time.is_none());
         let index = Index(self.events.len() as u64);
         let time = Time(time.unwrap_or(index.0));
-        self.events.push(Event { index, time, process, kind, op, error });
+        self.events.push(Event { index, time, process, kind, op, timeline, error });
     }
 
     /// Decides what the file left open. A file of which nothing was understood

@@ -157,6 +157,7 @@ impl<'a, 't> Json<'a, 't> {
             "key" => op.key = Some(self.value(0)?).filter(|key| !key.is_nil()),
             "value" => op.value = self.value(0)?,
             "version" => op.version = Some(self.value(0)?),
+            "timeline" => op.timeline = Some(self.value(0)?),
             "error" | "exception" => {
                 let value = self.value(0)?;
                 if !value.is_nil() && (op.error.is_none() || name == "error") {

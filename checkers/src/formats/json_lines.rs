@@ -147,6 +147,7 @@ pub(crate) struct RawEvent<'a> {
     pub(crate) key: Option<u64>,
     pub(crate) value: RawValue<'a>,
     pub(crate) version: Option<u64>,
+    pub(crate) timeline: Option<u32>,
 }
 
 /// A value without structure.
@@ -211,15 +212,20 @@ impl<'a> Cursor<'a> {
             Some(()) => Some(self.number()?),
             None => None,
         };
+        let timeline = match self.expect(b",\"timeline\":") {
+            Some(()) => Some(u32::try_from(self.number()?).ok()?),
+            None => None,
+        };
         self.expect(b"}")?;
         let is_end = self.line.len() == self.at || self.line[self.at..].trim_ascii().is_empty();
         let (index, time) = (Some(index), Some(time));
-        is_end.then_some(RawEvent { index, time, process, kind, f, key, value, version })
+        is_end.then_some(RawEvent { index, time, process, kind, f, key, value, version, timeline })
     }
 
     fn fields(mut self) -> Option<RawEvent<'a>> {
         let (mut process, mut kind, mut f) = (None, None, None);
-        let (mut index, mut time, mut key, mut version) = (None, None, None, None);
+        let (mut index, mut time, mut key) = (None, None, None);
+        let (mut version, mut timeline) = (None, None);
         let mut value = RawValue::Nil;
         self.space();
         self.expect(b"{")?;
@@ -246,6 +252,7 @@ impl<'a> Cursor<'a> {
                 "time" => time = Some(self.number()?),
                 "key" => key = Some(self.number()?),
                 "version" => version = Some(self.number()?),
+                "timeline" => timeline = Some(u32::try_from(self.number()?).ok()?),
                 "error" | "exception" => self.expect(b"null")?,
                 _ => drop(self.value()?),
             }
@@ -254,7 +261,7 @@ impl<'a> Cursor<'a> {
                 self.expect(b"}")?;
                 self.space();
                 let (process, kind, f) = (process?, kind?, f?);
-                let raw = RawEvent { index, time, process, kind, f, key, value, version };
+                let raw = RawEvent { index, time, process, kind, f, key, value, version, timeline };
                 return (self.at == self.line.len()).then_some(raw);
             }
             self.space();
@@ -394,11 +401,13 @@ mod tests {
         };
         let fields = (number(), number(), number(), kinds, functions);
         let changes = prop::collection::vec((any::<prop::sample::Index>(), 0..3_u8), 0..3);
-        (fields, (optional("key"), values, optional("version")), changes).prop_map(
-            |((index, time, process, kind, f), (key, value, version), changes)| {
+        let timelines = prop::sample::select(vec!["", "", ",\"timeline\":2"]);
+        let op = (optional("key"), values, optional("version"), timelines);
+        (fields, op, changes).prop_map(
+            |((index, time, process, kind, f), (key, value, version, timeline), changes)| {
                 let mut line = format!(
                     "{{\"index\":{index},\"time\":{time},\"process\":{process},\"type\":\"{kind}\",\
-                     \"f\":\"{f}\"{key},\"value\":{value}{version}}}"
+                     \"f\":\"{f}\"{key},\"value\":{value}{version}{timeline}}}"
                 );
                 let is_whole = changes.is_empty();
                 for (at, change) in changes {

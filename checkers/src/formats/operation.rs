@@ -14,6 +14,7 @@ pub(super) struct RawOp {
     pub(super) key: Option<Value>,
     pub(super) value: Value,
     pub(super) version: Option<Value>,
+    pub(super) timeline: Option<Value>,
     pub(super) error: Option<String>,
 }
 
@@ -36,6 +37,7 @@ impl RawOp {
             key: value("key").filter(|key| !key.is_nil()),
             value: value("value").unwrap_or_default(),
             version: value("version"),
+            timeline: value("timeline"),
             error: error.map(Form::print),
         })
     }

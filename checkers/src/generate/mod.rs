@@ -178,7 +178,7 @@ impl Workload {
             };
             let (index, process) = (Index(next), Process::Client(ran.process));
             next += 1;
-            on(Event { index, time: Time(now), process, kind, op, error: None });
+            on(Event { index, time: Time(now), process, kind, op, timeline: None, error: None });
         });
     }
 

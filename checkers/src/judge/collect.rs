@@ -97,7 +97,7 @@ fn badness(anomaly: &Anomaly) -> Badness {
 const fn rank(class: Class) -> u8 {
     match class {
         Class::LostWrite => 0,
-        Class::PhantomRead => 1,
+        Class::PhantomRead | Class::DirtyRead => 1,
         Class::FutureRead => 2,
         Class::Divergence => 3,
         Class::StaleRead => 4,

@@ -2,9 +2,9 @@ use std::sync::OnceLock;
 
 use rustc_hash::FxHashMap;
 
-use super::{JudgeOptions, Order, parts, witness::ByValue};
+use super::{JudgeOptions, Order, parts, versions, witness::ByValue};
 use crate::{
-    Event, F, History, HistoryError, Index, Key, Kind, Op, Process, Step, Time, Value,
+    Event, F, History, HistoryError, Index, Key, Kind, Op, Process, Step, Time, Value, Version,
     register::{Action, OPEN, Operation, ValueId},
 };
 
@@ -21,8 +21,12 @@ pub(super) struct Entry {
     pub(super) end: Time,
     /// The same in the order that the options ask for.
     pub(super) operation: Operation,
-    /// The version in its completion.
-    pub(super) version: Option<u64>,
+    /// The number of the version in its completion.
+    pub(super) number: Option<u64>,
+    /// The timeline in its completion, whatever its outcome.
+    pub(super) timeline: Option<u32>,
+    /// The version of its value, as far as it is known.
+    pub(super) version: Option<Version>,
 }
 
 impl Entry {
@@ -45,6 +49,10 @@ pub(super) struct Keyed {
     pub(super) entries: Vec<Entry>,
     /// By [`ValueId`].
     pub(super) values: Vec<Value>,
+    /// Their versions, where known.
+    pub(super) versions: Vec<Option<Version>>,
+    /// Which of them somebody may have written.
+    pub(super) written: Vec<bool>,
     ids: FxHashMap<(Value, u64), ValueId>,
     /// Values of writes that certainly failed, and where they began.
     pub(super) failed: FxHashMap<ValueId, Index>,
@@ -89,6 +97,14 @@ impl Keyed {
     pub(super) fn known_id(&self, value: &Value, version: u64) -> Option<ValueId> {
         let tombstone = if value.is_nil() { version } else { 0 };
         self.ids.get(&(value.clone(), tombstone)).copied()
+    }
+
+    /// Whether a value was never the key's: nobody wrote it, or whoever did
+    /// failed for certain. It has no place among the others, whatever number
+    /// was told with it.
+    pub(super) fn never_was(&self, value: ValueId) -> bool {
+        let at = value.position();
+        value != ValueId::INITIAL && !self.written[at] && !self.values[at].is_nil()
     }
 
     /// Whether an absent read without a version is surely the initial value.
@@ -178,9 +194,11 @@ pub(super) fn split<'a>(
             add(keyed, (invoke, complete.as_ref()), options.order);
         }
     }
+    let timelines = versions::Timelines::of(history);
     for keyed in &mut split.keys {
         keyed.entries.sort_by_key(|entry| entry.operation.returned);
         keyed.is_ambiguous = keyed.has_deletes && keyed.has_plain_absence;
+        versions::resolve(keyed, timelines);
     }
     split.keys.sort_by_key(|keyed| keyed.key);
     Ok(split)
@@ -238,7 +256,9 @@ fn add(keyed: &mut Keyed, (invoke, complete): (&Event, Option<&Event>), order: O
             returned: sure.map_or(OPEN, instant),
             action,
         },
-        version: sure.and_then(|event| event.op.version),
+        number: sure.and_then(|event| event.op.version),
+        timeline: complete.and_then(|event| event.timeline),
+        version: None,
     });
 }
 

@@ -14,6 +14,8 @@ pub struct Rung {
     pub reason: String,
 }
 
+const NOBODY_WROTE: &str = "reads of values that nobody wrote";
+const ROLLED_BACK: &str = "reads of values whose write had failed";
 const MISSED_OWN: &str = "reads that missed a write of their own session";
 const WENT_BACK: &str = "reads older than an earlier one of their session";
 
@@ -65,7 +67,8 @@ fn linearizable(tally: &Tally) -> Finding {
     }
     let broken = list(&[
         (metrics.lost_updates, "acknowledged writes lost"),
-        (metrics.phantom_reads, "reads of values that nobody wrote"),
+        (metrics.phantom_reads, NOBODY_WROTE),
+        (metrics.dirty_reads, ROLLED_BACK),
         (metrics.future_reads, "reads of values not yet written"),
         (metrics.stale_reads, "stale reads"),
         (tally.misordered, "writes ordered before what had been seen"),
@@ -106,7 +109,8 @@ fn sequential(tally: &Tally) -> Finding {
     let metrics = &tally.metrics;
     let sessions = metrics.sessions;
     let broken = list(&[
-        (metrics.phantom_reads, "reads of values that nobody wrote"),
+        (metrics.phantom_reads, NOBODY_WROTE),
+        (metrics.dirty_reads, ROLLED_BACK),
         (sessions.read_your_writes, MISSED_OWN),
         (sessions.monotonic_reads, WENT_BACK),
         (sessions.monotonic_writes, "writes ordered before an earlier one of their session"),
@@ -143,7 +147,8 @@ fn bounded(tally: &Tally, options: &JudgeOptions) -> Finding {
     if options.bound.is_some_and(|bound| worst > bound) {
         return (Validity::Invalid, text);
     }
-    let impossible = tally.metrics.phantom_reads + tally.metrics.future_reads;
+    let metrics = &tally.metrics;
+    let impossible = metrics.phantom_reads + metrics.dirty_reads + metrics.future_reads;
     if impossible > 0 {
         return (
             Validity::Invalid,

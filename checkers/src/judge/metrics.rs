@@ -52,8 +52,11 @@ pub struct Metrics {
     /// The smallest `k` for which the history is k-atomic in the primary's
     /// order: one more than the most versions that a read was behind.
     pub k: Option<u64>,
-    /// Reads of values that nobody wrote or whose write failed.
+    /// Reads of values that nobody wrote.
     pub phantom_reads: u64,
+    /// Reads of values whose write had failed for certain.
+    #[serde(default)]
+    pub dirty_reads: u64,
     /// Reads of values whose write had not begun.
     pub future_reads: u64,
     /// Violations of what sessions may expect.

@@ -2,6 +2,7 @@
 //! how far the stores came apart.
 
 mod collect;
+mod findings;
 mod keyed;
 mod ladder;
 mod metrics;
@@ -12,9 +13,11 @@ mod reads;
 mod sessions;
 mod stores;
 mod tally;
+mod versions;
 mod witness;
 mod wording;
 
+pub use findings::ReadFinding;
 pub use ladder::Rung;
 pub use metrics::{
     Convergence, DivergenceWindow, Metrics, PbsBin, Quantiles, SessionViolations, StalenessBin,
@@ -74,8 +77,17 @@ impl Judgement {
 /// Operations are ordered as
 /// [`JudgeOptions::order`] says. A read that failed or whose outcome is
 /// unknown counts as no read, though its steps may have filled a cache. Where
-/// an operation's version is known, versions order the values; where it is
-/// not, values are ordered only as far as real time proves it.
+/// an operation's [`Version`](crate::Version) is known, versions order the
+/// values; where it is not, values are ordered only as far as real time proves
+/// it. A value has the version that its write was told, whatever a reader says.
+/// Where two values of a key have one version, or a write got a lower one than
+/// had been seen before it began, versions do not order that key and real time
+/// alone does: what values prove is never taken back because of a number.
+///
+/// A write that a failover lost keeps its place: after what it replaced, and
+/// before the first write of the next timeline. So a read of what it replaced
+/// has missed it, and a read of it is stale once that next write is
+/// acknowledged.
 ///
 /// It never panics on a history that it does not understand: it answers
 /// unknown and says why.
@@ -114,6 +126,52 @@ pub fn judge_phases(
     options: &JudgeOptions,
     phases: &[Phase],
 ) -> Judgement {
+    judge_keeping(Kept::Nothing, history, probes, options, phases).0
+}
+
+/// The same, with what was found of every completed read, in order of their
+/// invocations.
+#[must_use]
+pub fn judge_reads(
+    history: &History,
+    probes: &[Probe],
+    options: &JudgeOptions,
+    phases: &[Phase],
+) -> (Judgement, Vec<ReadFinding>) {
+    let kept = Kept::Reads(Vec::new());
+    let (judgement, mut reads) = judge_keeping(kept, history, probes, options, phases);
+    reads.sort_by_key(|read| (read.invoke, read.key));
+    (judgement, reads)
+}
+
+/// What is kept of single reads.
+#[derive(Clone, Debug)]
+enum Kept {
+    Nothing,
+    Reads(Vec<ReadFinding>),
+}
+
+impl Kept {
+    fn add(&mut self, findings: impl FnOnce() -> Vec<ReadFinding>) {
+        if let Self::Reads(reads) = self {
+            reads.append(&mut findings());
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        if let Self::Reads(reads) = other {
+            self.add(|| reads);
+        }
+    }
+}
+
+fn judge_keeping(
+    mut kept: Kept,
+    history: &History,
+    probes: &[Probe],
+    options: &JudgeOptions,
+    phases: &[Phase],
+) -> (Judgement, Vec<ReadFinding>) {
     let mut collector = Collector::new(options.max_anomalies);
     let phases = PhaseTally::new(phases);
     let mut tally = Tally::of(&phases);
@@ -123,14 +181,17 @@ pub fn judge_phases(
             let judged = parallel::map(options.threads, &groups, |keys| {
                 let mut collector = Collector::new(options.max_anomalies);
                 let mut tally = Tally::of(&phases);
+                let mut kept = kept.clone();
                 for keyed in *keys {
-                    key(history, keyed, &split, options, &mut collector, &mut tally);
+                    let found = key(history, keyed, &split, options, &mut collector, &mut tally);
+                    kept.add(|| found.findings(keyed));
                 }
-                (collector, tally)
+                (collector, tally, kept)
             });
-            for (of_group, counted) in judged {
+            for (of_group, counted, reads) in judged {
                 collector.merge(of_group);
                 tally.merge(counted);
+                kept.merge(reads);
             }
             tally.transactions = split.transactions;
             stores::judge(&split, probes, options, &mut collector, &mut tally);
@@ -140,7 +201,12 @@ pub fn judge_phases(
     tally.finish(options);
     let ladder = ladder::rungs(&tally, options);
     let strongest = ladder::strongest(&ladder);
-    Judgement { ladder, strongest, anomalies: collector.finish(), metrics: tally.metrics }
+    let anomalies = collector.finish();
+    let judgement = Judgement { ladder, strongest, anomalies, metrics: tally.metrics };
+    match kept {
+        Kept::Nothing => (judgement, Vec::new()),
+        Kept::Reads(reads) => (judgement, reads),
+    }
 }
 
 /// How many groups of keys are judged each by itself, at most.
@@ -206,7 +272,7 @@ fn key(
     options: &JudgeOptions,
     collector: &mut Collector,
     tally: &mut Tally,
-) {
+) -> reads::Found {
     tally.count(keyed);
     let decision = decide(history, keyed, options);
     let broken = match &decision {
@@ -221,7 +287,7 @@ fn key(
         Decision::Exact(Some(violation), _) => {
             tally.violated();
             tally.metrics.delta = tally.metrics.delta.max(delta_of(keyed));
-            if !found.explains(violation) {
+            if !found.explain(violation) {
                 collector.add(wording::not_linearizable(keyed, violation));
             }
             false
@@ -241,6 +307,7 @@ fn key(
     if !is_linearizable && !order.is_by_version() {
         tally.unordered();
     }
+    found
 }
 
 /// The shift of reads that would make a key linearizable.

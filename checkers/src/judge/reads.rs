@@ -3,28 +3,29 @@
 use std::time::Duration;
 
 use super::{
-    JudgeOptions,
+    JudgeOptions, ReadFinding,
     collect::Collector,
     keyed::{Entry, Keyed, Split},
     tally::{Hit, Tally},
-    wording,
+    versions, wording,
 };
 use crate::{
-    Class, Content, Reply, Site,
+    Class, Content, Reply, Site, Version,
     register::{Action, Clusters, ValueId, Violation},
 };
 
 /// What is known about the order of one key's values.
 #[derive(Debug)]
 pub(super) struct Order {
-    /// The version of each value, where known.
-    versions: Vec<Option<u64>>,
     has_versions: bool,
     /// Whether every value that was written for certain has a version.
     is_complete: bool,
+    /// Whether versions surely do not order the values: then only real time
+    /// does.
+    is_refuted: bool,
     /// Completed operations that showed a higher version than any that ended
     /// before them: (version, position in the entries), both ascending.
-    records: Vec<(u64, usize)>,
+    records: Vec<(Version, usize)>,
     /// For each value: the operation that first ended among those on values
     /// that surely replaced it. Only known where the history is not
     /// linearizable; else no read can be stale by its value.
@@ -38,25 +39,20 @@ impl Order {
     /// Finds it out; `broken` are the clusters among which the register check
     /// found a contradiction.
     pub(super) fn of(keyed: &Keyed, broken: Option<&Clusters>) -> Self {
-        let versions = versions(keyed);
         let mut order = Self {
-            has_versions: versions.iter().skip(1).any(Option::is_some),
+            has_versions: keyed.versions.iter().skip(1).any(Option::is_some),
             is_complete: keyed.entries.iter().all(|entry| {
-                entry.complete.is_none() || versions[entry.value().position()].is_some()
+                let is_known = entry.version.is_some() || keyed.never_was(entry.value());
+                entry.complete.is_none() || is_known
             }),
-            versions,
+            is_refuted: false,
             records: Vec::new(),
             replaced: Vec::new(),
             spans: Vec::new(),
         };
-        for (at, entry) in keyed.entries.iter().enumerate() {
-            if entry.complete.is_none() {
-                continue;
-            }
-            let Some(version) = order.version_of(keyed, at) else { continue };
-            if order.records.last().is_none_or(|&(last, _)| version > last) {
-                order.records.push((version, at));
-            }
+        if order.has_versions {
+            order.records = records(keyed);
+            order.is_refuted = versions::are_refuted(keyed, &order.records);
         }
         if let Some(clusters) = broken {
             order.spans = clusters.iter().map(|(_, c)| (c.first_return, c.write_invoked)).collect();
@@ -68,27 +64,30 @@ impl Order {
 
     /// Whether values are ordered by their versions.
     pub(super) const fn is_by_version(&self) -> bool {
-        self.has_versions && self.is_complete
+        self.has_versions && self.is_complete && !self.is_refuted
     }
 
-    /// The version that an operation saw or stored.
-    pub(super) fn version_of(&self, keyed: &Keyed, at: usize) -> Option<u64> {
-        let entry = &keyed.entries[at];
-        entry.version.or_else(|| self.version(entry.value()))
+    /// Whether versions surely do not order the values.
+    pub(super) const fn is_refuted(&self) -> bool {
+        self.is_refuted
     }
 
-    /// The version of a value.
-    pub(super) fn version(&self, value: ValueId) -> Option<u64> {
-        if self.has_versions { self.versions[value.position()] } else { None }
+    /// The version that an operation saw or stored, where versions order.
+    pub(super) fn version_of(&self, keyed: &Keyed, at: usize) -> Option<Version> {
+        let is_ordered = self.has_versions && !self.is_refuted;
+        keyed.entries[at].version.filter(|_| is_ordered)
     }
 
-    /// Whether real time proves that `new` replaced `old`.
-    pub(super) fn surely_replaced(&self, old: ValueId, new: ValueId) -> bool {
-        let span = |value: ValueId| self.spans.get(value.position());
-        match (span(old), span(new)) {
-            (Some(old), Some(new)) => old.0 < new.1 && new.1 != u64::MAX,
-            _ => false,
-        }
+    /// When a value was first known to be there: what was written after that
+    /// surely replaced it.
+    pub(super) fn first_seen(&self, value: ValueId) -> Option<u64> {
+        self.spans.get(value.position()).map(|&(seen, _)| seen)
+    }
+
+    /// When the write of a value began, on the same clock.
+    pub(super) fn write_began(&self, value: ValueId) -> Option<u64> {
+        let &(_, began) = self.spans.get(value.position())?;
+        Some(began).filter(|began| *began != u64::MAX)
     }
 
     /// The operation that proves that the read at `at` was stale: it ended
@@ -112,19 +111,16 @@ impl Order {
     }
 }
 
-/// Versions by value: from the write, else from whoever read it.
-fn versions(keyed: &Keyed) -> Vec<Option<u64>> {
-    let mut versions = vec![None; keyed.values.len()];
-    if !keyed.has_deletes() {
-        versions[0] = Some(0);
-    }
-    for entry in keyed.entries.iter().filter(|entry| entry.version.is_some()) {
-        let slot: &mut Option<u64> = &mut versions[entry.value().position()];
-        if slot.is_none() || !entry.is_read() {
-            *slot = entry.version;
+/// Completed operations that showed a higher version than any before them.
+fn records(keyed: &Keyed) -> Vec<(Version, usize)> {
+    let mut records: Vec<(Version, usize)> = Vec::new();
+    for (at, entry) in keyed.entries.iter().enumerate() {
+        let Some(version) = entry.version.filter(|_| entry.complete.is_some()) else { continue };
+        if records.last().is_none_or(|&(last, _)| version > last) {
+            records.push((version, at));
         }
     }
-    versions
+    records
 }
 
 /// For each value the first-ended operation on any value whose write began
@@ -157,20 +153,51 @@ fn replaced(clusters: &Clusters, values: usize) -> Vec<Option<usize>> {
     replaced
 }
 
-/// What was found in a key's reads.
-#[derive(Clone, Copy, Debug, Default)]
+/// What was found in a key's reads, each of which is in one of these.
+#[derive(Debug, Default)]
 pub(super) struct Found {
-    stale: u64,
-    impossible: u64,
+    /// Reads by position in the entries, and the operation that proves each.
+    stale: Vec<(usize, usize)>,
+    /// How far each of those was behind; none where versions do not tell.
+    behind: Option<Vec<u64>>,
+    impossible: Vec<(usize, Class)>,
+    /// Reads that could have been stale, and those that were hits.
+    at_risk: Vec<usize>,
+    hits: Vec<usize>,
 }
 
 impl Found {
     /// Whether the reads already reported are the reason of a violation.
-    pub(super) const fn explains(self, violation: Violation) -> bool {
+    pub(super) const fn explain(&self, violation: Violation) -> bool {
         match violation {
-            Violation::NeverWritten { .. } | Violation::BeforeWritten { .. } => self.impossible > 0,
-            _ => self.stale > 0,
+            Violation::NeverWritten { .. } | Violation::BeforeWritten { .. } => {
+                !self.impossible.is_empty()
+            }
+            _ => !self.stale.is_empty(),
         }
+    }
+
+    /// What was found of every completed read.
+    pub(super) fn findings(&self, keyed: &Keyed) -> Vec<ReadFinding> {
+        let position = |at: usize| self.stale.binary_search_by_key(&at, |&(read, _)| read).ok();
+        let finding = |(at, read): (usize, &Entry)| {
+            let stale = position(at);
+            let proof = stale.map(|n| &keyed.entries[self.stale[n].1]);
+            let wrong = self.impossible.binary_search_by_key(&at, |&(read, _)| read).ok();
+            ReadFinding {
+                invoke: read.invoke,
+                key: keyed.key,
+                class: wrong.map(|n| self.impossible[n].1).or(stale.map(|_| Class::StaleRead)),
+                stale_for: proof.map(|proof| read.begin.since(proof.end)),
+                proof: proof.map(|proof| proof.invoke),
+                version: read.version,
+                versions_behind: stale.and_then(|n| Some(self.behind.as_ref()?[n])),
+                is_hit: self.hits.binary_search(&at).is_ok(),
+                is_at_risk: self.at_risk.binary_search(&at).is_ok(),
+            }
+        };
+        let entries = keyed.entries.iter().enumerate();
+        entries.filter(|(_, entry)| entry.is_read()).map(finding).collect()
     }
 }
 
@@ -185,12 +212,14 @@ pub(super) fn judge(
 ) -> Found {
     let mut found = Found::default();
     let writers = Writers::of(keyed);
-    let mut stale = Vec::new();
     for (at, read) in keyed.entries.iter().enumerate().filter(|(_, entry)| entry.is_read()) {
         let is_hit = is_hit(keyed, split, at);
         tally.completed(read.begin, is_hit);
+        if is_hit == Hit::Yes {
+            found.hits.push(at);
+        }
         if let Some(class) = writers.impossible(keyed, at) {
-            found.impossible += 1;
+            found.impossible.push((at, class));
             tally.impossible(class);
             collector.add(wording::impossible(keyed, at, class, &writers.of_value));
             continue;
@@ -201,39 +230,36 @@ pub(super) fn judge(
             since_write.filter(|since| options.risk_window.is_none_or(|window| *since <= window));
         let stale_for = proof.map(|proof| read.begin.since(keyed.entries[proof].end));
         tally.read(read.begin, at_risk, stale_for, is_hit);
+        if at_risk.is_some() {
+            found.at_risk.push(at);
+        }
         if let Some(proof) = proof {
-            stale.push((at, proof));
+            found.stale.push((at, proof));
         }
     }
-    found.stale = stale.len() as u64;
     misordered(keyed, order, collector, tally);
-    let behind = order.has_versions.then(|| behind(keyed, order, &stale));
+    let tells = order.has_versions && !order.is_refuted;
+    let behind = tells.then(|| behind(keyed, order, &found.stale));
     if let Some(behind) = &behind {
         tally.behind(behind.iter().copied().max().unwrap_or(0));
     }
-    for (n, &(at, proof)) in stale.iter().enumerate() {
+    for (n, &(at, proof)) in found.stale.iter().enumerate() {
         let stale_for = keyed.entries[at].begin.since(keyed.entries[proof].end);
         collector.add_with(Class::StaleRead, stale_for, || {
             let behind = behind.as_ref().map_or(0, |behind| behind[n]);
             wording::stale(keyed, order, at, proof, behind, &writers.of_value)
         });
     }
+    found.behind = behind;
     found
 }
 
 /// Writes that were given a lower version than an operation had shown that
-/// ended before they began. Versions are part of the answer, so no legal order
-/// of the answers exists.
+/// ended before they began: whatever the reads saw, the primary has gone back.
 fn misordered(keyed: &Keyed, order: &Order, collector: &mut Collector, tally: &mut Tally) {
-    let acknowledged = |entry: &Entry| !entry.is_read() && entry.version.is_some();
-    for (at, write) in keyed.entries.iter().enumerate().filter(|(_, e)| acknowledged(e)) {
-        let version = write.version.unwrap_or(0);
-        let next = order.records.partition_point(|&(record, _)| record <= version);
-        let Some(&(_, earlier)) = order.records.get(next) else { continue };
-        if keyed.entries[earlier].operation.returned < write.operation.invoked {
-            tally.misordered += 1;
-            collector.add(wording::misordered(keyed, order, earlier, at));
-        }
+    for (earlier, write) in versions::misordered(keyed, &order.records) {
+        tally.misordered += 1;
+        collector.add(wording::misordered(keyed, earlier, write));
     }
 }
 
@@ -286,7 +312,12 @@ impl Writers {
         let Some(writer) = self.of_value[value.position()] else {
             // Which delete left an absent value behind may not be recorded.
             let is_known = !keyed.values[value.position()].is_nil();
-            return is_known.then_some(Class::PhantomRead);
+            let is_failed = keyed.failed.contains_key(&value);
+            return is_known.then_some(if is_failed {
+                Class::DirtyRead
+            } else {
+                Class::PhantomRead
+            });
         };
         let began = keyed.entries[writer].operation.invoked;
         // A value written twice has other writes that may explain the read.
@@ -310,13 +341,13 @@ fn behind(keyed: &Keyed, order: &Order, stale: &[(usize, usize)]) -> Vec<u64> {
     if stale.is_empty() {
         return Vec::new();
     }
-    let mut writes: Vec<(u64, u64)> = Vec::new();
+    let mut writes: Vec<(u64, Version)> = Vec::new();
     for (at, entry) in keyed.entries.iter().enumerate() {
         if entry.complete.is_some() && !entry.is_read() {
             writes.extend(order.version_of(keyed, at).map(|v| (entry.operation.returned, v)));
         }
     }
-    let mut ranks: Vec<u64> = writes.iter().map(|&(_, version)| version).collect();
+    let mut ranks: Vec<Version> = writes.iter().map(|&(_, version)| version).collect();
     ranks.sort_unstable();
     let mut by_start: Vec<usize> = (0..stale.len()).collect();
     by_start.sort_unstable_by_key(|&n| keyed.entries[stale[n].0].operation.invoked);

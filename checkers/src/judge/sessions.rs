@@ -2,23 +2,60 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{collect::Collector, keyed::Keyed, reads::Order, tally::Tally, wording};
-use crate::{Class, Process};
+use super::{
+    collect::Collector,
+    keyed::{Entry, Keyed},
+    reads::Order,
+    tally::Tally,
+    wording,
+};
+use crate::{Class, Process, Version};
 
-/// The newest that a session has written and read: positions in the entries.
+/// What a session has written or read so far, as positions in the entries.
+#[derive(Clone, Copy, Default)]
+struct Newest {
+    /// The highest version.
+    versioned: Option<(Version, usize)>,
+    /// Whose write began last, and the same of what has no version.
+    began: Option<(u64, usize)>,
+    unversioned: Option<(u64, usize)>,
+}
+
 #[derive(Clone, Copy, Default)]
 struct Session {
-    written: Option<usize>,
-    read: Option<usize>,
+    written: Newest,
+    read: Newest,
 }
 
 /// Looks for an operation that went behind what its own session had written
 /// or read. A session's operations follow each other, so the order of
 /// completion is theirs.
 pub(super) fn judge(keyed: &Keyed, order: &Order, collector: &mut Collector, tally: &mut Tally) {
+    let ordered = |at: usize| order.version_of(keyed, at);
+    if !order.is_refuted() {
+        went_back(keyed, order, |_| true, ordered, collector, tally);
+        return;
+    }
+    // Where versions do not order the values, what was read is older or newer by
+    // real time only; that a write got a lower version than its session had
+    // seen stays true.
+    went_back(keyed, order, Entry::is_read, ordered, collector, tally);
+    let told = |at: usize| keyed.entries[at].version;
+    went_back(keyed, order, |entry| !entry.is_read(), told, collector, tally);
+}
+
+/// Tells of the operations that `are_judged` and went behind an earlier one.
+fn went_back(
+    keyed: &Keyed,
+    order: &Order,
+    are_judged: impl Fn(&Entry) -> bool,
+    version: impl Fn(usize) -> Option<Version>,
+    collector: &mut Collector,
+    tally: &mut Tally,
+) {
     let mut sessions: FxHashMap<Process, Session> = FxHashMap::default();
     for (at, entry) in keyed.entries.iter().enumerate() {
-        if entry.complete.is_none() {
+        if entry.complete.is_none() || keyed.never_was(entry.value()) {
             continue;
         }
         let session = sessions.entry(entry.process).or_default();
@@ -27,30 +64,49 @@ pub(super) fn judge(keyed: &Keyed, order: &Order, collector: &mut Collector, tal
         } else {
             (Class::NonMonotonicWrite, Class::WriteBeforeRead)
         };
-        for (class, earlier) in [(wrote, session.written), (read, session.read)] {
-            let Some(earlier) = earlier.filter(|&e| is_newer(keyed, order, e, at)) else {
-                continue;
-            };
+        let shown = version(at);
+        for (class, newest) in [(wrote, session.written), (read, session.read)] {
+            let earlier = newest.behind(shown, order.first_seen(entry.value()));
+            let Some(earlier) = earlier.filter(|_| are_judged(entry)) else { continue };
             tally.session(entry.begin, class);
             let stale_for = entry.begin.since(keyed.entries[earlier].end);
-            collector
-                .add_with(class, stale_for, || wording::session(keyed, order, class, earlier, at));
+            collector.add_with(class, stale_for, || {
+                let versions = version(earlier).zip(shown);
+                wording::session(keyed, class, [earlier, at], versions)
+            });
         }
         let newest = if entry.is_read() { &mut session.read } else { &mut session.written };
-        if newest.is_none_or(|newest| !is_newer(keyed, order, newest, at)) {
-            *newest = Some(at);
-        }
+        newest.add(at, shown, order.write_began(entry.value()));
     }
 }
 
-/// Whether the value of the entry at `earlier` is known to be newer than that
-/// at `later`.
-fn is_newer(keyed: &Keyed, order: &Order, earlier: usize, later: usize) -> bool {
-    match (order.version_of(keyed, earlier), order.version_of(keyed, later)) {
-        (Some(earlier), Some(later)) => earlier > later,
-        _ => {
-            let value = |at: usize| keyed.entries[at].value();
-            value(earlier) != value(later) && order.surely_replaced(value(later), value(earlier))
+impl Newest {
+    /// The operation whose value is known to be newer than one of `version`
+    /// that was first seen at `seen`.
+    fn behind(self, version: Option<Version>, seen: Option<u64>) -> Option<usize> {
+        let by_version = self.versioned.filter(|&(newest, _)| Some(newest) > version);
+        if let (Some(_), Some((_, earlier))) = (version, by_version) {
+            return Some(earlier);
+        }
+        // Real time orders values where versions do not.
+        let by_time = if version.is_some() { self.unversioned } else { self.began };
+        by_time.filter(|&(began, _)| seen.is_some_and(|seen| seen < began)).map(|(_, at)| at)
+    }
+
+    fn add(&mut self, at: usize, version: Option<Version>, began: Option<u64>) {
+        if let Some(version) = version
+            && self.versioned.is_none_or(|(newest, _)| version >= newest)
+        {
+            self.versioned = Some((version, at));
+        }
+        let slots =
+            [Some(&mut self.began), Some(&mut self.unversioned).filter(|_| version.is_none())];
+        for slot in slots.into_iter().flatten() {
+            if let Some(began) = began
+                && slot.is_none_or(|(last, _)| began >= last)
+            {
+                *slot = Some((began, at));
+            }
         }
     }
 }

@@ -8,10 +8,13 @@ use std::{
 use rustc_hash::FxHashMap;
 
 use super::{
-    DivergenceWindow, JudgeOptions, Probe, ProbePhase, collect::Collector, keyed::Keyed,
-    keyed::Split, tally::Tally, wording,
+    DivergenceWindow, JudgeOptions, Probe, ProbePhase,
+    collect::Collector,
+    keyed::{Entry, Keyed, Split},
+    tally::Tally,
+    wording,
 };
-use crate::{Key, Site, Time, register::ValueId};
+use crate::{Key, Site, Time, Version, register::ValueId};
 
 /// Judges what the probes saw.
 pub(super) fn judge(
@@ -103,7 +106,16 @@ fn lost(keyed: &Keyed, primary: Option<&Probe>, collector: &mut Collector, tally
             collector.add(wording::lost(keyed, at, primary));
         }
     }
-    let mut of_version: FxHashMap<u64, usize> = FxHashMap::default();
+    let overtaken = Overtaken::of(keyed);
+    for (at, entry) in writes() {
+        let first = entry.version.and_then(|version| overtaken.first_after(version));
+        if let Some(first) = first
+            && lost.insert(at)
+        {
+            collector.add(wording::overtaken(keyed, at, first));
+        }
+    }
+    let mut of_version: FxHashMap<Version, usize> = FxHashMap::default();
     for (at, entry) in writes() {
         let Some(version) = entry.version else { continue };
         let first = *of_version.entry(version).or_insert(at);
@@ -115,6 +127,32 @@ fn lost(keyed: &Keyed, primary: Option<&Probe>, collector: &mut Collector, tally
     tally.metrics.lost_updates += lost.len() as u64;
 }
 
+/// For each timeline of a key the lowest number on it or any later one.
+struct Overtaken(Vec<Version>);
+
+impl Overtaken {
+    fn of(keyed: &Keyed) -> Self {
+        let mut versions: Vec<Version> =
+            keyed.entries.iter().filter_map(|entry| entry.version).collect();
+        versions.retain(|version| *version != Version::ABSENT);
+        versions.sort_unstable();
+        versions.dedup_by_key(|version| version.timeline);
+        for at in (1..versions.len()).rev() {
+            if versions[at].number < versions[at - 1].number {
+                versions[at - 1] = versions[at];
+            }
+        }
+        Self(versions)
+    }
+
+    /// The version of a later timeline whose number is no higher, if there is
+    /// one: whoever was promoted did not have `version`.
+    fn first_after(&self, version: Version) -> Option<Version> {
+        let later = self.0.iter().filter(|first| first.timeline > version.timeline);
+        later.min_by_key(|first| first.number).filter(|f| f.number <= version.number).copied()
+    }
+}
+
 /// Whether the acknowledged write at `at` is neither what the primary holds
 /// nor older than that.
 fn is_gone(keyed: &Keyed, at: usize, primary: &Probe, held: Option<ValueId>) -> bool {
@@ -122,7 +160,7 @@ fn is_gone(keyed: &Keyed, at: usize, primary: &Probe, held: Option<ValueId>) -> 
     if held == Some(write.value()) {
         return false;
     }
-    if let Some(version) = write.version {
+    if let Some(version) = write.number {
         return version > primary.version
             || (version == primary.version
                 && keyed.values[write.value().position()] != primary.value);
@@ -149,8 +187,10 @@ fn diverged(key: Key, probes: &[&Probe], keyed: Option<&Keyed>) -> Vec<Divergenc
         for probe in probes.iter().filter(|probe| probe.site == site) {
             let newest = primary.version_before(probe.start);
             let is_absent = probe.value.is_nil() && site == Site::Cache;
-            if !is_absent && probe.version < newest {
-                let behind = newest - probe.version;
+            let held = version_of(probe, keyed);
+            if !is_absent && held < newest {
+                // What failed over counts on from a lower number.
+                let behind = newest.number.saturating_sub(held.number).max(1);
                 let window = open.get_or_insert(DivergenceWindow {
                     key,
                     site,
@@ -169,30 +209,41 @@ fn diverged(key: Key, probes: &[&Probe], keyed: Option<&Keyed>) -> Vec<Divergenc
     windows
 }
 
+/// The version of what a probe found: of its value, if that is known; else the
+/// number that it told, on the first timeline.
+fn version_of(probe: &Probe, keyed: Option<&Keyed>) -> Version {
+    let known = keyed.and_then(|keyed| {
+        let id = keyed.known_id(&probe.value, probe.version)?;
+        keyed.versions[id.position()].filter(|version| version.number == probe.version)
+    });
+    known.unwrap_or_else(|| Version::first(probe.version))
+}
+
 /// Which version the primary was known to hold, as time goes on.
 struct Primary {
     /// (when it was known, version, when the question began), in order.
-    known: Vec<(Time, u64, Time)>,
+    known: Vec<(Time, Version, Time)>,
     next: usize,
-    version: u64,
+    version: Version,
     acknowledged: Time,
 }
 
 impl Primary {
     fn of(probes: &[&Probe], keyed: Option<&Keyed>) -> Self {
         let probed = probes.iter().filter(|probe| probe.site == Site::Primary);
-        let mut known: Vec<(Time, u64, Time)> =
-            probed.map(|probe| (probe.end, probe.version, probe.start)).collect();
+        let mut known: Vec<(Time, Version, Time)> =
+            probed.map(|probe| (probe.end, version_of(probe, keyed), probe.start)).collect();
         let entries = keyed.map_or(&[][..], |keyed| &keyed.entries);
-        for entry in entries.iter().filter(|entry| !entry.is_read()) {
+        let acknowledged = |entry: &&Entry| !entry.is_read() && entry.complete.is_some();
+        for entry in entries.iter().filter(acknowledged) {
             known.extend(entry.version.map(|version| (entry.end, version, Time::MAX)));
         }
         known.sort_unstable();
-        Self { known, next: 0, version: 0, acknowledged: Time::ZERO }
+        Self { known, next: 0, version: Version::ABSENT, acknowledged: Time::ZERO }
     }
 
     /// The version that it held for certain before `time`; asked in order.
-    fn version_before(&mut self, time: Time) -> u64 {
+    fn version_before(&mut self, time: Time) -> Version {
         while let Some(&(at, version, asked)) = self.known.get(self.next).filter(|k| k.0 < time) {
             self.next += 1;
             if asked == Time::MAX {

@@ -67,6 +67,7 @@ impl Tally {
         metrics.max_versions_behind = metrics.max_versions_behind.max(others.max_versions_behind);
         metrics.k = metrics.k.max(others.k);
         metrics.phantom_reads += others.phantom_reads;
+        metrics.dirty_reads += others.dirty_reads;
         metrics.future_reads += others.future_reads;
         self.reads.merge(other.reads);
         for (bin, (reads, stale)) in self.pbs.iter_mut().zip(other.pbs) {
@@ -130,6 +131,7 @@ impl Tally {
     pub(super) fn impossible(&mut self, class: Class) {
         match class {
             Class::FutureRead => self.metrics.future_reads += 1,
+            Class::DirtyRead => self.metrics.dirty_reads += 1,
             _ => self.metrics.phantom_reads += 1,
         }
     }

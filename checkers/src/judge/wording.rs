@@ -9,7 +9,7 @@ use super::{
     witness::minimal,
 };
 use crate::{
-    Anomaly, Class, Index, Key, Site, Value, millis,
+    Anomaly, Class, Index, Key, Site, Value, Version, millis,
     register::{ValueId, Violation},
 };
 
@@ -47,11 +47,11 @@ fn subject(keyed: &Keyed) -> String {
 }
 
 /// `5 (version 2)`, `nothing`.
-fn value(keyed: &Keyed, order: &Order, at: usize) -> String {
+fn value(keyed: &Keyed, at: usize, version: Option<Version>) -> String {
     let value = &keyed.values[keyed.entries[at].value().position()];
     let text = if value.is_nil() { "nothing".to_owned() } else { value.to_string() };
-    match order.version_of(keyed, at) {
-        Some(version) if !value.is_nil() || version > 0 => format!("{text} (version {version})"),
+    match version {
+        Some(version) if !value.is_nil() || version.number > 0 => format!("{text} ({version})"),
         _ => text,
     }
 }
@@ -80,8 +80,8 @@ pub(super) fn stale(
     let explanation = format!(
         "process {} read {}, which was overwritten by {}, {how} {} before this read began{extent}",
         read.process,
-        value(keyed, order, at),
-        value(keyed, order, proof),
+        value(keyed, at, order.version_of(keyed, at)),
+        value(keyed, proof, order.version_of(keyed, proof)),
         millis(stale_for),
     );
     let mut operations = vec![proof, at];
@@ -114,8 +114,8 @@ fn writer(keyed: &Keyed, value: ValueId) -> Option<usize> {
 /// that does not tell it itself.
 fn showed_version(keyed: &Keyed, at: usize) -> Option<usize> {
     let entry = &keyed.entries[at];
-    let is_told = entry.version.is_some() || entry.value() == ValueId::INITIAL;
-    let shows = |other: &Entry| other.value() == entry.value() && other.version.is_some();
+    let is_told = entry.number.is_some() || entry.value() == ValueId::INITIAL;
+    let shows = |other: &Entry| other.value() == entry.value() && other.number.is_some();
     let write = || keyed.entries.iter().position(|e| shows(e) && !e.is_read());
     if is_told { None } else { write().or_else(|| keyed.entries.iter().position(shows)) }
 }
@@ -166,12 +166,12 @@ pub(super) fn impossible(
 }
 
 /// An operation that went behind an earlier one of its session.
+/// `versions` are those by which it did, if they tell it.
 pub(super) fn session(
     keyed: &Keyed,
-    order: &Order,
     class: Class,
-    earlier: usize,
-    later: usize,
+    [earlier, later]: [usize; 2],
+    versions: Option<(Version, Version)>,
 ) -> Anomaly {
     let (first, second) = (&keyed.entries[earlier], &keyed.entries[later]);
     let past = if first.is_read() { "read" } else { "written" };
@@ -181,13 +181,12 @@ pub(super) fn session(
     let explanation = format!(
         "process {} had {past} {} and {} later {verb} {}, {relation}",
         second.process,
-        value(keyed, order, earlier),
+        value(keyed, earlier, versions.map(|(earlier, _)| earlier)),
         millis(stale_for),
-        value(keyed, order, later),
+        value(keyed, later, versions.map(|(_, later)| later)),
     );
     let mut operations = vec![earlier, later];
-    let versions = [earlier, later].map(|at| order.version_of(keyed, at));
-    if versions.iter().all(Option::is_some) {
+    if versions.is_some() {
         operations.extend([earlier, later].iter().filter_map(|&at| showed_version(keyed, at)));
     } else {
         // Real time orders the values: the older one was there before the
@@ -204,13 +203,13 @@ pub(super) fn session(
 
 /// A write that was given a lower version than one already seen before it
 /// began.
-pub(super) fn misordered(keyed: &Keyed, order: &Order, earlier: usize, write: usize) -> Anomaly {
+pub(super) fn misordered(keyed: &Keyed, earlier: usize, write: usize) -> Anomaly {
     let (first, second) = (&keyed.entries[earlier], &keyed.entries[write]);
     let explanation = format!(
         "process {} wrote {}, though {} had been seen {} before this write began",
         second.process,
-        value(keyed, order, write),
-        value(keyed, order, earlier),
+        value(keyed, write, second.version),
+        value(keyed, earlier, first.version),
         millis(second.begin.since(first.end)),
     );
     anomaly(keyed, Class::NotLinearizable, &[earlier, write], explanation)
@@ -268,7 +267,7 @@ pub(super) fn divergence(
 pub(super) fn lost(keyed: &Keyed, write: usize, primary: &Probe) -> Anomaly {
     debug_assert_eq!(primary.site, Site::Primary, "only the primary can lose a write");
     let entry = &keyed.entries[write];
-    let version = entry.version.map_or_else(String::new, |v| format!(" (version {v})"));
+    let version = entry.version.map_or_else(String::new, |v| format!(" ({v})"));
     let explanation = format!(
         "process {} was told at {} that its write of {}{version} had happened, but in the end the primary holds {}",
         entry.process,
@@ -277,19 +276,42 @@ pub(super) fn lost(keyed: &Keyed, write: usize, primary: &Probe) -> Anomaly {
         held(primary),
     );
     let mut anomaly = anomaly(keyed, Class::LostWrite, &[write], explanation);
-    anomaly.versions_behind = entry.version.unwrap_or(0).saturating_sub(primary.version);
+    anomaly.versions_behind = entry.number.unwrap_or(0).saturating_sub(primary.version);
     anomaly
 }
 
+/// An acknowledged write that a promoted server cannot have had: its own first
+/// version is no higher.
+pub(super) fn overtaken(keyed: &Keyed, write: usize, first: Version) -> Anomaly {
+    let entry = &keyed.entries[write];
+    let version = entry.version.map_or_else(String::new, |version| format!(" ({version})"));
+    let explanation = format!(
+        "process {} was told at {} that its write of {}{version} had happened, but the server \
+         promoted later did not have it: it gave {first} anew",
+        entry.process,
+        entry.end,
+        keyed.values[entry.value().position()],
+    );
+    let mut operations = vec![write];
+    let is_proof = |other: &Entry| other.version == Some(first) && other.complete.is_some();
+    operations.extend(keyed.entries.iter().position(is_proof));
+    anomaly(keyed, Class::LostWrite, &operations, explanation)
+}
+
 /// Two acknowledged writes with the same version: one of them is gone.
-pub(super) fn same_version(keyed: &Keyed, first: usize, second: usize, version: u64) -> Anomaly {
+pub(super) fn same_version(
+    keyed: &Keyed,
+    first: usize,
+    second: usize,
+    version: Version,
+) -> Anomaly {
     let describe = |at: usize| {
         let entry = &keyed.entries[at];
         let value = &keyed.values[entry.value().position()];
         format!("{value} by process {}", entry.process)
     };
     let explanation = format!(
-        "two acknowledged writes were both given version {version}: {} and {}; one of them is lost",
+        "two acknowledged writes were both given {version}: {} and {}; one of them is lost",
         describe(first),
         describe(second),
     );

@@ -31,6 +31,9 @@ fn sample() -> History {
                 let op = Op { f, key, value: value.clone(), version };
                 let error = (kind == Kind::Fail).then(|| "no: \"route\"".to_owned());
                 history.push(Time(time), process, kind, op, error);
+                if n % 2 == 0 {
+                    history.on_timeline(2);
+                }
             }
         }
     }

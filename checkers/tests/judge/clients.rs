@@ -155,15 +155,33 @@ fn values_from_nowhere_are_apart_from_staleness() {
         &[],
     );
     let metrics = &judgement.metrics;
-    assert_eq!((metrics.phantom_reads, metrics.future_reads, metrics.stale_reads), (2, 0, 0));
+    assert_eq!((metrics.phantom_reads, metrics.dirty_reads, metrics.future_reads), (1, 1, 0));
+    assert_eq!(metrics.stale_reads, 0);
     assert_eq!(metrics.delta, Delta::Infinite);
     assert_eq!(
         told(&judgement),
         [
-            "phantom-read: key 0: process 1 read 1, whose write had failed for certain",
+            "dirty-read: key 0: process 1 read 1, whose write had failed for certain",
             "phantom-read: key 0: process 1 read 9, which nobody wrote",
         ]
     );
+}
+
+/// What never was in the database has no place among its values, whatever
+/// number stands beside it: who reads a true value later did not go back.
+#[test]
+fn a_dirty_read_is_no_reason_to_accuse_the_reads_after_it() {
+    let judgement = judged(
+        "A: [w5@1] [w1!]
+         B:              [r1@2] [r5@1]",
+        &[],
+    );
+    let metrics = &judgement.metrics;
+    assert_eq!((metrics.dirty_reads, metrics.stale_reads, metrics.sessions.total()), (1, 0, 0));
+    let validity = |guarantee| judgement.validity(guarantee);
+    assert_eq!(validity(Guarantee::Linearizable), Validity::Invalid);
+    assert_eq!(validity(Guarantee::Sequential), Validity::Invalid);
+    assert_eq!(validity(Guarantee::MonotonicReads), Validity::Valid);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod brute;
 mod explained;
+mod failover;
 mod histories;
 mod metrics;
 mod register;

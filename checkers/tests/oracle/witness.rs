@@ -192,18 +192,23 @@ fn the_witness_of_a_broken_session_proves_it_and_is_minimal() {
             told[kind] += 1;
             let named: Vec<Known> =
                 anomaly.witness.iter().filter_map(|index| known.get(&index.0).copied()).collect();
-            assert!(goes_back(&named, anomaly.class), "seed {seed}: {anomaly:#?} proves nothing");
+            // Where versions do not order the values, only real time proves it.
+            let is_by_time = !anomaly.explanation.contains("(version");
+            let goes_back = |named: &[Known]| {
+                let bare = |known: &Known| Known { version: None, ..*known };
+                let bare: Vec<Known> = named.iter().map(bare).collect();
+                (is_by_time && goes_back(&bare, anomaly.class))
+                    || (!is_by_time || share == 500) && goes_back(named, anomaly.class)
+            };
+            assert!(goes_back(&named), "seed {seed}: {anomaly:#?} proves nothing");
             // Where some tell versions and some do not, there may be a shorter
             // proof of the other kind.
             for one in (0..named.len()).filter(|_| share != 500) {
                 let mut rest = named.clone();
                 rest.remove(one);
-                assert!(
-                    !goes_back(&rest, anomaly.class),
-                    "seed {seed}: {anomaly:#?} does not need {one}"
-                );
+                assert!(!goes_back(&rest), "seed {seed}: {anomaly:#?} does not need {one}");
             }
         }
     }
-    assert!(told.iter().all(|count| *count > total / 2_500), "{told:?}");
+    assert!(told.iter().all(|count| *count > total / 5_000), "{told:?}");
 }

@@ -14,6 +14,7 @@ pub(super) const fn class(claim: Claim) -> Class {
         Claim::NotLinearizable => Class::NotLinearizable,
         Claim::ReadYourWrites => Class::ReadYourWrites,
         Claim::NonMonotonic => Class::NonMonotonicRead,
+        Claim::Dirty => Class::DirtyRead,
         Claim::Lost => Class::LostWrite,
         Claim::Diverged => Class::Divergence,
     }
@@ -25,6 +26,7 @@ pub(super) const fn claim(class: Class) -> Claim {
         Class::StaleRead => Claim::Stale,
         Class::ReadYourWrites => Claim::ReadYourWrites,
         Class::NonMonotonicRead => Claim::NonMonotonic,
+        Class::DirtyRead => Claim::Dirty,
         Class::LostWrite => Claim::Lost,
         Class::Divergence => Claim::Diverged,
         _ => Claim::NotLinearizable,

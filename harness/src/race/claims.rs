@@ -1,8 +1,8 @@
-use quarrel_checkers::{Key, Value};
+use quarrel_checkers::{Key, Value, Version};
 
 use super::Line;
 use crate::{
-    sim::{Claim, Ending, Play, Played, differs, linearizable, seen},
+    sim::{Claim, Ending, Play, Played, differs, linearizable},
     stores::Row,
     strategy::Action,
 };
@@ -35,6 +35,7 @@ impl Judged {
             Claim::NotLinearizable => "linearizable",
             Claim::ReadYourWrites => "no write of its own was missed",
             Claim::NonMonotonic => "not older than what it had read",
+            Claim::Dirty => "not dirty",
             Claim::Lost => "nothing is lost",
             Claim::Diverged => "not diverged",
         };
@@ -136,8 +137,10 @@ pub(super) fn is_true_in_the_end(
         Claim::Lost => {
             play.operations().iter().any(|played| match (&played.action, &played.ending) {
                 (Action::Write(of, value), Some(Ending::Written(version))) if *of == key => {
-                    *version > held
-                        || (*version == held && primary.is_some_and(|row| row.value != *value))
+                    version.number > held
+                        || (version.number == held
+                            && primary.is_some_and(|row| row.value != *value))
+                        || is_given_again(play, key, *version)
                 }
                 _ => false,
             })
@@ -145,6 +148,16 @@ pub(super) fn is_true_in_the_end(
         Claim::Diverged => differs(read, primary),
         _ => false,
     }
+}
+
+/// Whether a later timeline of the primary gave a number that is no higher:
+/// whoever was promoted did not have `version`.
+fn is_given_again(play: &Play, key: Key, version: Version) -> bool {
+    play.operations().iter().any(|played| {
+        play.shown(played, key).is_some_and(|shown| {
+            shown.timeline > version.timeline && shown.number <= version.number
+        })
+    })
 }
 
 /// Why the claim is not true of the operation at `place`; none if it is.
@@ -173,6 +186,9 @@ fn refuted(
         }
         (Action::Write(..), _, _) => "its operation is a write, and returns nothing".to_owned(),
         (_, Some(Ending::Read(row)), _) => {
+            if claim == Claim::Dirty {
+                return Some("the write of what it read did not fail for certain".to_owned());
+            }
             if row.as_ref().is_some_and(|row| row.version == 0) {
                 return Some("the primary had not given what it read a version yet".to_owned());
             }
@@ -184,7 +200,7 @@ fn refuted(
 
 /// Why a read that returned missed nothing.
 fn not_missed(play: &Play, claim: Claim, read: &Played, key: Key) -> String {
-    let returned = seen(read, key);
+    let returned = play.shown(read, key);
     let value = match &read.ending {
         Some(Ending::Read(Some(row))) => row.value.to_string(),
         _ => Value::Nil.to_string(),
@@ -198,7 +214,7 @@ fn not_missed(play: &Play, claim: Claim, read: &Played, key: Key) -> String {
         _ => None,
     });
     let is_newer = |other: &Played| match other.ending {
-        Some(Ending::Written(_)) => seen(other, key) > returned,
+        Some(Ending::Written(_)) => play.shown(other, key) > returned,
         Some(Ending::Unknown) | None => true,
         Some(Ending::Read(_) | Ending::Failed) => false,
     };

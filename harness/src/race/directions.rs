@@ -1,4 +1,4 @@
-use quarrel_checkers::Key;
+use quarrel_checkers::{Key, Version};
 
 use super::{
     Event, Line, RunError,
@@ -41,8 +41,11 @@ impl Forcing<'_> {
                 let place =
                     self.play.begin(usize::MAX, OPERATOR, Action::Write(key, value.clone()));
                 self.aside(Task::Manual(key, value.clone())).await?;
+                let failed = |what| RunError::Failed { line: number, what };
+                let timeline = self.cluster.timeline().await.map_err(failed)?;
+                let timeline = u32::try_from(timeline).unwrap_or(u32::MAX);
                 let version = self.props.version(number, key).await?;
-                self.play.end(place, Ending::Written(version));
+                self.play.end(place, Ending::Written(Version { timeline, number: version }));
                 self.follow(number).await?;
             }
             Event::HoldMessages => self.messages = Messages::Held,

@@ -58,7 +58,7 @@ impl Forcing<'_> {
                 }
                 Progress::Calls(request) => client.answer(self.props.call(&request).await),
                 Progress::Stuck => return Err(Stuck::Waits.into()),
-                Progress::Ended(Ended::Operation(outcome, _)) => return Ok(Some(outcome)),
+                Progress::Ended(Ended::Operation(outcome, ..)) => return Ok(Some(outcome)),
                 Progress::Ended(Ended::Work) => return Ok(None),
             };
         }
@@ -161,11 +161,11 @@ impl Forcing<'_> {
             Progress::Calls(request) => State::Calls(request),
             Progress::Stuck => return Err(Stuck::Waits.into()),
             Progress::Ended(Ended::Work) => State::Idle,
-            Progress::Ended(Ended::Operation(outcome, jobs)) => {
+            Progress::Ended(Ended::Operation(outcome, timeline, jobs)) => {
                 self.jobs.extend(jobs.into_iter().map(Some));
                 let retires = matches!(outcome, Outcome::Unknown(_));
                 if let Some(operation) = actor.open.take() {
-                    self.play.end(operation, outcome.into());
+                    self.play.end(operation, Ending::of(outcome, timeline));
                 }
                 actor.state = State::Idle;
                 if retires {

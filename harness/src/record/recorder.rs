@@ -86,20 +86,35 @@ impl Recorder {
 
     /// Records that `process` begins `op`. Call it before the first step.
     pub fn invoke(&self, process: Process, op: Op) -> Index {
-        self.event(process, Kind::Invoke, op, None)
+        self.event(None, process, Kind::Invoke, op, None)
     }
 
     /// Records how an operation of `process` ended. Call it after the last
     /// step.
     pub fn complete(&self, process: Process, kind: Kind, op: Op, error: Option<String>) -> Index {
-        self.event(process, kind, op, error)
+        self.complete_on(None, process, kind, op, error)
+    }
+
+    /// The same of a write that happened on a timeline of the primary, if it is
+    /// known on which.
+    pub fn complete_on(
+        &self,
+        timeline: Option<u32>,
+        process: Process,
+        kind: Kind,
+        op: Op,
+        error: Option<String>,
+    ) -> Index {
+        // The first goes without saying where a write was acknowledged.
+        let timeline = timeline.filter(|timeline| *timeline > 1 || kind == Kind::Info);
+        self.event(timeline, process, kind, op, error)
     }
 
     /// Records something that the nemesis did. Both the begin and the end of
     /// what it does are of kind info.
     pub fn nemesis(&self, f: &str, value: Value) -> Index {
         let op = Op { f: f.into(), key: None, value, version: None };
-        self.event(Process::Nemesis, Kind::Info, op, None)
+        self.event(None, Process::Nemesis, Kind::Info, op, None)
     }
 
     /// Records a step that ended or was given up.
@@ -142,13 +157,20 @@ impl Recorder {
         history
     }
 
-    fn event(&self, process: Process, kind: Kind, op: Op, error: Option<String>) -> Index {
+    fn event(
+        &self,
+        timeline: Option<u32>,
+        process: Process,
+        kind: Kind,
+        op: Op,
+        error: Option<String>,
+    ) -> Index {
         let mut journal = self.lock();
         // Read under the lock, so that times in the history never go back.
         let time = self.clock.now();
         let index = Index(journal.events);
         journal.events += 1;
-        journal.push(Record::Event(Event { index, time, process, kind, op, error }));
+        journal.push(Record::Event(Event { index, time, process, kind, op, timeline, error }));
         index
     }
 

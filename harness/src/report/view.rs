@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use quarrel_checkers::{F, Index, Key, Kind, Lsn, Process, Reply, Site, Step, Time, Value};
+use quarrel_checkers::{
+    F, Index, JudgeOptions, Key, Kind, Lsn, Process, ReadFinding, Reply, Site, Step, Time, Value,
+    judge_reads,
+};
 use rustc_hash::FxHashMap;
 
 use crate::{
@@ -136,7 +139,8 @@ impl<'a> View<'a> {
                 .collect(),
             None => Vec::new(),
         };
-        measure(&mut rows);
+        let (_, findings) = judge_reads(history, &[], &JudgeOptions::default(), &[]);
+        measure(&mut rows, &findings);
         let lanes = lanes.sorted(&mut rows);
         Self {
             run,
@@ -244,44 +248,24 @@ impl Lanes {
     }
 }
 
-/// Fills in how stale each read was: the time from the first moment at which
-/// a newer version was known to somebody, to its begin.
-fn measure(rows: &mut [Row]) {
-    // For each key, when which version was known, by the end of the operation
-    // that wrote or read it.
-    let mut known: FxHashMap<Key, Vec<(Time, u64)>> = FxHashMap::default();
-    for row in rows.iter().filter(|row| row.ending == Ending::Ok) {
-        for (key, version) in row.halves() {
-            if let (Some(end), Some(version)) = (row.end, version) {
-                known.entry(key).or_default().push((end, version));
-            }
-        }
-    }
-    for times in known.values_mut() {
-        times.sort_unstable();
-        // Keep only the moments at which something newer became known.
-        let mut newest = None;
-        times.retain(|(_, version)| {
-            let newer = newest.is_none_or(|newest| *version > newest);
-            newest = newest.max(Some(*version));
-            newer
-        });
-    }
-    for row in rows.iter_mut().filter(|row| row.ending == Ending::Ok && row.f == F::Read) {
-        let staleness = |(key, version): (Key, Option<u64>)| {
-            let (times, version) = (known.get(&key)?, version?);
-            let at = times.partition_point(|(_, known)| *known <= version);
-            let (since, _) = times.get(at).filter(|(since, _)| *since < row.start)?;
-            Some(row.start.since(*since))
+/// Fills in how stale each read was, as the judge found it. Of a transaction's
+/// two keys the staler one is told first.
+fn measure(rows: &mut [Row], findings: &[ReadFinding]) {
+    for row in rows {
+        let first = findings.partition_point(|finding| finding.invoke < row.invoke);
+        let own = findings[first..].iter().take_while(|finding| finding.invoke == row.invoke);
+        let worst = own.filter_map(|finding| Some((finding.stale_for?, finding.key)));
+        let Some((stale_for, key)) =
+            worst.max_by_key(|(stale_for, key)| (*stale_for, *key == row.key))
+        else {
+            continue;
         };
-        let [first, second] =
-            [row.key.zip(Some(row.version)), row.beside].map(|h| h.and_then(staleness));
-        row.stale = first.max(second);
-        if second > first
-            && let Some((key, version)) = row.beside
+        row.stale = Some(stale_for);
+        if key != row.key
+            && let Some((beside, version)) = row.beside
         {
             row.beside = row.key.map(|key| (key, row.version));
-            (row.key, row.version) = (Some(key), version);
+            (row.key, row.version) = (Some(beside), version);
         }
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn append(record: &Record, to: &mut Vec<u8>) {
 }
 
 fn event(event: &Event, to: &mut Vec<u8>) {
-    let Event { index, time, process, kind, op, error } = event;
+    let Event { index, time, process, kind, op, timeline, error } = event;
     to.extend_from_slice(b"{\"index\":");
     whole(index.0, to);
     to.extend_from_slice(b",\"time\":");
@@ -42,6 +42,7 @@ fn event(event: &Event, to: &mut Vec<u8>) {
     to.extend_from_slice(b",\"value\":");
     self::value(value, to);
     maybe(b",\"version\":", *version, to);
+    maybe(b",\"timeline\":", timeline.map(u64::from), to);
     if let Some(error) = error {
         to.extend_from_slice(b",\"error\":");
         text(error, to);
@@ -298,10 +299,11 @@ mod tests {
                     value,
                     version,
                 });
+        let op = (op, option::of(any::<u32>()));
         (any::<u64>(), any::<u64>(), processes(), kind, op, option::of(".*")).prop_map(
-            |(index, time, process, kind, op, error)| {
+            |(index, time, process, kind, (op, timeline), error)| {
                 let (index, time) = (Index(index), Time(time));
-                Record::Event(Event { index, time, process, kind, op, error })
+                Record::Event(Event { index, time, process, kind, op, timeline, error })
             },
         )
     }

@@ -212,11 +212,11 @@ impl Stage {
             Progress::Calls(request) => a.state = State::Calls(request),
             Progress::Stuck => return Err(Stuck::Waits),
             Progress::Ended(Ended::Work) => a.state = State::Idle,
-            Progress::Ended(Ended::Operation(outcome, jobs)) => {
+            Progress::Ended(Ended::Operation(outcome, timeline, jobs)) => {
                 a.state = State::Idle;
                 let operation = a.open.take().expect("an operation that ends was begun");
                 let retires = matches!(outcome, Outcome::Unknown(_));
-                self.play.end(operation, outcome.into());
+                self.play.end(operation, Ending::of(outcome, timeline));
                 for job in jobs {
                     self.put_off(actor, job);
                 }

@@ -48,8 +48,9 @@ pub(crate) enum Task {
 /// How it went.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Ended {
-    /// An operation ended so and put these jobs off.
-    Operation(Outcome, Vec<Job>),
+    /// An operation ended so, wrote on this timeline of the primary, if it is
+    /// known, and put these jobs off.
+    Operation(Outcome, Option<u32>, Vec<Job>),
     /// Work without an operation ended.
     Work,
 }
@@ -139,7 +140,7 @@ async fn live(strategy: Arc<dyn AnyStrategy>, mut session: Session, shared: Shar
         let ended = match task {
             Task::Operation(action) => {
                 let outcome = perform(&*strategy, &mut session, action, None).await;
-                Ended::Operation(outcome, session.take_jobs())
+                Ended::Operation(outcome, session.timeline(), session.take_jobs())
             }
             Task::Turn(agent) => {
                 drop(take_turn(&*strategy, &mut session, agent).await);

@@ -170,8 +170,8 @@ impl Cluster for SimCluster {
     }
 
     fn timeline(&self) -> Boxed<'_, Result<u64, String>> {
-        let failovers = locked(&self.network).world.failovers();
-        Box::pin(async move { Ok(failovers + 1) })
+        let timeline = locked(&self.network).world.timeline();
+        Box::pin(async move { Ok(u64::from(timeline)) })
     }
 
     fn received(&self) -> Boxed<'_, Result<Lsn, String>> {

@@ -1,4 +1,4 @@
-use quarrel_checkers::{Key, Kind, Op, Value};
+use quarrel_checkers::{Key, Kind, Op, Value, Version};
 
 use super::{
     Disturbance, Ending, Following, Happened, Reaction, Stage, Stuck, World,
@@ -111,8 +111,8 @@ impl Stage {
                 Progress::Ended(_) => break,
             };
         }
-        let version = self.world.primary.version(key);
-        self.play.end(operation, Ending::Written(version));
+        let (timeline, number) = (self.world.timeline(), self.world.primary.version(key));
+        self.play.end(operation, Ending::Written(Version { timeline, number }));
         Ok(Happened::Other)
     }
 }

@@ -1,4 +1,4 @@
-use quarrel_checkers::Process;
+use quarrel_checkers::{Key, Process, Version};
 
 use super::Fingerprint;
 use crate::{stores::Row, strategy::Action};
@@ -11,6 +11,18 @@ pub struct Play {
     /// Which of them have ended and surely took effect, as a set of bits.
     completed: u128,
     ended: usize,
+    timelines: Timelines,
+    /// How many writes surely never were in the database.
+    failed: usize,
+}
+
+/// The primary's timelines on which writes were acknowledged.
+#[derive(Clone, Copy, Debug, Default)]
+enum Timelines {
+    #[default]
+    None,
+    One(u32),
+    Several,
 }
 
 /// How an operation ended.
@@ -18,8 +30,9 @@ pub struct Play {
 pub enum Ending {
     /// A read returned.
     Read(Option<Row>),
-    /// A write was acknowledged with this version.
-    Written(u64),
+    /// A write was acknowledged with this version; its number is 0 if the
+    /// primary has not given it one yet.
+    Written(Version),
     /// It certainly changed nothing.
     Failed,
     /// Nobody knows.
@@ -86,8 +99,57 @@ impl Play {
         if matches!(ending, Ending::Read(_) | Ending::Written(_)) {
             self.completed |= 1 << operation;
         }
+        if let Ending::Written(Version { timeline, number: 1.. }) = ending {
+            self.timelines = match self.timelines {
+                Timelines::None => Timelines::One(timeline),
+                Timelines::One(other) if other == timeline => Timelines::One(timeline),
+                _ => Timelines::Several,
+            };
+        }
+        if ending == Ending::Failed && matches!(self.action(operation), Action::Write(..)) {
+            self.failed += 1;
+        }
         self.ended += 1;
         self.operations[operation].ending = Some(ending);
+    }
+
+    /// The version of what a read of `key` returned, as far as it is known. What
+    /// is in a row or in a cache tells the number; its write was told the
+    /// timeline.
+    #[must_use]
+    pub fn version_of(&self, key: Key, row: Option<&Row>) -> Option<Version> {
+        let Some(row) = row else { return Some(Version::ABSENT) };
+        if row.version == 0 {
+            // The primary has not given it a version yet: nobody can say.
+            return None;
+        }
+        if let (Timelines::None | Timelines::One(1), 0) = (self.timelines, self.failed) {
+            return Some(Version::first(row.version));
+        }
+        let writes = |played: &&Played| matches!(&played.action, Action::Write(of, value) if *of == key && *value == row.value);
+        let Some(write) = self.operations.iter().find(writes) else {
+            return Some(Version::first(row.version));
+        };
+        match (&write.ending, self.timelines) {
+            (Some(Ending::Written(version)), _) if version.number > 0 => Some(*version),
+            // It never was one of the key's values, whatever stands beside it.
+            (Some(Ending::Failed), _) => None,
+            (_, Timelines::None) => Some(Version::first(row.version)),
+            (_, Timelines::One(timeline)) => Some(Version { timeline, number: row.version }),
+            _ => None,
+        }
+    }
+
+    /// The version of `key` that an operation showed to exist.
+    #[must_use]
+    pub fn shown(&self, played: &Played, key: Key) -> Option<Version> {
+        match (&played.action, &played.ending) {
+            (Action::Read(of), Some(Ending::Read(row))) if *of == key => {
+                self.version_of(key, row.as_ref())
+            }
+            (Action::Write(of, _), Some(Ending::Written(version))) if *of == key => Some(*version),
+            _ => None,
+        }
     }
 
     /// Adds what later verdicts depend on: what each operation returned and

@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use quarrel_checkers::{Process, Time};
+use quarrel_checkers::{Process, Time, Version};
 
 use super::{
     Mishap, Move, Reaction, Wait, Watcher, World,
@@ -406,11 +406,13 @@ impl Stage {
     }
 }
 
-impl From<Outcome> for Ending {
-    fn from(outcome: Outcome) -> Self {
+impl Ending {
+    /// Of an operation that wrote on `timeline`, if that is known.
+    pub(crate) fn of(outcome: Outcome, timeline: Option<u32>) -> Self {
+        let timeline = timeline.unwrap_or(1);
         match outcome {
             Outcome::Read(row) => Self::Read(row),
-            Outcome::Written(version) => Self::Written(version),
+            Outcome::Written(number) => Self::Written(Version { timeline, number }),
             Outcome::Failed(_) => Self::Failed,
             Outcome::Unknown(_) => Self::Unknown,
         }

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use quarrel_checkers::{Guarantee, Key, Value};
+use quarrel_checkers::{Guarantee, Key, Value, Version};
 use rustc_hash::FxHashSet;
 
 use super::{Ending, Play, Played, World};
@@ -18,6 +18,9 @@ pub enum Claim {
     ReadYourWrites,
     /// A session saw a version and then an older one.
     NonMonotonic,
+    /// A read returned a value whose write had failed for certain: it was never
+    /// in the database (Adya's G1a).
+    Dirty,
     /// An acknowledged write is gone.
     Lost,
     /// In the end the strategy's read differs from the primary's row.
@@ -26,11 +29,12 @@ pub enum Claim {
 
 impl Claim {
     /// Every claim.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Stale,
         Self::NotLinearizable,
         Self::ReadYourWrites,
         Self::NonMonotonic,
+        Self::Dirty,
         Self::Lost,
         Self::Diverged,
     ];
@@ -43,6 +47,7 @@ impl Claim {
             Self::NotLinearizable => "not-linearizable",
             Self::ReadYourWrites => "read-your-writes",
             Self::NonMonotonic => "non-monotonic",
+            Self::Dirty => "dirty",
             Self::Lost => "lost",
             Self::Diverged => "diverged",
         }
@@ -67,13 +72,12 @@ impl Claim {
                 matches!(played.ending, Some(Ending::Read(_)))
                     .then(|| linearizable(play, key, initial(key).as_ref()))
                     .filter(|fine| !fine)?;
-                Some(if Self::Stale.is_made_by(play, ended) {
-                    Self::Stale
-                } else {
-                    Self::NotLinearizable
-                })
+                let single = session(&[Self::Dirty, Self::Stale]);
+                Some(single.unwrap_or(Self::NotLinearizable))
             }
-            Guarantee::Sequential => session(&[Self::ReadYourWrites, Self::NonMonotonic]),
+            Guarantee::Sequential => {
+                session(&[Self::Dirty, Self::ReadYourWrites, Self::NonMonotonic])
+            }
             Guarantee::ReadYourWrites => session(&[Self::ReadYourWrites]),
             Guarantee::MonotonicReads => session(&[Self::NonMonotonic]),
             Guarantee::Bounded | Guarantee::Eventual | Guarantee::None => None,
@@ -110,9 +114,11 @@ impl Claim {
         match self {
             Self::Lost => play.operations().iter().any(|played| is_lost(played, world)),
             Self::Diverged => differs(read, world.primary.row(key)),
-            Self::Stale | Self::NotLinearizable | Self::ReadYourWrites | Self::NonMonotonic => {
-                false
-            }
+            Self::Stale
+            | Self::NotLinearizable
+            | Self::ReadYourWrites
+            | Self::NonMonotonic
+            | Self::Dirty => false,
         }
     }
 
@@ -125,16 +131,15 @@ impl Claim {
         let (Action::Read(key), Some(Ending::Read(row))) = (&read.action, &read.ending) else {
             return false;
         };
-        if row.as_ref().is_some_and(|row| row.version == 0) {
-            // The primary has not given it a version yet: nobody can say.
-            return false;
+        if self == Self::Dirty {
+            return row.as_ref().is_some_and(|row| never_was(play, *key, &row.value));
         }
-        let version = version_of(row.as_ref());
+        let Some(version) = play.version_of(*key, row.as_ref()) else { return false };
         let newer = |wanted: fn(&Played, &Played) -> bool| {
             play.operations().iter().enumerate().any(|(at, other)| {
                 read.before & (1 << at) != 0
                     && wanted(other, read)
-                    && seen(other, *key).is_some_and(|seen| seen > version)
+                    && play.shown(other, *key).is_some_and(|shown| shown > version)
             })
         };
         match self {
@@ -145,7 +150,7 @@ impl Claim {
             Self::NonMonotonic => newer(|other, read| {
                 other.session == read.session && matches!(other.action, Action::Read(_))
             }),
-            Self::NotLinearizable | Self::Lost | Self::Diverged => false,
+            Self::NotLinearizable | Self::Dirty | Self::Lost | Self::Diverged => false,
         }
     }
 }
@@ -165,6 +170,14 @@ pub(crate) fn differs(read: Option<&Row>, row: Option<&Row>) -> bool {
     }
 }
 
+/// Whether the write of a value failed for certain.
+fn never_was(play: &Play, key: Key, value: &Value) -> bool {
+    play.operations().iter().any(|played| {
+        let writes = matches!(&played.action, Action::Write(of, it) if *of == key && it == value);
+        writes && played.ending == Some(Ending::Failed)
+    })
+}
+
 fn is_lost(played: &Played, world: &World) -> bool {
     let (Action::Write(key, value), Some(Ending::Written(version))) =
         (&played.action, &played.ending)
@@ -172,21 +185,8 @@ fn is_lost(played: &Played, world: &World) -> bool {
         return false;
     };
     world.lost().iter().any(|commit| {
-        commit.key == *key && commit.row.version == *version && commit.row.value == *value
+        commit.key == *key && commit.row.version == version.number && commit.row.value == *value
     })
-}
-
-fn version_of(row: Option<&Row>) -> u64 {
-    row.map_or(0, |row| row.version)
-}
-
-/// The version of `key` that an operation showed to exist.
-pub(crate) fn seen(played: &Played, key: Key) -> Option<u64> {
-    match (&played.action, &played.ending) {
-        (Action::Read(of), Some(Ending::Read(row))) if *of == key => Some(version_of(row.as_ref())),
-        (Action::Write(of, _), Some(Ending::Written(version))) if *of == key => Some(*version),
-        _ => None,
-    }
 }
 
 /// Whether the operations on `key` are those of a register that began with
@@ -196,8 +196,9 @@ pub(crate) fn seen(played: &Played, key: Key) -> Option<u64> {
 /// began, or never.
 ///
 /// Values tell writes apart, so they must be unique within the key. Versions
-/// order them: a write that was told version 2 comes before one that was told
-/// version 3, as part of what the two returned.
+/// order them, by timeline first: a write that was told version 2 comes before
+/// one that was told version 3, as part of what the two returned. A write that a
+/// failover lost is one that the next write overwrote.
 #[must_use]
 pub fn linearizable(play: &Play, key: Key, initial: Option<&Row>) -> bool {
     let mut search = Search::default();
@@ -206,7 +207,7 @@ pub fn linearizable(play: &Play, key: Key, initial: Option<&Row>) -> bool {
     }
     let nil = Value::Nil;
     let value = initial.map_or(&nil, |row| &row.value);
-    search.explains(0, value, version_of(initial))
+    search.explains(0, value, initial.map_or(Version::ABSENT, |row| Version::first(row.version)))
 }
 
 #[derive(Default)]
@@ -221,7 +222,7 @@ struct Search<'a> {
 enum Effect<'a> {
     Reads(Option<&'a Value>),
     /// The version is none while nobody has seen it.
-    Writes(&'a Value, Option<u64>),
+    Writes(&'a Value, Option<Version>),
 }
 
 impl<'a> Search<'a> {
@@ -232,7 +233,7 @@ impl<'a> Search<'a> {
             }
             (Action::Write(of, value), Some(Ending::Written(version))) if *of == key => {
                 // Version 0: the primary had not given it one yet.
-                let given = Some(*version).filter(|version| *version > 0);
+                let given = Some(*version).filter(|version| version.number > 0);
                 (true, Effect::Writes(value, given.or_else(|| version_read(play, key, value))))
             }
             (Action::Write(of, value), None | Some(Ending::Unknown)) if *of == key => {
@@ -246,7 +247,7 @@ impl<'a> Search<'a> {
         self.candidates.push((place, played, effect));
     }
 
-    fn explains(&mut self, done: u128, value: &'a Value, version: u64) -> bool {
+    fn explains(&mut self, done: u128, value: &'a Value, version: Version) -> bool {
         if done & self.required == self.required {
             return true;
         }
@@ -278,12 +279,10 @@ impl<'a> Search<'a> {
 }
 
 /// The version of a value, as some read returned it.
-fn version_read(play: &Play, key: Key, value: &Value) -> Option<u64> {
+fn version_read(play: &Play, key: Key, value: &Value) -> Option<Version> {
     play.operations().iter().find_map(|played| match (&played.action, &played.ending) {
-        (Action::Read(of), Some(Ending::Read(Some(row))))
-            if *of == key && row.value == *value && row.version > 0 =>
-        {
-            Some(row.version)
+        (Action::Read(of), Some(Ending::Read(Some(row)))) if *of == key && row.value == *value => {
+            play.version_of(key, Some(row))
         }
         _ => None,
     })
@@ -292,7 +291,7 @@ fn version_read(play: &Play, key: Key, value: &Value) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use quarrel_checkers::{Key, Process, Value};
+    use quarrel_checkers::{Key, Process, Value, Version};
 
     use super::linearizable;
     use crate::{
@@ -337,7 +336,7 @@ mod tests {
     }
 
     fn is_legal(operations: &[Played], order: &[usize]) -> bool {
-        let mut now = (Value::Nil, 0);
+        let mut now = (Value::Nil, Version::ABSENT);
         for (place, &at) in order.iter().enumerate() {
             if order[place..].iter().any(|&later| operations[at].before & (1 << later) != 0) {
                 return false;
@@ -378,7 +377,7 @@ mod tests {
                         (_, 3) => Ending::Unknown,
                         (true, _) => {
                             version += 1;
-                            Ending::Written(version)
+                            Ending::Written(Version::first(version))
                         }
                         (false, _) if value == 0 => Ending::Read(None),
                         (false, _) => {

@@ -87,7 +87,8 @@ impl World {
             && self.roles == Roles::Streaming
         {
             let (version, before, end) = self.primary.commit_in_doubt(*key, value.clone());
-            let response = Response::Written { version, lsn: Some(before) };
+            let timeline = self.timeline();
+            let response = Response::Written { version, lsn: Some(before), timeline };
             return Reaction::Waits(Wait::Acknowledgement { end, response });
         }
         Reaction::Answer(Ok(self.answer(request)))
@@ -182,6 +183,12 @@ impl World {
         self.failovers
     }
 
+    /// The timeline of the primary, counted from 1: each failover begins one.
+    #[must_use]
+    pub fn timeline(&self) -> u32 {
+        u32::try_from(self.failovers + 1).unwrap_or(u32::MAX)
+    }
+
     /// After a failover: the old primary comes back as a copy of the new one,
     /// and replays what it writes from now on.
     pub fn rejoin(&mut self) {
@@ -237,7 +244,7 @@ impl World {
             // Nobody streams from the promoted server.
             self.primary.unreplayed.clear();
         }
-        Response::Written { version, lsn: Some(before) }
+        Response::Written { version, lsn: Some(before), timeline: self.timeline() }
     }
 
     fn answer(&mut self, request: &Request) -> Response {
@@ -262,7 +269,7 @@ impl World {
                     // Nobody streams from the promoted server.
                     self.primary.unreplayed.clear();
                 }
-                Response::WrittenPair { versions, lsn: Some(before) }
+                Response::WrittenPair { versions, lsn: Some(before), timeline: self.timeline() }
             }
             Request::PrimaryWriteOutbox { key, value } => {
                 let response = self.commit(*key, value);

@@ -381,6 +381,9 @@ pub enum Response {
         /// The primary's insert position when the row was written, before its
         /// commit record: evidence, not a fence.
         lsn: Option<Lsn>,
+        /// The primary's timeline, counted from 1: numbers of an older one may
+        /// be given again.
+        timeline: u32,
     },
     /// Two rows, as of one moment.
     Pair([Option<Row>; 2]),
@@ -390,6 +393,8 @@ pub enum Response {
         versions: [u64; 2],
         /// As in [`Response::Written`].
         lsn: Option<Lsn>,
+        /// As in [`Response::Written`].
+        timeline: u32,
     },
     /// The condition was false and nothing changed.
     Refused,

@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use quarrel_checkers::{Certainty, Key, Kind, Op, Process, Value};
+use quarrel_checkers::{Certainty, Key, Kind, Op, Process, Site, Value};
 use tokio::{sync::Notify, time::timeout};
 
 use super::{AnyStrategy, Session, session::Published};
@@ -37,8 +37,8 @@ pub enum Outcome {
 ///
 /// A failed read is `fail`: it changed no value, though its steps, which stay
 /// in the history, may have filled the cache. A failed write is `fail` only if
-/// its error is definite *and* no earlier step of it made the value visible to
-/// anybody; else it is `info`.
+/// its error is definite *and* no earlier step of it may have brought the value
+/// to the database; else it is `info`.
 ///
 /// `deadline` bounds the whole operation in real time; simulated clients have
 /// none, as the simulator ends every call.
@@ -55,7 +55,7 @@ pub async fn perform(
     let published = session.end();
     let outcome = judge(&action, ended, published);
     if let Some(recorder) = session.recorder() {
-        complete(recorder, process, op_of(&action), &outcome);
+        complete(recorder, process, session.timeline(), op_of(&action), &outcome);
     }
     outcome
 }
@@ -67,7 +67,13 @@ fn op_of(action: &Action) -> Op {
     }
 }
 
-fn complete(recorder: &Recorder, process: Process, op: Op, outcome: &Outcome) {
+fn complete(
+    recorder: &Recorder,
+    process: Process,
+    timeline: Option<u32>,
+    op: Op,
+    outcome: &Outcome,
+) {
     let (kind, op, error) = match outcome {
         Outcome::Read(None) => (Kind::Ok, op.returning(Value::Nil).at_version(0), None),
         // Version 0 of a value that is there: the primary has not given it one
@@ -83,7 +89,7 @@ fn complete(recorder: &Recorder, process: Process, op: Op, outcome: &Outcome) {
         Outcome::Failed(error) => (Kind::Fail, op, Some(error.to_string())),
         Outcome::Unknown(why) => (Kind::Info, op, Some(why.clone())),
     };
-    recorder.complete(process, kind, op, error);
+    recorder.complete_on(timeline, process, kind, op, error);
 }
 
 enum Ended {
@@ -154,6 +160,18 @@ async fn run(
     uncut(crashed, deadline, work).await
 }
 
+/// Whether a write that ended with `error` surely never was in the database. A
+/// value that it had put into the cache before the database refused it is there
+/// for others to read all the same: a dirty read.
+pub(super) fn failed_for_certain(error: &StoreError, published: Published) -> bool {
+    error.certainty == Certainty::Definite
+        && match published {
+            Published::Nothing => true,
+            Published::InCache => error.site == Site::Primary,
+            Published::Perhaps => false,
+        }
+}
+
 fn judge(action: &Action, ended: Result<Ended, Cut>, published: Published) -> Outcome {
     let read = matches!(action, Action::Read(_));
     match ended {
@@ -161,7 +179,7 @@ fn judge(action: &Action, ended: Result<Ended, Cut>, published: Published) -> Ou
         Ok(Ended::Written(Ok(version))) => Outcome::Written(version),
         Ok(Ended::Read(Err(error))) => Outcome::Failed(error),
         Ok(Ended::Written(Err(error))) => {
-            if error.certainty == Certainty::Definite && published == Published::Nothing {
+            if failed_for_certain(&error, published) {
                 Outcome::Failed(error)
             } else {
                 Outcome::Unknown(error.to_string())

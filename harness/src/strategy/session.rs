@@ -42,6 +42,9 @@ pub struct Session {
     random: Option<ChaCha8Rng>,
     jobs: Vec<Job>,
     operation: Option<Index>,
+    /// On which of the primary's timelines the operation wrote, as far as the
+    /// primary has told.
+    timeline: Option<u32>,
     open: Option<Open>,
     published: Published,
     /// Who is told that the client crashed; none where no gate can strike it.
@@ -58,10 +61,12 @@ struct Open {
 }
 
 /// Whether the running operation may have made a value visible to others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Published {
     /// Surely not.
     Nothing,
+    /// In the cache at most, and not in the database.
+    InCache,
     /// It did, or nobody knows.
     Perhaps,
 }
@@ -77,6 +82,7 @@ impl Session {
             random: None,
             jobs: Vec::new(),
             operation: None,
+            timeline: None,
             open: None,
             published: Published::Nothing,
             crashed,
@@ -171,9 +177,10 @@ impl Session {
         // steps a second.
         if self.parts.recorder.is_none() && self.parts.gate.is_none() {
             let result = self.parts.backend.call(&request).await;
-            if publishes {
-                self.published_unless(&result);
+            if publishes && result != Ok(Response::Refused) {
+                self.published_unless(request.site(), &result);
             }
+            self.keep_timeline(&result);
             return result;
         }
         let call = Call::from(&request);
@@ -184,9 +191,10 @@ impl Session {
         let patience = self.patience(patience);
         let answer = self.parts.backend.call(&request);
         let result = patiently(site, patience, answer).await;
-        if publishes {
-            self.published_unless(&result);
+        if publishes && result != Ok(Response::Refused) {
+            self.published_unless(site, &result);
         }
+        self.keep_timeline(&result);
         let (reply, lsn) = reply_of(&result);
         self.leave_with(reply, lsn, || second_reply_of(&result));
         result
@@ -214,7 +222,7 @@ impl Session {
         let patience = self.patience(patience);
         let result = patiently(site, patience, future).await;
         if publishes {
-            self.published_unless(&result);
+            self.published_unless(site, &result);
         }
         let reply = match &result {
             Ok(answer) => reply(answer),
@@ -284,15 +292,33 @@ impl Session {
 
     /// Keeps in mind that a publishing step was made, unless its error proves
     /// that nothing happened.
-    fn published_unless<T>(&mut self, result: &Result<T, StoreError>) {
+    fn published_unless<T>(&mut self, site: Site, result: &Result<T, StoreError>) {
         let error = result.as_ref().err();
         if error.is_none_or(|error| error.certainty == Certainty::Indefinite) {
-            self.published = Published::Perhaps;
+            let where_to =
+                if site == Site::Cache { Published::InCache } else { Published::Perhaps };
+            self.published = self.published.max(where_to);
         }
+    }
+
+    const fn keep_timeline(&mut self, result: &Result<Response, StoreError>) {
+        if let Ok(Response::Written { timeline, .. } | Response::WrittenPair { timeline, .. }) =
+            result
+        {
+            self.timeline = Some(*timeline);
+        }
+    }
+
+    /// On which of the primary's timelines the last operation wrote, if the
+    /// primary has told.
+    #[must_use]
+    pub const fn timeline(&self) -> Option<u32> {
+        self.timeline
     }
 
     pub(super) fn begin(&mut self, operation: Option<Index>) {
         self.operation = operation;
+        self.timeline = None;
         self.open = None;
         self.published = Published::Nothing;
     }
@@ -303,6 +329,10 @@ impl Session {
             // Whatever was under way may still happen.
             self.published = Published::Perhaps;
             self.leave(Reply::Pending, None);
+        }
+        if self.published == Published::InCache && !self.jobs.is_empty() {
+            // What was put off may still bring it to the database.
+            self.published = Published::Perhaps;
         }
         if let Some(gate) = &self.parts.gate {
             gate.finished(self.parts.process);
@@ -373,8 +403,8 @@ pub fn reply_of(result: &Result<Response, StoreError>) -> (Reply, Option<Lsn>) {
         Ok(Response::Row { row, lsn }) => (found(row.as_ref()), *lsn),
         Ok(Response::Pair([row, _])) => (found(row.as_ref()), None),
         Ok(
-            Response::Written { version, lsn }
-            | Response::WrittenPair { versions: [version, _], lsn },
+            Response::Written { version, lsn, .. }
+            | Response::WrittenPair { versions: [version, _], lsn, .. },
         ) => (Reply::Done { version: Some(*version) }, *lsn),
         Ok(Response::Refused) => (Reply::Refused, None),
         Ok(Response::Lsn(lsn)) => (Reply::Done { version: None }, Some(*lsn)),

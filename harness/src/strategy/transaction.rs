@@ -1,10 +1,10 @@
 use std::time::Duration;
 
-use quarrel_checkers::{Certainty, F, Key, Kind, Op, Value};
+use quarrel_checkers::{F, Key, Kind, Op, Value};
 
 use super::{
     AnyStrategy, Session,
-    operation::{Cut, uncut},
+    operation::{Cut, failed_for_certain, uncut},
     session::Published,
 };
 use crate::stores::{Row, StoreError};
@@ -71,7 +71,8 @@ pub async fn perform_transaction(
             Ending::Failed(error) => (Kind::Fail, Some(error.to_string())),
             Ending::Unknown(why) => (Kind::Info, Some(why.clone())),
         };
-        recorder.complete(process, kind, answered.map_or(asked, op), error);
+        let op = answered.map_or(asked, op);
+        recorder.complete_on(session.timeline(), process, kind, op, error);
     }
     ending
 }
@@ -160,7 +161,7 @@ fn judge(ended: Result<Ended, Cut>, published: Published) -> Ending {
         Ok(Ended::Read(Ok(_)) | Ended::Written(Ok(_))) => Ending::Done,
         Ok(Ended::Read(Err(error))) => Ending::Failed(error),
         Ok(Ended::Written(Err(error))) => {
-            if error.certainty == Certainty::Definite && published == Published::Nothing {
+            if failed_for_certain(&error, published) {
                 Ending::Failed(error)
             } else {
                 Ending::Unknown(error.to_string())

@@ -5,6 +5,7 @@ mod causes;
 mod ci;
 mod driver;
 mod example;
+mod findings;
 mod hostile;
 mod page;
 mod pairs;

@@ -25,6 +25,18 @@ fn op(f: &str, versions: Option<[i64; 2]>) -> Op {
     Op { f: F::Txn, key: None, value: Value::List([side(0), side(1)].into()), version: None }
 }
 
+/// A write of both keys, as it is asked for: with its values, and no versions.
+fn write(versions: [i64; 2]) -> Op {
+    let Op { value: Value::List(sides), .. } = op("w", Some(versions)) else {
+        unreachable!("a transaction is a list")
+    };
+    let unversioned = sides.iter().map(|side| match side {
+        Value::List(words) => Value::List(words[..3].into()),
+        other => other.clone(),
+    });
+    Op { f: F::Txn, key: None, value: Value::List(unversioned.collect()), version: None }
+}
+
 fn step(invoke: Index, process: u64, at: u64, site: Site, (key, version): (u64, u64)) -> Step {
     let row = Content::Row { value: Value::Int(version as i64 * 10), version };
     let (verb, reply) = match site {
@@ -51,10 +63,10 @@ fn fractured(folder: &Path) -> (LoadedRun, VerdictFile) {
     let mut history = History::default();
     let (writer, reader) = (Process::Client(2), Process::Client(3));
     let at = Time::from_millis;
-    let first = history.invoke(at(0), writer, op("w", None));
+    let first = history.invoke(at(0), writer, write([1, 1]));
     history.ok(at(9), writer, op("w", Some([1, 1])));
     let read = history.invoke(at(10), reader, op("r", None));
-    let write = history.invoke(at(12), writer, op("w", None));
+    let write = history.invoke(at(12), writer, write([2, 2]));
     let seen = history.ok(at(18), reader, op("r", Some([1, 2])));
     let written = history.ok(at(20), writer, op("w", Some([2, 2])));
     let late = history.invoke(at(50), reader, op("r", None));

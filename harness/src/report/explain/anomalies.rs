@@ -81,16 +81,31 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         kind: Kind::Anomaly,
         name: "phantom-read",
-        summary: "a read returned a value that nobody wrote, or whose write had failed",
-        text: "The value came from nowhere that the history knows: a write reported as failed for \
-               certain did happen after all, another application writes the same keys, or the \
-               cache mixes up keys.",
-        timeline: "t=0ms    Writer A: UPDATE 7 = v2    -> error: rolled back\n\
-                   t=4ms    Reader B: GET 7            -> v2  whose write had failed",
+        summary: "a read returned a value that nobody wrote",
+        text: "The value came from nowhere that the history knows: another application writes the \
+               same keys, or the cache mixes up keys.",
+        timeline: "t=0ms    Writer A: UPDATE 7 = v2    -> ok\n\
+                   t=4ms    Reader B: GET 7            -> x9  which nobody wrote",
+        source: "Adya, Weak Consistency, MIT 1999 (reads of what no transaction wrote)",
+        cures: &[
+            "give each application its own prefix of keys",
+            "put everything that an entry depends on into its key",
+        ],
+    },
+    Entry {
+        kind: Kind::Anomaly,
+        name: "dirty-read",
+        summary: "a read returned a value whose write had failed",
+        text: "A write put its value into the cache and then the database refused it: a \
+               constraint, a conflict, a rollback. Its client was told so, and readers are shown \
+               the value all the same: one that the database never had.",
+        timeline: "t=0ms    Writer A: SET 7 = v2       -> ok\n\
+                   t=1ms    Writer A: UPDATE 7 = v2    -> error: rolled back\n\
+                   t=4ms    Reader B: GET 7            -> v2  which never was in the database",
         source: "Adya, Weak Consistency, MIT 1999 (aborted reads, G1a)",
         cures: &[
-            "treat an error as \"nobody knows\" unless it proves that nothing happened",
             "fill the cache after the commit, never before",
+            "treat an error as \"nobody knows\" unless it proves that nothing happened",
         ],
     },
     Entry {

@@ -156,8 +156,8 @@ impl Postgres {
         match statement.row(connection).await? {
             Some(row) => {
                 let version: i64 = row.try_get(0)?;
-                let lsn = Some(decode_lsn(&row, 1)?);
-                Ok(Response::Written { version: version.unsigned_abs(), lsn })
+                let (lsn, timeline) = (Some(decode_lsn(&row, 1)?), decode_timeline(&row, 2)?);
+                Ok(Response::Written { version: version.unsigned_abs(), lsn, timeline })
             }
             // The row was not as expected; or, with nothing expected of it, the
             // mark of the run is gone.
@@ -195,14 +195,16 @@ impl Postgres {
         for (key, value) in ordered {
             statement = statement.number(id(*key)).text(value_to_text(value));
         }
-        let (mut versions, mut lsn) = ([0; 2], None);
+        let (mut versions, mut at) = ([0; 2], None);
         for row in &statement.rows(connection).await? {
             let (key, version): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
             versions[usize::from(key != id(first.0))] = version.unsigned_abs();
-            lsn = Some(decode_lsn(row, 2)?);
+            at = Some((decode_lsn(row, 2)?, decode_timeline(row, 3)?));
         }
-        match lsn {
-            Some(_) => Ok(Response::WrittenPair { versions, lsn }),
+        match at {
+            Some((lsn, timeline)) => {
+                Ok(Response::WrittenPair { versions, lsn: Some(lsn), timeline })
+            }
             None => Err(sqlx::Error::RowNotFound),
         }
     }
@@ -222,6 +224,12 @@ fn decode_row(row: &PgRow, at: usize) -> Result<Row, sqlx::Error> {
 fn decode_lsn(row: &PgRow, at: usize) -> Result<Lsn, sqlx::Error> {
     let text: &str = row.try_get(at)?;
     text.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))
+}
+
+/// In hexadecimal digits, as in the name of a log segment.
+fn decode_timeline(row: &PgRow, at: usize) -> Result<u32, sqlx::Error> {
+    let text: &str = row.try_get(at)?;
+    u32::from_str_radix(text, 16).map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
 fn classify(site: Site, error: &sqlx::Error) -> StoreError {

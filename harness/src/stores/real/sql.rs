@@ -52,7 +52,11 @@ impl Sql {
                  ON CONFLICT (key) {NEXT} RETURNING {returning}"
             )
         };
-        let at = "version, pg_current_wal_insert_lsn()::text";
+        // The first eight digits of a segment's name are the timeline. Asked in
+        // the statement itself: behind a pooler the next one may be executed
+        // elsewhere.
+        let at = "version, pg_current_wal_insert_lsn()::text, \
+             left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)";
         let text = |text: String| -> Arc<str> { text.into() };
         Self {
             read_primary: text(format!("SELECT value, version FROM {kv} WHERE key = $1::bigint")),
