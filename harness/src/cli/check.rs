@@ -6,13 +6,12 @@ use quarrel_checkers::formats;
 
 use super::{
     Failure,
-    cut::{Cutter, write_races},
     foreign::{self, Asked, FailureMeaning, From, Isolation, KeysIn, ModelName, Output},
     recorded::Recorded,
 };
 use crate::{
     judge::{Expectation, judge_run},
-    report::{Ink, Width, summary, write_files},
+    report::{Ink, Width, summary},
     results::{STDIN, find_run},
     strategy::Catalogue,
 };
@@ -58,7 +57,8 @@ pub(super) struct CheckArgs {
     format: String,
 }
 
-/// Judges a run again and writes its verdict anew.
+/// Judges a run again and prints its verdict. It writes nothing: the run may be
+/// somebody else's, and `report` makes its files anew.
 pub(super) fn check(args: &CheckArgs, catalogue: &Catalogue) -> Result<u8, Failure> {
     let path = Path::new(&args.run);
     // A pipe is no regular file, and no run.
@@ -83,13 +83,10 @@ pub(super) fn check(args: &CheckArgs, catalogue: &Catalogue) -> Result<u8, Failu
     let Recorded { run, expected, workload } = Recorded::load(folder, catalogue)?;
     let expected = args.expect.unwrap_or(expected);
     let verdict = judge_run(&run, expected, &*(workload.build)());
-    write_files(&run, &verdict)?;
     if args.format == "json" {
         println!("{}", serde_json::to_string_pretty(&verdict).map_err(Failure::bug)?);
     } else {
         print!("{}", summary(&run, &verdict, Ink::colours(), Width::of_terminal()));
     }
-    let code = verdict.outcome.exit_code();
-    write_races(Cutter::new(run, verdict.anomalies, catalogue)?);
-    Ok(code)
+    Ok(verdict.outcome.exit_code())
 }

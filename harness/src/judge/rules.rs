@@ -74,7 +74,11 @@ impl Evidence<'_> {
         if self.lost_what_replaced(read, hit) {
             return Some(Cause::ResurrectedEntry);
         }
-        let entry = Entry { key, version, hit, newer: newer? };
+        let Some(newer) = newer else {
+            // What is newer is in the cache alone, or was.
+            return self.cached_too_early(key, hit).then_some(Cause::SetBeforeCommit);
+        };
+        let entry = Entry { key, version, hit, newer };
         Some(match fill {
             Some(fill) => self.fill_cause(&entry, fill),
             None => self.old_entry_cause(&entry),

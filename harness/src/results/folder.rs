@@ -7,7 +7,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{FileError, is_inside, open_inside, text_inside};
+use super::{FileError, is_inside, lock::Locked, open_inside, text_inside};
 
 /// Where a run is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,17 +51,21 @@ impl RunFolder {
     pub fn create(root: &Path, subject: &str, began: Timestamp) -> Result<Self, FileError> {
         fs::create_dir_all(root).map_err(FileError::io(root))?;
         let time = began.strftime("%Y%m%dT%H%M%SZ");
-        loop {
+        // Two that begin at once get ids of their own.
+        let _locked = Locked::wait_for(root)?;
+        let entries = fs::read_dir(root).map_err(FileError::io(root))?.flatten();
+        let names: Vec<_> =
+            entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        let id = loop {
             let id = format!("{:04x}", rand::random::<u16>());
-            let name = format!("{time}-{subject}-{id}");
-            let path = root.join(&name);
-            let taken = list_runs(root).iter().any(|run| run.id == id);
-            if taken {
-                continue;
+            if !names.iter().any(|name| name.rsplit('-').next() == Some(&id)) {
+                break id;
             }
-            fs::create_dir(&path).map_err(FileError::io(&path))?;
-            return Ok(Self { path, name, id });
-        }
+        };
+        let name = format!("{time}-{subject}-{id}");
+        let path = root.join(&name);
+        fs::create_dir(&path).map_err(FileError::io(&path))?;
+        Ok(Self { path, name, id })
     }
 
     /// A file of the run.

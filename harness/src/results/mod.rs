@@ -13,6 +13,7 @@ mod inside;
 mod journal;
 mod line;
 mod load;
+mod lock;
 mod matrix;
 mod packed;
 mod phases;

@@ -19,7 +19,7 @@ use super::{
     shelf::Shelf,
 };
 use crate::{
-    report::{explain, matrix_legend, matrix_words},
+    report::{command_line, explain, matrix_legend, matrix_words},
     results::{
         CellBreak, CellOutcome, CellRung, MatrixCell, MatrixFile, RunFolder, is_inside,
         read_matrix, text_inside,
@@ -243,7 +243,7 @@ fn witness(name: &str, folder: &std::path::Path, broken: &CellBreak) -> Markup {
         }
         @if let Some((path, text)) = race {
             pre.race { code { (text) } }
-            p { "Again, on real servers: " code { "quarrel replay " (folder.join(path).display()) } " · "
+            p { "Again, on real servers: " code { (command_line(["quarrel", "replay", &folder.join(path).to_string_lossy()])) } " · "
                 a href={ "/matrix/" (encode(name)) "/file/" (path) } { "the file" } }
         }
     }

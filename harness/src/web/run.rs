@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     report::{
-        View,
+        View, command_line,
         page::{self as report_page, Part},
     },
     results::{RunFolder, RunSettings, load_run},
@@ -110,7 +110,7 @@ fn progress(folder: &RunFolder) -> Response {
             p.hint id="live-quiet" {}
             p.hint {
                 "Its report comes here when it has ended. If it was killed, "
-                code { "quarrel check " (folder.id) } " judges it up to where it was saved."
+                code { (command_line(["quarrel", "check", &folder.id])) } " judges it up to where it was saved."
             }
         }
     };
