@@ -63,6 +63,16 @@ impl RunFolder {
         }
     }
 
+    /// What a command must be told to find the run, as a shell reads it: its id
+    /// in the folder where results are looked for by default, else the path.
+    #[must_use]
+    pub fn called(&self) -> String {
+        if self.path.parent() == Some(Path::new(DEFAULT_RESULTS)) {
+            return self.id.clone();
+        }
+        quoted(&self.path.display().to_string())
+    }
+
     /// A file of the run.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
@@ -86,6 +96,19 @@ impl RunFolder {
         // A run's folder has a history from its first moment on.
         path.join("run.toml").is_file().then_some(Self { path, name, id })
     }
+}
+
+/// Where results are looked for if nothing else is said.
+const DEFAULT_RESULTS: &str = "results";
+
+/// A word as a shell reads it.
+#[must_use]
+pub fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./:=+,@%".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// Every run in `root`, oldest first.
@@ -137,6 +160,23 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn a_run_is_called_so_that_a_command_finds_it() {
+        let run = |path: &str| RunFolder::at_any(path).called();
+        assert_eq!(run("results/20260301T080000Z-x-9f3a"), "9f3a");
+        assert_eq!(run("elsewhere/20260301T080000Z-x-9f3a"), "elsewhere/20260301T080000Z-x-9f3a");
+        assert_eq!(run("my runs/1-x-9f3a"), "'my runs/1-x-9f3a'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+
+    impl RunFolder {
+        fn at_any(path: &str) -> Self {
+            let path = PathBuf::from(path);
+            Self { path, name: String::new(), id: "9f3a".to_owned() }
+        }
+    }
 
     #[test]
     fn the_latest_of_a_second_is_the_one_that_began_last() {

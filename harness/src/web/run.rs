@@ -102,7 +102,7 @@ fn progress(folder: &RunFolder) -> Response {
             p.hint id="live-quiet" {}
             p.hint {
                 "Its report comes here when it has ended. If it was killed, "
-                code { "quarrel check " (folder.id) } " judges it up to where it was saved."
+                code { "quarrel check " (folder.called()) } " judges it up to where it was saved."
             }
         }
     };
