@@ -10,6 +10,7 @@ use super::{
 use crate::{
     explore::{Bounds, Fault, Reduction, UnknownFault, report},
     judge::Expectation,
+    report::command_line,
     results::write_text,
     sim::Stuck,
     strategy::{AnyStrategy, Catalogue},
@@ -111,7 +112,8 @@ pub(super) fn explore(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8,
             return Err(Failure::usage(format!("{} exists; name another file", path.display())));
         }
         write_text(path, &finding.race.to_string())?;
-        eprintln!("written: {0}; quarrel replay {0} makes it happen again", path.display());
+        let again = command_line(["quarrel", "replay", &path.to_string_lossy()]);
+        eprintln!("written: {}; {again} makes it happen again", path.display());
     }
     Ok(match (&found.exploration.broken, found.exploration.extent) {
         (Some(_), _) => 1,

@@ -13,7 +13,7 @@ use crate::{
     report::{
         Ink,
         ci::{Breach, BreachKind, Policy, Ruling},
-        printable,
+        command_line, printable,
     },
     results::{Case, FormError, RunFolder, VerdictFile, find_run, list_runs, write_text},
 };
@@ -236,12 +236,15 @@ fn chosen(args: &ReviewArgs) -> Result<Vec<(Case, VerdictFile)>, Failure> {
 
 fn read(run: &RunFolder) -> Result<(Case, VerdictFile), Failure> {
     let path = run.file("verdict.json");
-    let text = std::fs::read_to_string(&path).map_err(|error| {
+    let text = run.text("verdict.json").map_err(|error| {
         let Failure { code, message } = match error.kind() {
             io::ErrorKind::NotFound => Failure::bad_input(format!("{}: {error}", path.display())),
             _ => Failure::reading(&path, &error),
         };
-        Failure { code, message: format!("{message}; quarrel check {} makes it", run.id) }
+        Failure {
+            code,
+            message: format!("{message}; {} makes it", command_line(["quarrel", "check", &run.id])),
+        }
     })?;
     let verdict: VerdictFile =
         serde_json::from_str(&text).map_err(|error| FormError::json(&path, 1, &error))?;

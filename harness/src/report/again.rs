@@ -2,39 +2,43 @@
 
 use std::time::Duration;
 
+use super::command_line;
 use crate::{
     faults::{Fault, Schedule},
-    results::{LoadedRun, RunSettings, quoted},
+    results::{LoadedRun, RunSettings},
 };
 
 /// The command that runs the same again: whatever it does not say is as it was
 /// by default.
 pub(super) fn again(run: &LoadedRun) -> String {
     let settings = &run.settings;
-    let mut words = vec![format!(
-        "quarrel run {} --cluster {}",
-        quoted(&settings.strategy),
-        quoted(&settings.cluster)
-    )];
+    let mut words = vec!["quarrel".to_owned(), "run".to_owned(), settings.strategy.clone()];
+    let mut add = |name: &str, value: &dyn ToString| {
+        words.extend([format!("--{name}"), value.to_string()]);
+    };
+    add("cluster", &settings.cluster);
     if is_drawn(settings) {
-        words.extend(settings.faults.iter().map(|fault| format!("--fault {}", quoted(fault))));
+        settings.faults.iter().for_each(|fault| add("fault", fault));
     } else {
-        let file = run.folder.file("run.toml");
-        words.push(format!("--schedule {}", quoted(&file.display().to_string())));
+        add("schedule", &run.folder.file("run.toml").display());
     }
-    words.push(format!("--workload {} --time {}ms", quoted(&settings.workload), settings.time_ms));
-    words.push(format!("--clients {} --keys {}", settings.clients, settings.keys));
-    words.push(format!("--skew {} --reads {}", settings.skew, settings.reads));
+    add("workload", &settings.workload);
+    add("time", &format!("{}ms", settings.time_ms));
+    add("clients", &settings.clients);
+    add("keys", &settings.keys);
+    add("skew", &settings.skew);
+    add("reads", &settings.reads);
     // No rate is one, too: as fast as clients can.
-    words.push(format!("--rate {}", settings.rate.unwrap_or(0.0)));
+    add("rate", &settings.rate.unwrap_or(0.0));
+    add("timeout", &format!("{}ms", settings.timeout_ms));
+    add("settle", &format!("{}ms", settings.settle_ms));
+    settings.options.iter().for_each(|(name, value)| add(name, value));
+    add("expect", &settings.expect);
+    add("seed", &settings.seed);
     if settings.arrivals == "open" {
         words.push("--open".to_owned());
     }
-    words.push(format!("--timeout {}ms --settle {}ms", settings.timeout_ms, settings.settle_ms));
-    let options = settings.options.iter();
-    words.extend(options.map(|(name, value)| format!("--{name} {}", quoted(value))));
-    words.push(format!("--expect {} --seed {}", quoted(&settings.expect), settings.seed));
-    words.join(" ")
+    command_line(words)
 }
 
 /// Whether the faults and the seed alone say when what strikes; a schedule that

@@ -5,6 +5,7 @@ mod causes;
 mod ci;
 mod driver;
 mod example;
+mod hostile;
 mod page;
 mod pairs;
 mod server;

@@ -6,7 +6,7 @@ use quarrel_checkers::{F, Guarantee, Key, Site, Validity, millis};
 use crate::{
     report::{
         again::again,
-        explain,
+        command_line, explain,
         logs::{Log, logs},
         summary,
         terminal::{Ink, Width, thousands},
@@ -174,12 +174,12 @@ fn heat(key: Key, row: &KeyRow) -> Markup {
 pub(super) fn run(view: &View<'_>) -> Markup {
     let settings = &view.run.settings;
     let toml = toml::to_string_pretty(settings).unwrap_or_default();
-    let env = std::fs::read_to_string(view.run.folder.file("env.json")).unwrap_or_default();
+    let env = view.run.folder.text("env.json").unwrap_or_default();
     html! {
         section id="run" {
             h2 { "Run" }
             p { "Again: " code { (again(view.run)) } }
-            p { "Judge anew: " code { "quarrel check " (view.run.folder.called()) } " · began " (settings.began) " · quarrel " (view.verdict.quarrel) " · run " code { (view.verdict.run) } }
+            p { "Judge anew: " code { (command_line(["quarrel", "check", &view.run.folder.called()])) } " · began " (settings.began) " · quarrel " (view.verdict.quarrel) " · run " code { (view.verdict.run) } }
             @if !view.run.receipts.is_empty() { (receipts(view)) }
             details { summary { "Configuration" } pre { code { (toml) } } }
             @if !env.is_empty() { details { summary { "Versions" } pre { code { (env) } } } }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     judge::Evidence,
-    report::{Timeline, again::again, explain},
+    report::{Timeline, again::again, command_line, explain},
     results::{LoadedRun, RunOutcome, VerdictFile},
 };
 
@@ -66,16 +66,16 @@ fn violation(sheet: &mut Sheet, run: &LoadedRun, verdict: &VerdictFile, anomaly:
     sheet.item((ink.mark, "  = extent: "), (Style::new(), &reach), 4);
     sheet.item((ink.mark, "  = faults: "), (Style::new(), &faults_seen(verdict)), 4);
     if evidence.is_some_and(|evidence| evidence.is_retold(anomaly)) {
-        let replay = format!("quarrel replay {}:1", run.folder.called());
+        let replay = command_line(["quarrel", "replay", &format!("{}:1", run.folder.called())]);
         sheet.item((ink.mark, "  = reproduce: "), (Style::new(), &replay), 4);
     } else {
         // No race can be cut out of it; the same run may show it again.
         sheet.item((ink.mark, "  = run again: "), (Style::new(), &again(run)), 4);
     }
     let more = format!(
-        "quarrel explain {}, quarrel report {}",
+        "quarrel explain {}, {}",
         anomaly.cause.map_or_else(|| anomaly.class.to_string(), |cause| cause.to_string()),
-        run.folder.called()
+        command_line(["quarrel", "report", &run.folder.called()])
     );
     sheet.item((ink.mark, "  = more: "), (Style::new(), &more), 4);
 }
