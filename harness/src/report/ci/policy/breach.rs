@@ -13,7 +13,7 @@ pub(super) const NEVER_HEALS: &str = "never-heals";
 /// What is worse than staleness, the worst first. No bound on staleness covers
 /// it: it is denied unless it is allowed by its name. Divergence in the end is
 /// [`NEVER_HEALS`].
-const GRAVE: [Class; 17] = [
+const GRAVE: [Class; 18] = [
     Class::LostWrite,
     Class::PhantomRead,
     Class::FutureRead,
@@ -24,6 +24,7 @@ const GRAVE: [Class; 17] = [
     Class::G1c,
     Class::GSingle,
     Class::G2,
+    Class::NotSerializable,
     Class::Internal,
     Class::IncompatibleOrder,
     Class::G0Realtime,
