@@ -13,7 +13,7 @@ pub(super) const NEVER_HEALS: &str = "never-heals";
 /// What is worse than staleness, the worst first. No bound on staleness covers
 /// it: it is denied unless it is allowed by its name. Divergence in the end is
 /// [`NEVER_HEALS`].
-const GRAVE: [Class; 18] = [
+const GRAVE: [Class; 19] = [
     Class::LostWrite,
     Class::PhantomRead,
     Class::FutureRead,
@@ -30,6 +30,7 @@ const GRAVE: [Class; 18] = [
     Class::G0Realtime,
     Class::G1cRealtime,
     Class::G2Realtime,
+    Class::NotSerializableRealtime,
     Class::NotLinearizable,
     Class::NonMonotonicWrite,
 ];
