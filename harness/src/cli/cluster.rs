@@ -278,7 +278,7 @@ fn describe(held: &Held) -> String {
          redis-cli -u {cache}\n  \
          curl {api}/proxies\n  \
          toxiproxy-cli --host {api} toxic add client-cache --type latency --attribute latency=100\n  \
-         quarrel run cache-aside --cluster external --primary {primary} --replica {replica} --cache {cache}\n  \
+         quarrel run cache-aside --cluster external --primary {primary} --replica {replica} --cache {cache} --toxiproxy {api}\n  \
          quarrel cluster down --name {}\n",
         held.name, held.cluster, held.pid, held.name
     )

@@ -101,7 +101,7 @@ impl From<PolicyError> for Failure {
     fn from(error: PolicyError) -> Self {
         match error {
             PolicyError::Io { .. } => Self::environment(error),
-            _ => Self::bad_input(error),
+            PolicyError::Form(error) => error.into(),
         }
     }
 }

@@ -270,6 +270,7 @@ pub(super) fn settings(
         timeout_ms: millis(args.timeout),
         faults: faults(args, &plan.schedule),
         options: options.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        given: Some(options.besides(entry.options)),
         schedule: plan.schedule.to_string(),
     }
 }

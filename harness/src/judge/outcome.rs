@@ -113,6 +113,8 @@ pub fn judge_with(run: &LoadedRun, expected: Expectation, own: Verdict) -> Verdi
         quarrel: env!("CARGO_PKG_VERSION").to_owned(),
         run: run.folder.name.clone(),
         strategy: settings.strategy.clone(),
+        options: Some(settings.case().options),
+        workload: settings.workload.clone(),
         cluster: settings.cluster.clone(),
         simulated: settings.is_simulated(),
         seed: settings.seed,

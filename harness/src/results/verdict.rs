@@ -1,7 +1,9 @@
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use quarrel_checkers::{Anomaly, Guarantee, Metrics, Rung};
 use serde::{Deserialize, Serialize};
+
+use super::Case;
 
 /// The version of `verdict.json`'s form.
 pub const SCHEMA: u32 = 1;
@@ -66,6 +68,13 @@ pub struct VerdictFile {
     pub run: String,
     /// The strategy.
     pub strategy: String,
+    /// The strategy's options that are not the defaults; none in verdicts from
+    /// before they were told apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<BTreeMap<String, String>>,
+    /// What clients did; empty in verdicts from before it was told.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub workload: String,
     /// The cluster.
     pub cluster: String,
     /// Whether the stores were simulated.
@@ -94,4 +103,13 @@ pub struct VerdictFile {
     pub anomalies: Vec<Anomaly>,
     /// Numbers.
     pub metrics: Metrics,
+}
+
+impl VerdictFile {
+    /// What was run against what; none in verdicts that do not tell all of it.
+    #[must_use]
+    pub fn case(&self) -> Option<Case> {
+        let options = self.options.clone()?;
+        Some(Case::new(&self.strategy, options, &self.workload, &self.faults, &self.cluster))
+    }
 }
