@@ -100,6 +100,10 @@ impl Gatekeeper {
     /// The exit code, and why it is not the verdict's where there is a policy.
     pub(super) fn exit_code(&self, verdict: &VerdictFile) -> u8 {
         let Some((path, policy)) = &self.policy else { return verdict.outcome.exit_code() };
+        if verdict.outcome == RunOutcome::Environment {
+            // Nothing was shown that a policy could accept or refuse.
+            return verdict.outcome.exit_code();
+        }
         let ink = Ink::colours();
         let breaches = policy.breaches(verdict);
         if breaches.is_empty() && verdict.outcome != RunOutcome::Violated {

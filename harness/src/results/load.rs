@@ -1,10 +1,13 @@
-use std::{io::BufRead as _, path::Path};
+use std::{
+    io::{self, BufRead as _},
+    path::Path,
+};
 
 use quarrel_checkers::{Event, History, Probe, Step};
 use serde::Deserialize;
 
 use super::{FileError, FormError, RunFolder, RunSettings, open_history, read_json_lines};
-use crate::faults::Receipt;
+use crate::{faults::Receipt, record::EnvironmentFailure};
 
 /// A run that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +36,13 @@ pub struct LoadedRun {
     pub receipts: Vec<Receipt>,
     /// What its stores held.
     pub probes: Vec<Probe>,
+    /// What became of the world that it ran in; the file `failure.json`.
+    pub failure: Option<EnvironmentFailure>,
+}
+
+impl LoadedRun {
+    /// The name of the file that says why a run failed; others have none.
+    pub const FAILURE: &str = "failure.json";
 }
 
 /// Reads a run.
@@ -47,7 +57,17 @@ pub fn load_run(folder: RunFolder) -> Result<LoadedRun, LoadError> {
     let (history, truncated) = read_history(&folder.file("history.jsonl.zst"))?;
     let receipts = read_json_lines(&folder.file("faults.jsonl"))?;
     let probes = read_json_lines(&folder.file("probes.jsonl"))?;
-    Ok(LoadedRun { folder, settings, history, truncated, receipts, probes })
+    let failure = read_failure(&folder.file(LoadedRun::FAILURE))?;
+    Ok(LoadedRun { folder, settings, history, truncated, receipts, probes, failure })
+}
+
+fn read_failure(path: &Path) -> Result<Option<EnvironmentFailure>, FileError> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(FileError::io(path)(error)),
+    };
+    Ok(Some(serde_json::from_str(&text).map_err(|error| FormError::json(path, 1, &error))?))
 }
 
 #[derive(Deserialize)]
@@ -81,6 +101,15 @@ pub fn read_history(path: &Path) -> Result<(History, bool), FileError> {
 }
 
 fn push(history: &mut History, line: &[u8]) -> Result<(), serde_json::Error> {
+    // As the journal writes them; anything else is looked at twice.
+    if line.starts_with(b"{\"type\":\"step\"") {
+        history.steps.push(serde_json::from_slice::<Step>(line)?);
+        return Ok(());
+    }
+    if line.starts_with(b"{\"index\":") {
+        history.events.push(serde_json::from_slice::<Event>(line)?);
+        return Ok(());
+    }
     let Kind { kind } = serde_json::from_slice(line)?;
     if kind == "step" {
         history.steps.push(serde_json::from_slice::<Step>(line)?);

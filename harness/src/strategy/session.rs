@@ -8,8 +8,8 @@ use tokio::sync::Notify;
 
 use super::{Cache, Call, Gate, Job, Memory, Passage, Primary, Replica};
 use crate::{
-    record::{Clock, Recorder},
-    stores::{Backend, Request, Response, Row, StoreError, Timer},
+    record::{Clock, Recorder, Spoils},
+    stores::{Backend, Request, Response, Row, StoreError, Timer, Want},
 };
 
 /// What a session is made of.
@@ -174,6 +174,7 @@ impl Session {
         if publishes {
             self.published_unless(&result);
         }
+        self.own_want(&result);
         let (reply, lsn) = reply_of(&result);
         self.leave_with(reply, lsn, || second_reply_of(&result));
         result
@@ -275,6 +276,16 @@ impl Session {
         let error = result.as_ref().err();
         if error.is_none_or(|error| error.certainty == Certainty::Indefinite) {
             self.published = Published::Perhaps;
+        }
+    }
+
+    /// What we lack ourselves says nothing about the strategy.
+    fn own_want<T>(&self, result: &Result<T, StoreError>) {
+        if let (Some(recorder), Err(error)) = (&self.parts.recorder, result)
+            && error.want == Want::Ours
+        {
+            recorder
+                .fail(format!("quarrel itself ran out of something: {error}"), Spoils::Evidence);
         }
     }
 
