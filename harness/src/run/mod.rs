@@ -4,7 +4,7 @@
 //! ```
 //! use std::{sync::Arc, time::Duration};
 //!
-//! use quarrel_checkers::{Guarantee, Key, Value};
+//! use quarrel_checkers::{Key, Value};
 //! use quarrel_harness::{
 //!     faults::Fault,
 //!     run::Run,
@@ -32,7 +32,6 @@
 //!     .seed(7);
 //! let ran = run.on(Arc::new(SimCluster::new(7))).await?;
 //! assert!(!ran.held() && ran.verdict.metrics.stale_reads > 0, "{}", ran.verdict.reason);
-//! assert_eq!(ran.verdict.strongest, Guarantee::Sequential);
 //! # Ok(())
 //! # }
 //! ```
