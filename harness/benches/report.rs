@@ -212,5 +212,6 @@ fn loaded(folder: &Path, history: History, end: u64) -> LoadedRun {
         truncated: false,
         receipts,
         probes: Vec::new(),
+        failure: None,
     }
 }

@@ -4,6 +4,7 @@ use crate::{
     cluster::ClusterError,
     report::ci::PolicyError,
     results::{FileError, FormError, LoadError},
+    run::RunError,
 };
 
 /// Why a command did not do its work, and the exit code that says so.
@@ -93,6 +94,18 @@ impl From<LoadError> for Failure {
             }
             LoadError::File(FileError::Io { path, source }) => Self::reading(&path, &source),
             LoadError::File(error) => error.into(),
+        }
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::File(error) => error.into(),
+            RunError::Settings(_) | RunError::NoEnd => Self::bug(error),
+            RunError::Storm(_) | RunError::Cluster(_) | RunError::Journal(_) => {
+                Self::environment(error)
+            }
         }
     }
 }

@@ -118,7 +118,10 @@ impl Gatekeeper {
                     println!("  {breach}");
                 }
             }
-            Ruling::Accepted | Ruling::Undecided(_) | Ruling::Vacuous(_) => {}
+            Ruling::Accepted
+            | Ruling::Undecided(_)
+            | Ruling::Vacuous(_)
+            | Ruling::Environment(_) => {}
         }
         ruling.exit_code()
     }

@@ -104,7 +104,7 @@ fn show(case: &Case, verdict: &VerdictFile, ruling: &Ruling) {
         Ruling::Accepted => println!("{style}{word}{style:#}  {name}"),
         _ => println!("{style}{word}{style:#}  {name}  (run {})", verdict.run),
     }
-    if let Ruling::Undecided(why) | Ruling::Vacuous(why) = ruling {
+    if let Ruling::Undecided(why) | Ruling::Vacuous(why) | Ruling::Environment(why) = ruling {
         println!("             {why}");
     }
 }
@@ -185,7 +185,9 @@ fn as_json(policy: &Policy, cases: &[(Case, VerdictFile)]) -> Result<u8, Failure
         .map(|((case, verdict), ruling)| {
             let (breaches, why) = match ruling {
                 Ruling::Beyond(breaches) => (breaches.as_slice(), None),
-                Ruling::Undecided(why) | Ruling::Vacuous(why) => (&[][..], Some(why)),
+                Ruling::Undecided(why) | Ruling::Vacuous(why) | Ruling::Environment(why) => {
+                    (&[][..], Some(why))
+                }
                 Ruling::Accepted => (&[][..], None),
             };
             let breaches = breaches.iter().map(|breach| {

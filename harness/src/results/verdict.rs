@@ -8,20 +8,23 @@ use super::Case;
 /// The version of `verdict.json`'s form.
 pub const SCHEMA: u32 = 1;
 
-/// What came of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// What came of a run. Of several runs the greatest counts: a violation stands
+/// whatever became of the others, and nothing held while one is in doubt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunOutcome {
     /// The guarantee held, and the faults that should have shaken it were
     /// seen.
     Held,
-    /// It did not hold.
-    Violated,
-    /// Could not be decided.
-    Undecided,
     /// It held, but nothing was at stake: a fault was never observed, or too
     /// few reads were at risk.
     Vacuous,
+    /// Could not be decided.
+    Undecided,
+    /// The world that it ran in broke: nothing that was seen counts.
+    Environment,
+    /// It did not hold.
+    Violated,
 }
 
 impl RunOutcome {
@@ -33,6 +36,7 @@ impl RunOutcome {
             Self::Violated => 1,
             Self::Undecided => 2,
             Self::Vacuous => 3,
+            Self::Environment => 4,
         }
     }
 }
@@ -44,6 +48,7 @@ impl fmt::Display for RunOutcome {
             Self::Violated => "violated",
             Self::Undecided => "undecided",
             Self::Vacuous => "vacuous",
+            Self::Environment => "environment",
         })
     }
 }

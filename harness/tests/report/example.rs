@@ -218,6 +218,7 @@ pub(crate) fn run(folder: &Path, told: Vec<Told>, faults: &[&str]) -> (LoadedRun
             .into_iter()
             .filter_map(final_probe)
             .collect(),
+        failure: None,
     };
     let verdict = judge_with(&run, "linearizable".parse().expect("a guarantee"), Verdict::valid());
     (run, verdict)

@@ -103,6 +103,7 @@ fn plainly(sheet: &mut Sheet, run: &LoadedRun, verdict: &VerdictFile) {
         RunOutcome::Held => (ink.good, "ok: "),
         RunOutcome::Vacuous => (ink.warn, "vacuous: "),
         RunOutcome::Undecided => (ink.warn, "undecided: "),
+        RunOutcome::Environment => (ink.bad, "environment: "),
         RunOutcome::Violated => (ink.bad, "error: "),
     };
     sheet.item((style, word), (Style::new(), &verdict_line(verdict)), 2);

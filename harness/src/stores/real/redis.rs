@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::{TimeLimits, tracking::Tracking};
 use crate::stores::{
-    Item, Request, Response, Script, ScriptCall, Stale, StoreError, Ttl, decode, encode,
+    Item, Request, Response, Script, ScriptCall, Stale, StoreError, Ttl, Want, decode, encode,
 };
 
 /// One connection to Redis.
@@ -76,7 +76,10 @@ impl Redis {
             .get_multiplexed_async_connection_with_config(&config)
             .await
             // Nothing was asked yet, so whatever went wrong changed nothing.
-            .map_err(|error| StoreError::unreachable(Site::Cache, error.to_string()))?;
+            .map_err(|error| {
+                let want = Want::behind(&error);
+                StoreError::unreachable(Site::Cache, error.to_string()).for_want(want)
+            })?;
         self.connection = Some(connection);
         Ok(())
     }
@@ -88,7 +91,7 @@ impl Redis {
             None => timeout(self.limits.connect, Tracking::start(&self.client, self.limits))
                 .await
                 .map_err(|_| unreachable("no tracking connection in time".to_owned()))?
-                .map_err(|error| unreachable(error.to_string()))?,
+                .map_err(|error| unreachable(error.to_string()).for_want(Want::behind(&error)))?,
         };
         let answer = timeout(self.limits.call, tracking.get(item, &self.prefix)).await;
         let answer = answer.map_err(|_| {
@@ -229,6 +232,6 @@ fn classify(error: &RedisError) -> StoreError {
         // Redis answered with an error: the command did not run.
         StoreError::refused(Site::Cache, message)
     } else {
-        StoreError::unknown(Site::Cache, message)
+        StoreError::unknown(Site::Cache, message).for_want(Want::behind(error))
     }
 }

@@ -58,6 +58,8 @@ pub enum Ruling {
     Undecided(String),
     /// It showed nothing.
     Vacuous(String),
+    /// The world that it ran in broke: why.
+    Environment(String),
 }
 
 /// Something that a run did and its policy does not accept.
@@ -114,6 +116,7 @@ impl fmt::Display for Ruling {
             Self::Beyond(_) => "beyond",
             Self::Undecided(_) => "undecided",
             Self::Vacuous(_) => "vacuous",
+            Self::Environment(_) => "failed",
         })
     }
 }
@@ -122,6 +125,7 @@ impl Ruling {
     pub(super) fn of(bounds: Option<&Bounds>, verdict: &VerdictFile) -> Self {
         let breaches = breaches(bounds, verdict);
         match verdict.outcome {
+            RunOutcome::Environment => Self::Environment(printable(&verdict.reason)),
             _ if !breaches.is_empty() => Self::Beyond(breaches),
             RunOutcome::Undecided => Self::Undecided(printable(&verdict.reason)),
             RunOutcome::Vacuous => Self::Vacuous(printable(&verdict.reason)),
@@ -137,15 +141,18 @@ impl Ruling {
             Self::Beyond(_) => 1,
             Self::Undecided(_) => 2,
             Self::Vacuous(_) => 3,
+            Self::Environment(_) => 4,
         }
     }
 
-    /// The exit code of several: what is beyond outweighs what is open, and
-    /// that what showed nothing. No run at all showed nothing.
+    /// The exit code of several: what is beyond outweighs a world that broke,
+    /// that what is open, and that what showed nothing. No run at all showed
+    /// nothing.
     #[must_use]
     pub fn exit_code_of(rulings: &[Self]) -> u8 {
         let codes: BTreeSet<u8> = rulings.iter().map(Self::exit_code).collect();
-        codes.range(1..).next().copied().unwrap_or(if codes.is_empty() { 3 } else { 0 })
+        let worst = [1, 4, 2, 3].into_iter().find(|code| codes.contains(code));
+        worst.unwrap_or(if codes.is_empty() { 3 } else { 0 })
     }
 }
 
