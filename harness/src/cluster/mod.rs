@@ -18,6 +18,7 @@ pub mod native;
 mod ready;
 mod real;
 mod reaper;
+mod register;
 
 use std::{fmt, future::Future, pin::Pin, str::FromStr, time::Duration};
 
