@@ -184,6 +184,7 @@ impl Bench<'_> {
                 choice: self.kind.map_or(self.args.cluster, Choice::Kind),
                 limits: TimeLimits { connect: self.args.timeout, call: self.args.timeout },
                 seed,
+                clients: 16,
             };
             let started = tokio::select! {
                 biased;

@@ -16,6 +16,7 @@ mod explore;
 mod failure;
 mod foreign;
 mod gatekeeper;
+mod leftovers;
 mod list;
 mod matrix;
 mod new;

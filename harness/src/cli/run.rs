@@ -296,6 +296,7 @@ async fn run_on_cluster(
         choice: args.cluster,
         limits: TimeLimits { connect: args.timeout, call: args.timeout },
         seed: plan.seed,
+        clients: args.clients,
     };
     let cluster: Arc<dyn Cluster> = tokio::select! {
         biased;

@@ -19,6 +19,7 @@ mod owned;
 mod ready;
 mod real;
 mod reaper;
+mod register;
 
 use std::{fmt, future::Future, pin::Pin, str::FromStr, time::Duration};
 

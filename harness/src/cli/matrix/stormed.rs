@@ -106,6 +106,7 @@ impl Storms<'_> {
             choice: self.args.cluster,
             limits: TimeLimits::default(),
             seed: self.args.seed,
+            clients: 16,
         }
     }
 
