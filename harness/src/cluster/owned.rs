@@ -55,7 +55,7 @@ fn lock_new(folder: &Path) -> io::Result<File> {
     flock(&file, FlockOperation::NonBlockingLockExclusive)?;
     // Nothing but the host and the boot is ever read again; the rest is for
     // people.
-    write!(file, "{}{}process {}\n", host(), boot(), std::process::id())?;
+    writeln!(file, "{}{}process {}", host(), boot(), std::process::id())?;
     Ok(file)
 }
 

@@ -116,8 +116,10 @@ impl Liveness {
                 Ok(_) => {}
             }
             if is_silence(&answer) {
-                let excused = self.excuses.cover(site, way);
-                if let Some((since, error)) = silence.goes_on(asked, now, excused, &answer) {
+                if self.excuses.cover(site, way) {
+                    silence.excuse(now);
+                }
+                if let Some((since, error)) = silence.goes_on(asked, now, &answer) {
                     self.recorder.fail(lost(site, way, since, &error), Spoils::Evidence);
                 }
             } else {
@@ -150,18 +152,19 @@ impl Silence {
         *self = Self::default();
     }
 
+    /// A fault of ours is on, and may be why.
+    fn excuse(&mut self, now: Time) {
+        self.excused_until = Some(now + COMEBACK);
+    }
+
     /// One more question without an answer; since when and why the store is
     /// lost, once it is.
     fn goes_on(
         &mut self,
         asked: Time,
         now: Time,
-        excused: bool,
         answer: &Result<Response, StoreError>,
     ) -> Option<(Time, StoreError)> {
-        if excused {
-            self.excused_until = Some(now + COMEBACK);
-        }
         if self.excused_until.is_some_and(|until| now < until) {
             self.since = None;
             return None;
@@ -213,7 +216,10 @@ mod tests {
         let mut silence = Silence::default();
         (0..60).find_map(|second| {
             let now = Time(second * SECOND);
-            let lost = silence.goes_on(now, now, excused(second), &no_answer());
+            if excused(second) {
+                silence.excuse(now);
+            }
+            let lost = silence.goes_on(now, now, &no_answer());
             lost.map(|(since, _)| (second, since.as_nanos() / SECOND))
         })
     }
@@ -234,10 +240,11 @@ mod tests {
     fn an_answer_ends_the_silence_and_its_excuse() {
         let mut silence = Silence::default();
         let at = |second: u64| Time(second * SECOND);
-        assert_eq!(silence.goes_on(at(0), at(0), true, &no_answer()), None);
+        silence.excuse(at(0));
+        assert_eq!(silence.goes_on(at(0), at(0), &no_answer()), None);
         silence.ends();
-        assert_eq!(silence.goes_on(at(1), at(1), false, &no_answer()), None);
-        assert!(silence.goes_on(at(4), at(4), false, &no_answer()).is_some());
+        assert_eq!(silence.goes_on(at(1), at(1), &no_answer()), None);
+        assert!(silence.goes_on(at(4), at(4), &no_answer()).is_some());
     }
 
     #[test]

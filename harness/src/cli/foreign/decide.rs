@@ -74,7 +74,7 @@ pub(super) fn decide(imported: &Imported, model: ModelName, asked: &Asked<'_>) -
     let expected = match asked.isolation {
         Isolation::ReadUncommitted => Expected::ReadUncommitted,
         Isolation::ReadCommitted => Expected::ReadCommitted,
-        Isolation::SnapshotIsolation => Expected::SnapshotIsolation,
+        Isolation::Snapshot => Expected::SnapshotIsolation,
         Isolation::Serializable => Expected::Serializable,
         Isolation::StrictSerializable => Expected::StrictSerializable,
     };

@@ -65,7 +65,8 @@ pub(super) enum Isolation {
     /// Nor reads what was never committed
     ReadCommitted,
     /// Each reads one snapshot, and of two at once that write one key one fails
-    SnapshotIsolation,
+    #[value(name = "snapshot-isolation")]
+    Snapshot,
     /// Some order of the transactions explains every read
     Serializable,
     /// Some order that also keeps real time does
