@@ -1,4 +1,4 @@
-use crate::{Op, Value};
+use crate::{F, Op, Value};
 
 /// A sequential specification: what a single-threaded object would answer.
 ///
@@ -34,6 +34,20 @@ pub trait Model: Sync {
     /// The state after `op`, or none if the object could not have answered
     /// `response`. `response` is none when the answer is not known.
     fn step(&self, state: &Self::State, op: &Op, response: Option<&Value>) -> Option<Self::State>;
+
+    /// Whether the model has something to say about `op`, whatever the state:
+    /// it knows the function, and the argument is one that the function takes.
+    /// A history with others is not decided, and never illegal because of them.
+    fn knows(&self, _op: &Op) -> bool {
+        true
+    }
+
+    /// Whether an `op` that failed is an answer of the object, the response
+    /// `false`, as of a compare-and-set that found another value. Any other
+    /// operation that failed had no effect, and says nothing.
+    fn may_refuse(&self, op: &Op) -> bool {
+        op.f == F::Cas
+    }
 
     /// Whether `op`, answered so, leaves every state as it is, as a read does.
     /// A search is much faster if it knows; to answer false is never wrong.

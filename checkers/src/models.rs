@@ -2,8 +2,9 @@
 //! [`Linearizable`](crate::search::Linearizable). Write your own by
 //! implementing [`Model`].
 //!
-//! Functions are named as Jepsen and Porcupine name them; every model refuses
-//! functions that are not its own, which makes the history illegal.
+//! Functions are named as Jepsen and Porcupine name them. A history with
+//! functions that are not the model's, or with arguments that they do not take,
+//! is not decided.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -38,8 +39,62 @@ impl Model for Register {
         }
     }
 
+    fn knows(&self, op: &Op) -> bool {
+        matches!(op.f.as_str(), "read" | "write" | "delete")
+    }
+
     fn is_observation(&self, op: &Op, _: Option<&Value>) -> bool {
         op.f == F::Read
+    }
+}
+
+/// A model that begins in another state than its own first one.
+///
+/// ```
+/// use quarrel_checkers::{Model, Op, Value, models::{Register, Starting}};
+///
+/// let zero = Starting::at(Register, Value::Int(0));
+/// let read = Op::read(1);
+/// assert!(zero.step(&zero.initial(), &read, Some(&Value::Int(0))).is_some());
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Starting<M: Model> {
+    model: M,
+    initial: M::State,
+}
+
+impl<M: Model> Starting<M> {
+    /// `model`, beginning at `initial`.
+    pub const fn at(model: M, initial: M::State) -> Self {
+        Self { model, initial }
+    }
+}
+
+impl<M: Model<State: Sync>> Model for Starting<M> {
+    type State = M::State;
+
+    fn initial(&self) -> M::State {
+        self.initial.clone()
+    }
+
+    fn step(&self, state: &M::State, op: &Op, response: Option<&Value>) -> Option<M::State> {
+        self.model.step(state, op, response)
+    }
+
+    fn knows(&self, op: &Op) -> bool {
+        self.model.knows(op)
+    }
+
+    fn may_refuse(&self, op: &Op) -> bool {
+        self.model.may_refuse(op)
+    }
+
+    fn is_observation(&self, op: &Op, response: Option<&Value>) -> bool {
+        self.model.is_observation(op, response)
+    }
+
+    fn commute(&self, one: (&Op, Option<&Value>), other: (&Op, Option<&Value>)) -> bool {
+        self.model.commute(one, other)
     }
 }
 
@@ -64,6 +119,13 @@ impl Model for CasRegister {
         match response {
             Some(Value::Bool(false)) => (old != state).then(|| state.clone()),
             _ => (old == state).then(|| new.clone()),
+        }
+    }
+
+    fn knows(&self, op: &Op) -> bool {
+        match op.f {
+            F::Cas => op.value.items().is_some_and(|pair| pair.len() == 2),
+            _ => Register.knows(op),
         }
     }
 
@@ -93,6 +155,14 @@ impl Model for Counter {
                 _ => None,
             },
             _ => None,
+        }
+    }
+
+    fn knows(&self, op: &Op) -> bool {
+        match op.f.as_str() {
+            "read" => true,
+            "add" | "inc" => matches!(op.value, Value::Int(_) | Value::Nil),
+            _ => false,
         }
     }
 
@@ -141,6 +211,10 @@ impl Model for Set {
         is_legal.then_some(after)
     }
 
+    fn knows(&self, op: &Op) -> bool {
+        matches!(op.f.as_str(), "add" | "remove" | "contains" | "read")
+    }
+
     fn is_observation(&self, op: &Op, _: Option<&Value>) -> bool {
         matches!(op.f.as_str(), "read" | "contains")
     }
@@ -151,8 +225,8 @@ impl Model for Set {
     }
 }
 
-/// First in, first out: `enqueue` and `dequeue`, which answers nil if the queue
-/// is empty.
+/// First in, first out: `enqueue`, `dequeue`, which answers nil if the queue is
+/// empty, and `drain`, which answers all that it held and leaves it empty.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Queue;
 
@@ -174,8 +248,19 @@ impl Model for Queue {
                 let first = after.pop_front().unwrap_or_default();
                 response.is_none_or(|seen| *seen == first).then_some(after)
             }
+            "drain" => {
+                let is_all = |seen: &Value| match seen {
+                    Value::List(seen) => seen.iter().eq(&after),
+                    seen => seen.is_nil() && after.is_empty(),
+                };
+                response.is_none_or(is_all).then(VecDeque::new)
+            }
             _ => None,
         }
+    }
+
+    fn knows(&self, op: &Op) -> bool {
+        matches!(op.f.as_str(), "enqueue" | "dequeue" | "drain")
     }
 }
 
@@ -251,6 +336,14 @@ impl Model for Map {
         }
     }
 
+    fn knows(&self, op: &Op) -> bool {
+        match op.f.as_str() {
+            "get" | "read" => true,
+            "put" | "write" | "append" => text(&op.value).is_some(),
+            _ => false,
+        }
+    }
+
     fn is_observation(&self, op: &Op, _: Option<&Value>) -> bool {
         matches!(op.f.as_str(), "get" | "read")
     }
@@ -296,6 +389,10 @@ impl Model for Mutex {
             _ => None,
         }
     }
+
+    fn knows(&self, op: &Op) -> bool {
+        matches!(op.f.as_str(), "acquire" | "release")
+    }
 }
 
 /// Several registers read and written together: `txn` with a list of
@@ -312,9 +409,6 @@ impl Model for MultiRegister {
     }
 
     fn step(&self, state: &Self::State, op: &Op, response: Option<&Value>) -> Option<Self::State> {
-        if op.f != F::Txn {
-            return None;
-        }
         // What the reads saw stands in the response.
         let (Value::List(micros), is_known) = (response.unwrap_or(&op.value), response.is_some())
         else {
@@ -323,8 +417,8 @@ impl Model for MultiRegister {
         let mut after = state.clone();
         for micro in &**micros {
             let Value::List(parts) = micro else { return None };
-            let [Value::Text(f), key, value] = &**parts else { return None };
-            match f.trim_start_matches(':') {
+            let [f, key, value] = &**parts else { return None };
+            match f.name()? {
                 "w" | "write" => {
                     after.insert(key.clone(), value.clone());
                 }
@@ -338,6 +432,17 @@ impl Model for MultiRegister {
             }
         }
         Some(after)
+    }
+
+    fn knows(&self, op: &Op) -> bool {
+        let is_known = |part: &Value| {
+            let Some([f, _, _]) = part.items() else { return false };
+            matches!(f.name(), Some("r" | "read" | "w" | "write"))
+        };
+        match op.value.items() {
+            Some(parts) => parts.iter().all(is_known),
+            None => op.f == F::Txn && op.value.is_nil(),
+        }
     }
 
     fn commute(&self, one: (&Op, Option<&Value>), other: (&Op, Option<&Value>)) -> bool {

@@ -107,6 +107,11 @@ pub enum Class {
     /// Transactions: a cycle with several such reads that only real time
     /// closes.
     G2Realtime,
+    /// Transactions: no order of them explains what they read, though no cycle
+    /// is evident.
+    NotSerializable,
+    /// Transactions: some order explains what they read, but none in real time.
+    NotSerializableRealtime,
     /// Transactions: one did not see its own earlier writes.
     Internal,
     /// Transactions: reads contradict each other about the order of versions.
@@ -138,6 +143,8 @@ impl fmt::Display for Class {
             Self::G1cRealtime => "g1c-realtime",
             Self::GSingleRealtime => "g-single-realtime",
             Self::G2Realtime => "g2-realtime",
+            Self::NotSerializable => "not-serializable",
+            Self::NotSerializableRealtime => "not-serializable-realtime",
             Self::Internal => "internal",
             Self::IncompatibleOrder => "incompatible-order",
         })

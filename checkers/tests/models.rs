@@ -341,7 +341,7 @@ fn several_registers_are_read_and_written_in_order() {
             (op("txn", 5), None, NO),
             (op("txn", list([5.into()])), None, NO),
             (op("txn", list([list(["w".into(), "x".into()])])), None, NO),
-            (op("write", micros("w.x.1")), None, NO),
+            (op("write", micros("w.x.1")), None, YES),
         ],
     );
     let model = models::MultiRegister;

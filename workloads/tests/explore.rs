@@ -40,23 +40,23 @@ fn one_writer_two_readers_and_a_lagging_replica() {
     primary-only: holds
     replica-only: !stale in 2 steps, replica-lag
     validate-on-primary: holds
-    cache-aside: !stale in 5 steps, replica-lag
+    cache-aside: !stale in 4 steps, replica-lag
     delete-before-write: !stale in 6 steps, invalidate-before-commit
-    double-delete: !stale in 5 steps, replica-lag
+    double-delete: !stale in 4 steps, replica-lag
     write-through: !stale in 6 steps, replica-lag-refill
-    write-behind: !not-linearizable in 5 steps, in-flight-refill
+    write-behind: !not-linearizable in 5 steps, set-before-commit
     ttl-only: !stale in 2 steps, expiry-only
-    session-flag: !stale in 5 steps, replica-lag
+    session-flag: !stale in 4 steps, replica-lag
     primary-marker: !stale in 8 steps, in-flight-refill
-    read-your-writes: !stale in 5 steps, replica-lag
-    lsn-fence: !stale in 6 steps, replica-lag
-    causal-token: !stale in 5 steps, replica-lag
+    read-your-writes: !stale in 4 steps, replica-lag
+    lsn-fence: !stale in 5 steps, replica-lag
+    causal-token: !stale in 4 steps, replica-lag
     remote-apply: !stale in 6 steps, in-flight-refill
     versioned-keys: holds
     versioned-keys-repaired: holds
     version-guard: holds
-    optimistic-lock: !stale in 6 steps, replica-lag
-    lease: !stale in 5 steps, replica-lag
+    optimistic-lock: !stale in 5 steps, replica-lag
+    lease: !stale in 4 steps, replica-lag
     iq-lease: holds
     tombstone: holds
     singleflight: !stale in 8 steps, in-flight-refill
@@ -64,9 +64,9 @@ fn one_writer_two_readers_and_a_lagging_replica() {
     cdc: !stale in 2 steps, pending-invalidation
     cdc-tombstone: !stale in 2 steps, pending-invalidation
     notify: !stale in 2 steps, pending-invalidation
-    client-tracking: the strategy uses client tracking, which is not simulated: use --cluster docker or native
+    client-tracking: !stale in 5 steps, replica-lag
     stale-while-revalidate: !stale in 3 steps, expiry-only
     early-expiry: !stale in 3 steps, expiry-only
-    admin-api: !stale in 5 steps, replica-lag
+    admin-api: !stale in 4 steps, replica-lag
     ");
 }

@@ -1,7 +1,7 @@
 //! Extensible Data Notation (github.com/edn-format/edn), as much as
 //! histories use: comments, discarded forms, metadata, tags, sets, ratios.
 
-use super::{ImportError, form::Form, jepsen::Reading, position};
+use super::{ImportError, form::Form, jepsen::Reading, operation::RawOp, position};
 
 /// Deeper nesting is no history.
 const MAX_DEPTH: usize = 64;
@@ -28,7 +28,14 @@ pub(super) fn parse(text: &str, reading: &mut Reading) -> Result<(), ImportError
             }
             _ => {
                 let form = reader.form(0)?;
-                reading.operation(&form, &|| position(&text.as_bytes()[..at]))?;
+                let here = || position(&text.as_bytes()[..at]);
+                let Some(op) = RawOp::of(&form) else {
+                    let (line, column) = here();
+                    let problem =
+                        format!("expected the map of an operation, found {}", form.print());
+                    return Err(ImportError { line, column, problem });
+                };
+                reading.push(op, &here)?;
             }
         }
     }

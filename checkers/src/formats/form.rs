@@ -1,12 +1,12 @@
 use crate::Value;
 
-/// A piece of EDN or JSON.
+/// A piece of EDN.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Form {
     Nil,
     Bool(bool),
     Int(i64),
-    /// A keyword or, in JSON, nothing; without its colon.
+    /// Without its colon.
     Keyword(String),
     Text(String),
     /// A number that is not whole or too large, a symbol, a character: as it
@@ -36,8 +36,9 @@ impl Form {
             Self::Nil => Value::Nil,
             Self::Bool(b) => Value::Bool(*b),
             Self::Int(n) => Value::Int(*n),
-            Self::Keyword(name) => Value::from(format!(":{name}").as_str()),
-            Self::Text(text) | Self::Other(text) => Value::from(text.as_str()),
+            Self::Keyword(name) => Value::Atom(format!(":{name}").into()),
+            Self::Text(text) => Value::from(text.as_str()),
+            Self::Other(text) => other(text),
             Self::Sequence(items) => Value::List(items.iter().map(Self::value).collect()),
             Self::Map(pairs) => {
                 let pair = |(k, v): &(Self, Self)| Value::List([k.value(), v.value()].into());
@@ -59,4 +60,13 @@ impl Form {
             other => other.value().to_string(),
         }
     }
+}
+
+/// A number, `1.5M` as 1.5, or what stands for itself.
+fn other(text: &str) -> Value {
+    let digits = text.trim_start_matches(['+', '-']);
+    if !digits.starts_with(|c: char| c.is_ascii_digit()) {
+        return Value::Atom(text.into());
+    }
+    Value::number(text.strip_suffix(['M', 'N']).unwrap_or(text))
 }

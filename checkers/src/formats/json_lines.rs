@@ -1,21 +1,26 @@
-//! Quarrel's own files. Lines written by quarrel are read without a general
-//! JSON parser; any other line that is an event is read by serde.
+//! One JSON object a line: quarrel's own files and other tools'. Lines written
+//! by quarrel are read field by field in their order; lines of plain values in
+//! any order need a little more, and lines with lists the reader of JSON.
 
 use serde::Deserialize;
 
-use super::{Format, ImportError, Imported};
-use crate::{Event, F, History, Index, Key, Kind, Op, Probe, Process, Step, Time, Value};
+use super::{
+    Format, ImportError, Imported, Keys,
+    jepsen::Reading,
+    json::{Json, Texts},
+};
+use crate::{Kind, Probe, Step, Value};
 
 /// Reads a whole file.
-pub(super) fn parse(bytes: &[u8]) -> Result<Imported, ImportError> {
-    let mut imported = Imported {
-        history: History::default(),
+pub(super) fn parse(bytes: &[u8], keys: Keys) -> Result<Imported, ImportError> {
+    let mut lines = Lines {
+        reading: Reading::new(Format::JsonLines, keys),
+        texts: Texts::default(),
+        steps: Vec::new(),
         probes: Vec::new(),
-        format: Format::JsonLines,
-        assumptions: vec![format!("the file is {}", Format::JsonLines)],
-        key_names: Vec::new(),
-        truncated: None,
+        numbering: Numbering::Free,
     };
+    let mut truncated = None;
     let mut rest = bytes;
     let mut number = 0;
     while !rest.is_empty() {
@@ -26,91 +31,127 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Imported, ImportError> {
         if line.trim_ascii().is_empty() {
             continue;
         }
-        match read_line(line, number, &mut imported) {
+        match lines.read(line, number) {
             Ok(()) => {}
             // A run that was killed leaves half a line, without an end.
-            Err(error) if end.is_none() => imported.truncated = Some(error),
+            Err(error) if end.is_none() => truncated = Some(error),
             Err(error) => return Err(error),
         }
     }
+    if let Some(error) = truncated.take_if(|_| lines.reading.events.is_empty()) {
+        return Err(error);
+    }
+    let mut imported = lines.reading.finish()?;
+    imported.history.steps = lines.steps;
+    imported.probes = lines.probes;
+    imported.truncated = truncated;
     Ok(imported)
 }
 
-fn read_line(line: &[u8], number: usize, imported: &mut Imported) -> Result<(), ImportError> {
-    let fail = |column: usize, problem: String| ImportError { line: number, column, problem };
-    let events = &mut imported.history.events;
-    let event = match RawEvent::read(line) {
-        Some(raw) => raw.event(),
-        None => match read_slowly(line).map_err(|(column, problem)| fail(column, problem))? {
-            Line::Event(event) => *event,
-            Line::Step(step) => {
-                imported.history.steps.push(*step);
-                return Ok(());
-            }
-            Line::Probe(probe) => {
-                imported.probes.push(probe);
-                return Ok(());
-            }
-        },
-    };
-    if event.index.0 != events.len() as u64 {
-        let (found, expected) = (event.index.0, events.len());
-        return Err(fail(
-            1,
-            format!(
-                "expected index {expected}, found {found}: events are numbered from 0 without gaps"
-            ),
-        ));
-    }
-    events.push(event);
-    Ok(())
+/// Whether a gap in the numbers of events is an error.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Numbering {
+    /// It is not: another tool's numbers may mean anything.
+    Free,
+    /// It is: quarrel wrote the file, and an event is missing.
+    Dense,
 }
 
-enum Line {
-    Event(Box<Event>),
-    Step(Box<Step>),
-    Probe(Probe),
+struct Lines {
+    reading: Reading,
+    texts: Texts,
+    steps: Vec<Step>,
+    probes: Vec<Probe>,
+    numbering: Numbering,
 }
 
-/// Reads any line; an error says in which column what was expected.
-fn read_slowly(line: &[u8]) -> Result<Line, (usize, String)> {
-    #[derive(Deserialize)]
-    struct Tag<'a> {
-        #[serde(rename = "type", borrow)]
-        tag: std::borrow::Cow<'a, str>,
+impl Lines {
+    fn read(&mut self, line: &[u8], number: usize) -> Result<(), ImportError> {
+        if let Some(raw) = RawEvent::read(line) {
+            self.numbering = Numbering::Dense;
+            return self.plain(raw, number);
+        }
+        if let Some(raw) = RawEvent::read_loosely(line) {
+            return self.plain(raw, number);
+        }
+        let fail =
+            |at: usize, problem: String| ImportError { line: number, column: at + 1, problem };
+        let mut json = Json::new(line, &mut self.texts);
+        json.space();
+        let op = json.operation().and_then(|op| json.end().map(|()| op));
+        let op = op.map_err(|problem| fail(problem.at, problem.problem))?;
+        match op.kind.as_ref().and_then(Value::name) {
+            Some("step") => {
+                self.numbering = Numbering::Dense;
+                self.steps.push(slowly(line, "a step").map_err(|(at, text)| fail(at, text))?);
+                Ok(())
+            }
+            Some("probe") => {
+                self.numbering = Numbering::Dense;
+                self.probes.push(slowly(line, "a probe").map_err(|(at, text)| fail(at, text))?);
+                Ok(())
+            }
+            None => {
+                self.reading.skip_line(&String::from_utf8_lossy(line), number);
+                Ok(())
+            }
+            Some(_) => {
+                if let Some(Value::Int(index)) = op.index {
+                    self.check(u64::try_from(index).ok(), number)?;
+                }
+                self.reading.push(op, &|| (number, 1))
+            }
+        }
     }
-    let expected = |what: &str, error: serde_json::Error| {
+
+    fn plain(&mut self, raw: RawEvent<'_>, number: usize) -> Result<(), ImportError> {
+        if let Some(index) = raw.index {
+            self.check(Some(index), number)?;
+        }
+        self.reading.plain(raw);
+        Ok(())
+    }
+
+    fn check(&self, index: Option<u64>, number: usize) -> Result<(), ImportError> {
+        let expected = self.reading.events.len();
+        if self.numbering == Numbering::Free || index == Some(expected as u64) {
+            return Ok(());
+        }
+        let found = index.map_or_else(|| "less than 0".to_owned(), |index| index.to_string());
+        let problem = format!(
+            "expected index {expected}, found {found}: events are numbered from 0 without gaps"
+        );
+        Err(ImportError { line: number, column: 1, problem })
+    }
+}
+
+/// Reads what has many fields; an error says behind which column what was
+/// expected.
+fn slowly<'a, T: Deserialize<'a>>(line: &'a [u8], what: &str) -> Result<T, (usize, String)> {
+    serde_json::from_slice(line).map_err(|error| {
         // Fields are gathered before they are understood; then there is no column.
         let column = error.column().max(1);
         let text = error.to_string();
         let text = text.split(" at line 1 column ").next().unwrap_or_default();
-        (column, format!("expected {what}: {text}"))
-    };
-    let tag: Tag<'_> =
-        serde_json::from_slice(line).map_err(|e| expected("an event, a step or a probe", e))?;
-    match &*tag.tag {
-        "step" => Ok(Line::Step(serde_json::from_slice(line).map_err(|e| expected("a step", e))?)),
-        "probe" => {
-            Ok(Line::Probe(serde_json::from_slice(line).map_err(|e| expected("a probe", e))?))
-        }
-        _ => Ok(Line::Event(serde_json::from_slice(line).map_err(|e| expected("an event", e))?)),
-    }
+        (column - 1, format!("expected {what}: {text}"))
+    })
 }
 
-/// An event in a line as quarrel writes it, nothing copied.
+/// An event of a client in a line without lists, nothing copied.
 pub(crate) struct RawEvent<'a> {
-    pub(crate) index: u64,
-    pub(crate) time: u64,
+    pub(crate) index: Option<u64>,
+    pub(crate) time: Option<u64>,
     pub(crate) process: u64,
     pub(crate) kind: Kind,
     pub(crate) f: &'a str,
     pub(crate) key: Option<u64>,
     pub(crate) value: RawValue<'a>,
-    version: Option<u64>,
-    timeline: Option<u32>,
+    pub(crate) version: Option<u64>,
+    pub(crate) timeline: Option<u32>,
 }
 
 /// A value without structure.
+#[derive(Clone, Copy)]
 pub(crate) enum RawValue<'a> {
     Nil,
     Bool(bool),
@@ -119,27 +160,26 @@ pub(crate) enum RawValue<'a> {
 }
 
 impl<'a> RawEvent<'a> {
-    /// Reads a line; anything unusual gives none, and serde must be asked.
+    /// Reads a line as quarrel writes it; anything else gives none.
+    #[inline]
     pub(crate) fn read(line: &'a [u8]) -> Option<Self> {
         Cursor { line, at: 0 }.event()
     }
 
-    fn event(self) -> Event {
-        let value = match self.value {
-            RawValue::Nil => Value::Nil,
-            RawValue::Bool(b) => Value::Bool(b),
-            RawValue::Int(n) => Value::Int(n),
-            RawValue::Text(text) => Value::from(text),
-        };
-        let op = Op { f: F::from(self.f), key: self.key.map(Key), value, version: self.version };
-        Event {
-            index: Index(self.index),
-            time: Time(self.time),
-            process: Process::Client(self.process),
-            kind: self.kind,
-            op,
-            timeline: self.timeline,
-            error: None,
+    /// Reads a line with the fields in any order, with or without an index and
+    /// a time; anything unusual gives none, and a reader of JSON must be asked.
+    pub(crate) fn read_loosely(line: &'a [u8]) -> Option<Self> {
+        Cursor { line, at: 0 }.fields()
+    }
+}
+
+impl RawValue<'_> {
+    pub(super) fn value(self) -> Value {
+        match self {
+            Self::Nil => Value::Nil,
+            Self::Bool(b) => Value::Bool(b),
+            Self::Int(n) => Value::Int(n),
+            Self::Text(text) => Value::from(text),
         }
     }
 }
@@ -178,7 +218,61 @@ impl<'a> Cursor<'a> {
         };
         self.expect(b"}")?;
         let is_end = self.line.len() == self.at || self.line[self.at..].trim_ascii().is_empty();
+        let (index, time) = (Some(index), Some(time));
         is_end.then_some(RawEvent { index, time, process, kind, f, key, value, version, timeline })
+    }
+
+    fn fields(mut self) -> Option<RawEvent<'a>> {
+        let (mut process, mut kind, mut f) = (None, None, None);
+        let (mut index, mut time, mut key) = (None, None, None);
+        let (mut version, mut timeline) = (None, None);
+        let mut value = RawValue::Nil;
+        self.space();
+        self.expect(b"{")?;
+        loop {
+            self.space();
+            self.expect(b"\"")?;
+            let name = self.text()?;
+            self.space();
+            self.expect(b":")?;
+            self.space();
+            match name {
+                "process" => process = Some(self.number()?),
+                "type" => {
+                    self.expect(b"\"")?;
+                    kind = Some(self.kind()?);
+                    self.expect(b"\"")?;
+                }
+                "f" => {
+                    self.expect(b"\"")?;
+                    f = Some(self.function()?);
+                }
+                "value" => value = self.value()?,
+                "index" => index = Some(self.number()?),
+                "time" => time = Some(self.number()?),
+                "key" => key = Some(self.number()?),
+                "version" => version = Some(self.number()?),
+                "timeline" => timeline = Some(u32::try_from(self.number()?).ok()?),
+                "error" | "exception" => self.expect(b"null")?,
+                _ => drop(self.value()?),
+            }
+            self.space();
+            if self.expect(b",").is_none() {
+                self.expect(b"}")?;
+                self.space();
+                let (process, kind, f) = (process?, kind?, f?);
+                let raw = RawEvent { index, time, process, kind, f, key, value, version, timeline };
+                return (self.at == self.line.len()).then_some(raw);
+            }
+            self.space();
+        }
+    }
+
+    #[inline]
+    fn space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\r') = self.line.get(self.at) {
+            self.at += 1;
+        }
     }
 
     /// Steps over `text`. Its length is known to the compiler, which makes a
@@ -256,7 +350,12 @@ impl<'a> Cursor<'a> {
     #[inline]
     fn value(&mut self) -> Option<RawValue<'a>> {
         match self.line.get(self.at)? {
-            b'0'..=b'9' => i64::try_from(self.number()?).ok().map(RawValue::Int),
+            b'0'..=b'9' => {
+                let number = i64::try_from(self.number()?).ok()?;
+                // What is not whole is for the reader of JSON.
+                let is_whole = !matches!(self.line.get(self.at), Some(b'.' | b'e' | b'E'));
+                is_whole.then_some(RawValue::Int(number))
+            }
             b'n' => self.expect(b"null").map(|()| RawValue::Nil),
             b't' => self.expect(b"true").map(|()| RawValue::Bool(true)),
             b'f' => self.expect(b"false").map(|()| RawValue::Bool(false)),
@@ -274,6 +373,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Event;
+
+    /// The event of a line.
+    fn event(raw: RawEvent<'_>) -> Event {
+        let at = raw.index.unwrap_or(0);
+        let mut reading = Reading::new(Format::JsonLines, Keys::None);
+        reading.plain(raw);
+        let mut event = reading.events.remove(0);
+        event.index = crate::Index(at);
+        event
+    }
 
     /// Lines as quarrel writes them, and a few characters changed.
     fn lines() -> impl Strategy<Value = (String, bool)> {
@@ -323,10 +433,15 @@ mod tests {
         #[test]
         fn a_line_is_what_serde_would_have_read((line, is_whole) in lines()) {
             let fast = RawEvent::read(line.as_bytes());
-            prop_assert!(fast.is_some() || !is_whole, "{line}");
-            if let Some(fast) = fast {
+            let loose = RawEvent::read_loosely(line.as_bytes());
+            prop_assert!(fast.is_some() && loose.is_some() || !is_whole, "{line}");
+            for read in [fast, loose].into_iter().flatten() {
                 let expected: Result<Event, _> = serde_json::from_str(&line);
-                prop_assert_eq!(Some(fast.event()), expected.ok(), "{}", line);
+                // Serde wants every field.
+                let is_full = read.index.is_some() && read.time.is_some();
+                if is_full || expected.is_ok() {
+                    prop_assert_eq!(Some(event(read)), expected.ok(), "{}", line);
+                }
             }
         }
     }

@@ -5,7 +5,7 @@
 //! and perhaps an error, between tabs or spaces. So whatever logger wrote the
 //! line, the operation begins at a process that is followed by a type.
 
-use super::{ImportError, edn::Reader, form::Form, jepsen::Reading};
+use super::{ImportError, edn::Reader, form::Form, jepsen::Reading, operation::RawOp};
 
 const TYPES: [&str; 4] = [":invoke", ":ok", ":fail", ":info"];
 
@@ -16,7 +16,7 @@ pub(super) fn parse(text: &str, reading: &mut Reading) -> Result<(), ImportError
         let line = message.as_deref().unwrap_or(line);
         match start(line) {
             Some(at) => columns(line, at, number + 1, reading)?,
-            None => reading.skip_line(line),
+            None => reading.skip_line(line, number + 1),
         }
     }
     Ok(())
@@ -30,6 +30,12 @@ pub(super) fn parse_columns(text: &str, reading: &mut Reading) -> Result<(), Imp
         }
     }
     Ok(())
+}
+
+/// Whether a line of structured logging holds an operation.
+pub(super) fn is_operation(line: &[u8]) -> bool {
+    let text = std::str::from_utf8(line).ok();
+    text.and_then(message).is_some_and(|message| start(&message).is_some())
 }
 
 /// The message of a line of structured logging.
@@ -85,8 +91,15 @@ fn columns(line: &str, at: usize, number: usize, reading: &mut Reading) -> Resul
             Err(error) => return Err(here(error)),
         }
     }
-    let names = ["process", "type", "f", "value", "error"];
-    let keys = names.iter().map(|name| Form::Keyword((*name).to_owned()));
-    let form = Form::Map(keys.zip(fields).collect());
-    reading.operation(&form, &|| (number, at + 1))
+    let mut fields = fields.into_iter();
+    let mut next = || fields.next();
+    let op = RawOp {
+        process: next().as_ref().map(Form::value),
+        kind: next().as_ref().map(Form::value),
+        f: next().as_ref().map(Form::value),
+        value: next().as_ref().map(Form::value).unwrap_or_default(),
+        error: next().filter(|form| !form.is_nil()).as_ref().map(Form::print),
+        ..RawOp::default()
+    };
+    reading.push(op, &|| (number, at + 1))
 }

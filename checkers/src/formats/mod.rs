@@ -7,6 +7,7 @@
 //! | [`Format::Json`] | yes | no | one array of such objects, as elle-cli takes it |
 //! | [`Format::Edn`] | yes | yes | Jepsen's `history.edn`, Porcupine's key-value logs |
 //! | [`Format::JepsenLog`] | yes | no | lines of `jepsen.log` in any of its four forms, Porcupine's etcd logs |
+//! | [`Format::Csv`] | yes | yes | a line of names such as `process,type,f,key,value`, then an event a line |
 //! | [`Format::Text`] | yes | yes | Jepsen's `history.txt`: process, type, function, value, error |
 //!
 //! Order of lines is order of events, whatever times or indices stand in them:
@@ -23,18 +24,21 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod csv;
 mod edn;
 mod form;
 mod jepsen;
 mod json;
 pub(crate) mod json_lines;
 mod log;
+mod operation;
 mod print;
 
 use std::{fmt, io::BufRead};
 
 use crate::{History, Probe, Value};
 
+pub use csv::value;
 pub use print::{write, write_event};
 
 /// How a history is written down.
@@ -50,6 +54,8 @@ pub enum Format {
     JepsenLog,
     /// Columns: process, type, function, value and error.
     Text,
+    /// Comma-separated values under a line of names.
+    Csv,
 }
 
 impl fmt::Display for Format {
@@ -60,6 +66,7 @@ impl fmt::Display for Format {
             Self::Edn => "EDN",
             Self::JepsenLog => "jepsen.log",
             Self::Text => "columns of text",
+            Self::Csv => "CSV",
         })
     }
 }
@@ -142,24 +149,29 @@ pub fn read(mut input: impl BufRead, options: &ImportOptions) -> Result<Imported
 ///
 /// # Errors
 ///
-/// The first thing that is not as the format wants it, and where. A last line
+/// The first thing that is not as the format wants it, and where; the first
+/// line of a file of which nothing was understood. A last line
 /// of [`Format::JsonLines`] that does not end is no error, see
 /// [`Imported::truncated`].
 pub fn parse(bytes: &[u8], options: &ImportOptions) -> Result<Imported, ImportError> {
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     let format = options.format.unwrap_or_else(|| recognise(bytes));
     if format == Format::JsonLines {
-        return json_lines::parse(bytes);
+        return json_lines::parse(bytes, options.keys);
     }
-    let text = text(bytes)?;
     let mut reading = jepsen::Reading::new(format, options.keys);
     match format {
-        Format::Json | Format::JsonLines => json::parse(text, &mut reading)?,
-        Format::Edn => edn::parse(text, &mut reading)?,
-        Format::JepsenLog => log::parse(text, &mut reading)?,
-        Format::Text => log::parse_columns(text, &mut reading)?,
+        Format::Json | Format::JsonLines => json::parse(bytes, &mut reading)?,
+        Format::Edn => edn::parse(text(bytes)?, &mut reading)?,
+        Format::JepsenLog => log::parse(text(bytes)?, &mut reading)?,
+        Format::Text => log::parse_columns(text(bytes)?, &mut reading)?,
+        Format::Csv => csv::parse(text(bytes)?, &mut reading)?,
     }
-    Ok(reading.finish())
+    reading.finish()
 }
+
+/// What some editors put in front of UTF-8.
+pub(crate) const BYTE_ORDER_MARK: &[u8] = &[0xEF, 0xBB, 0xBF];
 
 /// The format that the beginning of a file looks like.
 #[must_use]
@@ -172,13 +184,31 @@ pub fn recognise(bytes: &[u8]) -> Format {
         field == b":nemesis" || (!field.is_empty() && field.iter().all(u8::is_ascii_digit))
     };
     match (first.first(), second) {
-        (Some(b'{'), Some(b'"')) if contains(first, b"\"message\"") => Format::JepsenLog,
-        (Some(b'{'), Some(b'"')) => Format::JsonLines,
+        (Some(b'{'), Some(b'"')) => of_objects(lines()),
         (Some(b'['), Some(b'{') | None) if first_key_is_quoted(bytes) => Format::Json,
         (Some(b'[' | b'(' | b'#'), _) | (Some(b'{'), Some(b':' | b'}')) => Format::Edn,
         _ if first.split(|&b| b == b'\t').next().is_some_and(is_process) => Format::Text,
+        _ if csv::is_header(first) => Format::Csv,
         _ => Format::JepsenLog,
     }
+}
+
+/// More lines are not asked what they are.
+const MAX_ASKED: usize = 10_000;
+
+/// Whether objects are events or the lines of a structured log: the first line
+/// that is either decides.
+fn of_objects<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Format {
+    const TYPES: [&[u8]; 4] = [b"\"invoke\"", b"\"ok\"", b"\"fail\"", b"\"info\""];
+    for line in lines.take(MAX_ASKED) {
+        if contains(line, b"\"message\"") && log::is_operation(line) {
+            return Format::JepsenLog;
+        }
+        if contains(line, b"\"type\"") && TYPES.iter().any(|name| contains(line, name)) {
+            return Format::JsonLines;
+        }
+    }
+    Format::JsonLines
 }
 
 /// Whether the first thing in the first brace is a string.

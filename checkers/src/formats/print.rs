@@ -2,7 +2,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::Format;
+use super::{Format, csv};
 use crate::{Event, F, History, Key, Kind, Process, Step, Value};
 
 /// Writes `history` in `format`. Only [`Format::JsonLines`] has a place for
@@ -59,9 +59,10 @@ pub fn write_event(event: &Event, format: Format, to: &mut impl Write) -> io::Re
         }
         Format::Edn => edn(event, to),
         Format::Text => columns(event, to),
+        Format::Csv => csv::write(event, to),
         Format::Json | Format::JepsenLog => {
             let problem =
-                format!("{format} is only read; write JSON lines, EDN or columns of text");
+                format!("{format} is only read; write JSON lines, EDN, CSV or columns of text");
             Err(io::Error::new(io::ErrorKind::Unsupported, problem))
         }
     }
@@ -132,10 +133,7 @@ fn quoted(text: &str) -> String {
 
 fn value(v: &Value) -> String {
     match v {
-        Value::Text(text) => match text.strip_prefix(':') {
-            Some(name) if function(&F::Other(name.into())).starts_with(':') => text.to_string(),
-            _ => quoted(text),
-        },
+        Value::Text(text) => quoted(text),
         Value::List(items) => {
             let items: Vec<String> = items.iter().map(value).collect();
             format!("[{}]", items.join(" "))

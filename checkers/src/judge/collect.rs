@@ -117,7 +117,9 @@ const fn rank(class: Class) -> u8 {
         Class::G1cRealtime => 18,
         Class::GSingleRealtime => 19,
         Class::G2Realtime => 20,
-        Class::Internal => 21,
-        Class::IncompatibleOrder => 22,
+        Class::NotSerializable => 21,
+        Class::NotSerializableRealtime => 22,
+        Class::Internal => 23,
+        Class::IncompatibleOrder => 24,
     }
 }

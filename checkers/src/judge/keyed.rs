@@ -1,6 +1,8 @@
+use std::sync::OnceLock;
+
 use rustc_hash::FxHashMap;
 
-use super::{JudgeOptions, Order, parts, versions};
+use super::{JudgeOptions, Order, parts, versions, witness::ByValue};
 use crate::{
     Event, F, History, HistoryError, Index, Key, Kind, Op, Process, Step, Time, Value, Version,
     register::{Action, OPEN, Operation, ValueId},
@@ -63,9 +65,15 @@ pub(super) struct Keyed {
     pub(super) has_parts: bool,
     has_deletes: bool,
     has_plain_absence: bool,
+    by_value: OnceLock<ByValue>,
 }
 
 impl Keyed {
+    /// Where values stand among the entries, which are complete by then.
+    pub(super) fn by_value(&self) -> &ByValue {
+        self.by_value.get_or_init(|| ByValue::of(&self.entries, self.values.len()))
+    }
+
     fn new(key: Option<Key>) -> Self {
         let mut keyed = Self { key, ..Self::default() };
         keyed.values.push(Value::Nil);

@@ -46,13 +46,13 @@ fn list(value: &Value) -> Option<&[Value]> {
 /// `[f key value]`, and perhaps a version behind.
 fn part(item: &Value) -> Option<Op> {
     let (f, key, value, version) = match list(item)? {
-        [Value::Text(f), Value::Int(key), value] => (f, key, value, None),
-        [Value::Text(f), Value::Int(key), value, Value::Int(version)] => {
+        [f, Value::Int(key), value] => (f, key, value, None),
+        [f, Value::Int(key), value, Value::Int(version)] => {
             (f, key, value, Some(u64::try_from(*version).ok()?))
         }
         _ => return None,
     };
-    let f = match f.trim_start_matches(':') {
+    let f = match f.name()? {
         "r" => F::Read,
         "w" => F::Write,
         _ => return None,

@@ -1,7 +1,9 @@
 //! As few operations as will do to convict a register.
 
-use super::keyed::Keyed;
-use crate::register::{Action, OPEN, Operation, check};
+use rustc_hash::FxHashMap;
+
+use super::keyed::{Entry, Keyed};
+use crate::register::{Action, OPEN, Operation, ValueId, check};
 
 /// Leaves out of `members`, which are positions in the entries, what is not
 /// needed: what remains is illegal, and forgetting when any one of them ran
@@ -37,27 +39,81 @@ pub(super) fn minimal(
 }
 
 fn is_illegal(keyed: &Keyed, kept: &[usize]) -> bool {
-    let is_link = |operation: &Operation| matches!(operation.action, Action::Cas { .. });
-    let has_chains = keyed.entries.iter().any(|entry| is_link(&entry.operation));
-    let values: Vec<_> = kept
-        .iter()
-        .flat_map(|&at| {
+    let index = keyed.by_value();
+    let mut written: Vec<usize> = if index.has_chains {
+        // In a chain everything that was written may count.
+        index.writers.iter().map(|&(_, at)| at).collect()
+    } else {
+        let seen = kept.iter().flat_map(|&at| {
             let action = keyed.entries[at].operation.action;
             action.written().into_iter().chain(action.seen())
-        })
-        .collect();
-    let mut operations = Vec::new();
-    for (at, entry) in keyed.entries.iter().enumerate() {
-        let operation = entry.operation;
-        if kept.binary_search(&at).is_ok() {
-            operations.push(operation);
-            continue;
-        }
-        // In a chain everything that was written may count.
-        let written = operation.action.written();
-        if written.is_some_and(|value| has_chains || values.contains(&value)) {
-            operations.push(Operation { invoked: 0, returned: OPEN, ..operation });
-        }
-    }
+        });
+        seen.flat_map(|value| index.writers_of(value)).collect()
+    };
+    written.sort_unstable();
+    written.dedup();
+    written.retain(|at| kept.binary_search(at).is_err());
+    let forgotten = written.into_iter().map(|at| {
+        let operation = keyed.entries[at].operation;
+        Operation { invoked: 0, returned: OPEN, ..operation }
+    });
+    let kept = kept.iter().map(|&at| keyed.entries[at].operation);
+    let mut operations: Vec<Operation> = kept.chain(forgotten).collect();
+    operations.sort_by_key(|operation| operation.returned);
+    renumber(&mut operations);
     matches!(check(&operations), Ok(Some(_)))
+}
+
+/// Gives values small numbers: the check holds a place for each up to the
+/// largest.
+fn renumber(operations: &mut [Operation]) {
+    let mut numbers: FxHashMap<ValueId, ValueId> = FxHashMap::default();
+    numbers.insert(ValueId::INITIAL, ValueId::INITIAL);
+    let mut number = |value: ValueId| {
+        let next = ValueId(u32::try_from(numbers.len()).expect("a key has < 2^32 values"));
+        *numbers.entry(value).or_insert(next)
+    };
+    for operation in operations {
+        operation.action = match operation.action {
+            Action::Read(value) => Action::Read(number(value)),
+            Action::Write(value) => Action::Write(number(value)),
+            Action::Cas { old, new } => Action::Cas { old: number(old), new: number(new) },
+        };
+    }
+}
+
+/// Where the values of a key stand among its entries.
+#[derive(Debug)]
+pub(super) struct ByValue {
+    /// Every value that was written, and by which entry, sorted.
+    writers: Vec<(ValueId, usize)>,
+    /// By value: the entry that ended first of those that saw or stored it.
+    first_ended: Vec<Option<usize>>,
+    has_chains: bool,
+}
+
+impl ByValue {
+    pub(super) fn of(entries: &[Entry], values: usize) -> Self {
+        let mut index =
+            Self { writers: Vec::new(), first_ended: vec![None; values], has_chains: false };
+        for (at, entry) in entries.iter().enumerate() {
+            let action = entry.operation.action;
+            index.has_chains |= matches!(action, Action::Cas { .. });
+            index.writers.extend(action.written().map(|value| (value, at)));
+            if entry.complete.is_some() {
+                index.first_ended[entry.value().position()].get_or_insert(at);
+            }
+        }
+        index.writers.sort_unstable();
+        index
+    }
+
+    pub(super) fn writers_of(&self, value: ValueId) -> impl Iterator<Item = usize> {
+        let from = self.writers.partition_point(|&(other, _)| other < value);
+        self.writers[from..].iter().take_while(move |(other, _)| *other == value).map(|&(_, at)| at)
+    }
+
+    pub(super) fn first_ended(&self, value: ValueId) -> Option<usize> {
+        self.first_ended.get(value.position()).copied().flatten()
+    }
 }

@@ -103,11 +103,11 @@ pub(super) fn stale(
 
 /// The operation on a value that ended first, by whose end it was there.
 fn first_ended(keyed: &Keyed, value: ValueId) -> Option<usize> {
-    keyed.entries.iter().position(|entry| entry.value() == value && entry.complete.is_some())
+    keyed.by_value().first_ended(value)
 }
 
 fn writer(keyed: &Keyed, value: ValueId) -> Option<usize> {
-    keyed.entries.iter().position(|entry| entry.operation.action.written() == Some(value))
+    keyed.by_value().writers_of(value).next()
 }
 
 /// The operation that tells the version of the value of the one at `at`, if

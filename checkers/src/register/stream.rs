@@ -8,7 +8,7 @@ use super::{Conflict, DenseError, Interner, OPEN, Record, Records};
 use crate::{
     Key, Kind,
     formats::{
-        ImportError,
+        BYTE_ORDER_MARK, ImportError,
         json_lines::{RawEvent, RawValue},
     },
 };
@@ -18,6 +18,10 @@ use crate::{
 pub struct Streamed {
     /// Completed reads, and writes but for failed ones.
     pub operations: usize,
+    /// How many of them are reads.
+    pub reads: usize,
+    /// Lines that are events.
+    pub events: u64,
     /// A key that is not linearizable, if there is one, and the number of a
     /// value that is involved.
     pub conflict: Option<(Key, Conflict)>,
@@ -165,19 +169,34 @@ struct Gathered {
     keys: FxHashMap<u64, u32>,
     lines: usize,
     events: u64,
+    reads: usize,
 }
 
 impl Gathered {
     fn line(&mut self, line: &[u8]) -> Result<(), StreamError> {
         self.lines += 1;
-        let Some(event) = RawEvent::read(line) else { return self.odd_line(line) };
-        if event.index != self.events {
-            let expected = self.events;
-            return Err(self.fail(format!("expected index {expected}, found {}", event.index)));
-        }
+        let line = match self.lines {
+            1 => line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line),
+            _ => line,
+        };
+        let event = match RawEvent::read(line) {
+            Some(event) => {
+                if let Some(found) = event.index.filter(|index| *index != self.events) {
+                    let expected = self.events;
+                    return Err(self.fail(format!("expected index {expected}, found {found}")));
+                }
+                event
+            }
+            // Another tool may number as it likes.
+            None => match RawEvent::read_loosely(line) {
+                Some(event) => event,
+                None => return self.odd_line(line),
+            },
+        };
+        let at = self.events;
         self.events += 1;
         if event.kind == Kind::Invoke {
-            let open = self.invoke(&event)?;
+            let open = self.invoke(&event, at)?;
             if self.open.insert(event.process, open) {
                 let process = event.process;
                 return Err(self.fail(format!("process {process} has an operation open already")));
@@ -188,7 +207,7 @@ impl Gathered {
             let process = event.process;
             return Err(self.fail(format!("process {process} never invoked what it completes")));
         };
-        self.complete(&event, open)
+        self.complete(&event, open, at)
     }
 
     /// Steps, probes and empty lines are no events.
@@ -210,11 +229,11 @@ impl Gathered {
                 self.events += 1;
                 Ok(())
             }
-            _ => Err(self.unsuitable("the event is not written as quarrel writes a read or write")),
+            _ => Err(self.unsuitable("the event is more than a read or write of a whole number")),
         }
     }
 
-    fn invoke(&mut self, event: &RawEvent<'_>) -> Result<Open, StreamError> {
+    fn invoke(&mut self, event: &RawEvent<'_>, at: u64) -> Result<Open, StreamError> {
         // An absent key is one unnamed register beside the named ones.
         let name = event.key.unwrap_or(NO_KEY);
         let next = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
@@ -224,10 +243,10 @@ impl Gathered {
             ("write", RawValue::Int(value)) => Some(self.values.number(key, value.cast_unsigned())),
             _ => return Err(self.unsuitable("only reads and writes of whole numbers are streamed")),
         };
-        Ok(Open { invoked: event.index, key, name, writes })
+        Ok(Open { invoked: at, key, name, writes })
     }
 
-    fn complete(&mut self, event: &RawEvent<'_>, open: Open) -> Result<(), StreamError> {
+    fn complete(&mut self, event: &RawEvent<'_>, open: Open, at: u64) -> Result<(), StreamError> {
         let Open { invoked, key, name, writes } = open;
         let fits = if writes.is_some() { event.f == "write" } else { event.f == "read" };
         if !fits || event.key.unwrap_or(NO_KEY) != name {
@@ -241,14 +260,15 @@ impl Gathered {
                 self.unknown.push(Record::write(key, value, invoked, OPEN));
                 return Ok(());
             }
-            (_, Some(value)) => Record::write(key, value, invoked, event.index),
+            (_, Some(value)) => Record::write(key, value, invoked, at),
             (_, None) => {
                 let value = match event.value {
                     RawValue::Nil => Record::INITIAL,
                     RawValue::Int(value) => self.values.number(key, value.cast_unsigned()),
                     _ => return Err(self.unsuitable("a read returned no whole number")),
                 };
-                Record::read(key, value, invoked, event.index)
+                self.reads += 1;
+                Record::read(key, value, invoked, at)
             }
         };
         self.records.push(record).map_err(|error| self.unsuitable(&error.to_string()))
@@ -272,7 +292,9 @@ impl Gathered {
             Some((Key(key), conflict))
         };
         let operations = self.records.len();
-        Ok(Streamed { operations, conflict: conflict.and_then(name), truncated })
+        let (reads, events) = (self.reads, self.events);
+        let conflict = conflict.and_then(name);
+        Ok(Streamed { operations, reads, events, conflict, truncated })
     }
 
     fn fail(&self, problem: String) -> StreamError {

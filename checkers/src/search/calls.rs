@@ -1,7 +1,7 @@
 use rustc_hash::FxHashMap;
 
 use super::Failures;
-use crate::{Event, F, History, Index, Kind, Op, Operation, Value};
+use crate::{Event, F, History, Index, Kind, Model, Op, Operation, Value};
 
 /// An operation, as the engines see it.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +35,8 @@ pub(super) struct Calls {
 
 impl Calls {
     /// Takes `operations` out of `history`, in the order of its events.
-    pub(super) fn of<'a>(
+    pub(super) fn of<'a, M: Model>(
+        model: &M,
         history: &History,
         operations: impl Iterator<Item = &'a Operation>,
         failures: Failures,
@@ -46,7 +47,9 @@ impl Calls {
         for operation in operations {
             let invoke = &history.events[operation.invoke.position()];
             let complete = operation.complete.map(|index| &history.events[index.position()]);
-            let Some((asked, is_closed)) = asked(invoke, complete, failures) else { continue };
+            let Some((asked, is_closed)) = asked(model, invoke, complete, failures) else {
+                continue;
+            };
             let next = u32::try_from(ids.len()).expect("a history has < 2^32 operations");
             let class = *ids.entry(asked.clone()).or_insert(next);
             if class == next {
@@ -156,7 +159,12 @@ impl Calls {
 
 /// What was asked and answered, and whether the operation is over; none if it
 /// had no effect.
-fn asked(invoke: &Event, complete: Option<&Event>, failures: Failures) -> Option<(Asked, bool)> {
+fn asked<M: Model>(
+    model: &M,
+    invoke: &Event,
+    complete: Option<&Event>,
+    failures: Failures,
+) -> Option<(Asked, bool)> {
     let mut op = invoke.op.clone();
     op.version = None;
     match complete {
@@ -168,7 +176,9 @@ fn asked(invoke: &Event, complete: Option<&Event>, failures: Failures) -> Option
             Some(((op, Some(event.op.value.clone())), true))
         }
         Some(event) if event.kind == Kind::Fail => {
-            let is_answer = failures == Failures::Observed && event.error.is_none();
+            let is_answer = failures == Failures::Observed
+                && event.error.is_none()
+                && model.may_refuse(&invoke.op);
             is_answer.then_some(((op, Some(Value::Bool(false))), true))
         }
         _ => Some(((op, None), false)),

@@ -43,7 +43,9 @@ use depth_first::DepthFirst;
 use just_in_time::JustInTime;
 use transitions::Transitions;
 
-use crate::{Budget, Checker, Class, History, Key, Model, Operation, Verdict, parallel};
+use crate::{
+    Budget, Checker, Class, History, Key, Kind, Model, Operation, Value, Verdict, parallel,
+};
 
 /// Steps that an engine makes before it is the other one's turn.
 const FIRST_SLICE: u64 = 256;
@@ -55,8 +57,9 @@ pub enum Failures {
     #[default]
     Dropped,
     /// The object answered "no": the model is asked with the response
-    /// `false`, as for a compare-and-set that found another value. A failure
-    /// that carries an error is left out all the same.
+    /// `false`, as for a compare-and-set that found another value. Operations
+    /// that [cannot be refused](Model::may_refuse), and failures that carry an
+    /// error, are left out all the same.
     Observed,
 }
 
@@ -148,6 +151,32 @@ impl<M: Model> Linearizable<M> {
         Self { threads, ..self }
     }
 
+    /// What the model has nothing to say about, if something has happened that
+    /// it does not know.
+    fn unknown(&self, history: &History, operations: &[Operation]) -> Option<String> {
+        let invoked = |operation: &Operation| &history.events[operation.invoke.position()];
+        let may_have_happened = |operation: &&Operation| {
+            let end = operation.complete.map(|index| history.events[index.position()].kind);
+            end != Some(Kind::Fail)
+        };
+        let mut unknown = operations
+            .iter()
+            .filter(may_have_happened)
+            .filter(|operation| !self.model.knows(&invoked(operation).op));
+        let first = invoked(unknown.next()?);
+        let more = unknown.count();
+        let more = if more > 0 { format!(", and {more} more like it") } else { String::new() };
+        let argument = match &first.op.value {
+            Value::Nil => String::new(),
+            value => format!(" {value}"),
+        };
+        Some(format!(
+            "the model does not know the operation `{}{argument}` of event {}{more}; with \
+             another model it may be decided",
+            first.op.f, first.index.0
+        ))
+    }
+
     /// One object, out of a history that was taken apart already.
     pub(crate) fn register(
         &self,
@@ -156,7 +185,7 @@ impl<M: Model> Linearizable<M> {
         operations: &[Operation],
         budget: Budget,
     ) -> Verdict {
-        let calls = Calls::of(history, operations.iter(), self.failures);
+        let calls = Calls::of(&self.model, history, operations.iter(), self.failures);
         self.object(key, &calls, budget)
     }
 
@@ -180,6 +209,9 @@ impl<M: Model> Checker for Linearizable<M> {
             Ok(operations) => operations,
             Err(error) => return Verdict::unknown(error.to_string()),
         };
+        if let Some(unknown) = self.unknown(history, &operations) {
+            return Verdict::unknown(unknown);
+        }
         let mut objects: BTreeMap<Option<Key>, Vec<usize>> = BTreeMap::new();
         for (at, operation) in operations.iter().enumerate() {
             let key = match self.partition {
@@ -191,7 +223,7 @@ impl<M: Model> Checker for Linearizable<M> {
         let objects: Vec<(Option<Key>, Vec<usize>)> = objects.into_iter().collect();
         let verdicts = parallel::map(self.threads, &objects, |(key, members)| {
             let members = members.iter().map(|&at| &operations[at]);
-            let calls = Calls::of(history, members, self.failures);
+            let calls = Calls::of(&self.model, history, members, self.failures);
             self.object(*key, &calls, budget)
         });
         verdicts.into_iter().fold(Verdict::valid(), Verdict::and)

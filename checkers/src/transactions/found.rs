@@ -51,6 +51,10 @@ impl<'a> Found<'a> {
         });
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.of_class.is_empty()
+    }
+
     /// A transaction in a sentence.
     pub(super) fn name(&self, transaction: u32) -> String {
         format!("T{}", self.transactions.list[transaction as usize].invoke.0)

@@ -1,4 +1,7 @@
-use std::collections::VecDeque;
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -80,7 +83,8 @@ impl Graph {
     /// up to `weakest`, with at least one of exactly that kind where there is
     /// such; for anti-dependencies the cycle has as few of them as possible.
     pub(super) fn cycles(&self, weakest: Dependency) -> Vec<Vec<Edge>> {
-        let component = self.components(weakest);
+        let component = self.components(|dependency| dependency <= weakest);
+        let ranks = self.ranks(weakest);
         let mut found: Vec<Vec<Edge>> = Vec::new();
         let mut best: Vec<Option<usize>> = vec![None; self.nodes];
         let closing = self.edges.iter().filter(|edge| {
@@ -94,10 +98,14 @@ impl Graph {
             }
             // The rest of the cycle by stronger dependencies, if that is
             // possible: then it has exactly one of the weakest.
-            let stronger = self.path(edge.to, edge.from, &component, |d| d < weakest);
+            let last = ranks[edge.from as usize];
+            let is_possible = ranks[edge.to as usize] <= last;
+            let strong = |e: &Edge| e.dependency < weakest && ranks[e.to as usize] <= last;
+            let stronger =
+                is_possible.then(|| self.path(edge.to, edge.from, &component, strong)).flatten();
             let is_tried = slot.is_some();
             let path = stronger.or_else(|| {
-                let any = |d| d <= weakest;
+                let any = |e: &Edge| e.dependency <= weakest;
                 (!is_tried).then(|| self.path(edge.to, edge.from, &component, any)).flatten()
             });
             let Some(path) = path else { continue };
@@ -120,7 +128,7 @@ impl Graph {
         from: u32,
         to: u32,
         component: &[u32],
-        is_allowed: impl Fn(Dependency) -> bool,
+        is_allowed: impl Fn(&Edge) -> bool,
     ) -> Option<Vec<Edge>> {
         let mut reached: FxHashMap<u32, (u32, Edge)> = FxHashMap::default();
         let mut queue = VecDeque::from([(from, 0)]);
@@ -138,7 +146,7 @@ impl Graph {
             if reached.get(&node).is_some_and(|&(shorter, _)| shorter < distance) {
                 continue;
             }
-            for edge in self.from(node).iter().filter(|edge| is_allowed(edge.dependency)) {
+            for edge in self.from(node).iter().filter(|edge| is_allowed(edge)) {
                 let is_inside = component[edge.to as usize] == component[to as usize];
                 // A joint is on the way to every transaction behind it.
                 let step = u32::from(self.is_transaction(edge.to));
@@ -156,9 +164,43 @@ impl Graph {
         None
     }
 
+    /// A number for each node that never falls along a dependency stronger than
+    /// `limit`, so that a search for a way back need not look beyond. Where
+    /// these dependencies are not circular, transactions have it in about the
+    /// order in which they began, and such a search looks only at those that ran
+    /// at the same time.
+    fn ranks(&self, limit: Dependency) -> Vec<u32> {
+        let edges = || self.edges.iter().filter(|edge| edge.dependency < limit);
+        let mut missing = vec![0_u32; self.nodes];
+        edges().for_each(|edge| missing[edge.to as usize] += 1);
+        // A joint comes as soon as it can.
+        let entry = |node: u32| Reverse((self.is_transaction(node), node));
+        let all = 0..u32::try_from(self.nodes).unwrap_or(NONE);
+        let ready = all.filter(|node| missing[*node as usize] == 0).map(entry);
+        let mut ready: BinaryHeap<_> = ready.collect();
+        let mut ranks = vec![0; self.nodes];
+        let mut next = 0;
+        while let Some(Reverse((_, node))) = ready.pop() {
+            ranks[node as usize] = next;
+            next += 1;
+            for edge in self.from(node).iter().filter(|edge| edge.dependency < limit) {
+                missing[edge.to as usize] -= 1;
+                if missing[edge.to as usize] == 0 {
+                    ready.push(entry(edge.to));
+                }
+            }
+        }
+        if next as usize == self.nodes {
+            return ranks;
+        }
+        // Tarjan numbers components from the last to the first.
+        let component = self.components(|dependency| dependency < limit);
+        component.into_iter().map(|number| NONE - number).collect()
+    }
+
     /// The strongly connected component of each node (Tarjan 1972), by a
     /// stack of our own, for cycles may be long.
-    fn components(&self, weakest: Dependency) -> Vec<u32> {
+    fn components(&self, is_allowed: impl Fn(Dependency) -> bool) -> Vec<u32> {
         let mut component = vec![NONE; self.nodes];
         let mut order = vec![NONE; self.nodes];
         let mut low = vec![NONE; self.nodes];
@@ -178,7 +220,7 @@ impl Graph {
                     stack.push(node);
                 }
                 let rest = self.from(node)[at as usize..].iter();
-                let mut rest = rest.zip(at + 1..).filter(|(e, _)| e.dependency <= weakest);
+                let mut rest = rest.zip(at + 1..).filter(|(e, _)| is_allowed(e.dependency));
                 let descend = rest.find_map(|(edge, next)| {
                     let to = edge.to as usize;
                     if order[to] == NONE {
@@ -250,6 +292,12 @@ impl Joint {
         let dependency = Dependency::WriteWrite;
         edges.extend(self.after.into_iter().map(|to| Edge { from: node, to, dependency, key }));
     }
+}
+
+/// How many edges lead from one transaction to another, at once or by a joint.
+pub(super) fn dependencies(edges: &[Edge], transactions: usize) -> usize {
+    let is_between = |edge: &&Edge| (edge.from as usize) < transactions && edge.from != edge.to;
+    edges.iter().filter(is_between).count()
 }
 
 /// How many anti-dependencies a cycle has.

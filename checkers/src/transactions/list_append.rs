@@ -3,9 +3,9 @@ use std::cell::OnceCell;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
-    Expected,
+    Examined, Expected,
     found::Found,
-    graph::{Dependency, Edge, Joint},
+    graph::{self, Dependency, Edge, Joint},
     parse::{KeyId, Micro, Outcome, Transactions},
 };
 use crate::{Budget, Checker, Class, History, Value, Verdict};
@@ -23,14 +23,20 @@ impl ListAppend {
     pub const fn expecting(expected: Expected) -> Self {
         Self { expected }
     }
+
+    /// The verdict, and on how many dependencies it rests.
+    #[must_use]
+    pub fn examine(&self, history: &History, budget: Budget) -> Examined {
+        match Transactions::of(history) {
+            Ok(transactions) => Analysis::of(&transactions).examined(self.expected, budget),
+            Err(problem) => Examined { verdict: Verdict::unknown(problem), dependencies: 0 },
+        }
+    }
 }
 
 impl Checker for ListAppend {
-    fn check(&self, history: &History, _: Budget) -> Verdict {
-        match Transactions::of(history) {
-            Ok(transactions) => Analysis::of(&transactions).verdict(self.expected),
-            Err(problem) => Verdict::unknown(problem),
-        }
+    fn check(&self, history: &History, budget: Budget) -> Verdict {
+        self.examine(history, budget).verdict
     }
 }
 
@@ -284,11 +290,12 @@ impl<'a> Analysis<'a> {
         }
     }
 
-    fn verdict(mut self, expected: Expected) -> Verdict {
+    fn examined(mut self, expected: Expected, _: Budget) -> Examined {
         self.lost_updates();
         let edges = self.edges();
+        let dependencies = graph::dependencies(&edges, self.transactions.list.len());
         self.found.dependencies(edges, expected);
-        self.found.verdict()
+        Examined { verdict: self.found.verdict(), dependencies }
     }
 }
 

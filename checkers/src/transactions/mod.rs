@@ -20,6 +20,11 @@
 //! | [`GSingle`](crate::Class::GSingle) | a cycle with exactly one rw |
 //! | [`G2`](crate::Class::G2) | a cycle with several rw |
 //!
+//! Of registers it is not always known who overwrote what. Where no cycle says
+//! so and still no order of the transactions explains their reads, that is
+//! [`NotSerializable`](crate::Class::NotSerializable), or
+//! [`NotSerializableRealtime`](crate::Class::NotSerializableRealtime).
+//!
 //! A transaction of unknown outcome counts if something that it wrote was read.
 //! What is found contradicts serializability. With
 //! [`Expected::StrictSerializable`] a transaction also comes after all that
@@ -53,9 +58,14 @@ mod list_append;
 mod parse;
 mod real_time;
 mod rw_register;
+mod serial;
+mod topological;
 
 pub use list_append::ListAppend;
+pub use parse::{is_list, is_transaction};
 pub use rw_register::RwRegister;
+
+use crate::Verdict;
 
 /// What transactions are held to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,4 +75,14 @@ pub enum Expected {
     Serializable,
     /// Some order that also keeps real time does.
     StrictSerializable,
+}
+
+/// A verdict, and what it rests on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Examined {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Dependencies of one transaction on another by what they read and wrote.
+    /// Without any, nothing could have gone wrong between them.
+    pub dependencies: usize,
 }

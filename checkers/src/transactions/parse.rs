@@ -1,6 +1,6 @@
 use rustc_hash::FxHashMap;
 
-use crate::{F, History, Index, Kind, Value};
+use crate::{F, History, Index, Kind, Op, Value};
 
 /// A key, by number.
 pub(super) type KeyId = u32;
@@ -47,10 +47,10 @@ impl Transactions {
         let mut ids: FxHashMap<Value, KeyId> = FxHashMap::default();
         for operation in history.operations().map_err(|error| error.to_string())? {
             let invoke = &history.events[operation.invoke.position()];
-            if invoke.op.f != F::Txn {
+            let complete = operation.complete.map(|index| &history.events[index.position()]);
+            if !is_transaction(&invoke.op) && !complete.is_some_and(|c| is_transaction(&c.op)) {
                 continue;
             }
-            let complete = operation.complete.map(|index| &history.events[index.position()]);
             let outcome = match complete.map(|event| event.kind) {
                 Some(Kind::Ok) => Outcome::Committed,
                 Some(Kind::Fail) => Outcome::Aborted,
@@ -66,7 +66,15 @@ impl Transactions {
             };
             let mut micros = Vec::with_capacity(items.len());
             for item in &**items {
-                let micro = micro(item, outcome, &mut |key| {
+                let micro = micro(item, outcome, &mut |name| {
+                    // Keys of one part of a history are not those of another.
+                    let key = &invoke.op.key.map_or_else(
+                        || name.clone(),
+                        |part| {
+                            let part = Value::Int(part.0.cast_signed());
+                            Value::List([part, name.clone()].into())
+                        },
+                    );
                     let next = u32::try_from(transactions.keys.len()).unwrap_or(u32::MAX);
                     *ids.entry(key.clone()).or_insert_with(|| {
                         transactions.keys.push(key.clone());
@@ -103,6 +111,18 @@ impl Transactions {
         Ok(())
     }
 
+    /// Why registers cannot be judged if nil, which they hold at first, is
+    /// written again.
+    pub(super) fn writes_nil(&self) -> Option<String> {
+        let mut nils = self.writers.iter().filter(|((_, value), _)| value.is_nil());
+        let ((key, _), (writer, _)) = nils.next()?;
+        Some(format!(
+            "event {} writes nil to key {}, which is also what it holds at first: values must be \
+             unique",
+            self.list[*writer as usize].invoke.0, self.keys[*key as usize]
+        ))
+    }
+
     /// Who wrote `value` to `key`.
     pub(super) fn writer(&self, key: KeyId, value: &Value) -> Option<u32> {
         self.writers.get(&(key, value.clone())).map(|&(transaction, _)| transaction)
@@ -126,16 +146,31 @@ impl Transactions {
 fn micro(item: &Value, outcome: Outcome, key_id: &mut dyn FnMut(&Value) -> KeyId) -> Option<Micro> {
     let Value::List(parts) = item else { return None };
     // quarrel's own histories have the version behind.
-    let ([Value::Text(f), key, value] | [Value::Text(f), key, value, Value::Int(_)]) = &**parts
-    else {
-        return None;
-    };
-    let key = key_id(key);
-    match f.trim_start_matches(':') {
+    let ([f, key, value] | [f, key, value, Value::Int(_)]) = &**parts else { return None };
+    match f.name()? {
         "r" | "read" => {
-            Some(Micro::Read(key, (outcome == Outcome::Committed).then(|| value.clone())))
+            let seen = (outcome == Outcome::Committed).then(|| value.clone());
+            Some(Micro::Read(key_id(key), seen))
         }
-        "append" | "w" | "write" => Some(Micro::Write(key, value.clone())),
+        "append" | "w" | "write" => Some(Micro::Write(key_id(key), value.clone())),
         _ => None,
     }
+}
+
+/// Whether an operation is a transaction: by its name, or by the shape of its
+/// value, whatever it is called.
+#[must_use]
+pub fn is_transaction(op: &Op) -> bool {
+    op.f == F::Txn || is_list(&op.value)
+}
+
+/// Whether a value is a list of `[f key value]`, `f` being one that
+/// transactions have.
+#[must_use]
+pub fn is_list(value: &Value) -> bool {
+    let is_part = |item: &Value| {
+        let Some([f, _, _] | [f, _, _, Value::Int(_)]) = item.items() else { return false };
+        matches!(f.name(), Some("r" | "read" | "w" | "write" | "append"))
+    };
+    value.items().is_some_and(|items| !items.is_empty() && items.iter().all(is_part))
 }

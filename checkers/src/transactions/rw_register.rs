@@ -1,19 +1,22 @@
 use rustc_hash::FxHashMap;
 
 use super::{
-    Expected,
+    Examined, Expected,
     found::Found,
-    graph::{Dependency, Edge, Joint},
-    parse::{KeyId, Micro, Outcome, Transactions},
+    graph::{self, Dependency, Edge, Joint},
+    parse::{self, KeyId, Micro, Transactions},
+    real_time,
+    serial::{self, From, Outcome, Problem, Touch},
 };
 use crate::{Budget, Checker, Class, History, Value, Verdict};
 
 /// Transactions that read and write registers. Written values are unique by
 /// key, and nil is what every key holds at first.
 ///
-/// Which version follows which is known only where a transaction read one and
-/// wrote the next, and for the initial version, so that this finds less than
-/// [`ListAppend`](super::ListAppend).
+/// Which version follows which is known where a transaction read one and wrote
+/// the next, and for the initial version. Where that decides nothing, an order
+/// of all transactions is looked for that explains every read: the answer is
+/// exact, or unknown when the budget is spent.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RwRegister {
     expected: Expected,
@@ -25,14 +28,23 @@ impl RwRegister {
     pub const fn expecting(expected: Expected) -> Self {
         Self { expected }
     }
+
+    /// The verdict, and on how many dependencies it rests.
+    #[must_use]
+    pub fn examine(&self, history: &History, budget: Budget) -> Examined {
+        match Transactions::of(history) {
+            Ok(transactions) => match transactions.writes_nil() {
+                Some(problem) => Examined { verdict: Verdict::unknown(problem), dependencies: 0 },
+                None => Analysis::of(&transactions).examined(self.expected, budget),
+            },
+            Err(problem) => Examined { verdict: Verdict::unknown(problem), dependencies: 0 },
+        }
+    }
 }
 
 impl Checker for RwRegister {
-    fn check(&self, history: &History, _: Budget) -> Verdict {
-        match Transactions::of(history) {
-            Ok(transactions) => Analysis::of(&transactions).verdict(self.expected),
-            Err(problem) => Verdict::unknown(problem),
-        }
+    fn check(&self, history: &History, budget: Budget) -> Verdict {
+        self.examine(history, budget).verdict
     }
 }
 
@@ -57,7 +69,7 @@ impl<'a> Analysis<'a> {
         let found = Found::new(transactions);
         let mut analysis = Self { transactions, found, reads: Vec::new(), followed: Vec::new() };
         for (at, transaction) in (0..).zip(&transactions.list) {
-            if transaction.outcome == Outcome::Committed {
+            if transaction.outcome == parse::Outcome::Committed {
                 analysis.read_transaction(at, &transaction.micros);
             }
         }
@@ -119,7 +131,7 @@ impl<'a> Analysis<'a> {
             self.found.add(Class::Internal, &[writer], || {
                 format!("{name} read {value} of {key} before it wrote it itself")
             });
-        } else if self.transactions.list[writer as usize].outcome == Outcome::Aborted {
+        } else if self.transactions.list[writer as usize].outcome == parse::Outcome::Aborted {
             self.found.add(Class::G1a, &[writer, read.transaction], || {
                 format!("{name} read {value} of {key}, which {writing} wrote and aborted")
             });
@@ -148,7 +160,7 @@ impl<'a> Analysis<'a> {
             }
         }
         for ((key, _), &(to, _)) in &self.transactions.writers {
-            if self.transactions.list[to as usize].outcome == Outcome::Committed {
+            if self.transactions.list[to as usize].outcome == parse::Outcome::Committed {
                 initial[*key as usize].after.push(to);
             }
         }
@@ -185,10 +197,200 @@ impl<'a> Analysis<'a> {
         }
     }
 
-    fn verdict(mut self, expected: Expected) -> Verdict {
+    fn examined(mut self, expected: Expected, budget: Budget) -> Examined {
         self.lost_updates();
         let edges = self.edges();
+        let dependencies = graph::dependencies(&edges, self.transactions.list.len());
         self.found.dependencies(edges, expected);
-        self.found.verdict()
+        if !self.found.is_empty() {
+            return Examined { verdict: self.found.verdict(), dependencies };
+        }
+        let verdict = match self.order(expected, budget) {
+            Ok(None) => Verdict::valid(),
+            Ok(Some((class, members))) => {
+                let explanation = self.contradiction(class, &members);
+                self.found.add(class, &members, || explanation);
+                self.found.verdict()
+            }
+            Err(why) => Verdict::unknown(why),
+        };
+        Examined { verdict, dependencies }
+    }
+
+    /// Looks for an order that explains every read; gives the class of the
+    /// contradiction if there is none, and who takes part in it.
+    fn order(
+        &self,
+        expected: Expected,
+        budget: Budget,
+    ) -> Result<Option<(Class, Vec<u32>)>, String> {
+        let steps = budget.steps.saturating_mul(STEPS);
+        let all: Vec<u32> = (0..).zip(&self.transactions.list).map(|(at, _)| at).collect();
+        let classes = [
+            (Expected::Serializable, Class::NotSerializable),
+            (Expected::StrictSerializable, Class::NotSerializableRealtime),
+        ];
+        let mut found = Ok(None);
+        // Who finds an order in real time need not look for one without it.
+        for (level, class) in classes.into_iter().rev().filter(|(level, _)| *level <= expected) {
+            match serial::solve(&self.problem(level, &all), steps) {
+                Outcome::Serializable => return found,
+                Outcome::Contradiction(members) => {
+                    let last = u32::try_from(all.len()).expect("< 2^31 transactions");
+                    let members = members.into_iter().filter(|node| *node < last).collect();
+                    found = Ok(Some((class, self.fewest(level, members))));
+                }
+                Outcome::Undecided if found.is_ok() => {
+                    let (count, keys) = (all.len(), self.transactions.keys.len());
+                    let why = format!(
+                        "whether some order of {count} transactions on {keys} keys explains what \
+                         they read is not decided after {steps} steps; a larger budget would \
+                         help, and so would transactions that read what they overwrite"
+                    );
+                    // What is not strictly serializable stays so.
+                    if matches!(found, Ok(Some(_))) {
+                        return found;
+                    }
+                    found = Err(why);
+                }
+                Outcome::Undecided => {}
+            }
+        }
+        found
+    }
+
+    /// The problem of ordering some of the transactions, numbered anew.
+    fn problem(&self, level: Expected, members: &[u32]) -> Problem {
+        let number: FxHashMap<u32, u32> = members.iter().copied().zip(0..).collect();
+        let mut problem = Problem::default();
+        problem.keys.resize_with(self.transactions.keys.len(), Vec::new);
+        for &member in members {
+            let transaction = &self.transactions.list[member as usize];
+            let place = transaction.complete.unwrap_or(transaction.invoke);
+            problem.priority.push(place.0);
+        }
+        // What was read of transactions of unknown outcome has happened.
+        let mut touched: FxHashMap<(KeyId, u32), Touch> = FxHashMap::default();
+        let mut happened: Vec<bool> = members.iter().map(|at| self.is_committed(*at)).collect();
+        for read in &self.reads {
+            let Some(&node) = number.get(&read.transaction) else { continue };
+            let from = if read.value.is_nil() {
+                Some(From::Initial)
+            } else {
+                let writer = self.transactions.writer(read.key, read.value);
+                writer.and_then(|writer| number.get(&writer)).map(|writer| From::Writer(*writer))
+            };
+            let Some(from) = from else { continue };
+            if let From::Writer(writer) = from {
+                happened[writer as usize] = true;
+                problem.known.push((writer, node));
+            }
+            touched.insert((read.key, node), Touch { node, read: Some(from), writes: false });
+        }
+        for ((key, _), (writer, _)) in &self.transactions.writers {
+            let Some(&node) = number.get(writer).filter(|node| happened[**node as usize]) else {
+                continue;
+            };
+            let touch = Touch { node, read: None, writes: false };
+            touched.entry((*key, node)).or_insert(touch).writes = true;
+        }
+        for ((key, _), touch) in touched {
+            problem.keys[key as usize].push(touch);
+        }
+        problem.keys.iter_mut().for_each(|key| key.sort_unstable_by_key(|touch| touch.node));
+        if level == Expected::StrictSerializable {
+            self.add_real_time(members, &mut problem);
+        }
+        problem.known.sort_unstable();
+        problem.known.dedup();
+        problem
+    }
+
+    fn add_real_time(&self, members: &[u32], problem: &mut Problem) {
+        if members.len() < self.transactions.list.len() {
+            for (from, &first) in (0..).zip(members) {
+                let later = (0..)
+                    .zip(members)
+                    .filter(|(_, second)| self.transactions.is_before(first, **second));
+                problem.known.extend(later.map(|(to, _)| (from, to)));
+            }
+            return;
+        }
+        let nodes = u32::try_from(members.len()).expect("< 2^31 transactions");
+        let edges = real_time::edges(self.transactions, nodes);
+        let pairs = edges.iter().map(|edge| (edge.from, edge.to));
+        let last = pairs.clone().map(|(from, to)| from.max(to) + 1).max().unwrap_or(nodes);
+        problem.priority.resize(last.max(nodes) as usize, 0);
+        problem.known.extend(pairs);
+    }
+
+    fn is_committed(&self, transaction: u32) -> bool {
+        self.transactions.list[transaction as usize].outcome == parse::Outcome::Committed
+    }
+
+    /// As few of the members as contradict each other still.
+    fn fewest(&self, level: Expected, members: Vec<u32>) -> Vec<u32> {
+        let contradict = |members: &[u32]| {
+            let outcome = serial::solve(&self.problem(level, members), STEPS_EACH);
+            matches!(outcome, Outcome::Contradiction(_))
+        };
+        let mut kept = members;
+        if kept.len() > MAX_MEMBERS || !contradict(&kept) {
+            return kept;
+        }
+        for member in kept.clone() {
+            let rest: Vec<u32> = kept.iter().copied().filter(|other| *other != member).collect();
+            if contradict(&rest) {
+                kept = rest;
+            }
+        }
+        kept
+    }
+
+    fn contradiction(&self, class: Class, members: &[u32]) -> String {
+        let names: Vec<String> = members.iter().map(|at| self.found.name(*at)).collect();
+        let mut said: Vec<String> = Vec::new();
+        for &member in members {
+            let name = self.found.name(member);
+            for read in self.reads.iter().filter(|read| read.transaction == member) {
+                let key = self.found.key(read.key);
+                let writer = self.transactions.writer(read.key, read.value);
+                match writer {
+                    Some(writer) if members.contains(&writer) => said.push(format!(
+                        "{name} read {} of {key}, which {} wrote",
+                        read.value,
+                        self.found.name(writer)
+                    )),
+                    None => said.push(format!("{name} read {key} before anybody wrote it")),
+                    Some(_) => {}
+                }
+            }
+            for micro in &self.transactions.list[member as usize].micros {
+                if let Micro::Write(key, value) = micro {
+                    said.push(format!("{name} wrote {value} to {}", self.found.key(*key)));
+                }
+            }
+        }
+        let when = if class == Class::NotSerializableRealtime { " in real time" } else { "" };
+        let more = said.len().saturating_sub(SHOWN);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        said.truncate(SHOWN);
+        format!(
+            "no order of {}{when} explains what they read: {}{more}",
+            names.join(", "),
+            said.join(", ")
+        )
     }
 }
+
+/// How many small steps of ordering make one step of search.
+const STEPS: u64 = 20;
+
+/// The most that go into one question about a witness.
+const STEPS_EACH: u64 = 100_000;
+
+/// Witnesses of more transactions are left as they are.
+const MAX_MEMBERS: usize = 100;
+
+/// More reads and writes of a witness are only counted.
+const SHOWN: usize = 12;

@@ -56,7 +56,13 @@ fn values_have_types() {
     assert_eq!(of("false"), Value::Bool(false));
     assert_eq!(of("7"), Value::Int(7));
     assert_eq!(of("\"nil\""), Value::from("nil"));
-    assert_eq!(of(":nil"), Value::from(":nil"));
+    assert_eq!(of(":nil"), Value::Atom(":nil".into()));
+    // Numbers compare as numbers; a keyword is not the text that looks like it.
+    assert_eq!(of("1.0"), Value::Int(1));
+    assert_eq!(of("1e2"), Value::Int(100));
+    assert_eq!(of("1.50M"), of("1.5"));
+    assert_ne!(of("1.5"), of("\"1.5\""));
+    assert_ne!(of(":a"), of("\":a\""));
 }
 
 #[test]
@@ -103,8 +109,9 @@ fn values_are_pairs_only_if_all_could_be() {
     assert!(!keyed(&invoke("cas", "[1 2]")));
     assert!(!keyed(&invoke("cas", "[1 [2 3 4]]")));
     assert!(!keyed(&invoke("cas", "[[1] [2 3]]")));
-    // Other functions say nothing of it.
-    assert!(!keyed(&invoke("append", "[1 2]")));
+    // Without a register's functions all of them must be pairs.
+    assert!(keyed(&invoke("append", "[1 2]")));
+    assert!(!keyed(&format!("{} {}", invoke("append", "[1 2]"), invoke("size", "nil"))));
 }
 
 /// A completion without its pair has the key of its invocation.

@@ -36,6 +36,7 @@ fn written() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("JSON lines", file(Format::JsonLines)),
         ("EDN", file(Format::Edn)),
+        ("CSV", file(Format::Csv)),
         ("history.txt", file(Format::Text)),
         ("an old log", log(&|columns| format!("INFO  jepsen.util - {columns}"))),
         (

@@ -11,16 +11,19 @@ use quarrel_checkers::{
 
 use crate::shown;
 
-const FORMATS: [Option<Format>; 6] = [
+const FORMATS: [Option<Format>; 7] = [
     None,
     Some(Format::JsonLines),
     Some(Format::Json),
     Some(Format::Edn),
     Some(Format::JepsenLog),
     Some(Format::Text),
+    Some(Format::Csv),
 ];
 
-const SAMPLES: [&str; 6] = [
+const SAMPLES: [&str; 8] = [
+    "{\"process\": 0, \"type\": \"ok\", \"f\": \"write\", \"value\": [1.5, \"\\u00e9\"]}\n",
+    "process,type,f,value\n0,invoke,write,\"[1, \"\"a\"\"]\"\n0,ok,write,:k\n",
     "{\"index\":0,\"time\":5,\"process\":0,\"type\":\"invoke\",\"f\":\"write\",\"key\":7,\"value\":1,\"version\":3}\n",
     "[{\"process\":1,\"type\":\"ok\",\"value\":[[\"append\",253,1]]}]",
     "({:type :ok, :f :cas, :value [1 [2 3]], :process 0 :error \"x\\u00e9\"} #_#t ^m {:type :info})",

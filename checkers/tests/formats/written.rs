@@ -51,7 +51,8 @@ fn names_are_keywords_if_they_can_be() {
         let op = Op { f: F::Read, key: None, value, version: None };
         both(op, None)[1].trim_end().split('\t').nth(3).unwrap().to_owned()
     };
-    assert_eq!(value(Value::from(":timed-out")), ":timed-out");
+    assert_eq!(value(Value::Atom(":timed-out".into())), ":timed-out");
+    assert_eq!(value(Value::from(":timed-out")), "\":timed-out\"");
     assert_eq!(value(Value::from(":two words")), "\":two words\"");
     assert_eq!(value(Value::from(":")), "\":\"");
     assert_eq!(value(Value::from("nil")), "\"nil\"");

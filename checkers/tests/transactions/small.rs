@@ -100,6 +100,43 @@ impl Small {
         small
     }
 
+    /// Three to six transactions on two keys that mostly write without having
+    /// read, and read whatever somebody writes or nothing: little is known of
+    /// what overwrote what.
+    pub(crate) fn blind(random: &mut Random) -> Self {
+        let count = 3 + random.below(4) as usize;
+        let mut micros: Vec<Vec<Micro>> = vec![Vec::new(); count];
+        let mut written = [0_u8; 2];
+        for micros in &mut micros {
+            for (key, written) in written.iter_mut().enumerate() {
+                if random.permille(500) && *written < 6 {
+                    *written += 1;
+                    micros.push(Micro::Write(key, *written));
+                }
+            }
+        }
+        for micros in &mut micros {
+            for (key, &written) in written.iter().enumerate() {
+                if random.permille(500) {
+                    let mut seen = List::default();
+                    match random.below(u64::from(written) + 1) as u8 {
+                        0 => {}
+                        item => seen.push(item),
+                    }
+                    let place = random.below(micros.len() as u64 + 1) as usize;
+                    micros.insert(place, Micro::Read(key, seen));
+                }
+            }
+        }
+        let mut small = Self { shape: Shape::Registers, ran: Vec::new() };
+        for micros in micros.into_iter().filter(|micros| !micros.is_empty()) {
+            let kind = if random.permille(50) { Kind::Info } else { Kind::Ok };
+            small.ran.push(Ran { kind, micros, begin: 0, end: 0 });
+        }
+        small.place(random);
+        small
+    }
+
     /// Gives begins and ends places at random.
     fn place(&mut self, random: &mut Random) {
         let mut places: Vec<(usize, u64)> = Vec::new();

@@ -17,7 +17,7 @@ use crate::{
     explore::{Finding, Recording, recorded, shrink_race},
     race::Race,
     record::Clock,
-    results::{FileError, LoadedRun, RunFolder, write_text},
+    results::{FileError, LoadedRun, RunFolder, text_inside, write_text},
     sim::Stuck,
     strategy::{AnyStrategy, Catalogue, OptionError, Options, UnknownStrategy},
 };
@@ -132,7 +132,8 @@ impl Cutter {
         let mut smallest_of = None;
         for number in 1..=self.anomalies.len() {
             let folder = folder(&self.run.folder, number);
-            if !folder.is_dir() {
+            let is_own = std::fs::symlink_metadata(&folder).is_ok_and(|found| found.is_dir());
+            if !is_own || self.run.folder.make_folder(&format!("anomalies/{number}")).is_err() {
                 continue;
             }
             let Ok(Some((race, cause))) = self.cut(number) else { continue };
@@ -208,20 +209,19 @@ pub(super) fn write_races(cutter: Cutter) {
 
 /// The file in which the race of an anomaly is found: the smallest first.
 pub(super) fn written(run: &RunFolder, number: usize) -> Option<PathBuf> {
-    let files = [MINIMAL, RECORDED].map(|name| folder(run, number).join(name));
-    files.into_iter().find(|path| path.is_file())
+    let names = [MINIMAL, RECORDED].map(|name| format!("anomalies/{number}/{name}"));
+    names.iter().find(|name| run.has(name)).map(|name| run.file(name))
 }
 
 /// The file of the race as it was recorded, if there is one.
 pub(super) fn written_as_recorded(run: &RunFolder, number: usize) -> Option<PathBuf> {
-    Some(folder(run, number).join(RECORDED)).filter(|path| path.is_file())
+    let name = format!("anomalies/{number}/{RECORDED}");
+    run.has(&name).then(|| run.file(&name))
 }
 
 /// Where the smallest race of an anomaly goes. Its folder is made.
 pub(super) fn place_of_smallest(run: &RunFolder, number: usize) -> Result<PathBuf, Failure> {
-    let folder = folder(run, number);
-    std::fs::create_dir_all(&folder).map_err(Failure::environment)?;
-    Ok(folder.join(MINIMAL))
+    Ok(run.make_folder(&format!("anomalies/{number}"))?.join(MINIMAL))
 }
 
 fn folder(run: &RunFolder, number: usize) -> PathBuf {
@@ -242,15 +242,26 @@ pub(super) enum Written {
 
 /// Writes a race to a file, unless there is one.
 pub(super) fn write_new(path: &Path, text: &str) -> Result<Written, FileError> {
-    let Ok(there) = std::fs::read_to_string(path) else {
-        write_text(path, text)?;
-        return Ok(Written::Now);
+    let there = match text_of(path) {
+        Ok(there) => there,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            write_text(path, text)?;
+            return Ok(Written::Now);
+        }
+        // A link, or something else that was put there.
+        Err(_) => return Ok(Written::Kept),
     };
     Ok(if without_comments(&there) == without_comments(text) {
         Written::Before
     } else {
         Written::Kept
     })
+}
+
+fn text_of(path: &Path) -> std::io::Result<String> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    text_inside(folder.unwrap_or(Path::new(".")), &name)
 }
 
 fn without_comments(text: &str) -> Vec<&str> {

@@ -23,7 +23,7 @@ use crate::{
     faults::Receipt,
     judge::judge_run,
     record::{Recorder, Stop},
-    report::write_files,
+    report::{command_line, write_files},
     results::{
         Journal, LoadedRun, RunFolder, RunOutcome, VerdictFile, append_to_index, write_json,
         write_text,
@@ -123,7 +123,7 @@ impl Bench<'_> {
         Table {
             schema: Table::SCHEMA,
             began: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            command: command_line(),
+            command: started_by(),
             cluster: String::new(),
             time_ms: u64::try_from(self.args.time.as_millis()).unwrap_or(u64::MAX),
             seeds: self.args.seeds,
@@ -333,10 +333,8 @@ fn keep(folder: &RunFolder, table: &Table) -> Result<(), Failure> {
 }
 
 /// The words by which this process was started, as one would type them.
-fn command_line() -> String {
-    let quoted = |word: String| if word.contains(' ') { format!("\"{word}\"") } else { word };
-    let words: Vec<_> = std::env::args().skip(1).map(quoted).collect();
-    format!("quarrel {}", words.join(" "))
+fn started_by() -> String {
+    command_line(std::iter::once("quarrel".to_owned()).chain(std::env::args().skip(1)))
 }
 
 /// What a guard looks at.

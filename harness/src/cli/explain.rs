@@ -6,7 +6,7 @@ use crate::report::{Ink, Width, explain};
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct ExplainArgs {
-    /// An anomaly, a cause or a guarantee, as verdicts print it, such as stale-read/replica-lag-refill; all names are listed without one
+    /// An anomaly, a cause or a guarantee, as verdicts print it, such as stale-read/replica-lag-refill; `history` shows what a history of your own looks like; all names are listed without one
     name: Option<String>,
     /// What to print: text or json
     #[arg(long, default_value = "text", value_name = "FORMAT", value_parser = ["text", "json"])]
@@ -16,6 +16,14 @@ pub(super) struct ExplainArgs {
 /// Says what a name in a verdict means.
 pub(super) fn explain(args: &ExplainArgs) -> Result<u8, Failure> {
     let (ink, width) = (Ink::colours(), Width::of_terminal());
+    if args.name.as_deref() == Some("history") {
+        if args.format == "json" {
+            println!("{}", serde_json::json!({ "name": "history", "text": explain::HISTORY }));
+        } else {
+            print!("{}", explain::HISTORY);
+        }
+        return Ok(0);
+    }
     let entries = match &args.name {
         Some(name) => explain::find(name).map_err(Failure::usage)?,
         None => explain::entries().collect(),
@@ -26,7 +34,9 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<u8, Failure> {
     }
     if args.name.is_none() {
         print!("{}", explain::list_text(ink, width));
-        println!("\nquarrel explain NAME tells more.");
+        println!(
+            "\nquarrel explain NAME tells more; quarrel explain history shows what a file to check looks like."
+        );
         return Ok(0);
     }
     for (number, entry) in entries.into_iter().enumerate() {

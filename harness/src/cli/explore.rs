@@ -10,8 +10,8 @@ use super::{
 use crate::{
     explore::{Bounds, Fault, Reduction, UnknownFault, report},
     judge::Expectation,
+    report::command_line,
     results::write_text,
-    sim::Stuck,
     strategy::{AnyStrategy, Catalogue},
 };
 
@@ -28,6 +28,9 @@ struct ExploreArgs {
     /// How many operations each client performs
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=4))]
     ops: u64,
+    /// How many of the writers delete the row, and create it again with their next operation
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=4))]
+    deletes: u64,
     /// How many faults may strike in one interleaving; replica lag is not counted
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=4))]
     strikes: u64,
@@ -75,6 +78,7 @@ pub(super) fn explore(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8,
         writers: clients.div_ceil(2),
         readers: clients / 2,
         operations: usize::try_from(args.ops).map_err(Failure::usage)?,
+        deleters: usize::try_from(args.deletes).map_err(Failure::usage)?,
         faults: if args.faults.is_empty() {
             defaults.faults.clone()
         } else {
@@ -93,14 +97,7 @@ pub(super) fn explore(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8,
         .filter(|spec| options.text(spec.name) != spec.default)
         .map(|spec| (spec.name.to_owned(), options.text(spec.name).to_owned()))
         .collect();
-    let found = report(&make, entry.name, &changed, &bounds).map_err(|stuck| match stuck {
-        Stuck::Tracking => Failure::usage(format!(
-            "{0} cannot be explored: Redis itself keeps its near cache, and that is not \
-             simulated\n  try: quarrel run {0} --cluster docker (or native)",
-            entry.name
-        )),
-        Stuck::Waits => Failure::usage(stuck),
-    })?;
+    let found = report(&make, entry.name, &changed, &bounds).map_err(Failure::usage)?;
     if args.format == "json" {
         println!("{:#}", found.to_json());
     } else {
@@ -111,7 +108,8 @@ pub(super) fn explore(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8,
             return Err(Failure::usage(format!("{} exists; name another file", path.display())));
         }
         write_text(path, &finding.race.to_string())?;
-        eprintln!("written: {0}; quarrel replay {0} makes it happen again", path.display());
+        let again = command_line(["quarrel", "replay", &path.to_string_lossy()]);
+        eprintln!("written: {}; {again} makes it happen again", path.display());
     }
     Ok(match (&found.exploration.broken, found.exploration.extent) {
         (Some(_), _) => 1,

@@ -3,7 +3,11 @@ use std::path::PathBuf;
 use super::output::println;
 use clap::Args;
 
-use super::{Failure, recorded::Recorded};
+use super::{
+    Failure,
+    cut::{Cutter, write_races},
+    recorded::Recorded,
+};
 use crate::{
     judge::judge_run,
     report::{View, write_files},
@@ -24,7 +28,7 @@ pub(super) struct ReportArgs {
     format: String,
 }
 
-/// Makes the report of a run anew and says where it is.
+/// Makes the report of a run anew, its races too, and says where it is.
 pub(super) fn report(args: &ReportArgs, catalogue: &Catalogue) -> Result<u8, Failure> {
     let folder = find_run(&args.results, &args.run).map_err(Failure::usage)?;
     let Recorded { run, expected, workload } = Recorded::load(folder, catalogue)?;
@@ -41,5 +45,6 @@ pub(super) fn report(args: &ReportArgs, catalogue: &Catalogue) -> Result<u8, Fai
     } else {
         println!("{}", whole.display());
     }
+    write_races(Cutter::new(run, verdict.anomalies, catalogue)?);
     Ok(0)
 }

@@ -13,6 +13,7 @@ use crate::{
     report::{
         Ink,
         ci::{Breach, Policy, case_name},
+        command_line,
     },
     results::{FileError, FormError, RunFolder, VerdictFile, find_run, list_runs, write_text},
 };
@@ -128,12 +129,15 @@ fn chosen(args: &ReviewArgs) -> Result<Vec<VerdictFile>, Failure> {
 
 fn read(run: &RunFolder) -> Result<VerdictFile, Failure> {
     let path = run.file("verdict.json");
-    let text = std::fs::read_to_string(&path).map_err(|error| {
+    let text = run.text("verdict.json").map_err(|error| {
         let Failure { code, message } = match error.kind() {
             io::ErrorKind::NotFound => Failure::bad_input(format!("{}: {error}", path.display())),
             _ => Failure::reading(&path, &error),
         };
-        Failure { code, message: format!("{message}; quarrel check {} makes it", run.id) }
+        Failure {
+            code,
+            message: format!("{message}; {} makes it", command_line(["quarrel", "check", &run.id])),
+        }
     })?;
     serde_json::from_str(&text).map_err(|error| FormError::json(&path, 1, &error).into())
 }

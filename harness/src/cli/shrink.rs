@@ -15,6 +15,7 @@ use crate::{
     cluster::ClusterKind,
     explore::{Finding, shrink_race},
     race::{Race, Told},
+    report::command_line,
     results::{RunFolder, load_run},
     strategy::Catalogue,
 };
@@ -201,7 +202,10 @@ fn save(
         }
     };
     match write_new(&path, &text)? {
-        Written::Now => eprintln!("written: {0}; quarrel replay {0}", path.display()),
+        Written::Now => {
+            let again = command_line(["quarrel", "replay", &path.to_string_lossy()]);
+            eprintln!("written: {}; {again}", path.display());
+        }
         Written::Before => eprintln!("it is in {} already", path.display()),
         Written::Kept => eprintln!(
             "not written: {} says something else, perhaps somebody's own; remove it or use --out",

@@ -3,13 +3,14 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::record::Stop;
 
-/// Turns the first Ctrl-C or SIGTERM into a request to stop, and ends the
-/// process at the second: whatever it leaves behind is then cleaned up by its
+/// Turns the first Ctrl-C, SIGTERM or SIGHUP (the terminal is gone) into a
+/// request to stop, and ends the process at the second: whatever it leaves behind is then cleaned up by its
 /// reaper.
 pub(super) fn stop_on_signals() -> std::io::Result<Stop> {
     let stop = Stop::default();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
     let asked = stop.clone();
     tokio::spawn(async move {
         let mut next = async || {
@@ -17,6 +18,7 @@ pub(super) fn stop_on_signals() -> std::io::Result<Stop> {
                 biased;
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
+                _ = hang_up.recv() => {}
             }
         };
         next().await;

@@ -30,6 +30,9 @@ pub struct Bounds {
     pub operations: usize,
     /// How many times each reader reads, if that is more than `operations`.
     pub reads: usize,
+    /// How many of those that only write delete the row, and create it again
+    /// with their next operation.
+    pub deleters: usize,
     /// Faults that may strike.
     pub faults: Vec<Fault>,
     /// How many of them may strike in one interleaving; replica lag is not
@@ -67,19 +70,29 @@ pub enum Reduction {
     Off,
 }
 
-/// What the cache holds at the beginning.
+/// What the stores hold at the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Start {
-    /// Nothing.
+    /// The row is there, and nothing in the cache.
     Cold,
-    /// The row, and everything else the strategy keeps of it: a client has
-    /// read it before.
+    /// The cache holds the row, and everything else the strategy keeps of it: a
+    /// client has read it before.
     Warm,
+    /// There is no row: the first write creates it.
+    Absent,
+}
+
+impl Start {
+    /// The row before the first operation.
+    #[must_use]
+    pub fn row(self) -> Option<Row> {
+        (self != Self::Absent).then(Bounds::initial)
+    }
 }
 
 impl Default for Bounds {
     /// Two writers and two readers of one key, one operation each, replica
-    /// lag, from a cold and from a warm cache.
+    /// lag, from a cold and from a warm cache, and without the row.
     fn default() -> Self {
         Self {
             writers: 2,
@@ -87,9 +100,10 @@ impl Default for Bounds {
             both: 0,
             operations: 1,
             reads: 1,
+            deleters: 0,
             faults: vec![Fault::ReplicaLag],
             strikes: 1,
-            starts: vec![Start::Cold, Start::Warm],
+            starts: vec![Start::Cold, Start::Warm, Start::Absent],
             guarantee: Guarantee::Linearizable,
             reduction: Reduction::States,
             max_states: 300_000,
@@ -101,7 +115,7 @@ impl Default for Bounds {
 }
 
 impl Bounds {
-    /// The row before the first operation.
+    /// The row before the first operation, where there is one.
     #[must_use]
     pub fn initial() -> Row {
         Row { value: Value::from("Alex"), version: INITIAL_VERSION }
@@ -122,8 +136,15 @@ impl Bounds {
             Action::Write(KEY, value)
         };
         let mut scripts = Vec::new();
-        for _ in 0..self.writers {
-            scripts.push((0..self.operations).map(|_| write()).collect());
+        let deletes = |writer: usize, operation: usize| {
+            writer + self.deleters >= self.writers && operation.is_multiple_of(2)
+        };
+        for writer in 0..self.writers {
+            let operation = |number| match deletes(writer, number) {
+                true => Action::Write(KEY, Value::Nil),
+                false => write(),
+            };
+            scripts.push((0..self.operations).map(operation).collect());
         }
         for _ in 0..self.both {
             let script = (0..self.operations).flat_map(|_| [write(), Action::Read(KEY)]).collect();
@@ -155,7 +176,9 @@ impl Bounds {
     #[must_use]
     pub fn setting(&self, strategy: &Arc<dyn AnyStrategy>, start: Start) -> Setting {
         let mut world = World::new();
-        world.seed(KEY, Self::initial());
+        if let Some(row) = start.row() {
+            world.seed(KEY, row);
+        }
         world.prepare(Arc::clone(strategy));
         if start == Start::Warm {
             world = warmed(strategy, world);

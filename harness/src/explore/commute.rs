@@ -89,7 +89,16 @@ impl Footprint {
     /// either order, with the same answers.
     pub(super) fn commutes_with(&self, other: &Self) -> bool {
         let same_actor = self.actor.is_some() && self.actor == other.actor;
-        !same_actor && self.bound.commutes_with(other.bound) && !self.touches.meets(&other.touches)
+        // Nothing happens after the last operation has ended: what is nobody's
+        // turn may be possible only as long as that one is not over.
+        let outlasts = |one: &Self, other: &Self| {
+            one.actor.is_none() && matches!(other.bound, Bound::Ends | Bound::Both)
+        };
+        !same_actor
+            && !outlasts(self, other)
+            && !outlasts(other, self)
+            && self.bound.commutes_with(other.bound)
+            && !self.touches.meets(&other.touches)
     }
 }
 

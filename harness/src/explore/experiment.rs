@@ -82,6 +82,12 @@ pub(super) const CHANGES: &[Change] = &[
         apply: with_undisturbed_writers,
     },
     Change {
+        words: "every message arrives at once",
+        proves: &[Cause::PendingInvalidation],
+        suggests: None,
+        apply: with_prompt_messages,
+    },
+    Change {
         words: "background work is done at once",
         proves: &[Cause::PendingInvalidation, Cause::SetBeforeCommit],
         suggests: Some(Cause::PendingInvalidation),
@@ -320,6 +326,10 @@ fn without_mishaps(original: &Original<'_>) -> Option<Changed> {
         }
     }
     original.if_other(turns)
+}
+
+fn with_prompt_messages(original: &Original<'_>) -> Option<Changed> {
+    original.without(|a_move| *a_move == Move::Disturb(Disturbance::HoldMessages))
 }
 
 fn with_fresh_replica(original: &Original<'_>) -> Option<Changed> {

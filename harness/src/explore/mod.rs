@@ -108,7 +108,9 @@ pub fn explore(make: &Make<'_>, bounds: &Bounds) -> Result<Exploration, Stuck> {
         Exploration { broken: None, interleavings: 0, states: 0, extent: Extent::Exhaustive };
     for &start in &bounds.starts {
         let setting = Arc::new(bounds.setting(&make(), start));
-        let ground = Ground { make, bounds, setting };
+        // Only what is shorter than the break is of interest from now on.
+        let below = total.broken.as_ref().and_then(|broken| u32::try_from(broken.steps).ok());
+        let ground = Ground { make, bounds, start, setting, below };
         let searched = match bounds.reduction {
             Reduction::States | Reduction::Orders => search::search(&ground)?,
             Reduction::Off => brute::brute(&ground)?,
@@ -123,12 +125,12 @@ impl Break {
     #[must_use]
     pub fn plot(&self) -> Plot {
         let cached = match self.start {
-            Start::Cold => Cached::Nowhere,
+            Start::Cold | Start::Absent => Cached::Nowhere,
             Start::Warm => Cached::ByStrategy,
         };
         let scripts = &self.setting.scripts;
         Plot {
-            keys: vec![Setup { key: KEY, value: Some(Bounds::initial().value), cached }],
+            keys: vec![Setup { key: KEY, value: self.start.row().map(|row| row.value), cached }],
             replica: self.setting.replica,
             // Without the auditor.
             clients: scripts[..scripts.len() - 1].to_vec(),

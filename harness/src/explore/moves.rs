@@ -40,6 +40,8 @@ impl Struck {
                 self.acks = Acks::Held;
             }
             Move::Disturb(Disturbance::ResumeAcknowledgements) => self.acks = Acks::Flow,
+            // As replica lag: a climate.
+            Move::Disturb(Disturbance::HoldMessages | Disturbance::ReleaseMessages) => {}
             Move::Disturb(_) => self.count += 1,
             Move::Step { mishap: None, .. }
             | Move::Wake { .. }
@@ -113,6 +115,12 @@ fn disturbances(stage: &Stage, bounds: &Bounds, struck: Struck, moves: &mut Vec<
         && stage.world.cache.differs_from_snapshot()
     {
         add(Disturbance::SaveCache);
+    }
+    let tracking = stage.world.cache.tracked();
+    match tracking.is_held() {
+        false if tracking.is_watched() => add(Disturbance::HoldMessages),
+        true if tracking.has_messages() => add(Disturbance::ReleaseMessages),
+        _ => {}
     }
     if struck.count >= bounds.strikes {
         return;

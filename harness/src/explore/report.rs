@@ -77,6 +77,8 @@ impl Report {
             "guarantee": self.bounds.guarantee.to_string(),
             "clients": self.bounds.writers + self.bounds.readers,
             "operations": self.bounds.operations,
+            "deleters": self.bounds.deleters,
+            "untried": self.bounds.untried(),
             "faults": faults,
             "strikes": self.bounds.strikes,
             "interleavings": u64::try_from(*interleavings).unwrap_or(u64::MAX),
@@ -210,6 +212,24 @@ impl Display for Finding {
     }
 }
 
+impl Bounds {
+    /// What might break a strategy and is not within them.
+    #[must_use]
+    pub fn untried(&self) -> Vec<&'static str> {
+        let has = |start| self.starts.contains(&start);
+        [
+            (self.deleters == 0, "deletes"),
+            (!has(Start::Cold), "a cold cache"),
+            (!has(Start::Warm), "a warm cache"),
+            (!has(Start::Absent), "an absent row"),
+            (true, "a second key"),
+        ]
+        .into_iter()
+        .filter_map(|(is_untried, what)| is_untried.then_some(what))
+        .collect()
+    }
+}
+
 impl Display for Bounds {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let clients = [
@@ -237,11 +257,17 @@ impl Display for Bounds {
                 write!(f, " (at most {})", Counted(self.strikes, "strike"))?;
             }
         }
+        if self.deleters > 0 {
+            write!(f, "; {} that deletes", Counted(self.deleters, "writer"))?;
+        }
         let starts = self.starts.iter().map(|start| match start {
-            Start::Cold => "cold",
-            Start::Warm => "warm",
+            Start::Cold => "cold cache",
+            Start::Warm => "warm cache",
+            Start::Absent => "no row",
         });
-        write!(f, "; cache {}", starts.collect::<Vec<_>>().join(" and "))
+        write!(f, "; from {}", starts.collect::<Vec<_>>().join(", "))?;
+        let untried = self.untried();
+        if untried.is_empty() { Ok(()) } else { write!(f, "; not tried: {}", untried.join(", ")) }
     }
 }
 

@@ -61,6 +61,9 @@ pub(super) fn search(ground: &Ground<'_>) -> Result<Searched, Stuck> {
         if let Some(claim) = frontier.nodes[node as usize].broken {
             return Ok(frontier.end(Some((path, claim)), interleavings, Coverage::Complete));
         }
+        if ground.below.is_some_and(|below| cost.0 >= below) {
+            return Ok(frontier.end(None, interleavings, Coverage::Complete));
+        }
         if frontier.nodes.len() > ground.bounds.max_states || ground.bounds.stop.asked() {
             let coverage = Coverage::FewerStepsThan(cost.0);
             return Ok(frontier.end(None, interleavings, coverage));

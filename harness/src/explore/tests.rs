@@ -44,6 +44,10 @@ fn primary_only_is_linearizable_under_every_fault_but_failover() {
 #[test]
 fn a_lagging_replica_breaks_cache_aside_in_five_steps() {
     let bounds = Bounds::default();
+    let broken = explored(subjects::cache_aside, &bounds).broken.expect("a new row is not there");
+    // UPDATE, DEL, GET, SELECT replica.
+    assert_eq!((broken.claim, broken.steps, broken.start), (Claim::Stale, 4, Start::Absent));
+    let bounds = Bounds { starts: vec![Start::Cold, Start::Warm], ..Bounds::default() };
     let broken = explored(subjects::cache_aside, &bounds).broken.expect("the article's case");
     // UPDATE, DEL, GET, SELECT replica, SET.
     assert_eq!((broken.claim, broken.steps, broken.start), (Claim::Stale, 5, Start::Cold));
@@ -202,7 +206,8 @@ fn every_kind_of_break_is_written_as_a_race_that_runs() {
 #[test]
 fn a_long_recorded_race_shrinks_to_the_shortest_break() {
     // A sample goes the long way round.
-    let bounds = Bounds { max_states: 2, samples: 300, writers: 3, ..Bounds::default() };
+    let starts = vec![Start::Cold, Start::Warm];
+    let bounds = Bounds { max_states: 2, samples: 300, writers: 3, starts, ..Bounds::default() };
     let broken = explored(subjects::cache_aside, &bounds).broken.expect("samples meet it");
     let make: &crate::race::Make<'_> = &subjects::cache_aside;
     let (plot, performance) =
@@ -228,7 +233,8 @@ fn break_by_chance(subject: Subject, seed: u64) -> Option<Break> {
     let bounds = &Bounds { operations: 2, strikes: 3, faults, ..Bounds::default() };
     let start = if seed.is_multiple_of(2) { Start::Cold } else { Start::Warm };
     let setting = Arc::new(bounds.setting(&subject(), start));
-    let ground = Ground { make: &subject, bounds, setting: Arc::clone(&setting) };
+    let setting_of = Arc::clone(&setting);
+    let ground = Ground { make: &subject, bounds, start, setting: setting_of, below: None };
     let config = Config { rng_seed: RngSeed::Fixed(seed), ..Config::default() };
     let schedule = schedules(5).new_tree(&mut TestRunner::new(config)).unwrap().current();
     let led = schedule.follow(&ground).unwrap();

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::{
-    Bounds,
+    Bounds, Start,
     bounds::KEY,
     commute::{Before, Footprint},
     moves::{Struck, candidates, cost, make},
@@ -15,7 +15,10 @@ use crate::{
 pub(super) struct Ground<'a> {
     pub(super) make: &'a Make<'a>,
     pub(super) bounds: &'a Bounds,
+    pub(super) start: Start,
     pub(super) setting: Arc<Setting>,
+    /// Only executions with fewer steps are searched.
+    pub(super) below: Option<u32>,
 }
 
 /// One execution, as far as it has got.
@@ -171,7 +174,7 @@ impl<'a> Walk<'a> {
                 continue;
             }
             self.judged |= 1 << place;
-            let initial = |_| Some(Bounds::initial());
+            let initial = |_| self.ground.start.row();
             let guarantee = self.ground.bounds.guarantee;
             let claim = Claim::against(guarantee, self.stage.play(), place, initial);
             self.broken = self.broken.or(claim);

@@ -1,4 +1,7 @@
-use std::{collections::BTreeSet, fmt, str::FromStr, time::Duration};
+use std::{
+    collections::BTreeSet, fmt, num::NonZeroUsize, str::FromStr, thread::available_parallelism,
+    time::Duration,
+};
 
 use quarrel_checkers::{Guarantee, JudgeOptions, Judgement, Time, Validity, Verdict, judge_phases};
 
@@ -85,6 +88,8 @@ pub fn judge_run(run: &LoadedRun, expected: Expectation, workload: &dyn Workload
 pub fn judge_with(run: &LoadedRun, expected: Expectation, own: Verdict) -> VerdictFile {
     let mut options = JudgeOptions::default();
     options.bound = expected.bound;
+    // The storm is over: every core is free for its verdict.
+    options.threads = available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let end = run.history.events.last().map_or(Time::ZERO, |event| event.time);
     let phases = phases(&run.receipts, end);
     let mut judgement = judge_phases(&run.history, &run.probes, &options, &phases);

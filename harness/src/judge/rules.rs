@@ -74,7 +74,11 @@ impl Evidence<'_> {
         if self.lost_what_replaced(read, hit) {
             return Some(Cause::ResurrectedEntry);
         }
-        let entry = Entry { key, version, hit, newer: newer? };
+        let Some(newer) = newer else {
+            // What is newer is in the cache alone, or was.
+            return self.cached_too_early(key, hit).then_some(Cause::SetBeforeCommit);
+        };
+        let entry = Entry { key, version, hit, newer };
         Some(match fill {
             Some(fill) => self.fill_cause(&entry, fill),
             None => self.old_entry_cause(&entry),
@@ -230,13 +234,13 @@ impl Evidence<'_> {
         let before_fill = |step: &&Step| Some(step.start) < fill.end;
         let (early, late) = self.around_the_commit(newer);
         let mut by_agents = self.by_agents(newer, hit).filter(|step| succeeded(step));
-        if late.iter().any(|step| before_fill(&step)) || by_agents.any(|step| before_fill(&step)) {
+        if late.iter().any(&before_fill) || by_agents.any(|step| before_fill(&step)) {
             return Cause::InFlightRefill;
         }
         let took_away =
             |step: &&&Step| step.object == hit.object && stored(step).is_none() && succeeded(step);
         let only_early = !late.iter().any(|step| step.object == hit.object);
-        if only_early && early.iter().filter(took_away).any(|step| before_fill(step)) {
+        if only_early && early.iter().filter(took_away).any(before_fill) {
             return Cause::InvalidateBeforeCommit;
         }
         self.missing_invalidation(entry, &own)

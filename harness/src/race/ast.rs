@@ -168,6 +168,11 @@ pub enum Event {
     PauseAcks,
     /// It hears it again.
     ResumeAcks,
+    /// What the cache tells clients of changes (client tracking) stays on its
+    /// way.
+    HoldMessages,
+    /// It arrives.
+    ReleaseMessages,
     /// The cache loses everything.
     WipeCache,
     /// The cache saves a snapshot.
@@ -209,6 +214,8 @@ impl Event {
             | Self::ReplayTo(..)
             | Self::PauseAcks
             | Self::ResumeAcks
+            | Self::HoldMessages
+            | Self::ReleaseMessages
             | Self::Failover => false,
         }
     }

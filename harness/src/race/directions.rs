@@ -4,6 +4,7 @@ use super::{
     Event, Line, RunError,
     claims::{Ends, is_true_in_the_end},
     force::{Forcing, LineOutcome},
+    held::Messages,
 };
 use crate::{
     cluster::Control,
@@ -47,6 +48,8 @@ impl Forcing<'_> {
                 self.play.end(place, Ending::Written(Version { timeline, number: version }));
                 self.follow(number).await?;
             }
+            Event::HoldMessages => self.messages = Messages::Held,
+            Event::ReleaseMessages => self.messages = Messages::Arrive,
             Event::WipeCache => self.props.wipe(number).await?,
             Event::SaveCache => self.props.save(number).await?,
             Event::RestoreCache => self.props.restore(number).await?,

@@ -6,7 +6,7 @@ use super::{
     Answer, Cached, Divergence, Happening, Line, Make, Pattern, Race, Run, RunError, Told, What,
     cast::{Part, begun_by},
     claims::{Claims, Ends},
-    held::{Acks, Hold, Replay},
+    held::{Acks, Hold, Messages, Replay},
     plot::answered,
     props::Props,
     stops::Stream,
@@ -16,7 +16,7 @@ use crate::{
     cluster::Cluster,
     record::Recorder,
     sim::{Mishap, Play, Task},
-    stores::{Durability, Request, Response, StoreError},
+    stores::{Durability, Feed, Request, Response, StoreError},
     strategy::{Action, AnyStrategy, Job, reply_of},
 };
 
@@ -71,6 +71,7 @@ pub(super) struct Forcing<'a> {
     pub(super) acks: Acks,
     pub(super) hold: Hold,
     pub(super) stream: Stream,
+    pub(super) messages: Messages,
     pub(super) claims: Claims,
     pub(super) run: Run,
 }
@@ -95,13 +96,14 @@ impl<'a> Forcing<'a> {
             acks: Acks::Flow,
             hold: Hold::of(race),
             stream: Stream::Flows,
+            messages: Messages::Arrive,
             claims: Claims::default(),
             run: Run::default(),
         }
     }
 
     async fn set_up(&mut self) -> Result<(), RunError> {
-        self.aside(Task::Prepare).await?;
+        self.listen().await?;
         for setup in &self.race.keys {
             let key = self.props.real(setup.key);
             if let Some(value) = &setup.value {
@@ -112,10 +114,28 @@ impl<'a> Forcing<'a> {
                 self.props.cache_row(key, value.clone(), *version).await?;
             }
         }
+        // After the rows are there: a slot tells of everything from now on.
+        self.aside(Task::Prepare).await?;
         self.follow(0).await?;
         for setup in self.race.keys.iter().filter(|s| s.cached == Cached::ByStrategy) {
             let key = self.props.real(setup.key);
             self.aside(Task::Operation(Action::Read(key))).await?;
+        }
+        Ok(())
+    }
+
+    /// Agents run before the first client comes on. A connection hears only
+    /// what is said while it listens.
+    async fn listen(&mut self) -> Result<(), RunError> {
+        let line = Line::of(What::Nothing);
+        for agent in self.strategy.agents() {
+            let name = format!("Agent {agent}");
+            self.enter(&name, &line)?;
+            let listens = Request::FeedPoll { feed: Feed::Notify, limit: 1, wait: Duration::ZERO };
+            let stores = self.actors.get_mut(&name).and_then(|actor| actor.stores.as_mut());
+            let stores = stores.expect("it has just come on");
+            let failed = |error: StoreError| RunError::Failed { line: 0, what: error.to_string() };
+            stores.call(&listens).await.map_err(failed)?;
         }
         Ok(())
     }
@@ -282,6 +302,10 @@ impl<'a> Forcing<'a> {
                 return Some(lost());
             }
             Some(Mishap::ReplyLost) | None => {}
+        }
+        if *request == Request::CacheInvalidations && self.messages == Messages::Held {
+            // They are in the client's socket, and nobody has looked.
+            return Some(Ok(Response::Invalidated(Vec::new())));
         }
         let mut stores = actor.stores.take().expect("a client makes one call at a time");
         let waits =

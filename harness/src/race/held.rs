@@ -34,6 +34,13 @@ pub(super) enum Acks {
     Held,
 }
 
+/// Whether clients hear what the cache tells them of changes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Messages {
+    Arrive,
+    Held,
+}
+
 /// What keeps the replica back. Both show the same to clients.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hold {

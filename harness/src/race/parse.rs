@@ -326,6 +326,8 @@ fn event(scanner: &mut Scanner<'_>) -> Parsed<Event> {
         ("resume replica", Event::ResumeReplica),
         ("pause acks", Event::PauseAcks),
         ("resume acks", Event::ResumeAcks),
+        ("hold messages", Event::HoldMessages),
+        ("release messages", Event::ReleaseMessages),
         ("wipe cache", Event::WipeCache),
         ("save cache", Event::SaveCache),
         ("restore cache", Event::RestoreCache),
@@ -352,6 +354,6 @@ fn event(scanner: &mut Scanner<'_>) -> Parsed<Event> {
         return Ok(Event::ManualUpdate(key, scanner.value()?));
     }
     Err(scanner.expected(
-        "a step (`Writer A: GET 1`) or an event (pause replica, resume replica, replay replica, pause acks, resume acks, wipe cache, save cache, restore cache, evict, expire, manual UPDATE, failover, deliver, check)",
+        "a step (`Writer A: GET 1`) or an event (pause replica, resume replica, replay replica, pause acks, resume acks, hold messages, release messages, wipe cache, save cache, restore cache, evict, expire, manual UPDATE, failover, deliver, check)",
     ))
 }

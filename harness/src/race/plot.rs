@@ -512,6 +512,8 @@ fn event_of(disturbance: &Disturbance) -> Option<Event> {
         Disturbance::ReplayTo { key, version } => Event::ReplayTo(*key, *version),
         Disturbance::PauseAcknowledgements => Event::PauseAcks,
         Disturbance::ResumeAcknowledgements => Event::ResumeAcks,
+        Disturbance::HoldMessages => Event::HoldMessages,
+        Disturbance::ReleaseMessages => Event::ReleaseMessages,
         Disturbance::WipeCache => Event::WipeCache,
         Disturbance::SaveCache => Event::SaveCache,
         Disturbance::RestoreCache => Event::RestoreCache,

@@ -140,6 +140,8 @@ impl Display for Event {
             Self::ReplayTo(key, version) => write!(f, "replay replica to {key} v{version}"),
             Self::PauseAcks => f.write_str("pause acks"),
             Self::ResumeAcks => f.write_str("resume acks"),
+            Self::HoldMessages => f.write_str("hold messages"),
+            Self::ReleaseMessages => f.write_str("release messages"),
             Self::WipeCache => f.write_str("wipe cache"),
             Self::SaveCache => f.write_str("save cache"),
             Self::RestoreCache => f.write_str("restore cache"),

@@ -268,6 +268,8 @@ impl<'a> Rehearsal<'a> {
             Event::ReplayTo(key, version) => Disturbance::ReplayTo { key: *key, version: *version },
             Event::PauseAcks => Disturbance::PauseAcknowledgements,
             Event::ResumeAcks => Disturbance::ResumeAcknowledgements,
+            Event::HoldMessages => Disturbance::HoldMessages,
+            Event::ReleaseMessages => Disturbance::ReleaseMessages,
             Event::WipeCache => Disturbance::WipeCache,
             Event::SaveCache => Disturbance::SaveCache,
             Event::RestoreCache => Disturbance::RestoreCache,

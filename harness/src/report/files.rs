@@ -1,4 +1,4 @@
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use super::{
     Ink, Timeline, Width, ci, page,
@@ -48,8 +48,7 @@ pub fn write_report(view: &View<'_>) -> Result<(), FileError> {
 }
 
 fn write_plots(view: &View<'_>) -> Result<(), FileError> {
-    let folder = view.run.folder.file("plots");
-    fs::create_dir_all(&folder).map_err(FileError::io(&folder))?;
+    let folder = view.run.folder.make_folder("plots")?;
     let series = Series::of(view);
     for plot in plots::over_time(view, &series).into_iter().chain(plots::of_staleness(view)) {
         write_text(&folder.join(format!("{}.svg", plot.name)), &stand_alone(&plot.svg))?;
@@ -62,8 +61,7 @@ fn write_anomalies(view: &View<'_>) -> Result<(), FileError> {
     let anomalies = &view.verdict.anomalies;
     for at in worth_drawing(anomalies, FOLDERS) {
         let number = at + 1;
-        let folder = view.run.folder.file(&format!("anomalies/{number}"));
-        fs::create_dir_all(&folder).map_err(FileError::io(&folder))?;
+        let folder = view.run.folder.make_folder(&format!("anomalies/{number}"))?;
         let timeline = Timeline::of(evidence, &anomalies[at]);
         write_text(&folder.join("timeline.txt"), &timeline.to_string())?;
         if let Some(svg) = zoom::zoom(view.run, evidence, &anomalies[at], number) {

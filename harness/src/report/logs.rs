@@ -1,12 +1,14 @@
-use std::fs;
+use std::{fs, io::Read as _};
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use quarrel_checkers::Anomaly;
 use serde::Serialize;
 
 use super::view::View;
-use crate::results::Environment;
+use crate::results::{Environment, MOST_BYTES};
 
+/// Logs of a run: a cluster has a handful of servers.
+const FILES: usize = 64;
 /// Lines of a log that a report carries.
 const MOST: usize = 400;
 /// Of a longer log, so many of its first lines and of its last.
@@ -50,11 +52,15 @@ pub(in crate::report) fn logs(view: &View<'_>) -> Vec<Log> {
     let moments = moments(view);
     let mut logs: Vec<Log> = entries
         .flatten()
+        .take(FILES)
         .filter_map(|entry| {
-            let bytes = fs::read(entry.path()).ok()?;
+            let name = entry.file_name().into_string().ok()?;
+            let mut bytes = Vec::new();
+            let file = folder.open(&format!("logs/{name}")).ok()?;
+            file.take(MOST_BYTES).read_to_end(&mut bytes).ok()?;
             let lines = aligned(&String::from_utf8_lossy(&bytes), zero);
             let (lines, left_out) = cut(lines, &moments);
-            Some(Log { name: entry.file_name().to_string_lossy().into_owned(), lines, left_out })
+            Some(Log { name, lines, left_out })
         })
         .collect();
     logs.sort_by(|a, b| a.name.cmp(&b.name));

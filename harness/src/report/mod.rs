@@ -12,6 +12,7 @@ mod matrix;
 mod names;
 pub mod page;
 pub(crate) mod plots;
+mod shell;
 mod terminal;
 mod timeline;
 mod trace;
@@ -24,6 +25,7 @@ pub use matrix::{
 };
 pub use names::Names;
 pub use plots::{Plot, TrendPoint, overlaid_pbs, trend};
+pub use shell::command_line;
 pub use terminal::{Ink, Width, extent, faults_seen, headline, printable, summary, verdict_line};
 pub use timeline::{Timeline, TimelineRow, Weight};
 pub use trace::write_trace;

@@ -21,6 +21,9 @@ const FAULTS: u32 = 2;
 /// The track of the run's phases; those of faults come after it.
 const PHASES: usize = 1;
 
+/// Bytes of text that are compressed at once.
+const BUFFER: usize = 1 << 16;
+
 /// Writes the run as a Chrome trace, compressed, that Perfetto
 /// (<https://ui.perfetto.dev>) opens: operations with their steps, phases,
 /// faults, anomalies, and counters of replica lag and staleness.
@@ -30,13 +33,15 @@ const PHASES: usize = 1;
 /// When the system says no.
 pub fn write_trace(view: &View<'_>, path: &Path) -> Result<(), FileError> {
     let write = || -> io::Result<()> {
-        let file = BufWriter::new(partial(path)?);
-        let mut trace = Trace { to: GzEncoder::new(file, Compression::new(5)), any: false };
+        // Outside the encoder, which works per call: events come in pieces of a few bytes.
+        let packed = GzEncoder::new(partial(path)?, Compression::new(5));
+        let to = BufWriter::with_capacity(BUFFER, packed);
+        let mut trace = Trace { to, any: false };
         trace.to.write_all(b"{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n")?;
         events(view, &mut trace)?;
         trace.to.write_all(b"\n]}\n")?;
-        let file = trace.to.finish()?.into_inner().map_err(IntoInnerError::into_error)?;
-        file.persist(path)?;
+        let packed = trace.to.into_inner().map_err(IntoInnerError::into_error)?;
+        packed.finish()?.persist(path)?;
         Ok(())
     };
     write().map_err(FileError::io(path))

@@ -1,5 +1,5 @@
 use std::{
-    fs::{File, Permissions},
+    fs::Permissions,
     io::{self, BufRead as _, BufReader, Write as _},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -8,7 +8,10 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 use tempfile::NamedTempFile;
 
-use super::FormError;
+use super::{
+    AtMost, FormError,
+    inside::{most_memory, open_own},
+};
 
 /// A file of a run could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -90,14 +93,16 @@ pub fn write_json_lines<T: Serialize>(path: &Path, values: &[T]) -> Result<(), F
 ///
 /// # Errors
 ///
-/// When the system says no, or a line is of another form.
+/// When the system says no, when the file is a link or would fill the memory,
+/// or a line is of another form.
 pub fn read_json_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, FileError> {
-    let file = match File::open(path) {
+    let file = match open_own(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(FileError::io(path)(error)),
     };
     let mut values = Vec::new();
+    let file = AtMost::new(file, most_memory() / 4);
     for (number, line) in BufReader::new(file).lines().enumerate() {
         let line = line.map_err(FileError::io(path))?;
         let value = serde_json::from_str(&line)

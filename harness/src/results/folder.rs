@@ -1,12 +1,13 @@
 use std::{
-    fs,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
 use jiff::Timestamp;
 
-use super::FileError;
+use super::{FileError, is_inside, lock::Locked, open_inside, text_inside};
 
 /// Where a run is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,17 +51,21 @@ impl RunFolder {
     pub fn create(root: &Path, subject: &str, began: Timestamp) -> Result<Self, FileError> {
         fs::create_dir_all(root).map_err(FileError::io(root))?;
         let time = began.strftime("%Y%m%dT%H%M%SZ");
-        loop {
+        // Two that begin at once get ids of their own.
+        let _locked = Locked::wait_for(root)?;
+        let entries = fs::read_dir(root).map_err(FileError::io(root))?.flatten();
+        let names: Vec<_> =
+            entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        let id = loop {
             let id = format!("{:04x}", rand::random::<u16>());
-            let name = format!("{time}-{subject}-{id}");
-            let path = root.join(&name);
-            let taken = list_runs(root).iter().any(|run| run.id == id);
-            if taken {
-                continue;
+            if !names.iter().any(|name| name.rsplit('-').next() == Some(&id)) {
+                break id;
             }
-            fs::create_dir(&path).map_err(FileError::io(&path))?;
-            return Ok(Self { path, name, id });
-        }
+        };
+        let name = format!("{time}-{subject}-{id}");
+        let path = root.join(&name);
+        fs::create_dir(&path).map_err(FileError::io(&path))?;
+        Ok(Self { path, name, id })
     }
 
     /// A file of the run.
@@ -69,10 +74,58 @@ impl RunFolder {
         self.path.join(name)
     }
 
+    /// Opens a file of the run to read it. The folder may be a stranger's: only
+    /// a regular file of its own is opened, through no link.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it is something else.
+    pub fn open(&self, name: &str) -> io::Result<File> {
+        open_inside(&self.path, name)
+    }
+
+    /// The text of a file of the run, opened as [`RunFolder::open`] does.
+    ///
+    /// # Errors
+    ///
+    /// When it is not there, is something else, is no text or has more than
+    /// 64 MB.
+    pub fn text(&self, name: &str) -> io::Result<String> {
+        text_inside(&self.path, name)
+    }
+
+    /// Whether it has this file, and it is its own.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        is_inside(&self.path, name)
+    }
+
+    /// Makes a folder of the run, with those that it lies in. One that is a
+    /// link is not written into: it leads to somebody else's files.
+    ///
+    /// # Errors
+    ///
+    /// When the system says no, or a part of the name is a link.
+    pub fn make_folder(&self, name: &str) -> Result<PathBuf, FileError> {
+        let mut path = self.path.clone();
+        for part in name.split('/') {
+            path.push(part);
+            match fs::symlink_metadata(&path) {
+                Ok(found) if found.is_dir() => {}
+                Ok(_) => {
+                    let why = "it is a link, or no folder; nothing is written into it";
+                    return Err(FileError::io(&path)(io::Error::other(why)));
+                }
+                Err(_) => fs::create_dir(&path).map_err(FileError::io(&path))?,
+            }
+        }
+        Ok(path)
+    }
+
     /// Whether the run came to its end and everything was written.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.file("COMPLETE").is_file()
+        self.has("COMPLETE")
     }
 
     /// When its settings were written: at its beginning, and never again.
@@ -80,11 +133,18 @@ impl RunFolder {
         self.file("run.toml").metadata().and_then(|settings| settings.modified()).ok()
     }
 
+    /// The run at `path` in a folder that may be a stranger's, if there is one
+    /// and no link leads to it.
+    #[must_use]
+    pub fn within(folder: &Path, path: &str) -> Option<Self> {
+        is_inside(folder, &format!("{path}/run.toml")).then(|| Self::at(folder.join(path)))?
+    }
+
     fn at(path: PathBuf) -> Option<Self> {
         let name = path.file_name()?.to_str()?.to_owned();
         let id = name.rsplit('-').next()?.to_owned();
         // A run's folder has a history from its first moment on.
-        path.join("run.toml").is_file().then_some(Self { path, name, id })
+        is_inside(&path, "run.toml").then_some(Self { path, name, id })
     }
 }
 

@@ -1,13 +1,15 @@
 use std::{
     fs::{self, File},
-    io::Write as _,
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     os::unix::fs::symlink,
     path::Path,
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::{Environment, FileError, RunFolder, RunSettings, VerdictFile, read_json_lines};
+use super::{
+    Environment, FileError, RunFolder, RunSettings, VerdictFile, lock::Locked, text_inside,
+};
 
 /// One finished run, in a line of `index.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,7 +42,7 @@ impl IndexLine {
     /// What the index says of a judged run.
     #[must_use]
     pub fn of(run: &RunFolder, verdict: &VerdictFile) -> Self {
-        let settings = fs::read_to_string(run.file("run.toml")).unwrap_or_default();
+        let settings = run.text("run.toml").unwrap_or_default();
         let settings: Option<RunSettings> = toml::from_str(&settings).ok();
         Self {
             run: run.name.clone(),
@@ -70,13 +72,8 @@ pub fn append_to_index(
     let line = IndexLine::of(run, verdict);
     let path = root.join("index.jsonl");
     let text = serde_json::to_string(&line).expect("our own types are JSON") + "\n";
-    // One write of one line: two runs that finish together do not mix.
-    File::options()
-        .create(true)
-        .append(true)
-        .open(&path)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
-        .map_err(FileError::io(&path))?;
+    let _locked = Locked::wait_for(root)?;
+    append(&path, &text).map_err(FileError::io(&path))?;
     let latest = root.join("latest");
     let fresh = root.join(format!(".latest-{}", run.id));
     symlink(&run.name, &fresh)
@@ -84,11 +81,51 @@ pub fn append_to_index(
         .map_err(FileError::io(&latest))
 }
 
-/// Every finished run, in the order in which they finished.
+/// Appends a line, and ends the one before it if its writer was killed.
+fn append(path: &Path, line: &str) -> io::Result<()> {
+    let mut file = File::options().create(true).read(true).append(true).open(path)?;
+    let mut last = [b'\n'];
+    if file.seek(SeekFrom::End(0))? > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    let end = if last == [b'\n'] { "" } else { "\n" };
+    file.write_all(format!("{end}{line}").as_bytes())
+}
+
+/// Every finished run, in the order in which they finished. A line that cannot
+/// be read, as one whose writer was killed, is left out: what it was about
+/// stands in its run's folder, too.
 ///
 /// # Errors
 ///
-/// When the file cannot be read or a line is of another form.
+/// When the file cannot be read.
 pub fn read_index(root: &Path) -> Result<Vec<IndexLine>, FileError> {
-    read_json_lines(&root.join("index.jsonl"))
+    let text = match text_inside(root, "index.jsonl") {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        read => read.map_err(FileError::io(&root.join("index.jsonl")))?,
+    };
+    Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_was_torn_off_costs_itself_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("index.jsonl");
+        let line = |run: &str| {
+            format!(
+                "{{\"run\":\"{run}\",\"strategy\":\"s\",\"cluster\":\"sim\",\"faults\":[],\"outcome\":\"held\",\
+                 \"strongest\":\"none\",\"stale_reads\":0,\"reads_at_risk\":1}}\n"
+            )
+        };
+        append(&path, &line("a")).unwrap();
+        append(&path, &line("killed")[..40]).unwrap();
+        append(&path, &line("b")).unwrap();
+        let runs: Vec<_> = read_index(root.path()).unwrap().into_iter().map(|l| l.run).collect();
+        assert_eq!(runs, ["a", "b"]);
+    }
 }

@@ -172,6 +172,8 @@ fn value(value: &Value, to: &mut Vec<u8>) {
             whole(number.unsigned_abs(), to);
         }
         Value::Text(words) => text(words, to),
+        // Only histories of other tools have such; their numbers stay numbers.
+        Value::Atom(_) => to.extend_from_slice(value.to_json().as_bytes()),
         Value::List(items) => {
             to.push(b'[');
             for (at, item) in items.iter().enumerate() {

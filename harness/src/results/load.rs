@@ -1,9 +1,17 @@
-use std::{io::BufRead as _, path::Path};
+use std::{
+    io::{BufRead as _, Read as _},
+    path::Path,
+};
 
 use quarrel_checkers::{Event, History, Probe, Step};
 use serde::Deserialize;
 
-use super::{FileError, FormError, RunFolder, RunSettings, open_history, read_json_lines};
+use super::{
+    FileError, FormError, RunFolder, RunSettings,
+    inside::{most_memory, open_own, refused, too_much_memory},
+    packed::{MOST_LINE, unpack},
+    read_json_lines,
+};
 use crate::faults::Receipt;
 
 /// A run that cannot be read.
@@ -42,7 +50,7 @@ pub struct LoadedRun {
 /// When a file is missing or of another form.
 pub fn load_run(folder: RunFolder) -> Result<LoadedRun, LoadError> {
     let path = folder.file("run.toml");
-    let text = std::fs::read_to_string(&path).map_err(FileError::io(&path))?;
+    let text = folder.text("run.toml").map_err(FileError::io(&path))?;
     let settings = toml::from_str(&text).map_err(|error| FormError::toml(&path, &text, &error))?;
     let (history, truncated) = read_history(&folder.file("history.jsonl.zst"))?;
     let receipts = read_json_lines(&folder.file("faults.jsonl"))?;
@@ -61,16 +69,26 @@ struct Kind<'a> {
 ///
 /// # Errors
 ///
-/// When a line other than the last is of another form.
+/// When a line other than the last is of another form, when the file is a link
+/// or none that can be read to its end, and when it would fill the memory.
 pub fn read_history(path: &Path) -> Result<(History, bool), FileError> {
-    let (mut lines, cut) = open_history(path).map_err(FileError::io(path))?;
+    let opened = open_own(path).and_then(unpack);
+    let (mut lines, cut) = opened.map_err(FileError::io(path))?;
+    let mut memory = 0;
     let mut history = History::default();
     let mut line = Vec::new();
     let mut number = 0;
     loop {
         line.clear();
         number += 1;
-        lines.read_until(b'\n', &mut line).map_err(FileError::io(path))?;
+        let read = (&mut lines).take(MOST_LINE).read_until(b'\n', &mut line);
+        memory += (read.map_err(FileError::io(path))? + size_of::<Event>()) as u64;
+        if memory > most_memory() {
+            return Err(FileError::io(path)(too_much_memory()));
+        }
+        if line.len() as u64 == MOST_LINE {
+            return Err(FileError::io(path)(refused(format!("line {number} has no end"))));
+        }
         match line.last() {
             None => return Ok((history, cut.was_met())),
             Some(b'\n') => {}

@@ -1,12 +1,12 @@
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
 use quarrel_checkers::{Cause, Guarantee, Validity};
 use serde::{Deserialize, Serialize};
 
-use super::FileError;
+use super::{FileError, FormError, is_inside, text_inside};
 
 /// The version of `matrix.json`'s form.
 pub const MATRIX_SCHEMA: u32 = 1;
@@ -193,7 +193,7 @@ pub fn list_matrices(root: &Path) -> Vec<PathBuf> {
         .flatten()
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .map(|entry| entry.path())
-        .filter(|path| path.join(MATRIX_FILE).is_file())
+        .filter(|path| is_inside(path, MATRIX_FILE))
         .collect();
     folders.sort();
     folders
@@ -206,6 +206,6 @@ pub fn list_matrices(root: &Path) -> Vec<PathBuf> {
 /// When there is none, or it is of another form.
 pub fn read_matrix(folder: &Path) -> Result<MatrixFile, FileError> {
     let path = folder.join(MATRIX_FILE);
-    let text = fs::read_to_string(&path).map_err(FileError::io(&path))?;
-    serde_json::from_str(&text).map_err(|error| FileError::io(&path)(io::Error::from(error)))
+    let text = text_inside(folder, MATRIX_FILE).map_err(FileError::io(&path))?;
+    serde_json::from_str(&text).map_err(|error| FormError::json(&path, 1, &error).into())
 }

@@ -9,9 +9,11 @@ mod files;
 mod folder;
 mod form;
 mod index;
+mod inside;
 mod journal;
 mod line;
 mod load;
+mod lock;
 mod matrix;
 mod packed;
 mod phases;
@@ -24,13 +26,14 @@ pub use files::{FileError, read_json_lines, write_json, write_json_lines, write_
 pub use folder::{FindError, RunFolder, find_run, list_runs};
 pub use form::FormError;
 pub use index::{IndexLine, append_to_index, read_index};
+pub(crate) use inside::{AtMost, MOST_BYTES, is_inside, open_inside, text_inside};
 pub use journal::{Journal, JournalError};
 pub use load::{LoadError, LoadedRun, load_run, read_history};
 pub use matrix::{
     CellBreak, CellEvidence, CellOutcome, CellRung, CellSearch, MATRIX_FILE, MATRIX_SCHEMA,
     MatrixCell, MatrixFile, list_matrices, read_matrix,
 };
-pub(crate) use packed::open_history;
+pub(crate) use packed::{STDIN, open_history};
 pub use phases::Phases;
 pub use settings::RunSettings;
 pub use verdict::{FaultCount, RunOutcome, SCHEMA, VerdictFile};

@@ -1,5 +1,3 @@
-use std::fs;
-
 use quarrel_checkers::Time;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +24,6 @@ impl Phases {
     /// Those of a run; none if it was killed, or is older than the file.
     #[must_use]
     pub fn of(run: &RunFolder) -> Option<Self> {
-        serde_json::from_str(&fs::read_to_string(run.file(Self::FILE)).ok()?).ok()
+        serde_json::from_str(&run.text(Self::FILE).ok()?).ok()
     }
 }

@@ -3,8 +3,11 @@ use std::time::Duration;
 use quarrel_checkers::{Content, Time};
 use rustc_hash::FxHashMap;
 
-use super::Fingerprint;
-use crate::stores::{Item, Response, ScriptStore, Ttl};
+use super::{
+    Fingerprint,
+    tracking::{Tracking, Watcher},
+};
+use crate::stores::{Item, Response, ScriptStore, Stale, Ttl};
 
 /// Something that the cache holds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +24,7 @@ pub struct Entry {
 pub struct Cache {
     entries: FxHashMap<Item, Entry>,
     snapshot: FxHashMap<Item, Entry>,
+    tracking: Tracking,
 }
 
 impl Cache {
@@ -52,6 +56,7 @@ impl Cache {
         // Redis refuses an expiry of 0; the shortest it knows is 1 ms.
         let expires = ttl.map(|ttl| now + ttl.max(Duration::from_millis(1)));
         self.entries.insert(item, Entry { content, expires });
+        self.tracking.changed(&item, now);
     }
 
     /// Stores if there is nothing; whether it did.
@@ -65,12 +70,15 @@ impl Cache {
 
     /// Deletes; whether there was something.
     pub fn del(&mut self, item: &Item, now: Time) -> bool {
-        self.entries.remove(item).is_some_and(|entry| !expired(&entry, now))
+        let Some(entry) = self.entries.remove(item) else { return false };
+        self.tracking.changed(item, now);
+        !expired(&entry, now)
     }
 
     /// Loses everything, as a restart without persistence does.
     pub fn wipe(&mut self) {
         self.entries.clear();
+        self.tracking.forget();
     }
 
     /// Saves what it holds.
@@ -81,6 +89,30 @@ impl Cache {
     /// Comes back with what it last saved: a crash and a restart.
     pub fn restore(&mut self) {
         self.entries.clone_from(&self.snapshot);
+        self.tracking.forget();
+    }
+
+    /// Reads as a client that is told when `item` changes.
+    pub fn get_tracked(&mut self, item: &Item, who: Watcher, now: Time) -> Option<&Content> {
+        self.tracking.watch(*item, who);
+        self.get(item, now)
+    }
+
+    /// What `who` has been told up to `until` and not asked for yet.
+    pub fn invalidations(&mut self, who: Watcher, until: Time) -> Vec<Stale> {
+        let gone = |item: &Item| self.entries.get(item).is_some_and(|entry| expired(entry, until));
+        self.tracking.told(who, until, gone)
+    }
+
+    /// What clients are told of changes.
+    pub const fn tracking(&mut self) -> &mut Tracking {
+        &mut self.tracking
+    }
+
+    /// The same, to look at.
+    #[must_use]
+    pub const fn tracked(&self) -> &Tracking {
+        &self.tracking
     }
 
     /// Whether coming back from the snapshot would change anything.
@@ -118,6 +150,7 @@ impl Cache {
     pub(super) fn fingerprint(&self, print: &mut Fingerprint, now: Time) {
         print.map(self.entries(now));
         print.map(self.snapshot.iter());
+        self.tracking.fingerprint(print);
     }
 }
 

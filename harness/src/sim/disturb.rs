@@ -41,6 +41,14 @@ impl Stage {
                 world.release_acknowledgements();
                 true
             }
+            Disturbance::HoldMessages => {
+                world.cache.tracking().hold();
+                true
+            }
+            Disturbance::ReleaseMessages => {
+                world.cache.tracking().release();
+                true
+            }
             Disturbance::WipeCache => {
                 world.cache.wipe();
                 true

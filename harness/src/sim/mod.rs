@@ -36,6 +36,7 @@ mod stage;
 mod stream;
 #[cfg(test)]
 pub(crate) mod subjects;
+mod tracking;
 mod verdict;
 mod world;
 
@@ -50,5 +51,6 @@ pub use play::{Ending, Play, Played};
 pub use primary::{Commit, Primary};
 pub use replica::Replica;
 pub use stage::{Called, Following, Happened, Memory, Setting, Stage, Stuck};
+pub use tracking::{Tracking, Watcher};
 pub use verdict::{Claim, linearizable};
 pub use world::{Reaction, Wait, World};

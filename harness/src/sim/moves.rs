@@ -60,6 +60,10 @@ pub enum Disturbance {
     PauseAcknowledgements,
     /// It hears it again.
     ResumeAcknowledgements,
+    /// What the cache tells clients of changes stays on its way.
+    HoldMessages,
+    /// It arrives.
+    ReleaseMessages,
     /// The cache loses everything.
     WipeCache,
     /// The cache saves a snapshot.

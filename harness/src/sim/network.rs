@@ -10,7 +10,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    Reaction, Wait, World,
+    Reaction, Wait, Watcher, World,
     conditions::Conditions,
     impair::{self, Fate},
     slot::{Route, Slot, Stage},
@@ -96,8 +96,21 @@ impl Network {
             self.plan(now + duration, What::Reply { slot, ticket });
             return;
         }
+        if let Request::Near { row, .. } = request {
+            let found = Response::Content(Some(row.into()));
+            self.slots[slot].stage = Stage::Here(Ok(found));
+            return;
+        }
         let site = request.site();
         let link = self.link(slot, site);
+        if request == Request::CacheInvalidations {
+            // It asks nobody: what was sent long enough ago is here.
+            let late = self.one_way() + self.back(link);
+            let until = Time::ZERO + now.since(Time::ZERO).saturating_sub(late);
+            let told = self.world.cache.invalidations(Watcher(slot as u64), until);
+            self.slots[slot].stage = Stage::Here(Ok(Response::Invalidated(told)));
+            return;
+        }
         let mut there = self.one_way();
         if !self.slots[slot].connected[index(site)] {
             if self.conditions.refuses(site, link) {
@@ -179,7 +192,7 @@ impl Network {
             self.make_room(&request);
         }
         let behind = self.world.behind();
-        let reaction = self.world.apply(&request);
+        let reaction = self.world.apply_for(Watcher(slot as u64), &request);
         if self.world.behind() > behind {
             self.stream();
         }

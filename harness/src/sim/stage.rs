@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use quarrel_checkers::{Process, Time, Version};
 
 use super::{
-    Mishap, Move, Reaction, Wait, World,
+    Mishap, Move, Reaction, Wait, Watcher, World,
     actor::{Actor, Late, Role, State},
     play::{Ending, Play},
 };
@@ -80,11 +80,6 @@ pub enum Stuck {
         "the strategy waits for something that is no call through its session (a timer or channel of its own?): use Session::sleep and Session::step, or the simulator cannot know when it goes on"
     )]
     Waits,
-    /// It uses something that only a real server has.
-    #[error(
-        "the strategy uses client tracking, which is not simulated: use --cluster docker or native"
-    )]
-    Tracking,
 }
 
 /// Clients of one strategy on simulated stores, moved by hand.
@@ -285,12 +280,9 @@ impl Stage {
         }
         let state = std::mem::replace(&mut self.actors[actor].state, State::Idle);
         let State::Calls(request) = state else { unreachable!("it was a call a line ago") };
-        if matches!(request, Request::CacheGetTracked(_) | Request::CacheInvalidations) {
-            return Err(Stuck::Tracking);
-        }
         self.steps += 1;
         let answer = match mishap {
-            None => match self.world.apply(&request) {
+            None => match self.world.apply_for(Watcher::of(self.actors[actor].process), &request) {
                 Reaction::Answer(answer) => answer,
                 Reaction::Waits(wait) => {
                     self.actors[actor].state = State::Waits(wait, request.clone());
@@ -320,7 +312,7 @@ impl Stage {
     ) -> Result<Response, StoreError> {
         let site = request.site();
         let executed = mishap == Mishap::ReplyLost
-            && match self.world.apply(request) {
+            && match self.world.apply_for(Watcher::of(self.actors[actor].process), request) {
                 // A commit that waits for the replica goes on without its client.
                 Reaction::Answer(_) | Reaction::Waits(Wait::Acknowledgement { .. }) => true,
                 Reaction::Waits(Wait::Lock(_)) => false,

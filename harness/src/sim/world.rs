@@ -1,7 +1,7 @@
-use quarrel_checkers::{Key, Lsn, Site, Time};
+use quarrel_checkers::{Key, Lsn, Time};
 
-use super::{Cache, Commit, Fingerprint, Primary, Replica};
-use crate::stores::{Durability, Item, Request, Response, Row, StoreError};
+use super::{Cache, Commit, Fingerprint, Primary, Replica, Watcher};
+use crate::stores::{Durability, Item, Request, Response, Row, Stale, StoreError};
 
 /// What a store does with a call.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,11 +91,22 @@ impl World {
             let response = Response::Written { version, lsn: Some(before), timeline };
             return Reaction::Waits(Wait::Acknowledgement { end, response });
         }
-        if matches!(request, Request::CacheGetTracked(_) | Request::CacheInvalidations) {
-            let why = "client tracking is not simulated: use --cluster docker or native";
-            return Reaction::Answer(Err(StoreError::refused(Site::Cache, why)));
-        }
         Reaction::Answer(Ok(self.answer(request)))
+    }
+
+    /// Makes a call of the client whose connection is `who`.
+    pub fn apply_for(&mut self, who: Watcher, request: &Request) -> Reaction {
+        let now = self.now;
+        let response = match request {
+            Request::CacheGetTracked(item) => {
+                Response::Content(self.cache.get_tracked(item, who, now).cloned())
+            }
+            Request::CacheInvalidations => {
+                Response::Invalidated(self.cache.invalidations(who, now))
+            }
+            _ => return self.apply(request),
+        };
+        Reaction::Answer(Ok(response))
     }
 
     /// Whether what a call waits for has come.
@@ -282,7 +293,10 @@ impl World {
                 lsn: Some(self.replica_position()),
             },
             Request::ReplicaLsn => Response::Lsn(self.replica_position()),
+            Request::Near { row, .. } => Response::Content(Some(row.clone().into())),
             Request::Sleep(_) => Response::Done,
+            // Of a client without a connection of its own.
+            Request::CacheInvalidations => Response::Invalidated(vec![Stale::All]),
             _ => self.cached(request),
         }
     }
@@ -290,7 +304,9 @@ impl World {
     fn cached(&mut self, request: &Request) -> Response {
         let (cache, now) = (&mut self.cache, self.now);
         match request {
-            Request::CacheGet(item) => Response::Content(cache.get(item, now).cloned()),
+            Request::CacheGet(item) | Request::CacheGetTracked(item) => {
+                Response::Content(cache.get(item, now).cloned())
+            }
             Request::CacheSet { item, content, ttl } => {
                 cache.set(*item, content.clone(), *ttl, now);
                 Response::Done

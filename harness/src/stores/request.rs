@@ -210,10 +210,10 @@ pub enum Request {
     /// `DEL`.
     CacheDel(Item),
     /// `GET` on a connection with client tracking: the server will tell when
-    /// the item changes. Not simulated.
+    /// the item changes.
     CacheGetTracked(Item),
     /// What the server told about tracked items since the last call; asks the
-    /// server nothing. Not simulated.
+    /// server nothing.
     CacheInvalidations,
     /// `PTTL`: how long an entry has left to live.
     CacheTtl(Item),
@@ -223,6 +223,13 @@ pub enum Request {
         script: &'static Script,
         /// Its arguments.
         call: ScriptCall,
+    },
+    /// The client finds a row in its own memory, and asks nobody.
+    Near {
+        /// Which.
+        key: Key,
+        /// What it finds.
+        row: Row,
     },
     /// The client waits.
     Sleep(Duration),
@@ -254,7 +261,7 @@ impl Request {
             | Self::CacheGetTracked(_)
             | Self::CacheInvalidations
             | Self::CacheScript { .. } => Site::Cache,
-            Self::Sleep(_) => Site::Client,
+            Self::Near { .. } | Self::Sleep(_) => Site::Client,
         }
     }
 
@@ -280,6 +287,7 @@ impl Request {
             Self::CacheDel(_) => "DEL",
             Self::CacheTtl(_) => "PTTL",
             Self::CacheScript { script, .. } => script.verb,
+            Self::Near { .. } => "NEAR",
             Self::Sleep(_) => "SLEEP",
         }
     }
@@ -291,7 +299,8 @@ impl Request {
             Self::PrimaryRead(key)
             | Self::PrimaryReadPair([key, _])
             | Self::PrimaryWritePair([(key, _), _])
-            | Self::ReplicaRead(key) => Some(Object::of(*key)),
+            | Self::ReplicaRead(key)
+            | Self::Near { key, .. } => Some(Object::of(*key)),
             Self::PrimaryWrite { key, .. }
             | Self::PrimaryWriteIf { key, .. }
             | Self::PrimaryWriteOutbox { key, .. }

@@ -133,6 +133,19 @@ impl Session {
         self.parts.backend.call(&Request::Sleep(duration)).await.map(drop)
     }
 
+    /// The row that this client keeps of `key` in its own memory
+    /// ([`Memory::keep`]), as a step: without it a stale read would have come
+    /// from nowhere.
+    ///
+    /// # Errors
+    ///
+    /// When the simulated client is gone.
+    pub async fn near(&mut self, key: Key) -> Result<Option<Row>, StoreError> {
+        let Some(row) = self.memory.kept(key).cloned() else { return Ok(None) };
+        self.call(Request::Near { key, row: row.clone() }).await?;
+        Ok(Some(row))
+    }
+
     /// Puts a job off until after the operation has answered, and at least
     /// `delay` from now. It is done by [`Strategy::work`](super::Strategy::work)
     /// in a session of its own, unless the client's process crashes before.

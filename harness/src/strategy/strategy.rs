@@ -37,7 +37,8 @@ use crate::stores::{Row, StoreError};
 /// ```
 pub trait Strategy: Send + Sync + 'static {
     /// The row of `key` as the application would show it; none if it believes
-    /// that there is none.
+    /// that there never was one. A row that was deleted keeps its version and
+    /// has the value nil: a write of nil deletes.
     fn read(
         &self,
         session: &mut Session,

@@ -55,9 +55,8 @@ pub(super) async fn page(State(shelf): State<Arc<Shelf>>, Query(pair): Query<Pai
     let (Some(a), Some(b)) = (shelf.run(&pair.a), shelf.run(&pair.b)) else {
         return missing("One of these runs is not here.");
     };
-    let made = tokio::task::spawn_blocking(move || Some(compare(&read(a)?, &read(b)?))).await;
-    match made {
-        Ok(Some(compared)) => {
+    match shelf.heavy(move || Some(compare(&read(a)?, &read(b)?))).await {
+        Some(compared) => {
             let body = html! { section { (form) } (compared) };
             layout("Compare", &body).into_response()
         }

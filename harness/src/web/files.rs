@@ -1,18 +1,22 @@
 use std::{
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
 use axum::{
+    body::Body,
     extract::{Path as UrlPath, State},
     http::{HeaderValue, header},
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
+use futures::stream;
+use tokio::io::AsyncReadExt as _;
 
 use super::{layout::missing, shelf::Shelf};
+use crate::results::open_inside;
 
-/// The most that is read into memory for one answer, in bytes.
-const MOST: u64 = 512 << 20;
+/// What is read of a file at once.
+const CHUNK: usize = 1 << 16;
 
 /// A file of a run.
 pub(super) async fn file(
@@ -22,36 +26,34 @@ pub(super) async fn file(
     let Some(run) = shelf.run(&name) else {
         return missing("There is no run of this name.");
     };
-    answer(&run.path, &path).await
+    answer(run.path, path).await
 }
 
-/// The file at `path` in a folder.
-pub(super) async fn answer(folder: &Path, path: &str) -> Response {
-    let Some(found) = inside(folder, path) else {
-        return missing("There is no such file here.");
+/// The file at `path` in a folder, bit by bit.
+pub(super) async fn answer(folder: PathBuf, path: String) -> Response {
+    let content = HeaderValue::from_static(kind(Path::new(&path)));
+    let opened = tokio::task::spawn_blocking(move || open_inside(&folder, &path).ok()).await;
+    let Ok(Some(file)) = opened else {
+        return missing("There is no such file here, or it is a link or no regular file.");
     };
-    let small = tokio::fs::metadata(&found).await.is_ok_and(|meta| meta.len() <= MOST);
-    let bytes = if small { tokio::fs::read(&found).await.ok() } else { None };
-    let Some(bytes) = bytes else { return missing("This file cannot be read.") };
-    let mut response = bytes.into_response();
-    let kind = HeaderValue::from_static(kind(&found));
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    let file = tokio::fs::File::from_std(file);
+    let chunks = stream::unfold(file, async |mut file| {
+        let mut chunk = vec![0; CHUNK];
+        match file.read(&mut chunk).await {
+            Ok(0) => None,
+            Ok(read) => {
+                chunk.truncate(read);
+                Some((Ok(chunk), file))
+            }
+            Err(error) => Some((Err(error), file)),
+        }
+    });
+    let mut response = Response::new(Body::from_stream(chunks));
+    response.headers_mut().insert(header::CONTENT_TYPE, content);
     // Whatever a file says of itself, it runs nothing here.
     let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox");
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     response
-}
-
-/// The file at `path` in a folder, if it is there: no step up, no root, and no
-/// link leads out.
-pub(super) fn inside(folder: &Path, path: &str) -> Option<PathBuf> {
-    let path = Path::new(path);
-    if !path.components().all(|part| matches!(part, Component::Normal(_))) {
-        return None;
-    }
-    let root = folder.canonicalize().ok()?;
-    let found = root.join(path).canonicalize().ok()?;
-    (found.starts_with(&root) && found.is_file()).then_some(found)
 }
 
 fn kind(path: &Path) -> &'static str {
@@ -62,26 +64,5 @@ fn kind(path: &Path) -> &'static str {
         Some("xml") => "application/xml",
         Some("md" | "txt" | "log" | "toml" | "jsonl" | "race") => "text/plain; charset=utf-8",
         _ => "application/octet-stream",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{fs, os::unix::fs::symlink};
-
-    use super::*;
-
-    #[test]
-    fn no_path_leads_out_of_the_run() {
-        let scratch = tempfile::tempdir().unwrap();
-        let path = scratch.path().join("run");
-        fs::create_dir_all(path.join("logs")).unwrap();
-        fs::write(path.join("logs/cache.log"), "x").unwrap();
-        fs::write(scratch.path().join("secret"), "x").unwrap();
-        symlink(scratch.path().join("secret"), path.join("link")).unwrap();
-        assert!(inside(&path, "logs/cache.log").is_some());
-        for bad in ["../secret", "logs/../../secret", "/etc/passwd", "link", "logs", "", "none"] {
-            assert_eq!(inside(&path, bad), None, "{bad}");
-        }
     }
 }

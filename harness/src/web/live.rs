@@ -24,6 +24,15 @@ use crate::results::RunFolder;
 /// How often a page hears of a run that goes on.
 const EVERY: Duration = Duration::from_millis(250);
 
+/// The history of a run that goes on.
+const JOURNAL: &str = "history.jsonl.zst";
+
+/// The longest line that is looked at; what is longer is passed over.
+const LONGEST: usize = 1 << 20;
+
+/// The most that is unpacked before a page hears how far it is.
+const AT_ONCE: u64 = 256 << 20;
+
 /// How far a run is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 struct Progress {
@@ -69,8 +78,8 @@ struct Follower {
 }
 
 impl Follower {
-    fn new(folder: RunFolder, journal: &Path) -> io::Result<Self> {
-        let decoder = zstd::stream::Decoder::new(Growing(File::open(journal)?))?;
+    fn new(folder: RunFolder) -> io::Result<Self> {
+        let decoder = zstd::stream::Decoder::new(Growing(folder.open(JOURNAL)?))?;
         let lines = BufReader::new(decoder);
         Ok(Self { folder, lines, partial: Vec::new(), progress: Progress::default() })
     }
@@ -79,7 +88,21 @@ impl Follower {
     /// cannot be read is passed over.
     fn catch_up(&mut self) -> Progress {
         let before = self.progress;
-        while matches!(self.lines.read_until(b'\n', &mut self.partial), Ok(read) if read > 0) {
+        let mut left = AT_ONCE;
+        loop {
+            let mut some = (&mut self.lines).take(LONGEST as u64);
+            let had = self.partial.len();
+            // Nothing more is there yet, or the line goes on in the next block.
+            if !matches!(some.read_until(b'\n', &mut self.partial), Ok(read) if read > 0) {
+                break;
+            }
+            left = left.saturating_sub((self.partial.len() - had) as u64);
+            if !self.partial.ends_with(b"\n") {
+                if self.partial.len() < LONGEST {
+                    continue;
+                }
+                self.partial.clear();
+            }
             if let Ok(line) = serde_json::from_slice::<Line<'_>>(&self.partial) {
                 self.progress.time_ms = self.progress.time_ms.max(line.time / 1_000_000);
                 // What the nemesis does is no operation.
@@ -89,10 +112,13 @@ impl Follower {
                 self.progress.failed += u64::from(ended && line.kind != "ok");
             }
             self.partial.clear();
+            if left == 0 {
+                break;
+            }
         }
         let ms = self.progress.time_ms.saturating_sub(before.time_ms);
         let operations = self.progress.operations - before.operations;
-        self.progress.quiet_ms = quiet(&self.folder.file("history.jsonl.zst"));
+        self.progress.quiet_ms = quiet(&self.folder.file(JOURNAL));
         self.progress.rate = if ms == 0 { 0.0 } else { operations as f64 * 1e3 / ms as f64 };
         self.progress
     }
@@ -112,8 +138,7 @@ pub(super) async fn events(
     let Some(folder) = shelf.run(&name) else {
         return missing("There is no run of this name.");
     };
-    let journal = folder.file("history.jsonl.zst");
-    let Ok(follower) = Follower::new(folder, &journal) else {
+    let Ok(follower) = Follower::new(folder) else {
         return missing("This run has no journal.");
     };
     let messages = stream::unfold(Some(follower), async |follower| {
@@ -153,7 +178,7 @@ mod tests {
             name: "run".to_owned(),
             id: "run".to_owned(),
         };
-        let mut follower = Follower::new(folder, &path).unwrap();
+        let mut follower = Follower::new(folder).unwrap();
         assert_eq!(follower.catch_up().operations, 0);
         writer
             .write_all(b"{\"type\":\"ok\",\"process\":1,\"time\":5000000}\n{\"type\":\"inf")

@@ -19,8 +19,11 @@ use super::{
     shelf::Shelf,
 };
 use crate::{
-    report::{explain, matrix_legend, matrix_words},
-    results::{CellBreak, CellOutcome, CellRung, MatrixCell, MatrixFile, read_matrix},
+    report::{command_line, explain, matrix_legend, matrix_words},
+    results::{
+        CellBreak, CellOutcome, CellRung, MatrixCell, MatrixFile, RunFolder, is_inside,
+        read_matrix, text_inside,
+    },
 };
 
 /// What the page of matrices shows.
@@ -96,7 +99,7 @@ pub(super) async fn file(
     let Some(folder) = shelf.matrix(&name) else {
         return missing("There is no matrix of this name.");
     };
-    files::answer(&folder, &path).await
+    files::answer(folder, path).await
 }
 
 /// The report of a storm of a matrix.
@@ -104,10 +107,11 @@ pub(super) async fn report(
     State(shelf): State<Arc<Shelf>>,
     UrlPath((name, path)): UrlPath<(String, String)>,
 ) -> Response {
-    let found = shelf
-        .matrix(&name)
-        .and_then(|folder| files::inside(&folder, &format!("{path}/report.html")));
-    run::answer(found.and_then(|path| std::fs::read_to_string(path).ok()))
+    let Some(folder) = shelf.matrix(&name) else {
+        return missing("There is no matrix of this name.");
+    };
+    let made = shelf.heavy(move || run::report(RunFolder::within(&folder, &path)?)).await;
+    run::answer(made)
 }
 
 fn read(shelf: &Shelf, name: &str) -> Option<(PathBuf, MatrixFile)> {
@@ -201,11 +205,11 @@ fn found(name: &str, folder: &std::path::Path, matrix: &MatrixFile, cell: &Matri
         @if let Some(evidence) = &cell.evidence {
             p {
                 (evidence.stale_reads) " of " (evidence.reads_at_risk) " reads at risk were stale, the worst "
-                (millis(Duration::from_secs_f64(evidence.worst_staleness_ms / 1e3))) "; "
+                (millis(Duration::try_from_secs_f64(evidence.worst_staleness_ms / 1e3).unwrap_or_default())) "; "
                 (evidence.faults_observed) " of " (evidence.faults_injected) " faults observed."
             }
             @let report = format!("{}/report.html", evidence.run);
-            @if files::inside(folder, &report).is_some() {
+            @if is_inside(folder, &report) {
                 p { a href={ "/matrix/" (encode(name)) "/report/" (report.trim_end_matches("/report.html")) } { "The run's report" } }
             }
         }
@@ -231,10 +235,7 @@ fn rung_section(name: &str, folder: &std::path::Path, rung: &CellRung) -> Markup
 /// How a guarantee was broken: the cause in words, and the race itself.
 fn witness(name: &str, folder: &std::path::Path, broken: &CellBreak) -> Markup {
     let cause = explain::cause(broken.cause);
-    let race = broken.race.as_ref().and_then(|path| {
-        let found = files::inside(folder, path)?;
-        Some((path, std::fs::read_to_string(found).ok()?))
-    });
+    let race = broken.race.as_ref().and_then(|path| Some((path, text_inside(folder, path).ok()?)));
     html! {
         p {
             @if let Some(steps) = broken.steps { "In " (steps) " steps: " }
@@ -242,7 +243,7 @@ fn witness(name: &str, folder: &std::path::Path, broken: &CellBreak) -> Markup {
         }
         @if let Some((path, text)) = race {
             pre.race { code { (text) } }
-            p { "Again, on real servers: " code { "quarrel replay " (folder.join(path).display()) } " · "
+            p { "Again, on real servers: " code { (command_line(["quarrel", "replay", &folder.join(path).to_string_lossy()])) } " · "
                 a href={ "/matrix/" (encode(name)) "/file/" (path) } { "the file" } }
         }
     }

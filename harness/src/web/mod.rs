@@ -5,6 +5,7 @@
 //! interface, and no path leads out of the results folder.
 
 mod compare;
+mod connections;
 mod files;
 mod guard;
 mod layout;
@@ -64,7 +65,7 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()> + Send) -> io::Result<()> {
         // A page that follows a run never ends its request: waiting for it
         // would be waiting for ever.
-        let serve = axum::serve(self.listener, self.routes);
+        let serve = connections::answer(self.listener, self.routes, connections::HEAD);
         tokio::select! {
             biased;
             () = stop => Ok(()),

@@ -1,4 +1,4 @@
-use std::{fs, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     extract::{Path, Query, State},
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     report::{
-        View,
+        View, command_line,
         page::{self as report_page, Part},
     },
     results::{RunFolder, RunSettings, load_run},
@@ -26,10 +26,10 @@ pub(super) async fn page(State(shelf): State<Arc<Shelf>>, Path(name): Path<Strin
     let Some(folder) = shelf.run(&name) else {
         return missing("There is no run of this name.");
     };
-    if !folder.is_complete() && !folder.file("verdict.json").exists() {
+    if !folder.is_complete() && !folder.has("verdict.json") {
         return progress(&folder);
     }
-    answer(tokio::task::spawn_blocking(move || report(folder)).await.ok().flatten())
+    answer(shelf.heavy(move || report(folder)).await)
 }
 
 /// A stretch of a run, in milliseconds.
@@ -50,12 +50,12 @@ pub(super) async fn window(
         return missing("There is no run of this name.");
     };
     let part = Part::Window(Time::from_millis(stretch.from), Time::from_millis(stretch.to));
-    let made = tokio::task::spawn_blocking(move || {
+    let made = shelf.heavy(move || {
         let run = load_run(folder).ok()?;
         let verdict = Shelf::verdict(&run.folder).or_else(|| judged(&run))?;
         Some(report_page::page_of(&View::new(&run, &verdict), part))
     });
-    answer(made.await.ok().flatten())
+    answer(made.await)
 }
 
 /// A report, or what to do if it cannot be had.
@@ -63,28 +63,36 @@ pub(super) fn answer(page: Option<String>) -> Response {
     match page {
         Some(text) => {
             let mut response = Html(text).into_response();
-            // The report brings a policy of its own that allows its script by
-            // its hash; both policies hold, so this one must not be stricter.
-            let policy = HeaderValue::from_static("frame-ancestors 'none'");
-            response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+            // What stands in the page cannot be trusted: it may have been
+            // written by anybody. Only the script of our reports runs in it.
+            let policy = format!("{}; frame-ancestors 'none'", report_page::policy());
+            if let Ok(policy) = HeaderValue::from_str(&policy) {
+                response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+            }
             response
         }
         _ => missing("This run cannot be read; quarrel check says why."),
     }
 }
 
-/// The report as it was written; made anew, in memory, if it was not.
-fn report(folder: RunFolder) -> Option<String> {
-    if let Ok(text) = fs::read_to_string(folder.file("report.html")) {
-        return Some(text);
+/// The report as it was written; made anew, in memory, if it was not, or by a
+/// version of quarrel with another script.
+pub(super) fn report(folder: RunFolder) -> Option<String> {
+    let written = folder.text("report.html").ok();
+    let policy = report_page::policy();
+    if let Some(text) = written.as_ref().filter(|text| text.contains(&policy)) {
+        return Some(text.clone());
     }
-    let run = load_run(folder).ok()?;
-    let verdict = judged(&run)?;
-    Some(report_page::page(&View::new(&run, &verdict)))
+    let anew = || {
+        let run = load_run(folder).ok()?;
+        let verdict = Shelf::verdict(&run.folder).or_else(|| judged(&run))?;
+        Some(report_page::page(&View::new(&run, &verdict)))
+    };
+    anew().or(written)
 }
 
 fn progress(folder: &RunFolder) -> Response {
-    let text = fs::read_to_string(folder.file("run.toml")).unwrap_or_default();
+    let text = folder.text("run.toml").unwrap_or_default();
     let settings: Option<RunSettings> = toml::from_str(&text).ok();
     let (strategy, faults, time) = settings
         .map(|settings| (settings.strategy, settings.faults.join(" "), settings.time_ms))
@@ -102,7 +110,7 @@ fn progress(folder: &RunFolder) -> Response {
             p.hint id="live-quiet" {}
             p.hint {
                 "Its report comes here when it has ended. If it was killed, "
-                code { "quarrel check " (folder.id) } " judges it up to where it was saved."
+                code { (command_line(["quarrel", "check", &folder.id])) } " judges it up to where it was saved."
             }
         }
     };

@@ -2,12 +2,13 @@ use std::{
     collections::HashMap,
     fs,
     path::PathBuf,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
 
 use quarrel_checkers::Verdict;
 use rustc_hash::FxBuildHasher;
+use tokio::sync::Semaphore;
 
 use crate::{
     judge::judge_with,
@@ -21,6 +22,8 @@ use crate::{
 pub(super) struct Shelf {
     root: PathBuf,
     index: Mutex<Option<Read>>,
+    /// One history at a time: each may take much memory.
+    heavy: Arc<Semaphore>,
 }
 
 /// The index as it was read, and what the file was like then.
@@ -41,8 +44,24 @@ pub(super) struct Entry {
 pub(super) const UNFINISHED: &str = "unfinished";
 
 impl Shelf {
-    pub(super) const fn new(root: PathBuf) -> Self {
-        Self { root, index: Mutex::new(None) }
+    pub(super) fn new(root: PathBuf) -> Self {
+        Self { root, index: Mutex::new(None), heavy: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// Does what may read a whole history, when nobody else does.
+    pub(super) async fn heavy<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Option<T> + Send + 'static,
+    ) -> Option<T> {
+        let turn = Arc::clone(&self.heavy).acquire_owned().await.ok()?;
+        let work = move || {
+            // Held until the work is done, and not only while somebody waits
+            // for it: who asks and goes away asks no more at once.
+            let done = work();
+            drop(turn);
+            done
+        };
+        tokio::task::spawn_blocking(work).await.ok().flatten()
     }
 
     /// The run of exactly this name. A name is looked for among those that
@@ -95,7 +114,7 @@ impl Shelf {
 
     /// The verdict of a run, if it has one.
     pub(super) fn verdict(run: &RunFolder) -> Option<VerdictFile> {
-        let text = fs::read_to_string(run.file("verdict.json")).ok()?;
+        let text = run.text("verdict.json").ok()?;
         serde_json::from_str(&text).ok()
     }
 }
@@ -117,7 +136,7 @@ fn not_in_index(folder: &RunFolder) -> IndexLine {
 }
 
 fn unfinished(folder: &RunFolder) -> IndexLine {
-    let text = fs::read_to_string(folder.file("run.toml")).unwrap_or_default();
+    let text = folder.text("run.toml").unwrap_or_default();
     let settings: Option<RunSettings> = toml::from_str(&text).ok();
     let (strategy, workload, cluster, faults) =
         settings.map(|of| (of.strategy, of.workload, of.cluster, of.faults)).unwrap_or_default();

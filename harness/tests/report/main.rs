@@ -6,6 +6,7 @@ mod ci;
 mod driver;
 mod example;
 mod findings;
+mod hostile;
 mod page;
 mod pairs;
 mod server;

@@ -118,7 +118,7 @@ pub(crate) fn matrix(results: &Path, name: &str) -> PathBuf {
 
 /// The status and the whole answer to a request that no client library has
 /// touched up.
-async fn ask(address: SocketAddr, line: &str, host: &str) -> (u16, String) {
+pub(crate) async fn ask(address: SocketAddr, line: &str, host: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();

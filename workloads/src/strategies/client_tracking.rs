@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use quarrel_checkers::{Content, Key, Object, Reply, Site, Value};
+use quarrel_checkers::{Content, Key, Value};
 use quarrel_harness::{
     stores::{Item, Row, Stale, StoreError},
-    strategy::{Call, Session, Strategy, StrategyEntry},
+    strategy::{Session, Strategy, StrategyEntry},
 };
 
 use super::aside::{Aside, OPTIONS, OnCacheError};
@@ -13,28 +13,17 @@ use super::aside::{Aside, OPTIONS, OnCacheError};
 ///
 /// As `cache-aside`, plus a window between a change in Redis and the arrival of
 /// its message, in which the near cache is stale; when the connection breaks,
-/// everything near is dropped. No simulated store has client tracking: the
-/// explorer cannot run this strategy.
+/// everything near is dropped.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientTracking(pub Aside);
 
 pub(super) const ENTRY: StrategyEntry = StrategyEntry {
     name: "client-tracking",
-    summary: "cache-aside with a near cache in the client, kept by Redis tracking (real clusters only)",
+    summary: "cache-aside with a near cache in the client, kept by Redis tracking",
     source: file!(),
     options: OPTIONS,
     build: |options| Ok(Arc::new(ClientTracking(Aside::from_options(options)?))),
 };
-
-/// A hit in the client's own memory, as a step: without it a stale read would
-/// have come from nowhere.
-async fn near(session: &mut Session, key: Key, row: Row) -> Result<Row, StoreError> {
-    let object = Some(Object::of(key));
-    let call = Call { site: Site::Client, verb: "NEAR".into(), object, argument: None };
-    let found =
-        |row: &Row| Reply::Found(Content::Row { value: row.value.clone(), version: row.version });
-    session.step(call, async { Ok(row) }, found).await
-}
 
 impl Strategy for ClientTracking {
     async fn read(&self, session: &mut Session, key: Key) -> Result<Option<Row>, StoreError> {
@@ -44,8 +33,8 @@ impl Strategy for ClientTracking {
                 Stale::All => session.memory.drop_all_kept(),
             }
         }
-        if let Some(row) = session.memory.kept(key).cloned() {
-            return near(session, key, row).await.map(Some);
+        if let Some(row) = session.near(key).await? {
+            return Ok(Some(row));
         }
         match session.cache().get_tracked(Item::entry(key)).await {
             Ok(Some(Content::Row { value, version })) => {

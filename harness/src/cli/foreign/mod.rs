@@ -1,22 +1,23 @@
+mod decide;
+mod initial;
+mod model;
 mod print;
 
-use std::{collections::BTreeSet, fmt::Display, num::NonZeroUsize, path::Path};
+use std::{fmt::Display, path::Path};
 
 use crate::cli::output::println;
 use clap::ValueEnum;
 use quarrel_checkers::{
-    Anomaly, Budget, Checker, Event, F, Guarantee, History, JudgeOptions, Judgement, Kind, Model,
-    Validity, Value, Verdict,
-    formats::{self, Format, ImportOptions, Imported},
-    judge, models,
+    Guarantee, Validity, Value,
+    formats::{self, Format, ImportOptions, Keys, ReadError},
     register::{StreamError, check_json_lines},
-    search::{Failures, Linearizable},
-    transactions::{Expected, ListAppend, RwRegister},
 };
-use serde::Serialize;
 
 use super::Failure;
 use crate::{judge::Expectation, report::Ink, results::open_history};
+
+use decide::{Decided, Finding, decide, is_judged};
+pub(super) use model::ModelName;
 
 /// The formats that histories are read in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -31,29 +32,19 @@ pub(super) enum From {
     JepsenLog,
     /// Jepsen's history.txt: columns of process, type, function, value, error
     Text,
+    /// Comma-separated values under a line of names
+    Csv,
 }
 
-/// What the history is a history of.
+/// Whether values are pairs of a key and a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum ModelName {
-    /// Reads and writes
-    Register,
-    /// Reads, writes and compare-and-set
-    CasRegister,
-    /// Adds and reads of a sum
-    Counter,
-    /// Adds and reads of all members
-    Set,
-    /// Enqueues and dequeues
-    Queue,
-    /// Gets, puts and appends of text by key
-    Map,
-    /// Acquires and releases
-    Mutex,
-    /// Transactions that append to lists and read them
-    ListAppend,
-    /// Transactions that write registers and read them
-    RwRegister,
+pub(super) enum KeysIn {
+    /// If all of them could be: `jepsen.independent` writes keys so
+    Infer,
+    /// They are
+    Values,
+    /// They are not: a pair is a value like any other
+    None,
 }
 
 /// What a failed operation means.
@@ -61,7 +52,8 @@ pub(super) enum ModelName {
 pub(super) enum FailureMeaning {
     /// It had no effect, and nothing is known of why
     Dropped,
-    /// The object said no: a failed compare-and-set found another value
+    /// Of a compare-and-set that the object said no: it found another value. Anything else had no
+    /// effect
     Observed,
 }
 
@@ -87,44 +79,33 @@ pub(super) struct Asked<'a> {
     pub(super) from: Option<From>,
     pub(super) model: Option<ModelName>,
     pub(super) failures: FailureMeaning,
+    pub(super) keys: KeysIn,
+    pub(super) initial: Option<&'a Value>,
     pub(super) isolation: Isolation,
     pub(super) expected: Option<Expectation>,
     pub(super) output: Output,
 }
 
-/// What a checker says of a file.
-#[derive(Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Finding {
-    /// Of a register: every guarantee, and how far it was missed.
-    Judgement(Box<Judgement>),
-    /// Of anything else.
-    Verdict(Verdict),
-}
-
-impl Finding {
-    fn anomalies(&self) -> &[Anomaly] {
-        match self {
-            Self::Judgement(judgement) => &judgement.anomalies,
-            Self::Verdict(verdict) => &verdict.anomalies,
-        }
-    }
-}
-
 /// Judges a history that quarrel did not record.
 pub(super) fn check(asked: &Asked<'_>) -> Result<u8, Failure> {
-    let options = ImportOptions { format: asked.from.map(format), ..ImportOptions::default() };
-    let fail =
-        |error: &dyn Display| Failure::bad_input(format!("{}: {error}", asked.path.display()));
+    let keys = match asked.keys {
+        KeysIn::Infer => Keys::Infer,
+        KeysIn::Values => Keys::InValues,
+        KeysIn::None => Keys::None,
+    };
+    let options = ImportOptions { format: asked.from.map(format), keys };
     let opened = open_history(asked.path);
     let (file, cut) = opened.map_err(|error| Failure::reading(asked.path, &error))?;
-    let mut imported = formats::read(file, &options).map_err(|error| fail(&error))?;
+    let mut imported = formats::read(file, &options).map_err(|error| match error {
+        ReadError::Io(error) => Failure::reading(asked.path, &error),
+        ReadError::Import(error) => not_understood(asked.path, &error),
+    })?;
     if cut.was_met() {
         imported.assumptions.push(ENDS_EARLY.to_owned());
     }
     let (model, why) = match asked.model {
         Some(model) => (model, "as asked"),
-        None => (infer(&imported.history)?, "by its functions; --model overrides"),
+        None => (model::infer(&imported.history)?, "by its functions; --model overrides"),
     };
     if asked.expected.is_some() && !is_judged(&imported.history, model, asked.failures) {
         return Err(Failure::usage(
@@ -132,37 +113,66 @@ pub(super) fn check(asked: &Asked<'_>) -> Result<u8, Failure> {
              linearizable or not, and transactions take --isolation",
         ));
     }
-    let finding = judge_as(&imported, model, asked);
+    if let Some(value) = asked.initial {
+        let said = initial::place(&mut imported.history, model, value)?;
+        imported.assumptions.extend(said);
+    }
+    imported.assumptions.extend(model::left_out(&imported.history, model));
+    let decided = decide(&imported, model, asked);
     let expected = asked.expected.map_or(Guarantee::Linearizable, |expected| expected.guarantee);
-    let validity = match &finding {
-        Finding::Judgement(judgement) => judgement.validity(expected),
-        Finding::Verdict(verdict) => verdict.validity,
-    };
+    let outcome = Outcome::of(&decided, expected);
     match asked.output {
-        Output::Json => print::json(&imported, model, validity, &finding)?,
+        Output::Json => print::json(&imported, model, &outcome, &decided.finding)?,
         Output::Text => {
             print::read(&imported, asked.from);
-            println!("model: {} ({why})", name(model));
+            println!("model: {} ({why})", model.name());
             let events = imported.history.events.len();
-            match &finding {
-                Finding::Judgement(judgement) => print::judgement(judgement, expected, events),
-                Finding::Verdict(verdict) => print::verdict(verdict, events),
+            match (&outcome, &decided.finding) {
+                (Outcome::Vacuous(why), _) => print::vacuous(why, events),
+                (_, Finding::Judgement(judgement)) => print::judgement(judgement, expected, events),
+                (_, Finding::Verdict(verdict)) => print::verdict(verdict, events),
             }
-            print::anomalies(&imported, finding.anomalies());
+            print::anomalies(&imported, decided.finding.anomalies());
         }
     }
-    Ok(exit_code(validity))
+    Ok(outcome.exit_code())
+}
+
+/// What came of it.
+pub(super) enum Outcome {
+    Decided(Validity),
+    /// It is valid because nothing could have gone wrong, and why.
+    Vacuous(String),
+}
+
+impl Outcome {
+    fn of(decided: &Decided, expected: Guarantee) -> Self {
+        match (decided.finding.validity(expected), &decided.vacuous) {
+            (Validity::Valid, Some(why)) => Self::Vacuous(why.clone()),
+            (validity, _) => Self::Decided(validity),
+        }
+    }
+
+    const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Decided(Validity::Valid) => 0,
+            Self::Decided(Validity::Invalid) => 1,
+            Self::Decided(Validity::Unknown) => 2,
+            Self::Vacuous(_) => 3,
+        }
+    }
+}
+
+/// A file that is no history, and what would be one.
+fn not_understood(path: &Path, error: &impl Display) -> Failure {
+    Failure::bad_input(format!(
+        "{}: {error}\n  `quarrel explain history` shows what a history looks like; --from names a \
+         format that is not recognised",
+        path.display()
+    ))
 }
 
 const ENDS_EARLY: &str = "the compressed file ends early; it is judged as far as it goes";
-
-const fn exit_code(validity: Validity) -> u8 {
-    match validity {
-        Validity::Valid => 0,
-        Validity::Invalid => 1,
-        Validity::Unknown => 2,
-    }
-}
 
 /// Judges a file of reads and writes while it is read.
 pub(super) fn stream(path: &Path) -> Result<u8, Failure> {
@@ -172,8 +182,12 @@ pub(super) fn stream(path: &Path) -> Result<u8, Failure> {
     let (file, cut) = open_history(path).map_err(|error| Failure::reading(path, &error))?;
     let streamed = check_json_lines(file).map_err(|error| match error {
         StreamError::Unsuitable { .. } => fail(&error, "; without --stream it can be judged"),
-        _ => fail(&error, ""),
+        StreamError::Io(error) => Failure::reading(path, &error),
+        StreamError::Import(error) => not_understood(path, &error),
     })?;
+    if streamed.events == 0 {
+        return Err(not_understood(path, &"line 1, column 1: expected a history, found nothing"));
+    }
     let ink = Ink::colours();
     let (good, bad) = (ink.good, ink.bad);
     if cut.was_met() {
@@ -184,6 +198,11 @@ pub(super) fn stream(path: &Path) -> Result<u8, Failure> {
     }
     let operations = streamed.operations;
     Ok(match &streamed.conflict {
+        None if streamed.reads == 0 => {
+            let events = usize::try_from(streamed.events).unwrap_or(usize::MAX);
+            print::vacuous("no read succeeded", events);
+            3
+        }
         None => {
             println!("{good}valid{good:#}: every key is linearizable; {operations} operations");
             0
@@ -196,34 +215,6 @@ pub(super) fn stream(path: &Path) -> Result<u8, Failure> {
     })
 }
 
-fn name(model: ModelName) -> String {
-    let shown = model.to_possible_value().expect("no model is hidden");
-    shown.get_name().to_owned()
-}
-
-/// Whether a history is one of registers without answers that only a search
-/// can use: a refused compare-and-set says what the value was not.
-fn is_judged(history: &History, model: ModelName, failures: FailureMeaning) -> bool {
-    let is_register = matches!(model, ModelName::Register | ModelName::CasRegister);
-    let is_refusal =
-        |event: &Event| event.kind == Kind::Fail && event.op.f == F::Cas && event.error.is_none();
-    let has_refusals =
-        || failures == FailureMeaning::Observed && history.events.iter().any(is_refusal);
-    is_register && !has_refusals()
-}
-
-fn judge_as(imported: &Imported, model: ModelName, asked: &Asked<'_>) -> Finding {
-    let history = &imported.history;
-    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    if is_judged(history, model, asked.failures) {
-        let mut options = JudgeOptions::default();
-        options.threads = threads;
-        options.bound = asked.expected.and_then(|expected| expected.bound);
-        return Finding::Judgement(Box::new(judge(history, &imported.probes, &options)));
-    }
-    Finding::Verdict(search(history, model, asked, threads))
-}
-
 const fn format(from: From) -> Format {
     match from {
         From::JsonLines => Format::JsonLines,
@@ -231,87 +222,6 @@ const fn format(from: From) -> Format {
         From::Edn => Format::Edn,
         From::JepsenLog => Format::JepsenLog,
         From::Text => Format::Text,
-    }
-}
-
-fn search(
-    history: &History,
-    model: ModelName,
-    asked: &Asked<'_>,
-    threads: NonZeroUsize,
-) -> Verdict {
-    fn object<M: Model>(
-        model: M,
-        history: &History,
-        failures: FailureMeaning,
-        threads: NonZeroUsize,
-    ) -> Verdict {
-        let failures = match failures {
-            FailureMeaning::Dropped => Failures::Dropped,
-            FailureMeaning::Observed => Failures::Observed,
-        };
-        let checker = Linearizable::new(model).failures(failures).threads(threads);
-        checker.check(history, Budget::default())
-    }
-    let failures = asked.failures;
-    let expected = match asked.isolation {
-        Isolation::Serializable => Expected::Serializable,
-        Isolation::StrictSerializable => Expected::StrictSerializable,
-    };
-    match model {
-        ModelName::Register => object(models::Register, history, failures, threads),
-        ModelName::CasRegister => object(models::CasRegister, history, failures, threads),
-        ModelName::Counter => object(models::Counter, history, failures, threads),
-        ModelName::Set => object(models::Set, history, failures, threads),
-        ModelName::Queue => object(models::Queue, history, failures, threads),
-        ModelName::Map => object(models::Map, history, failures, threads),
-        ModelName::Mutex => object(models::Mutex, history, failures, threads),
-        ModelName::ListAppend => ListAppend::expecting(expected).check(history, Budget::default()),
-        ModelName::RwRegister => RwRegister::expecting(expected).check(history, Budget::default()),
-    }
-}
-
-/// The model whose functions the history has.
-fn infer(history: &History) -> Result<ModelName, Failure> {
-    let functions: BTreeSet<&str> =
-        history.events.iter().map(|event| event.op.f.as_str()).collect();
-    let has = |name: &str| functions.contains(name);
-    let appends = || history.events.iter().any(|event| mentions(&event.op.value, "append"));
-    Ok(match () {
-        () if has("txn") && appends() => ModelName::ListAppend,
-        () if has("txn") => ModelName::RwRegister,
-        () if has("cas") => ModelName::CasRegister,
-        () if has("put") || has("get") || has("append") => ModelName::Map,
-        () if has("enqueue") || has("dequeue") => ModelName::Queue,
-        () if has("acquire") || has("release") => ModelName::Mutex,
-        () if has("add") && reads_a_collection(history) => ModelName::Set,
-        () if has("add") || has("inc") => ModelName::Counter,
-        () if has("write") => ModelName::Register,
-        () => {
-            let found: Vec<_> = functions.into_iter().collect();
-            let found = found.join(", ");
-            let models: Vec<_> = ModelName::value_variants().iter().map(|m| name(*m)).collect();
-            return Err(Failure::bad_input(format!(
-                "no model is known for the functions {found}; if one of these fits, name it with \
-                 --model: {}",
-                models.join(", ")
-            )));
-        }
-    })
-}
-
-fn reads_a_collection(history: &History) -> bool {
-    history
-        .events
-        .iter()
-        .any(|event| event.op.f.as_str() == "read" && matches!(event.op.value, Value::List(_)))
-}
-
-/// Whether a word stands anywhere in a transaction, as a name or a keyword.
-fn mentions(value: &Value, word: &str) -> bool {
-    match value {
-        Value::Text(text) => text.trim_start_matches(':') == word,
-        Value::List(items) => items.iter().any(|item| mentions(item, word)),
-        _ => false,
+        From::Csv => Format::Csv,
     }
 }

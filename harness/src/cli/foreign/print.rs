@@ -4,7 +4,7 @@ use crate::cli::output::println;
 use quarrel_checkers::{Anomaly, Guarantee, Judgement, Key, Validity, Verdict, formats::Imported};
 use serde::Serialize;
 
-use super::{Finding, From, ModelName, name};
+use super::{Finding, From, ModelName, Outcome};
 use crate::{cli::Failure, report::Ink};
 
 /// What was read, and what that took for granted.
@@ -33,6 +33,12 @@ pub(super) fn verdict(verdict: &Verdict, events: usize) {
         }
         Validity::Invalid => println!("{bad}invalid{bad:#}: {events} events"),
     }
+}
+
+/// That nothing could have gone wrong.
+pub(super) fn vacuous(why: &str, events: usize) {
+    let warn = Ink::colours().warn;
+    println!("{warn}vacuous{warn:#}: nothing was at stake: {why}; {events} events");
 }
 
 /// Whether what was expected held, and what else did.
@@ -93,7 +99,7 @@ pub(super) fn anomalies(imported: &Imported, anomalies: &[Anomaly]) {
 pub(super) fn json(
     imported: &Imported,
     model: ModelName,
-    validity: Validity,
+    outcome: &Outcome,
     finding: &Finding,
 ) -> Result<(), Failure> {
     #[derive(Serialize)]
@@ -104,16 +110,25 @@ pub(super) fn json(
         model: String,
         events: usize,
         validity: Validity,
+        /// Why a valid history proves nothing, if it does not.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        vacuous: Option<&'a str>,
         #[serde(flatten)]
         finding: &'a Finding,
     }
+    // What proves nothing is no pass.
+    let (validity, vacuous) = match outcome {
+        Outcome::Decided(validity) => (*validity, None),
+        Outcome::Vacuous(why) => (Validity::Unknown, Some(why.as_str())),
+    };
     let said = Said {
         format: imported.format.to_string(),
         assumptions: &imported.assumptions,
         truncated: imported.truncated.as_ref().map(ToString::to_string),
-        model: name(model),
+        model: model.name(),
         events: imported.history.events.len(),
         validity,
+        vacuous,
         finding,
     };
     println!("{}", serde_json::to_string_pretty(&said).map_err(Failure::bug)?);

@@ -64,7 +64,7 @@ pub(super) fn fill(
     "sim".clone_into(&mut matrix.cluster);
     matrix.within = format!(
         "A writer, a client that writes and reads, and a client that reads twice, of one key; the \
-         cache cold and warm; at most one strike of the column's faults; up to {} states.",
+         cache cold and warm, and no row yet; at most one strike of the column's faults; up to {} states.",
         args.max_states
     );
     let plan: Vec<(&Row<'_>, &Column)> =

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     cluster::ClusterKind,
     judge::Expectation,
-    report::{CellLinks, Width, matrix_markdown, matrix_page, matrix_text},
+    report::{self, CellLinks, Width, matrix_markdown, matrix_page, matrix_text},
     results::{
         CellOutcome, MATRIX_FILE, MATRIX_SCHEMA, MatrixCell, MatrixFile, RunFolder, write_json,
         write_text,
@@ -132,17 +132,16 @@ fn show(args: &MatrixArgs, matrix: &MatrixFile) -> Result<(), Failure> {
 
 /// The command as it was given, without what only this machine knows.
 fn command_line() -> String {
-    let mut words = std::env::args().skip(1).peekable();
-    let mut line = "quarrel".to_owned();
+    let mut words = std::env::args().skip(1);
+    let mut told = vec!["quarrel".to_owned()];
     while let Some(word) = words.next() {
         if word == "--results" {
             words.next();
         } else if !word.starts_with("--results=") {
-            line.push(' ');
-            line.push_str(&word);
+            told.push(word);
         }
     }
-    line
+    report::command_line(told)
 }
 
 /// The gravest first: what is broken says more than what is open.

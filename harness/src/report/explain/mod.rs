@@ -4,9 +4,11 @@
 mod anomalies;
 mod causes;
 mod guarantees;
+mod history;
 mod text;
 mod transactions;
 
+pub use history::HISTORY;
 pub use text::{entry_text, list_text};
 
 use std::fmt;

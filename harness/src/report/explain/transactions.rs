@@ -174,6 +174,38 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         kind: Kind::Anomaly,
+        name: "not-serializable",
+        summary: "no order of the transactions explains what they read",
+        text: "Registers do not say which of two values came first. Every way of ordering these \
+               transactions was tried, and in each of them one read something that another had \
+               overwritten by then.",
+        timeline: "t=0ms    T1: write 4 = 1, write 5 = 1   -> committed\n\
+                   t=0ms    T2: write 4 = 2, write 5 = 2   -> committed\n\
+                   t=9ms    T3: read 4, read 5             -> 1, 2   half of each, in any order",
+        source: "Papadimitriou, The Serializability of Concurrent Database Updates, JACM 1979; Biswas \
+                 & Enea, On the Complexity of Checking Transactional Consistency, OOPSLA 2019",
+        cures: &[
+            "SERIALIZABLE, which Postgres checks as it goes",
+            "what must fit together goes into one cache entry, and is deleted as one",
+        ],
+    },
+    Entry {
+        kind: Kind::Anomaly,
+        name: "not-serializable-realtime",
+        summary: "no order of the transactions in real time explains what they read",
+        text: "Some order explains every read, but it puts a transaction before one that had ended \
+               when it began.",
+        timeline: "t=0ms    T1: write 4 = 1                -> committed\n\
+                   t=5ms    T2: write 4 = 2                -> committed\n\
+                   t=9ms    T3: read 4                     -> 1  STALE, must be 2",
+        source: STRICT,
+        cures: &[
+            "read from the primary, or from a replica that has the write (lsn-fence)",
+            "what stale-read and its causes name, where a cache is between",
+        ],
+    },
+    Entry {
+        kind: Kind::Anomaly,
         name: "internal",
         summary: "a transaction did not see its own earlier write, or read",
         text: "Within itself a transaction must read what it wrote or read last; this one read \

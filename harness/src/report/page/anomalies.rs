@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use maud::{Markup, PreEscaped, html};
 use quarrel_checkers::{Anomaly, millis};
 
-use crate::report::{Timeline, explain, terminal::headline, view::View, zoom};
+use crate::report::{Timeline, command_line, explain, terminal::headline, view::View, zoom};
 
 /// How many anomalies are drawn; the others stand in a table.
 const DRAWN: usize = 8;
@@ -91,7 +91,7 @@ fn anomaly(view: &View<'_>, at: usize, shown: Shown) -> Markup {
                 pre { code { (timeline) } }
             }
             @if is_told {
-                p { "Again, step by step: " code { "quarrel replay " (view.run.folder.id) ":" (number) } }
+                p { "Again, step by step: " code { (command_line(["quarrel", "replay", &format!("{}:{number}", view.run.folder.id)])) } }
             }
             p.hint { (anomaly.explanation) }
             button type="button" data-anomaly=(number) hidden { "show it in the timeline" }

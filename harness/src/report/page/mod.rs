@@ -102,7 +102,8 @@ pub fn page_of(view: &View<'_>, part: Part) -> String {
 }
 
 /// The page's policy: its own script, its own styles, and nothing else.
-fn policy() -> String {
+#[must_use]
+pub fn policy() -> String {
     let hash = STANDARD.encode(Sha256::digest(SCRIPT.as_bytes()));
     format!(
         "default-src 'none'; script-src 'sha256-{hash}'; style-src 'unsafe-inline'; \

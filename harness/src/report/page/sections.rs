@@ -5,7 +5,7 @@ use quarrel_checkers::{F, Guarantee, Key, Site, Validity, millis};
 
 use crate::{
     report::{
-        explain,
+        command_line, explain,
         logs::{Log, logs},
         summary,
         terminal::{Ink, Width, thousands},
@@ -168,12 +168,12 @@ fn heat(key: Key, row: &KeyRow) -> Markup {
 pub(super) fn run(view: &View<'_>) -> Markup {
     let settings = &view.run.settings;
     let toml = toml::to_string_pretty(settings).unwrap_or_default();
-    let env = std::fs::read_to_string(view.run.folder.file("env.json")).unwrap_or_default();
+    let env = view.run.folder.text("env.json").unwrap_or_default();
     html! {
         section id="run" {
             h2 { "Run" }
             p { "Again: " code { (command(view)) } }
-            p { "Judge anew: " code { "quarrel check " (view.run.folder.id) } " · began " (settings.began) " · quarrel " (view.verdict.quarrel) " · run " code { (view.verdict.run) } }
+            p { "Judge anew: " code { (command_line(["quarrel", "check", &view.run.folder.id])) } " · began " (settings.began) " · quarrel " (view.verdict.quarrel) " · run " code { (view.verdict.run) } }
             @if !view.run.receipts.is_empty() { (receipts(view)) }
             details { summary { "Configuration" } pre { code { (toml) } } }
             @if !env.is_empty() { details { summary { "Versions" } pre { code { (env) } } } }
@@ -203,21 +203,28 @@ fn server_log(log: &Log) -> Markup {
 /// The command that runs the same again.
 pub(super) fn command(view: &View<'_>) -> String {
     let settings = &view.run.settings;
-    let mut words =
-        vec![format!("quarrel run {} --cluster {}", settings.strategy, settings.cluster)];
-    words.extend(settings.faults.iter().map(|fault| format!("--fault {fault}")));
-    words.push(format!("--workload {} --time {}ms", settings.workload, settings.time_ms));
-    words.push(format!("--clients {} --keys {}", settings.clients, settings.keys));
-    words.push(format!("--skew {} --reads {}", settings.skew, settings.reads));
+    let mut words = vec!["quarrel".to_owned(), "run".to_owned(), settings.strategy.clone()];
+    let mut add = |name: &str, value: &dyn ToString| {
+        words.extend([format!("--{name}"), value.to_string()]);
+    };
+    add("cluster", &settings.cluster);
+    settings.faults.iter().for_each(|fault| add("fault", fault));
+    add("workload", &settings.workload);
+    add("time", &format!("{}ms", settings.time_ms));
+    add("clients", &settings.clients);
+    add("keys", &settings.keys);
+    add("skew", &settings.skew);
+    add("reads", &settings.reads);
     if let Some(rate) = settings.rate {
-        words.push(format!("--rate {rate}"));
+        add("rate", &rate);
     }
+    settings.options.iter().for_each(|(name, value)| add(name, value));
+    add("expect", &settings.expect);
+    add("seed", &settings.seed);
     if settings.arrivals == "open" {
         words.push("--open".to_owned());
     }
-    words.extend(settings.options.iter().map(|(name, value)| format!("--{name} {value}")));
-    words.push(format!("--expect {} --seed {}", settings.expect, settings.seed));
-    words.join(" ")
+    command_line(words)
 }
 
 fn receipts(view: &View<'_>) -> Markup {

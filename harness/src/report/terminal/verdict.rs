@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     judge::Evidence,
-    report::{Timeline, explain},
+    report::{Timeline, command_line, explain},
     results::{LoadedRun, RunOutcome, VerdictFile},
 };
 
@@ -69,13 +69,13 @@ fn violation(sheet: &mut Sheet, run: &LoadedRun, verdict: &VerdictFile, anomaly:
     sheet.item((ink.mark, "  = extent: "), (Style::new(), &reach), 4);
     sheet.item((ink.mark, "  = faults: "), (Style::new(), &faults_seen(verdict)), 4);
     if evidence.is_some_and(|evidence| evidence.is_retold(anomaly)) {
-        let replay = format!("quarrel replay {}:1", run.folder.id);
+        let replay = command_line(["quarrel", "replay", &format!("{}:1", run.folder.id)]);
         sheet.item((ink.mark, "  = reproduce: "), (Style::new(), &replay), 4);
     }
     let more = format!(
-        "quarrel explain {}, quarrel report {}",
+        "quarrel explain {}, {}",
         anomaly.cause.map_or_else(|| anomaly.class.to_string(), |cause| cause.to_string()),
-        run.folder.id
+        command_line(["quarrel", "report", &run.folder.id])
     );
     sheet.item((ink.mark, "  = more: "), (Style::new(), &more), 4);
 }

@@ -59,12 +59,14 @@ impl RealStores {
             Site::Primary => self.primary.call(request).await,
             Site::Replica => self.replica.call(request).await,
             Site::Cache => self.cache.call(request).await,
-            Site::Client => {
-                if let Request::Sleep(duration) = request {
+            Site::Client => match request {
+                Request::Near { row, .. } => Ok(Response::Content(Some(row.clone().into()))),
+                Request::Sleep(duration) => {
                     tokio::time::sleep(*duration).await;
+                    Ok(Response::Done)
                 }
-                Ok(Response::Done)
-            }
+                _ => Ok(Response::Done),
+            },
         }
     }
 }

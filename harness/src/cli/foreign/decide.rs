@@ -1,0 +1,134 @@
+//! What the checkers say of a history.
+
+use std::num::NonZeroUsize;
+
+use quarrel_checkers::{
+    Anomaly, Budget, Checker, Event, F, Guarantee, History, JudgeOptions, Judgement, Kind, Model,
+    Validity, Value, Verdict,
+    formats::Imported,
+    judge, models,
+    search::{Failures, Linearizable, Partition},
+    transactions::{Examined, Expected, ListAppend, RwRegister},
+};
+use serde::Serialize;
+
+use super::{Asked, FailureMeaning, Isolation, ModelName, model::nothing_at_risk};
+
+/// What a checker says of a file.
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Finding {
+    /// Of a register: every guarantee, and how far it was missed.
+    Judgement(Box<Judgement>),
+    /// Of anything else.
+    Verdict(Verdict),
+}
+
+impl Finding {
+    pub(super) fn anomalies(&self) -> &[Anomaly] {
+        match self {
+            Self::Judgement(judgement) => &judgement.anomalies,
+            Self::Verdict(verdict) => &verdict.anomalies,
+        }
+    }
+
+    pub(super) fn validity(&self, expected: Guarantee) -> Validity {
+        match self {
+            Self::Judgement(judgement) => judgement.validity(expected),
+            Self::Verdict(verdict) => verdict.validity,
+        }
+    }
+}
+
+/// A finding, and why it is worth nothing if nothing could have gone wrong.
+pub(super) struct Decided {
+    pub(super) finding: Finding,
+    pub(super) vacuous: Option<String>,
+}
+
+/// Whether a history is one of registers without answers that only a search
+/// can use: a refused compare-and-set says what the value was not.
+pub(super) fn is_judged(history: &History, model: ModelName, failures: FailureMeaning) -> bool {
+    let is_refusal =
+        |event: &Event| event.kind == Kind::Fail && event.op.f == F::Cas && event.error.is_none();
+    let has_refusals =
+        || failures == FailureMeaning::Observed && history.events.iter().any(is_refusal);
+    model.is_register() && !has_refusals()
+}
+
+/// Judges it as a history of `model`.
+pub(super) fn decide(imported: &Imported, model: ModelName, asked: &Asked<'_>) -> Decided {
+    let history = &imported.history;
+    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let vacuous = nothing_at_risk(history, model);
+    if is_judged(history, model, asked.failures) {
+        let mut options = JudgeOptions::default();
+        options.threads = threads;
+        options.bound = asked.expected.and_then(|expected| expected.bound);
+        let judgement = judge(history, &imported.probes, &options);
+        return Decided { finding: Finding::Judgement(Box::new(judgement)), vacuous };
+    }
+    let expected = match asked.isolation {
+        Isolation::Serializable => Expected::Serializable,
+        Isolation::StrictSerializable => Expected::StrictSerializable,
+    };
+    let examined = match model {
+        ModelName::ListAppend => {
+            ListAppend::expecting(expected).examine(history, Budget::default())
+        }
+        ModelName::RwRegister => {
+            RwRegister::expecting(expected).examine(history, Budget::default())
+        }
+        _ => {
+            let verdict = search(history, model, asked, threads);
+            return Decided { finding: Finding::Verdict(verdict), vacuous };
+        }
+    };
+    let Examined { verdict, dependencies } = examined;
+    let is_free = dependencies == 0 && verdict.validity == Validity::Valid;
+    let free = || "no transaction depends on what another one read or wrote".to_owned();
+    let vacuous = vacuous.or_else(|| is_free.then(free));
+    Decided { finding: Finding::Verdict(verdict), vacuous }
+}
+
+fn search(
+    history: &History,
+    model: ModelName,
+    asked: &Asked<'_>,
+    threads: NonZeroUsize,
+) -> Verdict {
+    let object = Object { history, failures: asked.failures, threads, whole: Partition::ByKey };
+    match model {
+        ModelName::Register => object.check(models::Register),
+        ModelName::CasRegister => object.check(models::CasRegister),
+        ModelName::Counter => match asked.initial {
+            Some(Value::Int(first)) => object.check(models::Starting::at(models::Counter, *first)),
+            _ => object.check(models::Counter),
+        },
+        ModelName::Set => object.check(models::Set),
+        ModelName::Queue => object.check(models::Queue),
+        ModelName::Map => object.check(models::Map),
+        ModelName::Mutex => object.check(models::Mutex),
+        ModelName::MultiRegister | ModelName::ListAppend | ModelName::RwRegister => {
+            Object { whole: Partition::Whole, ..object }.check(models::MultiRegister)
+        }
+    }
+}
+
+struct Object<'a> {
+    history: &'a History,
+    failures: FailureMeaning,
+    threads: NonZeroUsize,
+    whole: Partition,
+}
+
+impl Object<'_> {
+    fn check<M: Model>(&self, model: M) -> Verdict {
+        let failures = match self.failures {
+            FailureMeaning::Dropped => Failures::Dropped,
+            FailureMeaning::Observed => Failures::Observed,
+        };
+        let checker = Linearizable::new(model).failures(failures).partition(self.whole);
+        checker.threads(self.threads).check(self.history, Budget::default())
+    }
+}

@@ -1,0 +1,149 @@
+//! Strategies with the mistakes that public reports tell of, as their
+//! applications made them.
+
+use std::{sync::Arc, time::Duration};
+
+use quarrel_checkers::{Content, Key, Site, Value};
+use quarrel_harness::{
+    stores::{Item, Request, Row, ScriptCall, StoreError},
+    strategy::{AnyStrategy, Session, Strategy},
+};
+use quarrel_workloads::strategies::scripts::COMPARE_AND_SET;
+
+const TTL: Option<Duration> = Some(Duration::from_secs(300));
+
+/// The strategy of this name.
+pub(crate) fn strategy(name: &str) -> Option<Arc<dyn AnyStrategy>> {
+    Some(match name {
+        "guarded-negative" => Arc::new(GuardedNegative),
+        "bulk-forgets" => Arc::new(BulkForgets),
+        "check-constraint" => Arc::new(CheckConstraint),
+        "two-tier" => Arc::new(TwoTier),
+        _ => return None,
+    })
+}
+
+async fn read_aside(session: &mut Session, key: Key) -> Result<Option<Row>, StoreError> {
+    if let Some(row) = session.cache().get_row(key).await? {
+        return Ok(Some(row));
+    }
+    let row = session.primary().read(key).await?;
+    if let Some(row) = row.clone() {
+        session.cache().set_row(key, row, TTL).await?;
+    }
+    Ok(row)
+}
+
+fn compare_and_set(key: Key, row: Row) -> Request {
+    let mut call = ScriptCall::on([Item::entry(key)]);
+    call.content = Some(row.into());
+    call.ttl = TTL;
+    Request::CacheScript { script: &COMPARE_AND_SET, call }
+}
+
+/// `version-guard` that also caches "there is none", and whose creating write
+/// leaves the entry: there is nothing to invalidate, it believes.
+struct GuardedNegative;
+
+impl Strategy for GuardedNegative {
+    async fn read(&self, session: &mut Session, key: Key) -> Result<Option<Row>, StoreError> {
+        match session.cache().get(Item::entry(key)).await? {
+            Some(Content::Row { value, version }) => return Ok(Some(Row { value, version })),
+            Some(_) => return Ok(None),
+            None => {}
+        }
+        let row = session.primary().read(key).await?;
+        match row.clone() {
+            Some(row) => drop(session.call(compare_and_set(key, row)).await?),
+            None => {
+                let item = Item::entry(key);
+                session.cache().set_if_absent(item, Content::Marker, TTL).await?;
+            }
+        }
+        Ok(row)
+    }
+
+    async fn write(
+        &self,
+        session: &mut Session,
+        key: Key,
+        value: Value,
+    ) -> Result<u64, StoreError> {
+        let version = session.primary().write(key, value.clone()).await?;
+        if version > 1 {
+            session.call(compare_and_set(key, Row { value, version })).await?;
+        }
+        Ok(version)
+    }
+}
+
+/// Writes that run no callbacks.
+struct BulkForgets;
+
+impl Strategy for BulkForgets {
+    async fn read(&self, session: &mut Session, key: Key) -> Result<Option<Row>, StoreError> {
+        read_aside(session, key).await
+    }
+
+    async fn write(
+        &self,
+        session: &mut Session,
+        key: Key,
+        value: Value,
+    ) -> Result<u64, StoreError> {
+        session.primary().write(key, value).await
+    }
+}
+
+/// The cache is set before the commit, which refuses the value `Bad`.
+struct CheckConstraint;
+
+impl Strategy for CheckConstraint {
+    async fn read(&self, session: &mut Session, key: Key) -> Result<Option<Row>, StoreError> {
+        read_aside(session, key).await
+    }
+
+    async fn write(
+        &self,
+        session: &mut Session,
+        key: Key,
+        value: Value,
+    ) -> Result<u64, StoreError> {
+        let old = session.primary().read(key).await?;
+        let version = old.map_or(0, |row| row.version) + 1;
+        session.cache().set_row(key, Row { value: value.clone(), version }, TTL).await?;
+        if value == Value::from("Bad") {
+            let why = "new row violates check constraint \"not_bad\"";
+            return Err(StoreError::refused(Site::Primary, why));
+        }
+        session.primary().write(key, value).await
+    }
+}
+
+/// A cache in the process before Redis; other processes are not told.
+struct TwoTier;
+
+impl Strategy for TwoTier {
+    async fn read(&self, session: &mut Session, key: Key) -> Result<Option<Row>, StoreError> {
+        if session.memory.kept(key).is_some() {
+            return session.near(key).await;
+        }
+        let row = read_aside(session, key).await?;
+        if let Some(row) = row.clone() {
+            session.memory.keep(key, row);
+        }
+        Ok(row)
+    }
+
+    async fn write(
+        &self,
+        session: &mut Session,
+        key: Key,
+        value: Value,
+    ) -> Result<u64, StoreError> {
+        let version = session.primary().write(key, value).await?;
+        session.memory.drop_kept(key);
+        session.cache().del(Item::entry(key)).await?;
+        Ok(version)
+    }
+}

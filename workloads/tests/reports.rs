@@ -1,0 +1,257 @@
+//! Public reports of caches that disagree with their databases, rebuilt: each
+//! is found, with the cause that it had, and its cure holds.
+
+mod own;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use quarrel_checkers::{Cause, Guarantee};
+use quarrel_harness::{
+    explore::{Bounds, Finding, report},
+    race::{Race, rehearse},
+    strategy::{AnyStrategy, Options},
+};
+
+/// A strategy with its options, as in a race's first line.
+fn made(line: &str) -> impl Fn() -> Arc<dyn AnyStrategy> {
+    let race: Race = format!("strategy {line}\n").parse().unwrap();
+    move || {
+        own::strategy(&race.strategy).unwrap_or_else(|| {
+            let catalogue = quarrel_workloads::catalogue();
+            let entry = catalogue.strategy(&race.strategy).unwrap();
+            let given: BTreeMap<_, _> = race.options.iter().cloned().collect();
+            (entry.build)(&Options::resolve(entry.name, entry.options, &given).unwrap()).unwrap()
+        })
+    }
+}
+
+/// The shortest way in which a strategy breaks `guarantee` under `faults`.
+fn broken(line: &str, faults: &[&str], guarantee: Guarantee) -> Option<Finding> {
+    let faults = faults.iter().map(|fault| fault.parse().unwrap()).collect();
+    let bounds = Bounds {
+        writers: if line.starts_with("write-through") { 2 } else { 1 },
+        readers: 2,
+        faults,
+        guarantee,
+        max_states: 8_000,
+        samples: 200,
+        ..Bounds::default()
+    };
+    report(&made(line), line, &[], &bounds).unwrap().finding
+}
+
+struct Reported {
+    /// Public threads that tell of it.
+    threads: &'static str,
+    strategy: &'static str,
+    faults: &'static [&'static str],
+    guarantee: Guarantee,
+    cause: Cause,
+    /// The same application, put right.
+    cure: &'static str,
+}
+
+const fn reported(
+    threads: &'static str,
+    strategy: &'static str,
+    faults: &'static [&'static str],
+    guarantee: Guarantee,
+    cause: Cause,
+    cure: &'static str,
+) -> Reported {
+    Reported { threads, strategy, faults, guarantee, cause, cure }
+}
+
+const REPORTED: &[Reported] = &[
+    reported(
+        "zendesk/kasket#27, Suor/django-cacheops#22, eclipse/openvsx#2220, hibernate-orm#3152",
+        "delete-before-write",
+        &[],
+        Guarantee::Bounded,
+        Cause::InvalidateBeforeCommit,
+        "iq-lease --fill primary",
+    ),
+    reported(
+        "ardanlabs/service#653, infinispan#6010, stellar-core#690",
+        "write-behind",
+        &[],
+        Guarantee::Linearizable,
+        Cause::SetBeforeCommit,
+        "iq-lease --fill primary",
+    ),
+    reported(
+        "hibernate-orm#1386, dhis2-core#24916, identity_cache#154, record-layer#1049, carlos-emr#2141",
+        "cache-aside --fill primary",
+        &[],
+        Guarantee::Bounded,
+        Cause::InFlightRefill,
+        "lease --fill primary",
+    ),
+    reported(
+        "Logflare#3924",
+        "cdc --fill primary",
+        &[],
+        Guarantee::Bounded,
+        Cause::InFlightRefill,
+        "cdc-tombstone --fill primary",
+    ),
+    reported(
+        "mission-control#3454",
+        "notify --fill primary",
+        &[],
+        Guarantee::Bounded,
+        Cause::InFlightRefill,
+        "cdc-tombstone --fill primary",
+    ),
+    reported(
+        "the same with an outbox",
+        "outbox --fill primary",
+        &[],
+        Guarantee::Bounded,
+        Cause::InFlightRefill,
+        "cdc-tombstone --fill primary",
+    ),
+    reported(
+        "utopia-php/cache#79",
+        "lease --fill replica",
+        &["replica-lag"],
+        Guarantee::Bounded,
+        Cause::ReplicaLagRefill,
+        "lease --fill primary",
+    ),
+    reported(
+        "tickets#1859, django-waffle#249",
+        "cache-aside",
+        &["replica-lag"],
+        Guarantee::Bounded,
+        Cause::ReplicaLagRefill,
+        "tombstone",
+    ),
+    reported(
+        "mastodon#20473",
+        "replica-only",
+        &["replica-lag"],
+        Guarantee::Linearizable,
+        Cause::ReplicaLag,
+        "primary-only",
+    ),
+    reported(
+        "dust#21945, identity_cache#268, MeshWeaver#3980",
+        "guarded-negative",
+        &[],
+        Guarantee::Bounded,
+        Cause::CachedAbsence,
+        "version-guard --fill primary",
+    ),
+    reported(
+        "identity_cache#362, counter_culture#317, jzero#341",
+        "bulk-forgets",
+        &[],
+        Guarantee::Bounded,
+        Cause::ForgottenInvalidation,
+        "version-guard --fill primary",
+    ),
+    reported(
+        "zulip#1322",
+        "write-through --fill primary",
+        &[],
+        Guarantee::Bounded,
+        Cause::WriteWriteRace,
+        "version-guard --fill primary",
+    ),
+    reported(
+        "pulpcore#2026, CacheManager#145, logto#8865",
+        "cache-aside --fill primary",
+        &["redis-cut"],
+        Guarantee::Bounded,
+        Cause::FailedInvalidation,
+        "cdc-tombstone --fill primary",
+    ),
+    reported(
+        "go-redis#526, go-zero#3736, redis#6062",
+        "version-guard --fill primary",
+        &["redis-rollback"],
+        Guarantee::Bounded,
+        Cause::ResurrectedEntry,
+        "validate-on-primary",
+    ),
+];
+
+#[test]
+fn every_report_is_found_with_its_cause_and_its_cure_holds() {
+    let mut wrong = Vec::new();
+    for row in REPORTED {
+        match broken(row.strategy, row.faults, row.guarantee) {
+            None => wrong.push(format!("{}: nothing is found ({})", row.strategy, row.threads)),
+            Some(finding) if finding.cause != row.cause || finding.proof().is_none() => {
+                wrong.push(format!("{}: not {}\n{finding}", row.strategy, row.cause));
+            }
+            Some(_) => {}
+        }
+        if let Some(finding) = broken(row.cure, row.faults, row.guarantee) {
+            wrong.push(format!("{} does not cure {}\n{finding}", row.cure, row.cause));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+const NEAR: &str = "\
+strategy two-tier
+key 1 = Alex, cached
+Reader B: GET 1            -> Alex
+Writer A: UPDATE 1 = Alice -> ok
+Writer A: DEL 1            -> ok
+Reader B: NEAR 1           -> Alex !stale
+check cache 1 -> miss
+";
+
+const ABSENCE: &str = "\
+strategy guarded-negative
+key 1 absent
+Reader A: GET 1            -> miss
+Reader A: SELECT primary 1 -> miss
+Reader A: SETNX 1 = marker -> ok
+Writer B: UPDATE 1 = User  -> ok
+Reader C: GET 1            -> marker !stale
+!diverged
+";
+
+const LATE: &str = "\
+strategy cache-aside --fill primary
+key 1 = Alex, cached nowhere
+Reader A: GET 1            -> miss
+Reader A: SELECT primary 1 -> Alex
+Reader A: SET 1 = Alex, delayed -> unknown
+Writer B: UPDATE 1 = Alice -> ok
+Writer B: DEL 1            -> ok
+deliver Reader A
+Reader C: GET 1            -> Alex !stale
+";
+
+const FORGOTTEN: &str = "\
+strategy bulk-forgets
+key 1 = Alex, cached
+Writer A: UPDATE 1 = Bulk -> ok
+Reader B: GET 1           -> Alex !stale
+!diverged
+";
+
+/// The race holds, and its cause is this.
+#[test]
+fn reported_races_hold_and_have_their_causes() {
+    for (text, cause) in [
+        (NEAR, Cause::NearCacheNotTold),
+        (ABSENCE, Cause::CachedAbsence),
+        (FORGOTTEN, Cause::ForgottenInvalidation),
+        // useautumn/autumn#2669, redisson/redisson#1129.
+        (LATE, Cause::LateMessage),
+    ] {
+        let race: Race = text.parse().unwrap();
+        let first = text.lines().next().unwrap().trim_start_matches("strategy ");
+        let make = made(first);
+        let run = rehearse(&race, &make, &mut |_| {}).unwrap();
+        assert_eq!(run.complaint(), None, "{text}");
+        let finding = quarrel_harness::explore::shrink_race(&make, &race).unwrap().unwrap();
+        assert_eq!(finding.cause, cause, "{finding}");
+    }
+}
