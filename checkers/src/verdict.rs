@@ -107,6 +107,9 @@ pub enum Class {
     /// Transactions: a cycle with several such reads that only real time
     /// closes.
     G2Realtime,
+    /// Transactions: no choice of a snapshot and a commit for each explains what
+    /// they read and wrote, though no stronger cycle is evident.
+    NotSnapshotIsolated,
     /// Transactions: no order of them explains what they read, though no cycle
     /// is evident.
     NotSerializable,
@@ -143,6 +146,7 @@ impl fmt::Display for Class {
             Self::G1cRealtime => "g1c-realtime",
             Self::GSingleRealtime => "g-single-realtime",
             Self::G2Realtime => "g2-realtime",
+            Self::NotSnapshotIsolated => "not-snapshot-isolated",
             Self::NotSerializable => "not-serializable",
             Self::NotSerializableRealtime => "not-serializable-realtime",
             Self::Internal => "internal",

@@ -187,6 +187,7 @@ fn loaded(folder: &Path, history: History, end: u64) -> LoadedRun {
         timeout_ms: 0,
         faults: Vec::new(),
         options: BTreeMap::new(),
+        given: Some(BTreeMap::new()),
         schedule: String::new(),
     };
     let receipts = (0..4)
@@ -211,5 +212,6 @@ fn loaded(folder: &Path, history: History, end: u64) -> LoadedRun {
         truncated: false,
         receipts,
         probes: Vec::new(),
+        failure: None,
     }
 }

@@ -11,6 +11,7 @@ pub mod race;
 pub mod record;
 pub mod report;
 pub mod results;
+pub mod run;
 pub mod runner;
 pub mod sim;
 pub mod stores;

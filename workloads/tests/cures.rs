@@ -52,7 +52,7 @@ enum Applied {
     Bounds(&'static str, Guarantee),
     /// The fault itself is taken away.
     WithoutTheFault,
-    /// It is done outside of what the explorer can see.
+    /// It is done outside of what the explorer can see, or what breaks here.
     Beyond,
 }
 
@@ -141,13 +141,10 @@ const ILLS: &[Ill] = &[
     },
     Ill {
         cause: Cause::LostWrite,
-        strategy: "write-behind",
-        faults: &["client-crash"],
+        strategy: "primary-only",
+        faults: &["failover"],
         guarantee: Guarantee::Bounded,
-        cures: &[
-            ("synchronous replication", Beyond),
-            ("acknowledge after the commit", By("cache-aside --fill primary")),
-        ],
+        cures: &[("synchronous replication", Beyond), ("acknowledge after the commit", Beyond)],
     },
     Ill {
         cause: Cause::ResurrectedEntry,

@@ -39,9 +39,10 @@ fn the_table_of_the_readme_is_true() {
     let results = tempfile::tempdir().unwrap();
     // Rows that take little to search without optimisation; between them they
     // have every kind of cell.
-    let strategies = ["replica-only", "cache-aside", "client-tracking"];
+    let strategies = ["replica-only", "cache-aside"];
     let faults = ["none", "replica-lag", "manual-sql", "failover"];
-    let mut flags = Vec::new();
+    // A slow machine searches as far as a fast one.
+    let mut flags = vec!["--time", "600s"];
     flags.extend(strategies.iter().flat_map(|strategy| ["--strategy", strategy]));
     flags.extend(faults.iter().flat_map(|fault| ["--fault", fault]));
     let matrix = made(results.path(), &flags);

@@ -1,5 +1,6 @@
 //! Runs on local processes.
 
+mod broken;
 mod lifecycle;
 mod pooler;
 
@@ -90,6 +91,13 @@ fn nothing_is_left_after_ctrl_c() {
 fn nothing_is_left_after_sigterm() {
     if here() {
         NATIVE.stops_cleanly_at(Signal::TERM);
+    }
+}
+
+#[test]
+fn nothing_is_left_after_its_terminal_goes_away() {
+    if here() {
+        NATIVE.stops_cleanly_at(Signal::HUP);
     }
 }
 

@@ -95,13 +95,19 @@ fn a_policy_decides_on_a_violation_and_on_nothing_else() {
     };
     assert_eq!(run(&[]).0, Some(64), "a policy that is not there");
     let bounds = |text: &str| fs::write(&policy, text).unwrap();
-    bounds("[strategy.write-through]\nstale_max = \"9s\"");
+    let case = |faults: &str, more: &str| {
+        bounds(&format!(
+            "[[case]]\nstrategy = \"cache-aside\"\ncluster = \"sim\"\nfaults = [{faults}]\n\
+             stale_max = \"9s\"\n{more}"
+        ));
+    };
+    case("", "");
     let (code, told) = run(&[]);
-    assert!(code == Some(1) && told.contains("accepted: 0 ms"), "{told}");
-    bounds("[strategy.cache-aside]\nstale_max = \"9s\"");
+    assert!(code == Some(1) && told.contains("accepted: 0.000 %, 0 ms"), "{told}");
+    case("\"replica-lag\"", "");
     let (code, told) = run(&[]);
     assert!(code == Some(0) && told.contains("accepted by"), "{told}");
-    bounds("[strategy.cache-aside]\nstale_max = \"9s\"\ndeny = [\"replica-lag-refill\"]");
+    case("\"replica-lag\"", "deny = [\"replica-lag-refill\"]");
     let (code, told) = run(&["--retries", "3"]);
     assert!(code == Some(1) && told.contains("no replica-lag-refill"), "{told}");
     let runs = fs::read_dir(&results).unwrap().flatten();
@@ -110,6 +116,109 @@ fn a_policy_decides_on_a_violation_and_on_nothing_else() {
     assert_eq!(runs, 3, "a verdict is never tried again");
     let (code, _) = run(&["--budget", "2s"]);
     assert_eq!(code, Some(64), "a budget that leaves no time for the report");
+}
+
+/// The numbers of a verdict are those of its races, also where the workload
+/// has a check of its own; and what no race can claim is performed as nothing
+/// else.
+#[test]
+fn a_race_is_about_the_anomaly_whose_number_it_has() {
+    let scratch = tempfile::tempdir().unwrap();
+    let quarrel = |line: &str| {
+        let mut command = quarrel(&line.split_whitespace().collect::<Vec<_>>());
+        let out = command.current_dir(&scratch).output().unwrap();
+        let text = [out.stdout, out.stderr].concat();
+        (out.status.code(), String::from_utf8_lossy(&text).into_owned())
+    };
+    let storm = "run cache-aside --cluster sim --time 3s --seed 3 --results lu";
+    let (code, told) = quarrel(&format!("{storm} --workload counter"));
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("error[lost-update/unchecked-write]"), "{told}");
+    assert!(
+        told.contains("extent: at least 100 updates lost") || told.contains("updates lost, beside"),
+        "{told}"
+    );
+    assert!(!told.contains("reproduce: "), "{told}");
+    assert!(
+        told.contains("run again: quarrel run cache-aside --cluster sim --workload counter"),
+        "{told}"
+    );
+    let verdict = fs::read(scratch.path().join("lu/latest/verdict.json")).unwrap();
+    let verdict: serde_json::Value = serde_json::from_slice(&verdict).unwrap();
+    let anomalies = verdict["anomalies"].as_array().unwrap();
+    assert_eq!(anomalies[0]["class"], "lost-update");
+    for command in ["replay latest:1 --cluster sim", "shrink latest:1 -n 0"] {
+        let (code, told) = quarrel(&format!("{command} --results lu"));
+        assert_eq!(code, Some(2), "{told}");
+        assert!(
+            told.contains("is of class lost-update, which no line of a race can claim"),
+            "{told}"
+        );
+    }
+    let (code, told) =
+        quarrel(&format!("replay latest:{} --cluster sim --results lu", anomalies.len() + 1));
+    assert_eq!(code, Some(64), "{told}");
+    let stale = anomalies.iter().position(|anomaly| anomaly["class"] == "stale-read").unwrap() + 1;
+    let (code, told) = quarrel(&format!("shrink latest:{stale} -n 0 --results lu"));
+    assert_eq!(code, Some(0), "{told}");
+    for number in 1..=anomalies.len() {
+        let place = scratch.path().join(format!("lu/latest/anomalies/{number}/min.race"));
+        let Ok(race) = fs::read_to_string(place) else { continue };
+        let anomaly = &anomalies[number - 1];
+        let class = anomaly["class"].as_str().unwrap();
+        assert!(race.contains(&format!(": {class}")), "{race}");
+        assert!(race.contains(&format!("key {} ", anomaly["key"])), "{race}");
+    }
+    assert!(!scratch.path().join("lu/latest/anomalies/1/min.race").exists());
+    // What is printed works wherever the results are.
+    let (_, told) = quarrel(storm);
+    let printed = told.lines().find_map(|line| line.split_once("reproduce: quarrel ")).unwrap().1;
+    let (code, told) = quarrel(&format!("{printed} --cluster sim"));
+    assert_eq!(code, Some(0), "{told}");
+}
+
+/// The loss of data is not accepted with the staleness beside it, and a run
+/// that showed nothing is not accepted at all.
+#[test]
+fn a_review_accepts_by_name_what_is_worse_than_staleness() {
+    let scratch = tempfile::tempdir().unwrap();
+    let quarrel = |line: &str| {
+        let mut command = quarrel(&line.split_whitespace().collect::<Vec<_>>());
+        let out = command.current_dir(&scratch).output().unwrap();
+        let text = [out.stdout, out.stderr].concat();
+        (out.status.code(), String::from_utf8_lossy(&text).into_owned())
+    };
+    let storm = "run cache-aside --cluster sim --time 2s --seed 1";
+    let (code, told) = quarrel(&format!("{storm} --fault failover"));
+    assert_eq!(code, Some(1), "{told}");
+    let (code, told) = quarrel("review");
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("is no terminal, so nothing is asked"), "{told}");
+    let (code, told) = quarrel("review --accept");
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("--allow lost-write would"), "{told}");
+    assert!(told.contains("+ stale_max ="), "{told}");
+    let (code, told) = quarrel(&format!("{storm} --fault failover --policy policy.toml"));
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("accepted: no lost-write"), "{told}");
+    let (_, told) = quarrel("review --accept --allow lost-write --reason rehearsed");
+    assert!(told.contains("+ allow = [\"lost-write\"]"), "{told}");
+    assert!(told.contains("+ reason = \"rehearsed\""), "{told}");
+    // Another case of the same strategy is another question.
+    quarrel(&format!("{storm} --fault replica-lag"));
+    let (code, told) = quarrel("review --check latest");
+    assert_eq!(code, Some(1), "{told}");
+    let (_, json) = quarrel("review --format json latest");
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json[0]["ruling"], "beyond");
+    assert_eq!(json[0]["case"]["faults"][0], "replica-lag");
+    let (code, told) = quarrel("run client-tracking --cluster sim --time 1s --results vac");
+    assert_eq!(code, Some(3), "{told}");
+    let (code, told) = quarrel("review --check --results vac --policy none.toml");
+    assert_eq!(code, Some(3), "{told}");
+    assert!(told.starts_with("vacuous    client-tracking × no fault on sim"), "{told}");
+    let (code, told) = quarrel("review --check --results nothing");
+    assert_eq!(code, Some(3), "{told}");
 }
 
 #[test]

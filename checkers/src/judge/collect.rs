@@ -117,9 +117,10 @@ const fn rank(class: Class) -> u8 {
         Class::G1cRealtime => 18,
         Class::GSingleRealtime => 19,
         Class::G2Realtime => 20,
-        Class::NotSerializable => 21,
-        Class::NotSerializableRealtime => 22,
-        Class::Internal => 23,
-        Class::IncompatibleOrder => 24,
+        Class::NotSnapshotIsolated => 21,
+        Class::NotSerializable => 22,
+        Class::NotSerializableRealtime => 23,
+        Class::Internal => 24,
+        Class::IncompatibleOrder => 25,
     }
 }

@@ -1,13 +1,13 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    Expected,
+    Examined, Expected,
     cycle::{as_strong, class, rank, shortest, without_joints},
     graph::{Dependency, Edge, Graph},
     parse::{KeyId, Transactions},
     real_time,
 };
-use crate::{Anomaly, Class, Index, Value, Verdict};
+use crate::{Anomaly, Class, Index, Validity, Value, Verdict};
 
 /// More anomalies of a class are not described.
 const MAX_PER_CLASS: usize = 20;
@@ -49,10 +49,6 @@ impl<'a> Found<'a> {
             versions_behind: 0,
             explanation: explain(),
         });
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.of_class.is_empty()
     }
 
     /// A transaction in a sentence.
@@ -116,9 +112,39 @@ impl<'a> Found<'a> {
         self.add(class(cycle), &members, || explanation);
     }
 
-    /// The verdict, worst first.
-    pub(super) fn verdict(self) -> Verdict {
-        let anomalies: Vec<Anomaly> = self.of_class.into_values().flatten().collect();
-        if anomalies.is_empty() { Verdict::valid() } else { Verdict::invalid(anomalies) }
+    /// Whether something was found that a level excludes.
+    pub(super) fn excludes(&self, level: Expected) -> bool {
+        let excluded = |class: &Class| Expected::excluded_by(*class).is_some_and(|l| l <= level);
+        self.of_class.keys().any(excluded)
+    }
+
+    /// The verdict, worst first, and every level up to the expected one.
+    /// `undecided` are levels for which nothing was found, and why that says
+    /// nothing.
+    pub(super) fn examined(
+        self,
+        expected: Expected,
+        undecided: &[(Expected, String)],
+        dependencies: usize,
+    ) -> Examined {
+        let open = |level: Expected| undecided.iter().find(|(open, _)| *open == level);
+        let of = |level: Expected| match open(level) {
+            _ if self.excludes(level) => Validity::Invalid,
+            Some(_) => Validity::Unknown,
+            None => Validity::Valid,
+        };
+        let upto = Expected::ALL.into_iter().filter(|level| *level <= expected);
+        let levels: Vec<_> = upto.map(|level| (level, of(level))).collect();
+        let why = open(expected).map(|(_, why)| why.clone());
+        let kept = self.of_class.into_iter().filter(|(class, _)| {
+            Expected::excluded_by(*class).is_none_or(|level| level <= expected)
+        });
+        let anomalies: Vec<Anomaly> = kept.flat_map(|(_, anomalies)| anomalies).collect();
+        let verdict = match why {
+            _ if !anomalies.is_empty() => Verdict::invalid(anomalies),
+            Some(why) => Verdict::unknown(why),
+            None => Verdict::valid(),
+        };
+        Examined { verdict, levels, dependencies }
     }
 }

@@ -6,7 +6,9 @@ use super::{
     Examined, Expected,
     found::Found,
     graph::{self, Dependency, Edge, Joint},
-    parse::{KeyId, Micro, Outcome, Transactions},
+    parse::{self, KeyId, Micro, Transaction, Transactions},
+    serial::{self, Outcome, Problem},
+    snapshot::Moments,
 };
 use crate::{Budget, Checker, Class, History, Value, Verdict};
 
@@ -29,7 +31,7 @@ impl ListAppend {
     pub fn examine(&self, history: &History, budget: Budget) -> Examined {
         match Transactions::of(history) {
             Ok(transactions) => Analysis::of(&transactions).examined(self.expected, budget),
-            Err(problem) => Examined { verdict: Verdict::unknown(problem), dependencies: 0 },
+            Err(problem) => Examined::unknown(problem),
         }
     }
 }
@@ -69,7 +71,8 @@ struct Analysis<'a> {
 
 impl<'a> Analysis<'a> {
     fn of(transactions: &'a Transactions) -> Self {
-        let is_in = transactions.list.iter().map(|t| t.outcome == Outcome::Committed).collect();
+        let is_in =
+            transactions.list.iter().map(|t| t.outcome == parse::Outcome::Committed).collect();
         let mut analysis = Self {
             transactions,
             found: Found::new(transactions),
@@ -89,7 +92,7 @@ impl<'a> Analysis<'a> {
     /// itself, which must stand at their ends.
     fn read_transaction(&mut self, at: usize) {
         let transaction = &self.transactions.list[at];
-        if transaction.outcome != Outcome::Committed {
+        if transaction.outcome != parse::Outcome::Committed {
             return;
         }
         let number = u32::try_from(at).expect("a history has < 2^32 transactions");
@@ -194,7 +197,7 @@ impl<'a> Analysis<'a> {
                 });
                 continue;
             };
-            if self.transactions.list[writer as usize].outcome == Outcome::Aborted {
+            if self.transactions.list[writer as usize].outcome == parse::Outcome::Aborted {
                 let reader = reader();
                 let (writing, reading) = (self.found.name(writer), self.found.name(reader));
                 let key = self.found.key(key).clone();
@@ -290,12 +293,67 @@ impl<'a> Analysis<'a> {
         }
     }
 
-    fn examined(mut self, expected: Expected, _: Budget) -> Examined {
+    fn examined(mut self, expected: Expected, budget: Budget) -> Examined {
         self.lost_updates();
         let edges = self.edges();
         let dependencies = graph::dependencies(&edges, self.transactions.list.len());
-        self.found.dependencies(edges, expected);
-        Examined { verdict: self.found.verdict(), dependencies }
+        self.found.dependencies(edges.clone(), expected);
+        let mut undecided = Vec::new();
+        // What is serializable is snapshot-isolated.
+        let is_asked =
+            expected == Expected::SnapshotIsolation || self.found.excludes(Expected::Serializable);
+        if is_asked
+            && expected >= Expected::SnapshotIsolation
+            && !self.found.excludes(Expected::SnapshotIsolation)
+        {
+            self.snapshots(&edges, budget, &mut undecided);
+        }
+        self.found.examined(expected, &undecided, dependencies)
+    }
+
+    /// Looks for a snapshot and a commit of each transaction.
+    fn snapshots(
+        &mut self,
+        edges: &[Edge],
+        budget: Budget,
+        undecided: &mut Vec<(Expected, String)>,
+    ) {
+        let moments = Moments::of(self.transactions.list.len());
+        let mut problem = Problem::new(self.transactions.keys.len());
+        let place = |t: &Transaction| t.complete.unwrap_or(t.invoke).0;
+        let places: Vec<u64> = self.transactions.list.iter().map(place).collect();
+        problem.priority = [places.clone(), places].concat();
+        problem.known = moments.known(edges);
+        let last = problem.known.iter().map(|(from, to)| from.max(to) + 1).max().unwrap_or(0);
+        let nodes = problem.priority.len().max(last as usize);
+        problem.priority.resize(nodes, 0);
+        for ((key, _), (writer, _)) in &self.transactions.writers {
+            if self.is_in[*writer as usize] {
+                let span = (moments.snapshot(*writer), moments.commit(*writer));
+                problem.spans[*key as usize].push(span);
+            }
+        }
+        for spans in &mut problem.spans {
+            spans.sort_unstable();
+            spans.dedup();
+        }
+        match moments.transactions(serial::solve(&problem, serial::steps(budget))) {
+            Outcome::Serializable => {}
+            Outcome::Undecided => {
+                let why = serial::undecided("snapshots and commits", self.transactions, budget);
+                undecided.push((Expected::SnapshotIsolation, why));
+            }
+            Outcome::Contradiction(members) => {
+                let names: Vec<String> = members.iter().map(|at| self.found.name(*at)).collect();
+                self.found.add(Class::NotSnapshotIsolated, &members, || {
+                    format!(
+                        "no choice of a snapshot and a commit for each of {} explains what they \
+                         read and that all of them could commit",
+                        names.join(", ")
+                    )
+                });
+            }
+        }
     }
 }
 

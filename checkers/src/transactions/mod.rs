@@ -25,6 +25,11 @@
 //! [`NotSerializable`](crate::Class::NotSerializable), or
 //! [`NotSerializableRealtime`](crate::Class::NotSerializableRealtime).
 //!
+//! Each level of isolation excludes some of them
+//! ([`Expected::excluded_by`]); what no cycle shows is looked for:
+//! [`NotSnapshotIsolated`](crate::Class::NotSnapshotIsolated) says that there is
+//! no way to give every transaction a snapshot and a commit.
+//!
 //! A transaction of unknown outcome counts if something that it wrote was read.
 //! What is found contradicts serializability. With
 //! [`Expected::StrictSerializable`] a transaction also comes after all that
@@ -59,17 +64,29 @@ mod parse;
 mod real_time;
 mod rw_register;
 mod serial;
+mod snapshot;
 mod topological;
 
 pub use list_append::ListAppend;
 pub use parse::{is_list, is_transaction};
 pub use rw_register::RwRegister;
 
-use crate::Verdict;
+use serde::Serialize;
 
-/// What transactions are held to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+use crate::{Class, Validity, Verdict};
+
+/// What transactions are held to, weakest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Expected {
+    /// Nobody overwrites in a circle (Adya's PL-1).
+    ReadUncommitted,
+    /// Nor reads what was never committed, or not yet (PL-2).
+    ReadCommitted,
+    /// Every transaction reads one snapshot, and of two at once that write one
+    /// key one fails (Berenson et al. 1995; any snapshot will do: generalized,
+    /// Elnikety et al. 2005).
+    SnapshotIsolation,
     /// Some order of all transactions explains every read.
     #[default]
     Serializable,
@@ -77,12 +94,51 @@ pub enum Expected {
     StrictSerializable,
 }
 
+impl Expected {
+    /// Every level, weakest first.
+    pub const ALL: [Self; 5] = [
+        Self::ReadUncommitted,
+        Self::ReadCommitted,
+        Self::SnapshotIsolation,
+        Self::Serializable,
+        Self::StrictSerializable,
+    ];
+
+    /// The weakest level that an anomaly excludes; none if it is no matter of
+    /// isolation.
+    #[must_use]
+    pub const fn excluded_by(class: Class) -> Option<Self> {
+        Some(match class {
+            Class::G0 | Class::PhantomRead | Class::IncompatibleOrder => Self::ReadUncommitted,
+            Class::G1a | Class::G1b | Class::G1c => Self::ReadCommitted,
+            Class::Internal | Class::LostUpdate | Class::GSingle | Class::NotSnapshotIsolated => {
+                Self::SnapshotIsolation
+            }
+            Class::G2 | Class::NotSerializable => Self::Serializable,
+            Class::G0Realtime
+            | Class::G1cRealtime
+            | Class::GSingleRealtime
+            | Class::G2Realtime
+            | Class::NotSerializableRealtime => Self::StrictSerializable,
+            _ => return None,
+        })
+    }
+}
+
 /// A verdict, and what it rests on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Examined {
     /// The verdict.
     pub verdict: Verdict,
+    /// Every level up to the expected one, weakest first.
+    pub levels: Vec<(Expected, Validity)>,
     /// Dependencies of one transaction on another by what they read and wrote.
     /// Without any, nothing could have gone wrong between them.
     pub dependencies: usize,
+}
+
+impl Examined {
+    pub(crate) fn unknown(problem: String) -> Self {
+        Self { verdict: Verdict::unknown(problem), levels: Vec::new(), dependencies: 0 }
+    }
 }

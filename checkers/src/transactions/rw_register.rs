@@ -7,6 +7,7 @@ use super::{
     parse::{self, KeyId, Micro, Transactions},
     real_time,
     serial::{self, From, Outcome, Problem, Touch},
+    snapshot::Moments,
 };
 use crate::{Budget, Checker, Class, History, Value, Verdict};
 
@@ -34,10 +35,10 @@ impl RwRegister {
     pub fn examine(&self, history: &History, budget: Budget) -> Examined {
         match Transactions::of(history) {
             Ok(transactions) => match transactions.writes_nil() {
-                Some(problem) => Examined { verdict: Verdict::unknown(problem), dependencies: 0 },
+                Some(problem) => Examined::unknown(problem),
                 None => Analysis::of(&transactions).examined(self.expected, budget),
             },
-            Err(problem) => Examined { verdict: Verdict::unknown(problem), dependencies: 0 },
+            Err(problem) => Examined::unknown(problem),
         }
     }
 }
@@ -202,68 +203,57 @@ impl<'a> Analysis<'a> {
         let edges = self.edges();
         let dependencies = graph::dependencies(&edges, self.transactions.list.len());
         self.found.dependencies(edges, expected);
-        if !self.found.is_empty() {
-            return Examined { verdict: self.found.verdict(), dependencies };
-        }
-        let verdict = match self.order(expected, budget) {
-            Ok(None) => Verdict::valid(),
-            Ok(Some((class, members))) => {
-                let explanation = self.contradiction(class, &members);
-                self.found.add(class, &members, || explanation);
-                self.found.verdict()
+        let mut undecided = Vec::new();
+        // The strongest first: who finds an order in real time need not look
+        // for one without it, nor for snapshots. Below that, reads alone decide.
+        let searched = [
+            (Expected::StrictSerializable, Class::NotSerializableRealtime, "turns in real time"),
+            (Expected::Serializable, Class::NotSerializable, "turns"),
+            (Expected::SnapshotIsolation, Class::NotSnapshotIsolated, "snapshots and commits"),
+        ];
+        let all: Vec<u32> = (0..).zip(&self.transactions.list).map(|(at, _)| at).collect();
+        let mut contradictions = Vec::new();
+        for (level, class, what) in searched.into_iter().filter(|(level, ..)| *level <= expected) {
+            if self.found.excludes(level) {
+                continue;
             }
-            Err(why) => Verdict::unknown(why),
-        };
-        Examined { verdict, dependencies }
+            match self.solve(level, &all, serial::steps(budget)) {
+                Outcome::Serializable => break,
+                Outcome::Contradiction(members) => contradictions.push((level, class, members)),
+                Outcome::Undecided => {
+                    let why = serial::undecided(what, self.transactions, budget);
+                    undecided.push((level, why));
+                }
+            }
+        }
+        // The weakest level that is broken is told, for with it the others are.
+        if let Some((level, class, members)) = contradictions.pop() {
+            let members = self.fewest(level, members);
+            let explanation = self.contradiction(class, &members);
+            self.found.add(class, &members, || explanation);
+        }
+        self.found.examined(expected, &undecided, dependencies)
     }
 
-    /// Looks for an order that explains every read; gives the class of the
-    /// contradiction if there is none, and who takes part in it.
-    fn order(
-        &self,
-        expected: Expected,
-        budget: Budget,
-    ) -> Result<Option<(Class, Vec<u32>)>, String> {
-        let steps = budget.steps.saturating_mul(STEPS);
-        let all: Vec<u32> = (0..).zip(&self.transactions.list).map(|(at, _)| at).collect();
-        let classes = [
-            (Expected::Serializable, Class::NotSerializable),
-            (Expected::StrictSerializable, Class::NotSerializableRealtime),
-        ];
-        let mut found = Ok(None);
-        // Who finds an order in real time need not look for one without it.
-        for (level, class) in classes.into_iter().rev().filter(|(level, _)| *level <= expected) {
-            match serial::solve(&self.problem(level, &all), steps) {
-                Outcome::Serializable => return found,
-                Outcome::Contradiction(members) => {
-                    let last = u32::try_from(all.len()).expect("< 2^31 transactions");
-                    let members = members.into_iter().filter(|node| *node < last).collect();
-                    found = Ok(Some((class, self.fewest(level, members))));
-                }
-                Outcome::Undecided if found.is_ok() => {
-                    let (count, keys) = (all.len(), self.transactions.keys.len());
-                    let why = format!(
-                        "whether some order of {count} transactions on {keys} keys explains what \
-                         they read is not decided after {steps} steps; a larger budget would \
-                         help, and so would transactions that read what they overwrite"
-                    );
-                    // What is not strictly serializable stays so.
-                    if matches!(found, Ok(Some(_))) {
-                        return found;
-                    }
-                    found = Err(why);
-                }
-                Outcome::Undecided => {}
-            }
-        }
-        found
+    /// Looks for an order of the transactions, or of their moments.
+    fn solve(&self, level: Expected, members: &[u32], steps: u64) -> Outcome {
+        let problem = self.problem(level, members);
+        let outcome = if level == Expected::SnapshotIsolation {
+            let moments = Moments::of(members.len());
+            moments.transactions(serial::solve(&moments.split(problem), steps))
+        } else {
+            serial::solve(&problem, steps)
+        };
+        let Outcome::Contradiction(nodes) = outcome else { return outcome };
+        // Moments of real time are nobody's.
+        let inside = nodes.into_iter().filter_map(|node| members.get(node as usize).copied());
+        Outcome::Contradiction(inside.collect())
     }
 
     /// The problem of ordering some of the transactions, numbered anew.
     fn problem(&self, level: Expected, members: &[u32]) -> Problem {
         let number: FxHashMap<u32, u32> = members.iter().copied().zip(0..).collect();
-        let mut problem = Problem::default();
-        problem.keys.resize_with(self.transactions.keys.len(), Vec::new);
+        let mut problem = Problem::new(self.transactions.keys.len());
         for &member in members {
             let transaction = &self.transactions.list[member as usize];
             let place = transaction.complete.unwrap_or(transaction.invoke);
@@ -331,8 +321,7 @@ impl<'a> Analysis<'a> {
     /// As few of the members as contradict each other still.
     fn fewest(&self, level: Expected, members: Vec<u32>) -> Vec<u32> {
         let contradict = |members: &[u32]| {
-            let outcome = serial::solve(&self.problem(level, members), STEPS_EACH);
-            matches!(outcome, Outcome::Contradiction(_))
+            matches!(self.solve(level, members, STEPS_EACH), Outcome::Contradiction(_))
         };
         let mut kept = members;
         if kept.len() > MAX_MEMBERS || !contradict(&kept) {
@@ -371,20 +360,17 @@ impl<'a> Analysis<'a> {
                 }
             }
         }
-        let when = if class == Class::NotSerializableRealtime { " in real time" } else { "" };
+        let what = match class {
+            Class::NotSnapshotIsolated => "no choice of a snapshot and a commit for each",
+            Class::NotSerializableRealtime => "no order in real time",
+            _ => "no order",
+        };
         let more = said.len().saturating_sub(SHOWN);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         said.truncate(SHOWN);
-        format!(
-            "no order of {}{when} explains what they read: {}{more}",
-            names.join(", "),
-            said.join(", ")
-        )
+        format!("{what} of {} explains what they read: {}{more}", names.join(", "), said.join(", "))
     }
 }
-
-/// How many small steps of ordering make one step of search.
-const STEPS: u64 = 20;
 
 /// The most that go into one question about a witness.
 const STEPS_EACH: u64 = 100_000;

@@ -10,7 +10,11 @@
 //! choice that the contradiction needs (conflict-directed backjumping, Prosser
 //! 1993). An order without such a read is the proof of itself.
 
-use super::{parse::KeyId, topological::Topological};
+use super::{
+    parse::{KeyId, Transactions},
+    topological::Topological,
+};
+use crate::Budget;
 
 /// What has to be ordered.
 #[derive(Debug, Default)]
@@ -22,6 +26,17 @@ pub(super) struct Problem {
     pub(super) known: Vec<(u32, u32)>,
     /// By key: who touches it.
     pub(super) keys: Vec<Vec<Touch>>,
+    /// By key: pairs of a node and a later one, between which none of the
+    /// others' may lie. Under snapshot isolation that is what writes a key:
+    /// from its snapshot to its commit.
+    pub(super) spans: Vec<Vec<(u32, u32)>>,
+}
+
+impl Problem {
+    pub(super) fn new(keys: usize) -> Self {
+        let (touches, spans) = (vec![Vec::new(); keys], vec![Vec::new(); keys]);
+        Self { keys: touches, spans, ..Self::default() }
+    }
 }
 
 /// What a transaction does to a key.
@@ -40,6 +55,16 @@ pub(super) enum From {
     Writer(u32),
 }
 
+impl From {
+    /// The same with the writer's other number.
+    pub(super) fn at(self, number: impl Fn(u32) -> u32) -> Self {
+        match self {
+            Self::Initial => Self::Initial,
+            Self::Writer(writer) => Self::Writer(number(writer)),
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Serializable,
@@ -47,6 +72,26 @@ pub(super) enum Outcome {
     Contradiction(Vec<u32>),
     /// The steps were spent.
     Undecided,
+}
+
+/// How many small steps of ordering make one step of search.
+const STEPS: u64 = 20;
+
+/// The most steps that a budget allows.
+pub(super) const fn steps(budget: Budget) -> u64 {
+    budget.steps.saturating_mul(STEPS)
+}
+
+/// Why a search for an order of something came to nothing.
+pub(super) fn undecided(what: &str, transactions: &Transactions, budget: Budget) -> String {
+    format!(
+        "whether some order of the {what} of {} transactions on {} keys explains what they read \
+         is not decided after {} steps; a larger budget would help, and so would transactions \
+         that read what they overwrite",
+        transactions.list.len(),
+        transactions.keys.len(),
+        budget.steps
+    )
 }
 
 /// An edge that was ever added, for what follows from it.
@@ -105,6 +150,10 @@ pub(super) fn solve(problem: &Problem, steps: u64) -> Outcome {
     let mut keys_of = vec![Vec::new(); problem.priority.len()];
     for (key, touches) in (0..).zip(&problem.keys) {
         touches.iter().for_each(|touch| keys_of[touch.node as usize].push(key));
+        for &(from, to) in &problem.spans[key as usize] {
+            keys_of[from as usize].push(key);
+            keys_of[to as usize].push(key);
+        }
     }
     let count = KeyId::try_from(problem.keys.len()).expect("< 2^32 keys");
     let mut search = Search {
@@ -122,12 +171,13 @@ pub(super) fn solve(problem: &Problem, steps: u64) -> Outcome {
     search.run(steps)
 }
 
-/// A read that the order does not explain: somebody wrote in between.
+/// Something that the order does not explain, and the two ways in which it
+/// could: in each the first node comes before the second. Where there is only
+/// one, both are the same.
 #[derive(Clone, Copy)]
 struct Unexplained {
     reader: u32,
-    from: From,
-    between: u32,
+    ways: [(u32, u32); 2],
 }
 
 impl Search<'_> {
@@ -169,50 +219,64 @@ impl Search<'_> {
                 && last != from
                 && let From::Writer(between) = last
             {
-                found.push(Unexplained { reader, from, between });
+                let later = (reader, between);
+                let ways = match from {
+                    From::Initial => [later, later],
+                    From::Writer(writer) => [(between, writer), later],
+                };
+                found.push(Unexplained { reader, ways });
             }
             if touch.writes {
                 last = From::Writer(reader);
             }
         }
+        self.overlapping(key, &mut found);
         found
     }
 
-    /// Moves the writer in between, if it still is.
-    fn explain(&mut self, read: Unexplained) -> Result<(), Vec<u32>> {
-        let Unexplained { reader, from, between } = read;
-        let is_in_between = self.order.place(between) < self.order.place(reader);
-        let writer = match from {
-            From::Initial => {
-                return if is_in_between {
-                    self.force((reader, between), reader, Reasons::default())
-                } else {
-                    Ok(())
-                };
+    fn overlapping(&mut self, key: KeyId, found: &mut Vec<Unexplained>) {
+        let mut spans = self.problem.spans[key as usize].clone();
+        self.steps += spans.len() as u64;
+        spans.sort_unstable_by_key(|span| self.order.place(span.0));
+        let mut last: Option<(u32, u32)> = None;
+        for span in spans {
+            let Some(before) = last else {
+                last = Some(span);
+                continue;
+            };
+            if self.order.place(span.0) < self.order.place(before.1) {
+                let ways = [(before.1, span.0), (span.1, before.0)];
+                found.push(Unexplained { reader: span.0, ways });
             }
-            From::Writer(writer) => writer,
-        };
-        if !is_in_between || self.order.place(between) < self.order.place(writer) {
+            if self.order.place(span.1) > self.order.place(before.1) {
+                last = Some(span);
+            }
+        }
+    }
+
+    /// Takes one of the two ways, if the order still takes none.
+    fn explain(&mut self, unexplained: Unexplained) -> Result<(), Vec<u32>> {
+        let Unexplained { reader, ways: [first, second] } = unexplained;
+        let is_taken = |(from, to): (u32, u32)| self.order.place(from) < self.order.place(to);
+        if is_taken(first) || is_taken(second) {
             return Ok(());
         }
-        if let Some(path) = self.order.path(writer, between) {
-            let reasons = self.reasons(&path);
-            return self.force((reader, between), reader, reasons);
+        if first == second {
+            return self.force(first, reader, Reasons::default());
         }
-        if let Some(path) = self.order.path(between, reader) {
-            let reasons = self.reasons(&path);
-            return self.force((between, writer), reader, reasons);
+        for (closed, open) in [(first, second), (second, first)] {
+            if let Some(path) = self.order.path(closed.1, closed.0) {
+                let reasons = self.reasons(&path);
+                return self.force(open, reader, reasons);
+            }
         }
         // Versions mostly follow each other as their writers do.
         let priority = |node: u32| self.problem.priority[node as usize];
-        let mut ways = [(between, writer), (reader, between)];
-        if priority(writer) < priority(between) {
-            ways.reverse();
-        }
-        let [first, other] = ways;
+        let (tried, other) =
+            if priority(first.0) <= priority(first.1) { (first, second) } else { (second, first) };
         let number = self.choices.len();
         self.choices.push(Choice { edges: self.order.len(), other, reader });
-        self.force(first, reader, Reasons { choices: vec![number], ..Reasons::default() })
+        self.force(tried, reader, Reasons { choices: vec![number], ..Reasons::default() })
     }
 
     /// What a path rests on.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use quarrel_checkers::{
-    Budget, Checker, Class, Kind, Validity, Verdict,
+    Anomaly, Budget, Checker, Class, Kind, Validity, Verdict,
     generate::Random,
     transactions::{Expected, ListAppend, RwRegister},
 };
@@ -52,7 +52,7 @@ fn small_registers_are_valid_iff_an_order_explains_them() {
             let mut random = Random::seeded(seed);
             let small = match seed % 2 {
                 0 => Small::random(Shape::Registers, &mut random),
-                _ => Small::blind(&mut random),
+                _ => Small::blind(&mut random, 6),
             };
             let history = small.history();
             let verdict = RwRegister::expecting(expected).check(&history, Budget::default());
@@ -75,7 +75,50 @@ fn small_registers_are_valid_iff_an_order_explains_them() {
             }
         }
         assert!(illegal > total / 4, "{illegal} illegal");
-        assert!(searched > total / 200, "{searched} contradictions were found by search");
+        assert!(searched > total / 2_000, "{searched} contradictions were found by search");
+    }
+}
+
+/// Snapshots and commits are found exactly if there are some, and every level
+/// is as strong as the weaker ones.
+#[test]
+fn small_transactions_are_snapshot_isolated_iff_there_are_snapshots_and_commits() {
+    let total = histories(200_000);
+    for shape in [Shape::Lists, Shape::Registers] {
+        let (mut legal, mut told) = (0, 0);
+        for seed in 0..total {
+            let mut random = Random::seeded(seed);
+            let small = match (shape, seed % 2) {
+                (Shape::Registers, 1) => Small::blind(&mut random, 4),
+                _ => Small::random(shape, &mut random),
+            };
+            let history = small.history();
+            let budget = Budget::default();
+            let examined = |expected| match shape {
+                Shape::Lists => ListAppend::expecting(expected).examine(&history, budget),
+                Shape::Registers => RwRegister::expecting(expected).examine(&history, budget),
+            };
+            let snapshots = examined(Expected::SnapshotIsolation);
+            let is_legal = small.has_snapshots();
+            assert_eq!(
+                snapshots.verdict.validity,
+                if is_legal { Validity::Valid } else { Validity::Invalid },
+                "seed {seed}: {small:#?}: {:#?}",
+                snapshots.verdict
+            );
+            legal += u64::from(is_legal);
+            let is_new = |a: &Anomaly| a.class == Class::NotSnapshotIsolated;
+            told += u64::from(snapshots.verdict.anomalies.iter().any(is_new));
+            let ladder = examined(Expected::StrictSerializable).levels;
+            assert!(ladder.is_sorted_by_key(|(_, validity)| *validity), "seed {seed}: {ladder:?}");
+            assert_eq!(ladder[2].1, snapshots.verdict.validity, "seed {seed}: {small:#?}");
+            for (level, validity) in ladder {
+                let alone = examined(level).verdict.validity;
+                assert_eq!(alone, validity, "seed {seed}, {level:?}: {small:#?}");
+            }
+        }
+        assert!((total / 50..total * 9 / 10).contains(&legal), "{legal} legal");
+        assert!(told > 0 || shape == Shape::Lists, "{told} contradictions told by search");
     }
 }
 

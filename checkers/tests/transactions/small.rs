@@ -100,11 +100,11 @@ impl Small {
         small
     }
 
-    /// Three to six transactions on two keys that mostly write without having
+    /// Three transactions up to `most`, on two keys, that mostly write without having
     /// read, and read whatever somebody writes or nothing: little is known of
     /// what overwrote what.
-    pub(crate) fn blind(random: &mut Random) -> Self {
-        let count = 3 + random.below(4) as usize;
+    pub(crate) fn blind(random: &mut Random, most: u64) -> Self {
+        let count = 3 + random.below(most - 2) as usize;
         let mut micros: Vec<Vec<Micro>> = vec![Vec::new(); count];
         let mut written = [0_u8; 2];
         for micros in &mut micros {
@@ -193,6 +193,60 @@ impl Small {
         self.search(order, 0, &[List::default(); 2])
     }
 
+    /// Whether some choice of a snapshot and a commit for each transaction
+    /// explains every read, nobody else writing a key in between that it writes.
+    pub(crate) fn has_snapshots(&self) -> bool {
+        self.moments(&mut vec![Phase::Waiting; self.ran.len()], &[List::default(); 2])
+    }
+
+    fn moments(&self, phases: &mut Vec<Phase>, lists: &[List; 2]) -> bool {
+        let is_over =
+            |(ran, phase): (&Ran, &Phase)| ran.kind != Kind::Ok || *phase == Phase::Committed;
+        if self.ran.iter().zip(phases.iter()).all(is_over) {
+            return true;
+        }
+        (0..self.ran.len()).any(|at| {
+            let next = &self.ran[at];
+            let before = phases[at];
+            let mut after = *lists;
+            let phase = match before {
+                Phase::Waiting if next.kind != Kind::Fail => {
+                    let mut seen = *lists;
+                    let fits = next.micros.iter().all(|micro| match *micro {
+                        Micro::Write(key, item) => {
+                            seen[key].push(item);
+                            true
+                        }
+                        Micro::Read(..) if next.kind != Kind::Ok => true,
+                        Micro::Read(key, shown) => {
+                            shown.value(self.shape) == seen[key].value(self.shape)
+                        }
+                    });
+                    if !fits {
+                        return false;
+                    }
+                    Phase::Begun(lists.map(|list| list.length))
+                }
+                Phase::Begun(lengths) => {
+                    for micro in &next.micros {
+                        if let Micro::Write(key, item) = *micro {
+                            if lists[key].length != lengths[key] {
+                                return false;
+                            }
+                            after[key].push(item);
+                        }
+                    }
+                    Phase::Committed
+                }
+                _ => return false,
+            };
+            phases[at] = phase;
+            let is_found = self.moments(phases, &after);
+            phases[at] = before;
+            is_found
+        })
+    }
+
     fn search(&self, order: Order, taken: u32, lists: &[List; 2]) -> bool {
         let rest = || (0..self.ran.len()).filter(|at| taken >> at & 1 == 0);
         if rest().all(|at| self.ran[at].kind != Kind::Ok) {
@@ -220,6 +274,14 @@ impl Small {
             fits && self.search(order, taken | 1 << at, &after)
         })
     }
+}
+
+/// How far a transaction has come: begun, with how long its lists were then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Waiting,
+    Begun([usize; 2]),
+    Committed,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use crate::{
         native::{self, Binaries, NativeOptions},
     },
     sim::SimCluster,
-    stores::real::TimeLimits,
+    stores::real::{StoreUrl, TimeLimits},
 };
 
 /// What `--cluster` says.
@@ -37,15 +37,15 @@ impl FromStr for Choice {
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "External cluster")]
 pub(super) struct ExternalArgs {
-    /// Its primary: postgres://USER@HOST:PORT/DATABASE
+    /// Its primary: postgres://USER@HOST:PORT/DATABASE?sslmode=verify-full. Give a URL with a password by the variable, or the password by PGPASSFILE, as others see a command line
     #[arg(long, value_name = "URL", env = "QUARREL_PRIMARY_URL", hide_env_values = true)]
-    primary: Option<String>,
+    primary: Option<StoreUrl>,
     /// Its streaming replica, or the primary again
     #[arg(long, value_name = "URL", env = "QUARREL_REPLICA_URL", hide_env_values = true)]
-    replica: Option<String>,
-    /// Its cache: redis://HOST:PORT/DB
+    replica: Option<StoreUrl>,
+    /// Its cache: redis://HOST:PORT/DB, or rediss:// with TLS (?sslrootcert=FILE)
     #[arg(long, value_name = "URL", env = "QUARREL_CACHE_URL", hide_env_values = true)]
-    cache: Option<String>,
+    cache: Option<StoreUrl>,
     /// The API of a Toxiproxy near it; without one there are no link faults
     #[arg(long, value_name = "HOST:PORT", env = "QUARREL_TOXIPROXY")]
     toxiproxy: Option<String>,
@@ -57,6 +57,8 @@ pub(super) struct Wanted {
     pub(super) choice: Choice,
     pub(super) limits: TimeLimits,
     pub(super) seed: u64,
+    /// How many clients there will be at once.
+    pub(super) clients: u64,
 }
 
 /// Starts the cluster that was asked for, or the first that works, and says
@@ -128,7 +130,7 @@ async fn native(wanted: &Wanted) -> Result<Box<dyn Cluster>, ClusterError> {
 
 async fn external(wanted: &Wanted) -> Result<Box<dyn Cluster>, ClusterError> {
     let ExternalArgs { primary, replica, cache, toxiproxy } = wanted.external.clone();
-    let needed = |name: &str, given: Option<String>| {
+    let needed = |name: &str, given: Option<StoreUrl>| {
         given.ok_or_else(|| {
             ClusterError::new(
                 format!("an external cluster needs --{name}"),
@@ -136,12 +138,11 @@ async fn external(wanted: &Wanted) -> Result<Box<dyn Cluster>, ClusterError> {
             )
         })
     };
-    external::start(ExternalOptions {
-        primary: needed("primary", primary)?,
-        replica: needed("replica", replica)?,
-        cache: needed("cache", cache)?,
-        toxiproxy,
-        limits: wanted.limits,
-    })
-    .await
+    let primary = needed("primary", primary)?;
+    let (replica, cache) = (needed("replica", replica)?, needed("cache", cache)?);
+    for leftover in external::find(&primary).await? {
+        super::leftovers::tell(&leftover);
+    }
+    let (limits, clients) = (wanted.limits, wanted.clients);
+    external::start(ExternalOptions { primary, replica, cache, toxiproxy, limits, clients }).await
 }

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Failure,
     choose::{Choice, ExternalArgs, Wanted, start},
+    leftovers::{PrimaryArgs, SweepArgs, sweep},
     signals::stop_on_signals,
 };
 use crate::{
@@ -41,6 +42,8 @@ enum Action {
         /// What to print: text or json
         #[arg(long, default_value = "text", value_name = "FORMAT", value_parser = ["text", "json"])]
         format: String,
+        #[command(flatten)]
+        on: PrimaryArgs,
     },
     /// Takes a cluster down
     Down {
@@ -48,6 +51,9 @@ enum Action {
         #[arg(long, default_value = "default", value_name = "NAME", value_parser = name)]
         name: String,
     },
+    /// Removes what killed runs left on somebody's servers: only what bears
+    /// quarrel's mark, and only of runs whose hearts have stopped
+    Sweep(SweepArgs),
     /// Holds a cluster until a signal comes
     #[command(hide = true)]
     Hold(UpArgs),
@@ -85,7 +91,8 @@ const LOOKS: u32 = 1500;
 pub(super) fn cluster(args: ClusterArgs) -> Result<u8, Failure> {
     match args.action {
         Action::Up(args) => up(&args),
-        Action::Status { format } => status(&format),
+        Action::Status { format, on } => status(&format, &on),
+        Action::Sweep(args) => sweep(&args),
         Action::Down { name } => down(&name),
         Action::Hold(args) => hold(&args),
     }
@@ -131,7 +138,8 @@ fn up(args: &UpArgs) -> Result<u8, Failure> {
     show(&[held], &args.format)
 }
 
-fn status(format: &str) -> Result<u8, Failure> {
+fn status(format: &str, on: &PrimaryArgs) -> Result<u8, Failure> {
+    on.tell()?;
     let mut all = Vec::new();
     for entry in fs::read_dir(folder()?).map_err(Failure::environment)?.flatten() {
         if let Some(name) = entry.path().file_stem().and_then(|stem| stem.to_str()) {
@@ -176,6 +184,7 @@ fn hold(args: &UpArgs) -> Result<u8, Failure> {
             external: ExternalArgs::default(),
             limits: TimeLimits::default(),
             seed: u64::from(rand::random::<u32>()),
+            clients: 16,
         };
         let cluster = tokio::select! {
             biased;
@@ -278,7 +287,7 @@ fn describe(held: &Held) -> String {
          redis-cli -u {cache}\n  \
          curl {api}/proxies\n  \
          toxiproxy-cli --host {api} toxic add client-cache --type latency --attribute latency=100\n  \
-         quarrel run cache-aside --cluster external --primary {primary} --replica {replica} --cache {cache}\n  \
+         quarrel run cache-aside --cluster external --primary {primary} --replica {replica} --cache {cache} --toxiproxy {api}\n  \
          quarrel cluster down --name {}\n",
         held.name, held.cluster, held.pid, held.name
     )

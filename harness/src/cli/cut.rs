@@ -14,11 +14,11 @@ use quarrel_checkers::{Anomaly, Cause, Time};
 
 use super::Failure;
 use crate::{
-    explore::{Finding, Recording, recorded, shrink_race},
+    explore::{Finding, Recording, claim, recorded, shrink_race},
     race::Race,
     record::Clock,
     results::{FileError, LoadedRun, RunFolder, text_inside, write_text},
-    sim::Stuck,
+    sim::{Claim, Stuck},
     strategy::{AnyStrategy, Catalogue, OptionError, Options, UnknownStrategy},
 };
 
@@ -116,6 +116,41 @@ impl Cutter {
         }))
     }
 
+    /// Why anomaly `number` can be no race, whatever is tried.
+    pub(super) fn is_no_race(&self, number: usize) -> Option<String> {
+        let class = self.anomaly(number)?.class;
+        claim(class).is_none().then(|| {
+            let known: Vec<_> =
+                Claim::ALL.into_iter().map(|claim| format!("!{}", claim.word())).collect();
+            format!(
+                "anomaly {number} of {} is of class {class}, which no line of a race can claim; \
+                 a race claims one of {}; quarrel report {} shows how it came about",
+                self.run.folder.name,
+                known.join(", "),
+                self.run.folder.called()
+            )
+        })
+    }
+
+    /// Why what was found is not anomaly `number` itself: of another class, on
+    /// another key or from another cause.
+    pub(super) fn is_another(&self, number: usize, finding: &Finding) -> Option<String> {
+        let anomaly = self.anomaly(number)?;
+        let keys: Vec<_> = finding.race.keys.iter().map(|setup| setup.key).collect();
+        let same_class = claim(anomaly.class) == Some(finding.claim);
+        let same_key = anomaly.key.is_none_or(|key| keys.contains(&key));
+        let known = anomaly.cause.filter(|cause| *cause != Cause::Unexplained);
+        let same_cause = known.is_none_or(|cause| cause == finding.cause);
+        (!(same_class && same_key && same_cause)).then(|| {
+            let cause = known.map_or_else(String::new, |cause| format!("/{cause}"));
+            format!(
+                "the smallest race found shows {}, from {}; anomaly {number} is {}{cause}: \
+                 another anomaly",
+                finding.claim, finding.cause, anomaly.class
+            )
+        })
+    }
+
     fn anomaly(&self, number: usize) -> Option<&Anomaly> {
         self.anomalies.get(number.checked_sub(1)?)
     }
@@ -126,10 +161,10 @@ impl Cutter {
         format!("# Anomaly {number} of run {}: {}{cause}.\n", self.run.folder.name, anomaly.class)
     }
 
-    /// Every race whose anomaly has a folder, and the smallest that shows what
-    /// the first one shows.
+    /// Every race whose anomaly has a folder, and beside the first that can be
+    /// shrunk to one that shows the same the smallest.
     fn cut_all(&self, tell: &mpsc::Sender<(PathBuf, String)>) {
-        let mut smallest_of = None;
+        let mut recorded_races = Vec::new();
         for number in 1..=self.anomalies.len() {
             let folder = folder(&self.run.folder, number);
             let is_own = std::fs::symlink_metadata(&folder).is_ok_and(|found| found.is_dir());
@@ -142,13 +177,16 @@ impl Cutter {
             if tell.send((folder.join(RECORDED), text)).is_err() {
                 return;
             }
-            smallest_of.get_or_insert((number, race));
+            recorded_races.push((number, race));
         }
-        let Some((number, race)) = smallest_of else { return };
-        if let Ok(Some(finding)) = shrink_race(&*self.making, &race) {
-            let text = self.smallest(number, &finding, None);
-            // Nobody waits for it any more if this fails.
-            drop(tell.send((folder(&self.run.folder, number).join(MINIMAL), text)));
+        for (number, race) in recorded_races {
+            let Ok(Some(finding)) = shrink_race(&*self.making, &race) else { continue };
+            if self.is_another(number, &finding).is_none() {
+                let text = self.smallest(number, &finding, None);
+                // Nobody waits for it any more if this fails.
+                drop(tell.send((folder(&self.run.folder, number).join(MINIMAL), text)));
+                return;
+            }
         }
     }
 

@@ -28,6 +28,7 @@ use crate::{
         Journal, LoadedRun, RunFolder, RunOutcome, VerdictFile, append_to_index, write_json,
         write_text,
     },
+    run::save,
     runner::{StormOutcome, storm},
     sim::SimCluster,
     stores::real::TimeLimits,
@@ -151,6 +152,9 @@ impl Bench<'_> {
         if self.stop.asked() {
             return Ok(None);
         }
+        if let Some(failure) = &outcome.failure {
+            return Err(Failure::environment(failure));
+        }
         warn_of_unloaded(&outcome.unloaded);
         let judged = Judged::of(prepared, charge, &outcome, recorder);
         let mut trial = judged.trial(seed, &outcome);
@@ -180,6 +184,7 @@ impl Bench<'_> {
                 choice: self.kind.map_or(self.args.cluster, Choice::Kind),
                 limits: TimeLimits { connect: self.args.timeout, call: self.args.timeout },
                 seed,
+                clients: 16,
             };
             let started = tokio::select! {
                 biased;
@@ -265,6 +270,7 @@ impl Judged {
             truncated: false,
             receipts: outcome.receipts.clone(),
             probes: outcome.probes.clone(),
+            failure: outcome.failure.clone(),
         };
         let verdict = judge_run(&run, prepared.expect, &*prepared.plan.workload);
         Self { run, verdict, prepared, charge, recorder }
@@ -301,7 +307,7 @@ impl Judged {
         Journal::start(&folder.file("history.jsonl.zst"), self.recorder)
             .and_then(Journal::finish)
             .map_err(Failure::environment)?;
-        run::save(&folder, outcome, cluster).await?;
+        save(&folder, outcome, cluster).await?;
         self.run.folder = folder;
         self.verdict.run = self.run.folder.name.clone();
         write_files(&self.run, &self.verdict)?;

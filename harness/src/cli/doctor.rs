@@ -1,7 +1,7 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::{Failure, output::println};
+use super::{Failure, leftovers::PrimaryArgs, output::println};
 use crate::{cluster::native::Binaries, report::Ink};
 
 #[derive(Args, Clone, Debug)]
@@ -9,6 +9,8 @@ pub(super) struct DoctorArgs {
     /// What to print: text or json
     #[arg(long, default_value = "text", value_name = "FORMAT", value_parser = ["text", "json"])]
     format: String,
+    #[command(flatten)]
+    on: PrimaryArgs,
 }
 
 /// Says what this machine can run, and the command that would mend the rest.
@@ -17,6 +19,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<u8, Failure> {
     let mut findings = docker();
     findings.push(native());
     let works = findings.iter().any(|finding| finding.works && finding.part.is_none());
+    findings.extend(external(&args.on));
     findings.push(Finding::fine("sim", "simulated stores: everywhere"));
     if args.format == "json" {
         println!("{}", serde_json::to_string_pretty(&findings).map_err(Failure::bug)?);
@@ -74,6 +77,20 @@ fn native() -> Finding {
             Finding::fine("native", text)
         }
         Err(missing) => Finding::missing("native", missing.to_string(), missing.advice()),
+    }
+}
+
+/// What killed runs left on servers of somebody, if it was said where.
+fn external(on: &PrimaryArgs) -> Vec<Finding> {
+    let part = |finding| Finding { part: Some("leftovers".to_owned()), ..finding };
+    match on.find() {
+        Ok(leftovers) => leftovers
+            .iter()
+            .map(|leftover| {
+                part(Finding::missing("external", leftover.to_string(), "quarrel cluster sweep"))
+            })
+            .collect(),
+        Err(error) => vec![part(Finding::missing("external", error.what, error.advice))],
     }
 }
 

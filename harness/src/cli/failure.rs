@@ -4,6 +4,7 @@ use crate::{
     cluster::ClusterError,
     report::ci::PolicyError,
     results::{FileError, FormError, LoadError},
+    run::RunError,
 };
 
 /// Why a command did not do its work, and the exit code that says so.
@@ -97,11 +98,23 @@ impl From<LoadError> for Failure {
     }
 }
 
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::File(error) => error.into(),
+            RunError::Settings(_) | RunError::NoEnd => Self::bug(error),
+            RunError::Storm(_) | RunError::Cluster(_) | RunError::Journal(_) => {
+                Self::environment(error)
+            }
+        }
+    }
+}
+
 impl From<PolicyError> for Failure {
     fn from(error: PolicyError) -> Self {
         match error {
             PolicyError::Io { .. } => Self::environment(error),
-            _ => Self::bad_input(error),
+            PolicyError::Form(error) => error.into(),
         }
     }
 }

@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     record::Stop,
-    report::{Ink, ci::Policy},
+    report::{
+        Ink,
+        ci::{Policy, Ruling},
+    },
     results::{RunOutcome, VerdictFile},
 };
 
@@ -99,22 +102,28 @@ impl Gatekeeper {
 
     /// The exit code, and why it is not the verdict's where there is a policy.
     pub(super) fn exit_code(&self, verdict: &VerdictFile) -> u8 {
-        let Some((path, policy)) = &self.policy else { return verdict.outcome.exit_code() };
+        let outcome = verdict.outcome;
+        let Some((path, policy)) = &self.policy else { return outcome.exit_code() };
+        let Some(case) = verdict.case() else { return outcome.exit_code() };
         let ink = Ink::colours();
-        let breaches = policy.breaches(verdict);
-        if breaches.is_empty() && verdict.outcome != RunOutcome::Violated {
-            return verdict.outcome.exit_code();
-        }
         let path = path.display();
-        if breaches.is_empty() {
-            println!("{0}accepted{0:#} by {path}: exit code 0", ink.good);
-            return 0;
+        let ruling = policy.ruling(&case, verdict);
+        match &ruling {
+            Ruling::Accepted if outcome == RunOutcome::Violated => {
+                println!("{0}accepted{0:#} by {path}: exit code 0", ink.good);
+            }
+            Ruling::Beyond(breaches) => {
+                println!("{0}beyond{0:#} what {path} accepts of {case}:", ink.bad);
+                for breach in breaches {
+                    println!("  {breach}");
+                }
+            }
+            Ruling::Accepted
+            | Ruling::Undecided(_)
+            | Ruling::Vacuous(_)
+            | Ruling::Environment(_) => {}
         }
-        println!("{0}beyond{0:#} what {path} accepts:", ink.bad);
-        for breach in breaches {
-            println!("  {breach}");
-        }
-        RunOutcome::Violated.exit_code()
+        ruling.exit_code()
     }
 }
 

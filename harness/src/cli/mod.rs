@@ -8,6 +8,7 @@ mod check;
 mod choose;
 mod cluster;
 mod cut;
+mod descriptors;
 mod detection;
 mod doctor;
 mod explain;
@@ -15,6 +16,7 @@ mod explore;
 mod failure;
 mod foreign;
 mod gatekeeper;
+mod leftovers;
 mod list;
 mod matrix;
 mod new;
@@ -46,7 +48,7 @@ const ABOUT: &str = "Finds out when a cache and its database disagree";
 
 const AFTER: &str = "\
 Exit codes: 0 the guarantee held; 1 violated; 2 undecided; 3 vacuous (nothing was at stake); \
-4 environment (no engine, image, port); 64 usage: the command line makes no sense; \
+4 environment (no engine, image, port, or a server died under the run); 64 usage: the command line makes no sense; \
 65 bad input: a file does not; 70 a bug in quarrel; 130 interrupted.
 
 Start with:
@@ -69,6 +71,7 @@ pub fn main(catalogue: Catalogue) -> ExitCode {
         }
     };
     logging();
+    descriptors::raise_limit();
     // A panic has told where already; what is missing is the code that tells a
     // bug of ours from a verdict.
     let done = catch_unwind(AssertUnwindSafe(|| dispatch(&matches, &catalogue)));

@@ -54,7 +54,7 @@ pub(super) fn perform(
         // early, and a busy machine may be slow.
         let limits = TimeLimits { connect: SLOW, call: SLOW };
         let external = bill.external.clone();
-        let wanted = Wanted { choice: bill.choice, external, limits, seed: 0 };
+        let wanted = Wanted { choice: bill.choice, external, limits, seed: 0, clients: 16 };
         let cluster = tokio::select! {
             biased;
             () = asked(&stop) => return Err(interrupted()),

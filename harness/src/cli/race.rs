@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     cluster::ClusterKind,
-    judge::judge_with,
+    judge::judge_run,
     race::{ParseRaceError, Race, Told},
     report::Ink,
     results::{FormError, RunFolder, find_run},
@@ -199,6 +199,9 @@ pub(super) fn cut(
         let none = format!("{name} has {count} anomalies, and no number {number}");
         return Err(Failure::usage(none));
     }
+    if let Some(why) = cutter.is_no_race(number) {
+        return Err(Failure::undecided(why));
+    }
     let (race, _) = cutter.cut(number).map_err(Failure::usage)?.ok_or_else(|| {
         Failure::undecided(format!(
             "anomaly {number} of {name} could not be cut out: nothing that was tried shows it in \
@@ -210,7 +213,8 @@ pub(super) fn cut(
 
 /// What the races of a run are cut out of.
 pub(super) fn cutter(run: RunFolder, catalogue: &Catalogue) -> Result<Cutter, Failure> {
-    let Recorded { run, expected, .. } = Recorded::load(run, catalogue)?;
-    let verdict = judge_with(&run, expected, quarrel_checkers::Verdict::valid());
+    let Recorded { run, expected, workload } = Recorded::load(run, catalogue)?;
+    // By the same judgement as the verdict: anomalies are known by their number.
+    let verdict = judge_run(&run, expected, &*(workload.build)());
     Cutter::new(run, verdict.anomalies, catalogue)
 }

@@ -8,6 +8,7 @@ use super::{
     Failure,
     choose::{Choice, ExternalArgs, Wanted, start},
     cut::{Cutter, write_races},
+    descriptors::enough_descriptors,
     gatekeeper::{Gatekeeper, GatekeeperArgs},
     options::{flags, given},
     signals::stop_on_signals,
@@ -16,15 +17,15 @@ use super::{
 use crate::{
     cluster::{Cluster, ClusterKind},
     faults::{Fault, ParseScheduleError, Schedule},
-    judge::{Expectation, judge_run},
-    record::{Recorder, Stop},
+    judge::Expectation,
+    record::Stop,
     report::{Ink, Width, ci::tell_github, summary, write_files},
     results::{
-        Environment, FormError, Journal, LoadedRun, Phases, RunFolder, RunSettings, SCHEMA,
-        VerdictFile, append_to_index, checked_out, load_run, write_json, write_json_lines,
-        write_text,
+        FormError, LoadedRun, RunFolder, RunOutcome, RunSettings, SCHEMA, VerdictFile,
+        append_to_index, write_text,
     },
-    runner::{Arrivals, Plan, Progress, Skew, StormOutcome, Unloaded, storm},
+    run::{Ran, Run},
+    runner::{Arrivals, Plan, Progress, Skew, Unloaded},
     stores::real::TimeLimits,
     strategy::{Catalogue, Options, StrategyEntry, WorkloadEntry, parse_duration},
 };
@@ -105,6 +106,9 @@ pub(super) fn run(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Fai
     let workload = catalogue.workload(&args.workload).map_err(Failure::usage)?;
     let keeper = args.gatekeeper.gatekeeper(args.settle)?;
     eprintln!("seed: {seed}");
+    if args.cluster != Choice::Kind(ClusterKind::Sim) {
+        enough_descriptors(args.clients)?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -118,6 +122,9 @@ pub(super) fn run(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Fai
         }
         let settings = settings(&args, entry, &options, &plan);
         match runtime.block_on(run_on_cluster(&args, plan, settings, &keeper, catalogue)) {
+            Ok(4) if attempt < args.gatekeeper.retries && !keeper.is_over() => {
+                eprintln!("the environment failed, once more");
+            }
             // Never a verdict: a violation that is tried again until it is not
             // seen has happened all the same.
             Err(failure)
@@ -270,6 +277,7 @@ pub(super) fn settings(
         timeout_ms: millis(args.timeout),
         faults: faults(args, &plan.schedule),
         options: options.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        given: Some(options.besides(entry.options)),
         schedule: plan.schedule.to_string(),
     }
 }
@@ -288,6 +296,7 @@ async fn run_on_cluster(
         choice: args.cluster,
         limits: TimeLimits { connect: args.timeout, call: args.timeout },
         seed: plan.seed,
+        clients: args.clients,
     };
     let cluster: Arc<dyn Cluster> = tokio::select! {
         biased;
@@ -346,9 +355,18 @@ async fn storm_and_judge(
     let tell = |progress| watch.tell(progress);
     let conducted = conduct(args, folder, plan, settings, cluster, stop, &tell).await;
     watch.end();
-    let (run, verdict) = conducted?;
-    append_to_index(&args.results, &run.folder, &verdict)?;
+    let Conducted { run, mut verdict, kept } = conducted?;
+    let kept = kept.and_then(|()| Ok(append_to_index(&args.results, &run.folder, &verdict)?));
     print(args, &run, &verdict)?;
+    if let Err(failure) = kept {
+        let folder = run.folder.path.display();
+        eprintln!("the run could not be kept whole in {folder}: {}", failure.message);
+        // It convicts by what was seen; to acquit, somebody must be able to look.
+        if verdict.outcome != RunOutcome::Violated {
+            verdict.outcome = RunOutcome::Environment;
+        }
+        return Ok(verdict);
+    }
     let complete = run.folder.file("COMPLETE");
     // What cannot be cut out can be no reason to lose a verdict.
     match Cutter::new(run, verdict.anomalies.clone(), catalogue) {
@@ -357,6 +375,13 @@ async fn storm_and_judge(
     }
     write_text(&complete, "")?;
     Ok(verdict)
+}
+
+/// A run that was judged, and whether its folder holds all of it.
+pub(super) struct Conducted {
+    pub(super) run: LoadedRun,
+    pub(super) verdict: VerdictFile,
+    pub(super) kept: Result<(), Failure>,
 }
 
 /// Storms, judges, and leaves everything in `folder` but the word that it is
@@ -369,41 +394,13 @@ pub(super) async fn conduct(
     cluster: &Arc<dyn Cluster>,
     stop: Stop,
     tell: &(dyn Fn(Progress) + Send + Sync),
-) -> Result<(LoadedRun, VerdictFile), Failure> {
-    let toml = toml::to_string_pretty(settings).map_err(Failure::bug)?;
-    write_text(&folder.file("run.toml"), &toml)?;
-    write_json(&folder.file("env.json"), &environment(&**cluster))?;
-
-    let recorder = Arc::new(Recorder::new(cluster.clock()));
-    let workload = Arc::clone(&plan.workload);
-    let journal = Journal::start(&folder.file("history.jsonl.zst"), Arc::clone(&recorder))
-        .map_err(Failure::environment)?;
-    let mut ended = None;
-    let work = Box::pin(async {
-        ended = Some(storm(Arc::clone(cluster), plan, recorder, None, stop, tell).await);
-    });
-    let driven = cluster.drive(work).await;
-    journal.finish().map_err(Failure::environment)?;
-    driven?;
-    let ended = ended.ok_or_else(|| Failure::bug("the storm did not end"))?;
-    let outcome = ended.map_err(Failure::environment)?;
-    warn_of_unloaded(&outcome.unloaded);
-    save(&folder, &outcome, &**cluster).await?;
-
-    let run = load_run(folder).map_err(Failure::bug)?;
-    let verdict = judge_run(&run, args.expect, &*workload);
-    write_files(&run, &verdict)?;
-    Ok((run, verdict))
-}
-
-/// What the run runs on. Its clock starts when this is written down.
-fn environment(cluster: &dyn Cluster) -> Environment {
-    let folder = std::env::current_dir().ok();
-    Environment {
-        commit: folder.and_then(|folder| checked_out(&folder)),
-        clock_zero: (cluster.kind() != ClusterKind::Sim).then(Timestamp::now),
-        pieces: cluster.pieces().into_iter().collect(),
-    }
+) -> Result<Conducted, Failure> {
+    let run = Run::planned(plan, settings.clone(), args.expect);
+    let Ran { run, verdict, unloaded, kept, .. } =
+        run.in_folder(folder, cluster, stop, tell).await?;
+    warn_of_unloaded(&unloaded);
+    let kept = kept.map_err(Failure::from).and_then(|()| Ok(write_files(&run, &verdict)?));
+    Ok(Conducted { run, verdict, kept })
 }
 
 /// Says which keys began without a value, and what that means.
@@ -416,24 +413,6 @@ pub(super) fn warn_of_unloaded(unloaded: &[Unloaded]) {
         keys.join(", "),
         first.why
     );
-}
-
-pub(super) async fn save(
-    folder: &RunFolder,
-    outcome: &StormOutcome,
-    cluster: &dyn Cluster,
-) -> Result<(), Failure> {
-    write_json_lines(&folder.file("faults.jsonl"), &outcome.receipts)?;
-    write_json_lines(&folder.file("probes.jsonl"), &outcome.probes)?;
-    let phases =
-        Phases { storm: outcome.storm_began, heal: outcome.heal_began, last: outcome.final_began };
-    write_json(&folder.file(Phases::FILE), &phases)?;
-    let logs = folder.file("logs");
-    std::fs::create_dir_all(&logs).map_err(Failure::environment)?;
-    for (node, text) in cluster.logs().await {
-        write_text(&logs.join(format!("{node}.log")), &text)?;
-    }
-    Ok(())
 }
 
 fn print(args: &RunArgs, run: &LoadedRun, verdict: &VerdictFile) -> Result<(), Failure> {

@@ -46,7 +46,8 @@ pub(super) struct ShrinkArgs {
 
 /// Finds the smallest race that shows what a race shows, and performs it on
 /// real servers. Exit code 0 if there is one, 1 if the race does not show what
-/// it claims or no performance of the smaller one did.
+/// it claims or no performance of the smaller one did, 2 if what was found is
+/// another anomaly than the one that was named.
 pub(super) fn shrink(args: &ShrinkArgs, catalogue: &Catalogue) -> Result<u8, Failure> {
     if let Some(path) = args.out.as_ref().filter(|path| path.exists()) {
         return Err(Failure::usage(format!("{} exists; name another file", path.display())));
@@ -67,6 +68,16 @@ pub(super) fn shrink(args: &ShrinkArgs, catalogue: &Catalogue) -> Result<u8, Fai
         }
         return Ok(1);
     };
+    let cutter = match &named {
+        Named::File(_) => None,
+        Named::Anomaly { run, number } => {
+            let cutter = cutter(run.clone(), catalogue)?;
+            if let Some(another) = cutter.is_another(*number, &finding) {
+                return Err(Failure::undecided(another));
+            }
+            Some(cutter)
+        }
+    };
     let as_text = args.format != "json";
     if as_text {
         print!("{finding}");
@@ -79,7 +90,7 @@ pub(super) fn shrink(args: &ShrinkArgs, catalogue: &Catalogue) -> Result<u8, Fai
             json!({"finding": finding.to_json(), "confirmation": confirmation.to_json()})
         ),
     }
-    save(args, named, &finding, &confirmation, catalogue)?;
+    save(args, named, &finding, &confirmation, cutter)?;
     Ok(u8::from(confirmation.is_refuted()))
 }
 
@@ -190,14 +201,13 @@ fn save(
     named: Named,
     finding: &Finding,
     confirmation: &Confirmation,
-    catalogue: &Catalogue,
+    cutter: Option<Cutter>,
 ) -> Result<(), Failure> {
-    let (path, text) = match (&args.out, named) {
-        (Some(path), _) => (path.clone(), finding.race.to_string()),
-        (None, Named::File(_)) => return Ok(()),
-        (None, Named::Anomaly { run, number }) => {
+    let (path, text) = match (&args.out, named, cutter) {
+        (Some(path), ..) => (path.clone(), finding.race.to_string()),
+        (None, Named::File(_), _) | (None, _, None) => return Ok(()),
+        (None, Named::Anomaly { run, number }, Some(cutter)) => {
             let path = place_of_smallest(&run, number)?;
-            let cutter: Cutter = cutter(run, catalogue)?;
             (path, cutter.smallest(number, finding, Some(&confirmation.to_string())))
         }
     };

@@ -8,6 +8,7 @@ use sqlx::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
+use super::register;
 use crate::stores::real::Schema;
 
 /// The longest anything here may take.
@@ -42,13 +43,14 @@ pub(super) async fn create_tables(
     let sql = format!(
         "SET LOCAL synchronous_commit = local; \
          {make} \"{schema}\"; \
-         CREATE TABLE IF NOT EXISTS {mark} (run text PRIMARY KEY); \
+         CREATE TABLE IF NOT EXISTS {mark} ({columns}); \
          INSERT INTO {mark} (run) VALUES ('{run}') ON CONFLICT DO NOTHING; \
          CREATE TABLE IF NOT EXISTS {kv} \
            (key bigint PRIMARY KEY, value text NOT NULL, version bigint NOT NULL); \
          CREATE TABLE IF NOT EXISTS {outbox} \
            (id bigserial PRIMARY KEY, key bigint NOT NULL, version bigint NOT NULL);",
-        run = schema.run()
+        run = schema.run(),
+        columns = register::COLUMNS
     );
     connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
     connection.close().await
@@ -154,61 +156,6 @@ pub(super) async fn in_recovery(options: &PgConnectOptions) -> Result<bool, sqlx
     Ok(replays)
 }
 
-/// Waits until a schema made on the primary is on the replica, with its mark.
-pub(super) async fn sees_schema(
-    replica: &PgConnectOptions,
-    schema: &Schema,
-    patience: Duration,
-) -> Result<(), sqlx::Error> {
-    let mut connection = connect(replica).await?;
-    let start = Instant::now();
-    // Made in one transaction with its mark, so that the first look without an
-    // error about a missing table is one at the mark.
-    let there = format!("SELECT 1 WHERE to_regclass('{}') IS NOT NULL", schema.table(Schema::MARK));
-    let marked = schema.marked("1");
-    loop {
-        if row(&mut connection, &there).await?.is_some()
-            && row(&mut connection, &marked).await?.is_some()
-        {
-            return connection.close().await;
-        }
-        if start.elapsed() > patience {
-            return Err(timed_out(patience));
-        }
-        sleep(POLL).await;
-    }
-}
-
-/// Drops a schema with all that is in it, and the replication slot of its feed
-/// of changes, which would keep the primary's log for ever. A schema that does
-/// not bear the mark of its run is left alone.
-pub(super) async fn drop_schema(
-    options: &PgConnectOptions,
-    schema: &Schema,
-) -> Result<(), sqlx::Error> {
-    let mut connection = connect(options).await?;
-    let there = format!("SELECT 1 WHERE to_regclass('{}') IS NOT NULL", schema.table(Schema::MARK));
-    if row(&mut connection, &there).await?.is_none() {
-        return connection.close().await;
-    }
-    let slots = format!(
-        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots \
-         WHERE slot_name = '{}' AND NOT active AND EXISTS ({})",
-        schema.slot(),
-        schema.marked("1")
-    );
-    connection.execute(sqlx::raw_sql(AssertSqlSafe(slots))).await?;
-    let drop = format!(
-        "DO $$ BEGIN \
-           IF NOT EXISTS ({}) THEN RAISE EXCEPTION 'the schema bears another mark'; END IF; \
-           DROP SCHEMA \"{schema}\" CASCADE; \
-         END $$",
-        schema.marked("1")
-    );
-    connection.execute(sqlx::raw_sql(AssertSqlSafe(drop))).await?;
-    connection.close().await
-}
-
 /// Deletes every key that begins with `prefix`, a batch at a time, so that the
 /// server can answer others in between.
 pub(super) async fn drop_keys(
@@ -286,19 +233,22 @@ pub(super) async fn cache_version(
 
 /// The first row of what `sql` answers. Nothing is prepared: a pooler may
 /// stand between, and the next statement may go to another server.
-async fn row(connection: &mut PgConnection, sql: &str) -> Result<Option<PgRow>, sqlx::Error> {
+pub(super) async fn row(
+    connection: &mut PgConnection,
+    sql: &str,
+) -> Result<Option<PgRow>, sqlx::Error> {
     connection.fetch_optional(sqlx::raw_sql(AssertSqlSafe(sql))).await
 }
 
 /// The one value that `sql` answers.
-async fn scalar<T>(connection: &mut PgConnection, sql: &str) -> Result<T, sqlx::Error>
+pub(super) async fn scalar<T>(connection: &mut PgConnection, sql: &str) -> Result<T, sqlx::Error>
 where
     T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
 {
     row(connection, sql).await?.ok_or(sqlx::Error::RowNotFound)?.try_get(0)
 }
 
-async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
     timeout(LIMIT, PgConnection::connect_with(options)).await.map_err(|_| timed_out(LIMIT))?
 }
 
@@ -322,7 +272,7 @@ async fn until(
     .map_err(|_| timed_out(LIMIT))?
 }
 
-fn timed_out(limit: Duration) -> sqlx::Error {
+pub(super) fn timed_out(limit: Duration) -> sqlx::Error {
     let why = format!("not within {} s", limit.as_secs());
     sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, why))
 }

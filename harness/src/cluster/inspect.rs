@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use redis::ConnectionAddr;
 use sqlx::postgres::PgConnectOptions;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -48,8 +47,7 @@ fn postgres(options: &PgConnectOptions) -> (String, u16, &'static [u8]) {
 }
 
 fn redis(clients: &Endpoints) -> Result<(String, u16, &'static [u8]), String> {
-    match clients.cache.get_connection_info().addr() {
-        ConnectionAddr::Tcp(host, port) => Ok((host.clone(), *port, QUIT)),
-        other => Err(format!("{other} is no address to dial")),
-    }
+    let address = clients.cache_address();
+    let (host, port) = address.ok_or_else(|| "a socket file is no address to dial".to_owned())?;
+    Ok((host, port, QUIT))
 }

@@ -15,16 +15,19 @@ mod failover;
 mod inspect;
 pub mod links;
 pub mod native;
+mod owned;
 mod ready;
 mod real;
 mod reaper;
+mod register;
 
 use std::{fmt, future::Future, pin::Pin, str::FromStr, time::Duration};
 
 pub use control::{Control, ControlError, Fencing, Impairment, Link, Node, Unsupported};
 pub use failover::Roles;
+pub use owned::sweep_stale;
 pub use real::{NodeControl, RealCluster};
-pub use reaper::{Reaper, start_time, sweep_stale};
+pub use reaper::{Reaper, start_time};
 
 use quarrel_checkers::Lsn;
 
@@ -156,6 +159,12 @@ pub trait Cluster: Send + Sync {
     /// Where the time of a run on this cluster comes from.
     fn clock(&self) -> Clock {
         Clock::start()
+    }
+
+    /// What of the cluster is gone though nobody here took it away; nothing
+    /// where all is there, or nobody can tell.
+    fn missing(&self) -> Option<String> {
+        None
     }
 
     /// Takes everything down and removes what the cluster made. Every failure

@@ -36,6 +36,10 @@ pub trait NodeControl: Send + Sync {
     }
     /// What the servers have logged so far, by name.
     fn logs(&self) -> Boxed<'_, Vec<(String, String)>>;
+    /// What of the servers' own is gone though nobody here took it away.
+    fn missing(&self) -> Option<String> {
+        None
+    }
     /// Takes everything down and removes it; what could not be removed.
     fn down(&self) -> Boxed<'_, Vec<String>>;
 }
@@ -216,6 +220,10 @@ impl Cluster for RealCluster {
             Some(nodes) => nodes.logs(),
             None => Box::pin(async { Vec::new() }),
         }
+    }
+
+    fn missing(&self) -> Option<String> {
+        self.nodes.as_ref().and_then(|nodes| nodes.missing())
     }
 
     fn down(&self) -> Boxed<'_, Vec<String>> {

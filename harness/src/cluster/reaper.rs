@@ -115,13 +115,6 @@ impl Reaper {
     }
 }
 
-/// What the name of a folder begins with that dies with this process: it says
-/// to [`sweep_stale`] whose it is.
-pub(super) fn owned_name() -> String {
-    let owner = std::process::id();
-    format!("quarrel-{owner}-{}", start_time(owner).unwrap_or_default())
-}
-
 /// When a process started, in the kernel's ticks since boot; nothing if it does
 /// not run. With its id it names a process for good.
 #[must_use]
@@ -130,24 +123,4 @@ pub fn start_time(pid: u32) -> Option<u64> {
     // The name, in parentheses, may hold anything.
     let (_, fields) = stat.rsplit_once(") ")?;
     fields.split(' ').nth(19)?.parse().ok()
-}
-
-/// Removes folders `quarrel-PID-START-…` in `folder` whose owner is gone: what
-/// neither quarrel nor its reaper could remove.
-pub fn sweep_stale(folder: &Path) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let Some(name) = name.to_str() else { continue };
-        let mut parts = name.split('-');
-        let (Some("quarrel"), Some(pid), Some(start)) = (parts.next(), parts.next(), parts.next())
-        else {
-            continue;
-        };
-        let (Ok(pid), Ok(start)) = (pid.parse(), start.parse()) else { continue };
-        if start_time(pid) != Some(start) {
-            // Its reaper may still be at it; removing together does no harm.
-            drop(std::fs::remove_dir_all(entry.path()));
-        }
-    }
 }

@@ -37,6 +37,7 @@ use std::sync::Arc;
 
 pub use bounds::{Bounds, KEY, Reduction, Start};
 pub use cause::{Experiment, Why, cause};
+pub use evidence::claim;
 pub use fault::{Fault, UnknownFault};
 pub use ladder::{Ladder, LadderBreak, LadderRung, ladder};
 pub use recorded::{Recording, recorded};

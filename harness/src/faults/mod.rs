@@ -9,6 +9,7 @@
 
 mod amount;
 mod builtin;
+mod excuses;
 mod fault;
 mod lookout;
 mod nemesis;
@@ -19,10 +20,11 @@ mod strikes;
 
 pub use amount::{Amount, Unit};
 pub use builtin::{FaultEntry, builtin};
+pub use excuses::{Excuses, Way};
 pub use fault::{Fault, FaultError};
 pub use lookout::Lookout;
 pub use nemesis::Nemesis;
 pub use receipt::Receipt;
 pub use schedule::{Change, ParseScheduleError, Schedule, ScheduleStep};
-pub use sign::{HEARTBEAT, Sign, caught_up, recovered};
+pub use sign::{HEARTBEAT, Sign, caught_up, caught_up_within, recovered};
 pub use strikes::{Strike, Strikes};

@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use futures::future::{Either, select};
 use quarrel_checkers::{Time, Value};
 
-use super::{Change, Fault, Lookout, Receipt, Schedule, Strike, Strikes, recovered};
+use super::{Change, Excuses, Fault, Lookout, Receipt, Schedule, Strike, Strikes, recovered};
 use crate::{
     cluster::{Cluster, Unsupported},
     record::{Recorder, Stop},
@@ -20,6 +20,8 @@ pub struct Nemesis {
     /// Where faults that strike clients are told; without, they cannot be
     /// injected.
     strikes: Option<Arc<Strikes>>,
+    /// Where it is told which stores may be silent.
+    excuses: Arc<Excuses>,
     /// Tells time and sleeps, on whatever clock the cluster has.
     sleeper: Backend,
     receipts: Vec<Receipt>,
@@ -43,13 +45,28 @@ impl Nemesis {
     #[must_use]
     pub fn new(cluster: Arc<dyn Cluster>, recorder: Arc<Recorder>) -> Self {
         let sleeper = cluster.probe();
-        Self { cluster, recorder, strikes: None, sleeper, receipts: Vec::new(), active: Vec::new() }
+        Self {
+            cluster,
+            recorder,
+            strikes: None,
+            excuses: Arc::default(),
+            sleeper,
+            receipts: Vec::new(),
+            active: Vec::new(),
+        }
     }
 
     /// The same, able to strike the clients behind `strikes`.
     #[must_use]
     pub fn striking(mut self, strikes: Arc<Strikes>) -> Self {
         self.strikes = Some(strikes);
+        self
+    }
+
+    /// The same, telling `excuses` what is on.
+    #[must_use]
+    pub fn excusing(mut self, excuses: Arc<Excuses>) -> Self {
+        self.excuses = excuses;
         self
     }
 
@@ -100,7 +117,9 @@ impl Nemesis {
         }
         if !self.receipts.is_empty() {
             let cluster = Arc::clone(&self.cluster);
-            let seen = self.bounded(recovered(&*cluster), RECOVERY).await;
+            // What is lost does not come back.
+            let limit = if self.recorder.failure().is_some() { Duration::ZERO } else { RECOVERY };
+            let seen = self.bounded(recovered(&*cluster), limit).await;
             let now = self.recorder.now();
             if let Some(last) = self.receipts.last_mut() {
                 match seen {
@@ -124,6 +143,7 @@ impl Nemesis {
             errors: Vec::new(),
         };
         let (cluster, recorder) = (Arc::clone(&self.cluster), Arc::clone(&self.recorder));
+        self.excuses.begin(fault);
         let mut lookout = Lookout::prepare(fault.sign(), &*cluster).await;
         for control in fault.inject() {
             if let Err(error) = self.cluster.apply(&control).await {
@@ -175,6 +195,7 @@ impl Nemesis {
         self.recorder.nemesis("healed", Value::from(fault.to_string().as_str()));
         let cluster = Arc::clone(&self.cluster);
         let ended = self.bounded(lookout.ended(&*cluster), END).await;
+        self.excuses.end(fault);
         let now = self.recorder.now();
         let receipt = &mut self.receipts[receipt];
         match ended {

@@ -104,22 +104,31 @@ pub async fn recovered(cluster: &dyn Cluster) -> String {
 ///
 /// When one of them does not answer, or the replica does not get there.
 pub async fn caught_up(cluster: &dyn Cluster) -> Result<Lsn, StoreError> {
+    caught_up_within(cluster, CATCH_UP).await
+}
+
+/// The same, within `limit`.
+///
+/// # Errors
+///
+/// As [`caught_up`].
+pub async fn caught_up_within(cluster: &dyn Cluster, limit: Duration) -> Result<Lsn, StoreError> {
+    let looks = limit.as_nanos() / LOOK_EVERY.as_nanos() + 1;
     let mut probe = cluster.probe();
     let written = written(&mut probe).await?;
-    for _ in 0..CATCH_UP_LOOKS {
+    for _ in 0..looks {
         if replayed(&mut probe).await? >= written {
             return Ok(written);
         }
         pause(&mut probe, LOOK_EVERY).await;
     }
-    let limit = LOOK_EVERY * CATCH_UP_LOOKS;
     Err(StoreError::unknown(Site::Replica, format!("did not replay {written} within {limit:?}")))
 }
 
-/// Between two looks at how far the replica is, and how many there are: a
-/// replica that does not get there in half a minute never will.
+/// Between two looks at how far the replica is.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
-const CATCH_UP_LOOKS: u32 = 15_000;
+/// A replica that does not get there in half a minute never will.
+const CATCH_UP: Duration = Duration::from_secs(30);
 
 /// Writes the heartbeat row; where the log ends after its commit.
 pub(super) async fn heartbeat(probe: &mut Backend, number: u64) -> Result<Lsn, StoreError> {

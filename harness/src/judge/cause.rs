@@ -178,7 +178,9 @@ impl<'a> Evidence<'a> {
     #[must_use]
     pub fn is_retold(&self, anomaly: &Anomaly) -> bool {
         let of_one_key = |operation: &Operation| self.sides(operation).is_empty();
-        self.guilty(anomaly).is_some_and(of_one_key) && self.provenance(anomaly).is_some()
+        is_claimed(anomaly.class)
+            && self.guilty(anomaly).is_some_and(of_one_key)
+            && self.provenance(anomaly).is_some()
     }
 
     fn operation(&self, index: Index) -> Option<&Operation> {
@@ -338,4 +340,18 @@ impl<'a> Evidence<'a> {
     pub fn acknowledged(&self, operation: &Operation) -> Option<Index> {
         operation.complete.filter(|end| self.history.events[end.position()].kind == Kind::Ok)
     }
+}
+
+/// Whether the lines of a race can claim an anomaly of this class. What is
+/// wrong between two transactions, or came from nowhere, no line can.
+const fn is_claimed(class: Class) -> bool {
+    matches!(
+        class,
+        Class::StaleRead
+            | Class::NotLinearizable
+            | Class::ReadYourWrites
+            | Class::NonMonotonicRead
+            | Class::LostWrite
+            | Class::Divergence
+    )
 }

@@ -8,6 +8,7 @@ use quarrel_checkers::{Guarantee, JudgeOptions, Judgement, Time, Validity, Verdi
 use super::{find_causes, phases::phases};
 use crate::{
     faults::Receipt,
+    record::{EnvironmentFailure, Spoils},
     results::{FaultCount, LoadedRun, RunOutcome, SCHEMA, VerdictFile},
     strategy::{Workload, parse_duration},
 };
@@ -107,12 +108,18 @@ pub fn judge_with(run: &LoadedRun, expected: Expectation, own: Verdict) -> Verdi
             (decided, _) => decided,
         },
     };
+    let (outcome, reason) = match &run.failure {
+        Some(failure) => spoilt(failure, outcome, reason, &mut judgement),
+        None => (outcome, reason),
+    };
     let settings = &run.settings;
     VerdictFile {
         schema: SCHEMA,
         quarrel: env!("CARGO_PKG_VERSION").to_owned(),
         run: run.folder.name.clone(),
         strategy: settings.strategy.clone(),
+        options: Some(settings.case().options),
+        workload: settings.workload.clone(),
         cluster: settings.cluster.clone(),
         simulated: settings.is_simulated(),
         seed: settings.seed,
@@ -128,6 +135,27 @@ pub fn judge_with(run: &LoadedRun, expected: Expectation, own: Verdict) -> Verdi
         anomalies: judgement.anomalies,
         metrics: judgement.metrics,
     }
+}
+
+/// What is left of a judgement when the world broke around its run.
+fn spoilt(
+    failure: &EnvironmentFailure,
+    outcome: RunOutcome,
+    reason: String,
+    judgement: &mut Judgement,
+) -> (RunOutcome, String) {
+    if failure.spoils == Spoils::Completeness && outcome == RunOutcome::Violated {
+        return (outcome, reason);
+    }
+    if failure.spoils == Spoils::Evidence {
+        judgement.anomalies.clear();
+        judgement.strongest = Guarantee::None;
+        for rung in &mut judgement.ladder {
+            rung.validity = Validity::Unknown;
+            rung.reason = failure.to_string();
+        }
+    }
+    (RunOutcome::Environment, failure.to_string())
 }
 
 fn decide(run: &LoadedRun, expected: Expectation, judgement: &Judgement) -> (RunOutcome, String) {

@@ -74,10 +74,16 @@ impl Evidence<'_> {
         if self.lost_what_replaced(read, hit) {
             return Some(Cause::ResurrectedEntry);
         }
+        if self.is_overtaken(hit, fill) {
+            return Some(Cause::ResurrectedEntry);
+        }
         let Some(newer) = newer else {
             // What is newer is in the cache alone, or was.
             return self.cached_too_early(key, hit).then_some(Cause::SetBeforeCommit);
         };
+        if self.cached_too_early(key, newer) && fill.is_some_and(|fill| fill.start < newer.start) {
+            return Some(Cause::SetBeforeCommit);
+        }
         let entry = Entry { key, version, hit, newer };
         Some(match fill {
             Some(fill) => self.fill_cause(&entry, fill),
@@ -112,6 +118,21 @@ impl Evidence<'_> {
                 && !self.on(key).any(|commit| {
                     commits(commit, store) && commit.end.is_some_and(|end| end <= source.start)
                 })
+        })
+    }
+
+    /// Whether a write without a version yet had replaced what was found, and
+    /// nobody had put that back.
+    fn is_overtaken(&self, hit: &Step, fill: Option<&Step>) -> bool {
+        let Some(object) = &hit.object else { return false };
+        self.on(object.key).any(|step| {
+            let is_unnumbered = matches!(step.argument, Some(Content::Row { version: 0, .. }));
+            step.site == Site::Cache
+                && step.object == hit.object
+                && is_unnumbered
+                && succeeded(step)
+                && step.end.is_some_and(|end| end < hit.start)
+                && fill.is_none_or(|fill| fill.end.is_some_and(|end| end < step.start))
         })
     }
 

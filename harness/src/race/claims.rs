@@ -2,7 +2,7 @@ use quarrel_checkers::{Key, Value, Version};
 
 use super::Line;
 use crate::{
-    sim::{Claim, Ending, Play, Played, linearizable},
+    sim::{Claim, Ending, Play, Played, differs, linearizable},
     stores::Row,
     strategy::Action,
 };
@@ -145,7 +145,7 @@ pub(super) fn is_true_in_the_end(
                 _ => false,
             })
         }
-        Claim::Diverged => read != primary,
+        Claim::Diverged => differs(read, primary),
         _ => false,
     }
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("grammar.md")]
 
 mod ast;
+mod audit;
 mod cast;
 mod claims;
 mod directions;

@@ -4,12 +4,12 @@ use quarrel_checkers::{History, Index, Key, Kind, Reply, Time};
 
 use super::{
     Answer, Event, Line, Make, Pattern, Race, Setup, What,
+    audit::{Audit, audits},
     scene::{initial, setting, world},
 };
 use crate::{
     record::{Clock, Recorder, VirtualClock},
-    sim::{Claim, Disturbance, Ending, Following, Happened, Move, Stage, Stuck, linearizable},
-    stores::Row,
+    sim::{Claim, Disturbance, Following, Happened, Move, Stage, Stuck, linearizable},
     strategy::{Action, Call, reply_of},
 };
 
@@ -465,35 +465,6 @@ impl Performing<'_> {
         }
         Ok(victim)
     }
-}
-
-/// What a fresh client of the strategy reads in the end.
-pub(super) struct Audit {
-    pub(super) key: Key,
-    /// The place of its read in the play.
-    pub(super) place: usize,
-    pub(super) read: Option<Row>,
-}
-
-/// An audit of every key, once the replica has caught up. `first_auditor` and
-/// those after it have read nothing yet.
-pub(super) fn audits(
-    stage: &mut Stage,
-    keys: &[Setup],
-    first_auditor: usize,
-) -> Result<Vec<Audit>, Stuck> {
-    stage.perform(&Move::Disturb(Disturbance::CatchUp))?;
-    let mut audits = Vec::new();
-    for (at, setup) in keys.iter().enumerate() {
-        let place = stage.play().operations().len();
-        let ended = stage.run_alone(first_auditor + at)?;
-        let read = ended.and_then(|place| match &stage.play().operations()[place].ending {
-            Some(Ending::Read(row)) => row.clone(),
-            _ => None,
-        });
-        audits.push(Audit { key: setup.key, place, read });
-    }
-    Ok(audits)
 }
 
 /// What a client saw, as it is written.

@@ -4,9 +4,10 @@ use quarrel_checkers::{Content, History, Site, Time};
 
 use super::{
     Answer, Event, Line, Make, Pattern, Race, Shown, What,
+    audit::audits,
     cast::{NothingBegun, Part, begun_by, clients},
     claims::{Claims, Ends},
-    plot::{Plot, answered, audits},
+    plot::{Plot, answered},
     run::{Divergence, Happening, Run, RunError, STILL_OPEN, Told, room},
     scene::{initial, setting, world},
 };

@@ -6,9 +6,11 @@
 //! back.
 
 mod clock;
+mod failure;
 mod recorder;
 mod stop;
 
 pub use clock::{Clock, VirtualClock};
+pub use failure::{EnvironmentFailure, Spoils};
 pub use recorder::{Record, Recorder, Records};
 pub use stop::Stop;

@@ -1,8 +1,8 @@
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use quarrel_checkers::{Event, History, Index, Kind, Op, Process, Step, Time, Value};
 
-use super::Clock;
+use super::{Clock, EnvironmentFailure, Spoils};
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,16 @@ pub enum Record {
 pub struct Recorder {
     clock: Clock,
     journal: Mutex<Journal>,
+    /// What was drained stays here, too.
+    keeps: Keeps,
+    failure: OnceLock<EnvironmentFailure>,
+}
+
+/// What a recorder keeps of what was drained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keeps {
+    Everything,
+    Nothing,
 }
 
 #[derive(Debug, Default)]
@@ -69,7 +79,32 @@ impl Recorder {
     /// A recorder that stamps with `clock`.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
-        Self { clock, journal: Mutex::default() }
+        Self::that(Keeps::Everything, clock)
+    }
+
+    /// A recorder whose history is where its journal brings it: it keeps
+    /// nothing of what was drained, so that a long run needs no more memory
+    /// than a short one.
+    #[must_use]
+    pub fn journaled(clock: Clock) -> Self {
+        Self::that(Keeps::Nothing, clock)
+    }
+
+    fn that(keeps: Keeps, clock: Clock) -> Self {
+        Self { clock, journal: Mutex::default(), keeps, failure: OnceLock::new() }
+    }
+
+    /// Says that the run can no longer tell what it was to tell. The first to
+    /// say so is heard.
+    pub fn fail(&self, what: impl Into<String>, spoils: Spoils) {
+        let failure = || EnvironmentFailure { at: self.now(), what: what.into(), spoils };
+        self.failure.get_or_init(failure);
+    }
+
+    /// What [`Recorder::fail`] was told.
+    #[must_use]
+    pub fn failure(&self) -> Option<&EnvironmentFailure> {
+        self.failure.get()
     }
 
     /// The time on the run's clock.
@@ -132,7 +167,7 @@ impl Recorder {
             pieces.push(open);
         }
         let new: Arc<[Vec<Record>]> = pieces.into();
-        if !new.is_empty() {
+        if !new.is_empty() && self.keeps == Keeps::Everything {
             journal.drained.push(Arc::clone(&new));
         }
         Records(new)
@@ -144,7 +179,8 @@ impl Recorder {
         self.lock().events
     }
 
-    /// The history recorded so far.
+    /// The history recorded so far; of a journaled recorder what was not
+    /// drained yet.
     #[must_use]
     pub fn history(&self) -> History {
         let mut history = History::default();

@@ -4,6 +4,7 @@
 //! Nothing here knows a cluster; a report can be made again from a run's
 //! folder alone.
 
+mod again;
 pub mod ci;
 pub mod explain;
 mod files;

@@ -68,6 +68,15 @@ impl RunFolder {
         Ok(Self { path, name, id })
     }
 
+    /// What a command must be told to find the run: its id in the folder where results are looked for by default, else the path.
+    #[must_use]
+    pub fn called(&self) -> String {
+        if self.path.parent() == Some(Path::new(DEFAULT_RESULTS)) {
+            return self.id.clone();
+        }
+        self.path.display().to_string()
+    }
+
     /// A file of the run.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
@@ -148,6 +157,9 @@ impl RunFolder {
     }
 }
 
+/// Where results are looked for if nothing else is said.
+const DEFAULT_RESULTS: &str = "results";
+
 /// Every run in `root`, oldest first.
 #[must_use]
 pub fn list_runs(root: &Path) -> Vec<RunFolder> {
@@ -197,6 +209,20 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn a_run_is_called_so_that_a_command_finds_it() {
+        let run = |path: &str| RunFolder::at_any(path).called();
+        assert_eq!(run("results/20260301T080000Z-x-9f3a"), "9f3a");
+        assert_eq!(run("elsewhere/20260301T080000Z-x-9f3a"), "elsewhere/20260301T080000Z-x-9f3a");
+    }
+
+    impl RunFolder {
+        fn at_any(path: &str) -> Self {
+            let path = PathBuf::from(path);
+            Self { path, name: String::new(), id: "9f3a".to_owned() }
+        }
+    }
 
     #[test]
     fn the_latest_of_a_second_is_the_one_that_began_last() {

@@ -28,7 +28,8 @@ pub struct IndexLine {
     pub cluster: String,
     /// The faults, as on the command line.
     pub faults: Vec<String>,
-    /// What came of it: `held`, `violated`, `undecided` or `vacuous`.
+    /// What came of it: `held`, `violated`, `undecided`, `vacuous` or
+    /// `environment`.
     pub outcome: String,
     /// The strongest guarantee that held.
     pub strongest: String,

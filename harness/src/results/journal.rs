@@ -8,10 +8,13 @@ use std::{
 };
 
 use super::{FileError, line};
-use crate::record::Recorder;
+use crate::record::{Recorder, Spoils};
 
 /// How often the journal is brought to the disk: what a killed run can lose.
 const FLUSH: Duration = Duration::from_millis(100);
+
+/// Bytes of lines that are compressed at once.
+const PIECE: usize = 1 << 18;
 
 /// How hard `zstd` tries. The journal is written on the machine that is being
 /// measured: less than its fastest ordinary level saves nothing that matters.
@@ -36,6 +39,31 @@ pub struct Journal {
     writer: JoinHandle<io::Result<()>>,
 }
 
+/// Writes until the end is asked for.
+fn keep(file: File, recorder: &Recorder, ended: &mpsc::Receiver<()>) -> io::Result<()> {
+    let mut stream = zstd::stream::Encoder::new(file, LEVEL)?;
+    let mut lines = Vec::new();
+    loop {
+        let last = ended.recv_timeout(FLUSH) != Err(mpsc::RecvTimeoutError::Timeout);
+        for record in recorder.drain().iter() {
+            line::append(record, &mut lines);
+            // What a busy moment brings does not stay in memory at once.
+            if lines.len() >= PIECE {
+                stream.write_all(&lines)?;
+                lines.clear();
+            }
+        }
+        stream.write_all(&lines)?;
+        lines.clear();
+        if last {
+            return stream.finish().and_then(|file| file.sync_data());
+        }
+        // A whole block, so that what was written can be read even if the
+        // rest never comes.
+        stream.flush()?;
+    }
+}
+
 impl Journal {
     /// Begins to write down at `path` what `recorder` records.
     ///
@@ -45,23 +73,15 @@ impl Journal {
     pub fn start(path: &Path, recorder: Arc<Recorder>) -> Result<Self, JournalError> {
         let file = File::create_new(path).map_err(FileError::io(path))?;
         let (end, ended) = mpsc::channel();
+        let path = path.to_owned();
         let writer = thread::Builder::new().name("journal".to_owned()).spawn(move || {
-            let mut stream = zstd::stream::Encoder::new(file, LEVEL)?;
-            let mut lines = Vec::new();
-            loop {
-                let last = ended.recv_timeout(FLUSH).is_ok();
-                lines.clear();
-                for record in recorder.drain().iter() {
-                    line::append(record, &mut lines);
-                }
-                stream.write_all(&lines)?;
-                if last {
-                    return stream.finish().and_then(|file| file.sync_data());
-                }
-                // A whole block, so that what was written can be read even if
-                // the rest never comes.
-                stream.flush()?;
+            let written = keep(file, &recorder, &ended);
+            if let Err(error) = &written {
+                // Whoever records stops: nobody could ever see it.
+                let what = format!("{}: the history could not be written: {error}", path.display());
+                recorder.fail(what, Spoils::Completeness);
             }
+            written
         })?;
         Ok(Self { end, writer })
     }

@@ -1,5 +1,5 @@
 use std::{
-    io::{BufRead as _, Read as _},
+    io::{self, BufRead as _, Read as _},
     path::Path,
 };
 
@@ -12,7 +12,7 @@ use super::{
     packed::{MOST_LINE, unpack},
     read_json_lines,
 };
-use crate::faults::Receipt;
+use crate::{faults::Receipt, record::EnvironmentFailure};
 
 /// A run that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +41,13 @@ pub struct LoadedRun {
     pub receipts: Vec<Receipt>,
     /// What its stores held.
     pub probes: Vec<Probe>,
+    /// What became of the world that it ran in; the file `failure.json`.
+    pub failure: Option<EnvironmentFailure>,
+}
+
+impl LoadedRun {
+    /// The name of the file that says why a run failed; others have none.
+    pub const FAILURE: &str = "failure.json";
 }
 
 /// Reads a run.
@@ -55,7 +62,18 @@ pub fn load_run(folder: RunFolder) -> Result<LoadedRun, LoadError> {
     let (history, truncated) = read_history(&folder.file("history.jsonl.zst"))?;
     let receipts = read_json_lines(&folder.file("faults.jsonl"))?;
     let probes = read_json_lines(&folder.file("probes.jsonl"))?;
-    Ok(LoadedRun { folder, settings, history, truncated, receipts, probes })
+    let failure = read_failure(&folder)?;
+    Ok(LoadedRun { folder, settings, history, truncated, receipts, probes, failure })
+}
+
+fn read_failure(folder: &RunFolder) -> Result<Option<EnvironmentFailure>, FileError> {
+    let path = folder.file(LoadedRun::FAILURE);
+    let text = match folder.text(LoadedRun::FAILURE) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(FileError::io(&path)(error)),
+    };
+    Ok(Some(serde_json::from_str(&text).map_err(|error| FormError::json(&path, 1, &error))?))
 }
 
 #[derive(Deserialize)]
@@ -99,6 +117,15 @@ pub fn read_history(path: &Path) -> Result<(History, bool), FileError> {
 }
 
 fn push(history: &mut History, line: &[u8]) -> Result<(), serde_json::Error> {
+    // As the journal writes them; anything else is looked at twice.
+    if line.starts_with(b"{\"type\":\"step\"") {
+        history.steps.push(serde_json::from_slice::<Step>(line)?);
+        return Ok(());
+    }
+    if line.starts_with(b"{\"index\":") {
+        history.events.push(serde_json::from_slice::<Event>(line)?);
+        return Ok(());
+    }
     let Kind { kind } = serde_json::from_slice(line)?;
     if kind == "step" {
         history.steps.push(serde_json::from_slice::<Step>(line)?);

@@ -4,6 +4,7 @@
 //! from them. Files are written under another name and renamed; the history is
 //! journaled while the run goes on, so that a killed run can still be judged.
 
+mod case;
 mod environment;
 mod files;
 mod folder;
@@ -20,6 +21,7 @@ mod phases;
 mod settings;
 mod verdict;
 
+pub use case::Case;
 pub use environment::{Environment, checked_out};
 pub(crate) use files::partial;
 pub use files::{FileError, read_json_lines, write_json, write_json_lines, write_text};

@@ -3,6 +3,8 @@ use std::collections::BTreeMap;
 use quarrel_checkers::Invalidation;
 use serde::{Deserialize, Serialize};
 
+use super::Case;
+
 /// What a run was: enough to run it again. The file `run.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunSettings {
@@ -50,6 +52,10 @@ pub struct RunSettings {
     pub faults: Vec<String>,
     /// The strategy's options, defaults included.
     pub options: BTreeMap<String, String>,
+    /// Those of the options that are not the defaults: they tell one case from
+    /// another. None in runs from before they were told apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given: Option<BTreeMap<String, String>>,
     /// The schedule of faults, line by line.
     pub schedule: String,
 }
@@ -60,6 +66,14 @@ fn register() -> String {
 }
 
 impl RunSettings {
+    /// What was run against what. Where nobody wrote down which options were
+    /// given, all of them count: such a case is equal to no newer one.
+    #[must_use]
+    pub fn case(&self) -> Case {
+        let options = self.given.as_ref().unwrap_or(&self.options).clone();
+        Case::new(&self.strategy, options, &self.workload, &self.faults, &self.cluster)
+    }
+
     /// Whether the stores were simulated.
     #[must_use]
     pub fn is_simulated(&self) -> bool {

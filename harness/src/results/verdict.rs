@@ -1,25 +1,30 @@
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use quarrel_checkers::{Anomaly, Guarantee, Metrics, Rung};
 use serde::{Deserialize, Serialize};
 
+use super::Case;
+
 /// The version of `verdict.json`'s form.
 pub const SCHEMA: u32 = 1;
 
-/// What came of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// What came of a run. Of several runs the greatest counts: a violation stands
+/// whatever became of the others, and nothing held while one is in doubt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunOutcome {
     /// The guarantee held, and the faults that should have shaken it were
     /// seen.
     Held,
-    /// It did not hold.
-    Violated,
-    /// Could not be decided.
-    Undecided,
     /// It held, but nothing was at stake: a fault was never observed, or too
     /// few reads were at risk.
     Vacuous,
+    /// Could not be decided.
+    Undecided,
+    /// The world that it ran in broke: nothing that was seen counts.
+    Environment,
+    /// It did not hold.
+    Violated,
 }
 
 impl RunOutcome {
@@ -31,6 +36,7 @@ impl RunOutcome {
             Self::Violated => 1,
             Self::Undecided => 2,
             Self::Vacuous => 3,
+            Self::Environment => 4,
         }
     }
 }
@@ -42,6 +48,7 @@ impl fmt::Display for RunOutcome {
             Self::Violated => "violated",
             Self::Undecided => "undecided",
             Self::Vacuous => "vacuous",
+            Self::Environment => "environment",
         })
     }
 }
@@ -66,6 +73,13 @@ pub struct VerdictFile {
     pub run: String,
     /// The strategy.
     pub strategy: String,
+    /// The strategy's options that are not the defaults; none in verdicts from
+    /// before they were told apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<BTreeMap<String, String>>,
+    /// What clients did; empty in verdicts from before it was told.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub workload: String,
     /// The cluster.
     pub cluster: String,
     /// Whether the stores were simulated.
@@ -94,4 +108,13 @@ pub struct VerdictFile {
     pub anomalies: Vec<Anomaly>,
     /// Numbers.
     pub metrics: Metrics,
+}
+
+impl VerdictFile {
+    /// What was run against what; none in verdicts that do not tell all of it.
+    #[must_use]
+    pub fn case(&self) -> Option<Case> {
+        let options = self.options.clone()?;
+        Some(Case::new(&self.strategy, options, &self.workload, &self.faults, &self.cluster))
+    }
 }

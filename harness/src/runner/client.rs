@@ -44,7 +44,7 @@ pub(super) struct Storm {
     pub(super) recorder: Arc<Recorder>,
     pub(super) gate: Option<Arc<dyn Gate>>,
     pub(super) plan: Plan,
-    pub(super) stop: Stop,
+    stop: Stop,
     /// Values are numbered in the order in which writes begin, so each is
     /// unique in the whole run.
     values: AtomicU64,
@@ -59,6 +59,12 @@ impl Storm {
         stop: Stop,
     ) -> Self {
         Self { cluster, recorder, gate, plan, stop, values: AtomicU64::new(1) }
+    }
+
+    /// Whether clients should begin nothing any more: somebody asked for an
+    /// end, or nothing that they did would count.
+    pub(super) fn is_over(&self) -> bool {
+        self.stop.asked() || self.recorder.failure().is_some()
     }
 
     /// A value that no other write of the run uses.
@@ -98,7 +104,7 @@ impl Client {
         let keys: Vec<Key> = self.storm.plan.every_key().filter(own).collect();
         let mut unloaded = Vec::new();
         for key in keys {
-            if self.storm.stop.asked() {
+            if self.storm.is_over() {
                 break;
             }
             unloaded.extend(self.load_key(key).await.err());
@@ -117,6 +123,7 @@ impl Client {
             }
             let value = self.storm.value(None);
             match self.perform(Action::Write(key, value)).await {
+                _ if self.storm.is_over() => return Ok(()),
                 Outcome::Read(_) | Outcome::Written(_) => return Ok(()),
                 Outcome::Failed(error) => why = error.to_string(),
                 Outcome::Unknown(error) => why = error,
@@ -135,7 +142,7 @@ impl Client {
                 Arrivals::Open(_) => due,
                 Arrivals::Closed | Arrivals::Paced(_) => due.max(now),
             };
-            if due >= end || self.storm.stop.asked() {
+            if due >= end || self.storm.is_over() {
                 return;
             }
             if due > now {
@@ -163,10 +170,16 @@ impl Client {
         }
     }
 
-    /// Reads every key once through the strategy.
-    pub(super) async fn read_all(&mut self) {
+    /// Reads every key once through the strategy. After `limit` it goes on
+    /// only as long as there are answers.
+    pub(super) async fn read_all(&mut self, limit: Time) {
         for key in self.storm.plan.every_key() {
-            self.perform(Action::Read(key)).await;
+            let outcome = self.perform(Action::Read(key)).await;
+            let has_answer = matches!(outcome, Outcome::Read(_));
+            let is_late = || self.storm.recorder.now() >= limit;
+            if self.storm.recorder.failure().is_some() || (!has_answer && is_late()) {
+                return;
+            }
         }
     }
 

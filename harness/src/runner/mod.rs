@@ -10,10 +10,12 @@
 
 mod agents;
 mod client;
+mod liveness;
 #[cfg(test)]
 mod load_tests;
 mod operator;
 mod plan;
+mod preflight;
 mod probes;
 mod progress;
 mod storm;
@@ -21,5 +23,6 @@ mod storm;
 pub use crate::strategy::Skew;
 pub use client::Unloaded;
 pub use plan::{Arrivals, Plan};
+pub use preflight::NotReady;
 pub use progress::{Phase, Progress};
 pub use storm::{StormError, StormOutcome, storm};

@@ -36,8 +36,8 @@ pub(super) async fn probe(
     Ok(Probe { start, end, site, key, value, version, phase })
 }
 
-/// All three stores under one key. What does not answer is left out: a dead
-/// store holds nothing that could disagree.
+/// All three stores under one key. What does not answer is left out: claims are
+/// about stores that were asked and answered.
 pub(super) async fn probe_key(
     stores: &mut Backend,
     recorder: &Recorder,

@@ -1,19 +1,24 @@
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
-use futures::{channel::oneshot, future::join_all};
+use futures::{
+    channel::oneshot,
+    future::{Either, join_all, select},
+};
 use quarrel_checkers::{Probe, ProbePhase, Time};
 
 use super::{
     Phase, Plan, Progress,
     agents::Agents,
     client::{Client, Storm, Unloaded},
+    liveness::Liveness,
     operator::operate,
+    preflight::{NotReady, preflight},
     probes::{Agreement, agree, pause, probe_key},
 };
 use crate::{
     cluster::{Cluster, Unsupported},
-    faults::{Nemesis, Receipt, Schedule, Strikes, caught_up},
-    record::{Recorder, Stop},
+    faults::{Excuses, Nemesis, Receipt, Schedule, Strikes, caught_up, caught_up_within},
+    record::{EnvironmentFailure, Recorder, Stop},
     stores::StoreError,
     strategy::{Gate, OPERATOR, Session, SessionParts},
 };
@@ -24,6 +29,9 @@ pub enum StormError {
     /// The cluster cannot carry one of the faults.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
+    /// A store cannot do what a run needs.
+    #[error(transparent)]
+    NotReady(#[from] NotReady),
     /// The strategy could not make the stores ready.
     #[error("the strategy cannot make the stores ready: {0}")]
     Prepare(#[source] StoreError),
@@ -44,6 +52,8 @@ pub struct StormOutcome {
     pub probes: Vec<Probe>,
     /// Keys whose first write did not succeed however often it was tried.
     pub unloaded: Vec<Unloaded>,
+    /// What makes the run worthless, or less worth.
+    pub failure: Option<EnvironmentFailure>,
 }
 
 /// Runs a storm. Its history is in `recorder` afterwards.
@@ -61,18 +71,48 @@ pub async fn storm(
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<StormOutcome, StormError> {
     Nemesis::supports(&*cluster, &plan.schedule)?;
+    preflight(&*cluster).await?;
     let (strikes, gate) = strikes(&plan, gate);
     let storm = Arc::new(Storm::new(cluster, recorder, gate, plan, stop));
-    let watch = Watch { storm: &storm, progress };
+    let excuses = Arc::default();
+    let liveness = Liveness::new(
+        Arc::clone(&storm.cluster),
+        Arc::clone(&storm.recorder),
+        Arc::clone(&excuses),
+    );
+    let world = World { strikes, excuses, liveness };
+    let phases = pin!(phases(&storm, &world, progress));
+    let mut outcome = match select(phases, pin!(world.liveness.watch())).await {
+        Either::Left((outcome, _)) => outcome?,
+        Either::Right(_) => unreachable!("a watch has no end"),
+    };
+    outcome.failure = storm.recorder.failure().cloned();
+    Ok(outcome)
+}
+
+/// What happens to clients and stores, and who sees it.
+struct World {
+    strikes: Arc<Strikes>,
+    excuses: Arc<Excuses>,
+    liveness: Liveness,
+}
+
+/// From the first write to the last read.
+async fn phases(
+    storm: &Arc<Storm>,
+    world: &World,
+    progress: &(dyn Fn(Progress) + Send + Sync),
+) -> Result<StormOutcome, StormError> {
+    let watch = Watch { storm, progress };
     let strategy = &storm.plan.strategy;
-    let mut behind = behind_the_scenes(&storm);
+    let mut behind = behind_the_scenes(storm);
     strategy.prepare(&mut behind).await.map_err(StormError::Prepare)?;
-    let agents = Agents::start(&storm);
+    let agents = Agents::start(storm);
 
     watch.tell(Phase::Load, Time::ZERO);
     let clients: Vec<_> =
-        (0..storm.plan.clients).map(|number| Client::new(Arc::clone(&storm), number)).collect();
-    let loaded = together(&storm, clients, |mut client| async move {
+        (0..storm.plan.clients).map(|number| Client::new(Arc::clone(storm), number)).collect();
+    let loaded = together(storm, clients, |mut client| async move {
         let unloaded = client.load().await;
         (client, unloaded)
     })
@@ -83,15 +123,14 @@ pub async fn storm(
 
     let start = storm.recorder.now();
     let (heal_began, receipts, probes) = {
-        let running =
-            together(&storm, std::mem::take(&mut clients), move |mut client| async move {
-                client.storm(start).await;
-                client
-            });
+        let running = together(storm, std::mem::take(&mut clients), move |mut client| async move {
+            client.storm(start).await;
+            client
+        });
         let over = Stop::default();
-        let faults = inject(&storm, &strikes, start, &over);
-        let operator = operate(&storm, &strikes, &over);
-        let looks = look(&storm, start, &over);
+        let faults = inject(storm, world, start, &over);
+        let operator = operate(storm, &world.strikes, &over);
+        let looks = look(storm, start, &over);
         let ticks = watch.tick(start, &over);
         let end = async {
             clients = running.await;
@@ -101,6 +140,8 @@ pub async fn storm(
         let (ended, receipts, probes, (), ()) = futures::join!(end, faults, looks, ticks, operator);
         (ended, receipts, probes)
     };
+    // One that died in the last moment is not yet missed.
+    world.liveness.all_answer(storm.recorder.now()).await;
     let mut outcome = StormOutcome {
         storm_began: start,
         heal_began,
@@ -108,12 +149,14 @@ pub async fn storm(
         receipts,
         probes,
         unloaded: unloaded.concat(),
+        failure: None,
     };
 
     watch.tell(Phase::Final, start);
     let reader = clients.swap_remove(0);
-    settle(&storm, reader, &mut outcome).await;
+    settle(storm, reader, &mut outcome).await;
     agents.stop().await;
+    world.liveness.all_answer(storm.recorder.now()).await;
     // What is left behind is named, but costs the run nothing any more.
     if let Err(error) = strategy.finish(&mut behind).await {
         tracing::warn!("the strategy could not clear away what it had made: {error}");
@@ -171,12 +214,7 @@ where
 
 /// Each fault follows its own part of the schedule, so that waiting for one to
 /// show does not delay another.
-async fn inject(
-    storm: &Arc<Storm>,
-    strikes: &Arc<Strikes>,
-    start: Time,
-    over: &Stop,
-) -> Vec<Receipt> {
+async fn inject(storm: &Arc<Storm>, world: &World, start: Time, over: &Stop) -> Vec<Receipt> {
     let schedule = &storm.plan.schedule;
     let mut names: Vec<_> = schedule.steps.iter().map(|step| step.fault.name()).collect();
     names.sort_unstable();
@@ -185,7 +223,8 @@ async fn inject(
         let steps = schedule.steps.iter().filter(|step| step.fault.name() == name).cloned();
         let own = Schedule { seed: schedule.seed, steps: steps.collect() };
         let mut nemesis = Nemesis::new(Arc::clone(&storm.cluster), Arc::clone(&storm.recorder))
-            .striking(Arc::clone(strikes));
+            .striking(Arc::clone(&world.strikes))
+            .excusing(Arc::clone(&world.excuses));
         nemesis.follow(&own, start, over).await;
         nemesis.finish().await
     });
@@ -209,18 +248,29 @@ async fn look(storm: &Arc<Storm>, start: Time, over: &Stop) -> Vec<Probe> {
 /// Reads every key by strategy and by probe, until the stores agree or the
 /// settling time is over. Every round's probes are kept: they show when the
 /// stores came to agree. Only those of the last round are final.
+///
+/// The settling time binds what stands still: a round over many keys is read
+/// to its end as long as there are answers.
 async fn settle(storm: &Arc<Storm>, mut reader: Client, outcome: &mut StormOutcome) {
     let mut stores = storm.cluster.probe();
-    drop(caught_up(&*storm.cluster).await);
     let limit = storm.recorder.now() + storm.plan.settle;
-    reader.read_all().await;
-    loop {
+    let is_lost = || storm.recorder.failure().is_some();
+    if is_lost() {
+        return;
+    }
+    drop(caught_up_within(&*storm.cluster, storm.plan.settle).await);
+    reader.read_all(limit).await;
+    while !is_lost() {
         let mut round = Vec::new();
         let mut same = true;
         for key in storm.plan.every_key() {
             let found = probe_key(&mut stores, &storm.recorder, key, ProbePhase::Final).await;
+            let is_silent = found.len() < SITES;
             same &= agree(&found) == Agreement::Same;
             round.extend(found);
+            if is_lost() || (is_silent && storm.recorder.now() >= limit) {
+                break;
+            }
         }
         let over = same || storm.recorder.now() >= limit;
         if !over {
@@ -232,8 +282,11 @@ async fn settle(storm: &Arc<Storm>, mut reader: Client, outcome: &mut StormOutco
         }
         pause(&mut stores, Duration::from_millis(50)).await;
     }
-    reader.read_all().await;
+    reader.read_all(limit).await;
 }
+
+/// How many stores a probe of a key asks.
+const SITES: usize = 3;
 
 struct Watch<'a> {
     storm: &'a Arc<Storm>,

@@ -15,7 +15,7 @@ use crate::{
     cluster::{Cluster, Control, ControlError, Link, Node},
     stores::{
         Backend, ConnectionState, Durability, Item, Request, Response, Script, ScriptCall,
-        StoreError,
+        StoreError, Want,
     },
 };
 
@@ -337,6 +337,7 @@ impl Comparison<'_> {
             certainty: quarrel_checkers::Certainty::Definite,
             message: "the replica did not catch up".to_owned(),
             connection: ConnectionState::Usable,
+            want: Want::Theirs,
         })
     }
 }

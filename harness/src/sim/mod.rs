@@ -52,5 +52,6 @@ pub use primary::{Commit, Primary};
 pub use replica::Replica;
 pub use stage::{Called, Following, Happened, Memory, Setting, Stage, Stuck};
 pub use tracking::{Tracking, Watcher};
+pub(crate) use verdict::differs;
 pub use verdict::{Claim, linearizable};
 pub use world::{Reaction, Wait, World};

@@ -113,7 +113,7 @@ impl Claim {
     ) -> bool {
         match self {
             Self::Lost => play.operations().iter().any(|played| is_lost(played, world)),
-            Self::Diverged => read != world.primary.row(key),
+            Self::Diverged => differs(read, world.primary.row(key)),
             Self::Stale
             | Self::NotLinearizable
             | Self::ReadYourWrites
@@ -158,6 +158,15 @@ impl Claim {
 impl fmt::Display for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "!{}", self.word())
+    }
+}
+
+/// Whether a read differs from the primary's row. One without a version, which
+/// was cached before the primary had given it one, is known by its value.
+pub(crate) fn differs(read: Option<&Row>, row: Option<&Row>) -> bool {
+    match (read, row) {
+        (Some(read), Some(row)) if read.version == 0 => read.value != row.value,
+        (read, row) => read != row,
     }
 }
 

@@ -1,4 +1,7 @@
+use std::{error::Error, io, sync::Arc};
+
 use quarrel_checkers::{Certainty, Site};
+use rustix::io::Errno;
 
 /// A call to a store did not bring an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -14,6 +17,48 @@ pub struct StoreError {
     /// Whether the connection may still be used. After a time-out or a broken
     /// connection it must not: a late reply would answer the wrong question.
     pub connection: ConnectionState,
+    /// Whose want it was.
+    pub want: Want,
+}
+
+/// Whose want an error shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Want {
+    /// Of the store or of the way to it: what a run is about.
+    #[default]
+    Theirs,
+    /// Of this process: it is out of descriptors, ports, buffers or memory. It
+    /// says nothing about anybody else.
+    Ours,
+}
+
+/// What the system says to a process that is out of something.
+const EXHAUSTED: [Errno; 5] =
+    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL];
+
+impl Want {
+    /// Whose want stands behind an error of a client library.
+    #[must_use]
+    pub fn behind(error: &(dyn Error + 'static)) -> Self {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(io) = io_error(error) {
+                let code = io.raw_os_error().map(Errno::from_raw_os_error);
+                let is_ours = io.kind() == io::ErrorKind::OutOfMemory
+                    || code.is_some_and(|code| EXHAUSTED.contains(&code));
+                return if is_ours { Self::Ours } else { Self::Theirs };
+            }
+            next = error.source();
+        }
+        Self::Theirs
+    }
+}
+
+fn io_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
+    // Clients that can be cloned share their errors.
+    let shared = error.downcast_ref::<Arc<dyn Error + Send + Sync>>();
+    let shared = shared.and_then(|error| error.downcast_ref());
+    error.downcast_ref().or(shared)
 }
 
 /// Whether a connection survived an error.
@@ -34,6 +79,7 @@ impl StoreError {
             certainty: Certainty::Definite,
             message: message.into(),
             connection: ConnectionState::Usable,
+            want: Want::Theirs,
         }
     }
 
@@ -45,6 +91,7 @@ impl StoreError {
             certainty: Certainty::Definite,
             message: message.into(),
             connection: ConnectionState::Broken,
+            want: Want::Theirs,
         }
     }
 
@@ -56,6 +103,36 @@ impl StoreError {
             certainty: Certainty::Indefinite,
             message: message.into(),
             connection: ConnectionState::Broken,
+            want: Want::Theirs,
         }
+    }
+
+    /// The same, for want of something of `whose`.
+    #[must_use]
+    pub const fn for_want(mut self, whose: Want) -> Self {
+        self.want = whose;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn io(code: Errno) -> io::Error {
+        io::Error::from_raw_os_error(code.raw_os_error())
+    }
+
+    #[test]
+    fn what_this_process_lacks_is_told_from_what_a_store_does() {
+        for code in EXHAUSTED {
+            assert_eq!(Want::behind(&sqlx::Error::Io(io(code))), Want::Ours, "{code}");
+            assert_eq!(Want::behind(&redis::RedisError::from(io(code))), Want::Ours, "{code}");
+        }
+        for code in [Errno::CONNREFUSED, Errno::CONNRESET, Errno::TIMEDOUT, Errno::PIPE] {
+            assert_eq!(Want::behind(&sqlx::Error::Io(io(code))), Want::Theirs, "{code}");
+            assert_eq!(Want::behind(&redis::RedisError::from(io(code))), Want::Theirs, "{code}");
+        }
+        assert_eq!(Want::behind(&sqlx::Error::RowNotFound), Want::Theirs);
     }
 }

@@ -13,6 +13,6 @@ mod script;
 
 pub use backend::{Backend, Port, Timer};
 pub use codec::{DecodeError, decode, encode, value_from_text, value_to_text};
-pub use error::{ConnectionState, StoreError};
+pub use error::{ConnectionState, StoreError, Want};
 pub use request::{Durability, Feed, FeedChange, Item, Request, Response, Row, Stale, Ttl};
 pub use script::{Script, ScriptCall, ScriptStore};

@@ -67,6 +67,16 @@ impl Options {
         Ok(Self(defaults.chain(given).collect()))
     }
 
+    /// Those that are not worth what `specs` says they are if not given.
+    #[must_use]
+    pub fn besides(&self, specs: &[OptionSpec]) -> BTreeMap<String, String> {
+        let is_default = |name: &str, value: &str| {
+            specs.iter().any(|spec| spec.name == name && spec.default == value)
+        };
+        let given = self.0.iter().filter(|(name, value)| !is_default(name, value));
+        given.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
     /// Every option with its value, in order of name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))

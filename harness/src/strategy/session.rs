@@ -8,8 +8,8 @@ use tokio::sync::Notify;
 
 use super::{Cache, Call, Gate, Job, Memory, Passage, Primary, Replica};
 use crate::{
-    record::{Clock, Recorder},
-    stores::{Backend, Request, Response, Row, StoreError, Timer},
+    record::{Clock, Recorder, Spoils},
+    stores::{Backend, Request, Response, Row, StoreError, Timer, Want},
 };
 
 /// What a session is made of.
@@ -195,6 +195,7 @@ impl Session {
             self.published_unless(site, &result);
         }
         self.keep_timeline(&result);
+        self.own_want(&result);
         let (reply, lsn) = reply_of(&result);
         self.leave_with(reply, lsn, || second_reply_of(&result));
         result
@@ -314,6 +315,16 @@ impl Session {
     #[must_use]
     pub const fn timeline(&self) -> Option<u32> {
         self.timeline
+    }
+
+    /// What we lack ourselves says nothing about the strategy.
+    fn own_want<T>(&self, result: &Result<T, StoreError>) {
+        if let (Some(recorder), Err(error)) = (&self.parts.recorder, result)
+            && error.want == Want::Ours
+        {
+            recorder
+                .fail(format!("quarrel itself ran out of something: {error}"), Spoils::Evidence);
+        }
     }
 
     pub(super) fn begin(&mut self, operation: Option<Index>) {

@@ -1,13 +1,13 @@
 //! Small runs made by hand, that go through the same judge as real ones.
 
-use std::{borrow::Cow, collections::BTreeMap, path::Path};
+use std::{borrow::Cow, collections::BTreeMap, path::Path, time::Duration};
 
 use quarrel_checkers::{
     Certainty, Content, F, History, Key, Kind, Lsn, Object, Op, Probe, ProbePhase, Process, Reply,
     Site, Step, Time, Value, Verdict,
 };
 use quarrel_harness::{
-    faults::Receipt,
+    faults::{Fault, Receipt, Schedule},
     judge::judge_with,
     results::{LoadedRun, RunFolder, RunSettings, SCHEMA, VerdictFile},
 };
@@ -159,6 +159,7 @@ fn history(told: Vec<Told>) -> History {
 }
 
 fn settings(faults: &[&str]) -> RunSettings {
+    let drawn: Vec<Fault> = faults.iter().map(|fault| Fault::parse(fault).unwrap()).collect();
     RunSettings {
         schema: SCHEMA,
         began: "2026-03-01T08:00:00Z".to_owned(),
@@ -180,7 +181,8 @@ fn settings(faults: &[&str]) -> RunSettings {
         timeout_ms: 1000,
         faults: faults.iter().map(|fault| (*fault).to_owned()).collect(),
         options: BTreeMap::from([("ttl".to_owned(), "3s".to_owned())]),
-        schedule: String::new(),
+        given: Some(BTreeMap::new()),
+        schedule: Schedule::periodic(&drawn, Duration::from_millis(200), 42).to_string(),
     }
 }
 
@@ -216,6 +218,7 @@ pub(crate) fn run(folder: &Path, told: Vec<Told>, faults: &[&str]) -> (LoadedRun
             .into_iter()
             .filter_map(final_probe)
             .collect(),
+        failure: None,
     };
     let verdict = judge_with(&run, "linearizable".parse().expect("a guarantee"), Verdict::valid());
     (run, verdict)

@@ -43,6 +43,11 @@ impl Strategy for Notify {
     ) -> Result<u64, StoreError> {
         session.primary().write_notify(key, value).await
     }
+
+    async fn prepare(&self, session: &mut Session) -> Result<(), StoreError> {
+        session.primary().feed_open(Feed::Notify).await
+    }
+
     fn agents(&self) -> &'static [&'static str] {
         &["listener"]
     }

@@ -44,6 +44,8 @@ impl Finding {
 pub(super) struct Decided {
     pub(super) finding: Finding,
     pub(super) vacuous: Option<String>,
+    /// Of transactions: every level up to the expected one.
+    pub(super) levels: Vec<(Expected, Validity)>,
 }
 
 /// Whether a history is one of registers without answers that only a search
@@ -66,9 +68,13 @@ pub(super) fn decide(imported: &Imported, model: ModelName, asked: &Asked<'_>) -
         options.threads = threads;
         options.bound = asked.expected.and_then(|expected| expected.bound);
         let judgement = judge(history, &imported.probes, &options);
-        return Decided { finding: Finding::Judgement(Box::new(judgement)), vacuous };
+        let finding = Finding::Judgement(Box::new(judgement));
+        return Decided { finding, vacuous, levels: Vec::new() };
     }
     let expected = match asked.isolation {
+        Isolation::ReadUncommitted => Expected::ReadUncommitted,
+        Isolation::ReadCommitted => Expected::ReadCommitted,
+        Isolation::SnapshotIsolation => Expected::SnapshotIsolation,
         Isolation::Serializable => Expected::Serializable,
         Isolation::StrictSerializable => Expected::StrictSerializable,
     };
@@ -81,14 +87,14 @@ pub(super) fn decide(imported: &Imported, model: ModelName, asked: &Asked<'_>) -
         }
         _ => {
             let verdict = search(history, model, asked, threads);
-            return Decided { finding: Finding::Verdict(verdict), vacuous };
+            return Decided { finding: Finding::Verdict(verdict), vacuous, levels: Vec::new() };
         }
     };
-    let Examined { verdict, dependencies } = examined;
+    let Examined { verdict, levels, dependencies } = examined;
     let is_free = dependencies == 0 && verdict.validity == Validity::Valid;
     let free = || "no transaction depends on what another one read or wrote".to_owned();
     let vacuous = vacuous.or_else(|| is_free.then(free));
-    Decided { finding: Finding::Verdict(verdict), vacuous }
+    Decided { finding: Finding::Verdict(verdict), vacuous, levels }
 }
 
 fn search(

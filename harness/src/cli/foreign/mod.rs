@@ -60,6 +60,12 @@ pub(super) enum FailureMeaning {
 /// What transactions are held to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Isolation {
+    /// Nobody overwrites in a circle
+    ReadUncommitted,
+    /// Nor reads what was never committed
+    ReadCommitted,
+    /// Each reads one snapshot, and of two at once that write one key one fails
+    SnapshotIsolation,
     /// Some order of the transactions explains every read
     Serializable,
     /// Some order that also keeps real time does
@@ -122,7 +128,7 @@ pub(super) fn check(asked: &Asked<'_>) -> Result<u8, Failure> {
     let expected = asked.expected.map_or(Guarantee::Linearizable, |expected| expected.guarantee);
     let outcome = Outcome::of(&decided, expected);
     match asked.output {
-        Output::Json => print::json(&imported, model, &outcome, &decided.finding)?,
+        Output::Json => print::json(&imported, model, &outcome, &decided)?,
         Output::Text => {
             print::read(&imported, asked.from);
             println!("model: {} ({why})", model.name());
@@ -132,6 +138,7 @@ pub(super) fn check(asked: &Asked<'_>) -> Result<u8, Failure> {
                 (_, Finding::Judgement(judgement)) => print::judgement(judgement, expected, events),
                 (_, Finding::Verdict(verdict)) => print::verdict(verdict, events),
             }
+            print::levels(&decided.levels);
             print::anomalies(&imported, decided.finding.anomalies());
         }
     }

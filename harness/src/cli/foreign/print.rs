@@ -1,10 +1,13 @@
 //! What is said about a file.
 
 use crate::cli::output::println;
-use quarrel_checkers::{Anomaly, Guarantee, Judgement, Key, Validity, Verdict, formats::Imported};
+use quarrel_checkers::{
+    Anomaly, Guarantee, Judgement, Key, Validity, Verdict, formats::Imported,
+    transactions::Expected,
+};
 use serde::Serialize;
 
-use super::{Finding, From, ModelName, Outcome};
+use super::{Decided, Finding, From, ModelName, Outcome};
 use crate::{cli::Failure, report::Ink};
 
 /// What was read, and what that took for granted.
@@ -39,6 +42,27 @@ pub(super) fn verdict(verdict: &Verdict, events: usize) {
 pub(super) fn vacuous(why: &str, events: usize) {
     let warn = Ink::colours().warn;
     println!("{warn}vacuous{warn:#}: nothing was at stake: {why}; {events} events");
+}
+
+/// The levels of isolation, strongest first.
+pub(super) fn levels(levels: &[(Expected, Validity)]) {
+    let ink = Ink::colours();
+    let (good, warn, bad) = (ink.good, ink.warn, ink.bad);
+    for (level, validity) in levels.iter().rev() {
+        let name = match level {
+            Expected::ReadUncommitted => "read-uncommitted",
+            Expected::ReadCommitted => "read-committed",
+            Expected::SnapshotIsolation => "snapshot-isolation",
+            Expected::Serializable => "serializable",
+            Expected::StrictSerializable => "strict-serializable",
+        };
+        let said = match validity {
+            Validity::Valid => format!("{good}yes{good:#}"),
+            Validity::Unknown => format!("{warn}unknown{warn:#}"),
+            Validity::Invalid => format!("{bad}no{bad:#}"),
+        };
+        println!("  {name:<19} {said}");
+    }
 }
 
 /// Whether what was expected held, and what else did.
@@ -100,7 +124,7 @@ pub(super) fn json(
     imported: &Imported,
     model: ModelName,
     outcome: &Outcome,
-    finding: &Finding,
+    decided: &Decided,
 ) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Said<'a> {
@@ -113,6 +137,9 @@ pub(super) fn json(
         /// Why a valid history proves nothing, if it does not.
         #[serde(skip_serializing_if = "Option::is_none")]
         vacuous: Option<&'a str>,
+        /// Of transactions, weakest first.
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        levels: &'a [(Expected, Validity)],
         #[serde(flatten)]
         finding: &'a Finding,
     }
@@ -129,7 +156,8 @@ pub(super) fn json(
         events: imported.history.events.len(),
         validity,
         vacuous,
-        finding,
+        levels: &decided.levels,
+        finding: &decided.finding,
     };
     println!("{}", serde_json::to_string_pretty(&said).map_err(Failure::bug)?);
     Ok(())

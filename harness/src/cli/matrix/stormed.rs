@@ -14,7 +14,7 @@ use crate::{
     cli::{
         choose::{Choice, Wanted, start, start_kind},
         cut::Cutter,
-        run::{self, RunArgs, asked, conduct, take_down},
+        run::{self, Conducted, RunArgs, asked, conduct, take_down},
         signals::stop_on_signals,
     },
     cluster::{Cluster, ClusterKind},
@@ -106,6 +106,7 @@ impl Storms<'_> {
             choice: self.args.cluster,
             limits: TimeLimits::default(),
             seed: self.args.seed,
+            clients: 16,
         }
     }
 
@@ -141,7 +142,8 @@ impl Storms<'_> {
         let ended = conduct(&run_args, folder, plan, &settings, &cluster, stop, &|_| {}).await;
         take_down(&*cluster).await;
         match ended {
-            Ok((run, verdict)) => {
+            Ok(Conducted { run, verdict, kept }) => {
+                kept?;
                 append_to_index(&runs, &run.folder, &verdict)?;
                 write_text(&run.folder.file("COMPLETE"), "")?;
                 self.judged(row, column, run, verdict)
@@ -174,6 +176,7 @@ impl Storms<'_> {
             RunOutcome::Violated => (CellOutcome::Broken, Some(verdict.strongest)),
             RunOutcome::Undecided => (CellOutcome::Undecided, None),
             RunOutcome::Vacuous => (CellOutcome::Vacuous, None),
+            RunOutcome::Environment => (CellOutcome::Failed, None),
         };
         let name = run.folder.name.clone();
         let witness = self.witness(row, column, run, verdict.anomalies)?;

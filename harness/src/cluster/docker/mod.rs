@@ -168,9 +168,9 @@ fn assemble(options: &DockerOptions, links: Links, ports: Ports) -> Result<RealC
     let endpoints = |primary: u16, replica: u16, cache: u16| {
         let [primary, replica, cache] = [primary, replica, cache].map(local);
         Endpoints::from_urls(
-            &format!("postgres://postgres@{primary}/postgres"),
-            &format!("postgres://postgres@{replica}/postgres"),
-            &format!("redis://{cache}"),
+            &format!("postgres://postgres@{primary}/postgres").into(),
+            &format!("postgres://postgres@{replica}/postgres").into(),
+            &format!("redis://{cache}").into(),
             &Schema::of_our_own(),
             "",
             Sending::Prepared,

@@ -8,7 +8,11 @@ use serde::Deserialize;
 use tokio::process::Command;
 
 use super::{
-    super::{ClusterError, Reaper, links::ProxySpec, reaper::owned_name},
+    super::{
+        ClusterError, Reaper,
+        links::ProxySpec,
+        owned::{OwnedFolder, owned_path},
+    },
     run_id::RunId,
 };
 
@@ -61,6 +65,8 @@ pub(super) fn links() -> Vec<ProxySpec> {
 #[derive(Debug)]
 pub(super) struct Recipes {
     folder: PathBuf,
+    /// Says to others that we live.
+    _owned: OwnedFolder,
 }
 
 impl Recipes {
@@ -68,7 +74,7 @@ impl Recipes {
     pub(super) fn write(run: &RunId, reaper: &Reaper) -> Result<Self, ClusterError> {
         let parent = std::env::temp_dir();
         super::super::sweep_stale(&parent);
-        let folder = parent.join(format!("{}-{}", owned_name(), run.name()));
+        let folder = owned_path(&parent, &run.name());
         let failed = |error: std::io::Error| {
             ClusterError::new(
                 format!("{}: {error}", folder.display()),
@@ -76,8 +82,8 @@ impl Recipes {
             )
         };
         reaper.watch_folder(&folder);
-        fs::create_dir(&folder).map_err(failed)?;
-        let recipes = Self { folder: folder.clone() };
+        let owned = OwnedFolder::create(folder.clone()).map_err(failed)?;
+        let recipes = Self { folder: folder.clone(), _owned: owned };
         for (name, text) in FILES {
             fs::write(folder.join(name), text).map_err(failed)?;
         }

@@ -1,4 +1,4 @@
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -54,6 +54,12 @@ impl Http {
 
     pub(super) fn proxy(&self, name: &str) -> Result<ProxyState, String> {
         self.get(&format!("proxies/{name}"))
+    }
+
+    /// Whether there is a proxy of this name.
+    pub(super) fn has(&self, name: &str) -> Result<bool, String> {
+        let all: BTreeMap<String, Json> = self.get("proxies")?;
+        Ok(all.contains_key(name))
     }
 
     pub(super) fn post(&self, path: &str, body: &Json) -> Result<(), String> {

@@ -70,11 +70,12 @@ fn toxic(impairment: Impairment) -> (&'static str, &'static str, Json) {
 }
 
 pub(super) fn remove(http: &Http, name: &str) -> Result<(), String> {
-    writes::remove(http, name)?;
-    match http.proxy(name) {
-        Ok(left) => Err(format!("proxy {name} was not removed: {left:?}")),
-        Err(_) => Ok(()),
+    // One that is gone already is removed.
+    if !http.has(name)? {
+        return Ok(());
     }
+    writes::remove(http, name)?;
+    if http.has(name)? { Err(format!("proxy {name} was not removed")) } else { Ok(()) }
 }
 
 fn shows(proxy: &ProxyState, change: &LinkChange) -> bool {

@@ -161,9 +161,9 @@ fn assemble(
 ) -> Result<RealCluster, ClusterError> {
     let endpoints = |primary: SocketAddr, replica: SocketAddr, cache: SocketAddr| {
         Endpoints::from_urls(
-            &format!("postgres://postgres@{primary}/postgres"),
-            &format!("postgres://postgres@{replica}/postgres"),
-            &format!("redis://{cache}"),
+            &format!("postgres://postgres@{primary}/postgres").into(),
+            &format!("postgres://postgres@{replica}/postgres").into(),
+            &format!("redis://{cache}").into(),
             &Schema::of_our_own(),
             "",
             Sending::Prepared,

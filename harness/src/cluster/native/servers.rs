@@ -261,6 +261,11 @@ impl NodeControl for Arc<Servers> {
         })
     }
 
+    fn missing(&self) -> Option<String> {
+        let gone = !self.workspace.is_there();
+        gone.then(|| format!("the servers' data in {}", self.workspace.root.display()))
+    }
+
     fn down(&self) -> Boxed<'_, Vec<String>> {
         Box::pin(self.stop())
     }

@@ -1,5 +1,5 @@
 use std::{
-    fs,
+    fs, io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Stdio,
@@ -7,13 +7,18 @@ use std::{
 
 use tokio::process::Command;
 
-use super::super::{ClusterError, Reaper, reaper, sweep_stale};
+use super::super::{
+    ClusterError, Reaper,
+    owned::{OwnedFolder, owned_path},
+    sweep_stale,
+};
 
 /// The folder that holds one cluster's data and logs, and dies with it.
 #[derive(Debug)]
 pub(super) struct Workspace {
     pub(super) root: PathBuf,
     pub(super) reaper: Reaper,
+    folder: OwnedFolder,
 }
 
 impl Workspace {
@@ -22,8 +27,7 @@ impl Workspace {
     pub(super) async fn create(template: &Path) -> Result<Self, ClusterError> {
         let parent = parent();
         sweep_stale(&parent);
-        let name = format!("{}-{:08x}", reaper::owned_name(), rand::random::<u32>());
-        let root = parent.join(name);
+        let root = owned_path(&parent, &format!("{:08x}", rand::random::<u32>()));
         let failed = |what: &str, error: &dyn std::fmt::Display| {
             ClusterError::new(
                 format!("{}: {what}: {error}", root.display()),
@@ -32,11 +36,11 @@ impl Workspace {
         };
         let reaper = Reaper::start().map_err(|e| failed("no shell to clean up after me", &e))?;
         reaper.watch_folder(&root);
-        fs::create_dir(&root).map_err(|e| failed("cannot be made", &e))?;
+        let folder = OwnedFolder::create(root.clone()).map_err(|e| failed("cannot be made", &e))?;
         // Postgres runs as another user if quarrel is root.
         fs::set_permissions(&root, fs::Permissions::from_mode(0o711))
             .map_err(|e| failed("cannot be opened to Postgres", &e))?;
-        let workspace = Self { root: root.clone(), reaper };
+        let workspace = Self { root: root.clone(), reaper, folder };
         let copies =
             ["primary", "replica"].map(|node| copy(template, root.join(node), &workspace.reaper));
         for copied in futures::future::join_all(copies).await {
@@ -52,6 +56,11 @@ impl Workspace {
             return Err(failed("cannot be filled", &error));
         }
         Ok(workspace)
+    }
+
+    /// Whether the folder is where it was made, and still the same.
+    pub(super) fn is_there(&self) -> bool {
+        self.folder.is_there()
     }
 
     pub(super) fn data(&self, node: &str) -> PathBuf {
@@ -72,6 +81,7 @@ impl Workspace {
         self.reaper.done();
         removed
             .err()
+            .filter(|error| error.kind() != io::ErrorKind::NotFound)
             .map(|error| format!("{} is still there: {error}", self.root.display()))
             .into_iter()
             .collect()

@@ -70,7 +70,7 @@ enum Origin {
 ///
 /// What the record cannot say is tried out: at which instant a step was
 /// executed, and whether a call without an answer had been. Returns none if
-/// nothing that was tried shows the anomaly.
+/// nothing that was tried shows the anomaly, and of what no race can claim.
 ///
 /// # Errors
 ///
@@ -109,7 +109,7 @@ fn tried(
     anomaly: &Anomaly,
     victim: Victim,
 ) -> Result<Option<Recording>, Stuck> {
-    let claim = claim(anomaly.class);
+    let Some(claim) = claim(anomaly.class) else { return Ok(None) };
     let by = make().invalidation();
     let mut second_best = None;
     for (evidence, unanswered, instant, cached) in variants() {

@@ -30,7 +30,7 @@ pub fn step_summary(run: &LoadedRun, verdict: &VerdictFile) -> String {
     let sign = match verdict.outcome {
         RunOutcome::Held => "✅",
         RunOutcome::Violated => "❌",
-        RunOutcome::Undecided | RunOutcome::Vacuous => "⚠️",
+        RunOutcome::Undecided | RunOutcome::Vacuous | RunOutcome::Environment => "⚠️",
     };
     let told = summary(run, verdict, Ink::plain(), Width::Free);
     // A longer fence than any in the text, so that no value can end it.
@@ -54,7 +54,7 @@ pub fn annotation(run: &LoadedRun, verdict: &VerdictFile) -> Option<String> {
     let level = match verdict.outcome {
         RunOutcome::Held => return None,
         RunOutcome::Violated => "error",
-        RunOutcome::Undecided | RunOutcome::Vacuous => "warning",
+        RunOutcome::Undecided | RunOutcome::Vacuous | RunOutcome::Environment => "warning",
     };
     let evidence = crate::judge::Evidence::new(&run.history);
     let said = match verdict.anomalies.first() {

@@ -9,16 +9,19 @@ mod policy;
 pub use github::{annotation, step_summary, tell_github};
 pub use junit::junit;
 pub use metrics::open_metrics;
-pub use policy::{Bounds, Breach, Policy, PolicyError};
+pub use policy::{Breach, BreachKind, Policy, PolicyError, Ruling};
 
-use crate::results::VerdictFile;
+use crate::{
+    report::terminal::printable,
+    results::{Case, VerdictFile},
+};
 
 /// What was run against what: `cache-aside × replica-lag on native`.
 #[must_use]
 pub fn case_name(verdict: &VerdictFile) -> String {
-    let faults = match verdict.faults.as_slice() {
-        [] => "no fault".to_owned(),
-        faults => faults.join(" + "),
-    };
-    format!("{} × {faults} on {}", verdict.strategy, verdict.cluster)
+    let case = verdict.case().unwrap_or_else(|| {
+        let workload = verdict.workload.as_str();
+        Case::new(&verdict.strategy, <_>::default(), workload, &verdict.faults, &verdict.cluster)
+    });
+    printable(&case.to_string())
 }

@@ -174,6 +174,24 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         kind: Kind::Anomaly,
+        name: "not-snapshot-isolated",
+        summary: "no choice of snapshots and commits explains what transactions read",
+        text: "Under snapshot isolation each transaction reads what had been committed at one moment, \
+               and of two that run at once and write one key only one commits. Every choice of these \
+               moments was tried, and each contradicts something that was read.",
+        timeline: "t=0ms    T1: write 4 = 1                -> committed\n\
+                   t=0ms    T2: write 5 = 1                -> committed\n\
+                   t=9ms    T3: read 4, read 5             -> 1, nil  T1 is there, T2 is not\n\
+                   t=9ms    T4: read 4, read 5             -> nil, 1  the other way round (long fork)",
+        source: "Berenson et al., A Critique of ANSI SQL Isolation Levels, SIGMOD 1995; Cerone & \
+                 Gotsman, Analysing Snapshot Isolation, PODC 2016",
+        cures: &[
+            "read all keys of one transaction from one node, at REPEATABLE READ or stronger",
+            "what must fit together goes into one cache entry, and is deleted as one",
+        ],
+    },
+    Entry {
+        kind: Kind::Anomaly,
         name: "not-serializable",
         summary: "no order of the transactions explains what they read",
         text: "Registers do not say which of two values came first. Every way of ordering these \

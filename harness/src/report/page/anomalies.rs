@@ -91,7 +91,7 @@ fn anomaly(view: &View<'_>, at: usize, shown: Shown) -> Markup {
                 pre { code { (timeline) } }
             }
             @if is_told {
-                p { "Again, step by step: " code { (command_line(["quarrel", "replay", &format!("{}:{number}", view.run.folder.id)])) } }
+                p { "Again, step by step: " code { (command_line(["quarrel", "replay", &format!("{}:{number}", view.run.folder.called())])) } }
             }
             p.hint { (anomaly.explanation) }
             button type="button" data-anomaly=(number) hidden { "show it in the timeline" }

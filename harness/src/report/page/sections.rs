@@ -5,13 +5,14 @@ use quarrel_checkers::{F, Guarantee, Key, Site, Validity, millis};
 
 use crate::{
     report::{
+        again::again,
         command_line, explain,
         logs::{Log, logs},
         summary,
         terminal::{Ink, Width, thousands},
         view::{Ending, View},
     },
-    results::VerdictFile,
+    results::{RunOutcome, VerdictFile},
 };
 
 /// Keys in the table; the worst first.
@@ -31,7 +32,8 @@ pub(super) fn verdict(view: &View<'_>) -> Markup {
     let verdict = view.verdict;
     let metrics = &verdict.metrics;
     let said = summary(view.run, verdict, Ink::plain(), Width::Free);
-    let said = said.split("\nwhat held").next().unwrap_or(&said);
+    // The table below has the ladder.
+    let said = said.split("\n\nwhat ").next().unwrap_or(&said);
     let fact = |name: &str, value: String| html! { div { dt { (name) } dd { (value) } } };
     let hits = match metrics.reads {
         0 => "–".to_owned(),
@@ -62,7 +64,7 @@ pub(super) fn verdict(view: &View<'_>) -> Markup {
                     @for rung in verdict.ladder.iter().filter(|rung| rung.guarantee != Guarantee::None) {
                         tr {
                             td { (rung.guarantee) @if rung.guarantee == verdict.expected { " (asked for)" } }
-                            (mark(rung.validity))
+                            (mark(verdict.outcome, rung.validity))
                             td { (rung.reason) }
                             td.sub { (explain::guarantee(rung.guarantee).summary) }
                         }
@@ -73,8 +75,12 @@ pub(super) fn verdict(view: &View<'_>) -> Markup {
     }
 }
 
-fn mark(validity: Validity) -> Markup {
+fn mark(outcome: RunOutcome, validity: Validity) -> Markup {
     match validity {
+        // Where nothing was at stake nothing was shown to hold.
+        Validity::Valid if outcome == RunOutcome::Vacuous => {
+            html! { td.sub { "– not contradicted" } }
+        }
         Validity::Valid => html! { td.good { "✓ yes" } },
         Validity::Unknown => html! { td.warn { "? open" } },
         Validity::Invalid => html! { td.bad { "✗ no" } },
@@ -172,8 +178,8 @@ pub(super) fn run(view: &View<'_>) -> Markup {
     html! {
         section id="run" {
             h2 { "Run" }
-            p { "Again: " code { (command(view)) } }
-            p { "Judge anew: " code { (command_line(["quarrel", "check", &view.run.folder.id])) } " · began " (settings.began) " · quarrel " (view.verdict.quarrel) " · run " code { (view.verdict.run) } }
+            p { "Again: " code { (again(view.run)) } }
+            p { "Judge anew: " code { (command_line(["quarrel", "check", &view.run.folder.called()])) } " · began " (settings.began) " · quarrel " (view.verdict.quarrel) " · run " code { (view.verdict.run) } }
             @if !view.run.receipts.is_empty() { (receipts(view)) }
             details { summary { "Configuration" } pre { code { (toml) } } }
             @if !env.is_empty() { details { summary { "Versions" } pre { code { (env) } } } }
@@ -198,33 +204,6 @@ fn server_log(log: &Log) -> Markup {
             @if log.lines.is_empty() { p.hint { "It said nothing." } } @else { pre.log { code { (text) } } }
         }
     }
-}
-
-/// The command that runs the same again.
-pub(super) fn command(view: &View<'_>) -> String {
-    let settings = &view.run.settings;
-    let mut words = vec!["quarrel".to_owned(), "run".to_owned(), settings.strategy.clone()];
-    let mut add = |name: &str, value: &dyn ToString| {
-        words.extend([format!("--{name}"), value.to_string()]);
-    };
-    add("cluster", &settings.cluster);
-    settings.faults.iter().for_each(|fault| add("fault", fault));
-    add("workload", &settings.workload);
-    add("time", &format!("{}ms", settings.time_ms));
-    add("clients", &settings.clients);
-    add("keys", &settings.keys);
-    add("skew", &settings.skew);
-    add("reads", &settings.reads);
-    if let Some(rate) = settings.rate {
-        add("rate", &rate);
-    }
-    settings.options.iter().for_each(|(name, value)| add(name, value));
-    add("expect", &settings.expect);
-    add("seed", &settings.seed);
-    if settings.arrivals == "open" {
-        words.push("--open".to_owned());
-    }
-    command_line(words)
 }
 
 fn receipts(view: &View<'_>) -> Markup {

@@ -1,4 +1,4 @@
-use quarrel_checkers::{Guarantee, Metrics, Validity, millis};
+use quarrel_checkers::{Class, Guarantee, Metrics, Validity, millis};
 
 use crate::results::{RunOutcome, VerdictFile};
 
@@ -54,6 +54,75 @@ pub fn extent(metrics: &Metrics) -> String {
         thousands(metrics.stale_reads),
         millis(metrics.worst_staleness)
     )
+}
+
+/// How often what the headline is about happened, with its own number.
+pub(in crate::report) fn reach(verdict: &VerdictFile, class: Class) -> String {
+    let metrics = &verdict.metrics;
+    let sessions = &metrics.sessions;
+    let of_reads = |count: u64, what: &str| {
+        let (count, reads) = (thousands(count), counted(metrics.reads, "read"));
+        format!("{count} of {reads} {what}")
+    };
+    match class {
+        Class::StaleRead => {
+            let risk = metrics.reads_at_risk;
+            format!(
+                "{} of {} at risk were stale ({:.3} %); the worst by {}",
+                thousands(metrics.stale_reads),
+                counted(risk, "read"),
+                metrics.stale_reads as f64 / risk.max(1) as f64 * 100.0,
+                millis(metrics.worst_staleness)
+            )
+        }
+        Class::ReadYourWrites => {
+            of_reads(sessions.read_your_writes, "missed a write of their own session")
+        }
+        Class::NonMonotonicRead => {
+            of_reads(sessions.monotonic_reads, "were older than an earlier one of their session")
+        }
+        Class::PhantomRead => of_reads(metrics.phantom_reads, "returned what nobody wrote"),
+        Class::FutureRead => of_reads(metrics.future_reads, "returned what was not yet written"),
+        Class::LostWrite => format!(
+            "{} of {} are gone from the primary",
+            thousands(metrics.lost_updates),
+            counted(metrics.writes, "acknowledged write")
+        ),
+        Class::Divergence => {
+            let convergence = &metrics.convergence;
+            let differ = convergence.keys_compared.saturating_sub(convergence.keys_agreeing);
+            let compared = counted(convergence.keys_compared, "key");
+            format!("the stores differ on {} of {compared} in the end", thousands(differ))
+        }
+        // Of what a workload asks for only the evidence is kept.
+        class => {
+            let kept = verdict.anomalies.iter().filter(|anomaly| anomaly.class == class).count();
+            let what = match class {
+                Class::LostUpdate => "update lost",
+                Class::GSingle => "pair read in halves",
+                _ => "time kept as evidence",
+            };
+            let least = if kept >= KEPT_AT_LEAST { "at least " } else { "" };
+            let writes = counted(metrics.writes, "acknowledged write");
+            let told = counted_first(kept as u64, what);
+            format!("{least}{told}, beside {writes} and {}", counted(metrics.reads, "read"))
+        }
+    }
+}
+
+/// As much evidence of one kind as a checker keeps is perhaps not all of it.
+const KEPT_AT_LEAST: usize = 100;
+
+/// `1 read`, `2,210 reads`.
+pub(in crate::report) fn counted(count: u64, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", thousands(count))
+}
+
+/// The same of words of which the first is counted: `2 updates lost`.
+fn counted_first(count: u64, words: &str) -> String {
+    let (first, rest) = words.split_once(' ').unwrap_or((words, ""));
+    format!("{} {rest}", counted(count, first))
 }
 
 /// How many faults were seen to take hold: `4 of 4 faults observed`.

@@ -1,17 +1,20 @@
+use std::collections::BTreeMap;
+
 use anstyle::Style;
-use quarrel_checkers::{Anomaly, Validity, millis};
+use quarrel_checkers::{Anomaly, Validity};
 
 use super::{
     Ink, Width, extent, faults_seen, headline,
     headline::{healed, why},
-    outcome::{checked_note, thousands},
+    outcome::{checked_note, counted, reach},
     phases::by_phase,
+    printable,
     sheet::Sheet,
     verdict_line,
 };
 use crate::{
     judge::Evidence,
-    report::{Timeline, command_line, explain},
+    report::{Timeline, again::again, command_line, explain},
     results::{LoadedRun, RunOutcome, VerdictFile},
 };
 
@@ -56,26 +59,23 @@ fn violation(sheet: &mut Sheet, run: &LoadedRun, verdict: &VerdictFile, anomaly:
         anomaly.cause.map_or_else(String::new, |cause| explain::cause(cause).summary.to_owned());
     let words = cause.replacen("-refill", " refill", 1);
     sheet.item((ink.mark, "  = cause: "), (Style::new(), &format!("{words}: {told}")), 4);
-    let metrics = &verdict.metrics;
-    let mut reach = format!(
-        "{} of {} reads at risk; worst {}",
-        thousands(metrics.stale_reads),
-        thousands(metrics.reads_at_risk),
-        millis(metrics.worst_staleness)
-    );
+    let mut reach = reach(verdict, anomaly.class);
     if let Some(healing) = healing {
         reach += &format!("; {healing}");
     }
     sheet.item((ink.mark, "  = extent: "), (Style::new(), &reach), 4);
     sheet.item((ink.mark, "  = faults: "), (Style::new(), &faults_seen(verdict)), 4);
     if evidence.is_some_and(|evidence| evidence.is_retold(anomaly)) {
-        let replay = command_line(["quarrel", "replay", &format!("{}:1", run.folder.id)]);
+        let replay = command_line(["quarrel", "replay", &format!("{}:1", run.folder.called())]);
         sheet.item((ink.mark, "  = reproduce: "), (Style::new(), &replay), 4);
+    } else {
+        // No race can be cut out of it; the same run may show it again.
+        sheet.item((ink.mark, "  = run again: "), (Style::new(), &again(run)), 4);
     }
     let more = format!(
         "quarrel explain {}, {}",
         anomaly.cause.map_or_else(|| anomaly.class.to_string(), |cause| cause.to_string()),
-        command_line(["quarrel", "report", &run.folder.id])
+        command_line(["quarrel", "report", &run.folder.called()])
     );
     sheet.item((ink.mark, "  = more: "), (Style::new(), &more), 4);
 }
@@ -103,33 +103,60 @@ fn plainly(sheet: &mut Sheet, run: &LoadedRun, verdict: &VerdictFile) {
         RunOutcome::Held => (ink.good, "ok: "),
         RunOutcome::Vacuous => (ink.warn, "vacuous: "),
         RunOutcome::Undecided => (ink.warn, "undecided: "),
+        RunOutcome::Environment => (ink.bad, "environment: "),
         RunOutcome::Violated => (ink.bad, "error: "),
     };
     sheet.item((style, word), (Style::new(), &verdict_line(verdict)), 2);
     sheet.item((ink.mark, "  --> "), (Style::new(), &place(run, verdict)), 6);
     if verdict.outcome == RunOutcome::Undecided {
-        let advice =
-            "nothing went wrong as far as could be told; what could not is marked `?` below";
-        sheet.item((ink.mark, "  = help: "), (Style::new(), advice), 4);
+        let open = verdict.ladder.iter().filter(|rung| rung.validity == Validity::Unknown);
+        let open: Vec<_> = open.map(|rung| format!("`{}`", rung.guarantee)).collect();
+        let advice = match open.as_slice() {
+            [] => "what the workload asks for could not be checked".to_owned(),
+            open => format!("{} could not be checked; see `?` below", open.join(", ")),
+        };
+        sheet.item((ink.mark, "  = help: "), (Style::new(), &advice), 4);
     }
     if verdict.outcome == RunOutcome::Vacuous {
         let seen = format!("{}; {}", extent(&verdict.metrics), faults_seen(verdict));
         sheet.item((ink.mark, "  = extent: "), (Style::new(), &seen), 4);
-        let advice = "nothing went wrong, but nothing was shown either: give it more --time, \
-                      or another fault";
-        sheet.item((ink.mark, "  = help: "), (Style::new(), advice), 4);
+        sheet.item((ink.mark, "  = help: "), (Style::new(), &advice(run, verdict)), 4);
+    }
+}
+
+/// What would show something where nothing was shown.
+fn advice(run: &LoadedRun, verdict: &VerdictFile) -> String {
+    if verdict.metrics.reads > 0 {
+        return "no violation, but too little evidence: try a longer --time or a higher --rate"
+            .to_owned();
+    }
+    let mut errors: BTreeMap<&str, u64> = BTreeMap::new();
+    let failed = run.history.events.iter().filter_map(|event| event.error.as_deref());
+    failed.for_each(|error| *errors.entry(error).or_default() += 1);
+    match errors.into_iter().max_by_key(|(_, count)| *count) {
+        Some((error, count)) => format!(
+            "no operation can be judged until this is mended, which ended {}: {}",
+            counted(count, "operation"),
+            printable(error)
+        ),
+        None => "no client read anything: is --reads above 0, and --time long enough?".to_owned(),
     }
 }
 
 fn ladder(sheet: &mut Sheet, verdict: &VerdictFile) {
     let ink = sheet.ink;
     sheet.line("");
-    sheet.line(&format!("what held (strongest: {}):", verdict.strongest));
+    match verdict.outcome {
+        RunOutcome::Vacuous => sheet.line("what was not contradicted, with next to nothing seen:"),
+        _ => sheet.line(&format!("what held (strongest: {}):", verdict.strongest)),
+    }
     for rung in &verdict.ladder {
         if rung.guarantee == quarrel_checkers::Guarantee::None {
             continue;
         }
         let (style, sign) = match rung.validity {
+            // Where nothing was at stake nothing was shown to hold.
+            Validity::Valid if verdict.outcome == RunOutcome::Vacuous => (ink.mark, "  -"),
             Validity::Valid => (ink.good, "yes"),
             Validity::Unknown => (ink.warn, "  ?"),
             Validity::Invalid => (ink.bad, " no"),

@@ -1,11 +1,12 @@
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
-use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use ::redis::ConnectionAddr;
+use sqlx::postgres::PgConnectOptions;
 
-use super::{Schema, Sending, sql::Sql};
+use super::{Schema, Sending, StoreUrl, authority, sql::Sql};
 
 /// Where the stores listen, and which part of them is ours.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Endpoints {
     /// The Postgres that takes writes.
     pub primary: PgConnectOptions,
@@ -13,6 +14,9 @@ pub struct Endpoints {
     pub replica: PgConnectOptions,
     /// Redis.
     pub cache: ::redis::Client,
+    /// Where connections to Redis go instead of its own address: certificates
+    /// are still for the name of that.
+    pub cache_route: Option<SocketAddr>,
     /// What every key in Redis starts with; empty on a cluster of our own.
     pub prefix: String,
     /// Which tables are ours, and how they are spoken to.
@@ -37,7 +41,7 @@ pub enum EndpointError {
     )]
     Postgres {
         /// What was given, without its password.
-        url: String,
+        url: StoreUrl,
         /// Why not.
         source: sqlx::Error,
     },
@@ -45,9 +49,19 @@ pub enum EndpointError {
     #[error("`{url}` is not a Redis URL (expected redis://HOST:PORT/DB): {source}")]
     Redis {
         /// What was given, without its password.
-        url: String,
+        url: StoreUrl,
         /// Why not.
         source: ::redis::RedisError,
+    },
+    /// A file that it names cannot be read.
+    #[error("{name}={path}: {source}")]
+    File {
+        /// The parameter.
+        name: String,
+        /// The file.
+        path: String,
+        /// Why not.
+        source: std::io::Error,
     },
 }
 
@@ -59,18 +73,18 @@ impl Endpoints {
     ///
     /// When one of them is not a URL of its store.
     pub fn from_urls(
-        primary: &str,
-        replica: &str,
-        cache: &str,
+        primary: &StoreUrl,
+        replica: &StoreUrl,
+        cache: &StoreUrl,
         schema: &Schema,
         prefix: &str,
         sending: Sending,
     ) -> Result<Self, EndpointError> {
         Ok(Self {
-            primary: postgres(primary)?,
-            replica: postgres(replica)?,
-            cache: ::redis::Client::open(cache)
-                .map_err(|source| EndpointError::Redis { url: redact(cache), source })?,
+            primary: primary.postgres()?,
+            replica: replica.postgres()?,
+            cache: cache.redis()?,
+            cache_route: None,
             prefix: prefix.to_owned(),
             tenancy: Tenancy { sql: Arc::new(Sql::of(schema)), schema: schema.clone(), sending },
         })
@@ -90,41 +104,45 @@ impl Endpoints {
     pub fn urls(&self, prefix: &str) -> Vec<(String, String)> {
         let postgres = |options: &PgConnectOptions| {
             let (user, database) = (options.get_username(), options.get_database());
-            let (host, port) = (options.get_host(), options.get_port());
-            format!("postgres://{user}@{host}:{port}/{}", database.unwrap_or(user))
+            let place = authority(options.get_host(), options.get_port());
+            format!("postgres://{user}@{place}/{}", database.unwrap_or(user))
         };
         let cache = self.cache.get_connection_info();
         let database = cache.redis_settings().db();
+        let scheme = match cache.addr() {
+            ConnectionAddr::TcpTls { .. } => "rediss",
+            _ => "redis",
+        };
+        let place = self
+            .cache_address()
+            .map_or_else(|| cache.addr().to_string(), |(host, port)| authority(&host, port));
         vec![
             (format!("{prefix}primary"), postgres(&self.primary)),
             (format!("{prefix}replica"), postgres(&self.replica)),
-            (format!("{prefix}cache"), format!("redis://{}/{database}", cache.addr())),
+            (format!("{prefix}cache"), format!("{scheme}://{place}/{database}")),
         ]
+    }
+
+    /// Host and port at which Redis is dialled; none for a socket file.
+    #[must_use]
+    pub fn cache_address(&self) -> Option<(String, u16)> {
+        if let Some(route) = self.cache_route {
+            return Some((route.ip().to_string(), route.port()));
+        }
+        match self.cache.get_connection_info().addr() {
+            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+                Some((host.clone(), *port))
+            }
+            _ => None,
+        }
     }
 }
 
-fn postgres(url: &str) -> Result<PgConnectOptions, EndpointError> {
-    let options = PgConnectOptions::from_str(url)
-        .map_err(|source| EndpointError::Postgres { url: redact(url), source })?;
-    // Poolers refuse a client that asks for settings which they do not know,
-    // and no column of ours is a float.
-    let options = options.extra_float_digits(None);
-    // The client asks for TLS first by default, which costs a round trip to a
-    // server on loopback that has none.
-    Ok(if options.get_host() == "127.0.0.1" && !url.contains("sslmode") {
-        options.ssl_mode(PgSslMode::Disable)
-    } else {
-        options
-    })
-}
-
-/// A URL without its password, fit for a message.
-#[must_use]
-pub fn redact(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let Some((user, host)) = rest.rsplit_once('@') else { return url.to_owned() };
-    let user = user.split_once(':').map_or(user, |(user, _)| user);
-    format!("{scheme}://{user}@{host}")
+impl fmt::Debug for Endpoints {
+    /// Without passwords, which the parts would print.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.urls("")).finish_non_exhaustive()
+    }
 }
 
 /// How long a client waits before it gives up.
@@ -141,17 +159,5 @@ impl Default for TimeLimits {
     /// short beside a fault (seconds).
     fn default() -> Self {
         Self { connect: Duration::from_secs(1), call: Duration::from_secs(1) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::redact;
-
-    #[test]
-    fn a_password_never_reaches_a_message() {
-        assert_eq!(redact("postgres://ann:secret@db:5432/x"), "postgres://ann@db:5432/x");
-        assert_eq!(redact("redis://:p@ss@cache:6379"), "redis://@cache:6379");
-        assert_eq!(redact("redis://cache:6379"), "redis://cache:6379");
     }
 }

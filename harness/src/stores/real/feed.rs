@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use quarrel_checkers::{Key, Lsn, Site};
 use sqlx::{
-    Executor, Row as _,
+    Connection as _, Executor, Row as _,
     postgres::{PgConnectOptions, PgConnection, PgListener, PgNotification, PgPoolOptions},
 };
 use tokio::time::timeout;
@@ -176,6 +176,32 @@ impl Listener {
         }
         self.listener = Some(listener);
         Ok(Response::Changes(changes))
+    }
+
+    /// Whether what is said arrives. Through a pooler that gives each
+    /// transaction another server nobody hears anything, and no error tells.
+    pub(super) async fn try_out(&self) -> Result<Response, StoreError> {
+        let mut listener = self.listen().await?;
+        let limit = self.limits.call;
+        let heard = timeout(limit, async {
+            // Without a space: no listener takes it for a change.
+            let say = format!("SELECT pg_notify('{}', 'hello')", self.channel);
+            let mut speaker = PgConnection::connect_with(&self.options).await?;
+            speaker.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(say))).await?;
+            speaker.close().await?;
+            listener.try_recv().await
+        })
+        .await;
+        match heard {
+            Ok(Ok(Some(_))) => Ok(Response::Done),
+            Ok(Ok(None)) | Err(_) => Err(StoreError::refused(
+                Site::Primary,
+                "what is notified does not arrive at a connection that listens, as behind a pooler \
+                 in transaction mode; give the address of the server itself, or a pooler in \
+                 session mode",
+            )),
+            Ok(Err(error)) => Err(StoreError::unreachable(Site::Primary, error.to_string())),
+        }
     }
 
     async fn listen(&self) -> Result<PgListener, StoreError> {

@@ -2,6 +2,7 @@
 //! clients use them, but with nothing hidden: no pool, no retry, no silent
 //! reconnect, a time-out on everything.
 
+mod address;
 mod endpoints;
 mod feed;
 mod postgres;
@@ -14,7 +15,8 @@ mod tracking;
 use quarrel_checkers::Site;
 use sqlx::postgres::PgConnectOptions;
 
-pub use endpoints::{EndpointError, Endpoints, TimeLimits, redact};
+pub use address::{StoreUrl, authority};
+pub use endpoints::{EndpointError, Endpoints, TimeLimits};
 pub use schema::{Schema, SchemaNameError};
 pub use statement::Sending;
 
@@ -41,7 +43,7 @@ impl RealStores {
         Self {
             primary: postgres(Site::Primary, &endpoints.primary),
             replica: postgres(Site::Replica, &endpoints.replica),
-            cache: Redis::new(endpoints.cache.clone(), endpoints.prefix.clone(), limits),
+            cache: Redis::new(endpoints, limits),
             listener: Listener::new(endpoints.primary.clone(), channel, limits),
         }
     }
@@ -54,6 +56,9 @@ impl RealStores {
     pub async fn call(&mut self, request: &Request) -> Result<Response, StoreError> {
         if let Request::FeedPoll { feed: Feed::Notify, limit, wait } = request {
             return self.listener.poll(*limit, *wait).await;
+        }
+        if *request == Request::FeedOpen(Feed::Notify) {
+            return self.listener.try_out().await;
         }
         match request.site() {
             Site::Primary => self.primary.call(request).await,

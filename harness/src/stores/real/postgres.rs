@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::{Tenancy, TimeLimits, feed, statement::Statement};
 use crate::stores::{
-    Durability, Request, Response, Row, StoreError, value_from_text, value_to_text,
+    Durability, Request, Response, Row, StoreError, Want, value_from_text, value_to_text,
 };
 
 /// SQLSTATEs of errors that prove that a single statement changed nothing:
@@ -76,7 +76,10 @@ impl Postgres {
                 StoreError::unreachable(self.site, format!("no connection within {waited} ms"))
             })?
             // Nothing was asked yet, so whatever went wrong changed nothing.
-            .map_err(|error| StoreError::unreachable(self.site, error.to_string()))?;
+            .map_err(|error| {
+                let want = Want::behind(&error);
+                StoreError::unreachable(self.site, error.to_string()).for_want(want)
+            })?;
         self.connection = Some(connection);
         Ok(())
     }
@@ -252,6 +255,6 @@ fn classify(site: Site, error: &sqlx::Error) -> StoreError {
             let why = "the schema does not bear this run's mark, so nothing was written to it";
             StoreError::refused(site, why)
         }
-        other => StoreError::unknown(site, other.to_string()),
+        other => StoreError::unknown(site, other.to_string()).for_want(Want::behind(other)),
     }
 }

@@ -1,20 +1,21 @@
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use ::redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisError, ServerErrorKind,
-    Value as RedisValue, aio::MultiplexedConnection, cmd,
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisError, RedisFuture, ServerErrorKind,
+    Value as RedisValue, aio::MultiplexedConnection, cmd, io::AsyncDNSResolver,
 };
 use quarrel_checkers::{Content, Site};
 use tokio::time::timeout;
 
-use super::{TimeLimits, tracking::Tracking};
+use super::{Endpoints, TimeLimits, tracking::Tracking};
 use crate::stores::{
-    Item, Request, Response, Script, ScriptCall, Stale, StoreError, Ttl, decode, encode,
+    Item, Request, Response, Script, ScriptCall, Stale, StoreError, Ttl, Want, decode, encode,
 };
 
 /// One connection to Redis.
 pub(super) struct Redis {
     client: Client,
+    route: Option<SocketAddr>,
     prefix: String,
     limits: TimeLimits,
     connection: Option<MultiplexedConnection>,
@@ -22,8 +23,10 @@ pub(super) struct Redis {
 }
 
 impl Redis {
-    pub(super) const fn new(client: Client, prefix: String, limits: TimeLimits) -> Self {
-        Self { client, prefix, limits, connection: None, tracking: None }
+    pub(super) fn new(endpoints: &Endpoints, limits: TimeLimits) -> Self {
+        let (client, prefix) = (endpoints.cache.clone(), endpoints.prefix.clone());
+        let route = endpoints.cache_route;
+        Self { client, route, prefix, limits, connection: None, tracking: None }
     }
 
     pub(super) async fn call(&mut self, request: &Request) -> Result<Response, StoreError> {
@@ -66,17 +69,16 @@ impl Redis {
         if self.connection.is_some() {
             return Ok(());
         }
-        // The time-out of a call is ours, so that it is one for all stores;
-        // the library's own default would be half a second.
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.limits.connect))
-            .set_response_timeout(None);
+        let config = config(self.limits, self.route);
         let connection = self
             .client
             .get_multiplexed_async_connection_with_config(&config)
             .await
             // Nothing was asked yet, so whatever went wrong changed nothing.
-            .map_err(|error| StoreError::unreachable(Site::Cache, error.to_string()))?;
+            .map_err(|error| {
+                let want = Want::behind(&error);
+                StoreError::unreachable(Site::Cache, error.to_string()).for_want(want)
+            })?;
         self.connection = Some(connection);
         Ok(())
     }
@@ -85,10 +87,15 @@ impl Redis {
         let unreachable = |why: String| StoreError::unreachable(Site::Cache, why);
         let mut tracking = match self.tracking.take() {
             Some(tracking) => tracking,
-            None => timeout(self.limits.connect, Tracking::start(&self.client, self.limits))
-                .await
-                .map_err(|_| unreachable("no tracking connection in time".to_owned()))?
-                .map_err(|error| unreachable(error.to_string()))?,
+            None => {
+                let config = config(self.limits, self.route);
+                timeout(self.limits.connect, Tracking::start(&self.client, config))
+                    .await
+                    .map_err(|_| unreachable("no tracking connection in time".to_owned()))?
+                    .map_err(|error| {
+                        unreachable(error.to_string()).for_want(Want::behind(&error))
+                    })?
+            }
         };
         let answer = timeout(self.limits.call, tracking.get(item, &self.prefix)).await;
         let answer = answer.map_err(|_| {
@@ -167,6 +174,33 @@ impl Redis {
     }
 }
 
+/// How connections are made.
+fn config(limits: TimeLimits, route: Option<SocketAddr>) -> AsyncConnectionConfig {
+    // The time-out of a call is ours, so that it is one for all stores; the
+    // library's own default would be half a second.
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(limits.connect))
+        .set_response_timeout(None);
+    match route {
+        Some(route) => config.set_dns_resolver(Route(route)),
+        None => config,
+    }
+}
+
+/// Sends connections to another address than the one that is asked for.
+struct Route(SocketAddr);
+
+impl AsyncDNSResolver for Route {
+    fn resolve<'a, 'b: 'a>(
+        &'a self,
+        _host: &'b str,
+        _port: u16,
+    ) -> RedisFuture<'a, Box<dyn Iterator<Item = SocketAddr> + Send + 'a>> {
+        let there: Box<dyn Iterator<Item = SocketAddr> + Send> = Box::new(std::iter::once(self.0));
+        Box::pin(std::future::ready(Ok(there)))
+    }
+}
+
 fn expire(command: &mut Cmd, ttl: Ttl) {
     if let Some(ttl) = ttl {
         command.arg("PX").arg(millis(ttl));
@@ -229,6 +263,6 @@ fn classify(error: &RedisError) -> StoreError {
         // Redis answered with an error: the command did not run.
         StoreError::refused(Site::Cache, message)
     } else {
-        StoreError::unknown(Site::Cache, message)
+        StoreError::unknown(Site::Cache, message).for_want(Want::behind(error))
     }
 }

@@ -8,7 +8,6 @@ use ::redis::{
 use quarrel_checkers::Key;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::TimeLimits;
 use crate::stores::{Item, Stale};
 
 /// A tracking connection, and what it was told.
@@ -19,17 +18,17 @@ pub(super) struct Tracking {
 
 impl Tracking {
     /// Connects and turns tracking on.
-    pub(super) async fn start(client: &Client, limits: TimeLimits) -> Result<Self, RedisError> {
+    pub(super) async fn start(
+        client: &Client,
+        config: AsyncConnectionConfig,
+    ) -> Result<Self, RedisError> {
         let info = client.get_connection_info().clone();
         let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         let client = Client::open(info.set_redis_settings(settings))?;
         // As many messages wait as the client reads between two looks; the
         // server sends one for each key that it was asked for, no more.
         let (sender, told) = unbounded_channel();
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(limits.connect))
-            .set_response_timeout(None)
-            .set_push_sender(sender);
+        let config = config.set_push_sender(sender);
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
         cmd("CLIENT").arg("TRACKING").arg("ON").exec_async(&mut connection).await?;
         Ok(Self { connection, told })

@@ -1,5 +1,7 @@
 //! What is done to Redis by commands, over connections that no fault strikes.
 
+pub(super) mod guest;
+
 use redis::{Client, RedisError, cmd};
 
 /// Forgets everything.

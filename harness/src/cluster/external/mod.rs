@@ -2,36 +2,50 @@
 //! key prefix of its own, both named after the run, removes both at the end, and
 //! touches nothing else.
 
-use std::{net::SocketAddr, time::Duration};
+mod leftovers;
+mod look;
+
+use std::{
+    net::SocketAddr,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use quarrel_checkers::Lsn;
-use redis::ConnectionAddr;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+
+pub use leftovers::{Leftover, Proxies, STOPPED, find, sweep};
 
 use super::{
     Boxed, Cluster, ClusterError, ClusterKind, Control, ControlError, Link, RealCluster, Roles,
     Unsupported, admin,
     links::{Links, ProxySpec},
+    register,
 };
 use crate::stores::{
     Backend,
-    real::{Endpoints, Schema, Sending, TimeLimits},
+    real::{EndpointError, Endpoints, Schema, Sending, StoreUrl, TimeLimits, authority},
 };
+
+use leftovers::Heart;
 
 /// Where an external cluster is.
 #[derive(Clone, Debug, Default)]
 pub struct ExternalOptions {
     /// `postgres://USER@HOST:PORT/DATABASE` of the primary.
-    pub primary: String,
+    pub primary: StoreUrl,
     /// The same of a streaming replica of it, or of the primary again.
-    pub replica: String,
+    pub replica: StoreUrl,
     /// `redis://HOST:PORT/DB`.
-    pub cache: String,
+    pub cache: StoreUrl,
     /// `HOST:PORT` of the API of a Toxiproxy that reaches the servers at the
     /// addresses above, and whose free ports can be reached from here.
     pub toxiproxy: Option<String>,
     /// How long clients wait.
     pub limits: TimeLimits,
+    /// How many clients there will be at once, each with a connection to every
+    /// server.
+    pub clients: u64,
 }
 
 /// What is quarrel's own there.
@@ -46,6 +60,7 @@ struct Guest {
 struct External {
     real: RealCluster,
     guest: Guest,
+    heart: Mutex<Option<Heart>>,
 }
 
 /// How long a server that runs may take to answer, and a replica that streams
@@ -61,22 +76,17 @@ const ROUTED: [Link; 3] = [Link::ClientPrimary, Link::ClientReplica, Link::Clien
 /// When an address is none, a server does not answer or plays another part, or
 /// the schema cannot be made.
 pub async fn start(options: ExternalOptions) -> Result<Box<dyn Cluster>, ClusterError> {
-    let id = format!("{:08x}", rand::random::<u32>());
+    let wrong =
+        |error: EndpointError| ClusterError::new(error.to_string(), "see quarrel run --help");
+    let id = look::number(&options.cache).await?;
     let schema = Schema::new(&format!("quarrel_{id}"), &format!("r{id}"))
         .map_err(|error| ClusterError::new(error.to_string(), "report this as a bug"))?;
-    // The braces keep all keys of the run in one slot of a Redis cluster.
-    let prefix = format!("quarrel:{{{id}}}:");
-    let probes = Endpoints::from_urls(
-        &options.primary,
-        &options.replica,
-        &options.cache,
-        &schema,
-        &prefix,
-        // Whatever stands between us and the server.
-        Sending::Whole,
-    )
-    .map_err(|error| ClusterError::new(error.to_string(), "see quarrel run --help"))?;
-    let mut pieces = look(&probes).await?;
+    let ExternalOptions { primary, replica, cache, .. } = &options;
+    // Whatever stands between us and the server.
+    let sending = Sending::Whole;
+    let probes = Endpoints::from_urls(primary, replica, cache, &schema, &prefix(&id), sending)
+        .map_err(wrong)?;
+    let mut pieces = look::look(&probes, options.clients).await?;
     let api = match &options.toxiproxy {
         Some(address) => Some(resolve(address).await?),
         None => None,
@@ -89,15 +99,16 @@ pub async fn start(options: ExternalOptions) -> Result<Box<dyn Cluster>, Cluster
         pieces.push(("toxiproxy".to_owned(), version));
     }
     // From here on there is something to remove.
-    let guest = Guest { schema, prefix, links: links.clone() };
+    let guest = Guest { schema: schema.clone(), prefix: prefix(&id), links: links.clone() };
     match settle(&probes, &guest).await {
         Ok(clients) => {
+            let heart = Heart::start(probes.primary.clone(), schema);
             let kind = ClusterKind::External;
             let limits = options.limits;
             let roles = Roles::default();
             let real =
                 RealCluster { kind, pieces, clients, probes, roles, limits, links, nodes: None };
-            Ok(Box::new(External { real, guest }))
+            Ok(Box::new(External { real, guest, heart: Mutex::new(Some(heart)) }))
         }
         Err(error) => {
             guest.leave(&probes).await;
@@ -106,34 +117,10 @@ pub async fn start(options: ExternalOptions) -> Result<Box<dyn Cluster>, Cluster
     }
 }
 
-/// Looks whether the servers are what they should be, and changes nothing.
-async fn look(probes: &Endpoints) -> Result<Vec<(String, String)>, ClusterError> {
-    for (name, url) in probes.urls("").into_iter().take(2) {
-        let options = if name == "primary" { &probes.primary } else { &probes.replica };
-        let replays = admin::in_recovery(options).await.map_err(|error| {
-            ClusterError::new(
-                format!("the {name} at {url} does not answer: {error}"),
-                format!("psql '{url}'; the address is that of --{name}"),
-            )
-        })?;
-        if name == "primary" && replays {
-            return Err(ClusterError::new(
-                format!("{url} is a replica, and takes no writes"),
-                "--primary with the URL of the server that it replicates",
-            ));
-        }
-    }
-    let cache = admin::cache_version(&probes.cache, PATIENCE).await.map_err(|error| {
-        let (_, url) = probes.urls("").remove(2);
-        ClusterError::new(
-            format!("the cache at {url} does not answer: {error}"),
-            "redis-cli -u URL ping; the address is that of --cache",
-        )
-    })?;
-    let postgres = admin::version(&probes.primary)
-        .await
-        .map_err(|error| ClusterError::new(format!("the primary is gone: {error}"), "once more"))?;
-    Ok(vec![("postgres".to_owned(), postgres), ("redis".to_owned(), cache)])
+/// What the keys of the run with this number begin with. The braces keep all
+/// of them in one slot of a Redis cluster.
+fn prefix(id: &str) -> String {
+    format!("quarrel:{{{id}}}:")
 }
 
 /// Makes the schema and the proxies; where clients connect.
@@ -146,7 +133,7 @@ async fn settle(probes: &Endpoints, guest: &Guest) -> Result<Endpoints, ClusterE
             format!("GRANT CREATE ON DATABASE … TO {user}"),
         )
     })?;
-    admin::sees_schema(&probes.replica, &guest.schema, PATIENCE).await.map_err(|error| {
+    register::sees_schema(&probes.replica, &guest.schema, PATIENCE).await.map_err(|error| {
         ClusterError::new(
             format!(
                 "the schema {} made on the primary does not arrive at the replica: {error}",
@@ -156,6 +143,9 @@ async fn settle(probes: &Endpoints, guest: &Guest) -> Result<Endpoints, ClusterE
         )
     })?;
     let Some(links) = &guest.links else { return Ok(probes.clone()) };
+    let noted = register::note_proxies(&probes.primary, &guest.schema, links.api()).await;
+    noted
+        .map_err(|error| ClusterError::new(format!("the primary is gone: {error}"), "once more"))?;
     let made = links.populate(guest.specs(probes, links)?).await.map_err(|error| {
         ClusterError::new(error.to_string(), "a Toxiproxy that may open new ports")
     })?;
@@ -169,7 +159,7 @@ async fn settle(probes: &Endpoints, guest: &Guest) -> Result<Endpoints, ClusterE
             )
         })?);
     }
-    let clients = through(probes, links.api(), &ports)?;
+    let clients = through(probes, links.api(), &ports);
     // A Toxiproxy in a container publishes only the ports that it was told.
     admin::accepts(&clients.primary, Duration::from_secs(2)).await.map_err(|error| {
         ClusterError::new(
@@ -181,17 +171,23 @@ async fn settle(probes: &Endpoints, guest: &Guest) -> Result<Endpoints, ClusterE
 }
 
 /// The same stores, reached at ports of the proxy.
-fn through(probes: &Endpoints, api: SocketAddr, ports: &[u16]) -> Result<Endpoints, ClusterError> {
+fn through(probes: &Endpoints, api: SocketAddr, ports: &[u16]) -> Endpoints {
     let host = api.ip().to_string();
-    let postgres = |options: &PgConnectOptions, port: u16| options.clone().host(&host).port(port);
-    let info = probes.cache.get_connection_info().clone();
-    let cache = redis::Client::open(info.set_addr(ConnectionAddr::Tcp(host.clone(), ports[2])))
-        .map_err(|error| ClusterError::new(error.to_string(), "see quarrel run --help"))?;
+    let postgres = |options: &PgConnectOptions, port: u16| {
+        let there = options.clone().host(&host).port(port);
+        // The name in the certificate is the server's, not the proxy's. That it
+        // is the right one the probes have seen, at the very address to which
+        // the proxy leads; here the authority that signed it must do.
+        match options.get_ssl_mode() {
+            PgSslMode::VerifyFull => there.ssl_mode(PgSslMode::VerifyCa),
+            _ => there,
+        }
+    };
     let mut clients = probes.clone();
     clients.primary = postgres(&probes.primary, ports[0]);
     clients.replica = postgres(&probes.replica, ports[1]);
-    clients.cache = cache;
-    Ok(clients)
+    clients.cache_route = Some(SocketAddr::new(api.ip(), ports[2]));
+    clients
 }
 
 async fn resolve(address: &str) -> Result<SocketAddr, ClusterError> {
@@ -206,23 +202,30 @@ async fn resolve(address: &str) -> Result<SocketAddr, ClusterError> {
 
 impl Guest {
     fn specs(&self, probes: &Endpoints, links: &Links) -> Result<Vec<ProxySpec>, ClusterError> {
-        let postgres =
-            |options: &PgConnectOptions| format!("{}:{}", options.get_host(), options.get_port());
-        let upstreams = [
-            postgres(&probes.primary),
-            postgres(&probes.replica),
-            probes.cache.get_connection_info().addr().to_string(),
-        ];
+        let postgres = |options: &PgConnectOptions| match options.get_socket() {
+            Some(socket) => socket.display().to_string(),
+            None => authority(options.get_host(), options.get_port()),
+        };
+        let cache = probes.cache_address().map_or_else(
+            || probes.cache.get_connection_info().addr().to_string(),
+            |(host, port)| authority(&host, port),
+        );
+        let upstreams = [postgres(&probes.primary), postgres(&probes.replica), cache];
         if let Some(socket) = upstreams.iter().find(|upstream| upstream.starts_with('/')) {
             return Err(ClusterError::new(
                 format!("no Toxiproxy can forward to {socket}"),
                 "HOST:PORT instead of a socket file in the URLs",
             ));
         }
-        let listen = if links.api().ip().is_loopback() { "127.0.0.1:0" } else { "0.0.0.0:0" };
+        let api = links.api().ip();
+        let listen = match (api.is_loopback(), api.is_ipv6()) {
+            (true, _) => authority(&api.to_string(), 0),
+            (false, true) => "[::]:0".to_owned(),
+            (false, false) => "0.0.0.0:0".to_owned(),
+        };
         let specs = ROUTED.iter().zip(upstreams).map(|(link, upstream)| ProxySpec {
             name: links.name(*link),
-            listen: listen.to_owned(),
+            listen: listen.clone(),
             upstream,
         });
         Ok(specs.collect())
@@ -230,21 +233,33 @@ impl Guest {
 
     /// Removes what is quarrel's own; what could not be removed.
     async fn leave(&self, probes: &Endpoints) -> Vec<String> {
-        let schema = async {
-            let left = admin::drop_schema(&probes.primary, &self.schema).await.err()?;
-            Some(format!("schema {}: {left}; DROP SCHEMA {} CASCADE", self.schema, self.schema))
-        };
-        let keys = async {
-            let left = admin::drop_keys(&probes.cache, &self.prefix).await.err()?;
-            Some(format!("keys {}*: {left}", self.prefix))
-        };
-        let proxies = async {
-            let links = self.links.as_ref()?;
-            let names = ROUTED.iter().map(|link| links.name(*link)).collect();
-            links.remove(names).await.err().map(|left| left.to_string())
-        };
-        let (schema, keys, proxies) = tokio::join!(schema, keys, proxies);
-        [schema, keys, proxies].into_iter().flatten().collect()
+        let (keys, proxies, schema) =
+            tokio::join!(self.leave_keys(probes), self.leave_proxies(), self.leave_schema(probes));
+        [keys, proxies, schema].into_iter().flatten().collect()
+    }
+
+    /// The same, with the schema last and only if nothing else is left: by its
+    /// mark the rest is found again.
+    async fn leave_in_order(&self, probes: &Endpoints) -> Vec<String> {
+        let (keys, proxies) = tokio::join!(self.leave_keys(probes), self.leave_proxies());
+        let left: Vec<_> = [keys, proxies].into_iter().flatten().collect();
+        if left.is_empty() { self.leave_schema(probes).await.into_iter().collect() } else { left }
+    }
+
+    async fn leave_schema(&self, probes: &Endpoints) -> Option<String> {
+        let left = register::drop_schema(&probes.primary, &self.schema).await.err()?;
+        Some(format!("schema {}: {left}; later: quarrel cluster sweep", self.schema))
+    }
+
+    async fn leave_keys(&self, probes: &Endpoints) -> Option<String> {
+        let left = admin::drop_keys(&probes.cache, &self.prefix).await.err()?;
+        Some(format!("keys {}*: {left}", self.prefix))
+    }
+
+    async fn leave_proxies(&self) -> Option<String> {
+        let links = self.links.as_ref()?;
+        let names = ROUTED.iter().map(|link| links.name(*link)).collect();
+        links.remove(names).await.err().map(|left| left.to_string())
     }
 }
 
@@ -294,6 +309,9 @@ impl Cluster for External {
     }
 
     fn down(&self) -> Boxed<'_, Vec<String>> {
-        Box::pin(self.guest.leave(&self.real.probes))
+        Box::pin(async {
+            drop(self.heart.lock().unwrap_or_else(PoisonError::into_inner).take());
+            self.guest.leave(&self.real.probes).await
+        })
     }
 }

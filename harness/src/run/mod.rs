@@ -1,0 +1,311 @@
+//! A storm, its verdict and its results, for whoever calls: the command line,
+//! a matrix of storms, a test of a user's own.
+//!
+//! ```
+//! use std::{sync::Arc, time::Duration};
+//!
+//! use quarrel_checkers::{Key, Value};
+//! use quarrel_harness::{
+//!     faults::Fault,
+//!     run::Run,
+//!     sim::SimCluster,
+//!     stores::{Row, StoreError},
+//!     strategy::{Session, Strategy},
+//! };
+//!
+//! struct ReplicaOnly;
+//!
+//! impl Strategy for ReplicaOnly {
+//!     async fn read(&self, s: &mut Session, key: Key) -> Result<Option<Row>, StoreError> {
+//!         Ok(s.replica().read(key).await?.row)
+//!     }
+//!     async fn write(&self, s: &mut Session, key: Key, value: Value) -> Result<u64, StoreError> {
+//!         s.primary().write(key, value).await
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let run = Run::new("replica-only", ReplicaOnly)
+//!     .fault(Fault::parse("replica-lag")?)
+//!     .time(Duration::from_secs(2))
+//!     .seed(7);
+//! let ran = run.on(Arc::new(SimCluster::new(7))).await?;
+//! assert!(!ran.held() && ran.verdict.metrics.stale_reads > 0, "{}", ran.verdict.reason);
+//! # Ok(())
+//! # }
+//! ```
+
+mod error;
+mod ran;
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+
+pub use self::{error::RunError, ran::Ran};
+use crate::{
+    cluster::{Cluster, ClusterKind},
+    faults::{Fault, Schedule},
+    judge::{Expectation, judge_run},
+    record::{Recorder, Stop},
+    results::{
+        Environment, FileError, Journal, LoadedRun, Phases, RunFolder, RunSettings, SCHEMA,
+        checked_out, read_history, write_json, write_json_lines, write_text,
+    },
+    runner::{Arrivals, Plan, Progress, Skew, StormOutcome, storm},
+    strategy::{AnyStrategy, Register, Strategy, WorkloadEntry},
+};
+
+/// The file of a run's history.
+const HISTORY: &str = "history.jsonl.zst";
+/// How long one operation may take on real servers.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// A run that has not begun: what storms, how, and what it is held to.
+#[derive(Clone)]
+pub struct Run {
+    plan: Plan,
+    settings: RunSettings,
+    expect: Expectation,
+    faults: Vec<Fault>,
+}
+
+impl Run {
+    /// Storms `strategy`, with the defaults of `quarrel run`: the workload
+    /// `register`, 16 clients, 2,000 operations a second for 10 seconds, no
+    /// fault, held to linearizability. `name` is what its results call it.
+    pub fn new(name: &str, strategy: impl Strategy + 'static) -> Self {
+        let strategy: Arc<dyn AnyStrategy> = Arc::new(strategy);
+        let entry = &Register::ENTRY;
+        let rate = 2_000.0;
+        let plan = Plan {
+            strategy,
+            workload: (entry.build)(),
+            clients: 16,
+            keys: entry.keys,
+            first_key: 0,
+            skew: Skew(entry.skew.0),
+            read_share: entry.reads,
+            arrivals: Arrivals::Paced(rate),
+            time: Duration::from_secs(10),
+            seed: 0,
+            schedule: Schedule::default(),
+            settle: Duration::from_secs(10),
+            deadline: Some(DEADLINE),
+            probe_every: Duration::from_millis(20),
+        };
+        let settings = RunSettings {
+            schema: SCHEMA,
+            began: String::new(),
+            strategy: name.to_owned(),
+            source: String::new(),
+            invalidation: Some(plan.strategy.invalidation()),
+            cluster: String::new(),
+            expect: String::new(),
+            seed: 0,
+            workload: entry.name.to_owned(),
+            clients: plan.clients,
+            keys: plan.keys,
+            skew: plan.skew.0,
+            reads: plan.read_share,
+            arrivals: "paced".to_owned(),
+            rate: Some(rate),
+            time_ms: 0,
+            settle_ms: 0,
+            timeout_ms: millis(DEADLINE) / 5,
+            faults: Vec::new(),
+            options: std::collections::BTreeMap::new(),
+            given: None,
+            schedule: String::new(),
+        };
+        Self { plan, settings, expect: Expectation::default(), faults: Vec::new() }
+    }
+
+    /// A run that was worked out elsewhere: `settings` say what `plan` does.
+    #[must_use]
+    pub const fn planned(plan: Plan, settings: RunSettings, expect: Expectation) -> Self {
+        Self { plan, settings, expect, faults: Vec::new() }
+    }
+
+    /// What clients do, on as many keys, as unevenly and with as many reads as
+    /// is usual for it.
+    #[must_use]
+    pub fn workload(mut self, entry: &WorkloadEntry) -> Self {
+        self.plan.workload = (entry.build)();
+        self.plan.keys = entry.keys;
+        self.plan.skew = Skew(entry.skew.0);
+        self.plan.read_share = entry.reads;
+        self.settings.workload = entry.name.to_owned();
+        self
+    }
+
+    /// One more fault, in bouts that the seed draws.
+    #[must_use]
+    pub fn fault(mut self, fault: Fault) -> Self {
+        self.faults.push(fault);
+        self
+    }
+
+    /// How long the storm lasts.
+    #[must_use]
+    pub const fn time(mut self, time: Duration) -> Self {
+        self.plan.time = time;
+        self
+    }
+
+    /// Decides every draw.
+    #[must_use]
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.plan.seed = seed;
+        self
+    }
+
+    /// How many clients at once.
+    #[must_use]
+    pub const fn clients(mut self, clients: u64) -> Self {
+        self.plan.clients = clients;
+        self
+    }
+
+    /// How many keys.
+    #[must_use]
+    pub const fn keys(mut self, keys: u64) -> Self {
+        self.plan.keys = keys;
+        self
+    }
+
+    /// The guarantee that it is held to.
+    #[must_use]
+    pub const fn expect(mut self, expect: Expectation) -> Self {
+        self.expect = expect;
+        self
+    }
+
+    /// Runs on `cluster`, which stays up. What happens goes to a folder that
+    /// is removed with the returned value, unless [`Ran::keep`] keeps it: a
+    /// long run needs no more memory than a short one.
+    ///
+    /// # Errors
+    ///
+    /// When the storm cannot begin, or its history cannot be kept.
+    pub async fn on(self, cluster: Arc<dyn Cluster>) -> Result<Ran, RunError> {
+        let parent = tempfile::tempdir().map_err(FileError::io(&std::env::temp_dir()))?;
+        let folder = RunFolder::create(parent.path(), &self.settings.strategy, Timestamp::now())?;
+        let ran = self.in_folder(folder, &cluster, Stop::default(), &|_| {}).await?;
+        Ok(ran.until_dropped(parent))
+    }
+
+    /// The same in `folder`, where it stays; `stop` ends it early, `tell` hears
+    /// how far it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Run::on`].
+    pub async fn in_folder(
+        mut self,
+        folder: RunFolder,
+        cluster: &Arc<dyn Cluster>,
+        stop: Stop,
+        tell: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<Ran, RunError> {
+        self.settle_on(&**cluster);
+        let Self { plan, settings, expect, .. } = self;
+        let toml = toml::to_string_pretty(&settings)?;
+        write_text(&folder.file("run.toml"), &toml)?;
+        write_json(&folder.file("env.json"), &environment(&**cluster))?;
+
+        let recorder = Arc::new(Recorder::journaled(cluster.clock()));
+        let workload = Arc::clone(&plan.workload);
+        let journal = Journal::start(&folder.file(HISTORY), Arc::clone(&recorder))?;
+        let mut ended = None;
+        let work = Box::pin(async {
+            let recorder = Arc::clone(&recorder);
+            ended = Some(storm(Arc::clone(cluster), plan, recorder, None, stop, tell).await);
+        });
+        let driven = cluster.drive(work).await;
+        let journaled = journal.finish();
+        driven?;
+        let outcome = ended.ok_or(RunError::NoEnd)??;
+        let saved = save(&folder, &outcome, &**cluster).await;
+        // What is judged is what anybody can judge again.
+        let (history, truncated) = read_history(&folder.file(HISTORY))?;
+        let run = LoadedRun {
+            folder,
+            settings,
+            history,
+            truncated: truncated || journaled.is_err(),
+            receipts: outcome.receipts,
+            probes: outcome.probes,
+            // What the journal's end met comes after the storm.
+            failure: recorder.failure().cloned(),
+        };
+        let verdict = judge_run(&run, expect, &*workload);
+        let kept = journaled.map_err(RunError::from).and(saved.map_err(RunError::from));
+        Ok(Ran::new(run, verdict, outcome.unloaded, kept))
+    }
+
+    /// Draws what is still open, and writes down what all of it came to.
+    fn settle_on(&mut self, cluster: &dyn Cluster) {
+        let Self { plan, settings, expect, faults } = self;
+        if !faults.is_empty() {
+            plan.schedule = Schedule::periodic(faults, plan.time, plan.seed);
+            settings.faults = faults.iter().map(ToString::to_string).collect();
+        }
+        if cluster.kind() == ClusterKind::Sim {
+            // The simulator ends every call, and real time means nothing to it.
+            plan.deadline = None;
+        }
+        settings.began = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        settings.cluster = cluster.kind().to_string();
+        settings.expect = expect.to_string();
+        settings.seed = plan.seed;
+        settings.clients = plan.clients;
+        settings.keys = plan.keys;
+        settings.skew = plan.skew.0;
+        settings.reads = plan.read_share;
+        settings.time_ms = millis(plan.time);
+        settings.settle_ms = millis(plan.settle);
+        settings.schedule = plan.schedule.to_string();
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What the run runs on. Its clock starts when this is written down.
+fn environment(cluster: &dyn Cluster) -> Environment {
+    let folder = std::env::current_dir().ok();
+    Environment {
+        commit: folder.and_then(|folder| checked_out(&folder)),
+        clock_zero: (cluster.kind() != ClusterKind::Sim).then(Timestamp::now),
+        pieces: cluster.pieces().into_iter().collect(),
+    }
+}
+
+/// Writes down what a storm brought besides its history.
+///
+/// # Errors
+///
+/// When the system says no.
+pub async fn save(
+    folder: &RunFolder,
+    outcome: &StormOutcome,
+    cluster: &dyn Cluster,
+) -> Result<(), FileError> {
+    write_json_lines(&folder.file("faults.jsonl"), &outcome.receipts)?;
+    write_json_lines(&folder.file("probes.jsonl"), &outcome.probes)?;
+    let phases =
+        Phases { storm: outcome.storm_began, heal: outcome.heal_began, last: outcome.final_began };
+    write_json(&folder.file(Phases::FILE), &phases)?;
+    if let Some(failure) = &outcome.failure {
+        write_json(&folder.file(LoadedRun::FAILURE), failure)?;
+    }
+    let logs = folder.file("logs");
+    std::fs::create_dir_all(&logs).map_err(FileError::io(&logs))?;
+    for (node, text) in cluster.logs().await {
+        write_text(&logs.join(format!("{node}.log")), &text)?;
+    }
+    Ok(())
+}

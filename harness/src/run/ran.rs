@@ -1,0 +1,76 @@
+use std::{fs, path::Path};
+
+use jiff::Timestamp;
+use tempfile::TempDir;
+
+use super::RunError;
+use crate::{
+    results::{FileError, LoadedRun, RunFolder, RunOutcome, VerdictFile},
+    runner::Unloaded,
+};
+
+/// A run that was judged.
+#[derive(Debug)]
+pub struct Ran {
+    /// What happened: history, receipts of faults, probes of the stores.
+    pub run: LoadedRun,
+    /// What it comes to.
+    pub verdict: VerdictFile,
+    /// Keys whose first write did not succeed however often it was tried.
+    pub unloaded: Vec<Unloaded>,
+    /// Whether the folder holds all of it: a disk may be full.
+    pub kept: Result<(), RunError>,
+    temporary: Option<TempDir>,
+}
+
+impl Ran {
+    pub(super) const fn new(
+        run: LoadedRun,
+        verdict: VerdictFile,
+        unloaded: Vec<Unloaded>,
+        kept: Result<(), RunError>,
+    ) -> Self {
+        Self { run, verdict, unloaded, kept, temporary: None }
+    }
+
+    pub(super) fn until_dropped(mut self, parent: TempDir) -> Self {
+        self.temporary = Some(parent);
+        self
+    }
+
+    /// Whether the guarantee held, and something was at stake.
+    #[must_use]
+    pub fn held(&self) -> bool {
+        self.verdict.outcome == RunOutcome::Held
+    }
+
+    /// Keeps the run's folder in `results`, where `quarrel report` and
+    /// `quarrel check` find it.
+    ///
+    /// # Errors
+    ///
+    /// When the system says no.
+    pub fn keep(&mut self, results: &Path) -> Result<(), FileError> {
+        let folder = RunFolder::create(results, &self.verdict.strategy, Timestamp::now())?;
+        copy(&self.run.folder.path, &folder.path)?;
+        self.verdict.run.clone_from(&folder.name);
+        self.run.folder = folder;
+        self.temporary = None;
+        Ok(())
+    }
+}
+
+/// Copies a folder's files into another.
+fn copy(from: &Path, to: &Path) -> Result<(), FileError> {
+    for entry in fs::read_dir(from).map_err(FileError::io(from))? {
+        let entry = entry.map_err(FileError::io(from))?;
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            fs::create_dir(&to).map_err(FileError::io(&to))?;
+            copy(&from, &to)?;
+        } else {
+            fs::copy(&from, &to).map_err(FileError::io(&to))?;
+        }
+    }
+    Ok(())
+}
