@@ -79,7 +79,7 @@ fn errors_name_line_column_and_what_was_expected() {
     );
     assert_eq!(
         error("Reader B: GET 1 -> miss !odd"),
-        "line 1, column 26: expected a claim: stale, not-linearizable, read-your-writes, non-monotonic, lost, diverged, found `odd`"
+        "line 1, column 26: expected a claim: stale, not-linearizable, read-your-writes, non-monotonic, dirty, lost, diverged, found `odd`"
     );
     for (text, expected) in [
         ("Reader B: GET 1 !lost", "line 1, column 17: expected a claim about an operation;"),

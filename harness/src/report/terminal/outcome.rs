@@ -82,6 +82,7 @@ pub(in crate::report) fn reach(verdict: &VerdictFile, class: Class) -> String {
             of_reads(sessions.monotonic_reads, "were older than an earlier one of their session")
         }
         Class::PhantomRead => of_reads(metrics.phantom_reads, "returned what nobody wrote"),
+        Class::DirtyRead => of_reads(metrics.dirty_reads, "returned what was rolled back"),
         Class::FutureRead => of_reads(metrics.future_reads, "returned what was not yet written"),
         Class::LostWrite => format!(
             "{} of {} are gone from the primary",

@@ -13,9 +13,10 @@ pub(super) const NEVER_HEALS: &str = "never-heals";
 /// What is worse than staleness, the worst first. No bound on staleness covers
 /// it: it is denied unless it is allowed by its name. Divergence in the end is
 /// [`NEVER_HEALS`].
-const GRAVE: [Class; 19] = [
+const GRAVE: [Class; 21] = [
     Class::LostWrite,
     Class::PhantomRead,
+    Class::DirtyRead,
     Class::FutureRead,
     Class::LostUpdate,
     Class::G0,
@@ -24,6 +25,7 @@ const GRAVE: [Class; 19] = [
     Class::G1c,
     Class::GSingle,
     Class::G2,
+    Class::NotSnapshotIsolated,
     Class::NotSerializable,
     Class::Internal,
     Class::IncompatibleOrder,
@@ -225,6 +227,7 @@ fn seen(verdict: &VerdictFile, name: &str) -> Option<String> {
     let counted = [
         (Class::LostWrite, metrics.lost_updates, "acknowledged writes are gone"),
         (Class::PhantomRead, metrics.phantom_reads, "reads of values that nobody wrote"),
+        (Class::DirtyRead, metrics.dirty_reads, "reads of values whose write had failed"),
         (Class::FutureRead, metrics.future_reads, "reads of values not yet written"),
     ];
     let is_it = |anomaly: &&quarrel_checkers::Anomaly| {
