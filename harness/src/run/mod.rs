@@ -17,7 +17,7 @@
 //!
 //! impl Strategy for ReplicaOnly {
 //!     async fn read(&self, s: &mut Session, key: Key) -> Result<Option<Row>, StoreError> {
-//!         Ok(s.replica().read(key).await?.row)
+//!         s.replica().read(key).await
 //!     }
 //!     async fn write(&self, s: &mut Session, key: Key, value: Value) -> Result<u64, StoreError> {
 //!         s.primary().write(key, value).await

@@ -182,7 +182,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         timeline: "t=0ms    T1: write 4 = 1                -> committed\n\
                    t=0ms    T2: write 5 = 1                -> committed\n\
                    t=9ms    T3: read 4, read 5             -> 1, nil  T1 is there, T2 is not\n\
-                   t=9ms    T4: read 4, read 5             -> nil, 1  the other way round (long fork)",
+                   t=9ms    T4: read 4, read 5             -> nil, 1  the other way (long fork)",
         source: "Berenson et al., A Critique of ANSI SQL Isolation Levels, SIGMOD 1995; Cerone & \
                  Gotsman, Analysing Snapshot Isolation, PODC 2016",
         cures: &[

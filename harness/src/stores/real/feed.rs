@@ -155,7 +155,7 @@ impl Listener {
     ) -> Result<Response, StoreError> {
         let mut listener = match self.listener.take() {
             Some(listener) => listener,
-            None => self.listen().await?,
+            None => self.listen(&self.channel).await?,
         };
         let lost = |why: String| StoreError::unknown(Site::Primary, why);
         let mut changes = Vec::new();
@@ -181,11 +181,12 @@ impl Listener {
     /// Whether what is said arrives. Through a pooler that gives each
     /// transaction another server nobody hears anything, and no error tells.
     pub(super) async fn try_out(&self) -> Result<Response, StoreError> {
-        let mut listener = self.listen().await?;
+        // On a channel of its own, so that nobody who listens for changes wakes.
+        let channel = format!("{}_trial", self.channel);
+        let mut listener = self.listen(&channel).await?;
         let limit = self.limits.call;
         let heard = timeout(limit, async {
-            // Without a space: no listener takes it for a change.
-            let say = format!("SELECT pg_notify('{}', 'hello')", self.channel);
+            let say = format!("SELECT pg_notify('{channel}', 'hello')");
             let mut speaker = PgConnection::connect_with(&self.options).await?;
             speaker.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(say))).await?;
             speaker.close().await?;
@@ -204,7 +205,7 @@ impl Listener {
         }
     }
 
-    async fn listen(&self) -> Result<PgListener, StoreError> {
+    async fn listen(&self, channel: &str) -> Result<PgListener, StoreError> {
         let unreachable = |why: String| StoreError::unreachable(Site::Primary, why);
         let limit = self.limits.connect;
         let connect = async {
@@ -218,7 +219,7 @@ impl Listener {
             let mut listener = PgListener::connect_with(&pool).await?;
             listener.eager_reconnect(false);
             listener.ignore_pool_close_event(true);
-            listener.listen(&self.channel).await?;
+            listener.listen(channel).await?;
             Ok::<_, sqlx::Error>(listener)
         };
         timeout(limit, connect)
