@@ -63,8 +63,15 @@ fn small_registers_are_valid_iff_an_order_explains_them() {
                 "seed {seed}, {order:?}: {small:#?}: {verdict:#?}"
             );
             illegal += u64::from(!is_legal);
-            let is_searched =
-                |class| matches!(class, Class::NotSerializable | Class::NotSerializableRealtime);
+            // Of what no order explains, the weakest level that it breaks is told.
+            let is_searched = |class| {
+                matches!(
+                    class,
+                    Class::NotSnapshotIsolated
+                        | Class::NotSerializable
+                        | Class::NotSerializableRealtime
+                )
+            };
             for anomaly in verdict.anomalies.iter().filter(|a| is_searched(a.class)) {
                 searched += 1;
                 let is_real_time = anomaly.class == Class::NotSerializableRealtime;
@@ -75,7 +82,7 @@ fn small_registers_are_valid_iff_an_order_explains_them() {
             }
         }
         assert!(illegal > total / 4, "{illegal} illegal");
-        assert!(searched > total / 2_000, "{searched} contradictions were found by search");
+        assert!(searched > total / 200, "{searched} contradictions were found by search");
     }
 }
 
