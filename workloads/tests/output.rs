@@ -222,6 +222,12 @@ fn a_review_accepts_by_name_what_is_worse_than_staleness() {
 }
 
 #[test]
+fn a_search_in_which_nobody_reads_is_refused() {
+    let output = quarrel(&["explore", "cache-aside", "--clients", "1"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(64), "{output:?}");
+}
+
+#[test]
 fn every_list_is_json_when_asked() {
     for (list, known) in
         [("strategies", "cache-aside"), ("workloads", "register"), ("faults", "replica-lag")]

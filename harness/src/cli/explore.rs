@@ -23,7 +23,7 @@ struct ExploreArgs {
     #[arg(long = "fault", value_name = "FAULT", value_parser = fault)]
     faults: Vec<Option<Fault>>,
     /// How many clients: half of them write, half of them read
-    #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=8))]
+    #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=8))]
     clients: u64,
     /// How many operations each client performs
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=4))]

@@ -156,7 +156,8 @@ fn exit_code(expect: Option<Expectation>, cells: &[MatrixCell]) -> u8 {
         4
     } else if any(CellOutcome::Undecided) {
         2
-    } else if any(CellOutcome::Vacuous) {
+    } else if any(CellOutcome::Vacuous) || !(any(CellOutcome::Held) || any(CellOutcome::Broken)) {
+        // Where nothing was judged, nothing was shown.
         3
     } else {
         0
@@ -193,6 +194,8 @@ mod tests {
         assert_eq!(exit_code(None, &[held(), cell(CellOutcome::Vacuous, None)]), 3);
         assert_eq!(exit_code(None, &[held(), cell(CellOutcome::Failed, None)]), 4);
         assert_eq!(exit_code(None, &[held(), cell(CellOutcome::Refused, None)]), 0);
+        assert_eq!(exit_code(None, &[cell(CellOutcome::Refused, None)]), 3);
+        assert_eq!(exit_code(None, &[]), 3);
     }
 
     #[test]
