@@ -129,7 +129,7 @@ impl Gate {
             self.frame(Frame { data: Bytes::copy_from_slice(data), ..Frame::default() });
             return 0;
         };
-        self.judge.begin_read(scanner.is_between());
+        self.judge.begin_read(scanner.border());
         scanner.feed(data);
         self.scan()
     }

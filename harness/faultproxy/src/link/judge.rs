@@ -8,7 +8,7 @@ use crate::attend::Ending;
 use crate::core::Core;
 use crate::event::Happening;
 use crate::link::Link;
-use crate::message::{Command, Framing, Part, Pending, Place, Session, Step};
+use crate::message::{Border, Command, Framing, Part, Pending, Place, Session, Step, front};
 use crate::rule::{Action, ReplyAction, RequestAction};
 use crate::toxic::Stream;
 use std::sync::Arc;
@@ -60,8 +60,8 @@ impl Judge {
     }
 
     /// Bytes have come, at the border of messages or within one.
-    pub(super) const fn begin_read(&mut self, at_border: bool) {
-        self.teller.begin_read(at_border);
+    pub(super) const fn begin_read(&mut self, border: Border) {
+        self.teller.begin_read(border);
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -258,5 +258,5 @@ const LOGGED_TEXT: usize = 1024;
 
 /// A text cut short for the log.
 fn cut(text: &str) -> String {
-    text[..text.floor_char_boundary(LOGGED_TEXT)].to_owned()
+    front(text, LOGGED_TEXT).to_owned()
 }

@@ -93,6 +93,15 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(cut).into_owned()
 }
 
+/// The front of a text, at most `most` bytes of it.
+pub(crate) fn front(text: &str, most: usize) -> &str {
+    let mut end = text.len().min(most);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 /// A piece of a stream.
 #[derive(Debug, Default)]
 pub(crate) struct Part {
@@ -123,6 +132,15 @@ pub(crate) struct Part {
     pub(crate) transaction: Option<Transaction>,
     /// Replication only: the WAL in here.
     pub(crate) wal: Option<Wal>,
+}
+
+/// Whether bytes begin a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Border {
+    /// They do.
+    Between,
+    /// They belong to one that has begun.
+    Within,
 }
 
 /// Where a part stands.
@@ -181,9 +199,9 @@ impl Scanner {
         }
     }
 
-    /// No message has begun that has not ended.
-    pub(crate) fn is_between(&mut self) -> bool {
-        self.rest().is_empty()
+    /// Where the bytes that come next stand.
+    pub(crate) fn border(&mut self) -> Border {
+        if self.rest().is_empty() { Border::Between } else { Border::Within }
     }
 
     fn rest(&mut self) -> &mut bytes::BytesMut {

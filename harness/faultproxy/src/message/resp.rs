@@ -375,8 +375,8 @@ impl RespReplies {
                 let data = self.buffer.split_to(self.scanned + len).freeze();
                 self.scanned = 0;
                 let walker = std::mem::take(&mut self.walker);
-                let begun = std::mem::take(&mut self.begun);
-                let mut part = piece(data, walker.kind, Place::Last, begun);
+                let mut part = self.piece(data, walker.kind, Place::Last);
+                self.begun = false;
                 part.error = error_code(&walker.first_line);
                 part.summary = Some(walker.first_line);
                 Ok(Some(part))
@@ -388,22 +388,23 @@ impl RespReplies {
             Walk::GoesOn => {
                 let data = self.buffer.split().freeze();
                 self.scanned = 0;
-                let begun = std::mem::replace(&mut self.begun, true);
-                Ok(Some(piece(data, self.walker.kind, Place::Inside, begun)))
+                let part = self.piece(data, self.walker.kind, Place::Inside);
+                self.begun = true;
+                Ok(Some(part))
             }
         }
     }
-}
 
-/// A piece of a reply, or of a push, which is not the reply to anything.
-fn piece(data: Bytes, kind: Option<u8>, place: Place, begun: bool) -> Part {
-    let mut part = Part { data, place, ..Part::default() };
-    if kind == Some(b'>') {
-        part.place = Place::Between;
-        part.continues = begun;
-        part.push = (!begun).then(|| push_kind(&part.data));
+    /// A piece of a reply, or of a push, which is not the reply to anything.
+    fn piece(&self, data: Bytes, kind: Option<u8>, place: Place) -> Part {
+        let mut part = Part { data, place, ..Part::default() };
+        if kind == Some(b'>') {
+            part.place = Place::Between;
+            part.continues = self.begun;
+            part.push = (!self.begun).then(|| push_kind(&part.data));
+        }
+        part
     }
-    part
 }
 
 fn push_kind(data: &Bytes) -> String {

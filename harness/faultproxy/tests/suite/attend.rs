@@ -275,6 +275,8 @@ fn who_holds_and_does_not_read_makes_clients_wait() {
         assert_eq!(request.ordinal, ordinal);
         attention.decide(request.id, Decision::Forward).expect("it waits");
     }
+    // What is told of replies waits to be read, too.
+    while reply(&attention).request < 2000 {}
     let mut got = Vec::new();
     while !got.ends_with(b":2000\r\n") {
         match client.get() {
