@@ -1,10 +1,11 @@
 use std::{path::PathBuf, sync::Arc};
 
 use super::output::{eprintln, print, println};
-use clap::{ArgMatches, Args, Command, FromArgMatches as _};
+use clap::{ArgMatches, Args, Command, FromArgMatches as _, parser::ValueSource};
 
 use super::{
     Failure,
+    app_explore::{self, AppExploreArgs, Asked},
     options::{flags, given},
 };
 use crate::{
@@ -18,7 +19,10 @@ use crate::{
 #[derive(Args, Clone, Debug)]
 struct ExploreArgs {
     /// The strategy; `quarrel strategies` lists them
-    strategy: String,
+    #[arg(required_unless_present = "app")]
+    strategy: Option<String>,
+    #[command(flatten)]
+    application: AppExploreArgs,
     /// A fault to place at every possible point, or `none`; replica-lag is on unless others are named; may be repeated
     #[arg(long = "fault", value_name = "FAULT", value_parser = fault)]
     faults: Vec<Option<Fault>>,
@@ -65,7 +69,26 @@ pub(super) fn command(catalogue: &Catalogue) -> Command {
 /// 1 if something breaks, 2 if the search was not exhaustive.
 pub(super) fn explore(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> {
     let args = ExploreArgs::from_arg_matches(matches).map_err(Failure::usage)?;
-    let entry = catalogue.strategy(&args.strategy).map_err(Failure::usage)?;
+    if let Some(file) = &args.application.app {
+        // Flags of simulated searches, which mean nothing to a real application.
+        let not_its_own = ["faults", "ops", "deletes", "strikes", "max_states", "seed"];
+        let given = |name: &&&str| matches.value_source(name) == Some(ValueSource::CommandLine);
+        if let Some(name) = not_its_own.iter().find(given) {
+            let why = format!("--{}: not for an application", name.replace('_', "-"));
+            return Err(Failure::usage(why));
+        }
+        let is_given = given(&&"clients");
+        let asked = Asked {
+            args: &args.application,
+            most_clients: if is_given { usize::try_from(args.clients).unwrap_or(3) } else { 3 },
+            expect: args.expect,
+            out: args.out.as_deref(),
+            json: args.format == "json",
+        };
+        return app_explore::explore(file, &asked);
+    }
+    let name = args.strategy.as_deref().unwrap_or_default();
+    let entry = catalogue.strategy(name).map_err(Failure::usage)?;
     let options = given(matches, catalogue, entry)?;
     // Options that make no sense are found now, not in the search.
     (entry.build)(&options).map_err(Failure::usage)?;

@@ -2,6 +2,7 @@
 //! strategies of their own write the same three lines over a larger
 //! [`Catalogue`].
 
+mod app_explore;
 mod bench;
 mod catalogue;
 mod check;
