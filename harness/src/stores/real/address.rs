@@ -1,9 +1,9 @@
 use std::{convert::Infallible, fmt, str::FromStr, sync::Arc};
 
-use redis::{Client, ClientTlsConfig, TlsCertificates};
+use redis::IntoConnectionInfo as _;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-use super::EndpointError;
+use super::{CacheClient, EndpointError, dial::Certificates};
 
 /// The address of a store as somebody gave it, which may hold a password: it
 /// is shown and printed without one, by all that can print it.
@@ -91,9 +91,8 @@ impl StoreUrl {
     ///
     /// # Errors
     ///
-    /// When it is none, or one of its files cannot be read.
-    pub fn redis(&self) -> Result<Client, EndpointError> {
-        let wrong = |source| EndpointError::Redis { url: self.clone(), source };
+    /// When it is none, or one of its files cannot be read or used.
+    pub fn redis(&self) -> Result<CacheClient, EndpointError> {
         let (base, parameters) = self.parameters();
         let file = |wanted: &str| {
             let Some((_, path)) = parameters.iter().find(|(name, _)| *name == wanted) else {
@@ -105,15 +104,27 @@ impl StoreUrl {
                 source,
             })
         };
-        let (root_cert, client_cert, client_key) =
-            (file("sslrootcert")?, file("sslcert")?, file("sslkey")?);
-        if root_cert.is_none() && client_cert.is_none() {
-            return Client::open(&*self.0).map_err(wrong);
-        }
-        let client_tls = client_cert
-            .zip(client_key)
-            .map(|(client_cert, client_key)| ClientTlsConfig { client_cert, client_key });
-        Client::build_with_tls(base, TlsCertificates { client_tls, root_cert }).map_err(wrong)
+        let tls = |why: String| EndpointError::Tls { url: self.clone(), why };
+        let own = match (file("sslcert")?, file("sslkey")?) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            _ => return Err(tls("sslcert and sslkey belong together".to_owned())),
+        };
+        let certificates = Certificates { roots: file("sslrootcert")?, own };
+        let rest: Vec<_> = parameters
+            .iter()
+            .filter(|(name, _)| !["sslrootcert", "sslcert", "sslkey"].contains(name))
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let url = if rest.len() == parameters.len() {
+            self.0.to_string()
+        } else {
+            format!("{base}?{}", rest.join("&"))
+        };
+        let info = url
+            .into_connection_info()
+            .map_err(|source| EndpointError::Redis { url: self.clone(), source })?;
+        CacheClient::new(info, &certificates).map_err(tls)
     }
 
     /// What stands before the parameters, and the parameters.
