@@ -158,10 +158,7 @@ pub(super) async fn in_recovery(options: &PgConnectOptions) -> Result<bool, sqlx
 
 /// Deletes every key that begins with `prefix`, a batch at a time, so that the
 /// server can answer others in between.
-pub(super) async fn drop_keys(
-    client: &CacheClient,
-    prefix: &str,
-) -> Result<(), redis::RedisError> {
+pub(super) async fn drop_keys(client: &CacheClient, prefix: &str) -> Result<(), redis::RedisError> {
     let mut connection = client.connect().await?;
     let mut cursor = 0_u64;
     loop {

@@ -18,7 +18,7 @@ pub use leftovers::{Leftover, Proxies, STOPPED, find, sweep};
 
 use super::{
     Boxed, Cluster, ClusterError, ClusterKind, Control, ControlError, Link, RealCluster, Roles,
-    Unsupported, admin,
+    Unsupported, Vitals, admin,
     links::{Links, ProxySpec},
     register,
 };
@@ -302,6 +302,10 @@ impl Cluster for External {
 
     fn apply<'a>(&'a self, control: &'a Control) -> Boxed<'a, Result<(), ControlError>> {
         self.real.apply(control)
+    }
+
+    fn vitals(&self) -> Boxed<'_, Result<Vec<Vitals>, String>> {
+        self.real.vitals()
     }
 
     fn logs(&self) -> Boxed<'_, Vec<(String, String)>> {
