@@ -6,7 +6,6 @@
 //! silenced, until it answers again.
 
 use std::{
-    fmt,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -22,7 +21,7 @@ use crate::{
     cluster::{Cluster, ClusterKind},
     faults::{Excuses, HEARTBEAT, Way},
     record::{Recorder, Spoils},
-    stores::{Backend, ConnectionState, Item, Request, Response, StoreError, Want},
+    stores::{Backend, ConnectionState, Item, Request, Response, StoreError},
 };
 
 /// Between two questions to one store.
@@ -117,7 +116,7 @@ impl Liveness {
             let asked = self.recorder.now();
             let wrong = match self.cluster.vitals().await {
                 Ok(said) => known.take(asked, said, &self.excuses),
-                Err(want) => Some(ours(&want)),
+                Err(want) => Some(format!("quarrel itself ran out of something: {want}")),
             };
             if let Some(wrong) = wrong {
                 self.recorder.fail(wrong, Spoils::Evidence);
@@ -139,10 +138,10 @@ impl Liveness {
             let asked = self.recorder.now();
             let answer = stores.call(&question(site)).await;
             let now = self.recorder.now();
+            if let Some(lack) = answer.as_ref().err().and_then(StoreError::lack) {
+                self.recorder.fail(lack, Spoils::Evidence);
+            }
             match &answer {
-                Err(error) if error.want == Want::Ours => {
-                    self.recorder.fail(ours(error), Spoils::Evidence);
-                }
                 // A failover may have sent us elsewhere; a broken connection
                 // is made anew anyway.
                 Err(_) => stores = self.stores(way),
@@ -219,10 +218,6 @@ const fn question(site: Site) -> Request {
         Site::Cache => Request::CacheGet(Item::named("none", HEARTBEAT)),
         Site::Primary | Site::Client => Request::PrimaryLsn,
     }
-}
-
-fn ours(want: impl fmt::Display) -> String {
-    format!("quarrel itself ran out of something: {want}")
 }
 
 fn lost(site: Site, way: Way, since: Time, error: &StoreError) -> String {

@@ -3,7 +3,10 @@ use std::{convert::Infallible, fmt, str::FromStr, sync::Arc};
 use redis::IntoConnectionInfo as _;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-use super::{CacheClient, EndpointError, dial::Certificates};
+use super::{
+    CacheClient, EndpointError,
+    dial::{Certificates, trusted_pem},
+};
 
 /// The address of a store as somebody gave it, which may hold a password: it
 /// is shown and printed without one, by all that can print it.
@@ -65,6 +68,8 @@ impl StoreUrl {
         for (name, _) in others {
             tracing::warn!("the parameter {name} of {self} means nothing here");
         }
+        let tells_roots = followed.iter().any(|(name, _)| *name == "sslrootcert")
+            || std::env::var_os("PGSSLROOTCERT").is_some();
         let tells_mode = followed.iter().any(|(name, _)| *name == "sslmode")
             || std::env::var_os("PGSSLMODE").is_some();
         let query: Vec<_> =
@@ -77,6 +82,16 @@ impl StoreUrl {
         // A certificate has the address without the brackets of a URL.
         let host = options.get_host().trim_matches(['[', ']']).to_owned();
         let options = if options.get_socket().is_none() { options.host(&host) } else { options };
+        let verifies =
+            matches!(options.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull);
+        // The library reads what it is told to trust for each connection anew,
+        // on a thread that others wait for: what the machine trusts it would
+        // read from a hundred files.
+        let options = if verifies && !tells_roots {
+            options.ssl_root_cert_from_pem(trusted_pem())
+        } else {
+            options
+        };
         // The client asks for TLS first by default, which costs a round trip to a
         // server on loopback that has none.
         Ok(if host == "127.0.0.1" && !tells_mode {

@@ -1,11 +1,17 @@
 //! How Redis is dialled: by TCP, by TLS, or by a socket file.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use ::redis::{
     AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, ProtocolVersion, RedisConnectionInfo,
     RedisError, aio::MultiplexedConnection,
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
@@ -63,7 +69,9 @@ impl CacheClient {
             _ if given => return Err("certificates need an address with rediss://".to_owned()),
             _ => None,
         };
-        Ok(Self { info, tls, route: None })
+        // What servers that do not know the command count as errors.
+        let settings = info.redis_settings().clone().set_skip_set_lib_name();
+        Ok(Self { info: info.set_redis_settings(settings), tls, route: None })
     }
 
     /// The same server, dialled at another address: certificates are still for
@@ -158,11 +166,7 @@ fn configure(certificates: &Certificates) -> Result<ClientConfig, String> {
                 roots.add(root).map_err(|error| format!("sslrootcert: {error}"))?;
             }
         }
-        None => {
-            let trusted = rustls_native_certs::load_native_certs();
-            // One file that is broken spoils no other.
-            roots.add_parsable_certificates(trusted.certs);
-        }
+        None => drop(roots.add_parsable_certificates(trusted_here().iter().cloned())),
     }
     if roots.is_empty() {
         return Err("no certificate of an authority to trust; give its file as sslrootcert".into());
@@ -179,11 +183,50 @@ fn configure(certificates: &Certificates) -> Result<ClientConfig, String> {
     config.with_client_auth_cert(chain, key).map_err(|error| format!("sslcert, sslkey: {error}"))
 }
 
+/// Whom this machine trusts. A certificate that cannot be read spoils no other.
+fn trusted_here() -> &'static [CertificateDer<'static>] {
+    static TRUSTED: LazyLock<Vec<CertificateDer<'static>>> = LazyLock::new(|| {
+        let mut all = rustls_native_certs::load_native_certs().certs;
+        all.retain(|root| RootCertStore::empty().add(root.clone()).is_ok());
+        all
+    });
+    &TRUSTED
+}
+
+/// The same as text, for a library that reads it.
+pub(super) fn trusted_pem() -> Vec<u8> {
+    let mut text = String::new();
+    for root in trusted_here() {
+        let body = STANDARD.encode(root);
+        let lines: Vec<_> = body
+            .as_bytes()
+            .chunks(64)
+            .map(|line| std::str::from_utf8(line).expect("base64 is plain text"))
+            .collect();
+        let body = lines.join("\n");
+        text += &format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n");
+    }
+    text.into_bytes()
+}
+
 fn parse(pem: &[u8], name: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match all {
         Ok(all) if all.is_empty() => Err(format!("{name}: no certificate in it")),
         Ok(all) => Ok(all),
         Err(error) => Err(format!("{name}: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{parse, trusted_here, trusted_pem};
+
+    #[test]
+    fn whom_the_machine_trusts_is_told_as_text() {
+        if trusted_here().is_empty() {
+            return;
+        }
+        assert_eq!(parse(&trusted_pem(), "it").unwrap(), trusted_here());
     }
 }

@@ -237,7 +237,7 @@ fn classify(error: &RedisError) -> StoreError {
         StoreError::unreachable(Site::Cache, message)
     } else if matches!(error.kind(), ErrorKind::Server(_)) {
         // Redis answered with an error: the command did not run.
-        StoreError::refused(Site::Cache, message)
+        StoreError::refused(Site::Cache, message).for_want(Want::behind(error))
     } else {
         StoreError::unknown(Site::Cache, message).for_want(Want::behind(error))
     }
