@@ -40,6 +40,16 @@ pub enum Life {
 }
 
 impl Life {
+    /// Whether both were seen in one life of one server.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Since { start: one, .. }, Self::Since { start: other, .. }) => one == other,
+            (Self::Named(one), Self::Named(other)) => one == other,
+            _ => false,
+        }
+    }
+
     /// Whether `later` is another life, which began after this one was seen.
     ///
     /// That another server answers is not enough: a balancer before several of

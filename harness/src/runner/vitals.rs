@@ -100,11 +100,12 @@ impl Known {
         };
         let restarted = patient.life.ended_before(&life);
         let excused = patient.restarts.struck_until(struck.restarts);
-        patient.life = life;
-        patient.restarts = struck.restarts;
-        if restarted {
+        // What two servers did cannot be subtracted.
+        if !patient.life.is_same(&life) {
             patient.looks.clear();
         }
+        patient.life = life;
+        patient.restarts = struck.restarts;
         patient.looks.push_back(look);
         if restarted && !excused {
             return Some(format!("the {site} was started anew, though no fault says so"));
@@ -212,6 +213,17 @@ mod tests {
         assert_eq!(known.take(second(2), says(-1, 2, 0, 0), &excuses), None);
         let told = known.take(second(4), says(3, 4, 0, 0), &excuses);
         assert_eq!(told.unwrap(), "the primary was started anew, though no fault says so");
+    }
+
+    #[test]
+    fn servers_that_take_turns_are_no_trouble() {
+        let excuses = Excuses::default();
+        let mut known = Known::of(ClusterKind::External);
+        for now in 0..20 {
+            let (start, asked, failed) =
+                if now % 2 == 0 { (-2, 1_000, 0) } else { (-1, 9_000, 4_000) };
+            assert_eq!(known.take(second(now), says(start, now, asked, failed), &excuses), None);
+        }
     }
 
     #[test]

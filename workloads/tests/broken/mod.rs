@@ -142,8 +142,9 @@ fn a_full_disk_ends_the_storm_and_what_there_is_is_judged() {
 /// Lowers how many files a process may have open below what it has in a storm.
 pub(crate) fn starve(quarrel: u32) {
     let pid = Pid::from_raw(i32::try_from(quarrel).unwrap());
-    let few = Rlimit { current: Some(64), maximum: Some(64) };
-    prlimit(pid, Resource::Nofile, few).unwrap();
+    let open = fs::read_dir(format!("/proc/{quarrel}/fd")).unwrap().count() as u64;
+    let few = Some(open * 3 / 4);
+    prlimit(pid, Resource::Nofile, Rlimit { current: few, maximum: few }).unwrap();
 }
 
 /// Connections and sockets of its proxy fail from now on.
