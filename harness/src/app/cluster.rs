@@ -6,6 +6,7 @@ use super::{App, fleet::Fleet, stores::AppStores};
 use crate::{
     cluster::{
         Boxed, Cluster, ClusterError, ClusterKind, Control, ControlError, Link, Unsupported,
+        Vitals, Work,
     },
     record::Clock,
     results::Commit,
@@ -110,6 +111,15 @@ impl Cluster for AppCluster {
 
     fn clock(&self) -> Clock {
         self.inner.clock()
+    }
+
+    fn vitals(&self) -> Boxed<'_, Result<Vec<Vitals>, String>> {
+        Box::pin(async {
+            let mut said = self.inner.vitals().await?;
+            // What an application rolls back is its own business.
+            said.iter_mut().for_each(|vitals| vitals.work = Work::default());
+            Ok(said)
+        })
     }
 
     fn missing(&self) -> Option<String> {

@@ -79,9 +79,9 @@ async fn a_cache_that_cannot_carry_a_run_is_refused() {
         .arg(&["SETUSER", "enough", "+scan", "+unlink", "+exists", "+info"])
         .exec(&mut connection)
         .unwrap();
-    with(&few, "cache-aside", "refuses what strategies need: SET: ");
-    with(&no_scripts, "cache-aside", "refuses what strategies need: EVAL: ");
-    with(&elsewhere, "cache-aside", "refuses what strategies need: ");
+    with(&few, "cache-aside", "refuses what a run needs: SET: ");
+    with(&no_scripts, "cache-aside", "refuses what a run needs: EVAL: ");
+    with(&elsewhere, "cache-aside", "refuses what a run needs: ");
     // It has all that every strategy needs, but not what this one does.
     let guest = Guest { primary, replica, cache: &no_tracking };
     let finished = guest.run(&["client-tracking", "--time", "60s"]).wait();
@@ -102,7 +102,7 @@ async fn a_node_of_a_cluster_carries_a_run_if_it_holds_slots() {
     let nodes = [(); 2].map(|()| Redis::start(&["--cluster-enabled", "yes"]));
     let urls = nodes.each_ref().map(Redis::url);
     let guest = |cache| Guest { primary, replica, cache };
-    refused(&guest(&urls[0]), "cache-aside", "refuses what strategies need: ");
+    refused(&guest(&urls[0]), "cache-aside", "refuses what a run needs: ");
 
     let mut connections = nodes.each_ref().map(Redis::connect);
     for (connection, slots) in connections.iter_mut().zip([[0, 8191], [8192, 16383]]) {

@@ -120,7 +120,13 @@ async fn try_out(
             words[0] == "EVALSHA" && error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
         };
         match answer {
-            Err(error) if !unknown(&error) => refused.push(format!("{}: {error}", words[0])),
+            Err(error) if !unknown(&error) => {
+                let what = match words[0] {
+                    "SCAN" | "UNLINK" => ", by which keys are removed in the end",
+                    _ => "",
+                };
+                refused.push(format!("{}{what}: {error}", words[0]));
+            }
             _ => {}
         }
     }
@@ -128,7 +134,7 @@ async fn try_out(
         return Ok(());
     }
     Err(ClusterError::new(
-        format!("the cache at {url} refuses what strategies need: {}", refused.join("; ")),
+        format!("the cache at {url} refuses what a run needs: {}", refused.join("; ")),
         "ACL SETUSER … '~quarrel:*' +get +set +del +pttl +eval +evalsha +scan +unlink +exists +info",
     ))
 }

@@ -91,7 +91,7 @@ impl CacheClient {
         self.info.addr()
     }
 
-    pub(super) fn settings(&self) -> &RedisConnectionInfo {
+    pub(crate) fn settings(&self) -> &RedisConnectionInfo {
         self.info.redis_settings()
     }
 
