@@ -12,6 +12,7 @@ set -euo pipefail
 # Package, and a file or program that shows that it is there.
 wanted=(
   "pkg-config:pkg-config"
+  "openssl:openssl"
   "libssl-dev:/usr/include/openssl/ssl.h"
   "postgresql:/usr/lib/postgresql/*/bin/postgres"
   "redis-server:redis-server"

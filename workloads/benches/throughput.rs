@@ -156,7 +156,7 @@ async fn sessions(
 /// The same calls without anything between.
 async fn bare(ground: &Ground, mut random: ChaCha8Rng, start: Instant) -> u64 {
     let mut postgres = PgConnection::connect_with(&ground.cluster.clients.primary).await.unwrap();
-    let mut redis = ground.cluster.clients.cache.get_multiplexed_async_connection().await.unwrap();
+    let mut redis = ground.cluster.clients.cache.connect().await.unwrap();
     let mut operations = 0;
     while start.elapsed() < TURN {
         let key: u64 = random.random_range(0..KEYS);

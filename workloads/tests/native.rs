@@ -1,8 +1,11 @@
 //! Runs on local processes.
 
 mod broken;
+mod guests;
+mod hostile;
 mod lifecycle;
 mod pooler;
+mod servers;
 
 use std::{
     fs,

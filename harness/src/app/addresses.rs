@@ -36,8 +36,8 @@ impl Server {
             }
         };
         let (host, port) =
-            endpoints.cache_address().unwrap_or_else(|| ("127.0.0.1".to_owned(), 6379));
-        let database = endpoints.cache.get_connection_info().redis_settings().db().to_string();
+            endpoints.cache.address().unwrap_or_else(|| ("127.0.0.1".to_owned(), 6379));
+        let database = endpoints.cache.settings().db().to_string();
         let cache = Self { host, port, user: String::new(), database };
         [postgres(&endpoints.primary), postgres(&endpoints.replica), cache]
     }

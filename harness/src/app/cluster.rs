@@ -10,6 +10,7 @@ use super::{
 use crate::{
     cluster::{
         Boxed, Cluster, ClusterError, ClusterKind, Control, ControlError, Link, Unsupported,
+        Vitals, Work,
     },
     record::Clock,
     results::Commit,
@@ -115,6 +116,15 @@ impl Cluster for AppCluster {
 
     fn clock(&self) -> Clock {
         self.inner.clock()
+    }
+
+    fn vitals(&self) -> Boxed<'_, Result<Vec<Vitals>, String>> {
+        Box::pin(async {
+            let mut said = self.inner.vitals().await?;
+            // What an application rolls back is its own business.
+            said.iter_mut().for_each(|vitals| vitals.work = Work::default());
+            Ok(said)
+        })
     }
 
     fn missing(&self) -> Option<String> {

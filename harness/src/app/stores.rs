@@ -3,7 +3,7 @@
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use quarrel_checkers::{Content, Key, Site, Value};
-use redis::{Client, Value as Reply, aio::MultiplexedConnection, cmd};
+use redis::{Value as Reply, aio::MultiplexedConnection, cmd};
 
 use super::{
     App,
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     faults::HEARTBEAT,
-    stores::{Backend, Item, Port, Request, Response, Row, StoreError, Timer},
+    stores::{Backend, Item, Port, Request, Response, Row, StoreError, Timer, real::CacheClient},
 };
 
 /// Answers questions about rows from the application's tables and entries, and
@@ -89,7 +89,7 @@ impl Port for AppStores {
 
 /// Entries in Redis, of whatever type.
 struct Entries {
-    client: Client,
+    client: CacheClient,
     connection: Option<MultiplexedConnection>,
 }
 
@@ -121,7 +121,7 @@ impl Entries {
     async fn look(&mut self, name: &str) -> Result<Reply, redis::RedisError> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => self.client.get_multiplexed_async_connection().await?,
+            None => self.client.connect().await?,
         };
         let kind: String = cmd("TYPE").arg(name).query_async(&mut connection).await?;
         let mut ask = match kind.as_str() {

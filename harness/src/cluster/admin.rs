@@ -9,7 +9,7 @@ use sqlx::{
 use tokio::time::{Instant, sleep, timeout};
 
 use super::register;
-use crate::stores::real::Schema;
+use crate::stores::real::{CacheClient, Schema};
 
 /// The longest anything here may take.
 pub(super) const LIMIT: Duration = Duration::from_secs(10);
@@ -158,11 +158,8 @@ pub(super) async fn in_recovery(options: &PgConnectOptions) -> Result<bool, sqlx
 
 /// Deletes every key that begins with `prefix`, a batch at a time, so that the
 /// server can answer others in between.
-pub(super) async fn drop_keys(
-    client: &redis::Client,
-    prefix: &str,
-) -> Result<(), redis::RedisError> {
-    let mut connection = client.get_multiplexed_async_connection().await?;
+pub(super) async fn drop_keys(client: &CacheClient, prefix: &str) -> Result<(), redis::RedisError> {
+    let mut connection = client.connect().await?;
     let mut cursor = 0_u64;
     loop {
         let (next, keys): (u64, Vec<String>) = redis::cmd("SCAN")
@@ -211,13 +208,13 @@ pub(super) async fn received(replica: &PgConnectOptions) -> Result<u64, sqlx::Er
 
 /// Redis's version, once it answers, for which it has `patience`.
 pub(super) async fn cache_version(
-    client: &redis::Client,
+    client: &CacheClient,
     patience: Duration,
 ) -> Result<String, redis::RedisError> {
     let start = Instant::now();
     loop {
         let answer = async {
-            let mut connection = client.get_multiplexed_async_connection().await?;
+            let mut connection = client.connect().await?;
             redis::cmd("INFO").arg("server").query_async::<String>(&mut connection).await
         };
         match answer.await {

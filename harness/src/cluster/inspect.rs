@@ -47,7 +47,7 @@ fn postgres(options: &PgConnectOptions) -> (String, u16, &'static [u8]) {
 }
 
 fn redis(clients: &Endpoints) -> Result<(String, u16, &'static [u8]), String> {
-    let address = clients.cache_address();
+    let address = clients.cache.address();
     let (host, port) = address.ok_or_else(|| "a socket file is no address to dial".to_owned())?;
     Ok((host, port, QUIT))
 }

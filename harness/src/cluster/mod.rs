@@ -20,6 +20,7 @@ mod ready;
 mod real;
 mod reaper;
 mod register;
+mod vitals;
 
 use std::{fmt, future::Future, pin::Pin, str::FromStr, time::Duration};
 
@@ -28,6 +29,7 @@ pub use failover::Roles;
 pub use owned::sweep_stale;
 pub use real::{NodeControl, RealCluster};
 pub use reaper::{Reaper, start_time};
+pub use vitals::{Life, Vitals, Work};
 
 use quarrel_checkers::Lsn;
 
@@ -182,6 +184,13 @@ pub trait Cluster: Send + Sync {
     /// where all is there, or nobody can tell.
     fn missing(&self) -> Option<String> {
         None
+    }
+
+    /// What the servers say of themselves. One that says nothing is left out;
+    /// simulated ones do nothing unbidden. It fails when this process is out of
+    /// what it takes to ask.
+    fn vitals(&self) -> Boxed<'_, Result<Vec<Vitals>, String>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     /// Takes everything down and removes what the cluster made. Every failure

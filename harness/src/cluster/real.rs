@@ -3,9 +3,10 @@ use std::time::Duration;
 use quarrel_checkers::Lsn;
 
 use super::{
-    Boxed, Cluster, ClusterKind, Control, ControlError, Link, Node, Roles, Unsupported, admin,
-    cache, inspect,
+    Boxed, Cluster, ClusterKind, Control, ControlError, Link, Node, Roles, Unsupported, Vitals,
+    admin, cache, inspect,
     links::{LinkChange, Links},
+    vitals,
 };
 use crate::stores::{
     Backend,
@@ -224,6 +225,10 @@ impl Cluster for RealCluster {
             Some(nodes) => nodes.logs(),
             None => Box::pin(async { Vec::new() }),
         }
+    }
+
+    fn vitals(&self) -> Boxed<'_, Result<Vec<Vitals>, String>> {
+        Box::pin(async { vitals::of(&self.probes_now()).await })
     }
 
     fn missing(&self) -> Option<String> {

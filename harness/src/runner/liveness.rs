@@ -8,7 +8,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -16,12 +16,12 @@ use std::{
 use futures::future::join_all;
 use quarrel_checkers::{Site, Time};
 
-use super::probes::pause;
+use super::{probes::pause, vitals::Known};
 use crate::{
     cluster::{Cluster, ClusterKind},
     faults::{Excuses, HEARTBEAT, Way},
     record::{Recorder, Spoils},
-    stores::{Backend, ConnectionState, Item, Request, Response, StoreError, Want},
+    stores::{Backend, ConnectionState, Item, Request, Response, StoreError},
 };
 
 /// Between two questions to one store.
@@ -30,6 +30,9 @@ const EVERY: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(3);
 /// The longest that a store may take to come back from a fault.
 const COMEBACK: Duration = Duration::from_secs(30);
+
+/// Between two questions to servers how they are.
+const CHECKUP: Duration = Duration::from_secs(1);
 
 const WATCHED: [(Site, Way); 6] = [
     (Site::Primary, Way::Link),
@@ -48,6 +51,10 @@ pub(super) struct Liveness {
     /// When each store was last asked something that it answered; in
     /// nanoseconds, 0 for never.
     answered: [AtomicU64; WATCHED.len()],
+    /// When all servers were last asked how they are, and none was missing.
+    examined: AtomicU64,
+    /// Whether somebody waits for that.
+    hurry: AtomicBool,
 }
 
 impl Liveness {
@@ -56,7 +63,8 @@ impl Liveness {
         recorder: Arc<Recorder>,
         excuses: Arc<Excuses>,
     ) -> Self {
-        Self { cluster, recorder, excuses, answered: Default::default() }
+        let (answered, examined, hurry) = Default::default();
+        Self { cluster, recorder, excuses, answered, examined, hurry }
     }
 
     /// Simulated stores do nothing unbidden.
@@ -71,20 +79,23 @@ impl Liveness {
         }
         let stores = WATCHED.iter().zip(&self.answered);
         let each = stores.map(|((site, way), answered)| self.follow(*site, *way, answered));
-        futures::join!(join_all(each), self.follow_cluster());
+        futures::join!(join_all(each), self.follow_cluster(), self.follow_vitals());
     }
 
     /// Returns when every store has answered a question that was asked at
-    /// `since` or later, or one is lost.
+    /// `since` or later, and has said how it is, or one is lost.
     pub(super) async fn all_answer(&self, since: Time) {
         if self.is_simulated() {
             return;
         }
         let mut stores = self.cluster.probe();
         let is_due = |at: &AtomicU64| at.load(Ordering::Relaxed) < since.as_nanos();
-        while self.recorder.failure().is_none() && self.answered.iter().any(is_due) {
+        let some_are_due = || self.answered.iter().chain([&self.examined]).any(is_due);
+        self.hurry.store(true, Ordering::Relaxed);
+        while self.recorder.failure().is_none() && some_are_due() {
             pause(&mut stores, Duration::from_millis(10)).await;
         }
+        self.hurry.store(false, Ordering::Relaxed);
     }
 
     async fn follow_cluster(&self) {
@@ -98,6 +109,28 @@ impl Liveness {
         }
     }
 
+    async fn follow_vitals(&self) {
+        let mut stores = self.cluster.probe();
+        let mut known = Known::of(self.cluster.kind());
+        loop {
+            let asked = self.recorder.now();
+            let wrong = match self.cluster.vitals().await {
+                Ok(said) => known.take(asked, said, &self.excuses),
+                Err(want) => Some(format!("quarrel itself ran out of something: {want}")),
+            };
+            if let Some(wrong) = wrong {
+                self.recorder.fail(wrong, Spoils::Evidence);
+            }
+            if known.all_said(asked) {
+                self.examined.store(asked.as_nanos().max(1), Ordering::Relaxed);
+            }
+            while self.recorder.now().since(asked) < CHECKUP && !self.hurry.load(Ordering::Relaxed)
+            {
+                pause(&mut stores, Duration::from_millis(20)).await;
+            }
+        }
+    }
+
     async fn follow(&self, site: Site, way: Way, answered: &AtomicU64) {
         let mut stores = self.stores(way);
         let mut silence = Silence::default();
@@ -105,11 +138,10 @@ impl Liveness {
             let asked = self.recorder.now();
             let answer = stores.call(&question(site)).await;
             let now = self.recorder.now();
+            if let Some(lack) = answer.as_ref().err().and_then(StoreError::lack) {
+                self.recorder.fail(lack, Spoils::Evidence);
+            }
             match &answer {
-                Err(error) if error.want == Want::Ours => {
-                    let what = format!("quarrel itself ran out of something: {error}");
-                    self.recorder.fail(what, Spoils::Evidence);
-                }
                 // A failover may have sent us elsewhere; a broken connection
                 // is made anew anyway.
                 Err(_) => stores = self.stores(way),

@@ -19,6 +19,7 @@ mod preflight;
 mod probes;
 mod progress;
 mod storm;
+mod vitals;
 
 pub use crate::strategy::Skew;
 pub use client::Unloaded;

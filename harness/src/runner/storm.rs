@@ -33,7 +33,10 @@ pub enum StormError {
     #[error(transparent)]
     NotReady(#[from] NotReady),
     /// The strategy could not make the stores ready.
-    #[error("the strategy cannot make the stores ready: {0}")]
+    #[error(
+        "the strategy cannot make the stores ready: {0}\n  try: a server and a role that allow it, \
+         or another strategy"
+    )]
     Prepare(#[source] StoreError),
 }
 

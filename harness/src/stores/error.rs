@@ -1,6 +1,7 @@
 use std::{error::Error, io, sync::Arc};
 
 use quarrel_checkers::{Certainty, Site};
+use redis::{ErrorKind, RedisError, ServerErrorKind};
 use rustix::io::Errno;
 
 /// A call to a store did not bring an answer.
@@ -30,7 +31,14 @@ pub enum Want {
     /// Of this process: it is out of descriptors, ports, buffers or memory. It
     /// says nothing about anybody else.
     Ours,
+    /// Of a right that whoever keeps the store did not give us. No fault takes
+    /// one away, and an application that runs has it.
+    Rights,
 }
+
+/// SQLSTATEs that say so: insufficient privilege, and two kinds of invalid
+/// authorization.
+const DENIED: [&str; 3] = ["42501", "28000", "28P01"];
 
 /// What the system says to a process that is out of something.
 const EXHAUSTED: [Errno; 5] =
@@ -42,6 +50,9 @@ impl Want {
     pub fn behind(error: &(dyn Error + 'static)) -> Self {
         let mut next = Some(error);
         while let Some(error) = next {
+            if is_denial(error) {
+                return Self::Rights;
+            }
             if let Some(io) = io_error(error) {
                 let code = io.raw_os_error().map(Errno::from_raw_os_error);
                 let is_ours = io.kind() == io::ErrorKind::OutOfMemory
@@ -52,6 +63,18 @@ impl Want {
         }
         Self::Theirs
     }
+}
+
+fn is_denial(error: &(dyn Error + 'static)) -> bool {
+    if let Some(sqlx::Error::Database(error)) = error.downcast_ref() {
+        return error.code().is_some_and(|code| DENIED.contains(&&*code));
+    }
+    error.downcast_ref::<RedisError>().is_some_and(|error| {
+        matches!(
+            error.kind(),
+            ErrorKind::AuthenticationFailed | ErrorKind::Server(ServerErrorKind::NoPerm)
+        ) || matches!(error.code(), Some("NOAUTH" | "WRONGPASS"))
+    })
 }
 
 fn io_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
@@ -107,6 +130,19 @@ impl StoreError {
         }
     }
 
+    /// What of it says nothing about the store, if anything does.
+    #[must_use]
+    pub fn lack(&self) -> Option<String> {
+        match self.want {
+            Want::Theirs => None,
+            Want::Ours => Some(format!("quarrel itself ran out of something: {self}")),
+            Want::Rights => Some(format!(
+                "the {} does not let quarrel do what the strategy needs: {}",
+                self.site, self.message
+            )),
+        }
+    }
+
     /// The same, for want of something of `whose`.
     #[must_use]
     pub const fn for_want(mut self, whose: Want) -> Self {
@@ -134,5 +170,13 @@ mod tests {
             assert_eq!(Want::behind(&redis::RedisError::from(io(code))), Want::Theirs, "{code}");
         }
         assert_eq!(Want::behind(&sqlx::Error::RowNotFound), Want::Theirs);
+    }
+
+    #[test]
+    fn a_right_that_is_missing_is_nobodys_fault() {
+        let said = |kind| Want::behind(&RedisError::from((kind, "no")));
+        assert_eq!(said(ErrorKind::Server(ServerErrorKind::NoPerm)), Want::Rights);
+        assert_eq!(said(ErrorKind::AuthenticationFailed), Want::Rights);
+        assert_eq!(said(ErrorKind::Server(ServerErrorKind::ReadOnly)), Want::Theirs);
     }
 }

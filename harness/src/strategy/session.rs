@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use super::{Cache, Call, Gate, Job, Memory, Passage, Primary, Replica};
 use crate::{
     record::{Clock, Recorder, Spoils},
-    stores::{Backend, Request, Response, Row, StoreError, Timer, Want},
+    stores::{Backend, Request, Response, Row, StoreError, Timer},
 };
 
 /// What a session is made of.
@@ -326,13 +326,13 @@ impl Session {
         StoreError::unknown(site, why)
     }
 
-    /// What we lack ourselves says nothing about the strategy.
+    /// What we lack ourselves, or were not given, says nothing about the
+    /// strategy.
     fn own_want<T>(&self, result: &Result<T, StoreError>) {
         if let (Some(recorder), Err(error)) = (&self.parts.recorder, result)
-            && error.want == Want::Ours
+            && let Some(what) = error.lack()
         {
-            recorder
-                .fail(format!("quarrel itself ran out of something: {error}"), Spoils::Evidence);
+            recorder.fail(what, Spoils::Evidence);
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
     process::{Command, Output},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use serde_json::Value;
 
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The processes of one server of the quarrel with this id, and its folder.
-fn server(quarrel: u32, name: &str) -> (Vec<i32>, PathBuf) {
+pub(crate) fn server(quarrel: u32, name: &str) -> (Vec<i32>, PathBuf) {
     let ours = format!("quarrel-{quarrel}-");
     let mut folder = PathBuf::new();
     let mut pids = Vec::new();
@@ -33,7 +33,7 @@ fn server(quarrel: u32, name: &str) -> (Vec<i32>, PathBuf) {
     (pids, folder)
 }
 
-fn send(pids: &[i32], signal: Signal) {
+pub(crate) fn send(pids: &[i32], signal: Signal) {
     for pid in pids {
         // A child may be gone with its parent.
         let _ = kill_process(Pid::from_raw(*pid).unwrap(), signal);
@@ -137,6 +137,56 @@ fn a_full_disk_ends_the_storm_and_what_there_is_is_judged() {
         let verdict: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert!(verdict["metrics"]["reads"].as_u64() > Some(100), "{verdict}");
     }
+}
+
+/// Lowers how many files a process may have open below what it has in a storm.
+pub(crate) fn starve(quarrel: u32) {
+    let pid = Pid::from_raw(i32::try_from(quarrel).unwrap());
+    let open = fs::read_dir(format!("/proc/{quarrel}/fd")).unwrap().count() as u64;
+    let few = Some(open * 3 / 4);
+    prlimit(pid, Resource::Nofile, Rlimit { current: few, maximum: few }).unwrap();
+}
+
+/// Connections and sockets of its proxy fail from now on.
+#[test]
+fn a_process_that_runs_out_of_files_is_no_verdict() {
+    if !here() {
+        return;
+    }
+    let run = ["--cluster", "native", "cache-aside", "--fault", "redis-cut", "--time", "60s"];
+    let mut child = Child::run(&run, &[]);
+    child.until_said("storm:");
+    starve(child.pid());
+    let finished = child.wait();
+    is_no_verdict(&finished, "quarrel itself ran out of something: ");
+    NATIVE.leaves_nothing(&finished);
+}
+
+/// Nowhere is room for servers.
+#[test]
+fn full_disks_are_one_error() {
+    let apart = ["--mount", "--propagation", "private"];
+    if !here() || !possible("namespace", Command::new("unshare").args(apart).arg("true")) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let small = "mount -t tmpfs -o size=256k none \"$1\" && \
+                 mount -t tmpfs -o size=256k none /dev/shm && shift && exec \"$@\"";
+    let output = Command::new("unshare")
+        .args(apart)
+        .args(["sh", "-c", small, "sh"])
+        .arg(folder.path())
+        .args([env!("CARGO_BIN_EXE_quarrel"), "run", "--cluster", "native", "cache-aside"])
+        .args(["--time", "1s", "--seed", "7"])
+        .env("TMPDIR", folder.path())
+        .env("QUARREL_RESULTS", tempfile::tempdir_in("/var/tmp").unwrap().path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert_eq!(said.matches("error: ").count(), 1, "{said}");
+    assert!(said.contains("No space left on device"), "{said}");
+    assert!(said.contains("try: "), "{said}");
 }
 
 /// Two containers that share `/dev/shm` have process ids of their own.

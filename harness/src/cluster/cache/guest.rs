@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use redis::{Client, ErrorKind, RedisError, ServerErrorKind, aio::MultiplexedConnection, cmd};
+use redis::{ErrorKind, RedisError, ServerErrorKind, aio::MultiplexedConnection, cmd};
 
-use crate::cluster::ClusterError;
+use crate::{cluster::ClusterError, stores::real::CacheClient};
 
 /// How many numbers are drawn until one is found whose keys a node of a
 /// cluster holds: with a hundred nodes one of 2,000 is missed once in 500
@@ -13,8 +13,8 @@ use crate::cluster::ClusterError;
 const DRAWS: u32 = 2000;
 
 /// A number for a new run whose keys this server holds.
-pub(in crate::cluster) async fn number(client: &Client) -> Result<String, RedisError> {
-    let mut connection = client.get_multiplexed_async_connection().await?;
+pub(in crate::cluster) async fn number(client: &CacheClient) -> Result<String, RedisError> {
+    let mut connection = client.connect().await?;
     for _ in 0..DRAWS {
         let id = format!("{:08x}", rand::random::<u32>());
         let key = format!("quarrel:{{{id}}}:try");
@@ -32,7 +32,7 @@ pub(in crate::cluster) async fn number(client: &Client) -> Result<String, RedisE
 /// What the server says it is, if it takes what strategies do, from so many
 /// connections at once.
 pub(in crate::cluster) async fn look(
-    client: &Client,
+    client: &CacheClient,
     prefix: &str,
     url: &str,
     connections: u64,
@@ -43,7 +43,7 @@ pub(in crate::cluster) async fn look(
             "redis-cli -u URL ping; the address is that of --cache",
         )
     };
-    let mut connection = client.get_multiplexed_async_connection().await.map_err(unanswered)?;
+    let mut connection = client.connect().await.map_err(unanswered)?;
     let info = info(&mut connection).await.map_err(unanswered)?;
     let told = |name: &str| info.get(name).map(String::as_str);
     if told("redis_mode") == Some("sentinel") {
@@ -120,7 +120,13 @@ async fn try_out(
             words[0] == "EVALSHA" && error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
         };
         match answer {
-            Err(error) if !unknown(&error) => refused.push(format!("{}: {error}", words[0])),
+            Err(error) if !unknown(&error) => {
+                let what = match words[0] {
+                    "SCAN" | "UNLINK" => ", by which keys are removed in the end",
+                    _ => "",
+                };
+                refused.push(format!("{}{what}: {error}", words[0]));
+            }
             _ => {}
         }
     }
@@ -128,7 +134,7 @@ async fn try_out(
         return Ok(());
     }
     Err(ClusterError::new(
-        format!("the cache at {url} refuses what strategies need: {}", refused.join("; ")),
+        format!("the cache at {url} refuses what a run needs: {}", refused.join("; ")),
         "ACL SETUSER … '~quarrel:*' +get +set +del +pttl +eval +evalsha +scan +unlink +exists +info",
     ))
 }

@@ -2,23 +2,25 @@
 
 pub(super) mod guest;
 
-use redis::{Client, RedisError, cmd};
+use redis::{RedisError, cmd};
+
+use crate::stores::real::CacheClient;
 
 /// Forgets everything.
-pub(super) async fn wipe(client: &Client) -> Result<(), RedisError> {
-    let mut connection = client.get_multiplexed_async_connection().await?;
+pub(super) async fn wipe(client: &CacheClient) -> Result<(), RedisError> {
+    let mut connection = client.connect().await?;
     cmd("FLUSHALL").exec_async(&mut connection).await
 }
 
 /// Saves a snapshot, and returns when it is on disk.
-pub(super) async fn save(client: &Client) -> Result<(), RedisError> {
-    let mut connection = client.get_multiplexed_async_connection().await?;
+pub(super) async fn save(client: &CacheClient) -> Result<(), RedisError> {
+    let mut connection = client.connect().await?;
     cmd("SAVE").exec_async(&mut connection).await
 }
 
 /// Lets Redis grow by `spare` bytes and then evict, or without limit.
-pub(super) async fn limit(client: &Client, spare: Option<u64>) -> Result<(), RedisError> {
-    let mut connection = client.get_multiplexed_async_connection().await?;
+pub(super) async fn limit(client: &CacheClient, spare: Option<u64>) -> Result<(), RedisError> {
+    let mut connection = client.connect().await?;
     // An absolute limit would say little: an empty Redis takes a megabyte, and
     // each connection its share.
     let most = match spare {

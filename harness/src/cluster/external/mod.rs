@@ -18,7 +18,7 @@ pub use leftovers::{Leftover, Proxies, STOPPED, find, sweep};
 
 use super::{
     Boxed, Cluster, ClusterError, ClusterKind, Control, ControlError, Link, RealCluster, Roles,
-    Unsupported, admin,
+    Unsupported, Vitals, admin,
     links::{Links, ProxySpec},
     register,
 };
@@ -186,7 +186,7 @@ fn through(probes: &Endpoints, api: SocketAddr, ports: &[u16]) -> Endpoints {
     let mut clients = probes.clone();
     clients.primary = postgres(&probes.primary, ports[0]);
     clients.replica = postgres(&probes.replica, ports[1]);
-    clients.cache_route = Some(SocketAddr::new(api.ip(), ports[2]));
+    clients.cache = probes.cache.through(SocketAddr::new(api.ip(), ports[2]));
     clients
 }
 
@@ -206,10 +206,10 @@ impl Guest {
             Some(socket) => socket.display().to_string(),
             None => authority(options.get_host(), options.get_port()),
         };
-        let cache = probes.cache_address().map_or_else(
-            || probes.cache.get_connection_info().addr().to_string(),
-            |(host, port)| authority(&host, port),
-        );
+        let cache = match probes.cache.address() {
+            Some((host, port)) => authority(&host, port),
+            None => probes.cache.addr().to_string(),
+        };
         let upstreams = [postgres(&probes.primary), postgres(&probes.replica), cache];
         if let Some(socket) = upstreams.iter().find(|upstream| upstream.starts_with('/')) {
             return Err(ClusterError::new(
@@ -302,6 +302,10 @@ impl Cluster for External {
 
     fn apply<'a>(&'a self, control: &'a Control) -> Boxed<'a, Result<(), ControlError>> {
         self.real.apply(control)
+    }
+
+    fn vitals(&self) -> Boxed<'_, Result<Vec<Vitals>, String>> {
+        self.real.vitals()
     }
 
     fn logs(&self) -> Boxed<'_, Vec<(String, String)>> {

@@ -1,9 +1,12 @@
 use std::{convert::Infallible, fmt, str::FromStr, sync::Arc};
 
-use redis::{Client, ClientTlsConfig, TlsCertificates};
+use redis::IntoConnectionInfo as _;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-use super::EndpointError;
+use super::{
+    CacheClient, EndpointError,
+    dial::{Certificates, trusted_pem},
+};
 
 /// The address of a store as somebody gave it, which may hold a password: it
 /// is shown and printed without one, by all that can print it.
@@ -65,6 +68,8 @@ impl StoreUrl {
         for (name, _) in others {
             tracing::warn!("the parameter {name} of {self} means nothing here");
         }
+        let tells_roots = followed.iter().any(|(name, _)| *name == "sslrootcert")
+            || std::env::var_os("PGSSLROOTCERT").is_some();
         let tells_mode = followed.iter().any(|(name, _)| *name == "sslmode")
             || std::env::var_os("PGSSLMODE").is_some();
         let query: Vec<_> =
@@ -77,6 +82,16 @@ impl StoreUrl {
         // A certificate has the address without the brackets of a URL.
         let host = options.get_host().trim_matches(['[', ']']).to_owned();
         let options = if options.get_socket().is_none() { options.host(&host) } else { options };
+        let verifies =
+            matches!(options.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull);
+        // The library reads what it is told to trust for each connection anew,
+        // on a thread that others wait for: what the machine trusts it would
+        // read from a hundred files.
+        let options = if verifies && !tells_roots {
+            options.ssl_root_cert_from_pem(trusted_pem())
+        } else {
+            options
+        };
         // The client asks for TLS first by default, which costs a round trip to a
         // server on loopback that has none.
         Ok(if host == "127.0.0.1" && !tells_mode {
@@ -91,9 +106,8 @@ impl StoreUrl {
     ///
     /// # Errors
     ///
-    /// When it is none, or one of its files cannot be read.
-    pub fn redis(&self) -> Result<Client, EndpointError> {
-        let wrong = |source| EndpointError::Redis { url: self.clone(), source };
+    /// When it is none, or one of its files cannot be read or used.
+    pub fn redis(&self) -> Result<CacheClient, EndpointError> {
         let (base, parameters) = self.parameters();
         let file = |wanted: &str| {
             let Some((_, path)) = parameters.iter().find(|(name, _)| *name == wanted) else {
@@ -105,15 +119,27 @@ impl StoreUrl {
                 source,
             })
         };
-        let (root_cert, client_cert, client_key) =
-            (file("sslrootcert")?, file("sslcert")?, file("sslkey")?);
-        if root_cert.is_none() && client_cert.is_none() {
-            return Client::open(&*self.0).map_err(wrong);
-        }
-        let client_tls = client_cert
-            .zip(client_key)
-            .map(|(client_cert, client_key)| ClientTlsConfig { client_cert, client_key });
-        Client::build_with_tls(base, TlsCertificates { client_tls, root_cert }).map_err(wrong)
+        let tls = |why: String| EndpointError::Tls { url: self.clone(), why };
+        let own = match (file("sslcert")?, file("sslkey")?) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            _ => return Err(tls("sslcert and sslkey belong together".to_owned())),
+        };
+        let certificates = Certificates { roots: file("sslrootcert")?, own };
+        let rest: Vec<_> = parameters
+            .iter()
+            .filter(|(name, _)| !["sslrootcert", "sslcert", "sslkey"].contains(name))
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let url = if rest.len() == parameters.len() {
+            self.0.to_string()
+        } else {
+            format!("{base}?{}", rest.join("&"))
+        };
+        let info = url
+            .into_connection_info()
+            .map_err(|source| EndpointError::Redis { url: self.clone(), source })?;
+        CacheClient::new(info, &certificates).map_err(tls)
     }
 
     /// What stands before the parameters, and the parameters.

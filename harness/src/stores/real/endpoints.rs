@@ -1,9 +1,9 @@
-use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use ::redis::ConnectionAddr;
 use sqlx::postgres::PgConnectOptions;
 
-use super::{Schema, Sending, StoreUrl, authority, sql::Sql};
+use super::{CacheClient, Schema, Sending, StoreUrl, authority, sql::Sql};
 
 /// Where the stores listen, and which part of them is ours.
 #[derive(Clone)]
@@ -13,10 +13,7 @@ pub struct Endpoints {
     /// The Postgres that replays them.
     pub replica: PgConnectOptions,
     /// Redis.
-    pub cache: ::redis::Client,
-    /// Where connections to Redis go instead of its own address: certificates
-    /// are still for the name of that.
-    pub cache_route: Option<SocketAddr>,
+    pub cache: CacheClient,
     /// What every key in Redis starts with; empty on a cluster of our own.
     pub prefix: String,
     /// Which tables are ours, and how they are spoken to.
@@ -53,6 +50,14 @@ pub enum EndpointError {
         /// Why not.
         source: ::redis::RedisError,
     },
+    /// No TLS can be spoken with what it says.
+    #[error("`{url}`: {why}")]
+    Tls {
+        /// What was given, without its password.
+        url: StoreUrl,
+        /// Why not.
+        why: String,
+    },
     /// A file that it names cannot be read.
     #[error("{name}={path}: {source}")]
     File {
@@ -84,7 +89,6 @@ impl Endpoints {
             primary: primary.postgres()?,
             replica: replica.postgres()?,
             cache: cache.redis()?,
-            cache_route: None,
             prefix: prefix.to_owned(),
             tenancy: Tenancy { sql: Arc::new(Sql::of(schema)), schema: schema.clone(), sending },
         })
@@ -107,34 +111,20 @@ impl Endpoints {
             let place = authority(options.get_host(), options.get_port());
             format!("postgres://{user}@{place}/{}", database.unwrap_or(user))
         };
-        let cache = self.cache.get_connection_info();
-        let database = cache.redis_settings().db();
-        let scheme = match cache.addr() {
+        let database = self.cache.settings().db();
+        let scheme = match self.cache.addr() {
             ConnectionAddr::TcpTls { .. } => "rediss",
             _ => "redis",
         };
         let place = self
-            .cache_address()
-            .map_or_else(|| cache.addr().to_string(), |(host, port)| authority(&host, port));
+            .cache
+            .address()
+            .map_or_else(|| self.cache.addr().to_string(), |(host, port)| authority(&host, port));
         vec![
             (format!("{prefix}primary"), postgres(&self.primary)),
             (format!("{prefix}replica"), postgres(&self.replica)),
             (format!("{prefix}cache"), format!("{scheme}://{place}/{database}")),
         ]
-    }
-
-    /// Host and port at which Redis is dialled; none for a socket file.
-    #[must_use]
-    pub fn cache_address(&self) -> Option<(String, u16)> {
-        if let Some(route) = self.cache_route {
-            return Some((route.ip().to_string(), route.port()));
-        }
-        match self.cache.get_connection_info().addr() {
-            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
-                Some((host.clone(), *port))
-            }
-            _ => None,
-        }
     }
 }
 

@@ -10,7 +10,7 @@ use sqlx::{
 use tokio::time::timeout;
 
 use super::{Schema, Tenancy, TimeLimits, statement::Statement};
-use crate::stores::{Feed, FeedChange, Request, Response, StoreError};
+use crate::stores::{Feed, FeedChange, Request, Response, StoreError, Want};
 
 /// A call about a feed, on an ordinary connection.
 pub(super) async fn ask(
@@ -181,6 +181,26 @@ impl Listener {
     /// Whether what is said arrives. Through a pooler that gives each
     /// transaction another server nobody hears anything, and no error tells.
     pub(super) async fn try_out(&self) -> Result<Response, StoreError> {
+        let unheard = || {
+            StoreError::refused(
+                Site::Primary,
+                "what is notified does not arrive at a connection that listens, as behind a pooler \
+                 in transaction mode; give the address of the server itself, or a pooler in \
+                 session mode",
+            )
+        };
+        let unreachable = |error: sqlx::Error| {
+            StoreError::unreachable(Site::Primary, error.to_string()).for_want(Want::behind(&error))
+        };
+        // Without listening: a server that two connections share would hear for
+        // somebody else as long as it lives.
+        let shared = timeout(self.limits.connect, self.shares_server());
+        match shared.await {
+            Ok(Ok(false)) => {}
+            Ok(Ok(true)) => return Err(unheard()),
+            Ok(Err(error)) => return Err(unreachable(error)),
+            Err(_) => return Err(StoreError::unreachable(Site::Primary, "no connection in time")),
+        }
         // On a channel of its own, so that nobody who listens for changes wakes.
         let channel = format!("{}_trial", self.channel);
         let mut listener = self.listen(&channel).await?;
@@ -195,14 +215,26 @@ impl Listener {
         .await;
         match heard {
             Ok(Ok(Some(_))) => Ok(Response::Done),
-            Ok(Ok(None)) | Err(_) => Err(StoreError::refused(
-                Site::Primary,
-                "what is notified does not arrive at a connection that listens, as behind a pooler \
-                 in transaction mode; give the address of the server itself, or a pooler in \
-                 session mode",
-            )),
-            Ok(Err(error)) => Err(StoreError::unreachable(Site::Primary, error.to_string())),
+            // It arrived at a connection that never asked for it.
+            Ok(Err(sqlx::Error::Protocol(_))) => Err(unheard()),
+            Ok(Ok(None)) | Err(_) => Err(unheard()),
+            Ok(Err(error)) => Err(unreachable(error)),
         }
+    }
+
+    /// Whether two connections that are both open are served by one server
+    /// process, in turns.
+    async fn shares_server(&self) -> Result<bool, sqlx::Error> {
+        let mut one = PgConnection::connect_with(&self.options).await?;
+        let mut other = PgConnection::connect_with(&self.options).await?;
+        let mut served = [0_i32; 2];
+        for (by, connection) in served.iter_mut().zip([&mut one, &mut other]) {
+            let ask = sqlx::raw_sql("SELECT pg_backend_pid()");
+            *by = connection.fetch_one(ask).await?.try_get(0)?;
+        }
+        one.close().await?;
+        other.close().await?;
+        Ok(served[0] == served[1])
     }
 
     async fn listen(&self, channel: &str) -> Result<PgListener, StoreError> {

@@ -3,6 +3,7 @@
 //! reconnect, a time-out on everything.
 
 mod address;
+mod dial;
 mod endpoints;
 mod feed;
 mod postgres;
@@ -16,6 +17,7 @@ use quarrel_checkers::Site;
 use sqlx::postgres::PgConnectOptions;
 
 pub use address::{StoreUrl, authority};
+pub use dial::CacheClient;
 pub use endpoints::{EndpointError, Endpoints, TimeLimits};
 pub use schema::{Schema, SchemaNameError};
 pub use statement::Sending;

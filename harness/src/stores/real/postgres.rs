@@ -240,11 +240,12 @@ pub(crate) fn classify(site: Site, error: &sqlx::Error) -> StoreError {
         sqlx::Error::Database(database) => {
             let code = database.code().unwrap_or_default();
             let message = format!("{} (SQLSTATE {code})", database.message());
-            if DEFINITE.contains(&code.as_ref()) {
+            let told = if DEFINITE.contains(&code.as_ref()) {
                 StoreError::refused(site, message)
             } else {
                 StoreError::unknown(site, message)
-            }
+            };
+            told.for_want(Want::behind(error))
         }
         sqlx::Error::Io(io) if io.kind() == io::ErrorKind::ConnectionRefused => {
             StoreError::unreachable(site, io.to_string())

@@ -1,21 +1,20 @@
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use ::redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisError, RedisFuture, ServerErrorKind,
-    Value as RedisValue, aio::MultiplexedConnection, cmd, io::AsyncDNSResolver,
+    AsyncConnectionConfig, Cmd, ErrorKind, RedisError, ServerErrorKind, Value as RedisValue,
+    aio::MultiplexedConnection, cmd,
 };
 use quarrel_checkers::{Content, Site};
 use tokio::time::timeout;
 
-use super::{Endpoints, TimeLimits, tracking::Tracking};
+use super::{CacheClient, Endpoints, TimeLimits, tracking::Tracking};
 use crate::stores::{
     Item, Request, Response, Script, ScriptCall, Stale, StoreError, Ttl, Want, decode, encode,
 };
 
 /// One connection to Redis.
 pub(super) struct Redis {
-    client: Client,
-    route: Option<SocketAddr>,
+    client: CacheClient,
     prefix: String,
     limits: TimeLimits,
     connection: Option<MultiplexedConnection>,
@@ -25,8 +24,7 @@ pub(super) struct Redis {
 impl Redis {
     pub(super) fn new(endpoints: &Endpoints, limits: TimeLimits) -> Self {
         let (client, prefix) = (endpoints.cache.clone(), endpoints.prefix.clone());
-        let route = endpoints.cache_route;
-        Self { client, route, prefix, limits, connection: None, tracking: None }
+        Self { client, prefix, limits, connection: None, tracking: None }
     }
 
     pub(super) async fn call(&mut self, request: &Request) -> Result<Response, StoreError> {
@@ -69,10 +67,9 @@ impl Redis {
         if self.connection.is_some() {
             return Ok(());
         }
-        let config = config(self.limits, self.route);
         let connection = self
             .client
-            .get_multiplexed_async_connection_with_config(&config)
+            .connect_with(self.limits.connect, config())
             .await
             // Nothing was asked yet, so whatever went wrong changed nothing.
             .map_err(|error| {
@@ -88,8 +85,8 @@ impl Redis {
         let mut tracking = match self.tracking.take() {
             Some(tracking) => tracking,
             None => {
-                let config = config(self.limits, self.route);
-                timeout(self.limits.connect, Tracking::start(&self.client, config))
+                let limit = self.limits.connect;
+                timeout(limit, Tracking::start(&self.client, limit, config()))
                     .await
                     .map_err(|_| unreachable("no tracking connection in time".to_owned()))?
                     .map_err(|error| {
@@ -174,31 +171,10 @@ impl Redis {
     }
 }
 
-/// How connections are made.
-fn config(limits: TimeLimits, route: Option<SocketAddr>) -> AsyncConnectionConfig {
-    // The time-out of a call is ours, so that it is one for all stores; the
-    // library's own default would be half a second.
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(limits.connect))
-        .set_response_timeout(None);
-    match route {
-        Some(route) => config.set_dns_resolver(Route(route)),
-        None => config,
-    }
-}
-
-/// Sends connections to another address than the one that is asked for.
-struct Route(SocketAddr);
-
-impl AsyncDNSResolver for Route {
-    fn resolve<'a, 'b: 'a>(
-        &'a self,
-        _host: &'b str,
-        _port: u16,
-    ) -> RedisFuture<'a, Box<dyn Iterator<Item = SocketAddr> + Send + 'a>> {
-        let there: Box<dyn Iterator<Item = SocketAddr> + Send> = Box::new(std::iter::once(self.0));
-        Box::pin(std::future::ready(Ok(there)))
-    }
+/// The time-out of a call is ours, so that it is one for all stores; the
+/// library's own default would be half a second.
+fn config() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new().set_response_timeout(None)
 }
 
 fn expire(command: &mut Cmd, ttl: Ttl) {
@@ -261,7 +237,7 @@ fn classify(error: &RedisError) -> StoreError {
         StoreError::unreachable(Site::Cache, message)
     } else if matches!(error.kind(), ErrorKind::Server(_)) {
         // Redis answered with an error: the command did not run.
-        StoreError::refused(Site::Cache, message)
+        StoreError::refused(Site::Cache, message).for_want(Want::behind(error))
     } else {
         StoreError::unknown(Site::Cache, message).for_want(Want::behind(error))
     }

@@ -1,13 +1,16 @@
 //! A connection to Redis on which the server tells what changed of what was
 //! read (`CLIENT TRACKING`, which needs RESP3).
 
+use std::time::Duration;
+
 use ::redis::{
-    AsyncConnectionConfig, Client, ProtocolVersion, PushInfo, PushKind, RedisError,
-    Value as RedisValue, aio::MultiplexedConnection, cmd,
+    AsyncConnectionConfig, PushInfo, PushKind, RedisError, Value as RedisValue,
+    aio::MultiplexedConnection, cmd,
 };
 use quarrel_checkers::Key;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use super::CacheClient;
 use crate::stores::{Item, Stale};
 
 /// A tracking connection, and what it was told.
@@ -19,17 +22,15 @@ pub(super) struct Tracking {
 impl Tracking {
     /// Connects and turns tracking on.
     pub(super) async fn start(
-        client: &Client,
+        client: &CacheClient,
+        limit: Duration,
         config: AsyncConnectionConfig,
     ) -> Result<Self, RedisError> {
-        let info = client.get_connection_info().clone();
-        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let client = Client::open(info.set_redis_settings(settings))?;
         // As many messages wait as the client reads between two looks; the
         // server sends one for each key that it was asked for, no more.
         let (sender, told) = unbounded_channel();
         let config = config.set_push_sender(sender);
-        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+        let mut connection = client.told().connect_with(limit, config).await?;
         cmd("CLIENT").arg("TRACKING").arg("ON").exec_async(&mut connection).await?;
         Ok(Self { connection, told })
     }
