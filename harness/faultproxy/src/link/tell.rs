@@ -69,6 +69,10 @@ impl Teller {
         self.first_of_read = matches!(border, Border::Between);
     }
 
+    pub(super) const fn is_attended(&self) -> bool {
+        self.desk.is_some()
+    }
+
     pub(super) fn has_room(&self) -> bool {
         let desk = self.desk.as_ref();
         desk.is_none_or(|desk| desk.has_room(&self.connection, self.stream))
