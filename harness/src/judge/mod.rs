@@ -8,4 +8,4 @@ mod rules;
 mod steps;
 
 pub use cause::{Evidence, Provenance, find_causes};
-pub use outcome::{Expectation, ParseExpectationError, judge_run, judge_with};
+pub use outcome::{Expectation, ParseExpectationError, judge_nothing, judge_run, judge_with};

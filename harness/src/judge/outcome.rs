@@ -137,6 +137,32 @@ pub fn judge_with(run: &LoadedRun, expected: Expectation, own: Verdict) -> Verdi
     }
 }
 
+/// What is to be said of a run that nobody had the time to judge: nothing is
+/// decided, whatever happened in it.
+#[must_use]
+pub fn judge_nothing(run: &LoadedRun, expected: Expectation) -> VerdictFile {
+    let mut verdict = judge_with(run, expected, Verdict::valid());
+    if run.failure.is_some() {
+        return verdict;
+    }
+    let guarantee = expected.guarantee;
+    let reason = format!(
+        "{guarantee} is undecided: the time was over before the history had been judged; \
+         quarrel check {} judges it",
+        run.folder.called()
+    );
+    verdict.outcome = RunOutcome::Undecided;
+    verdict.exit_code = verdict.outcome.exit_code();
+    verdict.strongest = Guarantee::None;
+    for rung in &mut verdict.ladder {
+        rung.validity = Validity::Unknown;
+        rung.reason.clone_from(&reason);
+    }
+    verdict.anomalies.clear();
+    verdict.reason = reason;
+    verdict
+}
+
 /// What is left of a judgement when the world broke around its run.
 fn spoilt(
     failure: &EnvironmentFailure,

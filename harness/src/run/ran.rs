@@ -20,6 +20,7 @@ pub struct Ran {
     pub unloaded: Vec<Unloaded>,
     /// Whether the folder holds all of it: a disk may be full.
     pub kept: Result<(), RunError>,
+    is_judged: bool,
     temporary: Option<TempDir>,
 }
 
@@ -30,7 +31,19 @@ impl Ran {
         unloaded: Vec<Unloaded>,
         kept: Result<(), RunError>,
     ) -> Self {
-        Self { run, verdict, unloaded, kept, temporary: None }
+        Self { run, verdict, unloaded, kept, is_judged: true, temporary: None }
+    }
+
+    pub(super) const fn unjudged(mut self) -> Self {
+        self.is_judged = false;
+        self
+    }
+
+    /// Whether there was the time to judge it. If not, its history was not
+    /// read: it is in the folder alone.
+    #[must_use]
+    pub const fn is_judged(&self) -> bool {
+        self.is_judged
     }
 
     pub(super) fn until_dropped(mut self, parent: TempDir) -> Self {
