@@ -11,7 +11,7 @@ use super::{
     output::eprintln,
 };
 use crate::{
-    report::write_files,
+    report::write_files_with,
     results::{append_to_index, write_json, write_text},
     run::{Ran, within},
     strategy::Catalogue,
@@ -25,7 +25,7 @@ pub(super) fn keep(
     catalogue: &Catalogue,
     until: Option<std::time::Instant>,
 ) -> Result<(), Failure> {
-    let is_judged = ran.is_judged();
+    let (is_judged, stale) = (ran.is_judged(), ran.stale_reads().to_vec());
     let Ran { run, verdict, kept, .. } = ran;
     kept?;
     let folder = run.folder.clone();
@@ -35,7 +35,7 @@ pub(super) fn keep(
         return Ok(());
     }
     let anomalies = verdict.anomalies.clone();
-    let writing = move || write_files(&run, &verdict).map(|()| run);
+    let writing = move || write_files_with(&run, &verdict, &stale).map(|()| run);
     let Some(written) = within(until, writing) else {
         eprintln!(
             "budget: no time is left for the report; quarrel report {} makes it",

@@ -14,13 +14,17 @@ use crate::strategy::{Side, sides};
 pub struct Evidence<'a> {
     history: &'a History,
     operations: Vec<Operation>,
-    /// Positions of operations by the events that begin and end them.
-    of_event: FxHashMap<Index, usize>,
+    /// Positions of operations by the events that begin and end them;
+    /// [`NONE`] for other events.
+    of_event: Vec<u32>,
     /// Positions of the steps on a key's own entry or row, by start.
-    on_key: FxHashMap<Key, Vec<usize>>,
+    on_key: FxHashMap<Key, Vec<u32>>,
     /// Who keeps the cache in step, as far as that is known.
     by: Option<Invalidation>,
 }
+
+/// No operation.
+const NONE: u32 = u32::MAX;
 
 /// The way of a value that must not have been read: who wrote it, who put it
 /// into the cache, from where, and what had overwritten it by then.
@@ -64,20 +68,21 @@ impl<'a> Evidence<'a> {
     #[must_use]
     pub fn new(history: &'a History) -> Option<Self> {
         let operations = history.operations().ok()?;
-        let of_event = operations
-            .iter()
-            .enumerate()
-            .flat_map(|(at, op)| [Some((op.invoke, at)), op.complete.map(|end| (end, at))])
-            .flatten()
-            .collect();
-        let mut on_key: FxHashMap<Key, Vec<usize>> = FxHashMap::default();
-        for (position, step) in history.steps.iter().enumerate() {
+        let mut of_event = vec![NONE; history.events.len()];
+        for (at, operation) in (0..NONE).zip(&operations) {
+            of_event[operation.invoke.position()] = at;
+            if let Some(end) = operation.complete {
+                of_event[end.position()] = at;
+            }
+        }
+        let mut on_key: FxHashMap<Key, Vec<u32>> = FxHashMap::default();
+        for (position, step) in (0..NONE).zip(&history.steps) {
             if let Some(object) = &step.object {
                 on_key.entry(object.key).or_default().push(position);
             }
         }
         for positions in on_key.values_mut() {
-            positions.sort_by_key(|position| history.steps[*position].start);
+            positions.sort_by_key(|position| history.steps[*position as usize].start);
         }
         let is_seen = history.steps.iter().any(invalidates_as_agent);
         let by = is_seen.then_some(Invalidation::ByAgent);
@@ -184,7 +189,7 @@ impl<'a> Evidence<'a> {
     }
 
     fn operation(&self, index: Index) -> Option<&Operation> {
-        self.operations.get(*self.of_event.get(&index)?)
+        self.operations.get(*self.of_event.get(index.position())? as usize)
     }
 
     /// The step of `read` that brought the value of `key` that it returned.
@@ -254,7 +259,7 @@ impl<'a> Evidence<'a> {
 
     pub(super) fn on(&self, key: Key) -> impl Iterator<Item = &Step> {
         let positions = self.on_key.get(&key).map(Vec::as_slice).unwrap_or_default();
-        positions.iter().map(|position| &self.history.steps[*position])
+        positions.iter().map(|position| &self.history.steps[*position as usize])
     }
 
     /// The history.

@@ -18,6 +18,7 @@ mod lock;
 mod matrix;
 mod packed;
 mod phases;
+mod reader;
 mod settings;
 mod verdict;
 

@@ -53,7 +53,7 @@ pub use self::{error::RunError, ran::Ran};
 use crate::{
     cluster::{Cluster, ClusterKind},
     faults::{Fault, Schedule},
-    judge::{Expectation, judge_nothing, judge_run},
+    judge::{Expectation, judge_nothing, judge_run_and_reads},
     record::{Recorder, Stop},
     results::{
         Environment, FileError, Journal, LoadedRun, Phases, RunFolder, RunSettings, SCHEMA,
@@ -273,18 +273,18 @@ impl Run {
                 let (history, truncated) = read_history(&run.folder.file(HISTORY))?;
                 run.history = history;
                 run.truncated |= truncated;
-                let verdict = judge_run(&run, expect, &*workload);
-                Ok::<_, FileError>((run, verdict))
+                let (verdict, stale) = judge_run_and_reads(&run, expect, &*workload);
+                Ok::<_, FileError>((run, verdict, stale))
             }
         };
         let judged = within(judged_until, judging).transpose()?;
         let is_judged = judged.is_some();
-        let (run, verdict) = judged.unwrap_or_else(|| {
+        let (run, verdict, stale) = judged.unwrap_or_else(|| {
             let verdict = judge_nothing(&run, expect);
-            (run, verdict)
+            (run, verdict, Vec::new())
         });
         let kept = journaled.map_err(RunError::from).and(saved.map_err(RunError::from));
-        let ran = Ran::new(run, verdict, outcome.unloaded, kept);
+        let ran = Ran::new(run, verdict, outcome.unloaded, kept).with_reads(stale);
         Ok(if is_judged { ran } else { ran.unjudged() })
     }
 
