@@ -1,6 +1,6 @@
 use quarrel_checkers::{
     Anomaly, Class, Content, F, History, Index, Invalidation, Key, Kind, Operation, Reply, Site,
-    Step,
+    Step, Time,
 };
 use rustc_hash::FxHashMap;
 
@@ -115,14 +115,11 @@ impl<'a> Evidence<'a> {
 
     /// The step by which a client got what it has in a near cache of its own.
     pub(super) fn copied(&self, key: Key, version: u64, near: &Step) -> Option<&Step> {
-        self.on(key)
-            .filter(|step| {
-                step.process == near.process
-                    && step.site != Site::Client
-                    && step.start < near.start
-                    && found(step) == Some(version)
-            })
-            .last()
+        self.on_before(key, near.start).rev().find(|step| {
+            step.process == near.process
+                && step.site != Site::Client
+                && found(step) == Some(version)
+        })
     }
 
     /// Whether what a transaction read of `key` had not been overwritten yet
@@ -223,26 +220,18 @@ impl<'a> Evidence<'a> {
 
     /// The last step that put `version` into the cache before `hit` ended.
     pub(super) fn fill(&self, key: Key, version: u64, hit: &Step) -> Option<&Step> {
-        self.on(key)
-            .filter(|step| {
-                step.site == Site::Cache
-                    && (stored(step) == Some(version) || (version == 0 && stores_same(step, hit)))
-                    && Some(step.start) < hit.end
-                    && step.reply != Reply::Refused
-            })
-            .last()
+        self.on_before(key, hit.end?).rev().find(|step| {
+            step.site == Site::Cache
+                && (stored(step) == Some(version) || (version == 0 && stores_same(step, hit)))
+                && step.reply != Reply::Refused
+        })
     }
 
     /// The step by which an agent had fetched what it then put into the cache.
     pub(super) fn fetched(&self, key: Key, fill: &Step) -> Option<&Step> {
-        self.on(key)
-            .filter(|step| {
-                step.process == fill.process
-                    && step.site != Site::Cache
-                    && found(step) == stored(fill)
-                    && step.start < fill.start
-            })
-            .last()
+        self.on_before(key, fill.start).rev().find(|step| {
+            step.process == fill.process && step.site != Site::Cache && found(step) == stored(fill)
+        })
     }
 
     /// What the write of `update` did to the cache.
@@ -257,8 +246,22 @@ impl<'a> Evidence<'a> {
             .filter(move |step| step.object.as_ref().map(|object| object.key) == key)
     }
 
-    pub(super) fn on(&self, key: Key) -> impl Iterator<Item = &Step> {
-        let positions = self.on_key.get(&key).map(Vec::as_slice).unwrap_or_default();
+    pub(super) fn on(&self, key: Key) -> impl DoubleEndedIterator<Item = &Step> {
+        self.steps(self.positions(key))
+    }
+
+    /// The same of those that began before `end`.
+    pub(super) fn on_before(&self, key: Key, end: Time) -> impl DoubleEndedIterator<Item = &Step> {
+        let positions = self.positions(key);
+        let began = |position: &u32| self.history.steps[*position as usize].start < end;
+        self.steps(&positions[..positions.partition_point(began)])
+    }
+
+    fn positions(&self, key: Key) -> &[u32] {
+        self.on_key.get(&key).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    fn steps<'b>(&'b self, positions: &'b [u32]) -> impl DoubleEndedIterator<Item = &'b Step> {
         positions.iter().map(|position| &self.history.steps[*position as usize])
     }
 
