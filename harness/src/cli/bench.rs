@@ -7,6 +7,7 @@ use super::{
     Failure,
     choose::{Choice, ExternalArgs},
     detection::measure,
+    long::{LongArgs, long},
     run::duration,
 };
 use crate::{
@@ -65,11 +66,14 @@ pub(super) fn command() -> Command {
     let detection = DetectionArgs::augment_args(Command::new("detection"))
         .about("Measures how fast storms convict what is known to be broken")
         .after_help(AFTER);
+    let long = LongArgs::augment_args(Command::new("long"))
+        .about("Measures what a long storm takes: memory, and the time to its verdict");
     Command::new("bench")
         .about("Measures what quarrel itself is worth")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(detection)
+        .subcommand(long)
 }
 
 pub(super) fn bench(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> {
@@ -77,6 +81,9 @@ pub(super) fn bench(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, F
         Some(("detection", matches)) => {
             let args = DetectionArgs::from_arg_matches(matches).map_err(Failure::bug)?;
             detection(&args, catalogue)
+        }
+        Some(("long", matches)) => {
+            long(&LongArgs::from_arg_matches(matches).map_err(Failure::bug)?, catalogue)
         }
         _ => unreachable!("clap asks for a subcommand"),
     }

@@ -213,7 +213,7 @@ impl Evidence<'_> {
                 .filter(|step| step.site == Site::Cache && step.object.as_ref() == Some(object))
         };
         let is_same = |step: &&Step| step.argument.as_ref().is_some_and(|new| same(new, content));
-        let store = changes().filter(|step| Some(step.start) < hit.end).filter(is_same).last()?;
+        let store = changes().rev().filter(|step| Some(step.start) < hit.end).find(is_same)?;
         let replaced = changes().any(|step| {
             replaces(step, hit)
                 && store.end.is_some_and(|end| end < step.start)

@@ -11,6 +11,7 @@
 mod agents;
 mod client;
 mod liveness;
+mod load;
 #[cfg(test)]
 mod load_tests;
 mod operator;
@@ -18,6 +19,7 @@ mod plan;
 mod preflight;
 mod probes;
 mod progress;
+mod settle;
 mod storm;
 mod vitals;
 
