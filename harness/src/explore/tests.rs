@@ -299,3 +299,26 @@ fn the_articles_race_is_a_refill_from_a_lagging_replica() {
     let found = cause(make, &plot, broken.claim).unwrap().cause;
     assert_eq!((found, broken.steps), (Cause::ReplicaLagRefill, 5), "{race}");
 }
+
+/// Two readers store the same value, and the one that sent it first is the last
+/// to be heard: nothing came back from anywhere.
+#[test]
+fn a_value_that_two_readers_stored_is_no_resurrected_entry() {
+    let race = "strategy cache-aside
+key 1 = Alex, cached nowhere
+Reader A: GET 1              -> miss
+Reader A: SELECT replica 1   -> Alex
+Reader B: GET 1              -> miss
+Reader B: SELECT replica 1   -> Alex
+Reader B: SET 1 = Alex       -> ok
+Writer C: UPDATE 1 = Alice   -> ok
+Writer C: DEL 1              -> ok
+Reader A: SET 1 = Alex       -> ok
+Reader D: GET 1              -> Alex !stale
+";
+    let race = race.parse().expect("it can be read");
+    let run = rehearse(&race, &subjects::cache_aside, &mut |_| {}).expect("it can be performed");
+    assert!(run.is_met(), "{:?}", run.complaint());
+    let shrunk = shrink_race(&subjects::cache_aside, &race).unwrap().expect("it shows it");
+    assert_eq!(shrunk.cause, Cause::InFlightRefill, "{}", shrunk.race);
+}
