@@ -54,6 +54,25 @@ fn each_divergence_is_convicted_by_its_own_cause() {
     }
 }
 
+/// Races that need somebody to be slow between two steps, or a cold cache.
+#[test]
+fn what_only_a_pause_or_a_cold_cache_shows_is_convicted() {
+    let runs = [
+        "write-behind",
+        "write-behind --fault replica-lag",
+        "remote-apply",
+        "singleflight --fault replica-lag",
+    ];
+    let results = tempfile::tempdir().unwrap();
+    let words = [&runs[..], &["--seeds", "3", "--time", "1s"]].concat();
+    let (output, table) = measure(results.path(), &words);
+    assert_eq!(output.status.code(), Some(0), "{table}");
+    // A control: without pauses a second does not show it.
+    let off = "remote-apply --pauses off";
+    let (output, table) = measure(results.path(), &[off, "--seeds", "1", "--time", "1s"]);
+    assert_eq!(output.status.code(), Some(1), "{table}");
+}
+
 #[test]
 fn what_is_not_as_expected_fails_and_is_kept_as_a_run() {
     let results = tempfile::tempdir().unwrap();

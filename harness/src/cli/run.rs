@@ -25,7 +25,7 @@ use crate::{
         append_to_index, write_text,
     },
     run::{Ran, Run},
-    runner::{Arrivals, Plan, Progress, Skew, Unloaded},
+    runner::{Arrivals, Pauses, Plan, Progress, Skew, Unloaded},
     stores::real::TimeLimits,
     strategy::{Catalogue, Options, StrategyEntry, WorkloadEntry, parse_duration},
 };
@@ -70,6 +70,9 @@ pub(super) struct RunArgs {
     /// Operations arrive at --rate whether or not earlier ones have ended
     #[arg(long)]
     open: bool,
+    /// Let clients stand still for a few milliseconds between two steps now and then, where races lie: on or off (to measure times)
+    #[arg(long, default_value = "on", value_name = "WORD", value_parser = |t: &str| t.parse::<Pauses>())]
+    pauses: Pauses,
     /// Decides every draw; a random one is taken, and printed, if none is given
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -220,6 +223,7 @@ pub(super) fn plan(
         arrivals,
         time: args.time,
         seed,
+        pauses: args.pauses,
         schedule: schedule(args, seed)?,
         settle: args.settle,
         deadline: Some(args.timeout * 5),
@@ -278,6 +282,7 @@ pub(super) fn settings(
         faults: faults(args, &plan.schedule),
         options: options.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         given: Some(options.besides(entry.options)),
+        pauses: plan.pauses.to_string(),
         schedule: plan.schedule.to_string(),
     }
 }

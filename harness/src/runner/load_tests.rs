@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quarrel_checkers::{Key, Site, Value};
 
-use super::{Arrivals, Plan, StormOutcome, storm};
+use super::{Arrivals, Pauses, Plan, StormOutcome, storm};
 use crate::{
     cluster::Cluster as _,
     faults::Schedule,
@@ -58,6 +58,7 @@ fn loaded(refusals: u64, never: Option<Key>) -> (StormOutcome, Vec<u64>) {
         arrivals: Arrivals::Closed,
         time: Duration::ZERO,
         seed: 1,
+        pauses: Pauses::default(),
         schedule: Schedule::default(),
         settle: Duration::ZERO,
         deadline: None,

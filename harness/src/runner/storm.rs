@@ -10,15 +10,17 @@ use super::{
     Phase, Plan, Progress,
     agents::Agents,
     client::{Client, Storm, Unloaded},
+    cold::cool,
     liveness::Liveness,
     operator::operate,
+    pauses::{PauseGate, Pauses},
     preflight::{NotReady, preflight},
     probes::{Agreement, agree, pause, probe_key},
 };
 use crate::{
     cluster::{Cluster, Unsupported},
     faults::{Excuses, Nemesis, Receipt, Schedule, Strikes, caught_up, caught_up_within},
-    record::{EnvironmentFailure, Recorder, Stop},
+    record::{Clock, EnvironmentFailure, Recorder, Stop},
     stores::StoreError,
     strategy::{Gate, OPERATOR, Session, SessionParts},
 };
@@ -73,6 +75,7 @@ pub async fn storm(
     Nemesis::supports(&*cluster, &plan.schedule)?;
     preflight(&*cluster).await?;
     let (strikes, gate) = strikes(&plan, gate);
+    let (pauses, gate) = pauses(&plan, recorder.clock(), gate);
     let storm = Arc::new(Storm::new(cluster, recorder, gate, plan, stop));
     let excuses = Arc::default();
     let liveness = Liveness::new(
@@ -80,7 +83,7 @@ pub async fn storm(
         Arc::clone(&storm.recorder),
         Arc::clone(&excuses),
     );
-    let world = World { strikes, excuses, liveness };
+    let world = World { strikes, pauses, excuses, liveness };
     let phases = pin!(phases(&storm, &world, progress));
     let mut outcome = match select(phases, pin!(world.liveness.watch())).await {
         Either::Left((outcome, _)) => outcome?,
@@ -93,6 +96,7 @@ pub async fn storm(
 /// What happens to clients and stores, and who sees it.
 struct World {
     strikes: Arc<Strikes>,
+    pauses: Option<Arc<PauseGate>>,
     excuses: Arc<Excuses>,
     liveness: Liveness,
 }
@@ -120,8 +124,10 @@ async fn phases(
     let (mut clients, unloaded): (Vec<Client>, Vec<_>) = loaded.into_iter().unzip();
     // A storm that begins behind would see lag that no fault made.
     drop(caught_up(&*storm.cluster).await);
+    cool(storm).await;
 
     let start = storm.recorder.now();
+    world.pauses.iter().for_each(|pauses| pauses.begin());
     let (heal_began, receipts, probes) = {
         let running = together(storm, std::mem::take(&mut clients), move |mut client| async move {
             client.storm(start).await;
@@ -135,6 +141,7 @@ async fn phases(
         let end = async {
             clients = running.await;
             over.ask();
+            world.pauses.iter().for_each(|pauses| pauses.end());
             storm.recorder.now()
         };
         let (ended, receipts, probes, (), ()) = futures::join!(end, faults, looks, ticks, operator);
@@ -171,6 +178,19 @@ fn strikes(plan: &Plan, gate: Option<Arc<dyn Gate>>) -> (Arc<Strikes>, Option<Ar
     let strikes_clients = plan.schedule.steps.iter().any(|step| step.fault.strike().is_some());
     let gate = if strikes_clients { Some(Arc::clone(&strikes) as Arc<dyn Gate>) } else { gate };
     (strikes, gate)
+}
+
+/// What lets clients stand still now and then, and the gate at their steps.
+fn pauses(
+    plan: &Plan,
+    clock: &Clock,
+    gate: Option<Arc<dyn Gate>>,
+) -> (Option<Arc<PauseGate>>, Option<Arc<dyn Gate>>) {
+    if plan.pauses == Pauses::Off {
+        return (None, gate);
+    }
+    let pauses = Arc::new(PauseGate::new(plan, clock.clone(), gate));
+    (Some(Arc::clone(&pauses)), Some(pauses))
 }
 
 /// A session for what the strategy does before and after a run: not recorded,
