@@ -4,6 +4,7 @@
 
 mod bench;
 mod catalogue;
+mod cells;
 mod check;
 mod choose;
 mod cluster;

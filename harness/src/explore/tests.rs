@@ -138,6 +138,39 @@ fn every_interleaving_that_running_everything_counts_is_covered() {
 }
 
 #[test]
+fn the_number_of_threads_changes_nothing() {
+    let faults = ["replica-lag", "redis-request-lost", "client-crash"];
+    let faults: Vec<Fault> = faults.iter().map(|name| name.parse().unwrap()).collect();
+    for (max_states, guarantee) in [
+        (600, Guarantee::None),
+        (300_000, Guarantee::Linearizable),
+        (200, Guarantee::Eventual),
+        (40, Guarantee::Linearizable),
+    ] {
+        for subject in [subjects::cache_aside as Subject, subjects::double_delete] {
+            let told = |threads: usize| {
+                let threads = threads.try_into().unwrap();
+                let bounds = Bounds {
+                    faults: faults.clone(),
+                    max_states,
+                    guarantee,
+                    samples: 300,
+                    threads,
+                    reduction: Reduction::Orders,
+                    ..Bounds::default()
+                };
+                let found = explored(subject, &bounds);
+                let broken = found.broken.map(|broken| (broken.claim, broken.moves));
+                (broken, found.interleavings, found.states, found.extent)
+            };
+            let one = told(1);
+            assert_eq!(told(2), one);
+            assert_eq!(told(5), one);
+        }
+    }
+}
+
+#[test]
 fn a_bound_on_states_is_admitted_and_sampling_goes_on() {
     let bounds = Bounds { max_states: 20, samples: 5_000, ..Bounds::default() };
     let found = explored(subjects::cache_aside, &bounds);
