@@ -68,7 +68,7 @@ fn one_writer_two_readers_and_a_lagging_replica() {
     delete-before-write: !stale in 6 steps, invalidate-before-commit
     double-delete: !stale in 4 steps, replica-lag
     write-through: !stale in 6 steps, replica-lag-refill
-    write-behind: !not-linearizable in 5 steps, set-before-commit
+    write-behind: !stale in 5 steps, set-before-commit
     ttl-only: !stale in 2 steps, expiry-only
     session-flag: !stale in 4 steps, replica-lag
     primary-marker: !stale in 8 steps, in-flight-refill
