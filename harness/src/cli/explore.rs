@@ -1,7 +1,8 @@
-use std::{path::PathBuf, sync::Arc};
+use std::{num::NonZero, path::PathBuf, sync::Arc, thread};
 
 use super::output::{eprintln, print, println};
 use clap::{ArgMatches, Args, Command, FromArgMatches as _, parser::ValueSource};
+use quarrel_checkers::Guarantee;
 
 use super::{
     Failure,
@@ -26,7 +27,7 @@ struct ExploreArgs {
     /// A fault to place at every possible point, or `none`; replica-lag is on unless others are named; may be repeated
     #[arg(long = "fault", value_name = "FAULT", value_parser = fault)]
     faults: Vec<Option<Fault>>,
-    /// How many clients: half of them write, half of them read
+    /// How many clients: half of them write, half of them read; for a session's guarantee one that writes reads too, and who reads does so twice
     #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=8))]
     clients: u64,
     /// How many operations each client performs
@@ -44,6 +45,9 @@ struct ExploreArgs {
     /// The most states to keep before the rest is sampled
     #[arg(long, default_value_t = 2_000_000, value_name = "N")]
     max_states: usize,
+    /// How many threads search; what is found does not depend on it [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = |t: &str| t.parse::<NonZero<usize>>())]
+    threads: Option<NonZero<usize>>,
     /// Decides what is sampled
     #[arg(long, default_value_t = 0, value_name = "NUMBER")]
     seed: u64,
@@ -97,9 +101,17 @@ pub(super) fn explore(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8,
     };
     let clients = usize::try_from(args.clients).map_err(Failure::usage)?;
     let defaults = Bounds::default();
+    let one = NonZero::<usize>::MIN;
+    // A session's guarantee breaks only for who has written or read before.
+    let (both, reads) = match args.expect.guarantee {
+        Guarantee::Sequential | Guarantee::ReadYourWrites | Guarantee::MonotonicReads => (1, 2),
+        _ => (0, 1),
+    };
     let bounds = Bounds {
-        writers: clients.div_ceil(2),
+        writers: clients.div_ceil(2) - both,
+        both,
         readers: clients / 2,
+        reads,
         operations: usize::try_from(args.ops).map_err(Failure::usage)?,
         deleters: usize::try_from(args.deletes).map_err(Failure::usage)?,
         faults: if args.faults.is_empty() {
@@ -111,6 +123,7 @@ pub(super) fn explore(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8,
         guarantee: args.expect.guarantee,
         max_states: args.max_states,
         seed: args.seed,
+        threads: args.threads.or_else(|| thread::available_parallelism().ok()).unwrap_or(one),
         reduction: Reduction::Orders,
         ..defaults
     };

@@ -5,6 +5,7 @@
 mod app_explore;
 mod bench;
 mod catalogue;
+mod cells;
 mod check;
 mod choose;
 mod cluster;

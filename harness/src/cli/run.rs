@@ -23,7 +23,7 @@ use crate::{
     report::{Ink, Width, ci::tell_github, summary, write_files},
     results::{FormError, LoadedRun, RunFolder, RunOutcome, RunSettings, SCHEMA, VerdictFile},
     run::{Ran, Run},
-    runner::{Arrivals, Plan, Progress, Skew, Unloaded},
+    runner::{Arrivals, Pauses, Plan, Progress, Skew, Unloaded},
     stores::real::TimeLimits,
     strategy::{Catalogue, WorkloadEntry, parse_duration},
 };
@@ -72,6 +72,9 @@ pub(super) struct RunArgs {
     /// Operations arrive at --rate whether or not earlier ones have ended
     #[arg(long)]
     open: bool,
+    /// Let clients stand still for a few milliseconds between two steps now and then, where races lie: on or off (to measure times)
+    #[arg(long, default_value = "on", value_name = "WORD", value_parser = |t: &str| t.parse::<Pauses>())]
+    pauses: Pauses,
     /// Decides every draw; a random one is taken, and printed, if none is given
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -243,6 +246,7 @@ pub(super) fn plan(
         arrivals,
         time: args.time,
         seed,
+        pauses: args.pauses,
         schedule: schedule(args, seed)?,
         settle: args.settle,
         deadline: Some(args.timeout * 5),
@@ -297,6 +301,7 @@ pub(super) fn settings(args: &RunArgs, subject: &Subject<'_>, plan: &Plan) -> Ru
         faults: faults(args, &plan.schedule),
         options: std::collections::BTreeMap::new(),
         given: None,
+        pauses: plan.pauses.to_string(),
         schedule: plan.schedule.to_string(),
     };
     subject.describe(&mut settings);

@@ -59,7 +59,7 @@ use crate::{
         Commit, Environment, FileError, Journal, LoadedRun, Phases, RunFolder, RunSettings, SCHEMA,
         checked_out, read_history, write_json, write_json_lines, write_text,
     },
-    runner::{Arrivals, Phase, Plan, Progress, Skew, StormOutcome, storm},
+    runner::{Arrivals, Pauses, Phase, Plan, Progress, Skew, StormOutcome, storm},
     strategy::{AnyStrategy, Register, Strategy, WorkloadEntry},
 };
 
@@ -97,6 +97,7 @@ impl Run {
             arrivals: Arrivals::Paced(rate),
             time: Duration::from_secs(10),
             seed: 0,
+            pauses: Pauses::default(),
             schedule: Schedule::default(),
             settle: Duration::from_secs(10),
             deadline: Some(DEADLINE),
@@ -125,6 +126,7 @@ impl Run {
             faults: Vec::new(),
             options: std::collections::BTreeMap::new(),
             given: None,
+            pauses: Pauses::default().to_string(),
             schedule: String::new(),
         };
         Self {
@@ -165,6 +167,13 @@ impl Run {
     #[must_use]
     pub const fn time(mut self, time: Duration) -> Self {
         self.plan.time = time;
+        self
+    }
+
+    /// Whether clients now and then stand still between two steps.
+    #[must_use]
+    pub const fn pauses(mut self, pauses: Pauses) -> Self {
+        self.plan.pauses = pauses;
         self
     }
 
@@ -319,6 +328,7 @@ impl Run {
         settings.reads = plan.read_share;
         settings.time_ms = millis(plan.time);
         settings.settle_ms = millis(plan.settle);
+        settings.pauses = plan.pauses.to_string();
         settings.schedule = plan.schedule.to_string();
     }
 }

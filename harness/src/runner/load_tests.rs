@@ -9,7 +9,7 @@ use quarrel_checkers::{
     F, Guarantee, History, JudgeOptions, Key, Kind, Site, Validity, Value, judge,
 };
 
-use super::{Arrivals, Plan, StormOutcome, storm};
+use super::{Arrivals, Pauses, Plan, StormOutcome, storm};
 use crate::{
     cluster::Cluster as _,
     faults::Schedule,
@@ -88,6 +88,7 @@ fn load(keys: u64, strategy: impl Strategy) -> (StormOutcome, Vec<u64>, History)
         arrivals: Arrivals::Closed,
         time: Duration::ZERO,
         seed: 1,
+        pauses: Pauses::default(),
         schedule: Schedule::default(),
         settle: Duration::ZERO,
         deadline: None,

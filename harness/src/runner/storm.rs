@@ -14,9 +14,11 @@ use super::{
     Phase, Plan, Progress,
     agents::Agents,
     client::{Client, Storm, Unloaded},
+    cold::cool,
     liveness::Liveness,
     load::load_many,
     operator::operate,
+    pauses::{PauseGate, Pauses},
     preflight::{NotReady, preflight},
     probes::{pause, probe_key},
     settle::settle,
@@ -24,7 +26,7 @@ use super::{
 use crate::{
     cluster::{Cluster, ClusterKind, Unsupported},
     faults::{Excuses, Nemesis, Receipt, Schedule, Strikes, caught_up},
-    record::{EnvironmentFailure, Recorder, Spoils, Stop},
+    record::{Clock, EnvironmentFailure, Recorder, Spoils, Stop},
     stores::StoreError,
     strategy::{Gate, OPERATOR, Session, SessionParts},
 };
@@ -82,6 +84,7 @@ pub async fn storm(
     Nemesis::supports(&*cluster, &plan.schedule)?;
     preflight(&*cluster).await?;
     let (strikes, gate) = strikes(&plan, gate);
+    let (pauses, gate) = pauses(&plan, recorder.clock(), gate);
     let storm = Arc::new(Storm::new(cluster, recorder, gate, plan, stop));
     let excuses = Arc::default();
     let liveness = Liveness::new(
@@ -89,7 +92,7 @@ pub async fn storm(
         Arc::clone(&storm.recorder),
         Arc::clone(&excuses),
     );
-    let world = World { strikes, excuses, liveness, so_far: Mutex::default() };
+    let world = World { strikes, pauses, excuses, liveness, so_far: Mutex::default() };
     let phases = pin!(phases(&storm, &world, progress));
     let watch = pin!(world.liveness.watch());
     let watched = select(phases, watch);
@@ -109,6 +112,7 @@ pub async fn storm(
 /// What happens to clients and stores, and who sees it.
 struct World {
     strikes: Arc<Strikes>,
+    pauses: Option<Arc<PauseGate>>,
     excuses: Arc<Excuses>,
     liveness: Liveness,
     /// What the storm has brought, in case that it stands still from here on.
@@ -175,6 +179,7 @@ async fn phases(
     let (mut clients, unloaded): (Vec<Client>, Vec<_>) = loaded.into_iter().unzip();
     // A storm that begins behind would see lag that no fault made.
     drop(caught_up(&*storm.cluster).await);
+    cool(storm).await;
 
     let start = storm.recorder.now();
     *world.so_far() = StormOutcome {
@@ -184,6 +189,7 @@ async fn phases(
         unloaded: unloaded.concat(),
         ..StormOutcome::default()
     };
+    world.pauses.iter().for_each(|pauses| pauses.begin());
     let (heal_began, receipts, probes) = {
         let running = together(storm, std::mem::take(&mut clients), move |mut client| async move {
             client.storm(start).await;
@@ -197,6 +203,7 @@ async fn phases(
         let end = async {
             clients = running.await;
             over.ask();
+            world.pauses.iter().for_each(|pauses| pauses.end());
             storm.recorder.now()
         };
         let (ended, receipts, probes, (), ()) = futures::join!(end, faults, looks, ticks, operator);
@@ -233,6 +240,19 @@ fn strikes(plan: &Plan, gate: Option<Arc<dyn Gate>>) -> (Arc<Strikes>, Option<Ar
     let strikes_clients = plan.schedule.steps.iter().any(|step| step.fault.strike().is_some());
     let gate = if strikes_clients { Some(Arc::clone(&strikes) as Arc<dyn Gate>) } else { gate };
     (strikes, gate)
+}
+
+/// What lets clients stand still now and then, and the gate at their steps.
+fn pauses(
+    plan: &Plan,
+    clock: &Clock,
+    gate: Option<Arc<dyn Gate>>,
+) -> (Option<Arc<PauseGate>>, Option<Arc<dyn Gate>>) {
+    if plan.pauses == Pauses::Off {
+        return (None, gate);
+    }
+    let pauses = Arc::new(PauseGate::new(plan, clock.clone(), gate));
+    (Some(Arc::clone(&pauses)), Some(pauses))
 }
 
 /// A session for what the strategy does before and after a run: not recorded,
