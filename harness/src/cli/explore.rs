@@ -62,7 +62,8 @@ pub(super) fn command(catalogue: &Catalogue) -> Command {
 }
 
 /// Exit code 0 if nothing breaks within the bounds and all of it was searched,
-/// 1 if something breaks, 2 if the search was not exhaustive.
+/// 1 if something breaks, 2 if the search was not exhaustive, 3 if no read could
+/// have been wrong.
 pub(super) fn explore(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> {
     let args = ExploreArgs::from_arg_matches(matches).map_err(Failure::usage)?;
     let entry = catalogue.strategy(&args.strategy).map_err(Failure::usage)?;
@@ -111,9 +112,5 @@ pub(super) fn explore(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8,
         let again = command_line(["quarrel", "replay", &path.to_string_lossy()]);
         eprintln!("written: {}; {again} makes it happen again", path.display());
     }
-    Ok(match (&found.exploration.broken, found.exploration.extent) {
-        (Some(_), _) => 1,
-        (None, crate::explore::Extent::Exhaustive) => 0,
-        (None, crate::explore::Extent::Sampled { .. }) => 2,
-    })
+    Ok(found.exploration.outcome().exit_code())
 }

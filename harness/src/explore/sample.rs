@@ -1,4 +1,4 @@
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use proptest::{
     collection, option,
@@ -54,6 +54,8 @@ pub(super) struct Led {
     /// Steps and other moves.
     pub(super) cost: (u32, u32),
     pub(super) broken: Option<Claim>,
+    /// Whether something could have been wrong.
+    pub(super) was_at_stake: bool,
 }
 
 impl Schedule {
@@ -78,11 +80,12 @@ impl Schedule {
             moves.push(a_move);
         }
         let cost = walk.cost();
+        let was_at_stake = walk.was_at_stake();
         let broken = match walk.broken {
             None => walk.audit()?,
             broken => broken,
         };
-        Ok(Led { moves, cost, broken })
+        Ok(Led { moves, cost, broken, was_at_stake })
     }
 
     fn last(&self) -> u16 {
@@ -128,15 +131,24 @@ fn due(candidates: &[Move], choice: Option<u16>, priorities: &[u16]) -> Move {
     chosen.unwrap_or(&candidates[0]).clone()
 }
 
-/// Draws schedules and returns the shortest break that they lead to. Proptest
+/// What was drawn.
+pub(super) struct Sampled {
+    /// The shortest way to a break, if there is one.
+    pub(super) broken: Option<(Vec<Move>, Claim)>,
+    /// Interleavings in which something could have been wrong.
+    pub(super) at_stake: u128,
+}
+
+/// Draws schedules and finds the shortest break that they lead to. Proptest
 /// draws them, and shrinks each that breaks sooner than those before it.
-pub(super) fn sample(ground: &Ground<'_>) -> Result<Option<(Vec<Move>, Claim)>, Stuck> {
+pub(super) fn sample(ground: &Ground<'_>) -> Result<Sampled, Stuck> {
     let bounds = ground.bounds;
     let samples = u32::try_from(bounds.samples).unwrap_or(u32::MAX);
     let mut runner = runner(bounds.seed, samples);
     let schedules = schedules(ground.walk().stage.actors());
     let stuck = RefCell::new(None);
     let mut best: Option<Led> = None;
+    let at_stake = Cell::new(0_u128);
     loop {
         let found = runner.run(&schedules, |schedule| {
             if bounds.stop.asked() {
@@ -146,6 +158,7 @@ pub(super) fn sample(ground: &Ground<'_>) -> Result<Option<(Vec<Move>, Claim)>, 
                 stuck.borrow_mut().get_or_insert(error);
                 TestCaseError::reject(error.to_string())
             })?;
+            at_stake.set(at_stake.get() + u128::from(led.was_at_stake));
             let is_shorter = best.as_ref().is_none_or(|best| led.cost < best.cost);
             match led.broken.filter(|_| is_shorter) {
                 Some(claim) => Err(TestCaseError::fail(claim.word())),
@@ -160,5 +173,6 @@ pub(super) fn sample(ground: &Ground<'_>) -> Result<Option<(Vec<Move>, Claim)>, 
             Ok(()) | Err(TestError::Abort(_)) => break,
         }
     }
-    Ok(best.and_then(|led| led.broken.map(|claim| (led.moves, claim))))
+    let broken = best.and_then(|led| led.broken.map(|claim| (led.moves, claim)));
+    Ok(Sampled { broken, at_stake: at_stake.get() })
 }

@@ -2,7 +2,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use rustc_hash::FxHashMap;
 
-use super::{Reduction, commute::Footprint, walk::Ground};
+use super::{
+    Reduction,
+    commute::Footprint,
+    walk::{Ground, Walk},
+};
 use crate::sim::{Claim, Move, Stuck};
 
 /// What a search of one start found.
@@ -11,6 +15,8 @@ pub(super) struct Searched {
     pub(super) broken: Option<(Vec<Move>, Claim)>,
     /// Complete interleavings covered.
     pub(super) interleavings: u128,
+    /// Those of them in which something could have been wrong.
+    pub(super) at_stake: u128,
     /// Distinct states.
     pub(super) states: usize,
     /// Whether everything within the bounds was covered.
@@ -23,6 +29,24 @@ pub(super) enum Coverage {
     Complete,
     /// All with fewer steps than this.
     FewerStepsThan(u32),
+}
+
+/// Complete interleavings, saturating.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Count {
+    pub(super) interleavings: u128,
+    /// Those in which something could have been wrong.
+    pub(super) at_stake: u128,
+}
+
+impl Count {
+    /// Counts the ways that lead to the end of an execution.
+    pub(super) fn add(&mut self, paths: u128, walk: &Walk<'_>) {
+        self.interleavings = self.interleavings.saturating_add(paths);
+        if walk.was_at_stake() {
+            self.at_stake = self.at_stake.saturating_add(paths);
+        }
+    }
 }
 
 struct Node {
@@ -55,25 +79,25 @@ struct Frontier {
 /// copied, and a run takes microseconds.
 pub(super) fn search(ground: &Ground<'_>) -> Result<Searched, Stuck> {
     let mut frontier = Frontier::new();
-    let mut interleavings = 0_u128;
+    let mut count = Count::default();
     while let Some((cost, node)) = frontier.pop() {
         let path = frontier.path(node);
         if let Some(claim) = frontier.nodes[node as usize].broken {
-            return Ok(frontier.end(Some((path, claim)), interleavings, Coverage::Complete));
+            return Ok(frontier.end(Some((path, claim)), count, Coverage::Complete));
         }
         if ground.below.is_some_and(|below| cost.0 >= below) {
-            return Ok(frontier.end(None, interleavings, Coverage::Complete));
+            return Ok(frontier.end(None, count, Coverage::Complete));
         }
         if frontier.nodes.len() > ground.bounds.max_states || ground.bounds.stop.asked() {
             let coverage = Coverage::FewerStepsThan(cost.0);
-            return Ok(frontier.end(None, interleavings, coverage));
+            return Ok(frontier.end(None, count, coverage));
         }
         let mut walk = ground.walk_along(&path)?;
         let candidates = walk.candidates();
         if candidates.is_empty() {
             if walk.over() {
                 let paths = frontier.nodes[node as usize].paths;
-                interleavings = interleavings.saturating_add(paths);
+                count.add(paths, &walk);
             }
             continue;
         }
@@ -98,7 +122,7 @@ pub(super) fn search(ground: &Ground<'_>) -> Result<Searched, Stuck> {
             asleep.push((number, footprint));
         }
     }
-    Ok(frontier.end(None, interleavings, Coverage::Complete))
+    Ok(frontier.end(None, count, Coverage::Complete))
 }
 
 /// What may sleep after a move: everything that was made before it, here or on
@@ -131,7 +155,7 @@ impl Frontier {
         parent: u32,
         by: u32,
         asleep: Vec<Slept>,
-        walk: &mut super::walk::Walk<'_>,
+        walk: &mut Walk<'_>,
     ) -> Result<(), Stuck> {
         let paths = self.nodes[parent as usize].paths;
         let print = walk.fingerprint();
@@ -175,12 +199,8 @@ impl Frontier {
         path
     }
 
-    fn end(
-        self,
-        broken: Option<(Vec<Move>, Claim)>,
-        interleavings: u128,
-        coverage: Coverage,
-    ) -> Searched {
-        Searched { broken, interleavings, states: self.nodes.len(), coverage }
+    fn end(self, broken: Option<(Vec<Move>, Claim)>, count: Count, coverage: Coverage) -> Searched {
+        let Count { interleavings, at_stake } = count;
+        Searched { broken, interleavings, at_stake, states: self.nodes.len(), coverage }
     }
 }
