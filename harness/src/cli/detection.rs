@@ -146,7 +146,11 @@ impl Bench<'_> {
             // What the stores come to is no part of a conviction.
             prepared.plan.settle = Duration::ZERO;
         }
-        let charge = Charge { guarantee: prepared.expect.guarantee, cause: pair.cause };
+        let charge = Charge {
+            guarantee: prepared.expect.guarantee,
+            cause: pair.cause,
+            by: Some(prepared.plan.strategy.invalidation()),
+        };
         let (outcome, recorder) = self.storm(&cluster, &prepared, charge, pair.expected).await?;
         if self.stop.asked() {
             return Ok(None);
