@@ -19,8 +19,8 @@ use crate::{
     record::{Recorder, Stop},
     stores::{Row, StoreError},
     strategy::{
-        Action, AnyStrategy, Draw, Ending, Gate, Generator, Intent, Keys, Outcome, Session,
-        SessionParts, Strategy, Transaction, perform, perform_transaction,
+        Action, AnyStrategy, Beginning, Draw, Ending, Gate, Generator, Intent, Keys, Outcome,
+        Session, SessionParts, Strategy, Transaction, perform, perform_transaction,
     },
 };
 
@@ -100,6 +100,9 @@ impl Client {
     /// keys that it could not give one.
     pub(super) async fn load(&mut self) -> Vec<Unloaded> {
         let (number, clients) = (self.number, self.storm.plan.clients);
+        if self.storm.plan.workload.beginning() == Beginning::Absent {
+            return Vec::new();
+        }
         let own = |key: &Key| (key.0 - self.storm.plan.first_key) % clients == number;
         let keys: Vec<Key> = self.storm.plan.every_key().filter(own).collect();
         let mut unloaded = Vec::new();
@@ -159,6 +162,7 @@ impl Client {
                     let value = self.storm.value(None);
                     self.perform(Action::Write(key, value)).await;
                 }
+                Intent::Delete(key) => drop(self.perform(Action::Write(key, Value::Nil)).await),
                 Intent::Update(key) => self.update(key).await,
                 Intent::ReadPair(keys) => self.transact(Transaction::Read(keys)).await,
                 Intent::WritePair(keys) => {
