@@ -48,9 +48,9 @@ use crate::{
     cluster::{Cluster, ClusterKind},
     faults::{Fault, Schedule},
     judge::{Expectation, judge_run},
-    record::{Recorder, Stop},
+    record::{Recorder, Spoils, Stop},
     results::{
-        Environment, FileError, Journal, LoadedRun, Phases, RunFolder, RunSettings, SCHEMA,
+        Commit, Environment, FileError, Journal, LoadedRun, Phases, RunFolder, RunSettings, SCHEMA,
         checked_out, read_history, write_json, write_json_lines, write_text,
     },
     runner::{Arrivals, Plan, Progress, Skew, StormOutcome, storm},
@@ -100,6 +100,7 @@ impl Run {
             began: String::new(),
             strategy: name.to_owned(),
             source: String::new(),
+            app: None,
             invalidation: Some(plan.strategy.invalidation()),
             cluster: String::new(),
             expect: String::new(),
@@ -227,9 +228,18 @@ impl Run {
         let journaled = journal.finish();
         driven?;
         let outcome = ended.ok_or(RunError::NoEnd)??;
-        let saved = save(&folder, &outcome, &**cluster).await;
+        let commits = cluster.commits().await;
+        if let Err(why) = &commits {
+            recorder.fail(why, Spoils::Evidence);
+        }
+        let commits = commits.ok().flatten().unwrap_or_default();
+        let mut saved = save(&folder, &outcome, &**cluster).await;
+        if saved.is_ok() && !commits.is_empty() {
+            saved = write_json_lines(&folder.file(Commit::FILE), &commits);
+        }
         // What is judged is what anybody can judge again.
-        let (history, truncated) = read_history(&folder.file(HISTORY))?;
+        let (mut history, truncated) = read_history(&folder.file(HISTORY))?;
+        Commit::tell(&commits, &mut history);
         let run = LoadedRun {
             folder,
             settings,
