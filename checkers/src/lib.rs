@@ -54,6 +54,7 @@ mod judge;
 mod model;
 pub mod models;
 pub mod notation;
+mod outcome;
 mod parallel;
 pub mod register;
 pub mod search;
@@ -73,6 +74,7 @@ pub use judge::{
     judge, judge_phases, judge_reads, judge_stale, wilson,
 };
 pub use model::Model;
+pub use outcome::{Evidence, RunOutcome, Stake};
 pub use step::{Certainty, Content, Lsn, Object, ParseLsnError, Reply, Site, Step};
 pub use time::{Time, millis};
 pub use value::{Key, Value};

@@ -1,6 +1,6 @@
 //! Comma-separated values (RFC 4180) under a line of names, in any order:
-//! `index`, `time`, `process`, `type`, `f`, `key`, `value`, `version` and
-//! `error`; other columns are left out. A cell holds a value as JSON or EDN
+//! `index`, `time`, `process`, `type`, `f`, `key`, `value`, `version`,
+//! `timeline` and `error`; other columns are left out. A cell holds a value as JSON or EDN
 //! write it, else it is a text; an empty one is nil.
 
 use std::io::{self, Write};
@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{Event, Process, Value};
 
-const NAMES: [&str; 9] =
-    ["index", "time", "process", "type", "f", "key", "value", "version", "error"];
+const NAMES: [&str; 10] =
+    ["index", "time", "process", "type", "f", "key", "value", "version", "timeline", "error"];
 
 /// Whether a line names the columns of a history.
 pub(super) fn is_header(line: &[u8]) -> bool {
@@ -63,6 +63,7 @@ pub(super) fn parse(text: &str, reading: &mut Reading) -> Result<(), ImportError
                 "key" => op.key = some,
                 "value" => op.value = value,
                 "version" => op.version = some,
+                "timeline" => op.timeline = some,
                 "error" => op.error = some.map(|error| error.to_string()),
                 _ => {}
             }
@@ -188,6 +189,7 @@ pub(super) fn write(event: &Event, to: &mut impl Write) -> io::Result<()> {
         number(event.op.key.map(|key| key.0)),
         cell(&event.op.value),
         number(event.op.version),
+        number(event.timeline.map(u64::from)),
         event.error.as_ref().map_or_else(String::new, |e| cell(&Value::from(e.as_str()))),
     ];
     writeln!(to, "{}", cells.map(|cell| quoted(&cell)).join(","))

@@ -2,7 +2,12 @@ use std::sync::OnceLock;
 
 use rustc_hash::FxHashMap;
 
-use super::{JudgeOptions, Order, parts, versions, witness::ByValue};
+use super::{
+    JudgeOptions, Order,
+    absence::{self, Settled},
+    parts, versions,
+    witness::ByValue,
+};
 use crate::{
     Event, F, History, HistoryError, Index, Key, Kind, Op, Process, Step, StepsOf, Time, Value,
     Version,
@@ -28,6 +33,9 @@ pub(super) struct Entry {
     pub(super) timeline: Option<u32>,
     /// The version of its value, as far as it is known.
     pub(super) version: Option<Version>,
+    /// Whether nobody told the version: it is the least that the read of an
+    /// absence may have seen.
+    pub(super) is_inferred: bool,
 }
 
 impl Entry {
@@ -196,8 +204,11 @@ pub(super) fn split<'a>(
     let timelines = versions::Timelines::of(history);
     for keyed in &mut split.keys {
         keyed.entries.sort_by_key(|entry| entry.operation.returned);
-        keyed.is_ambiguous = keyed.has_deletes && keyed.has_plain_absence;
         versions::resolve(keyed, timelines);
+        if keyed.has_deletes {
+            let settled = absence::settle(keyed, timelines);
+            keyed.is_ambiguous = settled == Settled::No && keyed.has_plain_absence;
+        }
     }
     split.keys.sort_by_key(|keyed| keyed.key);
     Ok(split)
@@ -258,6 +269,7 @@ fn add(keyed: &mut Keyed, (invoke, complete): (&Event, Option<&Event>), order: O
         number: sure.and_then(|event| event.op.version),
         timeline: complete.and_then(|event| event.timeline),
         version: None,
+        is_inferred: false,
     });
 }
 

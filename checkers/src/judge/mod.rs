@@ -1,6 +1,7 @@
 //! One pass over a run: the whole ladder of guarantees, what broke them, and
 //! how far the stores came apart.
 
+mod absence;
 mod collect;
 mod findings;
 mod keyed;

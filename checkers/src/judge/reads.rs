@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     JudgeOptions, ReadFinding,
     collect::Collector,
-    keyed::{Keyed, Split},
+    keyed::{Entry, Keyed, Split},
     tally::{Hit, Tally},
     versions, wording,
 };
@@ -26,6 +26,9 @@ pub(super) struct Order {
     /// Completed operations that showed a higher version than any that ended
     /// before them: (version, position in the entries), both ascending.
     records: Vec<(Version, usize)>,
+    /// The same without versions that nobody told: only what was told can
+    /// contradict what was told.
+    told: Vec<(Version, usize)>,
     /// For each value: the operation that first ended among those on values
     /// that surely replaced it. Only known where the history is not
     /// linearizable; else no read can be stale by its value.
@@ -47,12 +50,14 @@ impl Order {
             }),
             is_refuted: false,
             records: Vec::new(),
+            told: Vec::new(),
             replaced: Vec::new(),
             spans: Vec::new(),
         };
         if order.has_versions {
-            order.records = records(keyed);
-            order.is_refuted = versions::are_refuted(keyed, &order.records);
+            order.records = records(keyed, |_| true);
+            order.told = records(keyed, |entry| !entry.is_inferred);
+            order.is_refuted = versions::are_refuted(keyed, &order.told);
         }
         if let Some(clusters) = broken {
             order.spans = clusters.iter().map(|(_, c)| (c.first_return, c.write_invoked)).collect();
@@ -112,9 +117,9 @@ impl Order {
 }
 
 /// Completed operations that showed a higher version than any before them.
-fn records(keyed: &Keyed) -> Vec<(Version, usize)> {
+fn records(keyed: &Keyed, counts: impl Fn(&Entry) -> bool) -> Vec<(Version, usize)> {
     let mut records: Vec<(Version, usize)> = Vec::new();
-    for (at, entry) in keyed.entries.iter().enumerate() {
+    for (at, entry) in keyed.entries.iter().enumerate().filter(|(_, entry)| counts(entry)) {
         let Some(version) = entry.version.filter(|_| entry.complete.is_some()) else { continue };
         if records.last().is_none_or(|&(last, _)| version > last) {
             records.push((version, at));

@@ -130,8 +130,12 @@ pub(super) fn misordered<'a>(
     keyed: &'a Keyed,
     records: &'a [(Version, usize)],
 ) -> impl Iterator<Item = (usize, usize)> + 'a {
-    let is_acknowledged = |&(_, write): &(usize, usize)| keyed.entries[write].complete.is_some();
-    against_time(keyed, records).filter(is_acknowledged)
+    // What nobody told refutes no versions: it is the read that is wrong then,
+    // whichever absence it saw.
+    let counts = |&(earlier, write): &(usize, usize)| {
+        keyed.entries[write].complete.is_some() || keyed.entries[earlier].is_inferred
+    };
+    against_time(keyed, records).filter(counts)
 }
 
 /// The same of every write, whether it was acknowledged or only read.

@@ -18,8 +18,9 @@ use crate::{
 pub struct Streamed {
     /// Completed reads, and writes but for failed ones.
     pub operations: usize,
-    /// How many of them are reads.
-    pub reads: usize,
+    /// How many of them are reads that began after a write of their key had been
+    /// acknowledged.
+    pub reads_at_risk: u64,
     /// Lines that are events.
     pub events: u64,
     /// A key that is not linearizable, if there is one, and the number of a
@@ -118,6 +119,8 @@ struct Open {
     name: u64,
     /// The number of the value that it writes; none if it reads.
     writes: Option<u32>,
+    /// Whether a write of the key had been acknowledged before.
+    is_at_risk: bool,
 }
 
 /// Processes are small numbers as a rule, for which a list is the fastest map.
@@ -169,7 +172,9 @@ struct Gathered {
     keys: FxHashMap<u64, u32>,
     lines: usize,
     events: u64,
-    reads: usize,
+    /// By number of the key: whether a write of it has been acknowledged.
+    acknowledged: Vec<bool>,
+    reads_at_risk: u64,
 }
 
 impl Gathered {
@@ -243,11 +248,12 @@ impl Gathered {
             ("write", RawValue::Int(value)) => Some(self.values.number(key, value.cast_unsigned())),
             _ => return Err(self.unsuitable("only reads and writes of whole numbers are streamed")),
         };
-        Ok(Open { invoked: at, key, name, writes })
+        let is_at_risk = self.acknowledged.get(key as usize).is_some_and(|known| *known);
+        Ok(Open { invoked: at, key, name, writes, is_at_risk })
     }
 
     fn complete(&mut self, event: &RawEvent<'_>, open: Open, at: u64) -> Result<(), StreamError> {
-        let Open { invoked, key, name, writes } = open;
+        let Open { invoked, key, name, writes, is_at_risk } = open;
         let fits = if writes.is_some() { event.f == "write" } else { event.f == "read" };
         if !fits || event.key.unwrap_or(NO_KEY) != name {
             let process = event.process;
@@ -260,14 +266,21 @@ impl Gathered {
                 self.unknown.push(Record::write(key, value, invoked, OPEN));
                 return Ok(());
             }
-            (_, Some(value)) => Record::write(key, value, invoked, at),
+            (_, Some(value)) => {
+                let key_at = key as usize;
+                if key_at >= self.acknowledged.len() {
+                    self.acknowledged.resize(key_at + 1, false);
+                }
+                self.acknowledged[key_at] = true;
+                Record::write(key, value, invoked, at)
+            }
             (_, None) => {
                 let value = match event.value {
                     RawValue::Nil => Record::INITIAL,
                     RawValue::Int(value) => self.values.number(key, value.cast_unsigned()),
                     _ => return Err(self.unsuitable("a read returned no whole number")),
                 };
-                self.reads += 1;
+                self.reads_at_risk += u64::from(is_at_risk);
                 Record::read(key, value, invoked, at)
             }
         };
@@ -292,9 +305,9 @@ impl Gathered {
             Some((Key(key), conflict))
         };
         let operations = self.records.len();
-        let (reads, events) = (self.reads, self.events);
+        let (reads_at_risk, events) = (self.reads_at_risk, self.events);
         let conflict = conflict.and_then(name);
-        Ok(Streamed { operations, reads, events, conflict, truncated })
+        Ok(Streamed { operations, reads_at_risk, events, conflict, truncated })
     }
 
     fn fail(&self, problem: String) -> StreamError {

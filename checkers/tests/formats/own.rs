@@ -68,6 +68,22 @@ fn json_lines_come_back_as_they_were() {
     assert_eq!(imported.truncated, None);
 }
 
+/// After a failover a number alone says nothing.
+#[test]
+fn a_table_keeps_the_timelines_of_versions() {
+    let mut history = History::default();
+    for (time, timeline) in [(1, None), (3, Some(1)), (5, Some(2))] {
+        let op = || Op::write(7, time);
+        history.invoke(Time(time as u64), Process::Client(0), op());
+        history.ok(Time(time as u64 + 1), Process::Client(0), op().at_version(3));
+        timeline.into_iter().for_each(|timeline| history.on_timeline(timeline));
+    }
+    let mut file = Vec::new();
+    formats::write(&history, Format::Csv, &mut file).unwrap();
+    let imported = formats::read(file.as_slice(), &ImportOptions::default()).unwrap();
+    assert_eq!((imported.format, imported.history), (Format::Csv, history));
+}
+
 #[test]
 fn edn_and_columns_say_the_same_to_whoever_reads_them() {
     let history = read(

@@ -1,5 +1,6 @@
 //! Checkers against definitions, on millions of small random histories.
 
+mod absence;
 mod brute;
 mod explained;
 mod failover;

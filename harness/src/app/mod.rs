@@ -32,7 +32,8 @@ mod wire;
 
 pub use cluster::AppCluster;
 pub use explore::{
-    AppFinding, AppRace, AppReport, Clients, Limits, Line, Replayed, Space, explore_app, replay_app,
+    AppFinding, AppRace, AppReport, Clients, Limits, Line, Replayed, Space, Warmth, explore_app,
+    replay_app,
 };
 pub use file::{
     AppFile, AppFileError, Hold, HttpRequest, HttpRequests, Instances, Reads, Ready, Rows, Speaks,

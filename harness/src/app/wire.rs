@@ -117,11 +117,10 @@ impl Connections {
                         .iter()
                         .flat_map(|key| values_in(key.as_bytes()).collect::<Vec<_>>()),
                 );
-                let is_open = *transaction == Some(Transaction::Open);
                 let strongest = settles.map_or(*strongest, |settled| {
                     if settled >= Strength::Write { Strength::Commit } else { *strongest }
                 });
-                open.sql(strongest, is_open, &request.text, &mut values)
+                open.sql(strongest, *transaction, &request.text, &mut values)
             }
             _ => open.redis(&request.name, &mut keys, &mut values),
         };
@@ -143,10 +142,11 @@ impl Open {
     fn sql(
         &mut self,
         strongest: Strength,
-        is_open: bool,
+        before: Option<Transaction>,
         text: &str,
         values: &mut Vec<Value>,
     ) -> Effect {
+        let is_open = before == Some(Transaction::Open);
         match strongest {
             Strength::Nothing | Strength::Session => Effect::Local,
             Strength::Read if is_about_nothing(text) => Effect::Local,
@@ -346,7 +346,10 @@ mod tests {
     #[test]
     fn a_commit_counts_only_behind_a_write_and_a_write_alone_is_seen_at_once() {
         let mut open = Open::default();
-        let mut sql = |strength, is_open| open.sql(strength, is_open, "x FROM t", &mut Vec::new());
+        let mut sql = |strength, is_open: bool| {
+            let before = is_open.then_some(Transaction::Open);
+            open.sql(strength, before, "x FROM t", &mut Vec::new())
+        };
         assert_eq!(sql(Strength::Commit, true), Effect::Local);
         assert_eq!(sql(Strength::Write, false), Effect::Writes);
         assert_eq!(sql(Strength::Write, true), Effect::Hidden);

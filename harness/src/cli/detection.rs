@@ -25,8 +25,7 @@ use crate::{
     record::{Recorder, Stop},
     report::{command_line, write_files},
     results::{
-        Journal, LoadedRun, RunFolder, RunOutcome, VerdictFile, append_to_index, write_json,
-        write_text,
+        Journal, LoadedRun, RunFolder, VerdictFile, append_to_index, write_json, write_text,
     },
     run::save,
     runner::{StormOutcome, storm},
@@ -147,7 +146,11 @@ impl Bench<'_> {
             // What the stores come to is no part of a conviction.
             prepared.plan.settle = Duration::ZERO;
         }
-        let charge = Charge { guarantee: prepared.expect.guarantee, cause: pair.cause };
+        let charge = Charge {
+            guarantee: prepared.expect.guarantee,
+            cause: pair.cause,
+            by: Some(prepared.plan.strategy.invalidation()),
+        };
         let (outcome, recorder) = self.storm(&cluster, &prepared, charge, pair.expected).await?;
         if self.stop.asked() {
             return Ok(None);
@@ -160,7 +163,7 @@ impl Bench<'_> {
         let mut trial = judged.trial(seed, &outcome);
         let expected = match pair.expected {
             Expected::Convicted => trial.conviction.is_some(),
-            Expected::Acquitted => trial.outcome == RunOutcome::Held,
+            Expected::Acquitted => trial.outcome.is_held(),
         };
         if !expected {
             trial.kept = Some(judged.keep(&self.args.results, &outcome, &*cluster).await?);

@@ -1,4 +1,9 @@
-use std::{num::NonZero, path::PathBuf, sync::Arc, thread};
+use std::{
+    num::NonZero,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+};
 
 use super::output::{eprintln, print, println};
 use clap::{ArgMatches, Args, Command, FromArgMatches as _, parser::ValueSource};
@@ -69,27 +74,33 @@ pub(super) fn command(catalogue: &Catalogue) -> Command {
     ExploreArgs::augment_args(Command::new("explore")).about(about).args(flags(catalogue))
 }
 
+/// Searches the orders of an application's own messages.
+fn explore_app(args: &ExploreArgs, file: &Path, matches: &ArgMatches) -> Result<u8, Failure> {
+    // Flags of simulated searches, which mean nothing to a real application.
+    let not_its_own = ["faults", "ops", "deletes", "strikes", "max_states", "seed", "threads"];
+    let given = |name: &&&str| matches.value_source(name) == Some(ValueSource::CommandLine);
+    if let Some(name) = not_its_own.iter().find(given) {
+        let why = format!("--{}: not for an application", name.replace('_', "-"));
+        return Err(Failure::usage(why));
+    }
+    let is_given = given(&&"clients");
+    let asked = Asked {
+        args: &args.application,
+        most_clients: if is_given { usize::try_from(args.clients).unwrap_or(3) } else { 3 },
+        expect: args.expect,
+        out: args.out.as_deref(),
+        json: args.format == "json",
+    };
+    app_explore::explore(file, &asked)
+}
+
 /// Exit code 0 if nothing breaks within the bounds and all of it was searched,
-/// 1 if something breaks, 2 if the search was not exhaustive.
+/// 1 if something breaks, 2 if the search was not exhaustive, 3 if no read could
+/// have been wrong.
 pub(super) fn explore(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> {
     let args = ExploreArgs::from_arg_matches(matches).map_err(Failure::usage)?;
     if let Some(file) = &args.application.app {
-        // Flags of simulated searches, which mean nothing to a real application.
-        let not_its_own = ["faults", "ops", "deletes", "strikes", "max_states", "seed"];
-        let given = |name: &&&str| matches.value_source(name) == Some(ValueSource::CommandLine);
-        if let Some(name) = not_its_own.iter().find(given) {
-            let why = format!("--{}: not for an application", name.replace('_', "-"));
-            return Err(Failure::usage(why));
-        }
-        let is_given = given(&&"clients");
-        let asked = Asked {
-            args: &args.application,
-            most_clients: if is_given { usize::try_from(args.clients).unwrap_or(3) } else { 3 },
-            expect: args.expect,
-            out: args.out.as_deref(),
-            json: args.format == "json",
-        };
-        return app_explore::explore(file, &asked);
+        return explore_app(&args, file, matches);
     }
     let name = args.strategy.as_deref().unwrap_or_default();
     let entry = catalogue.strategy(name).map_err(Failure::usage)?;
@@ -147,9 +158,5 @@ pub(super) fn explore(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8,
         let again = command_line(["quarrel", "replay", &path.to_string_lossy()]);
         eprintln!("written: {}; {again} makes it happen again", path.display());
     }
-    Ok(match (&found.exploration.broken, found.exploration.extent) {
-        (Some(_), _) => 1,
-        (None, crate::explore::Extent::Exhaustive) => 0,
-        (None, crate::explore::Extent::Sampled { .. }) => 2,
-    })
+    Ok(found.exploration.outcome().exit_code())
 }

@@ -35,6 +35,8 @@ pub(super) trait Audience {
     fn hear(&mut self, round: u64, told: Told<'_>);
     /// A performance is over: why it was not as written, if it was not.
     fn judge(&mut self, complaint: Option<String>);
+    /// A performance came to nothing, through no fault of the race.
+    fn fail(&mut self, why: String);
 }
 
 /// Performs the race; where.
@@ -123,7 +125,7 @@ async fn on_cluster(
                 if failures == FAILURES || bill.times == 1 {
                     return Err(Failure::environment(error));
                 }
-                audience.judge(Some(error.to_string()));
+                audience.fail(error.to_string());
             }
             Err(error) => return Err(impossible(error)),
         }

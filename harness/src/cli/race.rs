@@ -5,6 +5,7 @@ use std::{
 
 use super::output::{eprintln, print, println};
 use clap::Args;
+use quarrel_checkers::{Evidence, RunOutcome, Stake, Validity};
 use serde_json::json;
 
 use super::{
@@ -49,7 +50,8 @@ pub(super) struct ReplayArgs {
 }
 
 /// Performs a race, line by line. Exit code 0 if what it claims came true every
-/// time, 1 if not, 2 if an anomaly could not be cut out of its run.
+/// time, 1 if not, 2 if an anomaly could not be cut out of its run, 3 if it
+/// claims nothing, 4 if a performance failed and no other one differed.
 pub(super) fn replay(args: &ReplayArgs, catalogue: &Catalogue) -> Result<u8, Failure> {
     let named = Named::of(&args.race, &args.results)?;
     if let Named::File(path) = &named {
@@ -70,7 +72,15 @@ pub(super) fn replay(args: &ReplayArgs, catalogue: &Catalogue) -> Result<u8, Fai
         },
     };
     let as_json = args.format == "json";
-    let mut score = Score { args, as_json, hits: 0, lines: Vec::new(), differences: Vec::new() };
+    let mut score = Score {
+        args,
+        as_json,
+        claims: race.claims(),
+        hits: 0,
+        failed: Vec::new(),
+        lines: Vec::new(),
+        differences: Vec::new(),
+    };
     let bill = Bill {
         race: &race,
         make: &make,
@@ -86,7 +96,11 @@ pub(super) fn replay(args: &ReplayArgs, catalogue: &Catalogue) -> Result<u8, Fai
 struct Score<'a> {
     args: &'a ReplayArgs,
     as_json: bool,
+    /// How much of the race can turn out to be false.
+    claims: u64,
     hits: u64,
+    /// Why performances came to nothing.
+    failed: Vec<String>,
     /// Of the first performance, for JSON.
     lines: Vec<String>,
     /// Of all that went differently, for JSON.
@@ -120,28 +134,62 @@ impl Audience for Score<'_> {
             }
         }
     }
+
+    fn fail(&mut self, why: String) {
+        if !self.as_json {
+            let warn = Ink::colours().warn;
+            println!("{warn}failed{warn:#}: {why}");
+        }
+        self.failed.push(why);
+    }
 }
 
 impl Score<'_> {
+    /// A race that was performed and said nothing that could be false shows
+    /// nothing; what failed by itself refutes nothing.
+    fn outcome(&self) -> RunOutcome {
+        let held = Evidence::counted(Stake::Claims, self.hits.saturating_mul(self.claims));
+        let differed = self.args.times - self.hits - self.failed.len() as u64;
+        let judged = match differed {
+            0 => RunOutcome::of(Validity::Valid, held),
+            _ => RunOutcome::Violated,
+        };
+        let failed = (!self.failed.is_empty()).then_some(RunOutcome::Environment);
+        RunOutcome::of_all([Some(judged), failed].into_iter().flatten())
+    }
+
     fn end(&self, on: ClusterKind) -> u8 {
         let times = self.args.times;
+        let outcome = self.outcome();
         if self.as_json {
-            let Self { hits, lines, differences, .. } = self;
+            let Self { hits, claims, lines, failed, differences, .. } = self;
             let told = json!({
                 "race": self.args.race,
                 "cluster": on.to_string(),
+                "outcome": outcome.to_string(),
+                "exit_code": outcome.exit_code(),
                 "times": times,
                 "hits": hits,
+                "claims": claims,
+                "failed": failed,
                 "lines": lines,
                 "differences": differences,
             });
             println!("{told:#}");
-            return u8::from(self.hits < times);
+            return outcome.exit_code();
         }
         let ink = Ink::colours();
-        let style = if self.hits == times { ink.good } else { ink.bad };
+        if outcome == RunOutcome::Vacuous {
+            let warn = ink.warn;
+            println!(
+                "{warn}vacuous{warn:#}: the race claims nothing: no reply (`-> miss`) and no \
+                 anomaly (`!stale`)"
+            );
+            return outcome.exit_code();
+        }
+        let style = if outcome.is_held() { ink.good } else { ink.bad };
         println!("{style}{}/{times}{style:#} performances went as written", self.hits);
-        u8::from(self.hits < times)
+        outcome.exit_code()
     }
 }
 

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use crate::cli::output::{eprintln, print, println};
 use clap::Args;
+use quarrel_checkers::RunOutcome;
 use serde_json::{Value as Json, json};
 
 use super::{
@@ -47,7 +48,8 @@ pub(super) struct ShrinkArgs {
 /// Finds the smallest race that shows what a race shows, and performs it on
 /// real servers. Exit code 0 if there is one, 1 if the race does not show what
 /// it claims or no performance of the smaller one did, 2 if what was found is
-/// another anomaly than the one that was named.
+/// another anomaly than the one that was named, 3 if the race claims
+/// nothing, 4 if the cluster that was named could not confirm it.
 pub(super) fn shrink(args: &ShrinkArgs, catalogue: &Catalogue) -> Result<u8, Failure> {
     if let Some(path) = args.out.as_ref().filter(|path| path.exists()) {
         return Err(Failure::usage(format!("{} exists; name another file", path.display())));
@@ -61,6 +63,9 @@ pub(super) fn shrink(args: &ShrinkArgs, catalogue: &Catalogue) -> Result<u8, Fai
         },
     };
     let Some(finding) = shrink_race(&*make, &race).map_err(impossible)? else {
+        if race.claims() == 0 {
+            return Ok(nothing_claimed(args));
+        }
         let why = format!("{} does not show what it claims; quarrel replay tells where", args.race);
         match args.format.as_str() {
             "json" => println!("{:#}", json!({"finding": null, "why": why})),
@@ -92,6 +97,16 @@ pub(super) fn shrink(args: &ShrinkArgs, catalogue: &Catalogue) -> Result<u8, Fai
     }
     save(args, named, &finding, &confirmation, cutter)?;
     Ok(u8::from(confirmation.is_refuted()))
+}
+
+/// Nothing can be shown of what claims nothing.
+fn nothing_claimed(args: &ShrinkArgs) -> u8 {
+    let why = format!("{} claims nothing, such as `!stale` after a read", args.race);
+    match args.format.as_str() {
+        "json" => println!("{:#}", json!({"finding": null, "why": why})),
+        _ => println!("vacuous: {why}"),
+    }
+    RunOutcome::Vacuous.exit_code()
 }
 
 /// What performances of the smaller race showed.
@@ -156,16 +171,19 @@ fn confirm(
             Ok(Confirmation::Simulated("and the run was simulated, too".to_owned()))
         }
         _ => {
-            let mut count = Count { hits: 0, complaint: None };
+            let mut count = Count { hits: 0, failed: 0, complaint: None };
             let external = &args.external;
             let bill = Bill { race, make, choice, external, times: args.times };
             match perform(&bill, &mut count) {
                 Ok(on) => {
-                    let Count { hits, complaint } = count;
-                    Ok(Confirmation::Performed { on, hits, times: args.times, complaint })
+                    let Count { hits, failed, complaint } = count;
+                    let times = args.times - failed;
+                    Ok(Confirmation::Performed { on, hits, times, complaint })
                 }
                 // Whoever interrupts it wants to be gone.
                 Err(failure) if failure.code == 130 => Err(failure),
+                // Who asked for a cluster wants to hear of that one.
+                Err(failure) if args.cluster.is_some() => Err(failure),
                 Err(failure) => Ok(Confirmation::Simulated(failure.message)),
             }
         }
@@ -181,6 +199,7 @@ fn came_from(run: &RunFolder) -> Result<Choice, Failure> {
 
 struct Count {
     hits: u64,
+    failed: u64,
     complaint: Option<String>,
 }
 
@@ -192,6 +211,11 @@ impl Audience for Count {
             None => self.hits += 1,
             Some(complaint) => drop(self.complaint.get_or_insert(complaint)),
         }
+    }
+
+    fn fail(&mut self, why: String) {
+        self.failed += 1;
+        self.complaint.get_or_insert(why);
     }
 }
 

@@ -41,8 +41,8 @@ pub fn conviction(
     storm_began: Time,
 ) -> Option<Conviction> {
     let anomaly = match charge.cause {
-        None => first(history, charge.guarantee, workload)?,
-        Some(cause) => first_of(history, charge.guarantee, workload, cause)?,
+        None => first(history, charge, workload)?,
+        Some(cause) => first_of(history, charge, workload, cause)?,
     };
     let at = *anomaly.witness.last()?;
     Some(Conviction {
@@ -58,17 +58,17 @@ pub fn conviction(
 pub fn is_convicted(history: &History, charge: Charge, workload: &dyn Workload) -> bool {
     match charge.cause {
         None => anomalies(history, charge.guarantee, workload).is_some(),
-        Some(cause) => first_of(history, charge.guarantee, workload, cause).is_some(),
+        Some(cause) => first_of(history, charge, workload, cause).is_some(),
     }
 }
 
 /// The anomaly that is there first, whatever its cause. Its last witness is
 /// the event that makes it provable.
-fn first(history: &History, guarantee: Guarantee, workload: &dyn Workload) -> Option<Anomaly> {
+fn first(history: &History, charge: Charge, workload: &dyn Workload) -> Option<Anomaly> {
     let found = |length: usize| {
         let events = history.events[..length].to_vec();
         // Steps say where values came from, and convict nobody.
-        anomalies(&History { events, steps: Vec::new() }, guarantee, workload)
+        anomalies(&History { events, steps: Vec::new() }, charge.guarantee, workload)
     };
     found(history.events.len())?;
     let (mut innocent, mut guilty) = (0, history.events.len());
@@ -84,7 +84,7 @@ fn first(history: &History, guarantee: Guarantee, workload: &dyn Workload) -> Op
     let all = found(guilty)?;
     let by_last = |anomaly: &&Anomaly| anomaly.witness.last() == Some(&last);
     let mut anomaly = all.iter().find(by_last).or(all.first())?.clone();
-    find_causes(history, None, std::slice::from_mut(&mut anomaly));
+    find_causes(history, charge.by, std::slice::from_mut(&mut anomaly));
     // Whatever the anomaly shows, it is this event that proves it.
     anomaly.witness.retain(|index| *index < last);
     anomaly.witness.push(last);
@@ -97,14 +97,14 @@ const BATCH: usize = 64;
 /// The first anomaly that came about so.
 fn first_of(
     history: &History,
-    guarantee: Guarantee,
+    charge: Charge,
     workload: &dyn Workload,
     cause: Cause,
 ) -> Option<Anomaly> {
-    let mut all = anomalies(history, guarantee, workload)?;
+    let mut all = anomalies(history, charge.guarantee, workload)?;
     all.sort_by_key(|anomaly| anomaly.witness.last().copied());
     all.chunks_mut(BATCH).find_map(|batch| {
-        find_causes(history, None, batch);
+        find_causes(history, charge.by, batch);
         batch.iter().find(|anomaly| anomaly.cause == Some(cause)).cloned()
     })
 }
@@ -148,7 +148,7 @@ mod tests {
 
     fn convict(text: &str) -> Option<Conviction> {
         let history = notation::parse(text).unwrap();
-        let charge = Charge { guarantee: Guarantee::Linearizable, cause: None };
+        let charge = Charge { guarantee: Guarantee::Linearizable, cause: None, by: None };
         let found = conviction(&history, charge, &Register, Time::from_millis(2));
         assert_eq!(found.is_some(), is_convicted(&history, charge, &Register));
         found
@@ -202,7 +202,7 @@ mod tests {
             }
         };
         history.steps = vec![step(2, Site::Replica), step(3, Site::Cache), step(4, Site::Cache)];
-        let charge = |cause| Charge { guarantee: Guarantee::Linearizable, cause };
+        let charge = |cause| Charge { guarantee: Guarantee::Linearizable, cause, by: None };
         let found = |cause| conviction(&history, charge(cause), &Register, Time::ZERO);
         let lag = found(Some(Cause::ReplicaLag)).unwrap();
         assert_eq!(Some(lag.at), operations[2].complete);

@@ -1,4 +1,4 @@
-use quarrel_checkers::{Cause, Guarantee};
+use quarrel_checkers::{Cause, Guarantee, Invalidation};
 use serde::{Deserialize, Serialize};
 
 /// What must come of a pair.
@@ -32,6 +32,9 @@ pub struct Charge {
     pub guarantee: Guarantee,
     /// How it must have come about; none if that does not matter.
     pub cause: Option<Cause>,
+    /// Who keeps the cache in step, as the strategy says; none if that is to be
+    /// told from the steps.
+    pub by: Option<Invalidation>,
 }
 
 impl Pair {

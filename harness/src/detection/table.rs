@@ -68,6 +68,12 @@ impl Row {
         self.trials.iter().filter(|trial| trial.conviction.is_some()).count()
     }
 
+    /// How many storms acquitted, with something at stake.
+    #[must_use]
+    pub fn acquitted(&self) -> usize {
+        self.trials.iter().filter(|trial| trial.outcome.is_held()).count()
+    }
+
     /// How many storms had the outcome.
     #[must_use]
     pub fn with(&self, outcome: RunOutcome) -> usize {
@@ -120,9 +126,7 @@ impl Row {
             }
             Expected::Convicted => Word::NotAsExpected,
             Expected::Acquitted if self.accused() > 0 => Word::NotAsExpected,
-            Expected::Acquitted if all > 0 && self.with(RunOutcome::Held) == all => {
-                Word::AsExpected
-            }
+            Expected::Acquitted if all > 0 && self.acquitted() == all => Word::AsExpected,
             Expected::Acquitted => Word::Unsure,
         }
     }
@@ -136,7 +140,7 @@ impl Row {
                 format!("CONVICTED {} of {all}", self.accused())
             }
             (Expected::Acquitted, _) => {
-                format!("acquitted {} of {all}", self.with(RunOutcome::Held))
+                format!("acquitted {} of {all}", self.acquitted())
             }
         };
         let (median, range) = self.times().map_or_else(Default::default, |times| {
@@ -243,7 +247,7 @@ fn seconds(time: Duration) -> String {
 mod tests {
     use super::*;
     use crate::{detection::Conviction, results::FaultCount};
-    use quarrel_checkers::{Cause, Class, Index};
+    use quarrel_checkers::{Cause, Class, Evidence, Index, Stake, Validity};
 
     fn trial(outcome: RunOutcome, after_ms: Option<u64>) -> Trial {
         Trial {
@@ -262,9 +266,13 @@ mod tests {
         }
     }
 
+    fn held() -> RunOutcome {
+        RunOutcome::of(Validity::Valid, Evidence::counted(Stake::ReadsAtRisk, 500))
+    }
+
     fn broken(times: &[Option<u64>]) -> Row {
         let outcome = |time: &Option<u64>| {
-            if time.is_some() { RunOutcome::Violated } else { RunOutcome::Held }
+            if time.is_some() { RunOutcome::Violated } else { held() }
         };
         let trials = times.iter().map(|time| trial(outcome(time), *time)).collect();
         Row { pair: Pair::broken("lag", "cache-aside --fault replica-lag"), trials }
@@ -287,10 +295,10 @@ mod tests {
 
     #[test]
     fn one_conviction_of_a_control_is_too_many() {
-        use RunOutcome::{Held, Vacuous, Violated};
-        assert_eq!(control(&[Held, Held]).word(), Word::AsExpected);
-        assert_eq!(control(&[Held, Vacuous]).word(), Word::Unsure);
-        assert_eq!(control(&[Held, Violated]).word(), Word::NotAsExpected);
+        use RunOutcome::{Vacuous, Violated};
+        assert_eq!(control(&[held(), held()]).word(), Word::AsExpected);
+        assert_eq!(control(&[held(), Vacuous]).word(), Word::Unsure);
+        assert_eq!(control(&[held(), Violated]).word(), Word::NotAsExpected);
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub struct Trial {
     /// What the storm was drawn from.
     pub seed: u64,
     /// Its verdict.
+    #[serde(flatten)]
     pub outcome: RunOutcome,
     /// Why.
     pub reason: String,

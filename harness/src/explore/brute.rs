@@ -1,5 +1,5 @@
 use super::{
-    search::{Coverage, Searched},
+    search::{Count, Coverage, Searched},
     walk::{Ground, Walk},
 };
 use crate::sim::{Claim, Move, Stuck};
@@ -12,17 +12,20 @@ use crate::sim::{Claim, Move, Stuck};
 pub(super) fn brute(ground: &Ground<'_>) -> Result<Searched, Stuck> {
     let mut tried = Tried::default();
     let mut best: Option<((u32, u32), Vec<Move>, Claim)> = None;
-    let mut interleavings = 0_u128;
+    let mut count = Count::default();
     loop {
         let mut walk = ground.walk();
         tried.run(&mut walk)?;
         let cost = walk.cost();
         let over = walk.over();
+        let so_far = walk.was_at_stake();
         let broken = match walk.broken {
             None => walk.audit()?,
             broken => broken,
         };
-        interleavings += u128::from(over || broken.is_some());
+        let complete = u128::from(over || broken.is_some());
+        count.interleavings += complete;
+        count.at_stake += if so_far { complete } else { 0 };
         if let Some(claim) = broken
             && best.as_ref().is_none_or(|(found, ..)| cost < *found)
         {
@@ -33,7 +36,8 @@ pub(super) fn brute(ground: &Ground<'_>) -> Result<Searched, Stuck> {
         }
     }
     let broken = best.map(|(_, path, claim)| (path, claim));
-    Ok(Searched { broken, interleavings, states: 0, coverage: Coverage::Complete })
+    let Count { interleavings, at_stake } = count;
+    Ok(Searched { broken, interleavings, at_stake, states: 0, coverage: Coverage::Complete })
 }
 
 /// The moves tried at each depth: the current one is the last of those that

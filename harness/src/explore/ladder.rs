@@ -25,6 +25,8 @@ pub struct LadderRung {
     pub broken: Option<LadderBreak>,
     /// Complete interleavings covered, saturating.
     pub interleavings: u128,
+    /// Those of them in which something could have been wrong.
+    pub at_stake: u128,
     /// Distinct states met.
     pub states: usize,
 }
@@ -100,7 +102,7 @@ pub fn ladder(
 
 impl LadderRung {
     fn new(guarantee: Guarantee, report: Report) -> Self {
-        let Exploration { broken, interleavings, states, extent } = report.exploration;
+        let Exploration { broken, interleavings, at_stake, states, extent } = report.exploration;
         let below_steps = match extent {
             Extent::Exhaustive => None,
             Extent::Sampled { exhaustive_below_steps, .. } => Some(exhaustive_below_steps),
@@ -118,6 +120,6 @@ impl LadderRung {
             (None, Some(0)) => Validity::Unknown,
             (None, _) => Validity::Valid,
         };
-        Self { guarantee, validity, below_steps, broken, interleavings, states }
+        Self { guarantee, validity, below_steps, broken, interleavings, at_stake, states }
     }
 }

@@ -36,6 +36,8 @@ mod walk;
 
 use std::sync::Arc;
 
+use quarrel_checkers::{Evidence, RunOutcome, Stake, Validity};
+
 pub use bounds::{Bounds, KEY, Reduction, Start};
 pub use cause::{Experiment, Why, cause};
 pub use evidence::claim;
@@ -64,6 +66,9 @@ pub struct Exploration {
     /// counted once. When there is a break, only those that are complete with
     /// fewer steps.
     pub interleavings: u128,
+    /// Those of them in which something could have been wrong: a write had been
+    /// acknowledged before a read began that returned.
+    pub at_stake: u128,
     /// Distinct states met; 0 without reduction.
     pub states: usize,
     /// How far "none" reaches.
@@ -106,8 +111,13 @@ pub struct Break {
 ///
 /// When the strategy waits for something that is no store.
 pub fn explore(make: &Make<'_>, bounds: &Bounds) -> Result<Exploration, Stuck> {
-    let mut total =
-        Exploration { broken: None, interleavings: 0, states: 0, extent: Extent::Exhaustive };
+    let mut total = Exploration {
+        broken: None,
+        interleavings: 0,
+        at_stake: 0,
+        states: 0,
+        extent: Extent::Exhaustive,
+    };
     for &start in &bounds.starts {
         let setting = Arc::new(bounds.setting(&make(), start));
         // Only what is shorter than the break is of interest from now on.
@@ -142,8 +152,22 @@ impl Break {
 }
 
 impl Exploration {
+    /// What it comes to. Nothing held while some of it was only sampled, nor
+    /// where no read could have been wrong.
+    #[must_use]
+    pub fn outcome(&self) -> RunOutcome {
+        let validity = match (&self.broken, self.extent) {
+            (Some(_), _) => Validity::Invalid,
+            (None, Extent::Sampled { .. }) => Validity::Unknown,
+            (None, Extent::Exhaustive) => Validity::Valid,
+        };
+        let count = u64::try_from(self.at_stake).unwrap_or(u64::MAX);
+        RunOutcome::of(validity, Evidence::counted(Stake::Executions, count))
+    }
+
     fn add(&mut self, ground: &Ground<'_>, start: Start, searched: Searched) -> Result<(), Stuck> {
         self.interleavings = self.interleavings.saturating_add(searched.interleavings);
+        self.at_stake = self.at_stake.saturating_add(searched.at_stake);
         self.states += searched.states;
         let mut broken = searched.broken;
         if let Coverage::FewerStepsThan(steps) = searched.coverage {
@@ -154,7 +178,9 @@ impl Exploration {
                 Extent::Sampled { exhaustive_below_steps, .. } => exhaustive_below_steps.min(steps),
             };
             self.extent = Extent::Sampled { exhaustive_below_steps: steps, samples };
-            broken = sample::sample(ground)?;
+            let sampled = sample::sample(ground)?;
+            broken = sampled.broken;
+            self.at_stake = self.at_stake.saturating_add(sampled.at_stake);
         }
         let Some((moves, claim)) = broken else { return Ok(()) };
         let steps = moves.iter().filter(|a_move| matches!(a_move, Move::Step { .. })).count();

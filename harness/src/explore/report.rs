@@ -1,6 +1,6 @@
 use std::fmt::{self, Display, Formatter};
 
-use quarrel_checkers::Cause;
+use quarrel_checkers::{Cause, RunOutcome};
 use serde_json::{Value as Json, json};
 
 use super::{
@@ -81,7 +81,10 @@ impl Report {
             "untried": self.bounds.untried(),
             "faults": faults,
             "strikes": self.bounds.strikes,
+            "outcome": self.exploration.outcome().to_string(),
+            "exit_code": self.exploration.outcome().exit_code(),
             "interleavings": u64::try_from(*interleavings).unwrap_or(u64::MAX),
+            "at_stake": u64::try_from(self.exploration.at_stake).unwrap_or(u64::MAX),
             "states": states,
             "extent": extent,
             "broken": self.finding.as_ref().map(Finding::to_json),
@@ -173,6 +176,12 @@ impl Display for Report {
                 self.strategy,
                 Counted(broken.steps, "step"),
                 broken.claim
+            )?,
+            (None, None) if self.exploration.outcome() == RunOutcome::Vacuous => writeln!(
+                f,
+                "{}: vacuous: in no interleaving did a read return that began after a write had \
+                 been acknowledged",
+                self.strategy
             )?,
             (None, None) => {
                 writeln!(f, "{}: no break of {} within", self.strategy, self.bounds.guarantee)?

@@ -55,6 +55,8 @@ pub(super) struct Led {
     /// Steps and other moves.
     pub(super) cost: (u32, u32),
     pub(super) broken: Option<Claim>,
+    /// Whether something could have been wrong.
+    pub(super) was_at_stake: bool,
 }
 
 impl Schedule {
@@ -79,11 +81,12 @@ impl Schedule {
             moves.push(a_move);
         }
         let cost = walk.cost();
+        let was_at_stake = walk.was_at_stake();
         let broken = match walk.broken {
             None => walk.audit()?,
             broken => broken,
         };
-        Ok(Led { moves, cost, broken })
+        Ok(Led { moves, cost, broken, was_at_stake })
     }
 
     fn last(&self) -> u16 {
@@ -129,19 +132,28 @@ fn due(candidates: &[Move], choice: Option<u16>, priorities: &[u16]) -> Move {
     chosen.unwrap_or(&candidates[0]).clone()
 }
 
+/// What was drawn.
+pub(super) struct Sampled {
+    /// The shortest way to a break, if there is one.
+    pub(super) broken: Option<(Vec<Move>, Claim)>,
+    /// Interleavings in which something could have been wrong.
+    pub(super) at_stake: u128,
+}
+
 /// So many schedules are drawn before any of them is followed.
 const BATCH: usize = 1_024;
 
-/// Draws schedules and returns the shortest break that they lead to. Proptest
+/// Draws schedules and finds the shortest break that they lead to. Proptest
 /// draws them, and shrinks each that breaks sooner than those before it. They
 /// are followed on as many threads as the bounds say, and looked at in the
 /// order in which they were drawn.
-pub(super) fn sample(ground: &Ground<'_>) -> Result<Option<(Vec<Move>, Claim)>, Stuck> {
+pub(super) fn sample(ground: &Ground<'_>) -> Result<Sampled, Stuck> {
     let bounds = ground.bounds;
     let mut left = usize::try_from(bounds.samples).unwrap_or(usize::MAX);
     let mut runner = runner(bounds.seed, u32::try_from(left).unwrap_or(u32::MAX));
     let schedules = schedules(ground.walk().stage.actors());
     let mut best: Option<Led> = None;
+    let mut at_stake = 0_u128;
     while left > 0 && !bounds.stop.asked() {
         let count = left.min(BATCH);
         left -= count;
@@ -155,12 +167,14 @@ pub(super) fn sample(ground: &Ground<'_>) -> Result<Option<(Vec<Move>, Claim)>, 
         });
         for (tree, led) in drawn.into_iter().zip(led) {
             let Some(led) = led? else { break };
+            at_stake += u128::from(led.was_at_stake);
             if led.broken.is_some() && is_shorter(&led, best.as_ref()) {
                 best = Some(shrunk(ground, &mut runner, tree, best.as_ref())?.unwrap_or(led));
             }
         }
     }
-    Ok(best.and_then(|led| led.broken.map(|claim| (led.moves, claim))))
+    let broken = best.and_then(|led| led.broken.map(|claim| (led.moves, claim)));
+    Ok(Sampled { broken, at_stake })
 }
 
 fn is_shorter(led: &Led, best: Option<&Led>) -> bool {

@@ -11,6 +11,8 @@ pub(super) struct Searched {
     pub(super) broken: Option<(Vec<Move>, Claim)>,
     /// Complete interleavings covered.
     pub(super) interleavings: u128,
+    /// Those of them in which something could have been wrong.
+    pub(super) at_stake: u128,
     /// Distinct states.
     pub(super) states: usize,
     /// Whether everything within the bounds was covered.
@@ -23,6 +25,24 @@ pub(super) enum Coverage {
     Complete,
     /// All with fewer steps than this.
     FewerStepsThan(u32),
+}
+
+/// Complete interleavings, saturating.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Count {
+    pub(super) interleavings: u128,
+    /// Those in which something could have been wrong.
+    pub(super) at_stake: u128,
+}
+
+impl Count {
+    /// Counts the ways that lead to the end of an execution.
+    pub(super) fn add(&mut self, paths: u128, was_at_stake: bool) {
+        self.interleavings = self.interleavings.saturating_add(paths);
+        if was_at_stake {
+            self.at_stake = self.at_stake.saturating_add(paths);
+        }
+    }
 }
 
 struct Node {
@@ -59,6 +79,8 @@ const BATCH: usize = 256;
 struct Expansion {
     /// Whether everything is over.
     is_complete: bool,
+    /// Whether something could have been wrong in it, if it is.
+    was_at_stake: bool,
     made: Vec<Made>,
 }
 
@@ -80,7 +102,7 @@ struct Made {
 /// they lead to is taken up in their order.
 pub(super) fn search(ground: &Ground<'_>) -> Result<Searched, Stuck> {
     let mut frontier = Frontier::new();
-    let mut interleavings = 0_u128;
+    let mut count = Count::default();
     while let Some((cost, batch)) = frontier.pop() {
         // What breaks or is out of bounds is not expanded, nor what follows it.
         let is_last = |node: &u32| frontier.nodes[*node as usize].broken.is_some();
@@ -92,24 +114,24 @@ pub(super) fn search(ground: &Ground<'_>) -> Result<Searched, Stuck> {
         for node in batch {
             if let Some(claim) = frontier.nodes[node as usize].broken {
                 let path = frontier.path(node);
-                return Ok(frontier.end(Some((path, claim)), interleavings, Coverage::Complete));
+                return Ok(frontier.end(Some((path, claim)), count, Coverage::Complete));
             }
             if too_far {
-                return Ok(frontier.end(None, interleavings, Coverage::Complete));
+                return Ok(frontier.end(None, count, Coverage::Complete));
             }
             if frontier.nodes.len() > ground.bounds.max_states || ground.bounds.stop.asked() {
                 let coverage = Coverage::FewerStepsThan(cost.0);
-                return Ok(frontier.end(None, interleavings, coverage));
+                return Ok(frontier.end(None, count, coverage));
             }
             let expansion = expansions.next().expect("every state before a break is expanded");
             if expansion.is_complete {
                 let paths = frontier.nodes[node as usize].paths;
-                interleavings = interleavings.saturating_add(paths);
+                count.add(paths, expansion.was_at_stake);
             }
             frontier.take_up(node, expansion, ground.bounds.reduction);
         }
     }
-    Ok(frontier.end(None, interleavings, Coverage::Complete))
+    Ok(frontier.end(None, count, Coverage::Complete))
 }
 
 /// What may sleep after a move: everything that was made before it, here or on
@@ -152,7 +174,8 @@ impl Frontier {
         let mut walk = ground.walk_along(&path)?;
         let candidates = walk.candidates();
         let is_complete = candidates.is_empty() && walk.over();
-        let mut expansion = Expansion { is_complete, made: Vec::new() };
+        let was_at_stake = is_complete && walk.was_at_stake();
+        let mut expansion = Expansion { is_complete, was_at_stake, made: Vec::new() };
         // A state is expanded after every way to it has been found, so what
         // sleeps here sleeps on all of them.
         let asleep = &self.nodes[node as usize].asleep;
@@ -228,12 +251,8 @@ impl Frontier {
         path
     }
 
-    fn end(
-        self,
-        broken: Option<(Vec<Move>, Claim)>,
-        interleavings: u128,
-        coverage: Coverage,
-    ) -> Searched {
-        Searched { broken, interleavings, states: self.nodes.len(), coverage }
+    fn end(self, broken: Option<(Vec<Move>, Claim)>, count: Count, coverage: Coverage) -> Searched {
+        let Count { interleavings, at_stake } = count;
+        Searched { broken, interleavings, at_stake, states: self.nodes.len(), coverage }
     }
 }

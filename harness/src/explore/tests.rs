@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use quarrel_checkers::{Cause, Guarantee};
+use quarrel_checkers::{Cause, Guarantee, RunOutcome};
 
 use proptest::{
     prelude::*,
@@ -39,6 +39,32 @@ fn primary_only_is_linearizable_under_every_fault_but_failover() {
     assert!(found.broken.is_none());
     assert_eq!(found.extent, Extent::Exhaustive);
     assert!(found.interleavings > 100, "{}", found.interleavings);
+}
+
+/// A strategy that answers no read, and one that acknowledges no write.
+#[test]
+fn a_search_in_which_nothing_was_answered_is_vacuous() {
+    for silent in [subjects::reads_fail as Subject, subjects::writes_fail] {
+        for guarantee in [Guarantee::Linearizable, Guarantee::MonotonicReads] {
+            let found = explored(silent, &small(&[], guarantee));
+            assert!(found.interleavings > 0 && found.extent == Extent::Exhaustive);
+            assert_eq!(found.outcome(), RunOutcome::Vacuous, "{guarantee}");
+        }
+    }
+    let found = explored(subjects::writes_fail, &small(&[], Guarantee::Eventual));
+    assert_eq!(found.outcome(), RunOutcome::Vacuous);
+    // The control: the same search of what answers.
+    let found = explored(subjects::primary_only, &small(&[], Guarantee::Linearizable));
+    assert!(found.outcome().is_held() && found.at_stake < found.interleavings);
+}
+
+/// Where not everything is searched, what was drawn is evidence, and no proof.
+#[test]
+fn what_was_only_sampled_is_undecided() {
+    let bounds = Bounds { max_states: 10, samples: 50, ..small(&[], Guarantee::Linearizable) };
+    let found = explored(subjects::primary_only, &bounds);
+    assert!(found.at_stake > 0);
+    assert_eq!(found.outcome(), RunOutcome::Undecided);
 }
 
 #[test]

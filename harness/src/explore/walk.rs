@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     race::Make,
-    sim::{Claim, Disturbance, Fingerprint, Happened, Move, Setting, Stage, Stuck},
+    sim::{Claim, Disturbance, Ending, Fingerprint, Happened, Move, Played, Setting, Stage, Stuck},
 };
 
 /// One start of a search: where executions begin.
@@ -132,6 +132,25 @@ impl<'a> Walk<'a> {
         self.ground.bounds.is_about_the_end()
             && self.others().all(nothing_pending)
             && stage.delayed().next().is_none()
+    }
+
+    /// Whether something could have been wrong: a read that returned began
+    /// after a write had been acknowledged, or, for guarantees about the end,
+    /// which are looked at by a read of its own, one was acknowledged at all.
+    pub(super) fn was_at_stake(&self) -> bool {
+        let operations = self.stage.play().operations();
+        let is_acknowledged = |played: &Played| matches!(played.ending, Some(Ending::Written(_)));
+        if self.ground.bounds.is_about_the_end() {
+            return operations.iter().any(is_acknowledged);
+        }
+        let acknowledged = operations
+            .iter()
+            .enumerate()
+            .filter(|(_, played)| is_acknowledged(played))
+            .fold(0_u128, |places, (place, _)| places | 1 << place);
+        operations.iter().any(|played| {
+            matches!(played.ending, Some(Ending::Read(_))) && played.before & acknowledged != 0
+        })
     }
 
     fn others(&self) -> impl Iterator<Item = usize> {

@@ -97,11 +97,11 @@ impl<'a> Evidence<'a> {
     /// Whether the last write that was acknowledged left its value in the cache
     /// alone: it never reached the primary.
     pub(super) fn never_written(&self, key: Key) -> bool {
-        let stored = self.on(key).filter(|step| {
+        let mut stored = self.on(key).filter(|step| {
             let is_row = matches!(step.argument, Some(Content::Row { .. }));
             step.site == Site::Cache && is_row && succeeded(step)
         });
-        let Some(last) = stored.last() else { return false };
+        let Some(last) = stored.next_back() else { return false };
         let acknowledged = last.operation.and_then(|invoke| self.operation(invoke));
         let acknowledged = acknowledged.is_some_and(|operation| {
             let end = operation.complete.map(|end| &self.history.events[end.position()]);
@@ -202,11 +202,15 @@ impl<'a> Evidence<'a> {
     /// The oldest write of `key` that is newer than `version` and part of the
     /// evidence, else the oldest such write at all.
     pub(super) fn newer_write(&self, anomaly: &Anomaly, key: Key, version: u64) -> Option<&Step> {
-        let updates = || {
-            self.on(key).filter(move |step| {
-                step.site == Site::Primary
-                    && matches!(step.reply, Reply::Done { version: Some(v) } if v > version)
+        let commits = || {
+            self.on(key).filter(|step| {
+                step.site == Site::Primary && matches!(step.reply, Reply::Done { version: Some(_) })
             })
+        };
+        let updates = || {
+            commits().filter(
+                move |step| matches!(step.reply, Reply::Done { version: Some(v) } if v > version),
+            )
         };
         let witnessed = |step: &&Step| {
             let operation = step.operation.and_then(|invoke| self.operation(invoke));
@@ -215,7 +219,13 @@ impl<'a> Evidence<'a> {
                     || operation.complete.is_some_and(|end| anomaly.witness.contains(&end))
             })
         };
-        updates().find(witnessed).or_else(|| updates().next())
+        // After a failover numbers are given again: what overwrote may have one
+        // that is no higher, and then the evidence alone says that it did.
+        let read = self.guilty(anomaly).and_then(|read| read.complete);
+        let read = read.map(|end| &self.history.events[end.position()].op.value);
+        let is_other = |step: &&Step| value(&step.argument) != read;
+        let given_again = || commits().filter(is_other).find(witnessed);
+        updates().find(witnessed).or_else(given_again).or_else(|| updates().next())
     }
 
     /// The last step that put `version` into the cache before `hit` ended.

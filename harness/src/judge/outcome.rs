@@ -4,14 +4,15 @@ use std::{
 };
 
 use quarrel_checkers::{
-    Guarantee, JudgeOptions, Judgement, ReadFinding, Time, Validity, Verdict, judge_stale,
+    Evidence, Guarantee, JudgeOptions, Judgement, ReadFinding, RunOutcome, Stake, Time, Validity,
+    Verdict, judge_stale,
 };
 
 use super::{find_causes, phases::phases};
 use crate::{
     faults::Receipt,
     record::{EnvironmentFailure, Spoils},
-    results::{FaultCount, LoadedRun, RunOutcome, SCHEMA, VerdictFile},
+    results::{FaultCount, LoadedRun, SCHEMA, VerdictFile},
     strategy::{Workload, parse_duration},
 };
 
@@ -129,16 +130,9 @@ fn judge_all(
     judgement.anomalies.splice(..0, own.anomalies.iter().cloned());
     let by = run.settings.invalidation;
     find_causes(&run.history, by, &mut judgement.anomalies);
-    let (outcome, reason) = match (own.validity, own.anomalies.first()) {
-        (Validity::Invalid, Some(first)) => (RunOutcome::Violated, first.explanation.clone()),
-        _ => match (decide(run, expected, &judgement), own) {
-            // What the workload asks for could not be decided: nothing held.
-            ((RunOutcome::Held | RunOutcome::Vacuous, _), Verdict { undecided: Some(why), .. }) => {
-                (RunOutcome::Undecided, why)
-            }
-            (decided, _) => decided,
-        },
-    };
+    let evidence = at_stake(run, &judgement);
+    let nothing_at_stake = evidence.clone().err();
+    let (outcome, reason) = decide(run, expected, &judgement, own, evidence);
     let (outcome, reason) = match &run.failure {
         Some(failure) => spoilt(failure, outcome, reason, &mut judgement),
         None => (outcome, reason),
@@ -156,13 +150,13 @@ fn judge_all(
         seed: settings.seed,
         faults: settings.faults.clone(),
         outcome,
-        exit_code: outcome.exit_code(),
         reason,
         expected: expected.guarantee,
         strongest: judgement.strongest,
         ladder: judgement.ladder,
         fault_count: count(&run.receipts),
         truncated: run.truncated,
+        nothing_at_stake,
         anomalies: judgement.anomalies,
         metrics: judgement.metrics,
     };
@@ -184,7 +178,6 @@ pub fn judge_nothing(run: &LoadedRun, expected: Expectation) -> VerdictFile {
         run.folder.called()
     );
     verdict.outcome = RunOutcome::Undecided;
-    verdict.exit_code = verdict.outcome.exit_code();
     verdict.strongest = Guarantee::None;
     for rung in &mut verdict.ladder {
         rung.validity = Validity::Unknown;
@@ -216,20 +209,44 @@ fn spoilt(
     (RunOutcome::Environment, failure.to_string())
 }
 
-fn decide(run: &LoadedRun, expected: Expectation, judgement: &Judgement) -> (RunOutcome, String) {
+/// What was found, weighed by what was at stake; what is grave first.
+fn decide(
+    run: &LoadedRun,
+    expected: Expectation,
+    judgement: &Judgement,
+    own: Verdict,
+    evidence: Result<Evidence, String>,
+) -> (RunOutcome, String) {
+    if own.validity == Validity::Invalid {
+        let first = own.anomalies.into_iter().next().map(|anomaly| anomaly.explanation);
+        let why = first.unwrap_or_else(|| "what the workload asks for did not hold".to_owned());
+        return (RunOutcome::Violated, why);
+    }
     let rung = judgement.rung(expected.guarantee);
-    match rung.validity {
-        Validity::Invalid => (RunOutcome::Violated, rung.reason.clone()),
-        Validity::Unknown => (RunOutcome::Undecided, rung.reason.clone()),
-        Validity::Valid => match nothing_at_stake(run, judgement) {
-            Some(reason) => (RunOutcome::Vacuous, reason),
-            None => (RunOutcome::Held, rung.reason.clone()),
-        },
+    if rung.validity != Validity::Valid {
+        return (RunOutcome::of(rung.validity, None), rung.reason.clone());
+    }
+    if own.validity == Validity::Unknown {
+        // What the workload asks for could not be decided: nothing held.
+        let why = own.undecided.unwrap_or_else(|| "the workload's own check is open".to_owned());
+        return (RunOutcome::Undecided, why);
+    }
+    if run.truncated {
+        let why = format!(
+            "the history breaks off, and what came then may break it; up to there: {}",
+            rung.reason
+        );
+        return (RunOutcome::Undecided, why);
+    }
+    match evidence {
+        Ok(evidence) => (RunOutcome::Held(evidence), rung.reason.clone()),
+        Err(why) => (RunOutcome::Vacuous, why),
     }
 }
 
-/// Why a run in which nothing went wrong proves nothing, if it does not.
-fn nothing_at_stake(run: &LoadedRun, judgement: &Judgement) -> Option<String> {
+/// What could have gone wrong; why a run in which nothing did proves nothing, if
+/// it does not.
+fn at_stake(run: &LoadedRun, judgement: &Judgement) -> Result<Evidence, String> {
     let name = |fault: &str| fault.split('=').next().unwrap_or_default().to_owned();
     let seen: BTreeSet<_> = run
         .receipts
@@ -246,10 +263,11 @@ fn nothing_at_stake(run: &LoadedRun, judgement: &Judgement) -> Option<String> {
         .collect();
     if !unseen.is_empty() {
         let unseen: Vec<_> = unseen.into_iter().collect();
-        return Some(format!("{} was never observed to take hold", unseen.join(", ")));
+        return Err(format!("{} was never observed to take hold", unseen.join(", ")));
     }
     let at_risk = judgement.metrics.reads_at_risk;
-    (at_risk < ENOUGH_READS).then(|| {
+    let evidence = Evidence::counted(Stake::ReadsAtRisk, at_risk);
+    evidence.filter(|_| at_risk >= ENOUGH_READS).ok_or_else(|| {
         format!("only {at_risk} reads were at risk; {ENOUGH_READS} are the least that say anything")
     })
 }

@@ -48,7 +48,12 @@ impl Evidence<'_> {
         let hit = match source.site {
             Site::Replica => return Some(Cause::ReplicaLag),
             Site::Primary => {
-                return self.cached_too_early(key, source).then_some(Cause::SetBeforeCommit);
+                if self.cached_too_early(key, source) {
+                    return Some(Cause::SetBeforeCommit);
+                }
+                // It had been committed, and the primary does not have it.
+                let is_gone = newer?.end.is_some_and(|end| end <= source.start);
+                return is_gone.then_some(Cause::LostWrite);
             }
             Site::Cache => source,
             Site::Client => {
@@ -180,8 +185,8 @@ impl Evidence<'_> {
         let steps = read.steps.iter().map(|position| &self.history().steps[*position]);
         let hits = steps.filter(|step| step.site == Site::Cache && step.start <= source.start);
         let store = hits.filter_map(|hit| self.store_replaced_before(hit)).next()?;
-        Some(match store.reply {
-            Reply::Pending | Reply::Failed { .. } => Cause::LateMessage,
+        Some(match store.map(|store| &store.reply) {
+            Some(Reply::Pending | Reply::Failed { .. }) => Cause::LateMessage,
             _ => Cause::ResurrectedEntry,
         })
     }
@@ -192,20 +197,21 @@ impl Evidence<'_> {
         let steps = read.steps.iter().map(|position| &self.history().steps[*position]);
         steps.filter(|step| step.object != hit.object && step.start <= hit.start).any(|missed| {
             let Some(object) = missed.object.as_ref() else { return false };
-            let changes = self.on(object.key).filter(|step| {
+            let mut changes = self.on(object.key).filter(|step| {
                 let is_change = step.verb == "DEL" || step.argument.is_some();
                 let before = step.end.is_some_and(|end| end < missed.start);
                 is_change && before && step.object.as_ref() == Some(object) && succeeded(step)
             });
             missed.site == Site::Cache
                 && missed.reply == Reply::Miss
-                && changes.last().is_some_and(|last| last.argument.is_some())
+                && changes.next_back().is_some_and(|last| last.argument.is_some())
         })
     }
 
     /// The step that stored what `hit` found and ended last, if something newer was
-    /// stored in its place, or it was deleted, before `hit` began.
-    fn store_replaced_before(&self, hit: &Step) -> Option<&Step> {
+    /// stored in its place, or it was deleted, before `hit` began. What was there
+    /// before the history, nobody stored.
+    fn store_replaced_before(&self, hit: &Step) -> Option<Option<&Step>> {
         let object = hit.object.as_ref()?;
         let Reply::Found(content) = &hit.reply else { return None };
         let changes = || {
@@ -217,10 +223,10 @@ impl Evidence<'_> {
         let store = changes()
             .filter(|step| Some(step.start) < hit.end)
             .filter(is_same)
-            .max_by_key(|step| step.end.unwrap_or(Time::MAX))?;
+            .max_by_key(|step| step.end.unwrap_or(Time::MAX));
         let replaced = changes().any(|step| {
             replaces(step, hit)
-                && store.end.is_some_and(|end| end < step.start)
+                && store.is_none_or(|store| store.end.is_some_and(|end| end < step.start))
                 && step.end.is_some_and(|end| end < hit.start)
         });
         replaced.then_some(store)
@@ -286,9 +292,20 @@ impl Evidence<'_> {
             steps if steps.iter().any(|step| step.end > Some(hit.start)) => {
                 Cause::PendingInvalidation
             }
+            // What it did so far was something else.
+            _ if self.is_under_way(newer, hit) => Cause::PendingInvalidation,
             _ if self.is_of_absence(entry) => Cause::CachedAbsence,
             _ => Cause::Unexplained,
         }
+    }
+
+    /// Whether the write of `newer` had not ended when `hit` began.
+    fn is_under_way(&self, newer: &Step, hit: &Step) -> bool {
+        let operation = newer.operation.and_then(|invoke| self.operation_at(invoke));
+        operation.is_some_and(|operation| {
+            let end = operation.complete.map(|end| &self.history().events[end.position()]);
+            end.is_none_or(|end| end.time > hit.start)
+        })
     }
 
     /// The write left the cache alone: that is an agent's task, or nobody's.

@@ -271,6 +271,17 @@ impl Race {
         actors
     }
 
+    /// How much of it can turn out to be false: replies and claims.
+    #[must_use]
+    pub fn claims(&self) -> u64 {
+        let claims = self.flat().map(|line| {
+            let is_said =
+                matches!(line.what, What::Step { reply: Some(_), .. } | What::Check { .. });
+            u64::from(is_said) + u64::from(line.claim.is_some())
+        });
+        claims.sum()
+    }
+
     /// How many of its lines are steps.
     #[must_use]
     pub fn steps(&self) -> usize {

@@ -140,6 +140,9 @@ pub struct CellSearch {
     /// Complete interleavings covered by the largest of the searches,
     /// saturating.
     pub interleavings: u64,
+    /// Those of them in which something could have been wrong.
+    #[serde(default)]
+    pub at_stake: u64,
     /// Distinct states met.
     pub states: u64,
 }

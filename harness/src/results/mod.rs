@@ -40,5 +40,6 @@ pub use matrix::{
 };
 pub(crate) use packed::{STDIN, open_history};
 pub use phases::Phases;
+pub use quarrel_checkers::RunOutcome;
 pub use settings::RunSettings;
-pub use verdict::{FaultCount, RunOutcome, SCHEMA, VerdictFile};
+pub use verdict::{FaultCount, SCHEMA, VerdictFile};

@@ -1,57 +1,12 @@
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
-use quarrel_checkers::{Anomaly, Guarantee, Metrics, Rung};
+use quarrel_checkers::{Anomaly, Guarantee, Metrics, RunOutcome, Rung};
 use serde::{Deserialize, Serialize};
 
 use super::Case;
 
 /// The version of `verdict.json`'s form.
 pub const SCHEMA: u32 = 1;
-
-/// What came of a run. Of several runs the greatest counts: a violation stands
-/// whatever became of the others, and nothing held while one is in doubt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RunOutcome {
-    /// The guarantee held, and the faults that should have shaken it were
-    /// seen.
-    Held,
-    /// It held, but nothing was at stake: a fault was never observed, or too
-    /// few reads were at risk.
-    Vacuous,
-    /// Could not be decided.
-    Undecided,
-    /// The world that it ran in broke: nothing that was seen counts.
-    Environment,
-    /// It did not hold.
-    Violated,
-}
-
-impl RunOutcome {
-    /// The exit code that says so.
-    #[must_use]
-    pub const fn exit_code(self) -> u8 {
-        match self {
-            Self::Held => 0,
-            Self::Violated => 1,
-            Self::Undecided => 2,
-            Self::Vacuous => 3,
-            Self::Environment => 4,
-        }
-    }
-}
-
-impl fmt::Display for RunOutcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Held => "held",
-            Self::Violated => "violated",
-            Self::Undecided => "undecided",
-            Self::Vacuous => "vacuous",
-            Self::Environment => "environment",
-        })
-    }
-}
 
 /// How many of the faults that were injected were seen to take hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,10 +43,9 @@ pub struct VerdictFile {
     pub seed: u64,
     /// The faults, as on the command line.
     pub faults: Vec<String>,
-    /// What came of it.
+    /// What came of it, with what was at stake if it held.
+    #[serde(flatten)]
     pub outcome: RunOutcome,
-    /// The exit code that says so.
-    pub exit_code: u8,
     /// Why, in a sentence.
     pub reason: String,
     /// The guarantee that it was held to.
@@ -104,6 +58,10 @@ pub struct VerdictFile {
     pub fault_count: FaultCount,
     /// Whether the history's end is missing.
     pub truncated: bool,
+    /// Why a run in which nothing goes wrong would show nothing, if that is so;
+    /// it is no reason to accept one in which something did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nothing_at_stake: Option<String>,
     /// Evidence, worst first.
     pub anomalies: Vec<Anomaly>,
     /// Numbers.

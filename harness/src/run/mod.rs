@@ -391,7 +391,7 @@ mod tests {
         let ran = run.on(Arc::new(SimCluster::new(1))).await.unwrap();
         assert!(!ran.is_judged() && !ran.held());
         let verdict = &ran.verdict;
-        assert_eq!((verdict.outcome, verdict.exit_code), (RunOutcome::Undecided, 2));
+        assert_eq!((verdict.outcome, verdict.outcome.exit_code()), (RunOutcome::Undecided, 2));
         assert!(verdict.reason.starts_with("linearizable is undecided: the time"));
         assert!(
             verdict.ladder.iter().all(|rung| rung.validity == quarrel_checkers::Validity::Unknown)

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::RunError;
 use crate::{
-    results::{FileError, LoadedRun, RunFolder, RunOutcome, VerdictFile},
+    results::{FileError, LoadedRun, RunFolder, VerdictFile},
     runner::Unloaded,
 };
 
@@ -68,7 +68,7 @@ impl Ran {
     /// Whether the guarantee held, and something was at stake.
     #[must_use]
     pub fn held(&self) -> bool {
-        self.verdict.outcome == RunOutcome::Held
+        self.verdict.outcome.is_held()
     }
 
     /// Keeps the run's folder in `results`, where `quarrel report` and

@@ -20,8 +20,8 @@ use crate::{
     record::{Recorder, Stop},
     stores::{Row, StoreError},
     strategy::{
-        Action, AnyStrategy, Draw, Ending, Gate, Generator, Intent, Keys, Outcome, Session,
-        SessionParts, Strategy, Transaction, perform, perform_transaction,
+        Action, AnyStrategy, Beginning, Draw, Ending, Gate, Generator, Intent, Keys, Outcome,
+        Session, SessionParts, Strategy, Transaction, perform, perform_transaction,
     },
 };
 
@@ -143,6 +143,9 @@ impl Client {
     /// Gives its share of the keys, but for those that are `loaded`, their
     /// first value, as ordinary writes; the keys that it could not give one.
     pub(super) async fn load(&mut self, loaded: &FxHashSet<Key>) -> Vec<Unloaded> {
+        if self.storm.plan.workload.beginning() == Beginning::Absent {
+            return Vec::new();
+        }
         let keys: Vec<Key> = self.own_keys().filter(|key| !loaded.contains(key)).collect();
         let mut unloaded = Vec::new();
         for key in keys {
@@ -201,6 +204,7 @@ impl Client {
                     let value = self.storm.value(None);
                     self.perform(Action::Write(key, value)).await;
                 }
+                Intent::Delete(key) => drop(self.perform(Action::Write(key, Value::Nil)).await),
                 Intent::Update(key) => self.update(key).await,
                 Intent::ReadPair(keys) => self.transact(Transaction::Read(keys)).await,
                 Intent::WritePair(keys) => {

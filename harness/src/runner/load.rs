@@ -12,7 +12,10 @@ use quarrel_checkers::{Site, Step, Time, Value};
 use rustc_hash::FxHashSet;
 
 use super::client::{Client, Storm};
-use crate::stores::{Request, Response, Row, StoreError};
+use crate::{
+    stores::{Request, Response, Row, StoreError},
+    strategy::Beginning,
+};
 
 /// More keys than this get their first values in batches.
 const MANY: u64 = 1_000;
@@ -44,7 +47,8 @@ struct Loading {
 /// Brings first values to the primary.
 pub(super) async fn load_many(storm: &Storm) -> Loaded {
     let mut loaded = Loaded::default();
-    if !are_many(storm.plan.keys) {
+    let begins_absent = storm.plan.workload.beginning() == Beginning::Absent;
+    if begins_absent || !are_many(storm.plan.keys) {
         return loaded;
     }
     let mut stores = storm.cluster.probe();

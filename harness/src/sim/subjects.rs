@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use quarrel_checkers::{Key, Value};
+use quarrel_checkers::{Key, Site, Value};
 
 use crate::{
     stores::{Item, Row, StoreError, Ttl},
@@ -28,6 +28,42 @@ impl Strategy for PrimaryOnly {
     ) -> Result<u64, StoreError> {
         session.primary().write(key, value).await
     }
+}
+
+/// Answers no read, or acknowledges no write.
+enum Silent {
+    Reads,
+    Writes,
+}
+
+impl Strategy for Silent {
+    async fn read(&self, session: &mut Session, key: Key) -> Result<Option<Row>, StoreError> {
+        let row = session.primary().read(key).await?;
+        match self {
+            Self::Reads => Err(StoreError::refused(Site::Primary, "no read is answered")),
+            Self::Writes => Ok(row),
+        }
+    }
+
+    async fn write(
+        &self,
+        session: &mut Session,
+        key: Key,
+        value: Value,
+    ) -> Result<u64, StoreError> {
+        match self {
+            Self::Reads => session.primary().write(key, value).await,
+            Self::Writes => Err(StoreError::refused(Site::Primary, "no write is accepted")),
+        }
+    }
+}
+
+pub(crate) fn reads_fail() -> Arc<dyn AnyStrategy> {
+    Arc::new(Silent::Reads)
+}
+
+pub(crate) fn writes_fail() -> Arc<dyn AnyStrategy> {
+    Arc::new(Silent::Writes)
 }
 
 /// Where a miss reads.

@@ -35,4 +35,6 @@ pub use session::{Session, SessionParts, reply_of};
 pub use sites::{Cache, Primary, Replica};
 pub use strategy::{AnyStrategy, Strategy};
 pub use transaction::{Ending, Side, Transaction, perform_transaction, sides};
-pub use workload::{Draw, Generator, Intent, Keys, Register, Skew, Workload, WorkloadEntry};
+pub use workload::{
+    Beginning, Draw, Generator, Intent, Keys, Register, Skew, Workload, WorkloadEntry,
+};

@@ -13,6 +13,8 @@ pub enum Intent {
     Read(Key),
     /// Writes a new value.
     Write(Key),
+    /// Deletes the row: a write of nil.
+    Delete(Key),
     /// Reads a key and writes a value made from what it read: two operations,
     /// the second through [`Strategy::update`](super::Strategy::update).
     Update(Key),
@@ -64,11 +66,25 @@ pub trait Workload: Send + Sync + 'static {
         Value::Int(i64::try_from(number).unwrap_or(i64::MAX))
     }
 
+    /// What there is before the storm.
+    fn beginning(&self) -> Beginning {
+        Beginning::Loaded
+    }
+
     /// What must hold besides.
     fn check(&self, history: &History) -> Verdict {
         let _ = history;
         Verdict::valid()
     }
+}
+
+/// What clients find when a storm begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beginning {
+    /// Every key has a value, written through the strategy.
+    Loaded,
+    /// There is no row yet.
+    Absent,
 }
 
 /// The intents of one client.
@@ -92,6 +108,11 @@ impl Draw<'_> {
     /// A key.
     pub fn key(&mut self) -> Key {
         self.keys.draw(self.random)
+    }
+
+    /// Yes at this share of draws.
+    pub fn yes(&mut self, share: f64) -> bool {
+        self.random.random_bool(share)
     }
 
     /// Whether to read, at the share that was asked for.

@@ -48,7 +48,7 @@ fn an_annotation_is_one_line_whatever_it_says() {
 
 #[test]
 fn numbers_are_open_metrics() {
-    let (_, verdict) = example::refill(nowhere(), "Alex", "Alice");
+    let verdict = refill();
     insta::assert_snapshot!(open_metrics(&verdict));
 }
 
@@ -58,6 +58,13 @@ fn told(policy: &Policy, verdict: &VerdictFile) -> Vec<String> {
         Ruling::Beyond(breaches) => breaches.iter().map(ToString::to_string).collect(),
         other => vec![other.to_string()],
     }
+}
+
+/// A small run as if enough had been at stake in it.
+fn refill() -> VerdictFile {
+    let (_, mut verdict) = example::refill(nowhere(), "Alex", "Alice");
+    assert!(verdict.nothing_at_stake.take().is_some());
+    verdict
 }
 
 /// The things that a run did and its policy does not accept.
@@ -76,9 +83,21 @@ fn accepting(verdict: &VerdictFile) -> Policy {
     policy
 }
 
+/// That all that was seen is accepted says nothing of what could not be seen.
+#[test]
+fn what_is_accepted_needs_evidence_that_nothing_else_happened() {
+    let (_, idle) = example::refill(nowhere(), "Alex", "Alice");
+    let policy = accepting(&idle);
+    assert_eq!(told(&policy, &idle), ["vacuous"]);
+    let mut cut = refill();
+    cut.truncated = true;
+    assert_eq!(told(&policy, &cut), ["undecided"]);
+    assert_eq!(told(&policy, &refill()), ["accepted"]);
+}
+
 #[test]
 fn nothing_is_accepted_that_no_policy_names() {
-    let (_, verdict) = example::refill(nowhere(), "Alex", "Alice");
+    let verdict = refill();
     assert_eq!(
         told(&Policy::default(), &verdict),
         ["50.000 % of the reads at risk were stale, the worst by 115 ms; accepted: 0.000 %, 0 ms"]
@@ -87,7 +106,7 @@ fn nothing_is_accepted_that_no_policy_names() {
 
 #[test]
 fn what_was_accepted_once_stays_accepted_and_no_more() {
-    let (_, verdict) = example::refill(nowhere(), "Alex", "Alice");
+    let verdict = refill();
     let policy = accepting(&verdict);
     assert_eq!(told(&policy, &verdict), ["accepted"]);
     let again: Policy = policy.to_toml().parse().unwrap();
@@ -104,7 +123,7 @@ fn what_was_accepted_once_stays_accepted_and_no_more() {
 /// cluster.
 #[test]
 fn what_is_accepted_of_one_case_is_not_accepted_of_another() {
-    let (_, verdict) = example::refill(nowhere(), "Alex", "Alice");
+    let verdict = refill();
     let policy = accepting(&verdict);
     let changes: [fn(&mut VerdictFile); 5] = [
         |verdict| verdict.faults = Vec::new(),
@@ -123,7 +142,7 @@ fn what_is_accepted_of_one_case_is_not_accepted_of_another() {
 /// A run that lost writes, whose stores never agreed again, and that was
 /// stale.
 fn lossy() -> VerdictFile {
-    let (_, mut verdict) = example::refill(nowhere(), "Alex", "Alice");
+    let mut verdict = refill();
     verdict.metrics.lost_updates = 222;
     verdict.metrics.phantom_reads = 1;
     verdict.metrics.convergence.keys_compared = 3;
@@ -162,7 +181,7 @@ fn bounds_on_staleness_accept_nothing_worse() {
                     stale_max = \"9s\"\nstale_rate = 1\n";
         format!("{case}allow = [{allow}]\n").parse().unwrap()
     };
-    let (_, mut verdict) = example::refill(nowhere(), "Alex", "Alice");
+    let mut verdict = refill();
     verdict.options = Some([("ttl".to_owned(), "3s".to_owned())].into());
     assert_eq!(told(&loose(""), &verdict), ["accepted"]);
     // Every class but those that say that a read was stale.
@@ -208,7 +227,7 @@ fn what_people_wrote_into_a_policy_stays() {
     let text = "# agreed with payments, INC-1234\n\n[[case]]\nstrategy = \"cache-aside\" # ours\n\
                 faults = [\"replica-lag\"]\ncluster = \"native\"\n\
                 stale_max = \"1ms\" # until Q3\nreason = \"for now\"\n\n# the end\n";
-    let (_, mut verdict) = example::refill(nowhere(), "Alex", "Alice");
+    let mut verdict = refill();
     verdict.options = Some([].into());
     let before: Policy = text.parse().unwrap();
     let mut policy = before.clone();
@@ -231,7 +250,7 @@ fn what_people_wrote_into_a_policy_stays() {
 
 #[test]
 fn what_is_denied_must_not_happen_at_all() {
-    let (_, verdict) = example::refill(nowhere(), "Alex", "Alice");
+    let verdict = refill();
     let mut policy = accepting(&verdict);
     policy = policy
         .to_toml()

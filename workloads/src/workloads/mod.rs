@@ -1,12 +1,14 @@
 //! Workloads, one a file: what clients do, and what must hold of it.
 
 mod counter;
+mod lifecycle;
 mod pairs;
 mod profile;
 mod sessions;
 mod skewed;
 
 pub use counter::Counter;
+pub use lifecycle::Lifecycle;
 pub use pairs::Pairs;
 pub use profile::Profile;
 pub use sessions::Sessions;
@@ -18,5 +20,12 @@ use quarrel_harness::strategy::WorkloadEntry;
 /// are listed.
 #[must_use]
 pub fn all() -> Vec<WorkloadEntry> {
-    vec![profile::ENTRY, counter::ENTRY, sessions::ENTRY, skewed::ENTRY, pairs::ENTRY]
+    vec![
+        profile::ENTRY,
+        counter::ENTRY,
+        sessions::ENTRY,
+        skewed::ENTRY,
+        pairs::ENTRY,
+        lifecycle::ENTRY,
+    ]
 }

@@ -16,7 +16,8 @@ const TTL: Option<Duration> = Some(Duration::from_secs(300));
 /// The strategy of this name.
 pub(crate) fn strategy(name: &str) -> Option<Arc<dyn AnyStrategy>> {
     Some(match name {
-        "guarded-negative" => Arc::new(GuardedNegative),
+        "guarded-negative" => Arc::new(GuardedNegative::LEAVES_THE_ENTRY),
+        "guarded-negative-told" => Arc::new(GuardedNegative::TELLS),
         "bulk-forgets" => Arc::new(BulkForgets),
         "check-constraint" => Arc::new(CheckConstraint),
         "two-tier" => Arc::new(TwoTier),
@@ -58,7 +59,17 @@ fn compare_and_set(key: Key, row: Row) -> Request {
 
 /// `version-guard` that also caches "there is none", and whose creating write
 /// leaves the entry: there is nothing to invalidate, it believes.
-struct GuardedNegative;
+#[derive(Clone, Copy)]
+pub(crate) struct GuardedNegative {
+    /// The first version that its writes tell the cache of.
+    tells_from: u64,
+}
+
+impl GuardedNegative {
+    pub(crate) const LEAVES_THE_ENTRY: Self = Self { tells_from: 2 };
+    /// The control: a creation is a write like any other.
+    pub(crate) const TELLS: Self = Self { tells_from: 1 };
+}
 
 impl Strategy for GuardedNegative {
     async fn read(&self, session: &mut Session, key: Key) -> Result<Option<Row>, StoreError> {
@@ -85,7 +96,7 @@ impl Strategy for GuardedNegative {
         value: Value,
     ) -> Result<u64, StoreError> {
         let version = session.primary().write(key, value.clone()).await?;
-        if version > 1 {
+        if version >= self.tells_from {
             session.call(compare_and_set(key, Row { value, version })).await?;
         }
         Ok(version)

@@ -14,3 +14,4 @@ mod tree;
 
 pub use report::{AppFinding, AppRace, AppReport, Line, Replayed, Space};
 pub use search::{Clients, Limits, explore_app, replay_app};
+pub use stage::Warmth;

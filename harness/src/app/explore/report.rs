@@ -9,7 +9,7 @@ use quarrel_checkers::{Anomaly, Site, Value};
 
 use super::{
     search::{Clients, subject},
-    stage::{Ended, Execution, Role},
+    stage::{Ended, Execution, Role, Warmth},
     tree::Choice,
 };
 use crate::app::{AppFile, token::token};
@@ -29,8 +29,8 @@ pub struct AppReport {
 pub struct Space {
     /// Who took part.
     pub clients: Clients,
-    /// Whether the row was cached before.
-    pub warm: bool,
+    /// What the cache held of the row.
+    pub warmth: Warmth,
     /// How many executions there were.
     pub executions: usize,
     /// How many of them the whole space took, if it was searched.
@@ -54,10 +54,10 @@ pub struct Space {
 }
 
 impl Space {
-    pub(super) const fn new(clients: Clients, warm: bool) -> Self {
+    pub(super) const fn new(clients: Clients, warmth: Warmth) -> Self {
         Self {
             clients,
-            warm,
+            warmth,
             executions: 0,
             executions_of_all: 0,
             exhausted: false,
@@ -85,8 +85,8 @@ pub struct AppRace {
     pub app: PathBuf,
     /// Who takes part.
     pub clients: Clients,
-    /// Whether the row was cached before.
-    pub warm: bool,
+    /// What the cache held of the row.
+    pub warmth: Warmth,
     /// What goes on, in order.
     pub lines: Vec<Line>,
 }
@@ -186,9 +186,8 @@ impl AppRace {
     pub fn to_text(&self) -> String {
         let mut race = format!("{HEADER}{}\n", self.app.display());
         let Clients { writers, readers } = self.clients;
-        let warmth = if self.warm { "cached" } else { "cached nowhere" };
         let _ = writeln!(race, "clients {writers} writing, {readers} reading");
-        let _ = writeln!(race, "row {warmth}");
+        let _ = writeln!(race, "row {}", self.warmth);
         for line in &self.lines {
             let _ = write!(race, "{}: {} \"{}\"", line.actor, line.site, line.shape);
             if let Some(said) = line.said() {
@@ -214,7 +213,7 @@ impl AppRace {
     pub fn parse(text: &str) -> Result<Self, (usize, String)> {
         let mut app = None;
         let mut clients = None;
-        let mut warm = false;
+        let mut warmth = Warmth::Cold;
         let mut lines = Vec::new();
         for (at, line) in text.lines().enumerate() {
             let fail = |why: &str| (at + 1, why.to_owned());
@@ -240,9 +239,9 @@ impl AppRace {
                 };
                 clients = Some(Clients { writers: count(writers)?, readers: count(readers)? });
             } else if let Some(how) = line.strip_prefix("row ") {
-                warm = match how {
-                    "cached" => true,
-                    "cached nowhere" => false,
+                warmth = match how {
+                    "cached" => Warmth::Warm,
+                    "cached nowhere" => Warmth::Cold,
                     _ => return Err(fail("expected row cached or row cached nowhere")),
                 };
             } else {
@@ -258,7 +257,7 @@ impl AppRace {
         Ok(Self {
             app: app.ok_or_else(|| missing("app FILE"))?,
             clients: clients.ok_or_else(|| missing("clients N writing, N reading"))?,
-            warm,
+            warmth,
             lines,
         })
     }
@@ -333,7 +332,7 @@ impl AppReport {
                 serde_json::json!({
                     "writers": space.clients.writers,
                     "readers": space.clients.readers,
-                    "cached_before": space.warm,
+                    "cached_before": space.warmth == Warmth::Warm,
                     "executions": space.executions,
                     "orders": space.executions_of_all,
                     "exhausted": space.exhausted,
@@ -360,12 +359,11 @@ impl AppReport {
 impl fmt::Display for Space {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Clients { writers, readers } = self.clients;
-        let warmth = if self.warm { "cached before" } else { "cached nowhere" };
         let seconds = self.took.as_secs_f64();
         write!(
             f,
-            "{writers} writing, {readers} reading, {warmth}: {} executions in {seconds:.1} s",
-            self.executions
+            "{writers} writing, {readers} reading, {}: {} executions in {seconds:.1} s",
+            self.warmth, self.executions
         )?;
         if let Some((execution, when)) = self.first_break {
             return write!(f, ", broken at execution {execution}, {:.2} s", when.as_secs_f64());

@@ -111,7 +111,7 @@ impl Search<'_> {
     async fn run(&self) -> Result<(Space, Option<AppFinding>), Lost> {
         let roles = self.clients.roles();
         let mut stage = stage(self.app, &roles).await?;
-        let mut space = Space::new(self.clients, self.warmth == Warmth::Warm);
+        let mut space = Space::new(self.clients, self.warmth);
         let began = Instant::now();
         let mut found = None;
         for reduction in FEW.map(Reduction::Switches).into_iter().chain([Reduction::Sleep]) {
@@ -158,7 +158,7 @@ impl Search<'_> {
             race: AppRace {
                 app: self.app.file.path.clone(),
                 clients: self.clients,
-                warm: self.warmth == Warmth::Warm,
+                warmth: self.warmth,
                 lines,
             },
             audited: execution.audited.clone(),
@@ -268,8 +268,7 @@ async fn replay(
 pub async fn replay_app(app: &Arc<App>, race: &AppRace, times: usize) -> Result<Replayed, String> {
     let run = async {
         let mut stage = stage(app, &race.clients.roles()).await?;
-        let warmth = if race.warm { Warmth::Warm } else { Warmth::Cold };
-        replay(&mut stage, warmth, &race.lines, times, Guarantee::Linearizable).await
+        replay(&mut stage, race.warmth, &race.lines, times, Guarantee::Linearizable).await
     };
     run.await.map_err(|lost| lost.to_string())
 }

@@ -1,7 +1,7 @@
 //! One execution: every client's request under way at once, each message to a
 //! store held until its turn comes.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use quarrel_checkers::{History, Key, Op, Process, Site, Time, Value};
 use quarrel_faultproxy::{
@@ -30,11 +30,20 @@ pub(in crate::app) enum Role {
 
 /// What the cache holds of the row when an execution begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::app) enum Warmth {
+pub enum Warmth {
     /// Nothing.
     Cold,
     /// What a reader left there.
     Warm,
+}
+
+impl fmt::Display for Warmth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cold => "cached nowhere",
+            Self::Warm => "cached",
+        })
+    }
 }
 
 /// What was let go on, and what came of it.

@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 
 use quarrel_checkers::{
-    Anomaly, Budget, Checker, Event, F, Guarantee, History, JudgeOptions, Judgement, Kind, Model,
-    Validity, Value, Verdict,
+    Anomaly, Budget, Checker, Event, Evidence, F, Guarantee, History, JudgeOptions, Judgement,
+    Kind, Model, RunOutcome, Stake, Validity, Value, Verdict,
     formats::Imported,
     judge, models,
     search::{Failures, Linearizable, Partition},
@@ -12,7 +12,7 @@ use quarrel_checkers::{
 };
 use serde::Serialize;
 
-use super::{Asked, FailureMeaning, Isolation, ModelName, model::nothing_at_risk};
+use super::{Asked, FailureMeaning, Isolation, ModelName, model::at_stake};
 
 /// What a checker says of a file.
 #[derive(Serialize)]
@@ -40,12 +40,48 @@ impl Finding {
     }
 }
 
-/// A finding, and why it is worth nothing if nothing could have gone wrong.
+/// A finding, and what could have shown otherwise.
 pub(super) struct Decided {
     pub(super) finding: Finding,
-    pub(super) vacuous: Option<String>,
+    pub(super) at_stake: AtStake,
     /// Of transactions: every level up to the expected one.
     pub(super) levels: Vec<(Expected, Validity)>,
+}
+
+impl Decided {
+    /// What it comes to. What breaks off may break later on.
+    pub(super) fn outcome(&self, expected: Guarantee, ends_early: bool) -> RunOutcome {
+        let validity = match self.finding.validity(expected) {
+            Validity::Valid if ends_early => Validity::Unknown,
+            validity => validity,
+        };
+        RunOutcome::of(validity, Evidence::counted(self.at_stake.of, self.at_stake.count))
+    }
+}
+
+/// What could have been found wrong, counted.
+#[derive(Clone, Copy)]
+pub(super) struct AtStake {
+    of: Stake,
+    count: u64,
+}
+
+impl AtStake {
+    pub(super) const fn of(of: Stake, count: u64) -> Self {
+        Self { of, count }
+    }
+
+    /// What there was none of, in words.
+    pub(super) const fn nothing(self) -> &'static str {
+        match self.of {
+            Stake::ReadsAtRisk => {
+                "no read and no compare-and-set succeeded that began after a write of its key had \
+                 been acknowledged"
+            }
+            Stake::Dependencies => "no transaction depends on what another one read or wrote",
+            Stake::Operations | Stake::Executions | Stake::Claims => "no operation succeeded",
+        }
+    }
 }
 
 /// Whether a history is one of registers without answers that only a search
@@ -62,14 +98,14 @@ pub(super) fn is_judged(history: &History, model: ModelName, failures: FailureMe
 pub(super) fn decide(imported: &Imported, model: ModelName, asked: &Asked<'_>) -> Decided {
     let history = &imported.history;
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let vacuous = nothing_at_risk(history, model);
+    let at_stake = at_stake(history, model);
     if is_judged(history, model, asked.failures) {
         let mut options = JudgeOptions::default();
         options.threads = threads;
         options.bound = asked.expected.and_then(|expected| expected.bound);
         let judgement = judge(history, &imported.probes, &options);
         let finding = Finding::Judgement(Box::new(judgement));
-        return Decided { finding, vacuous, levels: Vec::new() };
+        return Decided { finding, at_stake, levels: Vec::new() };
     }
     let expected = match asked.isolation {
         Isolation::ReadUncommitted => Expected::ReadUncommitted,
@@ -87,14 +123,12 @@ pub(super) fn decide(imported: &Imported, model: ModelName, asked: &Asked<'_>) -
         }
         _ => {
             let verdict = search(history, model, asked, threads);
-            return Decided { finding: Finding::Verdict(verdict), vacuous, levels: Vec::new() };
+            return Decided { finding: Finding::Verdict(verdict), at_stake, levels: Vec::new() };
         }
     };
     let Examined { verdict, levels, dependencies } = examined;
-    let is_free = dependencies == 0 && verdict.validity == Validity::Valid;
-    let free = || "no transaction depends on what another one read or wrote".to_owned();
-    let vacuous = vacuous.or_else(|| is_free.then(free));
-    Decided { finding: Finding::Verdict(verdict), vacuous, levels }
+    let at_stake = AtStake::of(Stake::Dependencies, dependencies as u64);
+    Decided { finding: Finding::Verdict(verdict), at_stake, levels }
 }
 
 fn search(

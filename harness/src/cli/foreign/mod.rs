@@ -8,7 +8,7 @@ use std::{fmt::Display, path::Path};
 use crate::cli::output::println;
 use clap::ValueEnum;
 use quarrel_checkers::{
-    Guarantee, Validity, Value,
+    Evidence, Guarantee, RunOutcome, Stake, Validity, Value,
     formats::{self, Format, ImportOptions, Keys, ReadError},
     register::{StreamError, check_json_lines},
 };
@@ -16,7 +16,7 @@ use quarrel_checkers::{
 use super::Failure;
 use crate::{judge::Expectation, report::Ink, results::open_history};
 
-use decide::{Decided, Finding, decide, is_judged};
+use decide::{AtStake, Decided, Finding, decide, is_judged};
 pub(super) use model::ModelName;
 
 /// The formats that histories are read in.
@@ -127,15 +127,21 @@ pub(super) fn check(asked: &Asked<'_>) -> Result<u8, Failure> {
     imported.assumptions.extend(model::left_out(&imported.history, model));
     let decided = decide(&imported, model, asked);
     let expected = asked.expected.map_or(Guarantee::Linearizable, |expected| expected.guarantee);
-    let outcome = Outcome::of(&decided, expected);
+    let ends_early = cut.was_met() || imported.truncated.is_some();
+    let outcome = decided.outcome(expected, ends_early);
     match asked.output {
-        Output::Json => print::json(&imported, model, &outcome, &decided)?,
+        Output::Json => print::json(&imported, model, outcome, &decided)?,
         Output::Text => {
             print::read(&imported, asked.from);
             println!("model: {} ({why})", model.name());
             let events = imported.history.events.len();
-            match (&outcome, &decided.finding) {
-                (Outcome::Vacuous(why), _) => print::vacuous(why, events),
+            match (outcome, &decided.finding) {
+                (RunOutcome::Vacuous, _) => print::vacuous(&decided.at_stake, events),
+                (RunOutcome::Undecided, finding)
+                    if finding.validity(expected) == Validity::Valid =>
+                {
+                    print::ends_early(events);
+                }
                 (_, Finding::Judgement(judgement)) => print::judgement(judgement, expected, events),
                 (_, Finding::Verdict(verdict)) => print::verdict(verdict, events),
             }
@@ -144,31 +150,6 @@ pub(super) fn check(asked: &Asked<'_>) -> Result<u8, Failure> {
         }
     }
     Ok(outcome.exit_code())
-}
-
-/// What came of it.
-pub(super) enum Outcome {
-    Decided(Validity),
-    /// It is valid because nothing could have gone wrong, and why.
-    Vacuous(String),
-}
-
-impl Outcome {
-    fn of(decided: &Decided, expected: Guarantee) -> Self {
-        match (decided.finding.validity(expected), &decided.vacuous) {
-            (Validity::Valid, Some(why)) => Self::Vacuous(why.clone()),
-            (validity, _) => Self::Decided(validity),
-        }
-    }
-
-    const fn exit_code(&self) -> u8 {
-        match self {
-            Self::Decided(Validity::Valid) => 0,
-            Self::Decided(Validity::Invalid) => 1,
-            Self::Decided(Validity::Unknown) => 2,
-            Self::Vacuous(_) => 3,
-        }
-    }
 }
 
 /// A file that is no history, and what would be one.
@@ -205,22 +186,26 @@ pub(super) fn stream(path: &Path) -> Result<u8, Failure> {
         println!("assumed: the file ends in the middle of a line, which was left out: {lost}");
     }
     let operations = streamed.operations;
-    Ok(match &streamed.conflict {
-        None if streamed.reads == 0 => {
-            let events = usize::try_from(streamed.events).unwrap_or(usize::MAX);
-            print::vacuous("no read succeeded", events);
-            3
-        }
-        None => {
+    let validity = match &streamed.conflict {
+        Some(_) => Validity::Invalid,
+        None if cut.was_met() || streamed.truncated.is_some() => Validity::Unknown,
+        None => Validity::Valid,
+    };
+    let events = usize::try_from(streamed.events).unwrap_or(usize::MAX);
+    let evidence = Evidence::counted(Stake::ReadsAtRisk, streamed.reads_at_risk);
+    let outcome = RunOutcome::of(validity, evidence);
+    match (outcome, &streamed.conflict) {
+        (RunOutcome::Held(_), _) => {
             println!("{good}valid{good:#}: every key is linearizable; {operations} operations");
-            0
         }
-        Some((key, _)) => {
+        (_, Some((key, _))) => {
             println!("{bad}invalid{bad:#}: key {key} is not linearizable; {operations} operations");
             println!("  without --stream it is said why");
-            1
         }
-    })
+        (RunOutcome::Undecided, None) => print::ends_early(events),
+        _ => print::vacuous(&AtStake::of(Stake::ReadsAtRisk, 0), events),
+    }
+    Ok(outcome.exit_code())
 }
 
 const fn format(from: From) -> Format {

@@ -1,10 +1,13 @@
 //! What a history is a history of.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::ValueEnum;
-use quarrel_checkers::{Event, F, History, Kind, Process, Value, transactions::is_transaction};
+use quarrel_checkers::{
+    Event, F, History, Kind, Process, Stake, Value, transactions::is_transaction,
+};
 
+use super::decide::AtStake;
 use crate::cli::Failure;
 
 /// What the history is a history of.
@@ -106,19 +109,44 @@ pub(super) fn left_out(history: &History, model: ModelName) -> Option<String> {
     ))
 }
 
-/// Why nothing could have gone wrong in a history of this model, whatever the
-/// object did; none if something could have.
-pub(super) fn nothing_at_risk(history: &History, model: ModelName) -> Option<String> {
-    let happened =
-        |event: &&Event| event.kind == Kind::Ok && matches!(event.process, Process::Client(_));
-    let mut happened = history.events.iter().filter(happened);
-    if model.is_register() {
-        let shows = |event: &Event| matches!(event.op.f, F::Read | F::Cas);
-        let is_refusal = |event: &Event| event.kind == Kind::Fail && event.op.f == F::Cas;
-        let is_told = happened.any(shows) || history.events.iter().any(is_refusal);
-        return (!is_told).then(|| "no read and no compare-and-set succeeded".to_owned());
+/// What could have been found wrong in a history of this model, whatever the
+/// object did: of registers, reads and compare-and-sets that began after a
+/// write of their key had been acknowledged; of other objects, whatever was
+/// answered.
+pub(super) fn at_stake(history: &History, model: ModelName) -> AtStake {
+    let is_client = |event: &Event| matches!(event.process, Process::Client(_));
+    if !model.is_register() {
+        let answered = history
+            .events
+            .iter()
+            .filter(|event| event.kind == Kind::Ok && is_client(event))
+            .count();
+        return AtStake::of(Stake::Operations, answered as u64);
     }
-    happened.next().is_none().then(|| "no operation succeeded".to_owned())
+    let mut written = BTreeSet::new();
+    let mut open = BTreeMap::new();
+    let mut at_risk = 0;
+    for event in history.events.iter().filter(|event| is_client(event)) {
+        let key = event.op.key;
+        let shows = matches!(event.op.f, F::Read | F::Cas);
+        match event.kind {
+            Kind::Invoke => drop(open.insert(event.process, written.contains(&key))),
+            Kind::Ok => {
+                let was_written = open.remove(&event.process).unwrap_or(false);
+                at_risk += u64::from(shows && was_written);
+                if event.op.f != F::Read {
+                    written.insert(key);
+                }
+            }
+            // That it was refused says what the value was not.
+            Kind::Fail => {
+                let was_written = open.remove(&event.process).unwrap_or(false);
+                at_risk += u64::from(event.op.f == F::Cas && was_written);
+            }
+            Kind::Info => drop(open.remove(&event.process)),
+        }
+    }
+    AtStake::of(Stake::ReadsAtRisk, at_risk)
 }
 
 fn reads_a_collection(history: &History) -> bool {

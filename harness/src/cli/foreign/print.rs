@@ -2,12 +2,12 @@
 
 use crate::cli::output::println;
 use quarrel_checkers::{
-    Anomaly, Guarantee, Judgement, Key, Validity, Verdict, formats::Imported,
+    Anomaly, Guarantee, Judgement, Key, RunOutcome, Validity, Verdict, formats::Imported,
     transactions::Expected,
 };
 use serde::Serialize;
 
-use super::{Decided, Finding, From, ModelName, Outcome};
+use super::{AtStake, Decided, Finding, From, ModelName};
 use crate::{cli::Failure, report::Ink};
 
 /// What was read, and what that took for granted.
@@ -39,9 +39,21 @@ pub(super) fn verdict(verdict: &Verdict, events: usize) {
 }
 
 /// That nothing could have gone wrong.
-pub(super) fn vacuous(why: &str, events: usize) {
+pub(super) fn vacuous(at_stake: &AtStake, events: usize) {
     let warn = Ink::colours().warn;
-    println!("{warn}vacuous{warn:#}: nothing was at stake: {why}; {events} events");
+    println!(
+        "{warn}vacuous{warn:#}: nothing was at stake: {}; {events} events",
+        at_stake.nothing()
+    );
+}
+
+/// That nothing is wrong as far as it goes.
+pub(super) fn ends_early(events: usize) {
+    let warn = Ink::colours().warn;
+    println!(
+        "{warn}undecided{warn:#}: the history breaks off, and what came then may be wrong; up to there, \
+         {events} events, nothing is"
+    );
 }
 
 /// The levels of isolation, strongest first.
@@ -123,7 +135,7 @@ pub(super) fn anomalies(imported: &Imported, anomalies: &[Anomaly]) {
 pub(super) fn json(
     imported: &Imported,
     model: ModelName,
-    outcome: &Outcome,
+    outcome: RunOutcome,
     decided: &Decided,
 ) -> Result<(), Failure> {
     #[derive(Serialize)]
@@ -133,6 +145,8 @@ pub(super) fn json(
         truncated: Option<String>,
         model: String,
         events: usize,
+        #[serde(flatten)]
+        outcome: RunOutcome,
         validity: Validity,
         /// Why a valid history proves nothing, if it does not.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -144,16 +158,19 @@ pub(super) fn json(
         finding: &'a Finding,
     }
     // What proves nothing is no pass.
-    let (validity, vacuous) = match outcome {
-        Outcome::Decided(validity) => (*validity, None),
-        Outcome::Vacuous(why) => (Validity::Unknown, Some(why.as_str())),
+    let validity = match outcome {
+        RunOutcome::Held(_) => Validity::Valid,
+        RunOutcome::Violated => Validity::Invalid,
+        RunOutcome::Vacuous | RunOutcome::Undecided | RunOutcome::Environment => Validity::Unknown,
     };
+    let vacuous = (outcome == RunOutcome::Vacuous).then(|| decided.at_stake.nothing());
     let said = Said {
         format: imported.format.to_string(),
         assumptions: &imported.assumptions,
         truncated: imported.truncated.as_ref().map(ToString::to_string),
         model: model.name(),
         events: imported.history.events.len(),
+        outcome,
         validity,
         vacuous,
         levels: &decided.levels,

@@ -163,8 +163,12 @@ fn explored(
 }
 
 fn outcome(found: &Ladder) -> CellOutcome {
+    let is_empty = |rung: &LadderRung| {
+        Some(rung.guarantee) == found.strongest && rung.broken.is_none() && rung.at_stake == 0
+    };
     match found.strongest {
         None => CellOutcome::Undecided,
+        Some(_) if found.rungs.iter().any(is_empty) => CellOutcome::Vacuous,
         Some(Guarantee::Linearizable) => CellOutcome::Held,
         Some(_) => CellOutcome::Broken,
     }
@@ -177,6 +181,7 @@ fn searched(found: &Ladder) -> CellSearch {
     };
     CellSearch {
         interleavings: most(&|rung| rung.interleavings),
+        at_stake: most(&|rung| rung.at_stake),
         states: most(&|rung| rung.states as u128),
     }
 }

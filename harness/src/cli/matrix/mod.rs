@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::cli::output::{eprintln, print, println};
 use clap::{Args, Command};
 use jiff::Timestamp;
-use quarrel_checkers::Guarantee;
+use quarrel_checkers::{Evidence, Guarantee, RunOutcome, Stake, Validity};
 
 pub(super) use self::{
     chosen::{Column, Row, Way, columns, rows},
@@ -76,8 +76,8 @@ replica has caught up), eventual (fresh once every entry has expired), none.
 
 Each cell's witness is a .race file in the results folder: quarrel replay runs it.
 
-Exit codes: 0 every cell is decided, and none weaker than --expect; 1 one is; 2 one is undecided; \
-3 one is vacuous; 4 the environment failed.";
+Exit codes: 0 every cell is decided, and none weaker than --expect; 1 one is; 2 one is undecided, \
+or --expect rests on a sample; 3 one is vacuous; 4 the environment failed.";
 
 /// The subcommand.
 pub(super) fn command() -> Command {
@@ -119,7 +119,7 @@ pub(super) fn matrix(args: &MatrixArgs, catalogue: &Catalogue) -> Result<u8, Fai
     write_json(&folder.file(MATRIX_FILE), &matrix)?;
     show(args, &matrix)?;
     eprintln!("written: {}", folder.path.display());
-    Ok(if interrupted { 130 } else { exit_code(args.expect, &matrix.cells) })
+    Ok(if interrupted { 130 } else { outcome(args.expect, &matrix.cells).exit_code() })
 }
 
 fn show(args: &MatrixArgs, matrix: &MatrixFile) -> Result<(), Failure> {
@@ -147,24 +147,36 @@ fn command_line() -> String {
     report::command_line(told)
 }
 
-/// The gravest first: what is broken says more than what is open.
-fn exit_code(expect: Option<Expectation>, cells: &[MatrixCell]) -> u8 {
-    let any = |outcome| cells.iter().any(|cell| cell.outcome == outcome);
-    let weaker = |least: Guarantee| {
-        cells.iter().any(|cell| cell.strongest.is_some_and(|strongest| strongest > least))
+/// What all cells come to. A cell that the cluster cannot carry says nothing,
+/// and where nothing was judged, nothing was shown.
+fn outcome(expect: Option<Expectation>, cells: &[MatrixCell]) -> RunOutcome {
+    let least = expect.map(|expected| expected.guarantee);
+    RunOutcome::of_all(cells.iter().filter_map(|cell| of_cell(least, cell)))
+}
+
+fn of_cell(least: Option<Guarantee>, cell: &MatrixCell) -> Option<RunOutcome> {
+    let validity = match cell.outcome {
+        CellOutcome::Refused => return None,
+        CellOutcome::Failed => return Some(RunOutcome::Environment),
+        CellOutcome::Vacuous => return Some(RunOutcome::Vacuous),
+        CellOutcome::Undecided => Validity::Unknown,
+        CellOutcome::Held | CellOutcome::Broken => match (least, cell.strongest) {
+            (Some(least), Some(strongest)) if strongest > least => Validity::Invalid,
+            // What was only sampled may break after all.
+            (Some(_), _) if cell.below_steps().is_some() => Validity::Unknown,
+            _ => Validity::Valid,
+        },
     };
-    if expect.is_some_and(|expected| weaker(expected.guarantee)) {
-        1
-    } else if any(CellOutcome::Failed) {
-        4
-    } else if any(CellOutcome::Undecided) {
-        2
-    } else if any(CellOutcome::Vacuous) || !(any(CellOutcome::Held) || any(CellOutcome::Broken)) {
-        // Where nothing was judged, nothing was shown.
-        3
-    } else {
-        0
-    }
+    let stormed =
+        cell.evidence.as_ref().map(|evidence| (Stake::ReadsAtRisk, evidence.reads_at_risk));
+    let explored = cell.searched.as_ref().map(|searched| (Stake::Executions, searched.at_stake));
+    // A break is something that was judged, whatever else was at stake.
+    let broken = cell.shortest().map(|_| (Stake::Executions, 1));
+    let evidence = [stormed, explored, broken]
+        .into_iter()
+        .flatten()
+        .find_map(|(of, count)| Evidence::counted(of, count));
+    Some(RunOutcome::of(validity, evidence))
 }
 
 /// What may stand in the name of a file, for a label of a row or a column.
@@ -176,29 +188,59 @@ fn file_name(label: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results::{CellRung, CellSearch};
 
     fn cell(outcome: CellOutcome, strongest: Option<Guarantee>) -> MatrixCell {
         MatrixCell {
             strongest,
             note: None,
+            searched: Some(CellSearch { interleavings: 9, at_stake: 7, states: 8 }),
             ..MatrixCell::without("cache-aside", "none", outcome, String::new())
         }
     }
 
     #[test]
     fn the_exit_code_names_the_gravest_cell() {
+        let code = |expect, cells: &[MatrixCell]| outcome(expect, cells).exit_code();
         let held = || cell(CellOutcome::Held, Some(Guarantee::Linearizable));
         let broken = || cell(CellOutcome::Broken, Some(Guarantee::Eventual));
+        let failed = || cell(CellOutcome::Failed, None);
         let expect = Some("sequential".parse::<Expectation>().unwrap());
-        assert_eq!(exit_code(None, &[held(), broken()]), 0);
-        assert_eq!(exit_code(expect, &[held()]), 0);
-        assert_eq!(exit_code(expect, &[held(), broken()]), 1);
-        assert_eq!(exit_code(None, &[held(), cell(CellOutcome::Undecided, None)]), 2);
-        assert_eq!(exit_code(None, &[held(), cell(CellOutcome::Vacuous, None)]), 3);
-        assert_eq!(exit_code(None, &[held(), cell(CellOutcome::Failed, None)]), 4);
-        assert_eq!(exit_code(None, &[held(), cell(CellOutcome::Refused, None)]), 0);
-        assert_eq!(exit_code(None, &[cell(CellOutcome::Refused, None)]), 3);
-        assert_eq!(exit_code(None, &[]), 3);
+        assert_eq!(code(None, &[held(), broken()]), 0);
+        assert_eq!(code(expect, &[held()]), 0);
+        assert_eq!(code(expect, &[held(), broken()]), 1);
+        assert_eq!(code(expect, &[failed(), broken()]), 1);
+        assert_eq!(code(None, &[held(), cell(CellOutcome::Undecided, None)]), 2);
+        assert_eq!(code(None, &[held(), cell(CellOutcome::Vacuous, None)]), 3);
+        assert_eq!(code(None, &[failed(), cell(CellOutcome::Undecided, None)]), 4);
+        assert_eq!(code(None, &[held(), cell(CellOutcome::Refused, None)]), 0);
+        assert_eq!(code(None, &[cell(CellOutcome::Refused, None)]), 3);
+        assert_eq!(code(None, &[]), 3);
+    }
+
+    #[test]
+    fn a_cell_that_was_called_held_without_evidence_shows_nothing() {
+        let searched = Some(CellSearch { interleavings: 9, at_stake: 0, states: 8 });
+        let idle =
+            MatrixCell { searched, ..cell(CellOutcome::Held, Some(Guarantee::Linearizable)) };
+        assert_eq!(outcome(None, &[idle]), RunOutcome::Vacuous);
+    }
+
+    #[test]
+    fn what_was_only_sampled_is_no_proof_of_what_was_expected() {
+        let rung = CellRung {
+            guarantee: Guarantee::Linearizable,
+            validity: Validity::Valid,
+            below_steps: Some(9),
+            broken: None,
+        };
+        let sampled = MatrixCell {
+            rungs: vec![rung],
+            ..cell(CellOutcome::Held, Some(Guarantee::Linearizable))
+        };
+        let expect = Some("sequential".parse::<Expectation>().unwrap());
+        assert_eq!(outcome(expect, std::slice::from_ref(&sampled)), RunOutcome::Undecided);
+        assert!(outcome(None, &[sampled]).is_held());
     }
 
     #[test]

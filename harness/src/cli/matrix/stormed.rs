@@ -174,7 +174,7 @@ impl Storms<'_> {
         verdict: VerdictFile,
     ) -> Result<MatrixCell, Failure> {
         let (outcome, strongest) = match verdict.outcome {
-            RunOutcome::Held => (CellOutcome::Held, Some(verdict.strongest)),
+            RunOutcome::Held(_) => (CellOutcome::Held, Some(verdict.strongest)),
             RunOutcome::Violated => (CellOutcome::Broken, Some(verdict.strongest)),
             RunOutcome::Undecided => (CellOutcome::Undecided, None),
             RunOutcome::Vacuous => (CellOutcome::Vacuous, None),

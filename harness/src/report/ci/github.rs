@@ -28,7 +28,7 @@ pub fn tell_github(run: &LoadedRun, verdict: &VerdictFile) -> Option<String> {
 #[must_use]
 pub fn step_summary(run: &LoadedRun, verdict: &VerdictFile) -> String {
     let sign = match verdict.outcome {
-        RunOutcome::Held => "✅",
+        RunOutcome::Held(_) => "✅",
         RunOutcome::Violated => "❌",
         RunOutcome::Undecided | RunOutcome::Vacuous | RunOutcome::Environment => "⚠️",
     };
@@ -52,7 +52,7 @@ fn markdown(text: &str) -> String {
 #[must_use]
 pub fn annotation(run: &LoadedRun, verdict: &VerdictFile) -> Option<String> {
     let level = match verdict.outcome {
-        RunOutcome::Held => return None,
+        RunOutcome::Held(_) => return None,
         RunOutcome::Violated => "error",
         RunOutcome::Undecided | RunOutcome::Vacuous | RunOutcome::Environment => "warning",
     };

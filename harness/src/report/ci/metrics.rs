@@ -24,7 +24,7 @@ pub fn open_metrics(verdict: &VerdictFile) -> String {
         ("quarrel_staleness_p99_seconds", seconds(metrics.staleness.p99)),
         ("quarrel_session_violations", metrics.sessions.total() as f64),
         ("quarrel_lost_updates", metrics.lost_updates as f64),
-        ("quarrel_exit_code", f64::from(verdict.exit_code)),
+        ("quarrel_exit_code", f64::from(verdict.outcome.exit_code())),
     ];
     let mut text = String::new();
     for (name, value) in values {

@@ -7,7 +7,7 @@ use crate::results::{RunOutcome, VerdictFile};
 pub fn verdict_line(verdict: &VerdictFile) -> String {
     let metrics = &verdict.metrics;
     match verdict.outcome {
-        RunOutcome::Held => {
+        RunOutcome::Held(_) => {
             let held = match verdict.expected {
                 Guarantee::Linearizable => String::new(),
                 other => format!("; {other} held"),

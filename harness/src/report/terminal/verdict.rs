@@ -101,7 +101,7 @@ fn place(run: &LoadedRun, verdict: &VerdictFile) -> String {
 fn plainly(sheet: &mut Sheet, run: &LoadedRun, verdict: &VerdictFile) {
     let ink = sheet.ink;
     let (style, word) = match verdict.outcome {
-        RunOutcome::Held => (ink.good, "ok: "),
+        RunOutcome::Held(_) => (ink.good, "ok: "),
         RunOutcome::Vacuous => (ink.warn, "vacuous: "),
         RunOutcome::Undecided => (ink.warn, "undecided: "),
         RunOutcome::Environment => (ink.bad, "environment: "),

@@ -131,7 +131,16 @@ impl Ruling {
             _ if !breaches.is_empty() => Self::Beyond(breaches),
             RunOutcome::Undecided => Self::Undecided(printable(&verdict.reason)),
             RunOutcome::Vacuous => Self::Vacuous(printable(&verdict.reason)),
-            RunOutcome::Held | RunOutcome::Violated => Self::Accepted,
+            RunOutcome::Held(_) => Self::Accepted,
+            // What went wrong is accepted: that nothing else did is another
+            // claim, which needs its own evidence.
+            RunOutcome::Violated if verdict.truncated => Self::Undecided(
+                "nothing beyond what is accepted was seen, but the history breaks off".to_owned(),
+            ),
+            RunOutcome::Violated => match &verdict.nothing_at_stake {
+                Some(why) => Self::Vacuous(printable(why)),
+                None => Self::Accepted,
+            },
         }
     }
 
