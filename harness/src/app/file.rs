@@ -41,8 +41,8 @@ pub struct AppFile {
     pub path: PathBuf,
     /// The folder that commands run in: the file's own.
     pub folder: PathBuf,
-    /// How instances come to be.
-    pub start: Start,
+    /// The shell command that starts an instance.
+    pub command: Template,
     /// How many instances.
     pub instances: Instances,
     /// What tells that an instance is ready.
@@ -61,15 +61,6 @@ pub struct AppFile {
     pub entry: Option<Template>,
     /// What people said of its steps.
     pub steps: Steps,
-}
-
-/// How instances come to be.
-#[derive(Clone, Debug)]
-pub enum Start {
-    /// quarrel starts them with this shell command.
-    Command(Template),
-    /// Somebody started one, at this URL.
-    Attached(String),
 }
 
 /// How many instances there are.
@@ -164,22 +155,8 @@ pub struct Steps {
     /// Shapes of messages that belong to no request.
     #[serde(default)]
     pub background: Vec<String>,
-    /// Whether replies are places where the order can change, too.
-    #[serde(default)]
-    pub hold: Hold,
-}
-
-/// Which messages are held until their turn comes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-pub enum Hold {
-    /// Requests to the stores.
-    #[default]
-    #[serde(rename = "requests")]
-    Requests,
-    /// Their replies as well, for applications that look at a clock between
-    /// two calls.
-    #[serde(rename = "requests+replies")]
-    Replies,
+    /// Which messages are held until their turn comes.
+    hold: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -199,7 +176,6 @@ struct Raw {
 struct RawApp {
     name: Option<String>,
     command: Option<Spanned<String>>,
-    url: Option<Spanned<String>>,
     #[serde(default)]
     protocol: Protocol,
     #[serde(default)]
@@ -309,17 +285,14 @@ impl Checked<'_> {
                 return Err(self.wrong(ready, "`ready` and `ready-line` exclude each other"));
             }
         };
-        let start = match (&app.command, &app.url) {
-            (Some(command), None) => Start::Command(self.words(command, Words::Addresses)?),
-            (None, Some(url)) => Start::Attached(self.url(url)?),
-            (Some(_), Some(url)) => {
-                let why = "an application is started by `command` or attached by `url`, not both";
-                return Err(self.wrong(url, why));
-            }
-            (None, None) => {
-                return Err(self.missing("app", "command = \"…\", which starts the application"));
-            }
-        };
+        let command = app
+            .command
+            .as_ref()
+            .ok_or_else(|| self.missing("app", "command = \"…\", which starts the application"))?;
+        if let Some(hold) = steps.hold.as_ref().filter(|hold| hold.as_ref() != "requests") {
+            let why = "only requests to the stores can be held: expected \"requests\"";
+            return Err(self.wrong(hold, why));
+        }
         let speaks = match app.protocol {
             Protocol::Stdio => Speaks::Stdio,
             Protocol::Http => Speaks::Http(Box::new(HttpRequests {
@@ -346,7 +319,7 @@ impl Checked<'_> {
             name: app.name.unwrap_or_else(|| named_after(self.path)),
             path: self.path.to_owned(),
             folder,
-            start,
+            command: self.words(command, Words::Addresses)?,
             instances: app.instances,
             ready,
             patience: patience.transpose()?.unwrap_or(PATIENCE),
@@ -423,14 +396,6 @@ impl Checked<'_> {
         path.filter(|path| path.starts_with('/'))
             .map(str::to_owned)
             .ok_or_else(|| self.wrong(text, "expected GET and a path: GET /health"))
-    }
-
-    fn url(&self, text: &Spanned<String>) -> Result<String, FormError> {
-        let url = text.as_ref().trim_end_matches('/');
-        match url.strip_prefix("http://") {
-            Some(rest) if !rest.is_empty() && !rest.contains('/') => Ok(url.to_owned()),
-            _ => Err(self.wrong(text, "expected http://HOST:PORT")),
-        }
     }
 
     fn words(&self, text: &Spanned<String>, words: Words) -> Result<Template, FormError> {

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::{
     addresses::{Addresses, Server},
     commits::Commits,
-    file::{AppFile, Instances, Start},
+    file::{AppFile, Instances},
     instance::{Instance, environment, free_port},
     process::{Process, shell},
 };
@@ -89,9 +89,9 @@ impl Fleet {
         })?;
         let mut fleet =
             Self { instances: Vec::new(), commits, direct, proxy: Arc::new(proxy), logs, reaper };
-        let count = match (&file.start, file.instances) {
-            (Start::Attached(_), _) | (_, Instances::Shared) => 1,
-            (Start::Command(_), Instances::PerClient) => clients,
+        let count = match file.instances {
+            Instances::Shared => 1,
+            Instances::PerClient => clients,
         };
         let places = fleet.places(&through, count, reading).await?;
         let path = fleet.logs.path().to_owned();
@@ -140,16 +140,16 @@ impl Fleet {
     /// An instance that ended though nobody here ended it.
     pub(super) fn ended(&self) -> Option<String> {
         self.instances.iter().enumerate().find_map(|(number, instance)| {
-            let process = instance.process.as_ref()?;
-            let how = process.ended()?;
-            Some(format!("instance {number} of the application ({how}){}", process.last_words()))
+            let how = instance.process.ended()?;
+            let said = instance.process.last_words();
+            Some(format!("instance {number} of the application ({how}){said}"))
         })
     }
 
     /// What the instances said.
     pub(super) fn logs(&self) -> Vec<(String, String)> {
         let logs = self.instances.iter().enumerate().filter_map(|(number, instance)| {
-            let said = std::fs::read(&instance.process.as_ref()?.log).ok()?;
+            let said = std::fs::read(&instance.process.log).ok()?;
             Some((format!("app-{number}"), String::from_utf8_lossy(&said).into_owned()))
         });
         logs.collect()
@@ -157,8 +157,7 @@ impl Fleet {
 
     /// Ends every instance.
     pub(super) async fn down(&self) -> Vec<String> {
-        let processes = self.instances.iter().filter_map(|instance| instance.process.as_ref());
-        join_all(processes.map(Process::end)).await;
+        join_all(self.instances.iter().map(|instance| instance.process.end())).await;
         let ended = self.commits.end().await;
         self.reaper.done();
         // With the server gone the slot is gone.

@@ -11,7 +11,7 @@ use tokio::{
 
 use super::{
     addresses::Addresses,
-    file::{AppFile, Ready, Speaks, Start},
+    file::{AppFile, Ready, Speaks},
     http::Http,
     process::{Process, Wires, shell},
     stdio::Stdio,
@@ -22,8 +22,7 @@ const POLL: Duration = Duration::from_millis(20);
 
 /// One running copy of the application.
 pub(super) struct Instance {
-    /// None if somebody else started it.
-    pub(super) process: Option<Process>,
+    pub(super) process: Process,
     /// Where HTTP finds it.
     pub(super) base: String,
     /// Its wires, if it is spoken to over them.
@@ -49,14 +48,7 @@ impl Instance {
         logs: &Path,
         reaper: &Reaper,
     ) -> Result<Self, ClusterError> {
-        let command = match &file.start {
-            Start::Attached(url) => {
-                let instance = Self { process: None, base: url.clone(), stdio: None };
-                instance.become_ready(file).await?;
-                return Ok(instance);
-            }
-            Start::Command(command) => addresses.fill(command),
-        };
+        let command = addresses.fill(&file.command);
         let env = environment(file, addresses);
         let log = logs.join(format!("app-{}.log", addresses.instance));
         let wires = match file.speaks {
@@ -70,7 +62,7 @@ impl Instance {
             .map_err(failed)?;
         let stdio = (wires == Wires::Piped).then(|| Stdio::of(&process)).transpose();
         let base = format!("http://127.0.0.1:{}", addresses.port);
-        let instance = Self { process: Some(process), base, stdio: stdio.map_err(failed)? };
+        let instance = Self { process, base, stdio: stdio.map_err(failed)? };
         instance.become_ready(file).await?;
         Ok(instance)
     }
@@ -79,7 +71,7 @@ impl Instance {
         let start = Instant::now();
         let http = Http::new(self.base.clone());
         loop {
-            if let Some(ended) = self.process.as_ref().and_then(Process::ended) {
+            if let Some(ended) = self.process.ended() {
                 return Err(self.not_ready(&format!("it ended ({ended}) before it was ready")));
             }
             let is_ready = match &file.ready {
@@ -108,13 +100,12 @@ impl Instance {
     }
 
     fn has_said(&self, line: &str) -> bool {
-        let Some(process) = &self.process else { return true };
-        std::fs::read(&process.log)
+        std::fs::read(&self.process.log)
             .is_ok_and(|said| memchr::memmem::find(&said, line.as_bytes()).is_some())
     }
 
     fn not_ready(&self, why: &str) -> ClusterError {
-        let said = self.process.as_ref().map(Process::last_words).unwrap_or_default();
+        let said = self.process.last_words();
         ClusterError::new(format!("the application did not become ready: {why}{said}"), CHECK)
     }
 }

@@ -36,8 +36,8 @@ pub use explore::{
     replay_app,
 };
 pub use file::{
-    AppFile, AppFileError, Hold, HttpRequest, HttpRequests, Instances, Reads, Ready, Rows, Speaks,
-    Start, Steps, Writes,
+    AppFile, AppFileError, HttpRequest, HttpRequests, Instances, Reads, Ready, Rows, Speaks, Steps,
+    Writes,
 };
 pub use fleet::Reading;
 pub use subject::App;

@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{
     answer::Answer,
-    file::{AppFile, Speaks, Start},
+    file::{AppFile, Speaks},
     fleet::Fleet,
     http::Http,
     rows::{Direct, number, trial},
@@ -104,7 +104,7 @@ impl App {
 
     fn wire(&self, client: u64) -> Result<&super::stdio::Stdio, StoreError> {
         let wire = self.fleet().of(client).stdio.as_ref();
-        wire.ok_or_else(|| StoreError::refused(Site::Client, "it was attached, and has no wires"))
+        wire.ok_or_else(|| StoreError::refused(Site::Client, "it has no wires"))
     }
 
     /// The client's place, with connections that belong to `process`.
@@ -148,9 +148,6 @@ impl App {
         })?;
         self.expect_row(&mut desk, row, &second).await?;
         self.expect(client, &desk, row, &second, "after it was written").await?;
-        if matches!(self.file.start, Start::Attached(_)) {
-            return Ok(());
-        }
         let instance = client % running.fleet.instances.len() as u64;
         if !running.fleet.has_asked(instance, &["primary", "replica"]) {
             return Err(StoreError::refused(

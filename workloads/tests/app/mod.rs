@@ -130,6 +130,11 @@ pub(crate) const WRONG_FILES: &[(&str, &str)] = &[
         "app.toml, line 8, column 9: expected json:/POINTER, regex:PATTERN, header:NAME or body",
     ),
     (
+        "[app]\ncommand = \"x\"\nprotocol = \"stdio\"\n[rows]\ninsert = \"INSERT {key} {value}\"\n\
+         select = \"SELECT {key}\"\n[steps]\nhold = \"requests+replies\"",
+        "app.toml, line 8, column 8: only requests to the stores can be held",
+    ),
+    (
         "[app]\n[rows]\ninsert = \"INSERT {key} {value}\"\nselect = \"SELECT {key}\"",
         "app.toml, line 1, column 1: [app] needs command",
     ),
