@@ -27,7 +27,7 @@ fn main() {
     println!("{threads} threads each; loopback; ratios to undecoded, medians of {ROUNDS} rounds");
     let redis = serve(|stream| answers(stream, 33, b"+OK\r\n"));
     let postgres = serve(rows);
-    let mut ways = |protocol, upstream| {
+    let ways = |protocol, upstream| {
         let mut addrs = vec![forwarder.forward(upstream)];
         addrs.extend(WAYS[1..].iter().map(|way| prepare(&server, way, protocol, upstream, &done)));
         addrs
@@ -209,7 +209,7 @@ fn rows(mut stream: TcpStream) -> std::io::Result<()> {
     let block = row.repeat(1000);
     let done = [message(b'C', b"UPDATE 1\0"), ready.clone()].concat();
     let mut buffer = vec![0; 4096];
-    stream.read(&mut buffer)?;
+    let _startup = stream.read(&mut buffer)?;
     stream.write_all(&[message(b'R', &[0; 4]), ready].concat())?;
     loop {
         let len = stream.read(&mut buffer)?;

@@ -107,7 +107,7 @@ impl Backend {
             && next == kind
             && let len = u32::from_be_bytes([a, b, c, d])
             && (4..1 << 30).contains(&len)
-            && end + len as usize + 1 <= self.buffer.len()
+            && end + (len as usize) < self.buffer.len()
         {
             end += len as usize + 1;
         }

@@ -401,7 +401,7 @@ impl RespReplies {
                 let len = self.scanned + len;
                 let (role, begun) = self.role(len, session)?;
                 let walker = std::mem::take(&mut self.walker);
-                let mut part = self.piece(len, role, begun);
+                let mut part = self.piece(len, (role, begun));
                 part.error = error_code(&walker.first_line);
                 part.summary = Some(walker.first_line);
                 Ok(Some(part))
@@ -414,7 +414,7 @@ impl RespReplies {
                 let len = self.buffer.len();
                 let (role, begun) = self.role(len, session)?;
                 self.begun = Some(role.clone());
-                let mut part = self.piece(len, role, begun);
+                let mut part = self.piece(len, (role, begun));
                 if part.place == Place::Last {
                     part.place = Place::Inside;
                 }
@@ -434,7 +434,7 @@ impl RespReplies {
     }
 
     /// A piece of a reply, or of a push, which is not the reply to anything.
-    fn piece(&mut self, len: usize, role: Role, continues: bool) -> Part {
+    fn piece(&mut self, len: usize, (role, continues): (Role, bool)) -> Part {
         let data = self.buffer.split_to(len).freeze();
         self.scanned = 0;
         match role {

@@ -90,8 +90,10 @@ pub(crate) fn role(kind: Option<u8>, data: &[u8], session: &mut Session) -> Resu
     let subscribing =
         front.as_ref().is_some_and(|front| matches!(front.expects, Expects::Confirmations(_)));
     let subscriptions = &mut session.subscriptions;
-    let in_band = kind == Some(b'*') && (subscriptions.is_subscribed() || subscribing);
-    if kind != Some(b'>') && !(in_band && !subscriptions.resp3) {
+    let in_band = kind == Some(b'*')
+        && !subscriptions.resp3
+        && (subscriptions.is_subscribed() || subscribing);
+    if kind != Some(b'>') && !in_band {
         if let Some(front) = &front {
             match front.command.name.as_str() {
                 "HELLO" if kind != Some(b'-') => subscriptions.resp3 = kind == Some(b'%'),
