@@ -23,6 +23,24 @@ pub struct Operation {
     pub steps: Vec<usize>,
 }
 
+/// Positions in [`History::steps`] by the invocations that they belong to.
+#[derive(Clone, Debug, Default)]
+pub struct StepsOf {
+    /// Where the steps of each event begin in `positions`, and one more.
+    first: Vec<u32>,
+    positions: Vec<u32>,
+}
+
+impl StepsOf {
+    /// The steps of the operation that begins at `invoke`, in their order.
+    pub fn operation(&self, invoke: Index) -> impl DoubleEndedIterator<Item = usize> + '_ {
+        let at = usize::try_from(invoke.0).unwrap_or(usize::MAX - 1);
+        let bounds = self.first.get(at).zip(self.first.get(at + 1));
+        let (from, to) = bounds.map_or((0, 0), |(from, to)| (*from as usize, *to as usize));
+        self.positions[from..to].iter().map(|position| *position as usize)
+    }
+}
+
 /// The events are not a history.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HistoryError {
@@ -103,6 +121,35 @@ impl History {
         }
     }
 
+    /// Sorts the steps by the operations that they belong to.
+    ///
+    /// # Panics
+    ///
+    /// If there are 2³² steps: they do not fit into a memory.
+    #[must_use]
+    pub fn steps_of(&self) -> StepsOf {
+        let of = |step: &Step| {
+            let invoke = usize::try_from(step.operation?.0).ok()?;
+            (invoke < self.events.len()).then_some(invoke)
+        };
+        let mut first = vec![0_u32; self.events.len() + 1];
+        for at in self.steps.iter().filter_map(of) {
+            first[at + 1] += 1;
+        }
+        for at in 1..first.len() {
+            first[at] += first[at - 1];
+        }
+        let mut next = first.clone();
+        let mut positions = vec![0; first.last().map_or(0, |all| *all as usize)];
+        for (position, step) in self.steps.iter().enumerate() {
+            if let Some(at) = of(step) {
+                positions[next[at] as usize] = u32::try_from(position).expect("fewer than 2^32");
+                next[at] += 1;
+            }
+        }
+        StepsOf { first, positions }
+    }
+
     /// Pairs invocations with completions, in order of invocation.
     ///
     /// Events of [`Process::Nemesis`] are no operations and are left out:
@@ -115,7 +162,7 @@ impl History {
     pub fn operations(&self) -> Result<Vec<Operation>, HistoryError> {
         let mut open: FxHashMap<Process, usize> = FxHashMap::default();
         let mut operations: Vec<Operation> = Vec::with_capacity(self.events.len() / 2);
-        let mut of_invoke: FxHashMap<Index, usize> = FxHashMap::default();
+        let steps_of = self.steps_of();
         for event in &self.events {
             if event.process == Process::Nemesis {
                 continue;
@@ -128,8 +175,7 @@ impl History {
                         second: event.index.0,
                     });
                 }
-                of_invoke.insert(event.index, operations.len());
-                let steps = Vec::new();
+                let steps = steps_of.operation(event.index).collect();
                 operations.push(Operation { invoke: event.index, complete: None, steps });
             } else {
                 let at = open.remove(&event.process).ok_or(HistoryError::NeverInvoked {
@@ -142,12 +188,6 @@ impl History {
                     return Err(HistoryError::mismatch(invoke, event));
                 }
                 operations[at].complete = Some(event.index);
-            }
-        }
-        for (position, step) in self.steps.iter().enumerate() {
-            let operation = step.operation.and_then(|invoke| of_invoke.get(&invoke));
-            if let Some(&at) = operation {
-                operations[at].steps.push(position);
             }
         }
         Ok(operations)

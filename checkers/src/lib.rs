@@ -66,11 +66,11 @@ mod version;
 
 pub use checker::{Budget, Checker};
 pub use event::{Event, F, Index, Kind, Op, Process};
-pub use history::{History, HistoryError, Operation};
+pub use history::{History, HistoryError, Operation, StepsOf};
 pub use judge::{
     Convergence, DivergenceWindow, JudgeOptions, Judgement, Metrics, Order, PbsBin, Phase,
     PhaseMetrics, Probe, ProbePhase, Quantiles, ReadFinding, Rung, SessionViolations, StalenessBin,
-    judge, judge_phases, judge_reads, wilson,
+    judge, judge_phases, judge_reads, judge_stale, wilson,
 };
 pub use model::Model;
 pub use step::{Certainty, Content, Lsn, Object, ParseLsnError, Reply, Site, Step};

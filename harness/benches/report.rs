@@ -189,6 +189,7 @@ fn loaded(folder: &Path, history: History, end: u64) -> LoadedRun {
         faults: Vec::new(),
         options: BTreeMap::new(),
         given: Some(BTreeMap::new()),
+        pauses: "on".to_owned(),
         schedule: String::new(),
     };
     let receipts = (0..4)

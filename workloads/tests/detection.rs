@@ -54,6 +54,58 @@ fn each_divergence_is_convicted_by_its_own_cause() {
     }
 }
 
+/// Races that need somebody to be slow between two steps, or a cold cache.
+#[test]
+fn what_only_a_pause_or_a_cold_cache_shows_is_convicted() {
+    let runs = [
+        "write-behind",
+        "write-behind --fault replica-lag",
+        "remote-apply",
+        "singleflight --fault replica-lag",
+    ];
+    let results = tempfile::tempdir().unwrap();
+    let words = [&runs[..], &["--seeds", "3", "--time", "1s"]].concat();
+    let (output, table) = measure(results.path(), &words);
+    assert_eq!(output.status.code(), Some(0), "{table}");
+    // A control: without pauses a second does not show it.
+    let off = "remote-apply --pauses off";
+    let (output, table) = measure(results.path(), &[off, "--seeds", "1", "--time", "1s"]);
+    assert_eq!(output.status.code(), Some(1), "{table}");
+}
+
+/// A small part of what is measured at length on servers.
+#[test]
+fn what_the_explorer_breaks_a_storm_convicts_and_nothing_else() {
+    let results = tempfile::tempdir().unwrap();
+    let mut words = vec!["--matrix", "--seeds", "2", "--time", "2s"];
+    for strategy in ["primary-only", "replica-only", "cache-aside", "write-behind"] {
+        words.extend(["--strategy", strategy]);
+    }
+    for fault in ["none", "replica-lag"] {
+        words.extend(["--fault", fault]);
+    }
+    let (output, table) = measure(results.path(), &words);
+    assert_eq!(output.status.code(), Some(0), "{table}");
+    let expected: Vec<_> = table["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["pair"]["run"].as_str().unwrap(), row["pair"]["about"].as_str().unwrap()))
+        .collect();
+    assert_eq!(expected.len(), 7, "{expected:?}");
+    assert_eq!(expected[0], ("primary-only", "control: holds"));
+    // Without lag it holds only as long as nobody looks closely: no control.
+    let lagging = ("replica-only --fault replica-lag", "breaks in 2 steps: !stale");
+    assert_eq!(expected[2], lagging, "{expected:?}");
+    // Filters choose among the cells.
+    let words = ["--matrix", "--list", "--strategy", "cache-aside", "--only", "breaks"];
+    let words = [&words[..], &["--strategy", "primary-only", "--fault", "redis-cut"]].concat();
+    let listed = command(results.path(), &words).output().unwrap();
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert!(listed.contains("cache-aside --fault redis-cut"), "{listed}");
+    assert!(!listed.contains("primary-only"), "{listed}");
+}
+
 #[test]
 fn what_is_not_as_expected_fails_and_is_kept_as_a_run() {
     let results = tempfile::tempdir().unwrap();
@@ -89,6 +141,8 @@ fn words_that_make_no_sense_are_refused_before_anything_runs() {
     refused(&["cache-aside --fault none"], "no fault is called `none`");
     refused(&["cache-aside --cluster sim"], "--cluster is the same for all storms");
     refused(&["cache-aside --expect eventual"], "is not decided by what clients saw");
+    refused(&["--strategy", "cache-aside"], "--matrix");
+    refused(&["--matrix", "--strategy", "cash-aside"], "no strategy is called `cash-aside`");
     refused(&["--only", "nothing"], "no known run contains `nothing`");
     assert_eq!(std::fs::read_dir(results.path()).unwrap().count(), 0);
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use quarrel_checkers::Guarantee;
 use quarrel_harness::{
     explore::{Bounds, report},
     strategy::{AnyStrategy, Options},
@@ -32,6 +33,29 @@ fn explored(bounds: &Bounds) -> String {
     found
 }
 
+/// A write that the primary has given no number yet is missed all the same: the
+/// cache is cut off, and the database has not been told.
+#[test]
+fn a_session_misses_what_write_behind_has_not_written() {
+    let catalogue = quarrel_workloads::catalogue();
+    let entry = catalogue.strategy("write-behind").unwrap();
+    let options = Options::resolve(entry.name, entry.options, &BTreeMap::new()).unwrap();
+    let make = || -> Arc<dyn AnyStrategy> { (entry.build)(&options).unwrap() };
+    for (guarantee, steps) in [(Guarantee::ReadYourWrites, 3), (Guarantee::MonotonicReads, 4)] {
+        let bounds = Bounds {
+            writers: 1,
+            both: 1,
+            readers: 1,
+            reads: 2,
+            faults: vec!["redis-cut".parse().unwrap()],
+            guarantee,
+            ..Bounds::default()
+        };
+        let found = report(&make, entry.name, &[], &bounds).unwrap().finding.expect("it breaks");
+        assert_eq!(found.race.steps(), steps, "{}", found.race);
+    }
+}
+
 #[test]
 fn one_writer_two_readers_and_a_lagging_replica() {
     // Strategies that poll for a lock have endless interleavings.
@@ -44,7 +68,7 @@ fn one_writer_two_readers_and_a_lagging_replica() {
     delete-before-write: !stale in 6 steps, invalidate-before-commit
     double-delete: !stale in 4 steps, replica-lag
     write-through: !stale in 6 steps, replica-lag-refill
-    write-behind: !not-linearizable in 5 steps, set-before-commit
+    write-behind: !stale in 5 steps, set-before-commit
     ttl-only: !stale in 2 steps, expiry-only
     session-flag: !stale in 4 steps, replica-lag
     primary-marker: !stale in 8 steps, in-flight-refill

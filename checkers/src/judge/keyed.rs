@@ -4,7 +4,8 @@ use rustc_hash::FxHashMap;
 
 use super::{JudgeOptions, Order, parts, versions, witness::ByValue};
 use crate::{
-    Event, F, History, HistoryError, Index, Key, Kind, Op, Process, Step, Time, Value, Version,
+    Event, F, History, HistoryError, Index, Key, Kind, Op, Process, Step, StepsOf, Time, Value,
+    Version,
     register::{Action, OPEN, Operation, ValueId},
 };
 
@@ -151,8 +152,10 @@ pub(super) struct Split<'a> {
     pub(super) keys: Vec<Keyed>,
     /// Functions that are no operations on a register.
     pub(super) transactions: usize,
-    /// Steps of each operation, by its invocation.
-    pub(super) steps: FxHashMap<Index, Vec<&'a Step>>,
+    /// What clients did at the stores.
+    pub(super) steps: &'a [Step],
+    /// Those of each operation.
+    pub(super) steps_of: StepsOf,
 }
 
 impl Split<'_> {
@@ -172,12 +175,8 @@ pub(super) fn split<'a>(
     options: &JudgeOptions,
 ) -> Result<Split<'a>, HistoryError> {
     let mut by_key: FxHashMap<Option<Key>, usize> = FxHashMap::default();
-    let mut split = Split { keys: Vec::new(), transactions: 0, steps: FxHashMap::default() };
-    for step in &history.steps {
-        if let Some(invoke) = step.operation {
-            split.steps.entry(invoke).or_default().push(step);
-        }
-    }
+    let (steps, steps_of) = (&history.steps[..], history.steps_of());
+    let mut split = Split { keys: Vec::new(), transactions: 0, steps, steps_of };
     let are_versioned = parts::are_versioned(history);
     for (invoke, complete) in pair(history)? {
         if invoke.op.f != F::Txn {

@@ -144,23 +144,43 @@ pub fn judge_reads(
     (judgement, reads)
 }
 
+/// The same, with what was found of stale reads alone: of a long history most
+/// are not.
+#[must_use]
+pub fn judge_stale(
+    history: &History,
+    probes: &[Probe],
+    options: &JudgeOptions,
+    phases: &[Phase],
+) -> (Judgement, Vec<ReadFinding>) {
+    let kept = Kept::Stale(Vec::new());
+    let (judgement, mut reads) = judge_keeping(kept, history, probes, options, phases);
+    reads.sort_by_key(|read| (read.invoke, read.key));
+    (judgement, reads)
+}
+
 /// What is kept of single reads.
 #[derive(Clone, Debug)]
 enum Kept {
     Nothing,
+    Stale(Vec<ReadFinding>),
     Reads(Vec<ReadFinding>),
 }
 
 impl Kept {
-    fn add(&mut self, findings: impl FnOnce() -> Vec<ReadFinding>) {
-        if let Self::Reads(reads) = self {
-            reads.append(&mut findings());
+    fn add(&mut self, found: &reads::Found, keyed: &Keyed) {
+        match self {
+            Self::Nothing => {}
+            Self::Stale(kept) => kept.extend(found.stale(keyed)),
+            Self::Reads(kept) => kept.extend(found.findings(keyed)),
         }
     }
 
     fn merge(&mut self, other: Self) {
-        if let Self::Reads(reads) = other {
-            self.add(|| reads);
+        if let (Self::Stale(kept), Self::Stale(reads)) | (Self::Reads(kept), Self::Reads(reads)) =
+            (self, other)
+        {
+            kept.extend(reads);
         }
     }
 }
@@ -184,7 +204,7 @@ fn judge_keeping(
                 let mut kept = kept.clone();
                 for keyed in *keys {
                     let found = key(history, keyed, &split, options, &mut collector, &mut tally);
-                    kept.add(|| found.findings(keyed));
+                    kept.add(&found, keyed);
                 }
                 (collector, tally, kept)
             });
@@ -205,7 +225,7 @@ fn judge_keeping(
     let judgement = Judgement { ladder, strongest, anomalies, metrics: tally.metrics };
     match kept {
         Kept::Nothing => (judgement, Vec::new()),
-        Kept::Reads(reads) => (judgement, reads),
+        Kept::Stale(reads) | Kept::Reads(reads) => (judgement, reads),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     JudgeOptions, ReadFinding,
     collect::Collector,
-    keyed::{Entry, Keyed, Split},
+    keyed::{Keyed, Split},
     tally::{Hit, Tally},
     versions, wording,
 };
@@ -178,26 +178,33 @@ impl Found {
     }
 
     /// What was found of every completed read.
-    pub(super) fn findings(&self, keyed: &Keyed) -> Vec<ReadFinding> {
-        let position = |at: usize| self.stale.binary_search_by_key(&at, |&(read, _)| read).ok();
-        let finding = |(at, read): (usize, &Entry)| {
-            let stale = position(at);
-            let proof = stale.map(|n| &keyed.entries[self.stale[n].1]);
-            let wrong = self.impossible.binary_search_by_key(&at, |&(read, _)| read).ok();
-            ReadFinding {
-                invoke: read.invoke,
-                key: keyed.key,
-                class: wrong.map(|n| self.impossible[n].1).or(stale.map(|_| Class::StaleRead)),
-                stale_for: proof.map(|proof| read.begin.since(proof.end)),
-                proof: proof.map(|proof| proof.invoke),
-                version: read.version,
-                versions_behind: stale.and_then(|n| Some(self.behind.as_ref()?[n])),
-                is_hit: self.hits.binary_search(&at).is_ok(),
-                is_at_risk: self.at_risk.binary_search(&at).is_ok(),
-            }
-        };
+    pub(super) fn findings(&self, keyed: &Keyed) -> impl Iterator<Item = ReadFinding> {
         let entries = keyed.entries.iter().enumerate();
-        entries.filter(|(_, entry)| entry.is_read()).map(finding).collect()
+        let reads = entries.filter(|(_, entry)| entry.is_read()).map(|(at, _)| at);
+        reads.map(|at| self.finding(keyed, at))
+    }
+
+    /// The same of stale reads.
+    pub(super) fn stale(&self, keyed: &Keyed) -> impl Iterator<Item = ReadFinding> {
+        self.stale.iter().map(|&(at, _)| self.finding(keyed, at))
+    }
+
+    fn finding(&self, keyed: &Keyed, at: usize) -> ReadFinding {
+        let read = &keyed.entries[at];
+        let stale = self.stale.binary_search_by_key(&at, |&(read, _)| read).ok();
+        let proof = stale.map(|n| &keyed.entries[self.stale[n].1]);
+        let wrong = self.impossible.binary_search_by_key(&at, |&(read, _)| read).ok();
+        ReadFinding {
+            invoke: read.invoke,
+            key: keyed.key,
+            class: wrong.map(|n| self.impossible[n].1).or(stale.map(|_| Class::StaleRead)),
+            stale_for: proof.map(|proof| read.begin.since(proof.end)),
+            proof: proof.map(|proof| proof.invoke),
+            version: read.version,
+            versions_behind: stale.and_then(|n| Some(self.behind.as_ref()?[n])),
+            is_hit: self.hits.binary_search(&at).is_ok(),
+            is_at_risk: self.at_risk.binary_search(&at).is_ok(),
+        }
     }
 }
 
@@ -266,9 +273,9 @@ fn misordered(keyed: &Keyed, order: &Order, collector: &mut Collector, tally: &m
 /// Whether a read returned what one of its steps found in the cache.
 fn is_hit(keyed: &Keyed, split: &Split<'_>, at: usize) -> Hit {
     let read = &keyed.entries[at];
-    let Some(steps) = split.steps.get(&read.invoke) else { return Hit::No };
     let returned = &keyed.values[read.value().position()];
-    let is_found = steps.iter().any(|step| {
+    let is_found = split.steps_of.operation(read.invoke).any(|at| {
+        let step = &split.steps[at];
         step.site == Site::Cache
             && matches!(&step.reply, Reply::Found(Content::Row { value, .. }) if value == returned)
     });

@@ -184,6 +184,17 @@ impl Proxy {
         removed.map(|rule| rule.view()).ok_or(Error::RuleNotFound)
     }
 
+    pub(crate) fn remove_all_rules_and_holds(&self) {
+        for rule in self.rules() {
+            // Somebody else may have been faster.
+            drop(self.remove_rule(rule.id));
+        }
+        for stream in Stream::BOTH {
+            // That nothing is held is as good.
+            let _ = self.release(stream, None, Release::All);
+        }
+    }
+
     pub(crate) fn release_message(&self, id: u64) -> Result<(), Error> {
         let connection = self.link.release_message(id).ok_or(Error::HeldNotFound)?;
         self.record(Some(connection), Happening::MessageReleased { held: id });

@@ -9,6 +9,8 @@ use std::time::Instant;
 
 /// Events kept; older ones are forgotten, which their reader can tell.
 const KEPT: usize = 65_536;
+/// What they may take, in bytes: one event may name thousands of keys.
+const KEPT_BYTES: usize = 16 << 20;
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -130,6 +132,26 @@ pub enum Happening {
     },
 }
 
+impl Event {
+    /// About as many bytes as it takes in memory.
+    fn weight(&self) -> usize {
+        let inner = match &self.happening {
+            Happening::Request { command, keys, text } => {
+                let keys = keys.iter().map(|key| key.capacity() + size_of::<String>());
+                command.capacity() + text.capacity() + keys.sum::<usize>()
+            }
+            Happening::RuleFired { command, text, .. } => command.capacity() + text.capacity(),
+            Happening::Reply { command, summary, .. } => command.capacity() + summary.capacity(),
+            Happening::Accepted { client: text }
+            | Happening::DialFailed { reason: text }
+            | Happening::FramingLost { reason: text }
+            | Happening::ProxyUp { listen: text } => text.capacity(),
+            _ => 0,
+        };
+        size_of::<Self>() + inner
+    }
+}
+
 /// The newest events, in order.
 #[derive(Debug)]
 pub(crate) struct EventLog {
@@ -140,6 +162,7 @@ pub(crate) struct EventLog {
 #[derive(Debug, Default)]
 struct State {
     events: VecDeque<Event>,
+    bytes: usize,
     next: u64,
 }
 
@@ -171,10 +194,12 @@ impl EventLog {
         state.next += 1;
         let event =
             Event { seq: state.next, at_ns, proxy: Arc::clone(proxy), connection, happening };
-        if state.events.len() == KEPT {
-            state.events.pop_front();
-        }
+        state.bytes += event.weight();
         state.events.push_back(event);
+        while state.events.len() > KEPT || state.bytes > KEPT_BYTES && state.events.len() > 1 {
+            let oldest = state.events.pop_front();
+            state.bytes -= oldest.as_ref().map_or(0, Event::weight);
+        }
     }
 
     /// Up to `limit` events after number `since`.
@@ -194,6 +219,21 @@ impl EventLog {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_kept_is_bounded_in_bytes() {
+        let log = EventLog::new();
+        let proxy: Arc<str> = "p".into();
+        for _ in 0..2_000 {
+            let keys = vec!["k".repeat(1_000); 64];
+            let (command, text) = ("DEL".to_owned(), String::new());
+            log.record(&proxy, None, Happening::Request { command, keys, text });
+        }
+        let state = lock(&log.state);
+        assert!(state.bytes <= KEPT_BYTES && state.events.len() < 300, "{}", state.bytes);
+        let weights: usize = state.events.iter().map(Event::weight).sum();
+        assert_eq!(state.bytes, weights);
+    }
 
     #[test]
     fn a_reader_can_tell_what_it_missed() {

@@ -37,6 +37,14 @@
 //! - A proxy whose upstream is itself is refused with 400, as it would eat up
 //!   all file descriptors, the API's included.
 //! - A config file that cannot be applied is an error at the start.
+//! - Toxics given with a proxy, at its creation, by `/populate` or in the
+//!   config file, are added; Toxiproxy ignores them.
+//! - `/reset` also removes rules and opens holds.
+//! - `/populate` says in `forgot` what went with the proxies it replaced.
+//! - Requests with an `Origin` are refused as those of browsers are, and those
+//!   whose `Host` is a name with dots, where the API is bound to loopback.
+//! - A request whose body does not come within 10 s is refused, and an API
+//!   connection on which nothing comes for a minute is closed.
 //!
 //! An upstream that cannot be reached closes the client's connection. A peer
 //! that does not read makes the other one wait, once 4 MiB are queued for it
@@ -84,12 +92,12 @@
 //! first byte of a connection, so the protocol must be set before it is opened.
 //! Where that ends, bytes still flow, [`ConnectionView::framing`] says why, and
 //! rules for the connection are refused: after TLS or GSS encryption, MONITOR,
-//! SUBSCRIBE, CLIENT REPLY OFF, Redis' own replication, a COPY from the client
-//! by the extended protocol; during a COPY by a simple query; while the
-//! connection replicates.
+//! CLIENT REPLY OFF, Redis' own replication, a subscription within a
+//! transaction; during a COPY by a simple query; while the connection
+//! replicates.
 //!
 //! **Events** have nanoseconds of the monotonic clock since
-//! [`FaultProxy::epoch`]. The newest 65,536 are kept.
+//! [`FaultProxy::epoch`]. The newest 65,536 are kept, or 16 MiB of them.
 
 mod api;
 pub mod attend;

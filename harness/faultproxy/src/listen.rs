@@ -5,8 +5,11 @@ use crate::link::lock;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Connections the kernel completes before we accept them.
@@ -166,21 +169,22 @@ impl Door {
 /// How long to leave a listener alone after an error that the next accept
 /// would meet again (no file descriptors left). None for errors of the one
 /// connection.
-pub(crate) fn pause_after(error: &io::Error) -> Option<std::time::Duration> {
+pub(crate) fn pause_after(error: &io::Error) -> Option<Duration> {
     use io::ErrorKind as Kind;
     match error.kind() {
         Kind::ConnectionRefused | Kind::ConnectionAborted | Kind::ConnectionReset => None,
-        _ => Some(std::time::Duration::from_millis(50)),
+        _ => Some(Duration::from_millis(50)),
     }
 }
 
 impl axum::serve::Listener for Door {
-    type Io = TcpStream;
+    type Io = Impatient;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+    async fn accept(&mut self) -> (Impatient, SocketAddr) {
         loop {
-            match Self::accept(self, |stream, from| (stream, from)).await {
+            let enter = |stream, from| (Impatient::new(stream), from);
+            match Self::accept(self, enter).await {
                 Some(Ok(accepted)) => return accepted,
                 Some(Err(error)) => {
                     if let Some(pause) = pause_after(&error) {
@@ -195,6 +199,64 @@ impl axum::serve::Listener for Door {
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         Self::local_addr(self)
+    }
+}
+
+/// How long a connection of the API may say nothing.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// A connection that breaks when its peer says nothing for a while, in the
+/// middle of a request or between two.
+#[derive(Debug)]
+pub(crate) struct Impatient {
+    stream: TcpStream,
+    silence: Pin<Box<tokio::time::Sleep>>,
+}
+
+impl Impatient {
+    fn new(stream: TcpStream) -> Self {
+        Self { stream, silence: Box::pin(tokio::time::sleep(SILENCE)) }
+    }
+
+    fn spoke(&mut self) {
+        self.silence.as_mut().reset(tokio::time::Instant::now() + SILENCE);
+    }
+}
+
+impl AsyncRead for Impatient {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if read.is_ready() {
+            self.spoke();
+            return read;
+        }
+        self.silence.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncWrite for Impatient {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        if written.is_ready() {
+            self.spoke();
+        }
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 

@@ -278,6 +278,18 @@ impl Proxy {
         }
     }
 
+    /// Adds these toxics, or has those of the same names do what they do.
+    pub(crate) fn take_toxics(&self, toxics: &[NewToxic]) -> Result<(), Error> {
+        for toxic in toxics {
+            let same = |old: &Toxic| *old.name == *toxic.name() && old.stream == toxic.stream;
+            match self.toxics().iter().find(|old| same(old)) {
+                Some(old) => drop(self.set_toxic(&old.name, toxic.kind)?),
+                None => drop(self.add_toxic(toxic.clone())?),
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn next_id(&self) -> u64 {
         self.core.next_id()
     }

@@ -5,12 +5,14 @@ use crate::error::Error;
 use crate::link::lock;
 use crate::listen;
 use crate::proxy::{Enabled, Proxy, ProxyView};
+use crate::toxic::NewToxic;
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 /// A proxy to be made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NewProxy {
     /// Unique in its server, not empty.
     pub name: String,
@@ -20,6 +22,8 @@ pub struct NewProxy {
     pub upstream: String,
     /// Whether it listens from the start.
     pub enabled: Enabled,
+    /// Its toxics, there before its first connection.
+    pub toxics: Vec<NewToxic>,
 }
 
 impl NewProxy {
@@ -34,6 +38,7 @@ impl NewProxy {
             listen: listen.into(),
             upstream: upstream.into(),
             enabled: Enabled::Yes,
+            toxics: Vec::new(),
         }
     }
 
@@ -68,8 +73,11 @@ impl Resolved {
     }
 
     fn make(&self, core: &Arc<Core>) -> Result<Arc<Proxy>, Error> {
-        let NewProxy { name, listen, upstream, enabled } = &self.new;
+        let NewProxy { name, listen, upstream, enabled, toxics } = &self.new;
         let proxy = Arc::new(Proxy::new(core, name, listen, upstream));
+        for toxic in toxics {
+            proxy.add_toxic(toxic.clone())?;
+        }
         if *enabled == Enabled::Yes {
             proxy.enable(self.address.clone()?)?;
         }
@@ -88,6 +96,31 @@ pub(crate) struct Registry {
 pub(crate) struct Populated {
     pub(crate) proxies: Vec<ProxyView>,
     pub(crate) error: Option<Error>,
+    pub(crate) forgot: Vec<Forgotten>,
+}
+
+/// What went with a proxy that a populate replaced, as its addresses differ.
+#[derive(Debug, Serialize)]
+pub(crate) struct Forgotten {
+    proxy: Arc<str>,
+    toxics: Vec<Arc<str>>,
+    rules: Vec<u64>,
+    connections: usize,
+}
+
+impl Forgotten {
+    fn of(proxy: &Proxy) -> Option<Self> {
+        let forgotten = Self {
+            proxy: Arc::clone(&proxy.name),
+            toxics: proxy.toxics().into_iter().map(|toxic| toxic.name).collect(),
+            rules: proxy.rules().into_iter().map(|rule| rule.id).collect(),
+            connections: proxy.link.connections().len(),
+        };
+        let is_any = !forgotten.toxics.is_empty()
+            || !forgotten.rules.is_empty()
+            || forgotten.connections > 0;
+        is_any.then_some(forgotten)
+    }
 }
 
 impl Registry {
@@ -119,25 +152,32 @@ impl Registry {
     /// Makes the proxies that are new or differ in listen or upstream; stops
     /// at the first failure.
     pub(crate) fn populate(&self, all: &[Resolved]) -> Populated {
-        let mut made = Vec::new();
+        let mut populated = Populated { proxies: Vec::new(), error: None, forgot: Vec::new() };
         for new in all {
-            match self.create_or_replace(new) {
-                Ok(view) => made.push(view),
+            match self.create_or_replace(new, &mut populated.forgot) {
+                Ok(view) => populated.proxies.push(view),
                 Err(error) => {
-                    return Populated { proxies: made, error: Some(error) };
+                    populated.error = Some(error);
+                    break;
                 }
             }
         }
-        Populated { proxies: made, error: None }
+        populated
     }
 
-    fn create_or_replace(&self, new: &Resolved) -> Result<ProxyView, Error> {
+    fn create_or_replace(
+        &self,
+        new: &Resolved,
+        forgot: &mut Vec<Forgotten>,
+    ) -> Result<ProxyView, Error> {
         let mut proxies = lock(&self.proxies);
         if let Some(old) = proxies.get(&new.new.name) {
             let address = new.address.clone()?;
             if !old.differs(&new.new.listen, Some(address), &new.new.upstream) {
+                old.take_toxics(&new.new.toxics)?;
                 return Ok(old.view());
             }
+            forgot.extend(Forgotten::of(old));
             old.disable();
         }
         let proxy = new.make(&self.core)?;
@@ -152,12 +192,13 @@ impl Registry {
         Ok(())
     }
 
-    /// Removes all toxics and enables all proxies, as many as possible; the
-    /// first failure is the answer.
+    /// Removes all toxics and rules, opens all holds and enables all proxies,
+    /// as many as possible; the first failure is the answer.
     pub(crate) fn reset(&self, addresses: &BTreeMap<String, SocketAddr>) -> Result<(), Error> {
         let mut first = Ok(());
         for proxy in self.proxies() {
             proxy.remove_all_toxics();
+            proxy.remove_all_rules_and_holds();
             if let Some(address) = addresses.get(&*proxy.name)
                 && let Err(error) = proxy.enable(*address)
             {

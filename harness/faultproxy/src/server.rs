@@ -249,7 +249,8 @@ impl FaultProxy {
         self.find(proxy)?.remove_toxic(toxic)
     }
 
-    /// Removes all toxics and enables all proxies.
+    /// Removes all toxics and rules, opens all holds and enables all proxies.
+    /// Who attends a proxy stays.
     ///
     /// # Errors
     ///

@@ -2,7 +2,11 @@ use std::{sync::Arc, time::Duration};
 
 use quarrel_checkers::Lsn;
 
-use super::{App, fleet::Fleet, stores::AppStores};
+use super::{
+    App,
+    fleet::{Fleet, Reading},
+    stores::AppStores,
+};
 use crate::{
     cluster::{
         Boxed, Cluster, ClusterError, ClusterKind, Control, ControlError, Link, Unsupported,
@@ -33,8 +37,9 @@ impl AppCluster {
         app: Arc<App>,
         clients: u64,
         seed: u64,
+        reading: Reading,
     ) -> Result<Self, ClusterError> {
-        let fleet = Fleet::start(&app.file, &*inner, clients, seed).await?;
+        let fleet = Fleet::start(&app.file, &*inner, clients, seed, reading).await?;
         app.board(fleet, clients);
         Ok(Self { inner, app })
     }

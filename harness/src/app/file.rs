@@ -20,7 +20,7 @@ use crate::results::FormError;
 #[derive(Debug, thiserror::Error)]
 pub enum AppFileError {
     /// It cannot be read.
-    #[error("{}: {source}\n  try: quarrel explain app.toml", path.display())]
+    #[error("{}: {source}", path.display())]
     Io {
         /// Which.
         path: PathBuf,

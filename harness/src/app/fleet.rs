@@ -3,7 +3,9 @@
 use std::{path::PathBuf, process::Stdio as Pipes, sync::Arc, time::Duration};
 
 use futures::future::join_all;
-use quarrel_faultproxy::{Config, FaultProxy, Happening, NewProxy, Seed};
+use quarrel_faultproxy::{
+    Config, FaultProxy, Happening, MessageLog, NewProxy, Protocol, Refuses, Seed,
+};
 use tempfile::TempDir;
 
 use super::{
@@ -29,6 +31,15 @@ pub(super) struct Fleet {
     reaper: Reaper,
 }
 
+/// Whether messages between instances and stores are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// Bytes pass.
+    Bytes,
+    /// They are.
+    Messages,
+}
+
 /// The three stores behind an instance's proxies.
 const STORES: [&str; 3] = ["primary", "replica", "cache"];
 
@@ -42,6 +53,7 @@ impl Fleet {
         cluster: &dyn Cluster,
         clients: u64,
         seed: u64,
+        reading: Reading,
     ) -> Result<Self, ClusterError> {
         if cluster.kind() == ClusterKind::External {
             return Err(ClusterError::new(
@@ -81,7 +93,7 @@ impl Fleet {
             (Start::Attached(_), _) | (_, Instances::Shared) => 1,
             (Start::Command(_), Instances::PerClient) => clients,
         };
-        let places = fleet.places(&through, count).await?;
+        let places = fleet.places(&through, count, reading).await?;
         let path = fleet.logs.path().to_owned();
         let started =
             places.iter().map(|addresses| Instance::start(file, addresses, &path, &fleet.reaper));
@@ -96,11 +108,14 @@ impl Fleet {
         &self,
         through: &Endpoints,
         count: u64,
+        reading: Reading,
     ) -> Result<Vec<Addresses>, ClusterError> {
         let proxy = Arc::clone(&self.proxy);
         let servers = Server::three(through);
         let made = tokio::task::spawn_blocking(move || {
-            (0..count).map(|number| place(&proxy, &servers, number)).collect::<Result<_, _>>()
+            (0..count)
+                .map(|number| place(&proxy, &servers, number, reading))
+                .collect::<Result<_, _>>()
         });
         let made = made.await.map_err(|error| error.to_string()).and_then(|made| made);
         made.map_err(|why| ClusterError::new(why, "quarrel doctor"))
@@ -157,11 +172,19 @@ pub(super) fn name(instance: u64, store: &str) -> String {
     format!("app-{instance}-{store}")
 }
 
-fn place(proxy: &FaultProxy, servers: &[Server; 3], number: u64) -> Result<Addresses, String> {
+fn place(
+    proxy: &FaultProxy,
+    servers: &[Server; 3],
+    number: u64,
+    reading: Reading,
+) -> Result<Addresses, String> {
     let made = |at: usize| {
         let server = &servers[at];
         let new = NewProxy::new(name(number, STORES[at]), "127.0.0.1:0", server.authority());
         let view = proxy.create_proxy(new).map_err(|error| error.to_string())?;
+        if reading == Reading::Messages {
+            follow(proxy, &name(number, STORES[at]), at).map_err(|error| error.to_string())?;
+        }
         let port = view.listen.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
         let port = port.ok_or_else(|| format!("the proxy listens at `{}`", view.listen))?;
         Ok::<_, String>(Server { host: "127.0.0.1".to_owned(), port, ..server.clone() })
@@ -173,6 +196,15 @@ fn place(proxy: &FaultProxy, servers: &[Server; 3], number: u64) -> Result<Addre
         replica: made(1)?,
         cache: made(2)?,
     })
+}
+
+/// Tells a proxy what its connections speak, before there is one.
+fn follow(proxy: &FaultProxy, name: &str, store: usize) -> Result<(), quarrel_faultproxy::Error> {
+    if STORES[store] == "cache" {
+        return proxy.set_protocol(name, Some(Protocol::Redis), MessageLog::Off);
+    }
+    proxy.set_protocol(name, Some(Protocol::Postgres), MessageLog::Off)?;
+    proxy.refuse_encryption(name, Refuses::Yes)
 }
 
 /// Runs the set-up command against the stores themselves.

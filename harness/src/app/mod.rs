@@ -14,10 +14,12 @@ mod addresses;
 mod answer;
 mod cluster;
 mod commits;
+mod explore;
 mod file;
 mod fleet;
 mod http;
 mod instance;
+mod locks;
 mod process;
 mod rows;
 mod stdio;
@@ -26,12 +28,17 @@ mod subject;
 mod template;
 mod token;
 mod value_at;
+mod wire;
 
 pub use cluster::AppCluster;
+pub use explore::{
+    AppFinding, AppRace, AppReport, Clients, Limits, Line, Replayed, Space, explore_app, replay_app,
+};
 pub use file::{
     AppFile, AppFileError, Hold, HttpRequest, HttpRequests, Instances, Reads, Ready, Rows, Speaks,
     Start, Steps, Writes,
 };
+pub use fleet::Reading;
 pub use subject::App;
 pub use template::Template;
 pub use value_at::ValueAt;

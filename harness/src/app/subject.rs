@@ -1,6 +1,9 @@
 use std::{
     collections::HashSet,
-    sync::{OnceLock, PoisonError},
+    sync::{
+        OnceLock, PoisonError,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -27,6 +30,10 @@ use crate::{
 pub struct App {
     /// What its file says.
     pub file: AppFile,
+    /// The next value that nobody has written.
+    values: AtomicI64,
+    /// The next key that no search has used.
+    keys: AtomicU64,
     running: OnceLock<Running>,
 }
 
@@ -43,13 +50,14 @@ struct Desk {
     process: Option<Process>,
     http: Http,
     rows: Direct,
+    replica: Direct,
 }
 
 impl App {
     /// The application of a file, not yet started.
     #[must_use]
     pub const fn new(file: AppFile) -> Self {
-        Self { file, running: OnceLock::new() }
+        Self { file, values: AtomicI64::new(1), keys: AtomicU64::new(0), running: OnceLock::new() }
     }
 
     pub(super) fn board(&self, fleet: Fleet, clients: u64) {
@@ -58,6 +66,7 @@ impl App {
                 process: None,
                 http: Http::new(fleet.of(client).base.clone()),
                 rows: Direct::new(Site::Primary, fleet.direct.primary.clone()),
+                replica: Direct::new(Site::Replica, fleet.direct.replica.clone()),
             })
         };
         let desks = (0..clients).map(desk).collect();
@@ -200,6 +209,78 @@ impl App {
             }
             sleep(Duration::from_millis(20)).await;
         }
+    }
+}
+
+/// One request at a time, past storms and recorders.
+impl App {
+    /// A value that nobody has written. Storms number theirs themselves.
+    pub(super) fn unused_value(&self) -> Value {
+        Value::Int(self.values.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// So many keys that no search has used; the first of them.
+    pub(super) fn reserve(&self, keys: u64) -> u64 {
+        self.keys.fetch_add(keys, Ordering::Relaxed)
+    }
+
+    /// Makes the row of a key.
+    pub(super) async fn insert(
+        &self,
+        client: u64,
+        key: Key,
+        value: &Value,
+    ) -> Result<(), StoreError> {
+        self.fleet().commits.announce(key, value.clone()).await;
+        let (_, mut desk) = self.desk(Process::Client(client)).await;
+        desk.rows.insert(&self.file.rows, number(&self.file.rows, key), value).await
+    }
+
+    /// Reads a key through the application.
+    pub(super) async fn ask(&self, client: u64, key: Key) -> Result<Option<Value>, StoreError> {
+        let (client, desk) = self.desk(Process::Client(client)).await;
+        match self.read_row(client, &desk, number(&self.file.rows, key)).await? {
+            Answer::Absent => Ok(None),
+            Answer::Value(value) => Ok(Some(value)),
+            Answer::Unreadable(why) => Err(StoreError::unknown(Site::Client, why)),
+        }
+    }
+
+    /// Writes a key through the application.
+    pub(super) async fn change(
+        &self,
+        client: u64,
+        key: Key,
+        value: &Value,
+    ) -> Result<(), StoreError> {
+        let (client, desk) = self.desk(Process::Client(client)).await;
+        self.write_row(client, &desk, number(&self.file.rows, key), value).await
+    }
+
+    /// What the primary holds of a key.
+    pub(super) async fn held(&self, client: u64, key: Key) -> Result<Option<Value>, StoreError> {
+        let (_, mut desk) = self.desk(Process::Client(client)).await;
+        desk.rows.select(&self.file.rows, number(&self.file.rows, key)).await
+    }
+
+    /// Returns when the replica holds a value of a key.
+    pub(super) async fn replicated(
+        &self,
+        client: u64,
+        key: Key,
+        value: &Value,
+    ) -> Result<(), StoreError> {
+        let (_, mut desk) = self.desk(Process::Client(client)).await;
+        let row = number(&self.file.rows, key);
+        let start = Instant::now();
+        while desk.replica.select(&self.file.rows, row).await?.as_ref() != Some(value) {
+            if start.elapsed() > TRIAL {
+                let why = format!("it did not replay a new row within {TRIAL:?}");
+                return Err(StoreError::unknown(Site::Replica, why));
+            }
+            sleep(Duration::from_micros(500)).await;
+        }
+        Ok(())
     }
 }
 

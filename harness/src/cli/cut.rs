@@ -31,7 +31,7 @@ const RECORDED: &str = "recorded.race";
 const MINIMAL: &str = "min.race";
 
 /// The longest that the end of a run is put off by cutting.
-const LONGEST: Duration = Duration::from_secs(2);
+pub(super) const LONGEST: Duration = Duration::from_secs(2);
 
 /// What a file names cannot be made.
 #[derive(Debug, thiserror::Error)]

@@ -38,7 +38,7 @@ use crate::{
 /// When a storm of a broken pair is first looked at, whether it has convicted
 /// already; each further look is after twice the time, so that all of them
 /// together cost little.
-const FIRST_LOOK: Duration = Duration::from_millis(500);
+const FIRST_LOOK: Duration = Duration::from_millis(250);
 /// How often a wish to stop is looked for.
 const HEED: Duration = Duration::from_millis(20);
 

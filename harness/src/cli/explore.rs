@@ -1,10 +1,12 @@
-use std::{path::PathBuf, sync::Arc};
+use std::{num::NonZero, path::PathBuf, sync::Arc, thread};
 
 use super::output::{eprintln, print, println};
-use clap::{ArgMatches, Args, Command, FromArgMatches as _};
+use clap::{ArgMatches, Args, Command, FromArgMatches as _, parser::ValueSource};
+use quarrel_checkers::Guarantee;
 
 use super::{
     Failure,
+    app_explore::{self, AppExploreArgs, Asked},
     options::{flags, given},
 };
 use crate::{
@@ -18,11 +20,14 @@ use crate::{
 #[derive(Args, Clone, Debug)]
 struct ExploreArgs {
     /// The strategy; `quarrel strategies` lists them
-    strategy: String,
+    #[arg(required_unless_present = "app")]
+    strategy: Option<String>,
+    #[command(flatten)]
+    application: AppExploreArgs,
     /// A fault to place at every possible point, or `none`; replica-lag is on unless others are named; may be repeated
     #[arg(long = "fault", value_name = "FAULT", value_parser = fault)]
     faults: Vec<Option<Fault>>,
-    /// How many clients: half of them write, half of them read
+    /// How many clients: half of them write, half of them read; for a session's guarantee one that writes reads too, and who reads does so twice
     #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=8))]
     clients: u64,
     /// How many operations each client performs
@@ -40,6 +45,9 @@ struct ExploreArgs {
     /// The most states to keep before the rest is sampled
     #[arg(long, default_value_t = 2_000_000, value_name = "N")]
     max_states: usize,
+    /// How many threads search; what is found does not depend on it [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = |t: &str| t.parse::<NonZero<usize>>())]
+    threads: Option<NonZero<usize>>,
     /// Decides what is sampled
     #[arg(long, default_value_t = 0, value_name = "NUMBER")]
     seed: u64,
@@ -65,7 +73,26 @@ pub(super) fn command(catalogue: &Catalogue) -> Command {
 /// 1 if something breaks, 2 if the search was not exhaustive.
 pub(super) fn explore(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> {
     let args = ExploreArgs::from_arg_matches(matches).map_err(Failure::usage)?;
-    let entry = catalogue.strategy(&args.strategy).map_err(Failure::usage)?;
+    if let Some(file) = &args.application.app {
+        // Flags of simulated searches, which mean nothing to a real application.
+        let not_its_own = ["faults", "ops", "deletes", "strikes", "max_states", "seed"];
+        let given = |name: &&&str| matches.value_source(name) == Some(ValueSource::CommandLine);
+        if let Some(name) = not_its_own.iter().find(given) {
+            let why = format!("--{}: not for an application", name.replace('_', "-"));
+            return Err(Failure::usage(why));
+        }
+        let is_given = given(&&"clients");
+        let asked = Asked {
+            args: &args.application,
+            most_clients: if is_given { usize::try_from(args.clients).unwrap_or(3) } else { 3 },
+            expect: args.expect,
+            out: args.out.as_deref(),
+            json: args.format == "json",
+        };
+        return app_explore::explore(file, &asked);
+    }
+    let name = args.strategy.as_deref().unwrap_or_default();
+    let entry = catalogue.strategy(name).map_err(Failure::usage)?;
     let options = given(matches, catalogue, entry)?;
     // Options that make no sense are found now, not in the search.
     (entry.build)(&options).map_err(Failure::usage)?;
@@ -74,9 +101,17 @@ pub(super) fn explore(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8,
     };
     let clients = usize::try_from(args.clients).map_err(Failure::usage)?;
     let defaults = Bounds::default();
+    let one = NonZero::<usize>::MIN;
+    // A session's guarantee breaks only for who has written or read before.
+    let (both, reads) = match args.expect.guarantee {
+        Guarantee::Sequential | Guarantee::ReadYourWrites | Guarantee::MonotonicReads => (1, 2),
+        _ => (0, 1),
+    };
     let bounds = Bounds {
-        writers: clients.div_ceil(2),
+        writers: clients.div_ceil(2) - both,
+        both,
         readers: clients / 2,
+        reads,
         operations: usize::try_from(args.ops).map_err(Failure::usage)?,
         deleters: usize::try_from(args.deletes).map_err(Failure::usage)?,
         faults: if args.faults.is_empty() {
@@ -88,6 +123,7 @@ pub(super) fn explore(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8,
         guarantee: args.expect.guarantee,
         max_states: args.max_states,
         seed: args.seed,
+        threads: args.threads.or_else(|| thread::available_parallelism().ok()).unwrap_or(one),
         reduction: Reduction::Orders,
         ..defaults
     };

@@ -40,8 +40,41 @@ const LEAST_RESERVE: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub(super) struct Gatekeeper {
     policy: Option<(PathBuf, Policy)>,
-    /// When a storm must end, if there is a budget.
-    storm_until: Option<Instant>,
+    /// When what must end, if there is a budget.
+    budget: Option<Budget>,
+}
+
+/// When what must end, so that everything ends in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Budget {
+    storm: Instant,
+    settled: Instant,
+    judged: Instant,
+    written: Instant,
+    gone: Instant,
+}
+
+impl Budget {
+    fn beginning_at(begin: Instant, budget: Duration, settle: Duration) -> Result<Self, Failure> {
+        let reserve = LEAST_RESERVE.max(budget / 5);
+        let storm = budget.checked_sub(reserve + settle).filter(|left| !left.is_zero());
+        let storm = storm.ok_or_else(|| {
+            Failure::usage(format!(
+                "--budget {budget:?} is too short: {:?} of it are for settling (--settle \
+                 {settle:?}) and for the report",
+                reserve + settle
+            ))
+        })?;
+        let end = begin + budget;
+        Ok(Self {
+            storm: begin + storm,
+            settled: end - reserve,
+            judged: end - reserve / 2,
+            written: end - reserve / 2 + reserve / 5,
+            // And this process needs a moment, too.
+            gone: end - reserve / 20,
+        })
+    }
 }
 
 impl GatekeeperArgs {
@@ -57,39 +90,47 @@ impl GatekeeperArgs {
             }
             Some(path) => Some((path.clone(), Policy::read(path)?)),
         };
-        let share = self.budget.map(|budget| storm_share(budget, settle)).transpose()?;
-        let storm_until = share.map(|share| Instant::now() + share);
-        Ok(Gatekeeper { policy, storm_until })
+        let begin = Instant::now();
+        let budget = self.budget.map(|budget| Budget::beginning_at(begin, budget, settle));
+        Ok(Gatekeeper { policy, budget: budget.transpose()? })
     }
 }
 
-fn storm_share(budget: Duration, settle: Duration) -> Result<Duration, Failure> {
-    let reserve = settle + LEAST_RESERVE.max(budget / 5);
-    budget.checked_sub(reserve).filter(|left| !left.is_zero()).ok_or_else(|| {
-        Failure::usage(format!(
-            "--budget {budget:?} is too short: {reserve:?} of it are for settling (--settle \
-             {settle:?}) and for the report"
-        ))
-    })
-}
-
 impl Gatekeeper {
-    /// Asks a storm to end while there is time for its report.
+    /// Asks a storm to end while there is time for its report, and to end at
+    /// once when the time to settle is over, too.
     pub(super) fn watch(&self, stop: &Stop) {
-        let Some(until) = self.storm_until else { return };
+        let Some(Budget { storm, settled, .. }) = self.budget else { return };
         let stop = stop.clone();
         tokio::spawn(async move {
-            tokio::time::sleep_until(until).await;
+            tokio::time::sleep_until(storm).await;
             if !stop.asked() {
                 eprintln!("budget: ending the storm here, so that there is time for the report");
                 stop.ask();
             }
+            tokio::time::sleep_until(settled).await;
+            stop.hurry();
         });
     }
 
     /// Whether the budget leaves no more time for a storm.
     pub(super) fn is_over(&self) -> bool {
-        self.storm_until.is_some_and(|until| until <= Instant::now())
+        self.budget.is_some_and(|budget| budget.storm <= Instant::now())
+    }
+
+    /// When the verdict must be there.
+    pub(super) fn judged_until(&self) -> Option<std::time::Instant> {
+        self.budget.map(|budget| budget.judged.into_std())
+    }
+
+    /// Until when the cluster may take to go by itself.
+    pub(super) fn gone_until(&self) -> Option<Instant> {
+        self.budget.map(|budget| budget.gone)
+    }
+
+    /// When the report must be there.
+    pub(super) fn written_until(&self) -> Option<std::time::Instant> {
+        self.budget.map(|budget| budget.written.into_std())
     }
 
     /// What came of a run that was asked to stop before it had begun.
@@ -134,10 +175,16 @@ mod tests {
     #[test]
     fn a_budget_leaves_time_to_settle_and_to_report() {
         let seconds = Duration::from_secs;
-        assert_eq!(storm_share(seconds(60), seconds(10)).unwrap(), seconds(38));
-        assert_eq!(storm_share(seconds(20), seconds(10)).unwrap(), seconds(5));
-        let refused = storm_share(seconds(15), seconds(10)).unwrap_err();
+        let begin = Instant::now();
+        let ends = |budget, settle| {
+            let budget = Budget::beginning_at(begin, seconds(budget), seconds(settle)).unwrap();
+            let Budget { storm, settled, judged, written, gone } = budget;
+            [storm, settled, judged, written, gone].map(|at| (at - begin).as_millis())
+        };
+        assert_eq!(ends(60, 10), [38_000, 48_000, 54_000, 56_400, 59_400]);
+        assert_eq!(ends(20, 10), [5_000, 15_000, 17_500, 18_500, 19_750]);
+        let refused = Budget::beginning_at(begin, seconds(15), seconds(10)).unwrap_err();
         assert_eq!(refused.code, 64);
-        assert!(refused.message.contains("too short"), "{}", refused.message);
+        assert!(refused.message.contains("15s of it are for settling"), "{}", refused.message);
     }
 }

@@ -2,8 +2,10 @@
 //! strategies of their own write the same three lines over a larger
 //! [`Catalogue`].
 
+mod app_explore;
 mod bench;
 mod catalogue;
+mod cells;
 mod check;
 mod choose;
 mod cluster;
@@ -16,8 +18,10 @@ mod explore;
 mod failure;
 mod foreign;
 mod gatekeeper;
+mod keep;
 mod leftovers;
 mod list;
+mod long;
 mod matrix;
 mod new;
 mod options;

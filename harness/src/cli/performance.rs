@@ -75,7 +75,7 @@ pub(super) fn perform(
 
 const SLOW: std::time::Duration = std::time::Duration::from_secs(10);
 
-fn interrupted() -> Failure {
+pub(super) fn interrupted() -> Failure {
     Failure { code: 130, message: "interrupted".to_owned() }
 }
 

@@ -8,13 +8,14 @@ use clap::Args;
 use serde_json::json;
 
 use super::{
-    Failure,
+    Failure, app_explore,
     choose::{Choice, ExternalArgs},
     cut::{Cutter, Making, making, written},
     performance::{Audience, Bill, perform},
     recorded::Recorded,
 };
 use crate::{
+    app::AppRace,
     cluster::ClusterKind,
     judge::judge_run,
     race::{ParseRaceError, Race, Told},
@@ -50,7 +51,15 @@ pub(super) struct ReplayArgs {
 /// Performs a race, line by line. Exit code 0 if what it claims came true every
 /// time, 1 if not, 2 if an anomaly could not be cut out of its run.
 pub(super) fn replay(args: &ReplayArgs, catalogue: &Catalogue) -> Result<u8, Failure> {
-    let (race, make) = match Named::of(&args.race, &args.results)? {
+    let named = Named::of(&args.race, &args.results)?;
+    if let Named::File(path) = &named {
+        let text = std::fs::read_to_string(path).map_err(|error| Failure::reading(path, &error))?;
+        if AppRace::is_race(&text) {
+            let times = usize::try_from(args.times).map_err(Failure::usage)?;
+            return app_explore::replay(path, &text, args.cluster, times);
+        }
+    }
+    let (race, make) = match named {
         Named::File(path) => read(&path, catalogue)?,
         Named::Anomaly { run, number } => match written(&run, number) {
             Some(path) => {

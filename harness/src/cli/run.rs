@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use super::{
     Failure,
     choose::{Choice, ExternalArgs, Wanted, start},
-    cut::{Cutter, write_races},
     descriptors::enough_descriptors,
     gatekeeper::{Gatekeeper, GatekeeperArgs},
+    keep::keep,
     options::{flags, given},
     signals::stop_on_signals,
     subject::Subject,
@@ -21,12 +21,9 @@ use crate::{
     judge::Expectation,
     record::Stop,
     report::{Ink, Width, ci::tell_github, summary, write_files},
-    results::{
-        FormError, LoadedRun, RunFolder, RunOutcome, RunSettings, SCHEMA, VerdictFile,
-        append_to_index, write_text,
-    },
+    results::{FormError, LoadedRun, RunFolder, RunOutcome, RunSettings, SCHEMA, VerdictFile},
     run::{Ran, Run},
-    runner::{Arrivals, Plan, Progress, Skew, Unloaded},
+    runner::{Arrivals, Pauses, Plan, Progress, Skew, Unloaded},
     stores::real::TimeLimits,
     strategy::{Catalogue, WorkloadEntry, parse_duration},
 };
@@ -75,6 +72,9 @@ pub(super) struct RunArgs {
     /// Operations arrive at --rate whether or not earlier ones have ended
     #[arg(long)]
     open: bool,
+    /// Let clients stand still for a few milliseconds between two steps now and then, where races lie: on or off (to measure times)
+    #[arg(long, default_value = "on", value_name = "WORD", value_parser = |t: &str| t.parse::<Pauses>())]
+    pauses: Pauses,
     /// Decides every draw; a random one is taken, and printed, if none is given
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -246,6 +246,7 @@ pub(super) fn plan(
         arrivals,
         time: args.time,
         seed,
+        pauses: args.pauses,
         schedule: schedule(args, seed)?,
         settle: args.settle,
         deadline: Some(args.timeout * 5),
@@ -300,6 +301,7 @@ pub(super) fn settings(args: &RunArgs, subject: &Subject<'_>, plan: &Plan) -> Ru
         faults: faults(args, &plan.schedule),
         options: std::collections::BTreeMap::new(),
         given: None,
+        pauses: plan.pauses.to_string(),
         schedule: plan.schedule.to_string(),
     };
     subject.describe(&mut settings);
@@ -340,11 +342,18 @@ async fn run_on_cluster(
         // The simulator ends every call, and real time means nothing to it.
         plan.deadline = None;
     }
-    let judged = storm_and_judge(args, plan, &settings, &cluster, stop, catalogue)
+    let judged = storm_and_judge(args, plan, &settings, &cluster, stop, keeper, catalogue)
         .await
         .map(|verdict| keeper.exit_code(&verdict));
     // The verdict stands, whatever the teardown says.
-    take_down(&*cluster).await;
+    match keeper.gone_until() {
+        None => take_down(&*cluster).await,
+        Some(until) => {
+            if tokio::time::timeout_at(until, take_down(&*cluster)).await.is_err() {
+                eprintln!("budget: what is left of the cluster is removed when this ends");
+            }
+        }
+    }
     judged
 }
 
@@ -373,37 +382,30 @@ async fn storm_and_judge(
     settings: &RunSettings,
     cluster: &Arc<dyn Cluster>,
     stop: Stop,
+    keeper: &Gatekeeper,
     catalogue: &Catalogue,
 ) -> Result<VerdictFile, Failure> {
     let folder = RunFolder::create(&args.results, &settings.strategy, Timestamp::now())?;
     eprintln!("run: {}", folder.path.display());
     let watch = Watch::new();
     let tell = |progress| watch.tell(progress);
-    let conducted = conduct(args, folder, plan, settings, cluster, stop, &tell).await;
+    let run = Run::planned(plan, settings.clone(), args.expect);
+    let run = run.judged_until(keeper.judged_until());
+    let ran = run.in_folder(folder, cluster, stop, &tell).await;
     watch.end();
-    let Conducted { run, mut verdict, kept } = conducted?;
-    let kept = kept.and_then(|()| Ok(append_to_index(&args.results, &run.folder, &verdict)?));
-    print(args, &run, &verdict)?;
-    if let Err(failure) = kept {
-        let folder = run.folder.path.display();
+    let ran = ran?;
+    warn_of_unloaded(&ran.unloaded);
+    // Before anything else is written: that takes time, and may fail.
+    print(args, &ran.run, &ran.verdict)?;
+    let folder = ran.run.folder.path.display().to_string();
+    let mut verdict = ran.verdict.clone();
+    if let Err(failure) = keep(ran, &args.results, catalogue, keeper.written_until()) {
         eprintln!("the run could not be kept whole in {folder}: {}", failure.message);
         // It convicts by what was seen; to acquit, somebody must be able to look.
         if verdict.outcome != RunOutcome::Violated {
             verdict.outcome = RunOutcome::Environment;
         }
-        return Ok(verdict);
     }
-    let complete = run.folder.file("COMPLETE");
-    // What cannot be cut out can be no reason to lose a verdict.
-    if settings.app.is_some() {
-        write_text(&complete, "")?;
-        return Ok(verdict);
-    }
-    match Cutter::new(run, verdict.anomalies.clone(), catalogue) {
-        Ok(cutter) => write_races(cutter),
-        Err(failure) => eprintln!("no races were cut out: {}", failure.message),
-    }
-    write_text(&complete, "")?;
     Ok(verdict)
 }
 

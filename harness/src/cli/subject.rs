@@ -2,7 +2,7 @@ use std::{path::Path, sync::Arc};
 
 use super::Failure;
 use crate::{
-    app::{App, AppCluster, AppFile, AppFileError},
+    app::{App, AppCluster, AppFile, AppFileError, Reading},
     cluster::{Cluster, ClusterError},
     results::RunSettings,
     strategy::{AnyStrategy, Options, StrategyEntry},
@@ -16,14 +16,18 @@ pub(super) enum Subject<'a> {
     App(Arc<App>),
 }
 
+/// What an application's file says.
+pub(super) fn read_app(path: &Path) -> Result<AppFile, Failure> {
+    AppFile::read(path).map_err(|error| match error {
+        AppFileError::Io { path, source } => Failure::reading(&path, &source),
+        AppFileError::Form(error) => error.into(),
+    })
+}
+
 impl Subject<'_> {
     /// The application of a file.
     pub(super) fn app(path: &Path) -> Result<Self, Failure> {
-        let file = AppFile::read(path).map_err(|error| match error {
-            AppFileError::Io { .. } => Failure::bad_input(error.to_string()),
-            AppFileError::Form(error) => error.into(),
-        })?;
-        Ok(Self::App(Arc::new(App::new(file))))
+        Ok(Self::App(Arc::new(App::new(read_app(path)?))))
     }
 
     /// The same subject, for an attempt of its own: an application is started
@@ -81,7 +85,15 @@ impl Subject<'_> {
     ) -> Result<Arc<dyn Cluster>, ClusterError> {
         let cluster: Arc<dyn Cluster> = Arc::from(cluster);
         let Self::App(app) = self else { return Ok(cluster) };
-        match AppCluster::start(Arc::clone(&cluster), Arc::clone(app), clients, seed).await {
+        match AppCluster::start(
+            Arc::clone(&cluster),
+            Arc::clone(app),
+            clients,
+            seed,
+            Reading::Bytes,
+        )
+        .await
+        {
             Ok(app) => Ok(Arc::new(app)),
             Err(error) => {
                 super::run::take_down(&*cluster).await;

@@ -41,6 +41,7 @@ impl Watch {
             Phase::Storm => "storm",
             Phase::Heal => "heal",
             Phase::Final => "final",
+            Phase::Judge => "judge",
         };
         let operations = progress.events / 2;
         let (done, total) = (progress.elapsed.min(progress.total), progress.total);

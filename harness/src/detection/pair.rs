@@ -48,6 +48,13 @@ impl Pair {
         Self { cause: Some(cause), ..self }
     }
 
+    /// The same, and why that is known.
+    #[must_use]
+    pub fn because(mut self, why: &str) -> Self {
+        self.about = format!("{}: {why}", self.about);
+        self
+    }
+
     /// A pair that must be acquitted.
     #[must_use]
     pub fn control(run: impl Into<String>) -> Self {

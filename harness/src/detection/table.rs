@@ -74,6 +74,15 @@ impl Row {
         self.trials.iter().filter(|trial| trial.outcome == outcome).count()
     }
 
+    /// How many storms convicted, by what clients saw or by what the stores
+    /// held.
+    #[must_use]
+    pub fn accused(&self) -> usize {
+        let is_accused =
+            |trial: &&Trial| trial.conviction.is_some() || trial.outcome == RunOutcome::Violated;
+        self.trials.iter().filter(is_accused).count()
+    }
+
     /// When the storms convicted that did; none if none did.
     #[must_use]
     pub fn times(&self) -> Option<Times> {
@@ -110,9 +119,7 @@ impl Row {
                 Word::AsExpected
             }
             Expected::Convicted => Word::NotAsExpected,
-            Expected::Acquitted if convicted > 0 || self.with(RunOutcome::Violated) > 0 => {
-                Word::NotAsExpected
-            }
+            Expected::Acquitted if self.accused() > 0 => Word::NotAsExpected,
             Expected::Acquitted if all > 0 && self.with(RunOutcome::Held) == all => {
                 Word::AsExpected
             }
@@ -126,10 +133,7 @@ impl Row {
         let verdict = match (self.pair.expected, self.word()) {
             (Expected::Convicted, _) => format!("convicted {} of {all}", self.convicted()),
             (Expected::Acquitted, Word::NotAsExpected) => {
-                format!(
-                    "CONVICTED {} of {all}",
-                    self.convicted().max(self.with(RunOutcome::Violated))
-                )
+                format!("CONVICTED {} of {all}", self.accused())
             }
             (Expected::Acquitted, _) => {
                 format!("acquitted {} of {all}", self.with(RunOutcome::Held))
@@ -162,6 +166,37 @@ impl Table {
         self.rows.iter().map(Row::word).max().unwrap_or(Word::Unsure)
     }
 
+    /// All rows together: how many broken ones were convicted often enough, how
+    /// soon, and how many storms of controls accused somebody.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let of = |expected| self.rows.iter().filter(move |row| row.pair.expected == expected);
+        let broken: Vec<&Row> = of(Expected::Convicted).collect();
+        let mut parts = Vec::new();
+        if !broken.is_empty() {
+            let enough = broken.iter().filter(|row| row.word() == Word::AsExpected).count();
+            let storms: usize = broken.iter().map(|row| row.trials.len()).sum();
+            let convicted: usize = broken.iter().map(|row| row.convicted()).sum();
+            let slowest = broken.iter().filter_map(|row| row.times()).map(|times| times.median);
+            let slowest = slowest.max().map_or_else(String::new, |median| {
+                format!(", the slowest median {} s", seconds(median))
+            });
+            parts.push(format!(
+                "{enough} of {} broken ones convicted by nine storms of ten ({convicted} of \
+                 {storms} storms){slowest}",
+                broken.len()
+            ));
+        }
+        let controls: Vec<&Row> = of(Expected::Acquitted).collect();
+        if !controls.is_empty() {
+            let storms: usize = controls.iter().map(|row| row.trials.len()).sum();
+            let accused = controls.iter().map(|row| row.accused());
+            parts
+                .push(format!("{} of {storms} storms of controls accused", accused.sum::<usize>()));
+        }
+        format!("{}.", parts.join("; "))
+    }
+
     /// For a terminal.
     #[must_use]
     pub fn text(&self) -> String {
@@ -172,7 +207,7 @@ impl Table {
             let [verdict, median, range, causes, about] = row.cells();
             grid.add_row([row.pair.run.clone(), verdict, median, range, causes, about]);
         }
-        format!("{}\n{grid}\n", self.caption())
+        format!("{}\n{grid}\n{}\n", self.caption(), self.summary())
     }
 
     /// For a page.
@@ -185,7 +220,7 @@ impl Table {
             // Writing to a string does not fail.
             let _ = writeln!(text, "| `{}` | {cells} |", row.pair.run);
         }
-        let _ = writeln!(text, "\nMade by `{}`.", self.command);
+        let _ = writeln!(text, "\n{} Made by `{}`.", self.summary(), self.command);
         text
     }
 
@@ -274,6 +309,8 @@ mod tests {
                     0.80–1.20 s | replica-lag-refill 3 | lag |";
         assert!(table.markdown().contains(line), "{}", table.markdown());
         assert!(table.text().contains("convicted 3 of 4"));
+        let all = "0 of 1 broken ones convicted by nine storms of ten (3 of 4 storms), the slowest median 0.95 s.";
+        assert_eq!(table.summary(), all);
         let json = serde_json::to_string(&table).unwrap();
         assert_eq!(serde_json::from_str::<Table>(&json).unwrap(), table);
     }

@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZero, sync::Arc, time::Duration};
 
 use quarrel_checkers::{Content, Guarantee, Key, Value};
 
@@ -51,6 +51,8 @@ pub struct Bounds {
     pub samples: u64,
     /// Decides the samples.
     pub seed: u64,
+    /// How many threads search. What is found does not depend on it.
+    pub threads: NonZero<usize>,
     /// Ends the search early: what it reached by then is all it says.
     pub stop: Stop,
 }
@@ -109,6 +111,7 @@ impl Default for Bounds {
             max_states: 300_000,
             samples: 200_000,
             seed: 0,
+            threads: NonZero::<usize>::MIN,
             stop: Stop::default(),
         }
     }
@@ -162,6 +165,13 @@ impl Bounds {
         self.faults.contains(&fault)
     }
 
+    /// Whether the replica may be behind; else it shows every commit at once,
+    /// as no server's does.
+    #[must_use]
+    pub fn lags(&self) -> bool {
+        self.allows(Fault::ReplicaLag) || self.allows(Fault::Failover)
+    }
+
     /// Whether the guarantee is about the end of the run rather than about
     /// what single operations return.
     #[must_use]
@@ -187,11 +197,10 @@ impl Bounds {
         let mut scripts = self.scripts();
         // An auditor, who reads when everything else is over.
         scripts.push(vec![Action::Read(KEY)]);
-        let lag = self.allows(Fault::ReplicaLag) || self.allows(Fault::Failover);
         Setting {
             world,
             scripts,
-            replica: if lag { Following::WhenTold } else { Following::AtOnce },
+            replica: if self.lags() { Following::WhenTold } else { Following::AtOnce },
             tick: Duration::ZERO,
             recorder: None,
             clock: VirtualClock::default(),

@@ -31,6 +31,7 @@ mod search;
 mod shrink;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod walk;
 
 use std::sync::Arc;

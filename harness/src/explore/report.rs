@@ -75,7 +75,7 @@ impl Report {
         json!({
             "strategy": self.strategy,
             "guarantee": self.bounds.guarantee.to_string(),
-            "clients": self.bounds.writers + self.bounds.readers,
+            "clients": self.bounds.writers + self.bounds.both + self.bounds.readers,
             "operations": self.bounds.operations,
             "deleters": self.bounds.deleters,
             "untried": self.bounds.untried(),
@@ -223,6 +223,7 @@ impl Bounds {
             (!has(Start::Warm), "a warm cache"),
             (!has(Start::Absent), "an absent row"),
             (true, "a second key"),
+            (!self.lags(), "a replica that is behind"),
         ]
         .into_iter()
         .filter_map(|(is_untried, what)| is_untried.then_some(what))

@@ -3,12 +3,13 @@ use std::cell::RefCell;
 use proptest::{
     collection, option,
     prelude::any,
-    strategy::Strategy,
-    test_runner::{TestCaseError, TestError},
+    strategy::{Strategy, ValueTree},
+    test_runner::{TestCaseError, TestError, TestRunner},
 };
 
 use super::{
     runner::runner,
+    threads::together,
     walk::{Ground, Walk},
 };
 use crate::sim::{Claim, Move, Stuck};
@@ -128,37 +129,71 @@ fn due(candidates: &[Move], choice: Option<u16>, priorities: &[u16]) -> Move {
     chosen.unwrap_or(&candidates[0]).clone()
 }
 
+/// So many schedules are drawn before any of them is followed.
+const BATCH: usize = 1_024;
+
 /// Draws schedules and returns the shortest break that they lead to. Proptest
-/// draws them, and shrinks each that breaks sooner than those before it.
+/// draws them, and shrinks each that breaks sooner than those before it. They
+/// are followed on as many threads as the bounds say, and looked at in the
+/// order in which they were drawn.
 pub(super) fn sample(ground: &Ground<'_>) -> Result<Option<(Vec<Move>, Claim)>, Stuck> {
     let bounds = ground.bounds;
-    let samples = u32::try_from(bounds.samples).unwrap_or(u32::MAX);
-    let mut runner = runner(bounds.seed, samples);
+    let mut left = usize::try_from(bounds.samples).unwrap_or(usize::MAX);
+    let mut runner = runner(bounds.seed, u32::try_from(left).unwrap_or(u32::MAX));
     let schedules = schedules(ground.walk().stage.actors());
-    let stuck = RefCell::new(None);
     let mut best: Option<Led> = None;
-    loop {
-        let found = runner.run(&schedules, |schedule| {
-            if bounds.stop.asked() {
-                return Err(TestCaseError::reject("asked to stop"));
-            }
-            let led = schedule.follow(ground).map_err(|error| {
-                stuck.borrow_mut().get_or_insert(error);
-                TestCaseError::reject(error.to_string())
-            })?;
-            let is_shorter = best.as_ref().is_none_or(|best| led.cost < best.cost);
-            match led.broken.filter(|_| is_shorter) {
-                Some(claim) => Err(TestCaseError::fail(claim.word())),
-                None => Ok(()),
-            }
+    while left > 0 && !bounds.stop.asked() {
+        let count = left.min(BATCH);
+        left -= count;
+        let drawn = (0..count).map(|_| schedules.new_tree(&mut runner));
+        // It rejects nothing that it draws.
+        let drawn: Vec<_> = drawn.filter_map(Result::ok).collect();
+        let each: Vec<Schedule> = drawn.iter().map(ValueTree::current).collect();
+        let led = together(bounds.threads.get(), &each, |schedule| match bounds.stop.asked() {
+            true => Ok(None),
+            false => schedule.follow(ground).map(Some),
         });
-        if let Some(error) = stuck.take() {
-            return Err(error);
-        }
-        match found {
-            Err(TestError::Fail(_, schedule)) => best = Some(schedule.follow(ground)?),
-            Ok(()) | Err(TestError::Abort(_)) => break,
+        for (tree, led) in drawn.into_iter().zip(led) {
+            let Some(led) = led? else { break };
+            if led.broken.is_some() && is_shorter(&led, best.as_ref()) {
+                best = Some(shrunk(ground, &mut runner, tree, best.as_ref())?.unwrap_or(led));
+            }
         }
     }
     Ok(best.and_then(|led| led.broken.map(|claim| (led.moves, claim))))
+}
+
+fn is_shorter(led: &Led, best: Option<&Led>) -> bool {
+    best.is_none_or(|best| led.cost < best.cost)
+}
+
+/// What the simplest schedule leads to that comes of `tree` and breaks sooner
+/// than the best one so far; none if somebody stopped it.
+fn shrunk(
+    ground: &Ground<'_>,
+    runner: &mut TestRunner,
+    tree: impl ValueTree<Value = Schedule>,
+    best: Option<&Led>,
+) -> Result<Option<Led>, Stuck> {
+    let stuck = RefCell::new(None);
+    let found = runner.run_one(tree, |schedule| {
+        if ground.bounds.stop.asked() {
+            return Err(TestCaseError::reject("asked to stop"));
+        }
+        let led = schedule.follow(ground).map_err(|error| {
+            stuck.borrow_mut().get_or_insert(error);
+            TestCaseError::reject(error.to_string())
+        })?;
+        match led.broken.filter(|_| is_shorter(&led, best)) {
+            Some(claim) => Err(TestCaseError::fail(claim.word())),
+            None => Ok(()),
+        }
+    });
+    if let Some(error) = stuck.take() {
+        return Err(error);
+    }
+    match found {
+        Err(TestError::Fail(_, schedule)) => schedule.follow(ground).map(Some),
+        Ok(_) | Err(TestError::Abort(_)) => Ok(None),
+    }
 }

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use rustc_hash::FxHashMap;
 
-use super::{Reduction, commute::Footprint, walk::Ground};
+use super::{Reduction, commute::Footprint, threads::together, walk::Ground};
 use crate::sim::{Claim, Move, Stuck};
 
 /// What a search of one start found.
@@ -50,52 +50,63 @@ struct Frontier {
     numbers: FxHashMap<Move, u32>,
 }
 
+/// So many states are expanded at a time: enough for every thread, and few
+/// where the search ends among them. It is the same for every number of
+/// threads, as are the states.
+const BATCH: usize = 256;
+
+/// What one state leads to.
+struct Expansion {
+    /// Whether everything is over.
+    is_complete: bool,
+    made: Vec<Made>,
+}
+
+/// A move that was made from a state, and what is there.
+struct Made {
+    a_move: Move,
+    footprint: Footprint,
+    print: u128,
+    cost: (u32, u32),
+    broken: Option<Claim>,
+}
+
 /// Searches all states from the fewest steps up (uniform-cost search), running
 /// the strategy again from the beginning for every edge: futures cannot be
 /// copied, and a run takes microseconds.
+///
+/// Every move costs something, so states of one cost do not lead to each other:
+/// they are expanded at once, on as many threads as the bounds say, and what
+/// they lead to is taken up in their order.
 pub(super) fn search(ground: &Ground<'_>) -> Result<Searched, Stuck> {
     let mut frontier = Frontier::new();
     let mut interleavings = 0_u128;
-    while let Some((cost, node)) = frontier.pop() {
-        let path = frontier.path(node);
-        if let Some(claim) = frontier.nodes[node as usize].broken {
-            return Ok(frontier.end(Some((path, claim)), interleavings, Coverage::Complete));
-        }
-        if ground.below.is_some_and(|below| cost.0 >= below) {
-            return Ok(frontier.end(None, interleavings, Coverage::Complete));
-        }
-        if frontier.nodes.len() > ground.bounds.max_states || ground.bounds.stop.asked() {
-            let coverage = Coverage::FewerStepsThan(cost.0);
-            return Ok(frontier.end(None, interleavings, coverage));
-        }
-        let mut walk = ground.walk_along(&path)?;
-        let candidates = walk.candidates();
-        if candidates.is_empty() {
-            if walk.over() {
+    while let Some((cost, batch)) = frontier.pop() {
+        // What breaks or is out of bounds is not expanded, nor what follows it.
+        let is_last = |node: &u32| frontier.nodes[*node as usize].broken.is_some();
+        let wanted = batch.iter().position(is_last).unwrap_or(batch.len());
+        let too_far = ground.below.is_some_and(|below| cost.0 >= below);
+        let wanted = if too_far { 0 } else { wanted };
+        let expansions = frontier.expand(ground, &batch[..wanted])?;
+        let mut expansions = expansions.into_iter();
+        for node in batch {
+            if let Some(claim) = frontier.nodes[node as usize].broken {
+                let path = frontier.path(node);
+                return Ok(frontier.end(Some((path, claim)), interleavings, Coverage::Complete));
+            }
+            if too_far {
+                return Ok(frontier.end(None, interleavings, Coverage::Complete));
+            }
+            if frontier.nodes.len() > ground.bounds.max_states || ground.bounds.stop.asked() {
+                let coverage = Coverage::FewerStepsThan(cost.0);
+                return Ok(frontier.end(None, interleavings, coverage));
+            }
+            let expansion = expansions.next().expect("every state before a break is expanded");
+            if expansion.is_complete {
                 let paths = frontier.nodes[node as usize].paths;
                 interleavings = interleavings.saturating_add(paths);
             }
-            continue;
-        }
-        // A state is expanded after every way to it has been found, so what
-        // sleeps here sleeps on all of them.
-        let mut asleep = std::mem::take(&mut frontier.nodes[node as usize].asleep);
-        let mut fresh = true;
-        for a_move in &candidates {
-            let number = frontier.number(a_move);
-            if asleep.iter().any(|(other, _)| *other == number) {
-                continue;
-            }
-            if !std::mem::replace(&mut fresh, false) {
-                walk = ground.walk_along(&path)?;
-            }
-            let Some(footprint) = walk.go_and_look(a_move)? else { continue };
-            let sleepers = match ground.bounds.reduction {
-                Reduction::Orders => sleepers(&asleep, &footprint),
-                Reduction::States | Reduction::Off => Vec::new(),
-            };
-            frontier.reach(node, number, sleepers, &mut walk)?;
-            asleep.push((number, footprint));
+            frontier.take_up(node, expansion, ground.bounds.reduction);
         }
     }
     Ok(frontier.end(None, interleavings, Coverage::Complete))
@@ -115,42 +126,84 @@ impl Frontier {
         Self { nodes: vec![root], queue, ..Self::default() }
     }
 
-    fn pop(&mut self) -> Option<((u32, u32), u32)> {
+    /// The next states, all of one cost.
+    fn pop(&mut self) -> Option<((u32, u32), Vec<u32>)> {
         loop {
             let mut cheapest = self.queue.first_entry()?;
             let cost = *cheapest.key();
-            match cheapest.get_mut().pop_front() {
-                Some(node) => return Some((cost, node)),
-                None => drop(cheapest.remove()),
+            let queue = cheapest.get_mut();
+            if queue.is_empty() {
+                drop(cheapest.remove());
+                continue;
             }
+            let count = BATCH.min(queue.len());
+            return Some((cost, queue.drain(..count).collect()));
         }
     }
 
-    fn reach(
-        &mut self,
-        parent: u32,
-        by: u32,
-        asleep: Vec<Slept>,
-        walk: &mut super::walk::Walk<'_>,
-    ) -> Result<(), Stuck> {
+    /// Expands states, on several threads where that is wanted.
+    fn expand(&self, ground: &Ground<'_>, batch: &[u32]) -> Result<Vec<Expansion>, Stuck> {
+        let threads = ground.bounds.threads.get();
+        together(threads, batch, |node| self.expand_one(ground, *node)).into_iter().collect()
+    }
+
+    fn expand_one(&self, ground: &Ground<'_>, node: u32) -> Result<Expansion, Stuck> {
+        let path = self.path(node);
+        let mut walk = ground.walk_along(&path)?;
+        let candidates = walk.candidates();
+        let is_complete = candidates.is_empty() && walk.over();
+        let mut expansion = Expansion { is_complete, made: Vec::new() };
+        // A state is expanded after every way to it has been found, so what
+        // sleeps here sleeps on all of them.
+        let asleep = &self.nodes[node as usize].asleep;
+        let mut fresh = true;
+        for a_move in candidates {
+            let number = self.numbers.get(&a_move);
+            if asleep.iter().any(|(other, _)| Some(other) == number) {
+                continue;
+            }
+            if !std::mem::replace(&mut fresh, false) {
+                walk = ground.walk_along(&path)?;
+            }
+            let Some(footprint) = walk.go_and_look(&a_move)? else { continue };
+            let (print, cost) = (walk.fingerprint(), walk.cost());
+            let broken = match walk.broken {
+                // Whoever found it has looked.
+                _ if self.known.contains_key(&print) => None,
+                None => walk.audit()?,
+                broken => broken,
+            };
+            expansion.made.push(Made { a_move, footprint, print, cost, broken });
+        }
+        Ok(expansion)
+    }
+
+    /// Adds what a state leads to.
+    fn take_up(&mut self, node: u32, expansion: Expansion, reduction: Reduction) {
+        let mut asleep = std::mem::take(&mut self.nodes[node as usize].asleep);
+        for made in expansion.made {
+            let number = self.number(&made.a_move);
+            let sleepers = match reduction {
+                Reduction::Orders => sleepers(&asleep, &made.footprint),
+                Reduction::States | Reduction::Off => Vec::new(),
+            };
+            asleep.push((number, made.footprint.clone()));
+            self.reach(node, number, sleepers, made);
+        }
+    }
+
+    fn reach(&mut self, parent: u32, by: u32, asleep: Vec<Slept>, made: Made) {
         let paths = self.nodes[parent as usize].paths;
-        let print = walk.fingerprint();
-        if let Some(&node) = self.known.get(&print) {
+        if let Some(&node) = self.known.get(&made.print) {
             let node = &mut self.nodes[node as usize];
             node.paths = node.paths.saturating_add(paths);
             node.asleep.retain(|(slept, _)| asleep.iter().any(|(other, _)| other == slept));
-            return Ok(());
+            return;
         }
-        let cost = walk.cost();
-        let broken = match walk.broken {
-            None => walk.audit()?,
-            broken => broken,
-        };
         let node = u32::try_from(self.nodes.len()).expect("max_states is far below 2^32");
-        self.nodes.push(Node { parent, by, paths, broken, asleep });
-        self.known.insert(print, node);
-        self.queue.entry(cost).or_default().push_back(node);
-        Ok(())
+        self.nodes.push(Node { parent, by, paths, broken: made.broken, asleep });
+        self.known.insert(made.print, node);
+        self.queue.entry(made.cost).or_default().push_back(node);
     }
 
     fn number(&mut self, a_move: &Move) -> u32 {

@@ -138,6 +138,39 @@ fn every_interleaving_that_running_everything_counts_is_covered() {
 }
 
 #[test]
+fn the_number_of_threads_changes_nothing() {
+    let faults = ["replica-lag", "redis-request-lost", "client-crash"];
+    let faults: Vec<Fault> = faults.iter().map(|name| name.parse().unwrap()).collect();
+    for (max_states, guarantee) in [
+        (600, Guarantee::None),
+        (300_000, Guarantee::Linearizable),
+        (200, Guarantee::Eventual),
+        (40, Guarantee::Linearizable),
+    ] {
+        for subject in [subjects::cache_aside as Subject, subjects::double_delete] {
+            let told = |threads: usize| {
+                let threads = threads.try_into().unwrap();
+                let bounds = Bounds {
+                    faults: faults.clone(),
+                    max_states,
+                    guarantee,
+                    samples: 300,
+                    threads,
+                    reduction: Reduction::Orders,
+                    ..Bounds::default()
+                };
+                let found = explored(subject, &bounds);
+                let broken = found.broken.map(|broken| (broken.claim, broken.moves));
+                (broken, found.interleavings, found.states, found.extent)
+            };
+            let one = told(1);
+            assert_eq!(told(2), one);
+            assert_eq!(told(5), one);
+        }
+    }
+}
+
+#[test]
 fn a_bound_on_states_is_admitted_and_sampling_goes_on() {
     let bounds = Bounds { max_states: 20, samples: 5_000, ..Bounds::default() };
     let found = explored(subjects::cache_aside, &bounds);
@@ -298,4 +331,27 @@ fn the_articles_race_is_a_refill_from_a_lagging_replica() {
     let race = plot.perform(make, broken.claim).unwrap().race;
     let found = cause(make, &plot, broken.claim).unwrap().cause;
     assert_eq!((found, broken.steps), (Cause::ReplicaLagRefill, 5), "{race}");
+}
+
+/// Two readers store the same value, and the one that sent it first is the last
+/// to be heard: nothing came back from anywhere.
+#[test]
+fn a_value_that_two_readers_stored_is_no_resurrected_entry() {
+    let race = "strategy cache-aside
+key 1 = Alex, cached nowhere
+Reader A: GET 1              -> miss
+Reader A: SELECT replica 1   -> Alex
+Reader B: GET 1              -> miss
+Reader B: SELECT replica 1   -> Alex
+Reader B: SET 1 = Alex       -> ok
+Writer C: UPDATE 1 = Alice   -> ok
+Writer C: DEL 1              -> ok
+Reader A: SET 1 = Alex       -> ok
+Reader D: GET 1              -> Alex !stale
+";
+    let race = race.parse().expect("it can be read");
+    let run = rehearse(&race, &subjects::cache_aside, &mut |_| {}).expect("it can be performed");
+    assert!(run.is_met(), "{:?}", run.complaint());
+    let shrunk = shrink_race(&subjects::cache_aside, &race).unwrap().expect("it shows it");
+    assert_eq!(shrunk.cause, Cause::InFlightRefill, "{}", shrunk.race);
 }

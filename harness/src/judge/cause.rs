@@ -1,6 +1,6 @@
 use quarrel_checkers::{
     Anomaly, Class, Content, F, History, Index, Invalidation, Key, Kind, Operation, Reply, Site,
-    Step,
+    Step, Time,
 };
 use rustc_hash::FxHashMap;
 
@@ -14,13 +14,17 @@ use crate::strategy::{Side, sides};
 pub struct Evidence<'a> {
     history: &'a History,
     operations: Vec<Operation>,
-    /// Positions of operations by the events that begin and end them.
-    of_event: FxHashMap<Index, usize>,
+    /// Positions of operations by the events that begin and end them;
+    /// [`NONE`] for other events.
+    of_event: Vec<u32>,
     /// Positions of the steps on a key's own entry or row, by start.
-    on_key: FxHashMap<Key, Vec<usize>>,
+    on_key: FxHashMap<Key, Vec<u32>>,
     /// Who keeps the cache in step, as far as that is known.
     by: Option<Invalidation>,
 }
+
+/// No operation.
+const NONE: u32 = u32::MAX;
 
 /// The way of a value that must not have been read: who wrote it, who put it
 /// into the cache, from where, and what had overwritten it by then.
@@ -64,20 +68,21 @@ impl<'a> Evidence<'a> {
     #[must_use]
     pub fn new(history: &'a History) -> Option<Self> {
         let operations = history.operations().ok()?;
-        let of_event = operations
-            .iter()
-            .enumerate()
-            .flat_map(|(at, op)| [Some((op.invoke, at)), op.complete.map(|end| (end, at))])
-            .flatten()
-            .collect();
-        let mut on_key: FxHashMap<Key, Vec<usize>> = FxHashMap::default();
-        for (position, step) in history.steps.iter().enumerate() {
+        let mut of_event = vec![NONE; history.events.len()];
+        for (at, operation) in (0..NONE).zip(&operations) {
+            of_event[operation.invoke.position()] = at;
+            if let Some(end) = operation.complete {
+                of_event[end.position()] = at;
+            }
+        }
+        let mut on_key: FxHashMap<Key, Vec<u32>> = FxHashMap::default();
+        for (position, step) in (0..NONE).zip(&history.steps) {
             if let Some(object) = &step.object {
                 on_key.entry(object.key).or_default().push(position);
             }
         }
         for positions in on_key.values_mut() {
-            positions.sort_by_key(|position| history.steps[*position].start);
+            positions.sort_by_key(|position| history.steps[*position as usize].start);
         }
         let is_seen = history.steps.iter().any(invalidates_as_agent);
         let by = is_seen.then_some(Invalidation::ByAgent);
@@ -110,14 +115,11 @@ impl<'a> Evidence<'a> {
 
     /// The step by which a client got what it has in a near cache of its own.
     pub(super) fn copied(&self, key: Key, version: u64, near: &Step) -> Option<&Step> {
-        self.on(key)
-            .filter(|step| {
-                step.process == near.process
-                    && step.site != Site::Client
-                    && step.start < near.start
-                    && found(step) == Some(version)
-            })
-            .last()
+        self.on_before(key, near.start).rev().find(|step| {
+            step.process == near.process
+                && step.site != Site::Client
+                && found(step) == Some(version)
+        })
     }
 
     /// Whether what a transaction read of `key` had not been overwritten yet
@@ -184,7 +186,7 @@ impl<'a> Evidence<'a> {
     }
 
     fn operation(&self, index: Index) -> Option<&Operation> {
-        self.operations.get(*self.of_event.get(&index)?)
+        self.operations.get(*self.of_event.get(index.position())? as usize)
     }
 
     /// The step of `read` that brought the value of `key` that it returned.
@@ -218,26 +220,18 @@ impl<'a> Evidence<'a> {
 
     /// The last step that put `version` into the cache before `hit` ended.
     pub(super) fn fill(&self, key: Key, version: u64, hit: &Step) -> Option<&Step> {
-        self.on(key)
-            .filter(|step| {
-                step.site == Site::Cache
-                    && (stored(step) == Some(version) || (version == 0 && stores_same(step, hit)))
-                    && Some(step.start) < hit.end
-                    && step.reply != Reply::Refused
-            })
-            .last()
+        self.on_before(key, hit.end?).rev().find(|step| {
+            step.site == Site::Cache
+                && (stored(step) == Some(version) || (version == 0 && stores_same(step, hit)))
+                && step.reply != Reply::Refused
+        })
     }
 
     /// The step by which an agent had fetched what it then put into the cache.
     pub(super) fn fetched(&self, key: Key, fill: &Step) -> Option<&Step> {
-        self.on(key)
-            .filter(|step| {
-                step.process == fill.process
-                    && step.site != Site::Cache
-                    && found(step) == stored(fill)
-                    && step.start < fill.start
-            })
-            .last()
+        self.on_before(key, fill.start).rev().find(|step| {
+            step.process == fill.process && step.site != Site::Cache && found(step) == stored(fill)
+        })
     }
 
     /// What the write of `update` did to the cache.
@@ -252,9 +246,23 @@ impl<'a> Evidence<'a> {
             .filter(move |step| step.object.as_ref().map(|object| object.key) == key)
     }
 
-    pub(super) fn on(&self, key: Key) -> impl Iterator<Item = &Step> {
-        let positions = self.on_key.get(&key).map(Vec::as_slice).unwrap_or_default();
-        positions.iter().map(|position| &self.history.steps[*position])
+    pub(super) fn on(&self, key: Key) -> impl DoubleEndedIterator<Item = &Step> {
+        self.steps(self.positions(key))
+    }
+
+    /// The same of those that began before `end`.
+    pub(super) fn on_before(&self, key: Key, end: Time) -> impl DoubleEndedIterator<Item = &Step> {
+        let positions = self.positions(key);
+        let began = |position: &u32| self.history.steps[*position as usize].start < end;
+        self.steps(&positions[..positions.partition_point(began)])
+    }
+
+    fn positions(&self, key: Key) -> &[u32] {
+        self.on_key.get(&key).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    fn steps<'b>(&'b self, positions: &'b [u32]) -> impl DoubleEndedIterator<Item = &'b Step> {
+        positions.iter().map(|position| &self.history.steps[*position as usize])
     }
 
     /// The history.

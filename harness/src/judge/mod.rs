@@ -8,4 +8,7 @@ mod rules;
 mod steps;
 
 pub use cause::{Evidence, Provenance, find_causes};
-pub use outcome::{Expectation, ParseExpectationError, judge_run, judge_with};
+pub use outcome::{
+    Expectation, ParseExpectationError, judge_nothing, judge_run, judge_run_and_reads, judge_with,
+    stale_reads,
+};

@@ -3,7 +3,9 @@ use std::{
     time::Duration,
 };
 
-use quarrel_checkers::{Guarantee, JudgeOptions, Judgement, Time, Validity, Verdict, judge_phases};
+use quarrel_checkers::{
+    Guarantee, JudgeOptions, Judgement, ReadFinding, Time, Validity, Verdict, judge_stale,
+};
 
 use super::{find_causes, phases::phases};
 use crate::{
@@ -84,16 +86,45 @@ pub fn judge_run(run: &LoadedRun, expected: Expectation, workload: &dyn Workload
     judge_with(run, expected, workload.check(&run.history))
 }
 
+/// The same, and what was found of every stale read, which a report tells.
+#[must_use]
+pub fn judge_run_and_reads(
+    run: &LoadedRun,
+    expected: Expectation,
+    workload: &dyn Workload,
+) -> (VerdictFile, Vec<ReadFinding>) {
+    judge_all(run, expected, workload.check(&run.history))
+}
+
+/// What is found of every stale read of a run.
+#[must_use]
+pub fn stale_reads(run: &LoadedRun) -> Vec<ReadFinding> {
+    judge_stale(&run.history, &[], &options(), &[]).1
+}
+
+fn options() -> JudgeOptions {
+    let mut options = JudgeOptions::default();
+    // The storm is over: every core is free for its verdict.
+    options.threads = available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    options
+}
+
 /// Judges a run whose workload said `own` of its history.
 #[must_use]
 pub fn judge_with(run: &LoadedRun, expected: Expectation, own: Verdict) -> VerdictFile {
-    let mut options = JudgeOptions::default();
+    judge_all(run, expected, own).0
+}
+
+fn judge_all(
+    run: &LoadedRun,
+    expected: Expectation,
+    own: Verdict,
+) -> (VerdictFile, Vec<ReadFinding>) {
+    let mut options = options();
     options.bound = expected.bound;
-    // The storm is over: every core is free for its verdict.
-    options.threads = available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let end = run.history.events.last().map_or(Time::ZERO, |event| event.time);
     let phases = phases(&run.receipts, end);
-    let mut judgement = judge_phases(&run.history, &run.probes, &options, &phases);
+    let (mut judgement, stale) = judge_stale(&run.history, &run.probes, &options, &phases);
     // What the workload itself asks for is told first.
     judgement.anomalies.splice(..0, own.anomalies.iter().cloned());
     let by = run.settings.invalidation;
@@ -113,7 +144,7 @@ pub fn judge_with(run: &LoadedRun, expected: Expectation, own: Verdict) -> Verdi
         None => (outcome, reason),
     };
     let settings = &run.settings;
-    VerdictFile {
+    let verdict = VerdictFile {
         schema: SCHEMA,
         quarrel: env!("CARGO_PKG_VERSION").to_owned(),
         run: run.folder.name.clone(),
@@ -134,7 +165,34 @@ pub fn judge_with(run: &LoadedRun, expected: Expectation, own: Verdict) -> Verdi
         truncated: run.truncated,
         anomalies: judgement.anomalies,
         metrics: judgement.metrics,
+    };
+    (verdict, stale)
+}
+
+/// What is to be said of a run that nobody had the time to judge: nothing is
+/// decided, whatever happened in it.
+#[must_use]
+pub fn judge_nothing(run: &LoadedRun, expected: Expectation) -> VerdictFile {
+    let mut verdict = judge_with(run, expected, Verdict::valid());
+    if run.failure.is_some() {
+        return verdict;
     }
+    let guarantee = expected.guarantee;
+    let reason = format!(
+        "{guarantee} is undecided: the time was over before the history had been judged; \
+         quarrel check {} judges it",
+        run.folder.called()
+    );
+    verdict.outcome = RunOutcome::Undecided;
+    verdict.exit_code = verdict.outcome.exit_code();
+    verdict.strongest = Guarantee::None;
+    for rung in &mut verdict.ladder {
+        rung.validity = Validity::Unknown;
+        rung.reason.clone_from(&reason);
+    }
+    verdict.anomalies.clear();
+    verdict.reason = reason;
+    verdict
 }
 
 /// What is left of a judgement when the world broke around its run.

@@ -2,7 +2,7 @@
 
 use quarrel_checkers::{
     Anomaly, Cause, Certainty, Class, Content, Invalidation, Key, Kind, Operation, Process, Reply,
-    Site, Step,
+    Site, Step, Time,
 };
 
 use super::{
@@ -203,7 +203,7 @@ impl Evidence<'_> {
         })
     }
 
-    /// The last step that stored what `hit` found, if something newer was
+    /// The step that stored what `hit` found and ended last, if something newer was
     /// stored in its place, or it was deleted, before `hit` began.
     fn store_replaced_before(&self, hit: &Step) -> Option<&Step> {
         let object = hit.object.as_ref()?;
@@ -213,7 +213,11 @@ impl Evidence<'_> {
                 .filter(|step| step.site == Site::Cache && step.object.as_ref() == Some(object))
         };
         let is_same = |step: &&Step| step.argument.as_ref().is_some_and(|new| same(new, content));
-        let store = changes().filter(|step| Some(step.start) < hit.end).filter(is_same).last()?;
+        // Of several that stored the same the one that may have run last.
+        let store = changes()
+            .filter(|step| Some(step.start) < hit.end)
+            .filter(is_same)
+            .max_by_key(|step| step.end.unwrap_or(Time::MAX))?;
         let replaced = changes().any(|step| {
             replaces(step, hit)
                 && store.end.is_some_and(|end| end < step.start)

@@ -10,8 +10,9 @@ use crate::{
     strategy::{Action, AnyStrategy},
 };
 
-/// Makes the strategy of a race. Every performance gets a fresh one.
-pub type Make<'a> = dyn Fn() -> Arc<dyn AnyStrategy> + 'a;
+/// Makes the strategy of a race. Every performance gets a fresh one;
+/// searches make many at once.
+pub type Make<'a> = dyn Fn() -> Arc<dyn AnyStrategy> + Sync + 'a;
 
 /// Simulated stores as `keys` describe them.
 pub(super) fn world(make: &Make<'_>, keys: &[Setup]) -> World {

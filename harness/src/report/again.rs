@@ -37,6 +37,7 @@ pub(super) fn again(run: &LoadedRun) -> String {
     add("timeout", &format!("{}ms", settings.timeout_ms));
     add("settle", &format!("{}ms", settings.settle_ms));
     settings.options.iter().for_each(|(name, value)| add(name, value));
+    add("pauses", &settings.pauses);
     add("expect", &settings.expect);
     add("seed", &settings.seed);
     if settings.arrivals == "open" {

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use quarrel_checkers::ReadFinding;
+
 use super::{
     Ink, Timeline, Width, ci, page,
     page::worth_drawing,
@@ -9,6 +11,7 @@ use super::{
     view::View,
     zoom,
 };
+use crate::judge::stale_reads;
 use crate::results::{FileError, LoadedRun, VerdictFile, write_json, write_text};
 
 /// How many anomalies get a folder of their own.
@@ -24,18 +27,35 @@ const FOLDERS: usize = 12;
 ///
 /// When the system says no.
 pub fn write_files(run: &LoadedRun, verdict: &VerdictFile) -> Result<(), FileError> {
+    write_files_with(run, verdict, &stale_reads(run))
+}
+
+/// The same, where it is known what was found of stale reads.
+///
+/// # Errors
+///
+/// When the system says no.
+pub fn write_files_with(
+    run: &LoadedRun,
+    verdict: &VerdictFile,
+    stale: &[ReadFinding],
+) -> Result<(), FileError> {
     let folder = &run.folder;
     write_json(&folder.file("verdict.json"), verdict)?;
     let plain = summary(run, verdict, Ink::plain(), Width::Free);
     write_text(&folder.file("summary.md"), &format!("```text\n{plain}```\n"))?;
-    let view = View::new(run, verdict);
-    write_anomalies(&view)?;
-    write_plots(&view)?;
-    write_report(&view)?;
+    let view = View::with_reads(run, verdict, stale);
+    // The page and the trace take the longest, and share nothing but the view.
+    std::thread::scope(|scope| {
+        let trace = scope.spawn(|| write_trace(&view, &folder.file("trace.json.gz")));
+        write_anomalies(&view)?;
+        write_plots(&view)?;
+        write_report(&view)?;
+        trace.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })?;
     let took = Duration::from_nanos(view.end.as_nanos());
     write_text(&folder.file("junit.xml"), &ci::junit(&[(verdict, &plain, took)]))?;
-    write_text(&folder.file("metrics.txt"), &ci::open_metrics(verdict))?;
-    write_trace(&view, &folder.file("trace.json.gz"))
+    write_text(&folder.file("metrics.txt"), &ci::open_metrics(verdict))
 }
 
 /// Writes `report.html` alone.

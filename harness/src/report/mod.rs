@@ -20,7 +20,7 @@ mod trace;
 mod view;
 mod zoom;
 
-pub use files::{write_files, write_report};
+pub use files::{write_files, write_files_with, write_report};
 pub use matrix::{
     CellLinks, matrix_cell, matrix_legend, matrix_markdown, matrix_page, matrix_text, matrix_words,
 };

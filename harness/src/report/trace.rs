@@ -6,9 +6,11 @@ use std::{
 
 use flate2::{Compression, write::GzEncoder};
 use quarrel_checkers::{F, Time};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
+    page::{Part, kept},
     terminal::{headline, printable},
     timeline::{call, reply},
     view::{Ending, Row, View},
@@ -24,9 +26,14 @@ const PHASES: usize = 1;
 /// Bytes of text that are compressed at once.
 const BUFFER: usize = 1 << 16;
 
+/// The most operations that a trace tells: what opens it holds all of it in a
+/// browser's memory. Beyond it only those around the anomalies are told.
+const MOST: usize = 250_000;
+
 /// Writes the run as a Chrome trace, compressed, that Perfetto
 /// (<https://ui.perfetto.dev>) opens: operations with their steps, phases,
-/// faults, anomalies, and counters of replica lag and staleness.
+/// faults, anomalies, and counters of replica lag and staleness. Of a long run
+/// it tells what happened around the anomalies, and says so.
 ///
 /// # Errors
 ///
@@ -38,7 +45,7 @@ pub fn write_trace(view: &View<'_>, path: &Path) -> Result<(), FileError> {
         let to = BufWriter::with_capacity(BUFFER, packed);
         let mut trace = Trace { to, any: false };
         trace.to.write_all(b"{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n")?;
-        events(view, &mut trace)?;
+        events(view, MOST, &mut trace)?;
         trace.to.write_all(b"\n]}\n")?;
         let packed = trace.to.into_inner().map_err(IntoInnerError::into_error)?;
         packed.finish()?.persist(path)?;
@@ -53,7 +60,7 @@ struct Trace<W: Write> {
 }
 
 impl<W: Write> Trace<W> {
-    fn put(&mut self, event: &Value) -> io::Result<()> {
+    fn put(&mut self, event: &impl Serialize) -> io::Result<()> {
         if std::mem::replace(&mut self.any, true) {
             self.to.write_all(b",\n")?;
         }
@@ -67,14 +74,15 @@ fn micros(time: Time) -> f64 {
     time.as_nanos() as f64 / 1e3
 }
 
-fn events<W: Write>(view: &View<'_>, trace: &mut Trace<W>) -> io::Result<()> {
+fn events<W: Write>(view: &View<'_>, most: usize, trace: &mut Trace<W>) -> io::Result<()> {
     let name = |pid: u32, tid: usize, kind: &str, name: &str| json!({"ph": "M", "pid": pid, "tid": tid, "name": kind, "args": {"name": name}});
-    trace.put(&name(
-        CLIENTS,
-        0,
-        "process_name",
-        &format!("clients of {}", view.verdict.strategy),
-    ))?;
+    let is_kept = kept(view, Part::Whole, most);
+    let left_out = is_kept.iter().filter(|kept| !**kept).count();
+    let mut clients = format!("clients of {}", view.verdict.strategy);
+    if left_out > 0 {
+        clients += &format!(" ({left_out} operations far from any anomaly are left out)");
+    }
+    trace.put(&name(CLIENTS, 0, "process_name", &clients))?;
     trace.put(&name(FAULTS, 0, "process_name", "faults and stores"))?;
     for (lane, client) in view.lanes.iter().enumerate() {
         trace.put(&name(CLIENTS, lane + 1, "thread_name", client))?;
@@ -102,13 +110,14 @@ fn events<W: Write>(view: &View<'_>, trace: &mut Trace<W>) -> io::Result<()> {
             "args": {"observed_ms": band.observed.map(|seen| micros(seen) / 1e3)},
         }))?;
     }
-    for row in &view.rows {
+    let told = || view.rows.iter().zip(&is_kept).filter(|(_, kept)| **kept).map(|(row, _)| row);
+    for row in told() {
         operation(view, row, trace)?;
     }
-    for (at, lag) in &view.lag {
+    for (at, lag) in view.lag.iter().step_by(view.lag.len().div_ceil(most.max(1)).max(1)) {
         trace.put(&counter("replica lag [ms]", *at, lag.as_secs_f64() * 1e3))?;
     }
-    for row in view.rows.iter().filter(|row| row.stale.is_some()) {
+    for row in told().filter(|row| row.stale.is_some()) {
         let stale = row.stale.unwrap_or_default().as_secs_f64() * 1e3;
         trace.put(&counter("staleness of stale reads [ms]", row.start, stale))?;
     }
@@ -125,7 +134,8 @@ fn operation<W: Write>(view: &View<'_>, row: &Row, trace: &mut Trace<W>) -> io::
     if !keys.is_empty() {
         name += &format!(" {}", keys.join(" and "));
     }
-    let versions = row.version.into_iter().chain(row.beside.and_then(|(_, version)| version));
+    let versions =
+        row.version.into_iter().chain(row.beside.as_deref().and_then(|(_, version)| *version));
     let versions: Vec<_> = versions.map(|version| format!("v{version}")).collect();
     if !versions.is_empty() {
         let sign = if row.f == F::Read { "→" } else { "=" };
@@ -141,25 +151,66 @@ fn operation<W: Write>(view: &View<'_>, row: &Row, trace: &mut Trace<W>) -> io::
     };
     let tid = usize::from(row.lane) + 1;
     let end = row.end.unwrap_or(view.end);
-    trace.put(&json!({
-        "ph": "X", "pid": CLIENTS, "tid": tid, "cat": "operation", "name": name,
-        "ts": micros(row.start), "dur": micros(end) - micros(row.start),
-        "args": {
-            "outcome": ending, "value": printable(&row.value.to_string()),
-            "stale_ms": row.stale.map(|stale| stale.as_secs_f64() * 1e3),
-            "process": row.process.to_string(), "index": row.invoke.0,
+    let process = row.process.to_string();
+    trace.put(&Slice {
+        ph: "X",
+        pid: CLIENTS,
+        tid,
+        cat: "operation",
+        name: &name,
+        ts: micros(row.start),
+        dur: micros(end) - micros(row.start),
+        args: OperationArgs {
+            outcome: ending,
+            value: printable(&row.value.to_string()),
+            stale_ms: row.stale.map(|stale| stale.as_secs_f64() * 1e3),
+            process: &process,
+            index: row.invoke.0,
         },
-    }))?;
-    for position in &row.steps {
-        let step = &view.run.history.steps[*position as usize];
+    })?;
+    for step in view.steps_of(row) {
         let end = step.end.unwrap_or(end);
-        trace.put(&json!({
-            "ph": "X", "pid": CLIENTS, "tid": tid, "cat": step.site.to_string(), "name": call(step),
-            "ts": micros(step.start), "dur": micros(end) - micros(step.start),
-            "args": {"reply": reply(step), "lsn": step.lsn.map(|lsn| lsn.to_string())},
-        }))?;
+        trace.put(&Slice {
+            ph: "X",
+            pid: CLIENTS,
+            tid,
+            cat: &step.site.to_string(),
+            name: &call(step),
+            ts: micros(step.start),
+            dur: micros(end) - micros(step.start),
+            args: StepArgs { reply: reply(step), lsn: step.lsn.map(|lsn| lsn.to_string()) },
+        })?;
     }
     Ok(())
+}
+
+/// Something that takes its time on a track. There are millions: they are
+/// written as they are, with no tree in between.
+#[derive(Serialize)]
+struct Slice<'a, A> {
+    ph: &'static str,
+    pid: u32,
+    tid: usize,
+    cat: &'a str,
+    name: &'a str,
+    ts: f64,
+    dur: f64,
+    args: A,
+}
+
+#[derive(Serialize)]
+struct OperationArgs<'a> {
+    outcome: &'static str,
+    value: String,
+    stale_ms: Option<f64>,
+    process: &'a str,
+    index: u64,
+}
+
+#[derive(Serialize)]
+struct StepArgs {
+    reply: String,
+    lsn: Option<String>,
 }
 
 fn anomalies<W: Write>(view: &View<'_>, trace: &mut Trace<W>) -> io::Result<()> {

@@ -1,13 +1,12 @@
 use std::time::Duration;
 
 use quarrel_checkers::{
-    F, Index, JudgeOptions, Key, Kind, Lsn, Process, ReadFinding, Reply, Site, Step, Time, Value,
-    judge_reads,
+    F, Index, Key, Kind, Lsn, Process, ReadFinding, Reply, Site, Step, Time, Value,
 };
 use rustc_hash::FxHashMap;
 
 use crate::{
-    judge::Evidence,
+    judge::{Evidence, stale_reads},
     results::{LoadedRun, Phases, VerdictFile},
 };
 
@@ -69,21 +68,20 @@ pub struct Row {
     /// The version it wrote or returned, if known.
     pub version: Option<u64>,
     /// The other key of a transaction, and the version of that.
-    pub beside: Option<(Key, Option<u64>)>,
+    pub beside: Option<Box<(Key, Option<u64>)>>,
     /// The value it wrote or returned.
     pub value: Value,
     /// How long before it began its value had been overwritten.
     pub stale: Option<Duration>,
     /// Where a read's value came from, if its steps say so.
     pub source: Option<Site>,
-    /// Its steps, as positions in the history.
-    pub steps: Vec<u32>,
 }
 
 impl Row {
     /// The keys that it is about, with their versions.
     pub fn halves(&self) -> impl Iterator<Item = (Key, Option<u64>)> {
-        self.key.map(|key| (key, self.version)).into_iter().chain(self.beside)
+        let beside = self.beside.as_deref().copied();
+        self.key.map(|key| (key, self.version)).into_iter().chain(beside)
     }
 
     /// How long it took.
@@ -123,6 +121,12 @@ impl<'a> View<'a> {
     /// Looks at a run.
     #[must_use]
     pub fn new(run: &'a LoadedRun, verdict: &'a VerdictFile) -> Self {
+        Self::with_reads(run, verdict, &stale_reads(run))
+    }
+
+    /// The same, where it is known what was found of stale reads.
+    #[must_use]
+    pub fn with_reads(run: &'a LoadedRun, verdict: &'a VerdictFile, stale: &[ReadFinding]) -> Self {
         let history = &run.history;
         let evidence = Evidence::new(history);
         let last_event = history.events.iter().map(|event| event.time).max();
@@ -139,8 +143,7 @@ impl<'a> View<'a> {
                 .collect(),
             None => Vec::new(),
         };
-        let (_, findings) = judge_reads(history, &[], &JudgeOptions::default(), &[]);
-        measure(&mut rows, &findings);
+        measure(&mut rows, stale);
         let lanes = lanes.sorted(&mut rows);
         Self {
             run,
@@ -191,14 +194,22 @@ fn row(evidence: &Evidence<'_>, operation: &quarrel_checkers::Operation, lanes: 
         },
         key,
         version,
-        beside: pair.map(|(_, other)| (other.key, other.version)),
+        beside: pair.map(|(_, other)| Box::new((other.key, other.version))),
         value: match pair {
             Some((one, other)) => Value::Text(format!("{} and {}", one.value, other.value).into()),
             None if op.value.is_nil() => invoke.op.value.clone(),
             None => op.value.clone(),
         },
         stale: None,
-        steps: operation.steps.iter().filter_map(|at| u32::try_from(*at).ok()).collect(),
+    }
+}
+
+impl View<'_> {
+    /// The steps of an operation, in their order.
+    pub fn steps_of(&self, row: &Row) -> impl ExactSizeIterator<Item = &Step> {
+        let operation = self.evidence.as_ref().and_then(|one| one.operation_at(row.invoke));
+        let steps = operation.map(|operation| operation.steps.as_slice()).unwrap_or_default();
+        steps.iter().map(|at| &self.run.history.steps[*at])
     }
 }
 
@@ -262,9 +273,9 @@ fn measure(rows: &mut [Row], findings: &[ReadFinding]) {
         };
         row.stale = Some(stale_for);
         if key != row.key
-            && let Some((beside, version)) = row.beside
+            && let Some((beside, version)) = row.beside.as_deref().copied()
         {
-            row.beside = row.key.map(|key| (key, row.version));
+            row.beside = row.key.map(|key| Box::new((key, row.version)));
             (row.key, row.version) = (Some(beside), version);
         }
     }

@@ -229,7 +229,7 @@ mod tests {
     use proptest::{option, prelude::*};
     use quarrel_checkers::{F, Index, Time};
 
-    use super::*;
+    use super::{super::reader::Reader, *};
 
     #[derive(serde::Serialize)]
     struct StepLine<'a> {
@@ -343,6 +343,10 @@ mod tests {
         fn a_line_is_what_serde_would_have_written(record in prop_oneof![events(), steps()]) {
             let mut line = Vec::new();
             append(&record, &mut line);
+            let read = Reader::default().record(&line);
+            let is_plain = !line.contains(&b'\\');
+            prop_assert!(read.is_some() || !is_plain, "{}", String::from_utf8_lossy(&line));
+            prop_assert!(read.is_none_or(|read| read == record));
             prop_assert_eq!(String::from_utf8(line).unwrap(), by_serde(&record) + "\n");
         }
     }

@@ -11,8 +11,12 @@ use super::{
     inside::{most_memory, open_own, refused, too_much_memory},
     packed::{MOST_LINE, unpack},
     read_json_lines,
+    reader::Reader,
 };
-use crate::{faults::Receipt, record::EnvironmentFailure};
+use crate::{
+    faults::Receipt,
+    record::{EnvironmentFailure, Record},
+};
 
 /// A run that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +100,7 @@ pub fn read_history(path: &Path) -> Result<(History, bool), FileError> {
     let mut memory = 0;
     let mut history = History::default();
     let mut line = Vec::new();
+    let mut reader = Reader::default();
     let mut number = 0;
     loop {
         line.clear();
@@ -113,20 +118,22 @@ pub fn read_history(path: &Path) -> Result<(History, bool), FileError> {
             Some(b'\n') => {}
             Some(_) => return Ok((history, true)),
         }
+        match reader.record(&line) {
+            Some(Record::Event(event)) => {
+                history.events.push(event);
+                continue;
+            }
+            Some(Record::Step(step)) => {
+                history.steps.push(step);
+                continue;
+            }
+            None => {}
+        }
         push(&mut history, &line).map_err(|error| FormError::json(path, number, &error))?;
     }
 }
 
 fn push(history: &mut History, line: &[u8]) -> Result<(), serde_json::Error> {
-    // As the journal writes them; anything else is looked at twice.
-    if line.starts_with(b"{\"type\":\"step\"") {
-        history.steps.push(serde_json::from_slice::<Step>(line)?);
-        return Ok(());
-    }
-    if line.starts_with(b"{\"index\":") {
-        history.events.push(serde_json::from_slice::<Event>(line)?);
-        return Ok(());
-    }
     let Kind { kind } = serde_json::from_slice(line)?;
     if kind == "step" {
         history.steps.push(serde_json::from_slice::<Step>(line)?);

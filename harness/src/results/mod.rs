@@ -19,6 +19,7 @@ mod lock;
 mod matrix;
 mod packed;
 mod phases;
+mod reader;
 mod settings;
 mod verdict;
 

@@ -59,6 +59,10 @@ pub struct RunSettings {
     /// another. None in runs from before they were told apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given: Option<BTreeMap<String, String>>,
+    /// Whether clients stood still between two steps now and then: `on` or
+    /// `off`; `off` in runs from before they did.
+    #[serde(default = "off")]
+    pub pauses: String,
     /// The schedule of faults, line by line.
     pub schedule: String,
 }
@@ -66,6 +70,11 @@ pub struct RunSettings {
 /// The workload of runs from before there was a choice.
 fn register() -> String {
     "register".to_owned()
+}
+
+/// Runs from before there were pauses had none.
+fn off() -> String {
+    "off".to_owned()
 }
 
 impl RunSettings {

@@ -36,24 +36,30 @@
 //! # }
 //! ```
 
+mod cut;
 mod error;
 mod ran;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
+use quarrel_checkers::History;
 
+pub(crate) use self::cut::within;
 pub use self::{error::RunError, ran::Ran};
 use crate::{
     cluster::{Cluster, ClusterKind},
     faults::{Fault, Schedule},
-    judge::{Expectation, judge_run},
+    judge::{Expectation, judge_nothing, judge_run_and_reads},
     record::{Recorder, Spoils, Stop},
     results::{
         Commit, Environment, FileError, Journal, LoadedRun, Phases, RunFolder, RunSettings, SCHEMA,
         checked_out, read_history, write_json, write_json_lines, write_text,
     },
-    runner::{Arrivals, Plan, Progress, Skew, StormOutcome, storm},
+    runner::{Arrivals, Pauses, Phase, Plan, Progress, Skew, StormOutcome, storm},
     strategy::{AnyStrategy, Register, Strategy, WorkloadEntry},
 };
 
@@ -69,6 +75,7 @@ pub struct Run {
     settings: RunSettings,
     expect: Expectation,
     faults: Vec<Fault>,
+    judged_until: Option<Instant>,
 }
 
 impl Run {
@@ -90,6 +97,7 @@ impl Run {
             arrivals: Arrivals::Paced(rate),
             time: Duration::from_secs(10),
             seed: 0,
+            pauses: Pauses::default(),
             schedule: Schedule::default(),
             settle: Duration::from_secs(10),
             deadline: Some(DEADLINE),
@@ -118,15 +126,22 @@ impl Run {
             faults: Vec::new(),
             options: std::collections::BTreeMap::new(),
             given: None,
+            pauses: Pauses::default().to_string(),
             schedule: String::new(),
         };
-        Self { plan, settings, expect: Expectation::default(), faults: Vec::new() }
+        Self {
+            plan,
+            settings,
+            expect: Expectation::default(),
+            faults: Vec::new(),
+            judged_until: None,
+        }
     }
 
     /// A run that was worked out elsewhere: `settings` say what `plan` does.
     #[must_use]
     pub const fn planned(plan: Plan, settings: RunSettings, expect: Expectation) -> Self {
-        Self { plan, settings, expect, faults: Vec::new() }
+        Self { plan, settings, expect, faults: Vec::new(), judged_until: None }
     }
 
     /// What clients do, on as many keys, as unevenly and with as many reads as
@@ -152,6 +167,13 @@ impl Run {
     #[must_use]
     pub const fn time(mut self, time: Duration) -> Self {
         self.plan.time = time;
+        self
+    }
+
+    /// Whether clients now and then stand still between two steps.
+    #[must_use]
+    pub const fn pauses(mut self, pauses: Pauses) -> Self {
+        self.plan.pauses = pauses;
         self
     }
 
@@ -183,6 +205,14 @@ impl Run {
         self
     }
 
+    /// Until when it must be judged. What is not decided by then is undecided,
+    /// its history is not read, and `quarrel check` decides it at leisure.
+    #[must_use]
+    pub const fn judged_until(mut self, until: Option<Instant>) -> Self {
+        self.judged_until = until;
+        self
+    }
+
     /// Runs on `cluster`, which stays up. What happens goes to a folder that
     /// is removed with the returned value, unless [`Ran::keep`] keeps it: a
     /// long run needs no more memory than a short one.
@@ -211,13 +241,14 @@ impl Run {
         tell: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Ran, RunError> {
         self.settle_on(&**cluster);
-        let Self { plan, settings, expect, .. } = self;
+        let Self { plan, settings, expect, judged_until, .. } = self;
         let toml = toml::to_string_pretty(&settings)?;
         write_text(&folder.file("run.toml"), &toml)?;
         write_json(&folder.file("env.json"), &environment(&**cluster))?;
 
         let recorder = Arc::new(Recorder::journaled(cluster.clock()));
         let workload = Arc::clone(&plan.workload);
+        let plan_time = plan.time;
         let journal = Journal::start(&folder.file(HISTORY), Arc::clone(&recorder))?;
         let mut ended = None;
         let work = Box::pin(async {
@@ -228,6 +259,12 @@ impl Run {
         let journaled = journal.finish();
         driven?;
         let outcome = ended.ok_or(RunError::NoEnd)??;
+        tell(Progress {
+            phase: Phase::Judge,
+            elapsed: outcome.heal_began.since(outcome.storm_began),
+            total: plan_time,
+            events: recorder.events(),
+        });
         let commits = cluster.commits().await;
         if let Err(why) = &commits {
             recorder.fail(why, Spoils::Evidence);
@@ -237,27 +274,42 @@ impl Run {
         if saved.is_ok() && !commits.is_empty() {
             saved = write_json_lines(&folder.file(Commit::FILE), &commits);
         }
-        // What is judged is what anybody can judge again.
-        let (mut history, truncated) = read_history(&folder.file(HISTORY))?;
-        Commit::tell(&commits, &mut history);
         let run = LoadedRun {
             folder,
             settings,
-            history,
-            truncated: truncated || journaled.is_err(),
+            history: History::default(),
+            truncated: journaled.is_err(),
             receipts: outcome.receipts,
             probes: outcome.probes,
             // What the journal's end met comes after the storm.
             failure: recorder.failure().cloned(),
         };
-        let verdict = judge_run(&run, expect, &*workload);
+        let judging = {
+            let mut run = run.clone();
+            move || {
+                // What is judged is what anybody can judge again.
+                let (mut history, truncated) = read_history(&run.folder.file(HISTORY))?;
+                Commit::tell(&commits, &mut history);
+                run.history = history;
+                run.truncated |= truncated;
+                let (verdict, stale) = judge_run_and_reads(&run, expect, &*workload);
+                Ok::<_, FileError>((run, verdict, stale))
+            }
+        };
+        let judged = within(judged_until, judging).transpose()?;
+        let is_judged = judged.is_some();
+        let (run, verdict, stale) = judged.unwrap_or_else(|| {
+            let verdict = judge_nothing(&run, expect);
+            (run, verdict, Vec::new())
+        });
         let kept = journaled.map_err(RunError::from).and(saved.map_err(RunError::from));
-        Ok(Ran::new(run, verdict, outcome.unloaded, kept))
+        let ran = Ran::new(run, verdict, outcome.unloaded, kept).with_reads(stale);
+        Ok(if is_judged { ran } else { ran.unjudged() })
     }
 
     /// Draws what is still open, and writes down what all of it came to.
     fn settle_on(&mut self, cluster: &dyn Cluster) {
-        let Self { plan, settings, expect, faults } = self;
+        let Self { plan, settings, expect, faults, .. } = self;
         if !faults.is_empty() {
             plan.schedule = Schedule::periodic(faults, plan.time, plan.seed);
             settings.faults = faults.iter().map(ToString::to_string).collect();
@@ -276,6 +328,7 @@ impl Run {
         settings.reads = plan.read_share;
         settings.time_ms = millis(plan.time);
         settings.settle_ms = millis(plan.settle);
+        settings.pauses = plan.pauses.to_string();
         settings.schedule = plan.schedule.to_string();
     }
 }
@@ -318,4 +371,32 @@ pub async fn save(
         write_text(&logs.join(format!("{node}.log")), &text)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        results::RunOutcome,
+        sim::{SimCluster, subjects::PrimaryOnly},
+    };
+
+    /// Nothing is found, and nothing held, where nobody had the time to look;
+    /// the history is kept.
+    #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "a verdict takes real time")]
+    async fn what_nobody_had_the_time_to_judge_is_undecided() {
+        let run = Run::new("primary-only", PrimaryOnly).time(Duration::from_secs(1));
+        let run = run.judged_until(Some(Instant::now()));
+        let ran = run.on(Arc::new(SimCluster::new(1))).await.unwrap();
+        assert!(!ran.is_judged() && !ran.held());
+        let verdict = &ran.verdict;
+        assert_eq!((verdict.outcome, verdict.exit_code), (RunOutcome::Undecided, 2));
+        assert!(verdict.reason.starts_with("linearizable is undecided: the time"));
+        assert!(
+            verdict.ladder.iter().all(|rung| rung.validity == quarrel_checkers::Validity::Unknown)
+        );
+        let (history, truncated) = read_history(&ran.run.folder.file(HISTORY)).unwrap();
+        assert!(!history.events.is_empty() && !truncated);
+    }
 }

@@ -1,6 +1,7 @@
 use std::{fs, path::Path};
 
 use jiff::Timestamp;
+use quarrel_checkers::ReadFinding;
 use tempfile::TempDir;
 
 use super::RunError;
@@ -20,6 +21,9 @@ pub struct Ran {
     pub unloaded: Vec<Unloaded>,
     /// Whether the folder holds all of it: a disk may be full.
     pub kept: Result<(), RunError>,
+    /// What was found of its stale reads.
+    stale: Vec<ReadFinding>,
+    is_judged: bool,
     temporary: Option<TempDir>,
 }
 
@@ -30,7 +34,30 @@ impl Ran {
         unloaded: Vec<Unloaded>,
         kept: Result<(), RunError>,
     ) -> Self {
-        Self { run, verdict, unloaded, kept, temporary: None }
+        Self { run, verdict, unloaded, kept, stale: Vec::new(), is_judged: true, temporary: None }
+    }
+
+    pub(super) fn with_reads(mut self, stale: Vec<ReadFinding>) -> Self {
+        self.stale = stale;
+        self
+    }
+
+    /// What was found of its stale reads.
+    #[must_use]
+    pub fn stale_reads(&self) -> &[ReadFinding] {
+        &self.stale
+    }
+
+    pub(super) const fn unjudged(mut self) -> Self {
+        self.is_judged = false;
+        self
+    }
+
+    /// Whether there was the time to judge it. If not, its history was not
+    /// read: it is in the folder alone.
+    #[must_use]
+    pub const fn is_judged(&self) -> bool {
+        self.is_judged
     }
 
     pub(super) fn until_dropped(mut self, parent: TempDir) -> Self {

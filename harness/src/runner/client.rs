@@ -9,6 +9,7 @@ use std::{
 use quarrel_checkers::{Key, Process, Site, Time, Value};
 use rand::RngExt as _;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+use rustc_hash::FxHashSet;
 
 use super::{
     agents::Worker,
@@ -48,6 +49,9 @@ pub(super) struct Storm {
     /// Values are numbered in the order in which writes begin, so each is
     /// unique in the whole run.
     values: AtomicU64,
+    /// How many processes, numbered after those that clients begin as, have
+    /// done something before: clients that retire take later numbers.
+    taken: AtomicU64,
 }
 
 impl Storm {
@@ -58,13 +62,38 @@ impl Storm {
         plan: Plan,
         stop: Stop,
     ) -> Self {
-        Self { cluster, recorder, gate, plan, stop, values: AtomicU64::new(1) }
+        Self {
+            cluster,
+            recorder,
+            gate,
+            plan,
+            stop,
+            values: AtomicU64::new(1),
+            taken: AtomicU64::new(0),
+        }
     }
 
     /// Whether clients should begin nothing any more: somebody asked for an
     /// end, or nothing that they did would count.
     pub(super) fn is_over(&self) -> bool {
         self.stop.asked() || self.recorder.failure().is_some()
+    }
+
+    /// Says how many processes there were beside the clients' first ones.
+    pub(super) fn take(&self, processes: u64) {
+        self.taken.store(processes, Ordering::Relaxed);
+    }
+
+    /// The number of the process that follows the one of a client.
+    fn after(&self, number: u64) -> u64 {
+        let (clients, taken) = (self.plan.clients, self.taken.load(Ordering::Relaxed));
+        let rounds = if number < clients { 1 + taken.div_ceil(clients) } else { 1 };
+        number + rounds * clients
+    }
+
+    /// Whether the storm must end now, settled or not.
+    pub(super) fn is_hurried(&self) -> bool {
+        self.stop.is_hurried()
     }
 
     /// A value that no other write of the run uses.
@@ -96,12 +125,25 @@ impl Client {
         Self { storm, number, session, worker: None, random, keys, generator }
     }
 
-    /// Gives its share of the keys their first value, as ordinary writes; the
-    /// keys that it could not give one.
-    pub(super) async fn load(&mut self) -> Vec<Unloaded> {
-        let (number, clients) = (self.number, self.storm.plan.clients);
-        let own = |key: &Key| (key.0 - self.storm.plan.first_key) % clients == number;
-        let keys: Vec<Key> = self.storm.plan.every_key().filter(own).collect();
+    /// Its share of the keys.
+    fn own_keys(&self) -> impl Iterator<Item = Key> + use<> {
+        let (clients, first) = (self.storm.plan.clients, self.storm.plan.first_key);
+        let number = self.number % clients;
+        self.storm.plan.every_key().filter(move |key| (key.0 - first) % clients == number)
+    }
+
+    /// What the strategy shows of a key, if it shows anything.
+    pub(super) async fn read(&mut self, key: Key) -> Option<Row> {
+        match self.perform(Action::Read(key)).await {
+            Outcome::Read(row) => row,
+            _ => None,
+        }
+    }
+
+    /// Gives its share of the keys, but for those that are `loaded`, their
+    /// first value, as ordinary writes; the keys that it could not give one.
+    pub(super) async fn load(&mut self, loaded: &FxHashSet<Key>) -> Vec<Unloaded> {
+        let keys: Vec<Key> = self.own_keys().filter(|key| !loaded.contains(key)).collect();
         let mut unloaded = Vec::new();
         for key in keys {
             if self.storm.is_over() {
@@ -170,15 +212,31 @@ impl Client {
         }
     }
 
-    /// Reads every key once through the strategy. After `limit` it goes on
-    /// only as long as there are answers.
-    pub(super) async fn read_all(&mut self, limit: Time) {
+    /// Reads its share of the keys once through the strategy, until `limit`.
+    pub(super) async fn read_share(&mut self, limit: Time) {
+        for key in self.own_keys() {
+            let recorder = &self.storm.recorder;
+            let is_over = recorder.failure().is_some() || self.storm.is_hurried();
+            if is_over || recorder.now() >= limit {
+                return;
+            }
+            self.perform(Action::Read(key)).await;
+        }
+    }
+
+    /// Reads every key once through the strategy, and tells of each answer.
+    /// After `limit` it goes on only as long as there are answers.
+    pub(super) async fn read_all(&mut self, limit: Time, answered: impl Fn()) {
         for key in self.storm.plan.every_key() {
             let outcome = self.perform(Action::Read(key)).await;
             let has_answer = matches!(outcome, Outcome::Read(_));
             let is_late = || self.storm.recorder.now() >= limit;
-            if self.storm.recorder.failure().is_some() || (!has_answer && is_late()) {
+            let is_lost = self.storm.recorder.failure().is_some() || self.storm.is_hurried();
+            if is_lost || (!has_answer && is_late()) {
                 return;
+            }
+            if has_answer {
+                answered();
             }
         }
     }
@@ -221,7 +279,7 @@ impl Client {
 
     /// Goes on as a new process, with fresh connections and an empty memory.
     fn retire(&mut self) {
-        self.number += self.storm.plan.clients;
+        self.number = self.storm.after(self.number);
         self.session = session(&self.storm, Process::Client(self.number));
     }
 

@@ -1,17 +1,20 @@
+use std::collections::BTreeSet;
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
 use std::time::Duration;
 
-use quarrel_checkers::{Key, Site, Value};
+use quarrel_checkers::{
+    F, Guarantee, History, JudgeOptions, Key, Kind, Site, Validity, Value, judge,
+};
 
-use super::{Arrivals, Plan, StormOutcome, storm};
+use super::{Arrivals, Pauses, Plan, StormOutcome, storm};
 use crate::{
     cluster::Cluster as _,
     faults::Schedule,
     record::{Recorder, Stop},
-    sim::SimCluster,
+    sim::{SimCluster, subjects::PrimaryOnly},
     stores::{Row, StoreError},
     strategy::{Register, Session, Skew, Strategy},
 };
@@ -43,21 +46,49 @@ impl Strategy for Reluctant {
     }
 }
 
+/// Keeps its rows under other keys than it is asked for.
+struct Elsewhere;
+
+const FAR: u64 = 1_000_000;
+
+impl Strategy for Elsewhere {
+    async fn read(&self, session: &mut Session, key: Key) -> Result<Option<Row>, StoreError> {
+        session.primary().read(Key(key.0 + FAR)).await
+    }
+
+    async fn write(
+        &self,
+        session: &mut Session,
+        key: Key,
+        value: Value,
+    ) -> Result<u64, StoreError> {
+        session.primary().write(Key(key.0 + FAR), value).await
+    }
+}
+
 /// Loads six keys from key 10 on and does nothing else.
 fn loaded(refusals: u64, never: Option<Key>) -> (StormOutcome, Vec<u64>) {
+    let strategy = Reluctant { refusals: AtomicU64::new(refusals), never };
+    let (outcome, versions, _) = load(6, strategy);
+    (outcome, versions)
+}
+
+/// The same of some keys, with what was recorded.
+fn load(keys: u64, strategy: impl Strategy) -> (StormOutcome, Vec<u64>, History) {
     let cluster = SimCluster::new(1);
     let recorder = Arc::new(Recorder::new(cluster.clock()));
     let plan = Plan {
-        strategy: Arc::new(Reluctant { refusals: AtomicU64::new(refusals), never }),
+        strategy: Arc::new(strategy),
         workload: Arc::new(Register),
         clients: 4,
-        keys: 6,
+        keys,
         first_key: 10,
         skew: Skew(0.0),
         read_share: 1.0,
         arrivals: Arrivals::Closed,
         time: Duration::ZERO,
         seed: 1,
+        pauses: Pauses::default(),
         schedule: Schedule::default(),
         settle: Duration::ZERO,
         deadline: None,
@@ -65,12 +96,43 @@ fn loaded(refusals: u64, never: Option<Key>) -> (StormOutcome, Vec<u64>) {
     };
     let shared = Arc::new(cluster.clone());
     let outcome = cluster
-        .run(storm(shared, plan, recorder, None, Stop::default(), &|_| {}))
+        .run(storm(shared, plan, Arc::clone(&recorder), None, Stop::default(), &|_| {}))
         .expect("a storm waits for nothing but its cluster")
         .expect("there are no faults to carry");
     let probes = outcome.probes.iter().filter(|probe| probe.site == Site::Primary);
     let versions = probes.map(|probe| probe.version).collect();
-    (outcome, versions)
+    (outcome, versions, recorder.history())
+}
+
+/// Many keys are written in batches, which is recorded as a write of each, and
+/// a client that retires takes none of their processes' numbers.
+#[test]
+fn many_keys_have_their_first_values_at_once() {
+    let (outcome, versions, history) = load(2_500, PrimaryOnly);
+    assert_eq!(outcome.unloaded, []);
+    assert_eq!(versions, vec![1; 2_500]);
+    let writes = history.events.iter().filter(|event| event.kind == Kind::Ok);
+    let writes: Vec<_> = writes.filter(|event| event.op.f == F::Write).collect();
+    assert_eq!(writes.len(), 2_500);
+    let distinct: BTreeSet<_> = writes.iter().map(|event| event.process).collect();
+    assert_eq!(distinct.len(), 2_500);
+    assert_eq!(history.steps.iter().filter(|step| step.verb == "UPDATE").count(), 2_500);
+    let judgement = judge(&history, &outcome.probes, &JudgeOptions::default());
+    assert_eq!(judgement.strongest, Guarantee::Linearizable, "{:?}", judgement.anomalies);
+    assert_eq!(judgement.metrics.convergence.keys_agreeing, 2_500);
+}
+
+/// Who keeps the rows elsewhere is not accused of missing those that were put
+/// where nobody looks; all keys get values that it does see.
+#[test]
+fn a_strategy_that_does_not_see_first_values_writes_its_own() {
+    let (outcome, _, history) = load(1_200, Elsewhere);
+    assert_eq!(outcome.unloaded, []);
+    let writes = history.events.iter().filter(|event| event.op.f == F::Write);
+    let of_kind = |kind| writes.clone().filter(|event| event.kind == kind).count();
+    assert_eq!([Kind::Ok, Kind::Info].map(of_kind), [1_200, 1_200]);
+    let judgement = judge(&history, &[], &JudgeOptions::default());
+    assert_eq!(judgement.validity(Guarantee::Linearizable), Validity::Valid);
 }
 
 #[test]

@@ -2,6 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use quarrel_checkers::Key;
 
+use super::Pauses;
 use crate::{
     faults::Schedule,
     strategy::{AnyStrategy, Keys, Skew, Workload},
@@ -44,6 +45,8 @@ pub struct Plan {
     pub time: Duration,
     /// Decides every draw.
     pub seed: u64,
+    /// Whether clients now and then stand still between two steps.
+    pub pauses: Pauses,
     /// What goes wrong when.
     pub schedule: Schedule,
     /// The longest wait for primary, replica and cache to agree in the end.

@@ -30,7 +30,7 @@ pub(super) async fn probe(
     let end = recorder.now();
     let (value, version) = match response {
         Response::Row { row: Some(row), .. } => (row.value, row.version),
-        Response::Content(Some(Content::Row { value, version })) => (value, version),
+        Response::Content(content) => row_of(content),
         _ => (Value::Nil, 0),
     };
     Ok(Probe { start, end, site, key, value, version, phase })
@@ -53,6 +53,37 @@ pub(super) async fn probe_key(
         }
     }
     probes
+}
+
+/// The same of many keys at once, with a few questions: what is there of each
+/// key is in the order of `keys`.
+pub(super) async fn probe_keys(
+    stores: &mut Backend,
+    recorder: &Recorder,
+    keys: &[Key],
+    phase: ProbePhase,
+) -> Vec<Probe> {
+    let mut probes = Vec::with_capacity(3 * keys.len());
+    for site in [Site::Cache, Site::Replica, Site::Primary] {
+        let start = recorder.now();
+        let request = Request::ReadMany { site, keys: keys.to_vec() };
+        let Ok(Response::Contents(contents)) = stores.call(&request).await else { continue };
+        let end = recorder.now();
+        for (key, content) in keys.iter().zip(contents) {
+            let (value, version) = row_of(content);
+            probes.push(Probe { start, end, site, key: *key, value, version, phase });
+        }
+    }
+    probes.sort_by_key(|probe| probe.key);
+    probes
+}
+
+/// What a row, or an entry that stands for one, says.
+fn row_of(content: Option<Content>) -> (Value, u64) {
+    match content {
+        Some(Content::Row { value, version }) => (value, version),
+        _ => (Value::Nil, 0),
+    }
 }
 
 /// Whether replica and cache hold nothing older than the primary, going by

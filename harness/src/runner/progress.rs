@@ -11,6 +11,8 @@ pub enum Phase {
     Heal,
     /// Reads by strategy and by probe until the stores agree.
     Final,
+    /// What was recorded is judged.
+    Judge,
 }
 
 /// How far a storm is.

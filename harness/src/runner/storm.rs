@@ -1,4 +1,8 @@
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures::{
     channel::oneshot,
@@ -10,15 +14,19 @@ use super::{
     Phase, Plan, Progress,
     agents::Agents,
     client::{Client, Storm, Unloaded},
+    cold::cool,
     liveness::Liveness,
+    load::load_many,
     operator::operate,
+    pauses::{PauseGate, Pauses},
     preflight::{NotReady, preflight},
-    probes::{Agreement, agree, pause, probe_key},
+    probes::{pause, probe_key},
+    settle::settle,
 };
 use crate::{
-    cluster::{Cluster, Unsupported},
-    faults::{Excuses, Nemesis, Receipt, Schedule, Strikes, caught_up, caught_up_within},
-    record::{EnvironmentFailure, Recorder, Stop},
+    cluster::{Cluster, ClusterKind, Unsupported},
+    faults::{Excuses, Nemesis, Receipt, Schedule, Strikes, caught_up},
+    record::{Clock, EnvironmentFailure, Recorder, Spoils, Stop},
     stores::StoreError,
     strategy::{Gate, OPERATOR, Session, SessionParts},
 };
@@ -76,6 +84,7 @@ pub async fn storm(
     Nemesis::supports(&*cluster, &plan.schedule)?;
     preflight(&*cluster).await?;
     let (strikes, gate) = strikes(&plan, gate);
+    let (pauses, gate) = pauses(&plan, recorder.clock(), gate);
     let storm = Arc::new(Storm::new(cluster, recorder, gate, plan, stop));
     let excuses = Arc::default();
     let liveness = Liveness::new(
@@ -83,11 +92,18 @@ pub async fn storm(
         Arc::clone(&storm.recorder),
         Arc::clone(&excuses),
     );
-    let world = World { strikes, excuses, liveness };
+    let world = World { strikes, pauses, excuses, liveness, so_far: Mutex::default() };
     let phases = pin!(phases(&storm, &world, progress));
-    let mut outcome = match select(phases, pin!(world.liveness.watch())).await {
-        Either::Left((outcome, _)) => outcome?,
-        Either::Right(_) => unreachable!("a watch has no end"),
+    let watch = pin!(world.liveness.watch());
+    let watched = select(phases, watch);
+    let mut outcome = match select(watched, pin!(out_of_time(&storm))).await {
+        Either::Left((Either::Left((outcome, _)), _)) => outcome?,
+        Either::Left((Either::Right(_), _)) => unreachable!("a watch has no end"),
+        Either::Right(((), _)) => {
+            let what = "the time was over while something stood still";
+            storm.recorder.fail(what, Spoils::Completeness);
+            std::mem::take(&mut *world.so_far())
+        }
     };
     outcome.failure = storm.recorder.failure().cloned();
     Ok(outcome)
@@ -96,8 +112,35 @@ pub async fn storm(
 /// What happens to clients and stores, and who sees it.
 struct World {
     strikes: Arc<Strikes>,
+    pauses: Option<Arc<PauseGate>>,
     excuses: Arc<Excuses>,
     liveness: Liveness,
+    /// What the storm has brought, in case that it stands still from here on.
+    so_far: Mutex<StormOutcome>,
+}
+
+impl World {
+    fn so_far(&self) -> std::sync::MutexGuard<'_, StormOutcome> {
+        self.so_far.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// After a wish to hurry so much may pass before what still stands is left
+/// alone.
+const GRACE: Duration = Duration::from_secs(1);
+/// Between two looks whether there is such a wish.
+const HEED: Duration = Duration::from_millis(20);
+
+/// Ends when somebody wished to hurry, and was heard by nobody. Where time is
+/// simulated nothing stands still.
+async fn out_of_time(storm: &Storm) {
+    if storm.cluster.kind() == ClusterKind::Sim {
+        return std::future::pending().await;
+    }
+    while !storm.is_hurried() {
+        tokio::time::sleep(HEED).await;
+    }
+    tokio::time::sleep(GRACE).await;
 }
 
 /// From the first write to the last read.
@@ -108,23 +151,45 @@ async fn phases(
 ) -> Result<StormOutcome, StormError> {
     let watch = Watch { storm, progress };
     let strategy = &storm.plan.strategy;
+    watch.tell(Phase::Load, Time::ZERO);
+    // Before there are feeds, which would tell of each of them.
+    let loaded = load_many(storm).await;
+    storm.take(loaded.processes());
     let mut behind = behind_the_scenes(storm);
     strategy.prepare(&mut behind).await.map_err(StormError::Prepare)?;
     let agents = Agents::start(storm);
 
-    watch.tell(Phase::Load, Time::ZERO);
-    let clients: Vec<_> =
+    let mut clients: Vec<_> =
         (0..storm.plan.clients).map(|number| Client::new(Arc::clone(storm), number)).collect();
-    let loaded = together(storm, clients, |mut client| async move {
-        let unloaded = client.load().await;
-        (client, unloaded)
+    let loaded = match clients.first_mut().filter(|_| loaded.processes() > 0) {
+        Some(reader) => {
+            drop(caught_up(&*storm.cluster).await);
+            Arc::new(loaded.settle(storm, reader).await)
+        }
+        None => Arc::default(),
+    };
+    let loaded = together(storm, clients, move |mut client| {
+        let loaded = Arc::clone(&loaded);
+        async move {
+            let unloaded = client.load(&loaded).await;
+            (client, unloaded)
+        }
     })
     .await;
     let (mut clients, unloaded): (Vec<Client>, Vec<_>) = loaded.into_iter().unzip();
     // A storm that begins behind would see lag that no fault made.
     drop(caught_up(&*storm.cluster).await);
+    cool(storm).await;
 
     let start = storm.recorder.now();
+    *world.so_far() = StormOutcome {
+        storm_began: start,
+        heal_began: start,
+        final_began: start,
+        unloaded: unloaded.concat(),
+        ..StormOutcome::default()
+    };
+    world.pauses.iter().for_each(|pauses| pauses.begin());
     let (heal_began, receipts, probes) = {
         let running = together(storm, std::mem::take(&mut clients), move |mut client| async move {
             client.storm(start).await;
@@ -138,6 +203,7 @@ async fn phases(
         let end = async {
             clients = running.await;
             over.ask();
+            world.pauses.iter().for_each(|pauses| pauses.end());
             storm.recorder.now()
         };
         let (ended, receipts, probes, (), ()) = futures::join!(end, faults, looks, ticks, operator);
@@ -151,13 +217,13 @@ async fn phases(
         final_began: storm.recorder.now(),
         receipts,
         probes,
-        unloaded: unloaded.concat(),
+        unloaded: std::mem::take(&mut world.so_far().unloaded),
         failure: None,
     };
+    *world.so_far() = outcome.clone();
 
     watch.tell(Phase::Final, start);
-    let reader = clients.swap_remove(0);
-    settle(storm, reader, &mut outcome).await;
+    settle(storm, clients, &mut outcome).await;
     agents.stop().await;
     world.liveness.all_answer(storm.recorder.now()).await;
     // What is left behind is named, but costs the run nothing any more.
@@ -176,6 +242,19 @@ fn strikes(plan: &Plan, gate: Option<Arc<dyn Gate>>) -> (Arc<Strikes>, Option<Ar
     (strikes, gate)
 }
 
+/// What lets clients stand still now and then, and the gate at their steps.
+fn pauses(
+    plan: &Plan,
+    clock: &Clock,
+    gate: Option<Arc<dyn Gate>>,
+) -> (Option<Arc<PauseGate>>, Option<Arc<dyn Gate>>) {
+    if plan.pauses == Pauses::Off {
+        return (None, gate);
+    }
+    let pauses = Arc::new(PauseGate::new(plan, clock.clone(), gate));
+    (Some(Arc::clone(&pauses)), Some(pauses))
+}
+
 /// A session for what the strategy does before and after a run: not recorded,
 /// and beside the links that faults strike.
 fn behind_the_scenes(storm: &Storm) -> Session {
@@ -190,7 +269,7 @@ fn behind_the_scenes(storm: &Storm) -> Session {
 }
 
 /// Runs one task per client on the cluster's executor and waits for all.
-async fn together<F, T>(
+pub(super) async fn together<F, T>(
     storm: &Arc<Storm>,
     clients: Vec<Client>,
     task: impl Fn(Client) -> F,
@@ -247,49 +326,6 @@ async fn look(storm: &Arc<Storm>, start: Time, over: &Stop) -> Vec<Probe> {
     }
     probes
 }
-
-/// Reads every key by strategy and by probe, until the stores agree or the
-/// settling time is over. Every round's probes are kept: they show when the
-/// stores came to agree. Only those of the last round are final.
-///
-/// The settling time binds what stands still: a round over many keys is read
-/// to its end as long as there are answers.
-async fn settle(storm: &Arc<Storm>, mut reader: Client, outcome: &mut StormOutcome) {
-    let mut stores = storm.cluster.probe();
-    let limit = storm.recorder.now() + storm.plan.settle;
-    let is_lost = || storm.recorder.failure().is_some();
-    if is_lost() {
-        return;
-    }
-    drop(caught_up_within(&*storm.cluster, storm.plan.settle).await);
-    reader.read_all(limit).await;
-    while !is_lost() {
-        let mut round = Vec::new();
-        let mut same = true;
-        for key in storm.plan.every_key() {
-            let found = probe_key(&mut stores, &storm.recorder, key, ProbePhase::Final).await;
-            let is_silent = found.len() < SITES;
-            same &= agree(&found) == Agreement::Same;
-            round.extend(found);
-            if is_lost() || (is_silent && storm.recorder.now() >= limit) {
-                break;
-            }
-        }
-        let over = same || storm.recorder.now() >= limit;
-        if !over {
-            round.iter_mut().for_each(|probe| probe.phase = ProbePhase::Running);
-        }
-        outcome.probes.extend(round);
-        if over {
-            break;
-        }
-        pause(&mut stores, Duration::from_millis(50)).await;
-    }
-    reader.read_all(limit).await;
-}
-
-/// How many stores a probe of a key asks.
-const SITES: usize = 3;
 
 struct Watch<'a> {
     storm: &'a Arc<Storm>,

@@ -194,7 +194,7 @@ impl Stage {
         Client::new(Arc::clone(&self.strategy), |backend| SessionParts {
             process,
             backend,
-            clock: Clock::Virtual(setting.clock.clone()),
+            clock: Clock::Virtual(self.clock.clone()),
             recorder: setting.recorder.clone(),
             gate: None,
             seed: match process {

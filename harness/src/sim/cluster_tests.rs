@@ -7,7 +7,7 @@ use crate::{
     cluster::Cluster,
     faults::{Fault, Receipt, Schedule},
     record::{Recorder, Stop},
-    runner::{Arrivals, Plan, Skew, StormOutcome, storm},
+    runner::{Arrivals, Pauses, Plan, Skew, StormOutcome, storm},
 };
 
 fn plan(seed: u64, faults: &[&str], time: Duration) -> Plan {
@@ -23,6 +23,7 @@ fn plan(seed: u64, faults: &[&str], time: Duration) -> Plan {
         arrivals: Arrivals::Paced(1_000.0),
         time,
         seed,
+        pauses: Pauses::default(),
         schedule: Schedule::periodic(&faults, time, seed),
         settle: Duration::from_secs(1),
         deadline: None,

@@ -103,6 +103,14 @@ pub fn scripts(
             .prop_map(|(key, value, expected)| Request::PrimaryWriteIf { key, value, expected }),
         (key.clone(), value.clone())
             .prop_map(|(key, value)| Request::PrimaryWriteOutbox { key, value }),
+        (0..2_u64, value.clone(), value.clone()).prop_map(move |(key, one, other)| {
+            let [first, second] = [key, key + 1].map(|n| Key(first_key + n));
+            Request::PrimaryLoad(vec![(first, one), (second, other)])
+        }),
+        select(vec![Site::Primary, Site::Replica, Site::Cache]).prop_map(move |site| {
+            let keys = (0..3).map(|n| Key(first_key + n)).collect();
+            Request::ReadMany { site, keys }
+        }),
         (0..2_u64).prop_map(move |key| Request::PrimaryReadPair(
             [key + 1, key].map(|n| Key(first_key + n))
         )),
@@ -363,6 +371,10 @@ fn told(answer: &Result<Response, StoreError>, written: Lsn) -> String {
         Ok(Response::Row { row, .. }) => format!("{row:?}"),
         Ok(Response::Written { version, .. }) => format!("version {version}"),
         Ok(Response::WrittenPair { versions, .. }) => format!("versions {versions:?}"),
+        Ok(Response::Loaded { keys, .. }) => {
+            let keys: std::collections::BTreeSet<_> = keys.iter().collect();
+            format!("new: {keys:?}")
+        }
         Ok(Response::Lsn(lsn)) if *lsn < written => "behind what was last seen written".to_owned(),
         Ok(Response::Lsn(_)) => "at or beyond what was last seen written".to_owned(),
         Ok(Response::Changes(changes)) => {

@@ -85,6 +85,8 @@ fn payload(response: &Response) -> u64 {
         Response::Row { row, .. } => row.as_ref().map_or(0, row_bytes),
         Response::Pair(rows) => rows.iter().flatten().map(row_bytes).sum(),
         Response::WrittenPair { .. } => NUMBER * 2,
+        Response::Loaded { keys, .. } => NUMBER * keys.len() as u64,
+        Response::Contents(held) => held.iter().flatten().map(content).sum(),
         Response::Content(held) => held.as_ref().map_or(0, content),
         Response::Changes(changes) => NUMBER * 2 * changes.len() as u64,
         Response::Invalidated(stale) => NUMBER * stale.len() as u64,

@@ -1,4 +1,4 @@
-use quarrel_checkers::{Key, Process, Version};
+use quarrel_checkers::{Key, Process, Value, Version};
 
 use super::Fingerprint;
 use crate::{stores::Row, strategy::Action};
@@ -149,6 +149,45 @@ impl Play {
             }
             (Action::Write(of, _), Some(Ending::Written(version))) if *of == key => Some(*version),
             _ => None,
+        }
+    }
+
+    /// Whether an operation that has ended well showed a value of `key` which
+    /// the primary had given no number yet.
+    #[must_use]
+    pub fn is_unnumbered(&self, played: &Played, key: Key) -> bool {
+        match (&played.action, &played.ending) {
+            (Action::Read(of), Some(Ending::Read(Some(row)))) => *of == key && row.version == 0,
+            (Action::Write(of, _), Some(Ending::Written(version))) => {
+                *of == key && version.number == 0
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether real time alone proves that `row` had been overwritten by the
+    /// value that `played` wrote or read: its own write was over before that
+    /// value's began, or it was there from the beginning. Values tell writes
+    /// apart, and a row that was deleted may be so again.
+    #[must_use]
+    pub fn overwrote(&self, played: &Played, key: Key, row: Option<&Row>) -> bool {
+        let shown = match (&played.action, &played.ending) {
+            (Action::Write(of, value), Some(Ending::Written(_))) if *of == key => value,
+            (Action::Read(of), Some(Ending::Read(Some(row)))) if *of == key => &row.value,
+            _ => return false,
+        };
+        let read = row.map_or(&Value::Nil, |row| &row.value);
+        let write_of = |wanted: &Value| {
+            let writes = |played: &Played| matches!(&played.action, Action::Write(of, value) if *of == key && value == wanted);
+            self.operations.iter().position(writes)
+        };
+        match (write_of(shown), write_of(read)) {
+            (Some(newer), Some(older)) => {
+                !read.is_nil() && self.operations[newer].before & (1 << older) != 0
+            }
+            // Of what nobody wrote it is the older one.
+            (Some(_), None) => shown != read,
+            (None, _) => false,
         }
     }
 

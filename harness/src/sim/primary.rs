@@ -88,20 +88,38 @@ impl Primary {
     }
 
     /// Commits two writes in one transaction; their versions, and where the log
-    /// stood before the commit record. Changes that end at one position are
-    /// one transaction, which a replica replays as one.
+    /// stood before the commit record.
     pub(super) fn commit_pair(&mut self, writes: [(Key, Value); 2]) -> ([u64; 2], Lsn) {
-        let before = Lsn(self.end.0 + 2 * CHANGE_BYTES);
+        let before = self.begin_commit(2);
+        (writes.map(|(key, value)| self.change(key, value)), before)
+    }
+
+    /// Commits many writes in one transaction; where the log stood before the
+    /// commit record.
+    pub(super) fn commit_many(&mut self, writes: Vec<(Key, Value)>) -> Lsn {
+        let before = self.begin_commit(writes.len() as u64);
+        for (key, value) in writes {
+            self.change(key, value);
+        }
+        before
+    }
+
+    /// Changes that end at one position are one transaction, which a replica
+    /// replays as one.
+    const fn begin_commit(&mut self, changes: u64) -> Lsn {
+        let before = Lsn(self.end.0 + changes * CHANGE_BYTES);
         self.end = Lsn(before.0 + COMMIT_BYTES);
-        let versions = writes.map(|(key, value)| {
-            let row = Row { value, version: self.version(key) + 1 };
-            let version = row.version;
-            self.rows.insert(key, row.clone());
-            self.feeds.committed(key, version, self.end);
-            self.unreplayed.push_back(Commit { key, row, end: self.end });
-            version
-        });
-        (versions, before)
+        before
+    }
+
+    /// A change of a transaction that ends where the log does.
+    fn change(&mut self, key: Key, value: Value) -> u64 {
+        let row = Row { value, version: self.version(key) + 1 };
+        let version = row.version;
+        self.rows.insert(key, row.clone());
+        self.feeds.committed(key, version, self.end);
+        self.unreplayed.push_back(Commit { key, row, end: self.end });
+        version
     }
 
     /// Commits a write that nobody sees here before the replica has it.

@@ -27,7 +27,8 @@ pub struct Setting {
     pub tick: Duration,
     /// Where the history is written; none in searches.
     pub recorder: Option<Arc<Recorder>>,
-    /// The time of the run, shared with the recorder.
+    /// The time of the run, shared with the recorder; without one each stage has
+    /// a clock of its own.
     pub clock: VirtualClock,
     /// Whether [`Stage::fingerprint`] will be asked for.
     pub memory: Memory,
@@ -88,6 +89,7 @@ pub struct Stage {
     pub world: World,
     pub(super) strategy: Arc<dyn AnyStrategy>,
     pub(super) setting: Arc<Setting>,
+    pub(super) clock: VirtualClock,
     pub(super) following: Following,
     pub(super) actors: Vec<Actor>,
     pub(super) late: Vec<Late>,
@@ -111,7 +113,14 @@ impl Stage {
             last_call: None,
             strategy,
             setting: Arc::clone(setting),
+            // Where nobody records, nobody else reads the clock: executions that
+            // follow each other, or run at once, must not share their time.
+            clock: match &setting.recorder {
+                Some(_) => setting.clock.clone(),
+                None => VirtualClock::default(),
+            },
         };
+        stage.clock.advance_to(stage.world.now);
         for number in 0..actors {
             stage.enter(Role::Client, Process::Client(number as u64));
         }
@@ -379,7 +388,7 @@ impl Stage {
 
     pub(super) fn move_clock_to(&mut self, time: Time) {
         self.world.now = self.world.now.max(time);
-        self.setting.clock.advance_to(self.world.now);
+        self.clock.advance_to(self.world.now);
     }
 
     /// Answers the calls whose wait is over, until nothing changes.

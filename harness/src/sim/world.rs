@@ -1,4 +1,4 @@
-use quarrel_checkers::{Key, Lsn, Time};
+use quarrel_checkers::{Content, Key, Lsn, Site, Time, Value};
 
 use super::{Cache, Commit, Fingerprint, Primary, Replica, Watcher};
 use crate::stores::{Durability, Item, Request, Response, Row, Stale, StoreError};
@@ -270,6 +270,27 @@ impl World {
                     self.primary.unreplayed.clear();
                 }
                 Response::WrittenPair { versions, lsn: Some(before), timeline: self.timeline() }
+            }
+            Request::PrimaryLoad(rows) => {
+                let is_new = |(key, _): &&(Key, Value)| self.primary.version(*key) == 0;
+                let rows: Vec<_> = rows.iter().filter(is_new).cloned().collect();
+                let keys: Vec<Key> = rows.iter().map(|(key, _)| *key).collect();
+                let lsn = (!keys.is_empty()).then(|| self.primary.commit_many(rows));
+                if self.roles == Roles::Promoted {
+                    // Nobody streams from the promoted server.
+                    self.primary.unreplayed.clear();
+                }
+                Response::Loaded { keys, lsn, timeline: self.timeline() }
+            }
+            Request::ReadMany { site, keys } => {
+                let found = keys.iter().map(|key| match site {
+                    Site::Replica => self.replica_row(*key).cloned().map(Content::from),
+                    Site::Cache => self.cache.get(&Item::entry(*key), self.now).cloned(),
+                    Site::Primary | Site::Client => {
+                        self.primary.row(*key).cloned().map(Content::from)
+                    }
+                });
+                Response::Contents(found.collect())
             }
             Request::PrimaryWriteOutbox { key, value } => {
                 let response = self.commit(*key, value);

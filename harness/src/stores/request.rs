@@ -157,6 +157,18 @@ pub enum Request {
         /// Its new value.
         value: Value,
     },
+    /// Gives rows that are not there yet their first values, all in one
+    /// transaction; those that are there stay as they are. No feed is told but
+    /// the log's.
+    PrimaryLoad(Vec<(Key, Value)>),
+    /// What a store holds under each of many keys: their rows, or the entries
+    /// of the cache.
+    ReadMany {
+        /// Which store.
+        site: Site,
+        /// The keys.
+        keys: Vec<Key>,
+    },
     /// Begins a feed: makes the slot, if it is not there, and forgets what
     /// waits in the feed. Commits that end after it are told.
     FeedOpen(Feed),
@@ -247,6 +259,7 @@ impl Request {
             | Self::PrimaryWritePair(_)
             | Self::PrimaryWriteOutbox { .. }
             | Self::PrimaryWriteNotify { .. }
+            | Self::PrimaryLoad(_)
             | Self::FeedOpen(_)
             | Self::FeedPoll { .. }
             | Self::FeedAck { .. }
@@ -261,6 +274,7 @@ impl Request {
             | Self::CacheGetTracked(_)
             | Self::CacheInvalidations
             | Self::CacheScript { .. } => Site::Cache,
+            Self::ReadMany { site, .. } => *site,
             Self::Near { .. } | Self::Sleep(_) => Site::Client,
         }
     }
@@ -274,7 +288,10 @@ impl Request {
             | Self::PrimaryWriteIf { .. }
             | Self::PrimaryWritePair(_)
             | Self::PrimaryWriteOutbox { .. }
-            | Self::PrimaryWriteNotify { .. } => "UPDATE",
+            | Self::PrimaryWriteNotify { .. }
+            | Self::PrimaryLoad(_) => "UPDATE",
+            Self::ReadMany { site: Site::Cache, .. } => "GET",
+            Self::ReadMany { .. } => "SELECT",
             Self::PrimaryLsn | Self::ReplicaLsn => "LSN",
             Self::FeedOpen(_) => "OPEN",
             Self::FeedPoll { .. } => "POLL",
@@ -312,7 +329,9 @@ impl Request {
             | Self::CacheDel(item)
             | Self::CacheTtl(item) => Some((*item).into()),
             Self::CacheScript { call, .. } => call.items.first().map(|item| (*item).into()),
-            Self::PrimaryLsn
+            Self::PrimaryLoad(_)
+            | Self::ReadMany { .. }
+            | Self::PrimaryLsn
             | Self::ReplicaLsn
             | Self::FeedOpen(_)
             | Self::FeedPoll { .. }
@@ -396,6 +415,17 @@ pub enum Response {
         /// As in [`Response::Written`].
         timeline: u32,
     },
+    /// These rows were not there and have their first values now, at version 1.
+    Loaded {
+        /// Which, in any order.
+        keys: Vec<Key>,
+        /// As in [`Response::Written`]; none if there are no such rows.
+        lsn: Option<Lsn>,
+        /// As in [`Response::Written`].
+        timeline: u32,
+    },
+    /// What is under each key that was asked for, in their order.
+    Contents(Vec<Option<Content>>),
     /// The condition was false and nothing changed.
     Refused,
     /// A log position.

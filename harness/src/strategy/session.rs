@@ -426,6 +426,7 @@ pub fn reply_of(result: &Result<Response, StoreError>) -> (Reply, Option<Lsn>) {
             Response::Written { version, lsn, .. }
             | Response::WrittenPair { versions: [version, _], lsn, .. },
         ) => (Reply::Done { version: Some(*version) }, *lsn),
+        Ok(Response::Loaded { lsn, .. }) => (Reply::Done { version: None }, *lsn),
         Ok(Response::Refused) => (Reply::Refused, None),
         Ok(Response::Lsn(lsn)) => (Reply::Done { version: None }, Some(*lsn)),
         Ok(Response::Content(None) | Response::Expiry(None)) => (Reply::Miss, None),
@@ -433,6 +434,7 @@ pub fn reply_of(result: &Result<Response, StoreError>) -> (Reply, Option<Lsn>) {
         Ok(
             Response::Expiry(Some(_))
             | Response::Done
+            | Response::Contents(_)
             | Response::Changes(_)
             | Response::Invalidated(_),
         ) => (Reply::Done { version: None }, None),

@@ -183,6 +183,7 @@ fn settings(faults: &[&str]) -> RunSettings {
         faults: faults.iter().map(|fault| (*fault).to_owned()).collect(),
         options: BTreeMap::from([("ttl".to_owned(), "3s".to_owned())]),
         given: Some(BTreeMap::new()),
+        pauses: "on".to_owned(),
         schedule: Schedule::periodic(&drawn, Duration::from_millis(200), 42).to_string(),
     }
 }

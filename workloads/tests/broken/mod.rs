@@ -6,6 +6,9 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
@@ -82,6 +85,43 @@ fn a_server_that_stands_still_is_no_verdict() {
     });
     is_no_verdict(&finished, "the cache has not answered");
     NATIVE.leaves_nothing(&finished);
+}
+
+/// A server stands still, again after whoever wakes it, where a fault of the
+/// run excuses it for half a minute: nothing but the budget ends the run.
+#[test]
+fn a_budget_binds_what_stands_still() {
+    if !here() {
+        return;
+    }
+    for (name, fault) in [("cache", "pause-redis"), ("primary", "pause-primary")] {
+        let scratch = tempfile::tempdir().unwrap();
+        let schedule = scratch.path().join("schedule");
+        fs::write(&schedule, format!("t=200ms inject {fault}\nt=50s heal {fault}\n")).unwrap();
+        let run = ["--cluster", "native", "cache-aside", "--time", "60s", "--settle", "2s"];
+        let bounds = ["--budget", "14s", "--schedule", schedule.to_str().unwrap()];
+        let begin = Instant::now();
+        let mut child = Child::run(&[&run[..], &bounds].concat(), &[]);
+        child.until_said("storm:");
+        let (stopped, _) = server(child.pid(), name);
+        let over = AtomicBool::new(false);
+        let finished = thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    send(&stopped, Signal::STOP);
+                    thread::sleep(Duration::from_millis(20));
+                }
+            });
+            let finished = child.wait();
+            over.store(true, Ordering::Relaxed);
+            finished
+        });
+        let took = begin.elapsed();
+        assert!(took <= Duration::from_secs(14), "{name}: {took:?}, {finished:?}");
+        let fails = [1, 2, 4].map(Some).contains(&finished.code);
+        assert!(fails, "{name} is no pass: {finished:?}");
+        NATIVE.leaves_nothing(&finished);
+    }
 }
 
 #[test]

@@ -121,7 +121,20 @@ pub(crate) fn proxy(fields: &Fields) -> Result<NewProxy, Error> {
         listen: fields.string("listen")?.unwrap_or_default(),
         upstream: fields.string("upstream")?.unwrap_or_default(),
         enabled: Enabled::from(fields.boolean("enabled")?.unwrap_or(true)),
+        toxics: toxics(fields)?,
     })
+}
+
+/// The toxics that come with a proxy.
+fn toxics(fields: &Fields) -> Result<Vec<NewToxic>, Error> {
+    let list = fields.typed("toxics", "an array of toxics", Value::as_array)?;
+    let mut all: Vec<NewToxic> = Vec::new();
+    for value in list.into_iter().flatten() {
+        let taken = |name: &str| all.iter().any(|other| other.name() == name);
+        let new = toxic(&Fields::of(value.clone())?, taken)?;
+        all.push(new);
+    }
+    Ok(all)
 }
 
 /// The proxies that a body, or a config file, asks for.

@@ -12,10 +12,12 @@ use crate::server::Metrics;
 use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The version whose API this is; clients ask for it.
 const TOXIPROXY: &str = "2.12.0";
@@ -23,15 +25,52 @@ const TOXIPROXY: &str = "2.12.0";
 /// Larger bodies are refused; this is some ten thousand proxies.
 const LARGEST_BODY: usize = 4 << 20;
 
+/// A body that has not come by then does not come.
+const BODY_TIME: Duration = Duration::from_secs(10);
+
 #[derive(Clone)]
 struct Api {
     registry: Arc<Registry>,
     metrics: Metrics,
+    hosts: Hosts,
+}
+
+/// By which names the API may be called.
+#[derive(Clone, Copy)]
+enum Hosts {
+    /// By those that only this machine gives: a web page can give a name of its
+    /// own our address, and so pass for the same origin (DNS rebinding), but
+    /// only a name with dots.
+    OfThisMachine,
+    /// Others reach it under whatever name they know.
+    Any,
+}
+
+impl Hosts {
+    fn allows(self, parts: &Parts) -> bool {
+        let Some(host) = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()) else {
+            return true;
+        };
+        let name = match host.strip_prefix('[') {
+            Some(_) => return true,
+            None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+        };
+        match self {
+            Self::Any => true,
+            Self::OfThisMachine => {
+                !name.contains('.')
+                    || name.parse::<std::net::IpAddr>().is_ok()
+                    || name.ends_with(".localhost")
+            }
+        }
+    }
 }
 
 /// Serves the API until the door is closed.
 pub(crate) async fn serve(registry: Arc<Registry>, door: Door, metrics: Metrics) {
-    let router = Router::new().fallback(answer).with_state(Api { registry, metrics });
+    let is_local = door.local_addr().is_ok_and(|address| address.ip().is_loopback());
+    let hosts = if is_local { Hosts::OfThisMachine } else { Hosts::Any };
+    let router = Router::new().fallback(answer).with_state(Api { registry, metrics, hosts });
     if let Err(error) = axum::serve(door, router).await {
         tracing::error!(%error, "the API stopped");
     }
@@ -49,11 +88,19 @@ async fn answer(State(api): State<Api>, request: Request) -> Response {
     if from_browser {
         return reply::text(StatusCode::FORBIDDEN, "User agent not allowed\n");
     }
-    let body = match to_bytes(body, LARGEST_BODY).await {
-        Ok(body) => body,
-        Err(error) => {
+    if parts.headers.contains_key(header::ORIGIN) || !api.hosts.allows(&parts) {
+        return reply::text(StatusCode::FORBIDDEN, "Host or origin not allowed\n");
+    }
+    let body = match tokio::time::timeout(BODY_TIME, to_bytes(body, LARGEST_BODY)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(error)) => {
             let error = crate::error::Error::BadBody(error.to_string());
             return reply::error(&error);
+        }
+        Err(_) => {
+            let mut late = reply::status(StatusCode::REQUEST_TIMEOUT);
+            late.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            return late;
         }
     };
     let segments: Option<Vec<String>> =

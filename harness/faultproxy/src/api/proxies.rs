@@ -5,7 +5,7 @@ use super::reply;
 use crate::error::{Error, ErrorBody};
 use crate::listen;
 use crate::proxy::{Enabled, ProxyView};
-use crate::registry::{Registry, Resolved};
+use crate::registry::{Forgotten, Registry, Resolved};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
@@ -69,24 +69,27 @@ struct Populate {
     #[serde(flatten)]
     error: Option<ErrorBody>,
     proxies: Option<Vec<ProxyView>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    forgot: Vec<Forgotten>,
 }
 
 pub(crate) async fn populate(registry: &Registry, body: &[u8]) -> Response {
-    let (proxies, error) = match body::populate(body) {
-        Err(error) => (vec![], Some(error)),
+    let (proxies, error, forgot) = match body::populate(body) {
+        Err(error) => (vec![], Some(error), vec![]),
         Ok(all) => {
             let mut resolved = Vec::with_capacity(all.len());
             for new in all {
                 resolved.push(Resolved::from(new).await);
             }
             let populated = registry.populate(&resolved);
-            (populated.proxies, populated.error)
+            (populated.proxies, populated.error, populated.forgot)
         }
     };
     let code = error.as_ref().map_or(201, Error::status);
     let answer = Populate {
         error: error.as_ref().map(ErrorBody::from),
         proxies: (!proxies.is_empty()).then_some(proxies),
+        forgot,
     };
     let code = StatusCode::from_u16(code).expect("all statuses are real ones");
     reply::json(code, &answer)

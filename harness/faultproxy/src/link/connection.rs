@@ -47,6 +47,7 @@ pub(crate) struct Connection {
     /// What the proxy itself answers to the client.
     answers: Mutex<Vec<u8>>,
     has_answer: AtomicBool,
+    was_answered: AtomicBool,
 }
 
 /// An open connection, as lists show it.
@@ -116,6 +117,7 @@ impl Connection {
             wakers: Default::default(),
             answers: Mutex::default(),
             has_answer: AtomicBool::new(false),
+            was_answered: AtomicBool::new(false),
         }
     }
 
@@ -208,7 +210,14 @@ impl Connection {
     pub(crate) fn answer(&self, bytes: &[u8]) {
         lock(&self.answers).extend_from_slice(bytes);
         self.has_answer.store(true, Ordering::Release);
+        self.was_answered.store(true, Ordering::Relaxed);
         self.wake(Stream::Downstream);
+    }
+
+    /// The proxy itself has answered something, which is a request for
+    /// encryption.
+    pub(crate) fn was_answered(&self) -> bool {
+        self.was_answered.load(Ordering::Relaxed)
     }
 
     pub(crate) fn take_answer(&self) -> Option<bytes::Bytes> {

@@ -12,13 +12,13 @@ use crate::attend::{Decision, Ending, Ticket};
 use crate::core::Core;
 use crate::link::{Link, lock};
 use crate::message::wal::{Replication, Wal};
-use crate::message::{Expects, Framing, Lost, Pending, Scanner, Session};
+use crate::message::{Expects, Framing, Lost, Part, Pending, Scanner, Session};
 use crate::rule::ReplyAction;
 use crate::toxic::Stream;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A piece of a message, or of what is between messages.
 #[derive(Debug, Default)]
@@ -70,9 +70,15 @@ pub(crate) struct Gate {
     /// There was no room to tell of more messages: those that have come are
     /// still to be looked at.
     stalled: bool,
+    /// When what there is of a request passes, though it is not whole.
+    pause_ends: Option<Instant>,
     /// The connection is to be reset in place of what comes next.
     reset: bool,
 }
+
+/// How long the rest of a request is waited for. A client that sends an
+/// Execute and no Sync is rare, and must not wait for ever.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// What the gate lets through.
 pub(crate) enum Passed {
@@ -102,6 +108,7 @@ impl Gate {
             waiting: 0,
             ended: None,
             stalled: false,
+            pause_ends: None,
             reset: false,
         }
     }
@@ -129,7 +136,7 @@ impl Gate {
             self.frame(Frame { data: Bytes::copy_from_slice(data), ..Frame::default() });
             return 0;
         };
-        self.judge.begin_read(scanner.is_between());
+        self.judge.begin_read(scanner.border());
         scanner.feed(data);
         self.scan()
     }
@@ -143,6 +150,7 @@ impl Gate {
             return 0;
         };
         let mut session = lock(session);
+        session.wanted = self.judge.is_wanted();
         let mut dropped = 0;
         while let Some(scanner) = &mut self.scanner {
             if self.reset {
@@ -154,6 +162,9 @@ impl Gate {
                 break;
             }
             if matches!(session.framing(), Framing::Lost(_)) {
+                if let Some(reason) = session.untold.take() {
+                    self.judge.lost(reason);
+                }
                 self.connection.lose_framing();
                 self.stop_scanning();
                 break;
@@ -165,22 +176,18 @@ impl Gate {
             let scanned = scanner.next(&mut session);
             self.judge.skipped(&mut session);
             match scanned {
-                Ok(Some(part)) => {
-                    let len = part.data.len();
-                    let (kept, frame) = match self.stream {
-                        Stream::Upstream => self.judge.request(part, &mut session),
-                        Stream::Downstream => self.judge.reply(part, &mut session),
-                    };
-                    self.reset |= kept == Kept::Reset;
-                    match frame {
-                        Some(frame) => self.frame(frame),
-                        None => dropped += len,
-                    }
-                }
+                Ok(Some(part)) => dropped += self.judge(part, &mut session),
                 Ok(None) => {
                     if self.ended.is_some() {
                         // A message that is not whole passes as it is.
                         self.stop_scanning();
+                    }
+                    let pauses = self.scanner.as_ref().is_some_and(Scanner::is_pausing);
+                    if pauses && !session.wanted {
+                        let part = self.scanner.as_mut().and_then(Scanner::cut_short);
+                        dropped += part.map_or(0, |part| self.judge(part, &mut session));
+                    } else {
+                        self.pause_ends = pauses.then(|| Instant::now() + PAUSE);
                     }
                     break;
                 }
@@ -192,9 +199,44 @@ impl Gate {
         dropped
     }
 
+    /// Queues a part, or what is left of it; how many bytes a rule dropped.
+    fn judge(&mut self, part: Part, session: &mut Session) -> usize {
+        let len = part.data.len();
+        let (kept, frame) = match self.stream {
+            Stream::Upstream => self.judge.request(part, session),
+            Stream::Downstream => self.judge.reply(part, session),
+        };
+        self.reset |= kept == Kept::Reset;
+        if let Some(frame) = frame {
+            self.frame(frame);
+        }
+        if kept == Kept::Yes { 0 } else { len }
+    }
+
+    /// The rest of a request was waited for long enough; how many bytes a rule
+    /// dropped.
+    fn end_pause(&mut self) -> usize {
+        self.pause_ends = None;
+        let connection = Arc::clone(&self.connection);
+        let Some(session) = &connection.session else { return 0 };
+        let mut session = lock(session);
+        let part = self.scanner.as_mut().and_then(Scanner::cut_short);
+        part.map_or(0, |part| self.judge(part, &mut session))
+    }
+
     /// The stream has ended; how many bytes a rule dropped.
     pub(crate) fn finish(&mut self, how: Ending) -> usize {
         self.ended = Some(how);
+        let connection = Arc::clone(&self.connection);
+        if let Some(session) = &connection.session
+            && self.stream == Stream::Upstream
+            && self.connection.was_answered()
+        {
+            let mut session = lock(session);
+            if session.upcoming() == 1 {
+                self.lose(&mut session, "the client insists on encryption");
+            }
+        }
         let dropped = self.scan();
         let waiting = self.frames.iter().filter_map(|frame| frame.ticket.as_ref());
         let mut waiting: Vec<u64> =
@@ -225,14 +267,23 @@ impl Gate {
         {
             return Passed::Data(data);
         }
+        if self.pause_ends.is_some_and(|at| at <= now) {
+            let dropped = self.end_pause();
+            if dropped > 0 {
+                return Passed::Dropped(dropped);
+            }
+        }
         match self.front(now) {
             Front::None if self.reset => Passed::Close(Close::Rst),
-            Front::None => Passed::Wait(None),
-            Front::Waits(until) => Passed::Wait(until),
+            Front::None => Passed::Wait(self.pause_ends),
+            Front::Waits(until) => Passed::Wait(until.into_iter().chain(self.pause_ends).min()),
             Front::Drop => {
-                let dropped = self.frames.pop_front().map_or(0, |frame| frame.data.len());
-                self.passed(dropped);
-                Passed::Dropped(dropped)
+                let frame = self.frames.pop_front().expect("it was just looked at");
+                if let (Some(pending), Some(session)) = (frame.ask, &self.connection.session) {
+                    lock(session).dropped(pending.ordinal);
+                }
+                self.passed(frame.data.len());
+                Passed::Dropped(frame.data.len())
             }
             Front::Reset => {
                 self.reset_here();
@@ -282,7 +333,9 @@ impl Gate {
         let frame = self.frames.front_mut().expect("it was just looked at");
         let (wal, len) = (frame.wal, frame.data.len() as u64);
         let passed = self.connection.change_hold(self.stream, |hold| released(hold, wal, len));
-        if let Pass::Bytes(0) = passed {
+        if let Pass::Bytes(0) = passed
+            && len > 0
+        {
             return Passed::Wait(None);
         }
         if let Some(session) = &self.connection.session
@@ -344,7 +397,7 @@ impl Gate {
     }
 
     fn frame(&mut self, frame: Frame) {
-        if frame.data.is_empty() {
+        if frame.data.is_empty() && !frame.concerns_session() {
             return;
         }
         self.waiting += frame.data.len();

@@ -8,7 +8,10 @@ use crate::attend::Ending;
 use crate::core::Core;
 use crate::event::Happening;
 use crate::link::Link;
-use crate::message::{Command, Framing, Part, Pending, Place, Session, Step};
+use crate::message::{
+    Border, Command, Counted, Expects, Framing, Part, Pending, Place, Session, Step, Strength,
+    Sync, front,
+};
 use crate::rule::{Action, ReplyAction, RequestAction};
 use crate::toxic::Stream;
 use std::sync::Arc;
@@ -25,6 +28,8 @@ pub(super) struct Judge {
     discarding: bool,
     /// The request being scanned has more parts to come; its ordinal.
     in_request: Option<u64>,
+    /// How many messages of it that have passed the server will confirm.
+    sent: u32,
 }
 
 /// What a rule leaves of a part.
@@ -51,6 +56,7 @@ impl Judge {
             teller: Teller::new(core, link, connection, stream),
             discarding: false,
             in_request: None,
+            sent: 0,
         }
     }
 
@@ -60,8 +66,13 @@ impl Judge {
     }
 
     /// Bytes have come, at the border of messages or within one.
-    pub(super) const fn begin_read(&mut self, at_border: bool) {
-        self.teller.begin_read(at_border);
+    pub(super) const fn begin_read(&mut self, border: Border) {
+        self.teller.begin_read(border);
+    }
+
+    /// Whether anybody asks what messages say.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.teller.is_attended() || self.connection.logs_messages() || self.link.has_rules()
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -96,7 +107,7 @@ impl Judge {
             return self.between(part, session);
         }
         let begins = self.in_request.is_none();
-        let ordinal = self.in_request.unwrap_or_else(|| session.number());
+        let ordinal = self.in_request.unwrap_or_else(|| session.number(part.run));
         self.in_request = (part.place == Place::Inside).then_some(ordinal);
         if begins {
             self.discarding = false;
@@ -124,8 +135,16 @@ impl Judge {
         }
         let told = self.teller.request(&part, (ordinal, begins), kept, session);
         if kept != Kept::Yes {
-            return (kept, None);
+            session.dropped(ordinal);
+            // What went before is answered as far as it goes.
+            let sent = std::mem::replace(&mut self.sent, 0);
+            frame.close = (sent > 0).then(|| {
+                let counted = Counted::new(Some(sent), Sync::No);
+                (ordinal, Expects::Counted(counted))
+            });
+            return (kept, frame.close.is_some().then_some(frame));
         }
+        self.sent = if part.place == Place::Last { 0 } else { part.confirmable };
         let steps = part.group.as_ref().map_or(&[][..], |group| &group.steps);
         frame.ends_copy = steps.iter().any(|step| matches!(step, Step::CopyDone | Step::CopyFail));
         frame.ticket = told.ticket;
@@ -137,6 +156,7 @@ impl Judge {
                 expects: part.expects,
                 handshake: part.handshake,
                 copies: 0,
+                run: part.run,
                 reply: on_reply,
             });
         } else if part.group.is_some() && part.place == Place::Last {
@@ -187,7 +207,7 @@ impl Judge {
             return (Kept::Yes, Some(frame));
         };
         let mut kept = Kept::Yes;
-        match pending.reply {
+        match pending.reply.filter(|_| !precedes_copy(pending, &part.data)) {
             Some((rule, ReplyAction::Hold)) => {
                 pending.reply = None;
                 frame.stop = Some(self.hold(rule, &pending.command));
@@ -202,7 +222,7 @@ impl Judge {
             None => {}
         }
         frame.ticket = self.teller.reply(&part, pending, kept);
-        if last && let Some(done) = session.pending.pop_front() {
+        if last && let Some(done) = session.answered(part.run) {
             self.log_reply(done.ordinal, &done.command, part.summary);
         }
         frame.data = part.data;
@@ -249,6 +269,14 @@ impl Judge {
     }
 }
 
+/// Whether this part of the answer to a COPY from the client comes before the
+/// data, which would never come without it.
+fn precedes_copy(pending: &Pending, data: &[u8]) -> bool {
+    pending.command.name == "COPY"
+        && pending.command.strength == Strength::Write
+        && !matches!(data.first(), Some(b'C' | b'E' | b'Z'))
+}
+
 fn until(delay: Duration) -> Stop {
     Stop::Until(Instant::now() + delay)
 }
@@ -258,5 +286,5 @@ const LOGGED_TEXT: usize = 1024;
 
 /// A text cut short for the log.
 fn cut(text: &str) -> String {
-    text[..text.floor_char_boundary(LOGGED_TEXT)].to_owned()
+    front(text, LOGGED_TEXT).to_owned()
 }

@@ -276,6 +276,10 @@ impl Link {
         Arc::clone(&lock(&self.rules))
     }
 
+    fn has_rules(&self) -> bool {
+        !lock(&self.rules).is_empty()
+    }
+
     pub(crate) fn add_rule(&self, rule: Arc<Rule>) {
         let mut rules = lock(&self.rules);
         let mut changed = Vec::clone(&rules);

@@ -16,7 +16,7 @@ use crate::timer::Alarm;
 use crate::toxic::Stream;
 use bytes::Bytes;
 use std::cell::RefCell;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -30,6 +30,9 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 const DIRECT_READ: usize = 128 << 10;
 /// Bytes queued by one read, small enough for even pacing.
 const QUEUED_READ: usize = 32 << 10;
+/// Bytes written at once, and the pieces that they may lie in.
+const MOST_WRITTEN: usize = 1 << 20;
+const MOST_SLICES: usize = 64;
 /// Pieces planned ahead.
 const PLANNED: usize = 1024;
 /// Rounds of one poll after which other tasks get their turn.
@@ -227,6 +230,7 @@ impl Pump {
     fn drain_gate(&mut self, now: Instant) -> Option<Instant> {
         loop {
             match self.gate.pass(now) {
+                Passed::Data(data) if data.is_empty() => {}
                 Passed::Data(data) => self.enqueue(data, now),
                 Passed::Dropped(bytes) => self.share.remove(bytes),
                 Passed::Wait(wake) => return wake,
@@ -268,9 +272,12 @@ impl Pump {
         }
         match piece.step {
             Step::Write(_) => {
-                let front = self.queue.front();
-                let len = self.plan.writable(now, front.len());
-                match ready!(Pin::new(&mut self.write).poll_write(cx, &front[..len])) {
+                // All that is due, as messages that came together leave together.
+                let len = self.plan.writable(now, MOST_WRITTEN);
+                let mut slices = [IoSlice::new(&[]); MOST_SLICES];
+                let count = self.queue.front(len, &mut slices);
+                let write = Pin::new(&mut self.write);
+                match ready!(write.poll_write_vectored(cx, &slices[..count])) {
                     Ok(written) => {
                         self.count_sent(written);
                         self.leave(written);
@@ -304,7 +311,8 @@ impl Pump {
             return Poll::Pending;
         }
         BUFFER.with_borrow_mut(|buffer| {
-            let mut buf = ReadBuf::new(&mut buffer[..QUEUED_READ]);
+            let most = if self.plan.is_clear() { DIRECT_READ } else { QUEUED_READ };
+            let mut buf = ReadBuf::new(&mut buffer[..most]);
             let result = ready!(Pin::new(&mut self.read).poll_read(cx, &mut buf));
             let filled = buf.filled();
             if !self.note_read(result, filled.len()) {

@@ -3,6 +3,7 @@
 use crate::seed::Key;
 use bytes::Bytes;
 use std::collections::VecDeque;
+use std::io::IoSlice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -103,9 +104,20 @@ impl Queue {
         self.planned == self.chunks.len()
     }
 
-    /// The bytes at the front that lie in one chunk.
-    pub(crate) fn front(&self) -> &[u8] {
-        self.chunks.front().map_or(&[], |chunk| &chunk.data)
+    /// At most `len` bytes at the front, in as many slices as fit; how many
+    /// slices those are.
+    pub(crate) fn front<'a>(&'a self, mut len: usize, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut count = 0;
+        for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
+            if len == 0 {
+                break;
+            }
+            let part = len.min(chunk.data.len());
+            *slice = IoSlice::new(&chunk.data[..part]);
+            len -= part;
+            count += 1;
+        }
+        count
     }
 
     /// Removes `len` bytes from the front, which must be there.

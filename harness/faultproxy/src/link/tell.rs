@@ -7,7 +7,7 @@ use crate::attend::{
 };
 use crate::core::Core;
 use crate::link::Link;
-use crate::message::{Command, Part, Pending, Place, Session, Strength};
+use crate::message::{Border, Command, Part, Pending, Place, Session, Strength, front};
 use crate::toxic::Stream;
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
@@ -65,8 +65,12 @@ impl Teller {
         self.desk = self.link.desk();
     }
 
-    pub(super) const fn begin_read(&mut self, at_border: bool) {
-        self.first_of_read = at_border;
+    pub(super) const fn begin_read(&mut self, border: Border) {
+        self.first_of_read = matches!(border, Border::Between);
+    }
+
+    pub(super) const fn is_attended(&self) -> bool {
+        self.desk.is_some()
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -249,7 +253,7 @@ fn statement(command: &Command, cap: usize) -> Statement {
     let text = &command.text;
     Statement {
         name: command.name.clone(),
-        text: text[..text.floor_char_boundary(cap)].to_owned(),
+        text: front(text, cap).to_owned(),
         keys: command.keys.clone(),
         strength: command.strength,
     }
@@ -262,7 +266,7 @@ fn request(part: &Part, desk: &Desk, session: &Session) -> Request {
     let texts: Vec<&str> = part.commands.iter().map(|one| one.text.as_str()).collect();
     let mut text = texts.join("; ");
     let text_cut = text.len() > cap;
-    text.truncate(text.floor_char_boundary(cap));
+    text.truncate(front(&text, cap).len());
     // The last one of the strongest.
     let strongest = part.commands.iter().max_by_key(|one| one.strength);
     let secret = part.commands.iter().any(|one| one.secret);

@@ -1,6 +1,6 @@
 //! What Postgres sends.
 
-use super::group::{Expects, Transaction};
+use super::group::{Counted, Expects, Sync, Transaction};
 use super::reader::Reader;
 use super::session::{Encryption, REPLICATES};
 use super::wal::Wal;
@@ -56,9 +56,13 @@ impl Backend {
         if !kind.is_ascii_alphanumeric() || !(4..1 << 30).contains(&len) {
             return Err(Lost("an answer has no type or length of Postgres"));
         }
-        let whole = len as usize + 1;
+        let mut whole = len as usize + 1;
         if self.buffer.len() < whole && self.buffer.len() < LARGEST_HEAD {
             return Ok(None);
+        }
+        let is_row = kind == b'D' || kind == b'd' && self.phase == Phase::Queries;
+        if is_row && self.in_reply {
+            whole = self.rows(kind, whole);
         }
         let data = self.buffer.split_to(whole.min(self.buffer.len())).freeze();
         self.ahead = whole - data.len();
@@ -96,6 +100,20 @@ impl Backend {
         Ok(Some(part))
     }
 
+    /// Where the last of the rows ends that are there one behind the other: as
+    /// nothing ends within them, they are one part.
+    fn rows(&self, kind: u8, mut end: usize) -> usize {
+        while let Some(&[next, a, b, c, d]) = self.buffer.get(end..end + 5)
+            && next == kind
+            && let len = u32::from_be_bytes([a, b, c, d])
+            && (4..1 << 30).contains(&len)
+            && end + len as usize + 1 <= self.buffer.len()
+        {
+            end += len as usize + 1;
+        }
+        end
+    }
+
     fn pass_ahead(&mut self) -> Option<Part> {
         let len = self.ahead.min(self.buffer.len());
         if len == 0 {
@@ -130,7 +148,8 @@ impl Backend {
     /// Takes note of a message.
     fn take(&mut self, kind: u8, body: &[u8], session: &mut Session) -> Result<Place, Lost> {
         session.skip();
-        let asked = session.pending.front().map(|front| front.expects);
+        let front = session.pending.front();
+        let (asked, request) = (front.map(|front| front.expects), front.map_or(0, |f| f.ordinal));
         match kind {
             // Notices, parameters and notifications come at any time.
             b'N' | b'S' if !self.in_reply => return Ok(Place::Between),
@@ -138,15 +157,24 @@ impl Backend {
             b'Z' => {
                 self.phase = Phase::Queries;
                 session.ready(body.first().copied().and_then(Transaction::of));
-                return Ok(if asked.is_some() { Place::Last } else { Place::Between });
+                return match asked {
+                    None => Ok(Place::Between),
+                    Some(Expects::Counted(Counted { sync: Sync::No, .. })) => {
+                        Err(Lost("an answer fits no request"))
+                    }
+                    Some(_) => Ok(Place::Last),
+                };
             }
-            b'C' => self.summary = Some(text(body.split(|b| *b == 0).next().unwrap_or_default())),
+            b'C' if session.wanted => {
+                self.summary = Some(text(body.split(|b| *b == 0).next().unwrap_or_default()))
+            }
             b'E' => {
                 let code = error_field(body, b'C');
                 self.summary = Some(format!("{} {code}", error_field(body, b'V')));
                 self.error.get_or_insert(code);
             }
-            b't' => session.tell_types(Reader(body).types()),
+            b'1' => session.statements.parsed(request),
+            b't' => session.statements.told(request, Reader(body).types()),
             b'G' if matches!(asked, Some(Expects::Counted(_))) => session.begin_copy(),
             b'G' => session.suspend("a COPY is running"),
             b'W' => {

@@ -4,13 +4,15 @@
 use super::group::{Counted, Ends, Expects, Group, Step, Strength, Sync};
 use super::reader::Reader;
 use super::session::Encryption;
+use super::statements::Statement;
 use super::wal::Replication;
 use super::{Command, LARGEST_HEAD, Lost, Part, Place, Session, sql};
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// Prepared statements remembered; drivers cache hundreds.
-const MOST_STATEMENTS: usize = 10_000;
+/// Portals remembered by name; drivers have one or two.
+const MOST_PORTALS: usize = 10_000;
 /// No message can be longer, by the protocol.
 const LONGEST_MESSAGE: u32 = 1 << 30;
 
@@ -34,25 +36,41 @@ pub(crate) struct Frontend {
     /// A part of the request was already handed out.
     begun: bool,
     commands: Vec<Command>,
-    /// The commands of the last portal that was bound, …
-    bound: Vec<Command>,
-    /// … which were told of before it was executed.
+    /// The last portal that was bound, …
+    bound: Option<String>,
+    /// … whose commands were told of before it was executed.
     told_ahead: bool,
+    /// Somebody asks what messages say.
+    wanted: bool,
+    /// A statement of the request runs.
+    executes: bool,
     steps: Vec<Step>,
     /// Messages of the request that the server will say it has done.
     expected: u32,
     /// The strongest statement run since the last Sync, by earlier requests.
     unsettled: Option<Strength>,
-    statements: BTreeMap<String, Statement>,
-    portals: BTreeMap<String, Vec<Command>>,
+    portals: BTreeMap<String, Portal>,
 }
 
-/// A prepared statement.
-#[derive(Debug, Default, Clone)]
-struct Statement {
-    commands: Vec<Command>,
-    /// Types of its parameters as far as the client gave them; 0 is none.
-    types: Vec<u32>,
+/// A statement with its parameters. They are read when somebody asks, which may
+/// be between its Bind and its Execute.
+#[derive(Debug, Clone)]
+struct Portal {
+    statement: Option<Arc<Statement>>,
+    parameters: Bytes,
+}
+
+impl Portal {
+    fn commands(&self) -> Vec<Command> {
+        let Some(statement) = &self.statement else { return Vec::new() };
+        let parameters = Reader(&self.parameters).parameters(statement.types());
+        let mut commands = statement.commands().to_vec();
+        for command in &mut commands {
+            let readings = parameters.iter().flat_map(|parameter| &parameter.readings);
+            command.keys.extend(readings.cloned());
+        }
+        commands
+    }
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +106,7 @@ impl Frontend {
         if self.ahead > 0 {
             return Ok(self.pass_ahead());
         }
+        self.wanted = session.wanted;
         loop {
             let rest = &self.buffer[self.scanned..];
             if rest.is_empty() {
@@ -109,10 +128,12 @@ impl Frontend {
             }
             let kind = header[0];
             let there = whole.min(rest.len());
-            let role = {
-                let body = self.buffer[self.scanned + 5..self.scanned + there].to_vec();
-                self.take(kind, &body, session)
-            };
+            // Put aside, to be read while the rest of this changes.
+            let buffer = std::mem::take(&mut self.buffer);
+            let body = &buffer[self.scanned + 5..self.scanned + there];
+            let role = self.take(kind, body, session);
+            self.buffer = buffer;
+            let role = role?;
             self.scanned += there;
             self.ahead = whole - there;
             let (place, ends, expects) = match role {
@@ -136,32 +157,41 @@ impl Frontend {
 
     /// Hands out a part of a request.
     fn request(&mut self, place: Place, ends: Ends, expects: Expects) -> Part {
+        let executes = std::mem::take(&mut self.executes);
         let settles = match ends {
             Ends::Sync => self.unsettled.take(),
             Ends::Alone => None,
             Ends::Flush | Ends::Open => {
                 let strongest = self.commands.iter().map(|command| command.strength).max();
-                self.unsettled = self.unsettled.max(strongest);
+                // What nobody asked for may be anything.
+                let unknown = (executes && strongest.is_none()).then_some(Strength::Write);
+                self.unsettled = self.unsettled.max(strongest).max(unknown);
                 None
             }
         };
-        if place == Place::Inside && self.commands.is_empty() {
+        let confirmable = self.expected;
+        if place == Place::Inside
+            && self.wanted
+            && self.commands.is_empty()
+            && let Some(portal) = self.bound.take()
+        {
             // What was bound is going to run.
-            self.commands = std::mem::take(&mut self.bound);
+            self.commands = self.portals.get(&portal).map(Portal::commands).unwrap_or_default();
             self.told_ahead = !self.commands.is_empty();
         }
         let mut part = self.cut(place);
         let steps = std::mem::take(&mut self.steps);
         if place == Place::Last {
-            self.bound.clear();
+            self.bound = None;
             self.told_ahead = false;
         }
-        if part.commands.is_empty() && !self.begun {
+        if self.wanted && part.commands.is_empty() && !self.begun {
             part.commands.push(nameless(&steps, ends));
         }
         part.group = Some(Group { steps, ends, settles });
         part.expects = expects;
-        self.begun = place == Place::Inside && self.ahead == 0;
+        part.confirmable = confirmable;
+        self.begun = place == Place::Inside;
         part
     }
 
@@ -231,14 +261,16 @@ impl Frontend {
     }
 
     /// Takes note of a message.
-    fn take(&mut self, kind: u8, body: &[u8], session: &mut Session) -> Role {
+    fn take(&mut self, kind: u8, body: &[u8], session: &mut Session) -> Result<Role, Lost> {
         let mut reader = Reader(body);
         match kind {
             b'Q' => {
-                self.commands = sql::statements(&reader.text());
-                self.steps.push(Step::Query);
-                note_replication(&self.commands, session);
-                return Role::Last(Ends::Alone, Expects::Ready);
+                if self.wanted || begins_replication(body) {
+                    self.commands = sql::statements(&reader.text());
+                    self.steps.push(Step::Query);
+                    note_replication(&self.commands, session);
+                }
+                return Ok(Role::Last(Ends::Alone, Expects::Ready));
             }
             b'F' => {
                 self.commands.push(Command {
@@ -247,49 +279,55 @@ impl Frontend {
                     ..Command::default()
                 });
                 self.steps.push(Step::FunctionCall);
-                return Role::Last(Ends::Alone, Expects::Ready);
+                return Ok(Role::Last(Ends::Alone, Expects::Ready));
             }
-            b'S' => return Role::Last(Ends::Sync, self.counted(Sync::Yes)),
-            b'H' => return Role::Last(Ends::Flush, self.counted(Sync::No)),
+            b'S' => return Ok(Role::Last(Ends::Sync, self.counted(Sync::Yes))),
+            b'H' => return Ok(Role::Last(Ends::Flush, self.counted(Sync::No))),
             // Copied data do not wait for the Sync behind them.
-            b'd' if self.extended => return Role::Last(Ends::Open, self.counted(Sync::No)),
+            b'd' if self.extended => {
+                return Ok(Role::Last(Ends::Open, self.counted(Sync::No)));
+            }
             b'c' | b'f' => {
                 self.steps.push(if kind == b'c' { Step::CopyDone } else { Step::CopyFail });
-                return Role::Last(Ends::Open, self.counted(Sync::No));
+                return Ok(Role::Last(Ends::Open, self.counted(Sync::No)));
             }
-            b'P' => self.parse(&mut reader),
-            b'B' => self.bind(&mut reader, session),
+            b'P' => self.parse(&mut reader, session)?,
+            b'B' => self.bind(&mut reader, session)?,
             b'E' => {
                 let portal = reader.text();
-                if !std::mem::take(&mut self.told_ahead) {
-                    let commands = self.portals.get(&portal).cloned().unwrap_or_default();
-                    self.commands.extend(commands);
+                self.executes = true;
+                self.bound = None;
+                if self.wanted {
+                    if !std::mem::take(&mut self.told_ahead)
+                        && let Some(portal) = self.portals.get(&portal)
+                    {
+                        self.commands.extend(portal.commands());
+                    }
+                    self.steps.push(Step::Execute);
                 }
-                self.bound.clear();
-                self.steps.push(Step::Execute);
             }
             b'C' => {
                 let what = reader.byte();
                 let name = reader.text();
-                self.steps.push(Step::Close);
+                self.step(Step::Close);
                 match what {
-                    Some(b'S') => drop(self.statements.remove(&name)),
+                    Some(b'S') => session.statements.close(self.ordinal(session), &name),
                     _ => drop(self.portals.remove(&name)),
                 }
             }
             b'D' => {
                 let describes_statement = reader.byte() == Some(b'S');
                 if describes_statement {
-                    session.describe(reader.text());
+                    session.statements.describe(self.ordinal(session), &reader.text());
                 }
-                self.steps.push(Step::Describe);
+                self.step(Step::Describe);
             }
             // Passwords, copied data, the farewell.
-            _ => return Role::Between,
+            _ => return Ok(Role::Between),
         }
         self.extended = true;
         self.expected += 1;
-        Role::Part
+        Ok(Role::Part)
     }
 
     fn counted(&mut self, sync: Sync) -> Expects {
@@ -299,28 +337,59 @@ impl Frontend {
         }
     }
 
-    fn parse(&mut self, reader: &mut Reader<'_>) {
-        let name = reader.text();
-        let commands = sql::statements(&reader.text());
-        let types = reader.types();
-        self.steps.push(Step::Parse { statement: name.clone() });
-        remember(&mut self.statements, name, Statement { commands, types });
+    /// The ordinal of the request that is being read.
+    const fn ordinal(&self, session: &Session) -> u64 {
+        session.upcoming() - if self.begun { 1 } else { 0 }
     }
 
-    fn bind(&mut self, reader: &mut Reader<'_>, session: &Session) {
-        let (portal, name) = (reader.text(), reader.text());
-        let statement = self.statements.get(&name).cloned().unwrap_or_default();
-        let given = statement.types.iter().all(|oid| *oid != 0) && !statement.types.is_empty();
-        let told = session.described(&name).filter(|_| !given);
-        let parameters = reader.parameters(told.unwrap_or(&statement.types));
-        let mut commands = statement.commands;
-        for command in &mut commands {
-            let readings = parameters.iter().flat_map(|parameter| &parameter.readings);
-            command.keys.extend(readings.cloned());
+    /// Takes note of what is in the request, if anybody asks.
+    fn step(&mut self, step: Step) {
+        if self.wanted {
+            self.steps.push(step);
         }
-        self.steps.push(Step::Bind { statement: name, parameters });
-        self.bound.clone_from(&commands);
-        remember(&mut self.portals, portal, commands);
+    }
+
+    fn parse(&mut self, reader: &mut Reader<'_>, session: &mut Session) -> Result<(), Lost> {
+        let name = reader.text();
+        let sql = Bytes::copy_from_slice(reader.bytes());
+        let statement = Statement::new(sql, reader.types());
+        session.statements.parse(self.ordinal(session), &name, statement);
+        self.step(Step::Parse { statement: name });
+        if session.statements.is_full() {
+            return Err(Lost("more prepared statements than can be remembered"));
+        }
+        Ok(())
+    }
+
+    fn bind(&mut self, reader: &mut Reader<'_>, session: &Session) -> Result<(), Lost> {
+        let (portal, name) = (reader.text(), reader.text());
+        let statement = session.statements.get(&name).cloned();
+        if self.wanted {
+            let types = statement.as_ref().map_or(&[][..], |statement| statement.types());
+            let parameters = Reader(reader.rest()).parameters(types);
+            self.steps.push(Step::Bind { statement: name, parameters });
+        }
+        let parameters = Bytes::copy_from_slice(reader.rest());
+        self.bound = Some(portal.clone());
+        self.portals.insert(portal, Portal { statement, parameters });
+        if self.portals.len() > MOST_PORTALS {
+            return Err(Lost("more portals than can be remembered"));
+        }
+        Ok(())
+    }
+
+    /// Whether a request waits for more messages that need not come.
+    pub(crate) const fn is_pausing(&self) -> bool {
+        self.extended && self.scanned > 0
+    }
+
+    /// Hands out what there is of such a request.
+    pub(crate) fn cut_short(&mut self) -> Option<Part> {
+        if !self.is_pausing() {
+            return None;
+        }
+        let open = Expects::Counted(Counted::new(None, Sync::No));
+        Some(self.request(Place::Inside, Ends::Open, open))
     }
 }
 
@@ -346,10 +415,12 @@ fn nameless(steps: &[Step], ends: Ends) -> Command {
     Command { name: name.into(), ..Command::default() }
 }
 
-fn remember<T>(map: &mut BTreeMap<String, T>, name: String, what: T) {
-    if map.len() < MOST_STATEMENTS || map.contains_key(&name) {
-        map.insert(name, what);
-    }
+/// Whether the connection is going to replicate, which must be known whether or
+/// not anybody asks what messages say.
+fn begins_replication(body: &[u8]) -> bool {
+    const START: &[u8] = b"START_REPLICATION";
+    let body = body.trim_ascii_start();
+    body.get(..START.len()).is_some_and(|front| front.eq_ignore_ascii_case(START))
 }
 
 /// Logical and physical replication differ in what can be cut.

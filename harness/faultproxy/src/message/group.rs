@@ -1,5 +1,6 @@
 //! What a request of Postgres consists of, and how its reply ends.
 
+use super::subscriptions::Confirmations;
 use bytes::Bytes;
 
 /// One message of the group that makes up a request.
@@ -138,6 +139,8 @@ pub(crate) enum Expects {
     Nothing,
     /// One value of RESP.
     Value,
+    /// As many values as a command about subscriptions names channels.
+    Confirmations(Confirmations),
     /// ReadyForQuery.
     Ready,
     /// Messages that each complete one of the request's, and then

@@ -9,18 +9,21 @@ mod backend;
 mod frontend;
 mod group;
 mod keys;
+mod plain;
 mod reader;
 mod resp;
 mod session;
 mod sql;
+mod statements;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 pub(crate) mod wal;
 
 pub(crate) use backend::Backend;
 pub(crate) use frontend::Frontend;
+pub(crate) use group::{Counted, Expects, Group, Sync};
 pub use group::{Ends, Parameter, Step, Strength, Transaction};
-pub(crate) use group::{Expects, Group};
 pub(crate) use resp::{RespReplies, RespRequests};
 pub use session::Framing;
 pub(crate) use session::{Pending, REPLICATES, Session};
@@ -93,6 +96,15 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(cut).into_owned()
 }
 
+/// The front of a text, at most `most` bytes of it.
+pub(crate) fn front(text: &str, most: usize) -> &str {
+    let mut end = text.len().min(most);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 /// A piece of a stream.
 #[derive(Debug, Default)]
 pub(crate) struct Part {
@@ -105,6 +117,11 @@ pub(crate) struct Part {
     pub(crate) group: Option<Group>,
     /// Requests only, in their first part: how the reply will end.
     pub(crate) expects: Expects,
+    /// As many whole requests, or replies, are in here of which nobody asks
+    /// what they say; 0 is 1.
+    pub(crate) run: u32,
+    /// Requests only: how many messages of it so far the server will confirm.
+    pub(crate) confirmable: u32,
     /// Only sets up the connection.
     pub(crate) handshake: bool,
     /// Requests only: asks for encryption.
@@ -123,6 +140,15 @@ pub(crate) struct Part {
     pub(crate) transaction: Option<Transaction>,
     /// Replication only: the WAL in here.
     pub(crate) wal: Option<Wal>,
+}
+
+/// Whether bytes begin a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Border {
+    /// They do.
+    Between,
+    /// They belong to one that has begun.
+    Within,
 }
 
 /// Where a part stands.
@@ -174,16 +200,29 @@ impl Scanner {
     /// The next part; None until more bytes come.
     pub(crate) fn next(&mut self, session: &mut Session) -> Result<Option<Part>, Lost> {
         match self {
-            Self::RespRequests(scanner) => scanner.next(),
-            Self::RespReplies(scanner) => scanner.next(),
+            Self::RespRequests(scanner) => scanner.next(session),
+            Self::RespReplies(scanner) => scanner.next(session),
             Self::Frontend(scanner) => scanner.next(session),
             Self::Backend(scanner) => scanner.next(session),
         }
     }
 
-    /// No message has begun that has not ended.
-    pub(crate) fn is_between(&mut self) -> bool {
-        self.rest().is_empty()
+    /// Whether a request waits for more messages that need not come.
+    pub(crate) fn is_pausing(&self) -> bool {
+        matches!(self, Self::Frontend(scanner) if scanner.is_pausing())
+    }
+
+    /// Hands out what there is of such a request.
+    pub(crate) fn cut_short(&mut self) -> Option<Part> {
+        match self {
+            Self::Frontend(scanner) => scanner.cut_short(),
+            _ => None,
+        }
+    }
+
+    /// Where the bytes that come next stand.
+    pub(crate) fn border(&mut self) -> Border {
+        if self.rest().is_empty() { Border::Between } else { Border::Within }
     }
 
     fn rest(&mut self) -> &mut bytes::BytesMut {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 /// Reads the fields of a message; past its end they are empty.
 pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     pub(super) fn byte(&mut self) -> Option<u8> {
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;
@@ -15,10 +15,20 @@ impl Reader<'_> {
 
     /// A string with a zero at its end.
     pub(super) fn text(&mut self) -> String {
+        String::from_utf8_lossy(self.bytes()).into_owned()
+    }
+
+    /// The same, as it is.
+    pub(super) fn bytes(&mut self) -> &'a [u8] {
         let end = self.0.iter().position(|byte| *byte == 0);
         let (text, rest) = self.0.split_at(end.unwrap_or(self.0.len()));
         self.0 = rest.get(1..).unwrap_or_default();
-        String::from_utf8_lossy(text).into_owned()
+        text
+    }
+
+    /// What has not been read.
+    pub(super) const fn rest(&self) -> &'a [u8] {
+        self.0
     }
 
     fn take(&mut self, len: usize) -> Option<&[u8]> {

@@ -1,7 +1,9 @@
 //! RESP2 and RESP3: <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
 
-use super::{Command, Expects, LARGEST_HEAD, LONGEST_TEXT, Lost, Part, Place, keys, text};
-use crate::attend::Value;
+use super::subscriptions::{self, Confirmations, Role, Verb};
+use super::{
+    Command, Expects, LARGEST_HEAD, LONGEST_TEXT, Lost, Part, Place, Session, keys, plain, text,
+};
 use bytes::{Bytes, BytesMut};
 
 /// Deeper nesting than any reply of Redis has.
@@ -205,9 +207,18 @@ impl RespRequests {
         &mut self.buffer
     }
 
-    pub(crate) fn next(&mut self) -> Result<Option<Part>, Lost> {
+    pub(crate) fn next(&mut self, session: &Session) -> Result<Option<Part>, Lost> {
         if let Some(reason) = self.lost {
             return Err(Lost(reason));
+        }
+        let is_fresh = self.scanned == 0 && !self.judged && self.walker.kind.is_none();
+        if !session.wanted && is_fresh && self.walker.line.is_empty() {
+            let (len, run) = plain::requests(&self.buffer);
+            if run > 0 {
+                let data = self.buffer.split_to(len).freeze();
+                let (place, expects) = (Place::Last, Expects::Value);
+                return Ok(Some(Part { data, place, expects, run, ..Part::default() }));
+            }
         }
         let part = self.cut()?;
         let commands = part.iter().flat_map(|part| &part.commands);
@@ -281,7 +292,14 @@ fn request(data: Bytes, place: Place, arguments: Option<&[Vec<u8>]>) -> Part {
     if let Some(arguments) = arguments {
         let command = command(arguments);
         part.handshake = matches!(command.name.as_str(), "AUTH" | "HELLO");
-        part.expects = Expects::Value;
+        part.expects = match arguments.first().and_then(|name| Verb::named(name)) {
+            None => Expects::Value,
+            Some(verb) => {
+                let names = arguments.len() - 1;
+                let left = (names > 0).then_some(names);
+                Expects::Confirmations(Confirmations { verb, left })
+            }
+        };
         part.commands = vec![command];
     }
     part
@@ -339,7 +357,6 @@ fn loses_framing(command: &Command) -> Option<&'static str> {
     match command.name.as_str() {
         "MONITOR" => Some("MONITOR"),
         "SYNC" | "PSYNC" => Some("replication of Redis"),
-        "SUBSCRIBE" | "PSUBSCRIBE" | "SSUBSCRIBE" => Some("SUBSCRIBE"),
         "CLIENT REPLY" if !command.text.to_uppercase().ends_with(" ON") => {
             Some("CLIENT REPLY OFF or SKIP")
         }
@@ -353,8 +370,8 @@ pub(crate) struct RespReplies {
     buffer: BytesMut,
     scanned: usize,
     walker: Walker,
-    /// A part of this value was already handed out.
-    begun: bool,
+    /// What this value is, if a part of it was already handed out.
+    begun: Option<Role>,
 }
 
 impl RespReplies {
@@ -366,17 +383,25 @@ impl RespReplies {
         &mut self.buffer
     }
 
-    pub(crate) fn next(&mut self) -> Result<Option<Part>, Lost> {
+    pub(crate) fn next(&mut self, session: &mut Session) -> Result<Option<Part>, Lost> {
         if self.scanned == self.buffer.len() {
             return Ok(None);
         }
+        let is_fresh = self.scanned == 0 && self.begun.is_none() && self.walker.kind.is_none();
+        let plain = session.plain_replies();
+        if plain > 0 && is_fresh && self.walker.line.is_empty() {
+            let (len, run) = plain::replies(&self.buffer, plain);
+            if run > 0 {
+                let data = self.buffer.split_to(len).freeze();
+                return Ok(Some(Part { data, place: Place::Last, run, ..Part::default() }));
+            }
+        }
         match self.walker.walk(&self.buffer[self.scanned..])? {
             Walk::Ended(len) => {
-                let data = self.buffer.split_to(self.scanned + len).freeze();
-                self.scanned = 0;
+                let len = self.scanned + len;
+                let (role, begun) = self.role(len, session)?;
                 let walker = std::mem::take(&mut self.walker);
-                let begun = std::mem::take(&mut self.begun);
-                let mut part = piece(data, walker.kind, Place::Last, begun);
+                let mut part = self.piece(len, role, begun);
                 part.error = error_code(&walker.first_line);
                 part.summary = Some(walker.first_line);
                 Ok(Some(part))
@@ -386,32 +411,40 @@ impl RespReplies {
                 Ok(None)
             }
             Walk::GoesOn => {
-                let data = self.buffer.split().freeze();
-                self.scanned = 0;
-                let begun = std::mem::replace(&mut self.begun, true);
-                Ok(Some(piece(data, self.walker.kind, Place::Inside, begun)))
+                let len = self.buffer.len();
+                let (role, begun) = self.role(len, session)?;
+                self.begun = Some(role.clone());
+                let mut part = self.piece(len, role, begun);
+                if part.place == Place::Last {
+                    part.place = Place::Inside;
+                }
+                Ok(Some(part))
             }
         }
     }
-}
 
-/// A piece of a reply, or of a push, which is not the reply to anything.
-fn piece(data: Bytes, kind: Option<u8>, place: Place, begun: bool) -> Part {
-    let mut part = Part { data, place, ..Part::default() };
-    if kind == Some(b'>') {
-        part.place = Place::Between;
-        part.continues = begun;
-        part.push = (!begun).then(|| push_kind(&part.data));
+    /// What the value is of which so many bytes are there, and whether a piece
+    /// of it was handed out before.
+    fn role(&mut self, len: usize, session: &mut Session) -> Result<(Role, bool), Lost> {
+        if let Some(role) = self.begun.take() {
+            return Ok((role, true));
+        }
+        let role = subscriptions::role(self.walker.kind, &self.buffer[..len], session)?;
+        Ok((role, false))
     }
-    part
-}
 
-fn push_kind(data: &Bytes) -> String {
-    match Value::parse(data) {
-        Some(Value::Array(elements)) => elements.first().and_then(Value::bytes).map(text),
-        _ => None,
+    /// A piece of a reply, or of a push, which is not the reply to anything.
+    fn piece(&mut self, len: usize, role: Role, continues: bool) -> Part {
+        let data = self.buffer.split_to(len).freeze();
+        self.scanned = 0;
+        match role {
+            Role::Reply(place) => Part { data, place, ..Part::default() },
+            Role::Push(kind) => {
+                let push = (!continues).then_some(kind);
+                Part { data, continues, push, ..Part::default() }
+            }
+        }
     }
-    .unwrap_or_default()
 }
 
 /// The first word of an error.

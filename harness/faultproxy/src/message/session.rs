@@ -2,16 +2,15 @@
 
 use super::Command;
 use super::group::{Counted, Expects, Sync, Transaction};
+use super::statements::Statements;
+use super::subscriptions::Subscriptions;
 use super::wal::Replication;
 use serde::Serialize;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// Requests that may wait for their replies; a client that pipelines more is
 /// beyond what rules can follow.
 const MOST_PENDING: usize = 100_000;
-
-/// Statements whose parameters' types are remembered.
-const MOST_DESCRIBED: usize = 10_000;
 
 /// Why rules do not apply to a replication stream.
 pub(crate) const REPLICATES: &str = "the connection replicates";
@@ -40,6 +39,8 @@ pub(crate) struct Pending {
     pub(crate) command: Command,
     pub(crate) expects: Expects,
     pub(crate) handshake: bool,
+    /// So many requests in a row of which nobody asked what they say; 0 is 1.
+    pub(crate) run: u32,
     /// Postgres: how many COPYs from the client had ended before it.
     pub(crate) copies: u64,
     /// What a rule wants done with the reply, and the rule's id.
@@ -49,6 +50,10 @@ pub(crate) struct Pending {
 #[derive(Debug)]
 pub(crate) struct Session {
     framing: Framing,
+    /// Why following was given up, until somebody has told of it.
+    pub(crate) untold: Option<&'static str>,
+    /// Whether anybody asks what messages say: a rule, a log, one who attends.
+    pub(crate) wanted: bool,
     pub(crate) pending: VecDeque<Pending>,
     requests: u64,
     /// Requests that an error before them made the server skip.
@@ -62,10 +67,10 @@ pub(crate) struct Session {
     copying: Option<u64>,
     /// Postgres: the state of the transaction when the last reply ended.
     pub(crate) transaction: Option<Transaction>,
-    /// Postgres: statements whose parameters' types the server was asked for …
-    describing: VecDeque<String>,
-    /// … and those that it has told.
-    described: BTreeMap<String, Vec<u32>>,
+    /// Postgres: its prepared statements.
+    pub(crate) statements: Statements,
+    /// Redis: what it is subscribed to.
+    pub(crate) subscriptions: Subscriptions,
     /// Postgres: encryption was asked for and the one-byte answer is due.
     pub(crate) encryption_asked: Option<Encryption>,
     /// Postgres: what the stream carries once it replicates.
@@ -80,9 +85,11 @@ pub(crate) enum Encryption {
 }
 
 impl Session {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             framing: Framing::Followed,
+            untold: None,
+            wanted: true,
             pending: VecDeque::new(),
             requests: 0,
             skipped: Vec::new(),
@@ -90,8 +97,8 @@ impl Session {
             copies: 0,
             copying: None,
             transaction: None,
-            describing: VecDeque::new(),
-            described: BTreeMap::new(),
+            statements: Statements::default(),
+            subscriptions: Subscriptions::default(),
             encryption_asked: None,
             replication: Replication::Physical,
         }
@@ -111,6 +118,13 @@ impl Session {
         true
     }
 
+    /// The same, where nobody can tell of it.
+    fn lose_later(&mut self, reason: &'static str) {
+        if self.lose(reason) {
+            self.untold = Some(reason);
+        }
+    }
+
     pub(crate) fn suspend(&mut self, reason: &'static str) {
         if self.framing == Framing::Followed {
             self.framing = Framing::Suspended(reason);
@@ -123,10 +137,56 @@ impl Session {
         }
     }
 
-    /// Numbers a request.
-    pub(crate) const fn number(&mut self) -> u64 {
-        self.requests += 1;
-        self.requests
+    /// Numbers so many requests in a row; the ordinal of the first.
+    pub(crate) const fn number(&mut self, run: u32) -> u64 {
+        let first = self.requests + 1;
+        self.requests += if run > 1 { run as u64 } else { 1 };
+        first
+    }
+
+    /// The ordinal that the next request will have.
+    pub(crate) const fn upcoming(&self) -> u64 {
+        self.requests + 1
+    }
+
+    /// The first requests that wait for their replies have them; the last one
+    /// of them, if it stood for itself.
+    pub(crate) fn answered(&mut self, run: u32) -> Option<Pending> {
+        let front = self.pending.front_mut()?;
+        let answered = run.max(1);
+        if front.run > answered {
+            front.run -= answered;
+            front.ordinal += u64::from(answered);
+            return None;
+        }
+        let answered = self.pending.pop_front()?;
+        self.statements.settle(answered.ordinal);
+        Some(answered)
+    }
+
+    /// How many replies of which nobody asks what they say are to come next.
+    pub(crate) fn plain_replies(&self) -> u32 {
+        let front = self.pending.front().filter(|front| {
+            front.expects == Expects::Value
+                && front.reply.is_none()
+                && front.command.name.is_empty()
+        });
+        match front {
+            Some(front) if !self.wanted && !self.subscriptions.is_subscribed() => front.run.max(1),
+            _ => 0,
+        }
+    }
+
+    /// This request will not go to the server, or not as a whole.
+    pub(crate) fn dropped(&mut self, ordinal: u64) {
+        self.statements.take_back(ordinal);
+    }
+
+    /// Of the first request that waits, the rest does not count.
+    fn fail_front(&mut self) {
+        if let Some(front) = self.pending.front() {
+            self.statements.take_back(front.ordinal);
+        }
     }
 
     /// Takes note of a request that goes to the server now.
@@ -135,7 +195,7 @@ impl Session {
             return;
         }
         if self.pending.len() >= MOST_PENDING {
-            self.lose("too many requests without a reply");
+            self.lose_later("too many requests without a reply");
             return;
         }
         pending.copies = self.copies;
@@ -146,27 +206,6 @@ impl Session {
             return self.ignored_by_copy(&pending);
         }
         self.pending.push_back(pending);
-    }
-
-    /// The client asks for the types of a statement's parameters.
-    pub(crate) fn describe(&mut self, statement: String) {
-        if self.describing.len() < MOST_PENDING {
-            self.described.remove(&statement);
-            self.describing.push_back(statement);
-        }
-    }
-
-    /// The server tells them.
-    pub(crate) fn tell_types(&mut self, types: Vec<u32>) {
-        if let Some(statement) = self.describing.pop_front()
-            && self.described.len() < MOST_DESCRIBED
-        {
-            self.described.insert(statement, types);
-        }
-    }
-
-    pub(crate) fn described(&self, statement: &str) -> Option<&[u32]> {
-        self.described.get(statement).map(Vec::as_slice)
     }
 
     /// A COPY from the client has ended, and what follows counts again.
@@ -195,7 +234,7 @@ impl Session {
 
     fn ignored_by_copy(&mut self, pending: &Pending) {
         if !matches!(pending.expects, Expects::Counted(Counted { total: Some(0), .. })) {
-            self.lose("a request was sent while a COPY ran");
+            self.lose_later("a request was sent while a COPY ran");
         }
     }
 
@@ -237,6 +276,7 @@ impl Session {
     /// An error of the server: true if the reply ends with it.
     pub(crate) fn fail(&mut self) -> bool {
         self.copying = None;
+        self.fail_front();
         let Some(counted) = self.counted() else { return false };
         counted.failed = true;
         let ends = counted.is_done() && counted.sync == Sync::No;
@@ -256,10 +296,16 @@ impl Session {
             self.skipping = true;
         }
         while self.skipping && !self.pending.is_empty() {
+            self.fail_front();
             match self.counted() {
                 Some(counted) if counted.sync == Sync::Yes => {
                     counted.failed = true;
                     self.skipping = false;
+                }
+                // Its end, which may be a Sync, is still to come.
+                Some(Counted { total: None, failed, .. }) => {
+                    *failed = true;
+                    return;
                 }
                 _ => self.skipped.extend(self.pending.pop_front()),
             }

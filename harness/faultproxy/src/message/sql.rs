@@ -8,11 +8,31 @@ pub(crate) fn statements(sql: &str) -> Vec<Command> {
         .into_iter()
         .filter_map(|statement| {
             let name = first_word(statement)?.to_uppercase();
-            let text = text(statement.trim().as_bytes());
             let strength = strength(&name, statement);
+            if let Some(open) = before_password(&name, statement) {
+                let text = format!("{} (hidden)", text(open.trim().as_bytes()));
+                return Some(Command { name, keys: literals(open), text, strength, secret: true });
+            }
+            let text = text(statement.trim().as_bytes());
             Some(Command { name, keys: literals(statement), text, strength, secret: false })
         })
         .collect()
+}
+
+/// A statement that gives a role, a server or a subscription its password, up
+/// to that.
+fn before_password<'a>(name: &str, statement: &'a str) -> Option<&'a str> {
+    const PASSWORD: &str = "PASSWORD";
+    if !matches!(name, "CREATE" | "ALTER") {
+        return None;
+    }
+    // ASCII keeps the positions, whatever else is in the text.
+    let upper = statement.to_ascii_uppercase();
+    let (at, _) = upper.match_indices(PASSWORD).find(|(at, _)| {
+        let before = upper[..*at].chars().next_back();
+        !before.is_some_and(is_part_of_word)
+    })?;
+    Some(&statement[..at + PASSWORD.len()])
 }
 
 /// How much a statement can change. Words in its texts and comments count,
@@ -238,6 +258,44 @@ mod tests {
             ("SELECT name'x'", vec!["x"]),
         ] {
             assert_eq!(literals(sql), values, "{sql}");
+        }
+    }
+
+    #[test]
+    fn passwords_are_hidden() {
+        for (sql, shown) in [
+            ("ALTER ROLE ann PASSWORD 'sesame'", "ALTER ROLE ann PASSWORD (hidden)"),
+            (
+                "create user ann password 'sesame' valid until 'x'",
+                "create user ann password (hidden)",
+            ),
+            (
+                "CREATE SUBSCRIPTION s CONNECTION 'host=a password=sesame' PUBLICATION p",
+                "CREATE SUBSCRIPTION s CONNECTION 'host=a password (hidden)",
+            ),
+        ] {
+            let found = statements(sql);
+            assert_eq!((found[0].text.as_str(), found[0].secret), (shown, true));
+            assert!(!found[0].keys.iter().any(|key| key.contains("sesame")), "{found:?}");
+        }
+        assert!(!statements("SELECT 1 FROM users WHERE password = 'x'")[0].secret);
+    }
+
+    #[test]
+    fn a_statement_is_as_strong_as_what_it_may_do() {
+        for (sql, strength) in [
+            ("begin", Strength::Session),
+            ("SELECT 1", Strength::Read),
+            ("SELECT 1 FROM t FOR UPDATE", Strength::Lock),
+            ("WITH a AS (DELETE FROM t RETURNING 1) SELECT 1", Strength::Write),
+            ("COPY t TO STDOUT", Strength::Read),
+            ("COPY t FROM STDIN", Strength::Write),
+            ("PREPARE TRANSACTION 'x'", Strength::Commit),
+            ("end", Strength::Commit),
+            ("ROLLBACK TO a", Strength::Rollback),
+            ("VACUUM", Strength::Write),
+        ] {
+            assert_eq!(statements(sql)[0].strength, strength, "{sql}");
         }
     }
 

@@ -275,6 +275,8 @@ fn who_holds_and_does_not_read_makes_clients_wait() {
         assert_eq!(request.ordinal, ordinal);
         attention.decide(request.id, Decision::Forward).expect("it waits");
     }
+    // What is told of replies waits to be read, too.
+    while reply(&attention).request < 2000 {}
     let mut got = Vec::new();
     while !got.ends_with(b":2000\r\n") {
         match client.get() {
@@ -524,6 +526,25 @@ fn a_proxy_that_refuses_encryption_keeps_clients_readable() {
     assert_eq!(request(&attention).name, "STARTUP");
     client.send(&message(b'Q', b"SELECT 1\0"));
     assert_eq!(request(&attention).name, "SELECT");
+    let mut insisting = Client::connect(addr);
+    insisting.send(&[0, 0, 0, 8, 4, 210, 22, 47]);
+    assert_eq!(insisting.get(), data(b"N"));
+    drop(insisting);
+    let reason = loop {
+        if let What::FramingLost { reason } = next(&attention).what {
+            break reason;
+        }
+    };
+    assert_eq!(reason, "the client insists on encryption");
+}
+
+#[test]
+fn passwords_are_not_told() {
+    let (_server, _node, attention, mut client) = postgres(Attend::watching());
+    client.send(&message(b'Q', b"CREATE ROLE ann PASSWORD 'sesame'\0"));
+    let told = request(&attention);
+    assert_eq!(told.text, "CREATE ROLE ann PASSWORD (hidden)");
+    assert!(told.raw.is_empty() && !format!("{told:?}").contains("sesame"), "{told:?}");
 }
 
 #[test]

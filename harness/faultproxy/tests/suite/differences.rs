@@ -1,8 +1,11 @@
 //! Where the fault proxy deliberately differs from Toxiproxy 2.12.0.
 
-use crate::testbed::{Client, Got, Seen, Server, add, call, data, latency, proxy_to, start};
+use crate::testbed::{
+    Client, Got, Seen, Server, add, call, data, eventually, latency, proxy_to, start,
+};
 use quarrel_faultproxy::{
-    Config, Enabled, FaultProxy, NewProxy, NewToxic, Seed, Stream, ToxicKind,
+    Action, Config, Enabled, FaultProxy, MessageLog, NewProxy, NewRule, NewToxic, Protocol, Seed,
+    Stream, ToxicKind,
 };
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
@@ -252,4 +255,70 @@ fn it_can_be_started_and_dropped_inside_of_a_runtime() {
         let other = std::thread::spawn(move || shared.proxies().len());
         assert_eq!(other.join().expect("it may be shared by threads"), 0);
     });
+}
+
+#[test]
+fn a_reset_clears_rules_and_holds_too() {
+    let (server, echo) = (start(), Server::echo());
+    let addr = proxy_to(&server, echo.addr);
+    server.set_protocol("p", Some(Protocol::Redis), MessageLog::Off).expect("it exists");
+    server.add_rule("p", NewRule::new(Action::HoldRequest)).expect("followed");
+    server.hold("p", Stream::Downstream, None).expect("it exists");
+    let mut client = Client::connect(addr);
+    client.send(b"PING\r\n");
+    eventually("it is held", || !server.held("p").expect("it exists").is_empty());
+    server.reset().expect("it is enabled");
+    assert_eq!(client.get(), data(b"PING\r\n"));
+    assert_eq!(server.rules("p").expect("it exists"), []);
+    // Connections to come are not held either.
+    Client::connect(addr).echo(b"PING\r\n");
+}
+
+#[test]
+fn toxics_given_with_a_proxy_are_taken_or_refused() {
+    let server = start();
+    let api = server.api_addr();
+    let proxy = |toxics: &str| {
+        format!(r#"{{"name":"p","listen":"","upstream":"127.0.0.1:9","toxics":{toxics}}}"#)
+    };
+    let slow = r#"[{"type":"latency","attributes":{"latency":5}}]"#;
+    let unknown = call(api, "POST", "/proxies", &proxy(r#"[{"type":"nonsense"}]"#));
+    assert_eq!(unknown.status, 400, "{unknown:?}");
+    assert_eq!(call(api, "GET", "/proxies", "").body, "{}");
+    let made = call(api, "POST", "/populate", &format!("[{}]", proxy(slow)));
+    assert_eq!(made.json()["proxies"][0]["toxics"][0]["attributes"]["latency"], 5, "{made:?}");
+    let listen = made.json()["proxies"][0]["listen"].clone();
+    let faster = slow.replace('5', "3");
+    let again =
+        format!(r#"[{{"name":"p","listen":{listen},"upstream":"127.0.0.1:9","toxics":{faster}}}]"#);
+    let again = call(api, "POST", "/populate", &again);
+    assert_eq!(again.json()["proxies"][0]["toxics"][0]["attributes"]["latency"], 3, "{again:?}");
+    assert!(again.json().get("forgot").is_none(), "{again:?}");
+    let moved = format!(r#"[{{"name":"p","listen":{listen},"upstream":"127.0.0.1:10"}}]"#);
+    let moved = call(api, "POST", "/populate", &moved);
+    assert_eq!(moved.json()["forgot"][0]["toxics"][0], "latency_downstream", "{moved:?}");
+}
+
+#[test]
+fn the_api_answers_no_web_page() {
+    use std::io::{Read, Write};
+    let server = start();
+    let ask = |headers: &str| {
+        let mut stream = std::net::TcpStream::connect(server.api_addr()).expect("it listens");
+        let request = format!("GET /proxies HTTP/1.1\r\n{headers}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("it takes requests");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("text");
+        answer.split(' ').nth(1).unwrap_or_default().to_owned()
+    };
+    for (headers, status) in [
+        ("Host: 127.0.0.1:8474", "200"),
+        ("Host: [::1]:8474", "200"),
+        ("Host: localhost", "200"),
+        ("Host: toxiproxy:8474", "200"),
+        ("Host: rebound.example.com:8474", "403"),
+        ("Host: localhost\r\nOrigin: http://example.com", "403"),
+    ] {
+        assert_eq!(ask(headers), status, "{headers}");
+    }
 }

@@ -8,6 +8,7 @@ mod differences;
 mod drivers;
 mod hostile;
 mod no_byte_lost;
+mod pairing;
 mod postgres;
 mod redis;
 mod testbed;

@@ -7,18 +7,18 @@ use crate::{
 };
 
 /// A row: a strategy with its options.
-pub(super) struct Row<'a> {
+pub(in crate::cli) struct Row<'a> {
     /// As on the command line.
-    pub(super) label: String,
-    pub(super) entry: &'a StrategyEntry,
-    pub(super) options: Options,
+    pub(in crate::cli) label: String,
+    pub(in crate::cli) entry: &'a StrategyEntry,
+    pub(in crate::cli) options: Options,
     /// Those that were given.
-    pub(super) given: Vec<(String, String)>,
+    pub(in crate::cli) given: Vec<(String, String)>,
 }
 
 /// How cells are filled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
+pub(in crate::cli) enum Way {
     /// Every interleaving on simulated stores.
     Explored,
     /// A storm on servers.
@@ -26,11 +26,11 @@ pub(super) enum Way {
 }
 
 /// A column: faults that strike together.
-pub(super) struct Column {
+pub(in crate::cli) struct Column {
     /// As on the command line.
-    pub(super) label: String,
+    pub(in crate::cli) label: String,
     /// One by one.
-    pub(super) faults: Vec<String>,
+    pub(in crate::cli) faults: Vec<String>,
 }
 
 /// The column without faults.
@@ -64,7 +64,7 @@ const STORMED: [&str; 8] = [
 ];
 
 /// The rows that were asked for; every strategy if none was.
-pub(super) fn rows<'a>(
+pub(in crate::cli) fn rows<'a>(
     asked: &[String],
     catalogue: &'a Catalogue,
 ) -> Result<Vec<Row<'a>>, Failure> {
@@ -93,7 +93,7 @@ fn row(label: String, catalogue: &Catalogue) -> Result<Row<'_>, Failure> {
 }
 
 /// The columns that were asked for, or the main faults.
-pub(super) fn columns(asked: &[String], way: Way) -> Result<Vec<Column>, Failure> {
+pub(in crate::cli) fn columns(asked: &[String], way: Way) -> Result<Vec<Column>, Failure> {
     let usual: &[&str] = match way {
         Way::Explored => &EXPLORED,
         Way::Stormed => &STORMED,

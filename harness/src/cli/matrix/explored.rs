@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 use super::{Column, Failure, MatrixArgs, Row, file_name};
 use crate::{
     cli::signals::stop_on_signals,
-    explore::{Bounds, Ladder, LadderRung, ladder},
+    explore::{Bounds, Ladder, LadderRung, Reduction, ladder},
     record::Stop,
     results::{
         CellBreak, CellOutcome, CellRung, CellSearch, FileError, MatrixCell, MatrixFile, RunFolder,
@@ -36,15 +36,16 @@ const SAMPLES: u64 = 20_000;
 /// The least cast in which every guarantee of the ladder can break: two
 /// writes that race, a session that reads what it wrote, a session that reads
 /// twice.
-fn bounds(args: &MatrixArgs) -> Bounds {
+pub(in crate::cli) fn cast(max_states: usize, seed: u64) -> Bounds {
     Bounds {
         writers: 1,
         both: 1,
         readers: 1,
         reads: 2,
-        max_states: args.max_states,
+        max_states,
         samples: SAMPLES,
-        seed: args.seed,
+        seed,
+        reduction: Reduction::Orders,
         ..Bounds::default()
     }
 }
@@ -64,7 +65,8 @@ pub(super) fn fill(
     "sim".clone_into(&mut matrix.cluster);
     matrix.within = format!(
         "A writer, a client that writes and reads, and a client that reads twice, of one key; the \
-         cache cold and warm, and no row yet; at most one strike of the column's faults; up to {} states.",
+         cache cold and warm, and no row yet; at most one strike of the column's faults; the replica shows every commit at once but under \
+         replica-lag and failover; up to {} states.",
         args.max_states
     );
     let plan: Vec<(&Row<'_>, &Column)> =
@@ -136,7 +138,8 @@ fn explored(
         (row.entry.build)(&row.options).expect("the same options made a strategy before")
     };
     let faults = column.faults.iter().map(|fault| fault.parse().expect("it was parsed before"));
-    let bounds = Bounds { faults: faults.collect(), stop: over.clone(), ..bounds(args) };
+    let bounds =
+        Bounds { faults: faults.collect(), stop: over.clone(), ..cast(args.max_states, args.seed) };
     let found = match ladder(&make, row.entry.name, &row.given, &bounds) {
         Ok(found) => found,
         Err(stuck) => {

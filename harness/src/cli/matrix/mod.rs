@@ -9,7 +9,10 @@ use clap::{Args, Command};
 use jiff::Timestamp;
 use quarrel_checkers::Guarantee;
 
-use self::chosen::{Column, Row, Way, columns, rows};
+pub(super) use self::{
+    chosen::{Column, Row, Way, columns, rows},
+    explored::cast,
+};
 use super::{
     Failure,
     choose::{Choice, ExternalArgs},

@@ -12,7 +12,7 @@ use crate::{
     judge::find_causes,
     race::{Make, rehearse},
     record::{Recorder, Stop},
-    runner::{Arrivals, Plan, Skew, storm},
+    runner::{Arrivals, Pauses, Plan, Skew, storm},
     sim::{Claim, SimCluster, subjects},
 };
 
@@ -32,6 +32,7 @@ fn stormed() -> History {
         arrivals: Arrivals::Paced(400.0),
         time,
         seed: 5,
+        pauses: Pauses::default(),
         schedule: Schedule::periodic(&faults, time, 5),
         settle: Duration::from_secs(1),
         deadline: None,

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{
     outline::{Outline, Scale},
-    pack::{deltas, pack},
+    pack::{Column, deltas, pack_all},
 };
 use crate::{
     judge::Evidence,
@@ -134,7 +134,7 @@ pub(super) fn data(view: &View<'_>, series: &Series, part: Part, most: usize) ->
         (rows.len() < view.rows.len()).then(|| Outline::of(view, &is_kept, unit, unit(view.end)));
     let mut columns = Columns { unit_ns, ..Columns::default() };
     for row in &rows {
-        columns.operation(row, &view.run.history.steps);
+        columns.operation(row, view.steps_of(row));
     }
     let anomalies = anomalies(view, &rows, unit);
     let meta = Meta {
@@ -213,7 +213,7 @@ fn for_script(value: &impl Serialize) -> String {
 /// Which operations the page carries, of those of the run in order of their
 /// begin: all if that is no more than `most`; else those in the window that was
 /// asked for, or those near anomalies, as near as is needed to be that few.
-fn kept(view: &View<'_>, part: Part, most: usize) -> Vec<bool> {
+pub(in crate::report) fn kept(view: &View<'_>, part: Part, most: usize) -> Vec<bool> {
     let count = |is_kept: &[bool]| is_kept.iter().filter(|kept| **kept).count();
     let window = |from: Time, to: Time| -> Vec<bool> {
         view.rows.iter().map(|row| from <= row.start && row.start <= to).collect()
@@ -302,7 +302,7 @@ impl Columns {
     /// Flags: bits 0–1 the function (0 read, 1 write, 2 other), 2–3 the
     /// ending, 4–5 where a read's value came from (0 not known, 1 cache, 2
     /// replica, 3 primary), 6 whether the value is a number of `values`.
-    fn operation(&mut self, row: &Row, steps: &[Step]) {
+    fn operation<'s>(&mut self, row: &Row, steps: impl ExactSizeIterator<Item = &'s Step>) {
         let function = match row.f {
             F::Read => 0,
             F::Write => 1,
@@ -337,14 +337,15 @@ impl Columns {
         });
         self.flags.push(function | ending << 2 | source << 4 | is_text << 6);
         self.key.push(row.key.map_or(NONE, |key| u32::try_from(key.0).unwrap_or(NONE)));
-        self.beside.push(row.beside.map_or(NONE, |(key, _)| u32::try_from(key.0).unwrap_or(NONE)));
-        self.beside_version.push(version(row.beside.and_then(|(_, version)| version)));
+        let beside = row.beside.as_deref();
+        self.beside.push(beside.map_or(NONE, |(key, _)| u32::try_from(key.0).unwrap_or(NONE)));
+        self.beside_version.push(version(beside.and_then(|(_, version)| *version)));
         self.version.push(version(row.version));
         self.value.push(value);
         self.stale.push(row.stale.map_or(0, |stale| self.units(stale.as_nanos()).max(1)));
-        self.steps.push(u16::try_from(row.steps.len()).unwrap_or(u16::MAX));
-        for position in row.steps.iter().take(usize::from(u16::MAX)) {
-            self.step(&steps[*position as usize], row);
+        self.steps.push(u16::try_from(steps.len()).unwrap_or(u16::MAX));
+        for step in steps.take(usize::from(u16::MAX)) {
+            self.step(step, row);
         }
     }
 
@@ -363,7 +364,8 @@ impl Columns {
             if space.is_empty() { step.verb.to_string() } else { format!("{} {space}", step.verb) };
         let beside = row
             .beside
-            .is_some_and(|(key, _)| step.object.as_ref().is_some_and(|object| object.key == key));
+            .as_deref()
+            .is_some_and(|(key, _)| step.object.as_ref().is_some_and(|object| object.key == *key));
         let entry = (site, verb, beside);
         let known = self.verbs.iter().position(|verb| *verb == entry);
         let number = known.unwrap_or_else(|| {
@@ -389,29 +391,27 @@ impl Columns {
     }
 
     fn packed(self) -> Vec<(&'static str, String)> {
-        let wide = |column: &[u32]| pack(column.iter().map(|number| number.to_le_bytes()));
-        let half = |column: &[u16]| pack(column.iter().map(|number| number.to_le_bytes()));
-        let byte = |column: &[u8]| pack(column.iter().map(|number| [*number]));
-        vec![
-            ("start", wide(&deltas(&self.start))),
-            ("duration", wide(&self.duration)),
-            ("lane", half(&self.lane)),
-            ("process", wide(&self.process)),
-            ("flags", byte(&self.flags)),
-            ("key", wide(&self.key)),
-            ("beside", wide(&self.beside)),
-            ("version", wide(&self.version)),
-            ("besideVersion", wide(&self.beside_version)),
-            ("value", wide(&self.value)),
-            ("stale", wide(&self.stale)),
-            ("steps", half(&self.steps)),
-            ("stepStart", wide(&self.step_start)),
-            ("stepDuration", wide(&self.step_duration)),
-            ("stepVerb", byte(&self.step_verb)),
-            ("stepReply", byte(&self.step_reply)),
-            ("stepVersion", wide(&self.step_version)),
-            ("stepLsn", wide(&self.step_lsn)),
-        ]
+        use Column::{Byte, Half, Wide};
+        pack_all(vec![
+            ("start", Wide(deltas(&self.start))),
+            ("duration", Wide(self.duration)),
+            ("lane", Half(self.lane)),
+            ("process", Wide(self.process)),
+            ("flags", Byte(self.flags)),
+            ("key", Wide(self.key)),
+            ("beside", Wide(self.beside)),
+            ("version", Wide(self.version)),
+            ("besideVersion", Wide(self.beside_version)),
+            ("value", Wide(self.value)),
+            ("stale", Wide(self.stale)),
+            ("steps", Half(self.steps)),
+            ("stepStart", Wide(self.step_start)),
+            ("stepDuration", Wide(self.step_duration)),
+            ("stepVerb", Byte(self.step_verb)),
+            ("stepReply", Byte(self.step_reply)),
+            ("stepVersion", Wide(self.step_version)),
+            ("stepLsn", Wide(self.step_lsn)),
+        ])
     }
 }
 

@@ -15,6 +15,7 @@ mod tables;
 
 pub(super) use anomalies::worth_drawing;
 pub use data::Part;
+pub(super) use data::kept;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};

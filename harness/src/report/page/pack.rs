@@ -1,4 +1,8 @@
-use std::io::Write as _;
+use std::{
+    io::Write as _,
+    sync::{Mutex, PoisonError},
+    thread,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flate2::{Compression, write::ZlibEncoder};
@@ -21,6 +25,48 @@ pub(super) fn pack<const WIDTH: usize>(
     let mut deflate = ZlibEncoder::new(Vec::new(), Compression::new(6));
     deflate.write_all(&shuffled).expect("writing to memory never fails");
     STANDARD.encode(deflate.finish().expect("writing to memory never fails"))
+}
+
+/// Numbers of one width.
+pub(super) enum Column {
+    Wide(Vec<u32>),
+    Half(Vec<u16>),
+    Byte(Vec<u8>),
+}
+
+impl Column {
+    fn pack(&self) -> String {
+        match self {
+            Self::Wide(numbers) => pack(numbers.iter().map(|number| number.to_le_bytes())),
+            Self::Half(numbers) => pack(numbers.iter().map(|number| number.to_le_bytes())),
+            Self::Byte(numbers) => pack(numbers.iter().map(|number| [*number])),
+        }
+    }
+}
+
+/// Packs columns, in their order, on several threads; each is gone once it is
+/// packed.
+pub(super) fn pack_all(columns: Vec<(&'static str, Column)>) -> Vec<(&'static str, String)> {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let packed: Vec<Mutex<String>> = columns.iter().map(|_| Mutex::default()).collect();
+    let names: Vec<&'static str> = columns.iter().map(|(name, _)| *name).collect();
+    let waiting = Mutex::new(columns.into_iter().zip(&packed));
+    let work = || {
+        loop {
+            let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some(((_, column), place)) = next else { return };
+            *place.lock().unwrap_or_else(PoisonError::into_inner) = column.pack();
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(work);
+        }
+        work();
+    });
+    drop(waiting);
+    let packed = packed.into_iter().map(|text| text.into_inner().unwrap_or_default());
+    names.into_iter().zip(packed).collect()
 }
 
 /// Each number less the one before it: small where they rise slowly.

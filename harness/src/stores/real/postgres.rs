@@ -1,6 +1,7 @@
 use std::{io, sync::Arc};
 
-use quarrel_checkers::{Key, Lsn, Site, Value};
+use quarrel_checkers::{Content, Key, Lsn, Site, Value};
+use rustc_hash::FxHashMap;
 use sqlx::{
     Connection, Row as _,
     postgres::{PgConnectOptions, PgConnection, PgRow},
@@ -112,6 +113,8 @@ impl Postgres {
             Request::ReplicaLsn => self.lsn(connection, &sql.replica_lsn).await,
             Request::PrimaryReadPair(keys) => self.read_pair(connection, *keys).await,
             Request::PrimaryWritePair(writes) => self.write_pair(connection, writes).await,
+            Request::PrimaryLoad(rows) => self.load(connection, rows).await,
+            Request::ReadMany { keys, .. } => self.read_many(connection, keys).await,
             Request::FeedOpen(_)
             | Request::FeedPoll { .. }
             | Request::FeedAck { .. }
@@ -183,6 +186,38 @@ impl Postgres {
             found[usize::from(key != first)] = Some(decode_row(row, 1)?);
         }
         Ok(Response::Pair(found))
+    }
+
+    async fn read_many(
+        &self,
+        connection: &mut PgConnection,
+        keys: &[Key],
+    ) -> Result<Response, sqlx::Error> {
+        let numbers = keys.iter().copied().map(id).collect();
+        let statement = self.say(&self.tenancy.sql.read_many).numbers(numbers);
+        let mut found = FxHashMap::default();
+        for row in &statement.rows(connection).await? {
+            found.insert(row.try_get::<i64, _>(0)?, Content::from(decode_row(row, 1)?));
+        }
+        Ok(Response::Contents(keys.iter().map(|key| found.remove(&id(*key))).collect()))
+    }
+
+    /// Many new rows in one statement, hence in one transaction.
+    async fn load(
+        &self,
+        connection: &mut PgConnection,
+        rows: &[(Key, Value)],
+    ) -> Result<Response, sqlx::Error> {
+        let keys = rows.iter().map(|(key, _)| id(*key)).collect();
+        let values = rows.iter().map(|(_, value)| value_to_text(value)).collect();
+        let statement = self.say(&self.tenancy.sql.load).numbers(keys).texts(values);
+        let (mut keys, mut lsn, mut timeline) = (Vec::with_capacity(rows.len()), None, 1);
+        for row in &statement.rows(connection).await? {
+            keys.push(Key(row.try_get::<i64, _>(0)?.cast_unsigned()));
+            // All the same: it is one transaction.
+            (lsn, timeline) = (Some(decode_lsn(row, 2)?), decode_timeline(row, 3)?);
+        }
+        Ok(Response::Loaded { keys, lsn, timeline })
     }
 
     /// Two rows in one statement, hence in one transaction.

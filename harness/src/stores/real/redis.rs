@@ -125,6 +125,15 @@ impl Redis {
                 expire(&mut command, *ttl);
                 command.query_async(connection).await
             }
+            Request::ReadMany { keys, .. } => {
+                // One question each, in one message: keys of a cluster of Redis
+                // may be on several servers.
+                let mut pipe = ::redis::pipe();
+                for key in keys {
+                    pipe.add_command(self.on("GET", &Item::entry(*key)));
+                }
+                pipe.query_async(connection).await.map(RedisValue::Array)
+            }
             Request::CacheScript { script, call } => self.script(connection, script, call).await,
             other => unreachable!("{other:?} is no call to Redis"),
         }
@@ -200,6 +209,13 @@ fn interpret(request: &Request, answer: RedisValue) -> Result<Response, StoreErr
             RedisValue::Int(-1) => Ok(Response::Expiry(Some(None))),
             RedisValue::Int(ms) => {
                 Ok(Response::Expiry(Some(Some(Duration::from_millis(ms.unsigned_abs())))))
+            }
+            other => Err(foreign(&format!("{other:?}"))),
+        },
+        Request::ReadMany { .. } => match answer {
+            RedisValue::Array(answers) => {
+                let contents: Result<_, _> = answers.into_iter().map(content).collect();
+                Ok(Response::Contents(contents?))
             }
             other => Err(foreign(&format!("{other:?}"))),
         },

@@ -13,6 +13,8 @@ pub(super) struct Sql {
     pub(super) read_primary: Arc<str>,
     pub(super) read_replica: Arc<str>,
     pub(super) read_pair: Arc<str>,
+    pub(super) read_many: Arc<str>,
+    pub(super) load: Arc<str>,
     pub(super) write: Arc<str>,
     pub(super) write_remote_apply: Arc<str>,
     pub(super) write_if: Arc<str>,
@@ -69,6 +71,14 @@ impl Sql {
             )),
             read_pair: text(format!(
                 "SELECT key, value, version FROM {kv} WHERE key IN ($1::bigint, $2::bigint)"
+            )),
+            read_many: text(format!(
+                "SELECT key, value, version FROM {kv} WHERE key = ANY($1::bigint[])"
+            )),
+            load: text(format!(
+                "INSERT INTO {kv} AS kv (key, value, version) SELECT pair.key, pair.value, 1 \
+                 FROM {local}, unnest($1::bigint[], $2::text[]) AS pair (key, value) \
+                 ON CONFLICT DO NOTHING RETURNING key, {at}"
             )),
             write: text(upsert(&local, at)),
             write_remote_apply: text(upsert(&ours("remote_apply"), at)),

@@ -27,6 +27,7 @@ enum Argument {
     Number(i64),
     Numbers(Vec<i64>),
     Text(String),
+    Texts(Vec<String>),
 }
 
 /// One statement with its arguments, ready to be sent.
@@ -57,6 +58,11 @@ impl Statement {
         self
     }
 
+    pub(super) fn texts(mut self, texts: Vec<String>) -> Self {
+        self.arguments.push(Argument::Texts(texts));
+        self
+    }
+
     /// Sends it and returns all its rows.
     pub(super) async fn rows(
         self,
@@ -72,6 +78,7 @@ impl Statement {
                 Argument::Number(number) => query.bind(number),
                 Argument::Numbers(numbers) => query.bind(numbers),
                 Argument::Text(text) => query.bind(text),
+                Argument::Texts(texts) => query.bind(texts),
             };
         }
         query.fetch_all(connection).await
@@ -110,6 +117,13 @@ fn write_literal(text: &mut String, argument: &Argument) -> Result<(), sqlx::Err
             write!(text, "'{{{}}}'", list.join(",")).expect("a String takes all text");
         }
         Argument::Text(value) => text.push_str(&literal(value)?),
+        Argument::Texts(values) => {
+            let quote = |value: &String| {
+                format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+            };
+            let list: Vec<_> = values.iter().map(quote).collect();
+            text.push_str(&literal(&format!("{{{}}}", list.join(",")))?);
+        }
     }
     Ok(())
 }
@@ -139,6 +153,14 @@ mod tests {
         assert_eq!(text, "SELECT E'a'::text, (-7)::bigint - (-7)");
         let ids = [Argument::Numbers(vec![1, 2])];
         assert_eq!(written_out("= ANY($1::bigint[])", &ids).unwrap(), "= ANY('{1,2}'::bigint[])");
+    }
+
+    #[test]
+    fn no_text_ends_its_place_in_a_list() {
+        let texts = ["a", "\",\"", "\\", "'", "null"].map(ToOwned::to_owned).to_vec();
+        let text = written_out("$1::text[]", &[Argument::Texts(texts)]).unwrap();
+        let list = r#"E'{"a","\\",\\"","\\\\","\'\'","null"}'::text[]"#.replace("\\'", "'");
+        assert_eq!(text, list);
     }
 
     #[test]
