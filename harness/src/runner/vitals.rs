@@ -36,8 +36,9 @@ struct Patient {
 }
 
 /// The longest that a server may be mute that answers on connections which it
-/// has; as long as one may take to come back from a fault.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// has. Longer than one may take to come back from a fault: whoever answers
+/// nobody is to be told so.
+const PATIENCE: Duration = Duration::from_secs(40);
 
 #[derive(Clone, Copy, Debug)]
 struct Look {

@@ -53,14 +53,8 @@ fn keys(cache: &mut redis::Connection) -> Vec<(String, Vec<u8>)> {
     keys.into_iter().map(|key| (key.clone(), held(&key, cache))).collect()
 }
 
-#[tokio::test]
-async fn what_is_not_ours_is_as_it_was() {
-    let pooler = || possible("pooler", Command::new("pgbouncer").arg("--version"));
-    if !here() || !pooler() {
-        return;
-    }
-    let authority = Authority::new();
-    let held = Held::up("native");
+/// Somebody's shop: a database with TLS and passwords, in which we are a tenant.
+async fn shop(held: &Held, authority: &Authority) -> String {
     let owner = Postgres::at(held.url("probe-primary")).await;
     let shop = format!("postgres://postgres@127.0.0.1:{}/shop", port(&owner.url));
     owner.execute("CREATE DATABASE shop").await;
@@ -70,10 +64,13 @@ async fn what_is_not_ours_is_as_it_was() {
     theirs.execute(sqlx::raw_sql(THEIRS)).await.unwrap();
     theirs.execute("GRANT ALL ON ALL TABLES IN SCHEMA public, quarrel_0 TO tenant").await.unwrap();
     for part in ["probe-primary", "probe-replica"] {
-        Postgres::at(held.url(part)).await.guard(&authority).await;
+        Postgres::at(held.url(part)).await.guard(authority).await;
     }
+    shop
+}
 
-    let redis = Redis::with_tls(&authority, &["--tls-auth-clients", "no"]);
+/// Its cache, seen by its owner.
+fn shop_cache(redis: &Redis, authority: &Authority) -> redis::Connection {
     let root = format!("rediss://localhost:{}", redis.port);
     let certificates = redis::TlsCertificates {
         client_tls: None,
@@ -88,53 +85,27 @@ async fn what_is_not_ours_is_as_it_was() {
     redis::cmd("ACL").arg(&tenant).arg(&["+info", "+client|tracking"]).exec(&mut cache).unwrap();
     let password = format!(">{CACHE_PASSWORD}");
     redis::cmd("ACL").arg(&["SETUSER", "tenant", &password]).exec(&mut cache).unwrap();
-    let before = (dump(&shop), keys(&mut cache));
+    cache
+}
 
-    let ca = authority.file("ca.crt");
-    let results = tempfile::tempdir().unwrap();
-    let ports = ["probe-primary", "probe-replica"].map(|part| port(held.url(part)));
-    let cache_url =
-        format!("rediss://tenant:{CACHE_PASSWORD}@localhost:{}/?sslrootcert={ca}", redis.port);
-    let door = || Door { authority: &authority, user: "tenant", password: PASSWORD };
-    let pooler = |mode| {
-        let door = Some(door());
-        Pooler::start(&Pooling { mode, ports, database: "shop", door })
-    };
-    let (session, transaction) = (pooler("session"), pooler("transaction"));
-    let direct = ["probe-primary", "probe-replica"].map(|part| (port(held.url(part)), "shop"));
-    let behind = |pooler: &Pooler| ["primary", "replica"].map(|name| (pooler.port, name));
-    let everywhere = ["outbox", "client-tracking"];
-    for (way, servers, more) in [
-        ("direct", direct, Some("cache-aside")),
-        ("session", behind(&session), Some("notify")),
-        ("transaction", behind(&transaction), Some("remote-apply")),
-    ] {
-        // A pooler is reached over IPv6, too.
-        let host = if way == "session" { "[::1]" } else { "localhost" };
-        let [primary, replica] = servers.map(|(port, database)| {
-            let tls = format!("sslmode=verify-full&sslrootcert={ca}");
-            format!("postgres://tenant:{PASSWORD}@{host}:{port}/{database}?{tls}")
-        });
-        let guest = Guest { primary: &primary, replica: &replica, cache: &cache_url };
-        for strategy in everywhere.into_iter().chain(more) {
-            let kept = results.path().to_str().unwrap();
-            // Without optimisation it takes long to prove that one knows a password.
-            let run = [strategy, "--time", "1s", "--timeout", "5s"];
-            let mut child = guest.run_with(&run, &[("QUARREL_RESULTS", kept)]);
-            child.until_said("storm:");
-            without_secrets(&command_lines(), "a command line");
-            let finished = child.wait();
-            let what = format!("{strategy}, {way}");
-            // A busy machine may do too little to say much.
-            assert!(matches!(finished.code, Some(0 | 1 | 3)), "{what}: {finished:?}");
-            let writes = finished.verdict()["metrics"]["writes"].as_u64();
-            assert!(writes > Some(20), "{what}: {finished:?}");
-            without_secrets(&finished.stdout, &what);
-            without_secrets(&finished.stderr, &what);
-            assert_eq!((dump(&shop), keys(&mut cache)), before, "{what}");
-        }
-    }
-    let kept = files(results.path());
+/// A run of a strategy that says no secret, and keeps none in `results`.
+fn keeps_secrets(guest: &Guest<'_>, strategy: &str, results: &Path) {
+    // Without optimisation it takes long to prove that one knows a password.
+    let run = [strategy, "--time", "1s", "--timeout", "5s"];
+    let mut child = guest.run_with(&run, &[("QUARREL_RESULTS", results.to_str().unwrap())]);
+    child.until_said("storm:");
+    without_secrets(&command_lines(), "a command line");
+    let finished = child.wait();
+    // A busy machine may do too little to say much.
+    assert!(matches!(finished.code, Some(0 | 1 | 3)), "{strategy}: {finished:?}");
+    let writes = finished.verdict()["metrics"]["writes"].as_u64();
+    assert!(writes > Some(20), "{strategy}: {finished:?}");
+    without_secrets(&finished.stdout, strategy);
+    without_secrets(&finished.stderr, strategy);
+}
+
+fn files_keep_secrets(results: &Path) {
+    let kept = files(results);
     assert!(kept.len() > 30, "runs are kept: {kept:?}");
     for file in kept {
         let bytes = fs::read(&file).unwrap();
@@ -142,9 +113,51 @@ async fn what_is_not_ours_is_as_it_was() {
             Some(kind) if kind == "zst" => zstd::decode_all(&*bytes).unwrap(),
             _ => bytes,
         };
-        let text = String::from_utf8_lossy(&bytes);
-        without_secrets(&text, &file.display().to_string());
+        without_secrets(&String::from_utf8_lossy(&bytes), &file.display().to_string());
     }
+}
+
+#[tokio::test]
+async fn what_is_not_ours_is_as_it_was() {
+    let pooler = || possible("pooler", Command::new("pgbouncer").arg("--version"));
+    if !here() || !pooler() {
+        return;
+    }
+    let authority = Authority::new();
+    let held = Held::up("native");
+    let shop = shop(&held, &authority).await;
+    let redis = Redis::with_tls(&authority, &["--tls-auth-clients", "no"]);
+    let mut cache = shop_cache(&redis, &authority);
+    let before = (dump(&shop), keys(&mut cache));
+
+    let ca = authority.file("ca.crt");
+    let results = tempfile::tempdir().unwrap();
+    let ports = ["probe-primary", "probe-replica"].map(|part| port(held.url(part)));
+    let cache_url =
+        format!("rediss://tenant:{CACHE_PASSWORD}@localhost:{}/?sslrootcert={ca}", redis.port);
+    let pooler = |mode| {
+        let door = Door { authority: &authority, user: "tenant", password: PASSWORD };
+        Pooler::start(&Pooling { mode, ports, database: "shop", door: Some(door) })
+    };
+    let (session, transaction) = (pooler("session"), pooler("transaction"));
+    let behind = |pooler: &Pooler| ["primary", "replica"].map(|name| (pooler.port, name));
+    for (host, servers, also) in [
+        ("localhost", ports.map(|port| (port, "shop")), "cache-aside"),
+        // A pooler is reached over IPv6, too.
+        ("[::1]", behind(&session), "notify"),
+        ("localhost", behind(&transaction), "remote-apply"),
+    ] {
+        let [primary, replica] = servers.map(|(port, database)| {
+            let tls = format!("sslmode=verify-full&sslrootcert={ca}");
+            format!("postgres://tenant:{PASSWORD}@{host}:{port}/{database}?{tls}")
+        });
+        let guest = Guest { primary: &primary, replica: &replica, cache: &cache_url };
+        for strategy in ["outbox", "client-tracking", also] {
+            keeps_secrets(&guest, strategy, results.path());
+            assert_eq!((dump(&shop), keys(&mut cache)), before, "{strategy}");
+        }
+    }
+    files_keep_secrets(results.path());
     // What is wrong with the addresses is told without them, too.
     let wrong = Guest {
         primary: &format!("postgres://tenant:{PASSWORD}@localhost:1/shop"),

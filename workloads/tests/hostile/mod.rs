@@ -48,9 +48,9 @@ fn happen(rows: &[Row]) -> Vec<Option<i32>> {
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
-                while let Some(at) = Some(next.fetch_add(1, Ordering::Relaxed))
-                    && let Some(row) = rows.get(at)
-                {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(row) = rows.get(at) else { break };
                     // What a panic says is on standard error already.
                     let code = catch_unwind(AssertUnwindSafe(&row.happen)).ok().flatten();
                     *seen[at].lock().unwrap() = code;

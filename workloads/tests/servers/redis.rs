@@ -8,7 +8,7 @@ use super::{Authority, free_port, until_said};
 pub(crate) struct Redis {
     process: Child,
     pub(crate) port: u16,
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
 }
 
 /// The server under one of its names.
@@ -67,7 +67,7 @@ impl Redis {
             .stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();
         until_said(process.stdout.take().unwrap(), ready);
-        Self { process, port, folder }
+        Self { process, port, _folder: folder }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -96,7 +96,6 @@ impl Redis {
         // It may have ended by itself.
         drop(self.process.kill());
         drop(self.process.wait());
-        let _ = &self.folder;
     }
 }
 
