@@ -115,7 +115,7 @@ fn pairs_on_containers() {
 fn every_workload_is_listed() {
     let output = Command::new(env!("CARGO_BIN_EXE_quarrel")).arg("workloads").output().unwrap();
     let list = String::from_utf8(output.stdout).unwrap();
-    for name in ["register", "profile", "counter", "sessions", "skewed", "pairs"] {
+    for name in ["register", "profile", "counter", "sessions", "skewed", "pairs", "lifecycle"] {
         assert!(list.lines().any(|line| line.split(' ').next() == Some(name)), "{name}: {list}");
     }
 }

@@ -200,11 +200,15 @@ impl<'a> Evidence<'a> {
     /// The oldest write of `key` that is newer than `version` and part of the
     /// evidence, else the oldest such write at all.
     pub(super) fn newer_write(&self, anomaly: &Anomaly, key: Key, version: u64) -> Option<&Step> {
-        let updates = || {
-            self.on(key).filter(move |step| {
-                step.site == Site::Primary
-                    && matches!(step.reply, Reply::Done { version: Some(v) } if v > version)
+        let commits = || {
+            self.on(key).filter(|step| {
+                step.site == Site::Primary && matches!(step.reply, Reply::Done { version: Some(_) })
             })
+        };
+        let updates = || {
+            commits().filter(
+                move |step| matches!(step.reply, Reply::Done { version: Some(v) } if v > version),
+            )
         };
         let witnessed = |step: &&Step| {
             let operation = step.operation.and_then(|invoke| self.operation(invoke));
@@ -213,7 +217,13 @@ impl<'a> Evidence<'a> {
                     || operation.complete.is_some_and(|end| anomaly.witness.contains(&end))
             })
         };
-        updates().find(witnessed).or_else(|| updates().next())
+        // After a failover numbers are given again: what overwrote may have one
+        // that is no higher, and then the evidence alone says that it did.
+        let read = self.guilty(anomaly).and_then(|read| read.complete);
+        let read = read.map(|end| &self.history.events[end.position()].op.value);
+        let is_other = |step: &&Step| value(&step.argument) != read;
+        let given_again = || commits().filter(is_other).find(witnessed);
+        updates().find(witnessed).or_else(given_again).or_else(|| updates().next())
     }
 
     /// The last step that put `version` into the cache before `hit` ended.

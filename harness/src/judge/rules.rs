@@ -48,7 +48,12 @@ impl Evidence<'_> {
         let hit = match source.site {
             Site::Replica => return Some(Cause::ReplicaLag),
             Site::Primary => {
-                return self.cached_too_early(key, source).then_some(Cause::SetBeforeCommit);
+                if self.cached_too_early(key, source) {
+                    return Some(Cause::SetBeforeCommit);
+                }
+                // It had been committed, and the primary does not have it.
+                let is_gone = newer?.end.is_some_and(|end| end <= source.start);
+                return is_gone.then_some(Cause::LostWrite);
             }
             Site::Cache => source,
             Site::Client => {
@@ -180,8 +185,8 @@ impl Evidence<'_> {
         let steps = read.steps.iter().map(|position| &self.history().steps[*position]);
         let hits = steps.filter(|step| step.site == Site::Cache && step.start <= source.start);
         let store = hits.filter_map(|hit| self.store_replaced_before(hit)).next()?;
-        Some(match store.reply {
-            Reply::Pending | Reply::Failed { .. } => Cause::LateMessage,
+        Some(match store.map(|store| &store.reply) {
+            Some(Reply::Pending | Reply::Failed { .. }) => Cause::LateMessage,
             _ => Cause::ResurrectedEntry,
         })
     }
@@ -204,8 +209,9 @@ impl Evidence<'_> {
     }
 
     /// The last step that stored what `hit` found, if something newer was
-    /// stored in its place, or it was deleted, before `hit` began.
-    fn store_replaced_before(&self, hit: &Step) -> Option<&Step> {
+    /// stored in its place, or it was deleted, before `hit` began. What was there
+    /// before the history, nobody stored.
+    fn store_replaced_before(&self, hit: &Step) -> Option<Option<&Step>> {
         let object = hit.object.as_ref()?;
         let Reply::Found(content) = &hit.reply else { return None };
         let changes = || {
@@ -213,10 +219,10 @@ impl Evidence<'_> {
                 .filter(|step| step.site == Site::Cache && step.object.as_ref() == Some(object))
         };
         let is_same = |step: &&Step| step.argument.as_ref().is_some_and(|new| same(new, content));
-        let store = changes().filter(|step| Some(step.start) < hit.end).filter(is_same).last()?;
+        let store = changes().filter(|step| Some(step.start) < hit.end).filter(is_same).last();
         let replaced = changes().any(|step| {
             replaces(step, hit)
-                && store.end.is_some_and(|end| end < step.start)
+                && store.is_none_or(|store| store.end.is_some_and(|end| end < step.start))
                 && step.end.is_some_and(|end| end < hit.start)
         });
         replaced.then_some(store)
@@ -282,9 +288,20 @@ impl Evidence<'_> {
             steps if steps.iter().any(|step| step.end > Some(hit.start)) => {
                 Cause::PendingInvalidation
             }
+            // What it did so far was something else.
+            _ if self.is_under_way(newer, hit) => Cause::PendingInvalidation,
             _ if self.is_of_absence(entry) => Cause::CachedAbsence,
             _ => Cause::Unexplained,
         }
+    }
+
+    /// Whether the write of `newer` had not ended when `hit` began.
+    fn is_under_way(&self, newer: &Step, hit: &Step) -> bool {
+        let operation = newer.operation.and_then(|invoke| self.operation_at(invoke));
+        operation.is_some_and(|operation| {
+            let end = operation.complete.map(|end| &self.history().events[end.position()]);
+            end.is_none_or(|end| end.time > hit.start)
+        })
     }
 
     /// The write left the cache alone: that is an agent's task, or nobody's.
