@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use quarrel_checkers::{Cause, Class, Guarantee};
 use quarrel_harness::{
     cluster::{Cluster, native},
-    explore::{Bounds, report},
+    explore::{Bounds, recorded, report},
     run::{Ran, Run},
     sim::SimCluster,
     strategy::{AnyStrategy, WorkloadEntry},
@@ -76,6 +76,21 @@ async fn a_simulated_storm_convicts_who_keeps_it_and_acquits_who_does_not() {
         let sim = || Arc::new(SimCluster::new(seed));
         is_convicted(&storm(GuardedNegative::LEAVES_THE_ENTRY, seed, sim()).await);
         is_acquitted(&storm(GuardedNegative::TELLS, seed, sim()).await);
+    }
+}
+
+/// What a storm showed is cut out as a race of the same cause, though every
+/// delete leaves the same value.
+#[tokio::test]
+async fn what_a_storm_shows_becomes_a_race() {
+    let strategy = GuardedNegative::LEAVES_THE_ENTRY;
+    let ran = storm(strategy, 1, Arc::new(SimCluster::new(1))).await;
+    let make = move || -> Arc<dyn AnyStrategy> { Arc::new(strategy) };
+    let found = ran.verdict.anomalies.iter().filter(|found| found.class == Class::StaleRead);
+    for anomaly in found.take(10) {
+        let cut = recorded(&make, &ran.run.history, anomaly).unwrap();
+        let cause = cut.map(|cut| cut.cause);
+        assert_eq!(cause, Some(Cause::CachedAbsence), "{}", anomaly.explanation);
     }
 }
 

@@ -98,7 +98,7 @@ pub(super) fn is_judged(history: &History, model: ModelName, failures: FailureMe
 pub(super) fn decide(imported: &Imported, model: ModelName, asked: &Asked<'_>) -> Decided {
     let history = &imported.history;
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let at_stake = at_stake(history, model);
+    let at_stake = at_stake(history, model, asked.initial);
     if is_judged(history, model, asked.failures) {
         let mut options = JudgeOptions::default();
         options.threads = threads;

@@ -111,9 +111,9 @@ pub(super) fn left_out(history: &History, model: ModelName) -> Option<String> {
 
 /// What could have been found wrong in a history of this model, whatever the
 /// object did: of registers, reads and compare-and-sets that began after a
-/// write of their key had been acknowledged; of other objects, whatever was
-/// answered.
-pub(super) fn at_stake(history: &History, model: ModelName) -> AtStake {
+/// write of their key had been acknowledged, as whoever names an initial value
+/// says of every key; of other objects, whatever was answered.
+pub(super) fn at_stake(history: &History, model: ModelName, initial: Option<&Value>) -> AtStake {
     let is_client = |event: &Event| matches!(event.process, Process::Client(_));
     if !model.is_register() {
         let answered = history
@@ -130,7 +130,10 @@ pub(super) fn at_stake(history: &History, model: ModelName) -> AtStake {
         let key = event.op.key;
         let shows = matches!(event.op.f, F::Read | F::Cas);
         match event.kind {
-            Kind::Invoke => drop(open.insert(event.process, written.contains(&key))),
+            Kind::Invoke => {
+                let was_written = initial.is_some() || written.contains(&key);
+                open.insert(event.process, was_written);
+            }
             Kind::Ok => {
                 let was_written = open.remove(&event.process).unwrap_or(false);
                 at_risk += u64::from(shows && was_written);

@@ -47,6 +47,15 @@ struct Subject {
     end: Time,
 }
 
+/// Whether an operation is the write that gave a row this version and value.
+/// Deletes all leave the same value: only the version tells them apart.
+fn is_of(history: &History, write: &Operation, version: u64, value: Option<&Value>) -> bool {
+    let invoke = &history.events[write.invoke.position()];
+    let told = write.complete.and_then(|end| history.events[end.position()].op.version);
+    let is_it = told.map_or(!invoke.op.value.is_nil(), |told| told == version);
+    invoke.op.f == F::Write && Some(&invoke.op.value) == value && is_it
+}
+
 impl<'a> Cut<'a> {
     pub(super) fn of(
         history: &'a History,
@@ -66,7 +75,8 @@ impl<'a> Cut<'a> {
             .iter()
             .find(|event| event.op.key == Some(key) && event.op.version == Some(version));
         let began = first.map_or(Time::ZERO, |event| event.time);
-        let value = first.map(|event| event.op.value.clone());
+        // Version 0 is that of a row that never was.
+        let value = first.filter(|_| version > 0).map(|event| event.op.value.clone());
         if value.is_none() && version > 0 {
             return None;
         }
@@ -82,7 +92,7 @@ impl<'a> Cut<'a> {
                     && ends >= began
                     && !did_nothing(history, operation)
                     // The write that began it all is part of the set-up.
-                    && !(invoke.op.f == F::Write && Some(&invoke.op.value) == value.as_ref())
+                    && !is_of(history, operation, version, value.as_ref())
             })
             .collect();
         thin_out(history, &mut cut, witnessed);
