@@ -33,6 +33,9 @@ const MAX_STATES: usize = 10_000;
 
 /// Explores the cells that were asked for; each as a pair. One that cannot be
 /// explored is left out, and so is one of which nothing can be expected; that
+/// The number of a cell, and what is expected of it.
+type Explored = (usize, Result<Option<Pair>, Stuck>);
+
 /// is said.
 pub(super) fn pairs(
     strategies: &[String],
@@ -47,7 +50,7 @@ pub(super) fn pairs(
         rows.iter().flat_map(|row| columns.iter().map(move |column| (row, column))).collect();
     eprintln!("exploring {} cells, to know what to expect of each", cells.len());
     let next = AtomicUsize::new(0);
-    let found: Mutex<Vec<(usize, Result<Option<Pair>, Stuck>)>> = Mutex::default();
+    let found: Mutex<Vec<Explored>> = Mutex::default();
     let work = || {
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);

@@ -36,12 +36,10 @@ pub(super) struct Count {
 }
 
 impl Count {
-    /// Counts the ways that lead to the end of an execution.
-    pub(super) fn add(&mut self, paths: u128, was_at_stake: bool) {
-        self.interleavings = self.interleavings.saturating_add(paths);
-        if was_at_stake {
-            self.at_stake = self.at_stake.saturating_add(paths);
-        }
+    /// Counts more ways that lead to the end of an execution.
+    fn add(&mut self, more: Self) {
+        self.interleavings = self.interleavings.saturating_add(more.interleavings);
+        self.at_stake = self.at_stake.saturating_add(more.at_stake);
     }
 }
 
@@ -126,7 +124,8 @@ pub(super) fn search(ground: &Ground<'_>) -> Result<Searched, Stuck> {
             let expansion = expansions.next().expect("every state before a break is expanded");
             if expansion.is_complete {
                 let paths = frontier.nodes[node as usize].paths;
-                count.add(paths, expansion.was_at_stake);
+                let at_stake = if expansion.was_at_stake { paths } else { 0 };
+                count.add(Count { interleavings: paths, at_stake });
             }
             frontier.take_up(node, expansion, ground.bounds.reduction);
         }

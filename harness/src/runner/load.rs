@@ -34,6 +34,13 @@ pub(super) struct Loaded {
     rows: Vec<Loading>,
 }
 
+/// Whether the strategy reads what the primary was given.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    ByStrategy,
+    Nowhere,
+}
+
 /// A write that was begun.
 struct Loading {
     process: Process,
@@ -111,14 +118,14 @@ impl Loaded {
     /// `reader` looks whether the strategy sees them.
     pub(super) async fn settle(self, storm: &Arc<Storm>, reader: &mut Client) -> FxHashSet<Key> {
         let first = self.rows.iter().find(|row| row.outcome.is_ok());
-        let is_seen = match first {
+        let seen = match first {
             Some(Loading { op: Op { key: Some(key), value, .. }, .. }) => {
                 let row = Row { value: value.clone(), version: FIRST };
-                reader.read(*key).await == Some(row)
+                if reader.read(*key).await == Some(row) { Seen::ByStrategy } else { Seen::Nowhere }
             }
-            _ => false,
+            _ => Seen::Nowhere,
         };
-        self.rows.into_iter().filter_map(|row| row.record(storm, is_seen)).collect()
+        self.rows.into_iter().filter_map(|row| row.record(storm, seen)).collect()
     }
 }
 
@@ -127,7 +134,7 @@ const FIRST: u64 = 1;
 
 impl Loading {
     /// The key, if it has its first value.
-    fn record(self, storm: &Storm, is_seen: bool) -> Option<Key> {
+    fn record(self, storm: &Storm, seen: Seen) -> Option<Key> {
         let Self { process, invoke, op, outcome, start, end } = self;
         let key = op.key;
         let argument = Content::Row { value: op.value.clone(), version: 0 };
@@ -147,7 +154,7 @@ impl Loading {
         match outcome {
             Ok((lsn, timeline)) => {
                 recorder.step(step(Reply::Done { version: Some(FIRST) }, lsn));
-                if is_seen {
+                if seen == Seen::ByStrategy {
                     let op = op.at_version(FIRST);
                     recorder.complete_on(Some(timeline), process, Kind::Ok, op, None);
                     return key;

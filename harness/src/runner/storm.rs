@@ -16,7 +16,7 @@ use super::{
     client::{Client, Storm, Unloaded},
     cold::cool,
     liveness::Liveness,
-    load::load_many,
+    load::{Loaded, load_many},
     operator::operate,
     pauses::{PauseGate, Pauses},
     preflight::{NotReady, preflight},
@@ -159,24 +159,7 @@ async fn phases(
     strategy.prepare(&mut behind).await.map_err(StormError::Prepare)?;
     let agents = Agents::start(storm);
 
-    let mut clients: Vec<_> =
-        (0..storm.plan.clients).map(|number| Client::new(Arc::clone(storm), number)).collect();
-    let loaded = match clients.first_mut().filter(|_| loaded.processes() > 0) {
-        Some(reader) => {
-            drop(caught_up(&*storm.cluster).await);
-            Arc::new(loaded.settle(storm, reader).await)
-        }
-        None => Arc::default(),
-    };
-    let loaded = together(storm, clients, move |mut client| {
-        let loaded = Arc::clone(&loaded);
-        async move {
-            let unloaded = client.load(&loaded).await;
-            (client, unloaded)
-        }
-    })
-    .await;
-    let (mut clients, unloaded): (Vec<Client>, Vec<_>) = loaded.into_iter().unzip();
+    let (mut clients, unloaded) = load(storm, loaded).await;
     // A storm that begins behind would see lag that no fault made.
     drop(caught_up(&*storm.cluster).await);
     cool(storm).await;
@@ -186,7 +169,7 @@ async fn phases(
         storm_began: start,
         heal_began: start,
         final_began: start,
-        unloaded: unloaded.concat(),
+        unloaded,
         ..StormOutcome::default()
     };
     world.pauses.iter().for_each(|pauses| pauses.begin());
@@ -231,6 +214,30 @@ async fn phases(
         tracing::warn!("the strategy could not clear away what it had made: {error}");
     }
     Ok(outcome)
+}
+
+/// Gives every key its first value, of which some are `loaded` already; the
+/// clients, and the keys that have none.
+async fn load(storm: &Arc<Storm>, loaded: Loaded) -> (Vec<Client>, Vec<Unloaded>) {
+    let mut clients: Vec<_> =
+        (0..storm.plan.clients).map(|number| Client::new(Arc::clone(storm), number)).collect();
+    let loaded = match clients.first_mut().filter(|_| loaded.processes() > 0) {
+        Some(reader) => {
+            drop(caught_up(&*storm.cluster).await);
+            Arc::new(loaded.settle(storm, reader).await)
+        }
+        None => Arc::default(),
+    };
+    let loaded = together(storm, clients, move |mut client| {
+        let loaded = Arc::clone(&loaded);
+        async move {
+            let unloaded = client.load(&loaded).await;
+            (client, unloaded)
+        }
+    })
+    .await;
+    let (clients, unloaded): (Vec<Client>, Vec<_>) = loaded.into_iter().unzip();
+    (clients, unloaded.concat())
 }
 
 /// What strikes clients, and the gate at their steps: the given one, unless a

@@ -72,6 +72,7 @@ impl fmt::Display for Mismatch {
 
 /// Scripts of `acts` acts over three keys from `first_key` on. `scripts` are
 /// Lua scripts to call on their entries.
+#[expect(clippy::too_many_lines, reason = "a list of what can be asked")]
 pub fn scripts(
     first_key: u64,
     acts: usize,

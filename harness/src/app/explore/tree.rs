@@ -211,12 +211,19 @@ mod tests {
         Commit,
     }
 
-    fn choice(client: usize, at: usize, call: Do, open: bool) -> Choice {
+    /// Whether a transaction is under way.
+    #[derive(Clone, Copy, PartialEq)]
+    enum Block {
+        Open,
+        Closed,
+    }
+
+    fn choice(client: usize, at: usize, call: Do, block: Block) -> Choice {
         let (site, effect, keys) = match call {
             Do::Get(key) => (Site::Cache, Effect::Reads, vec![key.to_string()]),
             Do::Put(key) => (Site::Cache, Effect::Writes, vec![key.to_string()]),
             Do::Select => (Site::Primary, Effect::Reads, Vec::new()),
-            Do::Update if open => (Site::Primary, Effect::Hidden, Vec::new()),
+            Do::Update if block == Block::Open => (Site::Primary, Effect::Hidden, Vec::new()),
             Do::Update => (Site::Primary, Effect::Writes, Vec::new()),
             // Here an order is of no matter; the explorer never holds one.
             Do::Begin => (Site::Primary, Effect::Writes, Vec::new()),
@@ -277,7 +284,7 @@ mod tests {
         for executions in 1.. {
             let mut world = World::default();
             let mut at = vec![0; clients.len()];
-            let mut open = vec![false; clients.len()];
+            let mut open = vec![Block::Closed; clients.len()];
             let mut read = vec![Vec::new(); clients.len()];
             let mut order = Vec::new();
             let mut depth = 0;
@@ -297,8 +304,8 @@ mod tests {
                 world.next = u32::try_from(at[client]).unwrap();
                 read[client].extend(world.perform(client, call));
                 open[client] = match call {
-                    Do::Begin => true,
-                    Do::Commit => false,
+                    Do::Begin => Block::Open,
+                    Do::Commit => Block::Closed,
                     _ => open[client],
                 };
                 if at[client] == 0 {
@@ -369,9 +376,9 @@ mod tests {
 
     #[test]
     fn a_write_that_everybody_sees_is_not_taken_for_a_hidden_one() {
-        let update = choice(0, 1, Do::Update, false);
-        let select = choice(1, 1, Do::Select, false);
+        let update = choice(0, 1, Do::Update, Block::Closed);
+        let select = choice(1, 1, Do::Select, Block::Closed);
         assert!(!update.is_independent_of(&select));
-        assert!(choice(0, 1, Do::Update, true).is_independent_of(&select));
+        assert!(choice(0, 1, Do::Update, Block::Open).is_independent_of(&select));
     }
 }

@@ -49,12 +49,20 @@ pub(super) struct Decided {
 }
 
 impl Decided {
-    /// What it comes to. What breaks off may break later on.
-    pub(super) fn outcome(&self, expected: Guarantee, ends_early: bool) -> RunOutcome {
-        let validity = match self.finding.validity(expected) {
-            Validity::Valid if ends_early => Validity::Unknown,
+    /// What it comes to.
+    pub(super) fn outcome(&self, expected: Guarantee) -> RunOutcome {
+        self.outcome_of(self.finding.validity(expected))
+    }
+
+    /// What it comes to where the history breaks off: it may break later on.
+    pub(super) fn outcome_so_far(&self, expected: Guarantee) -> RunOutcome {
+        self.outcome_of(match self.finding.validity(expected) {
+            Validity::Valid => Validity::Unknown,
             validity => validity,
-        };
+        })
+    }
+
+    fn outcome_of(&self, validity: Validity) -> RunOutcome {
         RunOutcome::of(validity, Evidence::counted(self.at_stake.of, self.at_stake.count))
     }
 }

@@ -128,7 +128,8 @@ pub(super) fn check(asked: &Asked<'_>) -> Result<u8, Failure> {
     let decided = decide(&imported, model, asked);
     let expected = asked.expected.map_or(Guarantee::Linearizable, |expected| expected.guarantee);
     let ends_early = cut.was_met() || imported.truncated.is_some();
-    let outcome = decided.outcome(expected, ends_early);
+    let outcome =
+        if ends_early { decided.outcome_so_far(expected) } else { decided.outcome(expected) };
     match asked.output {
         Output::Json => print::json(&imported, model, outcome, &decided)?,
         Output::Text => {

@@ -37,6 +37,7 @@ const REPLAYED: &str = "(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_l
 const NEXT: &str = "DO UPDATE SET value = excluded.value, version = kv.version + 1";
 
 impl Sql {
+    #[expect(clippy::too_many_lines, reason = "a list of statements")]
     pub(super) fn of(schema: &Schema) -> Self {
         let (kv, outbox) = (schema.table("kv"), schema.table("outbox"));
         let ours = |durability: &str| {
