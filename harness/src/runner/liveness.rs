@@ -141,11 +141,10 @@ impl Liveness {
             if let Some(lack) = answer.as_ref().err().and_then(StoreError::lack) {
                 self.recorder.fail(lack, Spoils::Evidence);
             }
-            match &answer {
-                // A failover may have sent us elsewhere; a broken connection
-                // is made anew anyway.
-                Err(_) => stores = self.stores(way),
-                Ok(_) => {}
+            if answer.is_err() {
+                // A failover may have sent us elsewhere; a broken connection is
+                // made anew anyway.
+                stores = self.stores(way);
             }
             if is_silence(&answer) {
                 if self.excuses.cover(site, way) {
