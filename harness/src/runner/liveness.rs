@@ -142,8 +142,8 @@ impl Liveness {
                 self.recorder.fail(lack, Spoils::Evidence);
             }
             if answer.is_err() {
-                // A failover may have sent us elsewhere; a broken connection
-                // is made anew anyway.
+                // A failover may have sent us elsewhere; a broken connection is
+                // made anew anyway.
                 stores = self.stores(way);
             }
             if is_silence(&answer) {
