@@ -2,7 +2,7 @@
 # Installs what building and testing need beside Rust and a C compiler:
 # OpenSSL's headers (the Toxiproxy client links it), Postgres and Redis (the
 # native cluster), a pooler (guests behind one), Chromium with its driver (the
-# report's tests).
+# report's tests), and what the sample applications are written with.
 #
 #   bash docker/packages.sh
 #
@@ -18,6 +18,11 @@ wanted=(
   "pgbouncer:pgbouncer"
   "chromium:chromium"
   "chromium-driver:chromedriver"
+  "python3-flask:/usr/lib/python3/dist-packages/flask/__init__.py"
+  "python3-sqlalchemy:/usr/lib/python3/dist-packages/sqlalchemy/__init__.py"
+  "python3-psycopg2:/usr/lib/python3/dist-packages/psycopg2/__init__.py"
+  "python3-redis:/usr/lib/python3/dist-packages/redis/__init__.py"
+  "python3-waitress:/usr/lib/python3/dist-packages/waitress/__init__.py"
 )
 
 is_there() {

@@ -171,6 +171,7 @@ fn loaded(folder: &Path, history: History, end: u64) -> LoadedRun {
         began: "2026-03-01T08:00:00Z".to_owned(),
         strategy: "cache-aside".to_owned(),
         source: String::new(),
+        app: None,
         invalidation: None,
         cluster: "sim".to_owned(),
         expect: "linearizable".to_owned(),

@@ -1,6 +1,7 @@
 //! Runs caching strategies on clusters under faults, records every step, and
 //! judges what clients saw.
 
+pub mod app;
 pub mod cli;
 pub mod cluster;
 pub mod detection;

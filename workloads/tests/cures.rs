@@ -3,27 +3,11 @@
 
 mod own;
 
-use std::{collections::BTreeMap, sync::Arc};
-
 use quarrel_checkers::{Cause, Guarantee};
 use quarrel_harness::{
     explore::{Bounds, Finding, report},
-    race::Race,
     report::explain,
-    strategy::{AnyStrategy, Options},
 };
-
-fn made(line: &str) -> impl Fn() -> Arc<dyn AnyStrategy> {
-    let race: Race = format!("strategy {line}\n").parse().unwrap();
-    move || {
-        own::strategy(&race.strategy).unwrap_or_else(|| {
-            let catalogue = quarrel_workloads::catalogue();
-            let entry = catalogue.strategy(&race.strategy).unwrap();
-            let given: BTreeMap<_, _> = race.options.iter().cloned().collect();
-            (entry.build)(&Options::resolve(entry.name, entry.options, &given).unwrap()).unwrap()
-        })
-    }
-}
 
 /// The shortest break. Two reads by one reader, so that what a process keeps
 /// to itself can be seen.
@@ -39,7 +23,7 @@ fn broken(line: &str, faults: &[&str], guarantee: Guarantee) -> Option<Finding> 
         samples: 200,
         ..Bounds::default()
     };
-    report(&made(line), line, &[], &bounds).unwrap().finding
+    report(&own::made(line), line, &[], &bounds).unwrap().finding
 }
 
 /// A cure, by how its text begins, and the strategy that applies it.

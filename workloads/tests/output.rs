@@ -12,6 +12,14 @@ fn quarrel(arguments: &[&str]) -> Command {
     command
 }
 
+/// The exit code and what was said in `folder`, printed or told.
+fn said_in(folder: &tempfile::TempDir, line: &str) -> (Option<i32>, String) {
+    let mut command = quarrel(&line.split_whitespace().collect::<Vec<_>>());
+    let out = command.current_dir(folder).output().unwrap();
+    let text = [out.stdout, out.stderr].concat();
+    (out.status.code(), String::from_utf8_lossy(&text).into_owned())
+}
+
 /// The exit code and what standard error said, if nobody reads what is
 /// printed.
 fn unread(arguments: &[&str]) -> (Option<i32>, String) {
@@ -124,12 +132,7 @@ fn a_policy_decides_on_a_violation_and_on_nothing_else() {
 #[test]
 fn a_race_is_about_the_anomaly_whose_number_it_has() {
     let scratch = tempfile::tempdir().unwrap();
-    let quarrel = |line: &str| {
-        let mut command = quarrel(&line.split_whitespace().collect::<Vec<_>>());
-        let out = command.current_dir(&scratch).output().unwrap();
-        let text = [out.stdout, out.stderr].concat();
-        (out.status.code(), String::from_utf8_lossy(&text).into_owned())
-    };
+    let quarrel = |line: &str| said_in(&scratch, line);
     let storm = "run cache-aside --cluster sim --time 3s --seed 3 --results lu";
     let (code, told) = quarrel(&format!("{storm} --workload counter"));
     assert_eq!(code, Some(1), "{told}");
@@ -182,12 +185,7 @@ fn a_race_is_about_the_anomaly_whose_number_it_has() {
 #[test]
 fn a_review_accepts_by_name_what_is_worse_than_staleness() {
     let scratch = tempfile::tempdir().unwrap();
-    let quarrel = |line: &str| {
-        let mut command = quarrel(&line.split_whitespace().collect::<Vec<_>>());
-        let out = command.current_dir(&scratch).output().unwrap();
-        let text = [out.stdout, out.stderr].concat();
-        (out.status.code(), String::from_utf8_lossy(&text).into_owned())
-    };
+    let quarrel = |line: &str| said_in(&scratch, line);
     let storm = "run cache-aside --cluster sim --time 2s --seed 1";
     let (code, told) = quarrel(&format!("{storm} --fault failover"));
     assert_eq!(code, Some(1), "{told}");

@@ -3,27 +3,11 @@
 
 mod own;
 
-use std::{collections::BTreeMap, sync::Arc};
-
 use quarrel_checkers::{Cause, Guarantee};
 use quarrel_harness::{
     explore::{Bounds, Finding, report},
     race::{Race, rehearse},
-    strategy::{AnyStrategy, Options},
 };
-
-/// A strategy with its options, as in a race's first line.
-fn made(line: &str) -> impl Fn() -> Arc<dyn AnyStrategy> {
-    let race: Race = format!("strategy {line}\n").parse().unwrap();
-    move || {
-        own::strategy(&race.strategy).unwrap_or_else(|| {
-            let catalogue = quarrel_workloads::catalogue();
-            let entry = catalogue.strategy(&race.strategy).unwrap();
-            let given: BTreeMap<_, _> = race.options.iter().cloned().collect();
-            (entry.build)(&Options::resolve(entry.name, entry.options, &given).unwrap()).unwrap()
-        })
-    }
-}
 
 /// The shortest way in which a strategy breaks `guarantee` under `faults`.
 fn broken(line: &str, faults: &[&str], guarantee: Guarantee) -> Option<Finding> {
@@ -37,7 +21,7 @@ fn broken(line: &str, faults: &[&str], guarantee: Guarantee) -> Option<Finding> 
         samples: 200,
         ..Bounds::default()
     };
-    report(&made(line), line, &[], &bounds).unwrap().finding
+    report(&own::made(line), line, &[], &bounds).unwrap().finding
 }
 
 struct Reported {
@@ -248,7 +232,7 @@ fn reported_races_hold_and_have_their_causes() {
     ] {
         let race: Race = text.parse().unwrap();
         let first = text.lines().next().unwrap().trim_start_matches("strategy ");
-        let make = made(first);
+        let make = own::made(first);
         let run = rehearse(&race, &make, &mut |_| {}).unwrap();
         assert_eq!(run.complaint(), None, "{text}");
         let finding = quarrel_harness::explore::shrink_race(&make, &race).unwrap().unwrap();

@@ -1,5 +1,6 @@
 //! What goes beyond Toxiproxy, on one proxy: holds, rules, connections.
 
+use crate::attend::Desk;
 use crate::error::Error;
 use crate::event::Happening;
 use crate::link::MessageLog;
@@ -153,6 +154,25 @@ impl Proxy {
             covered.then_some(Uncovered { connection: connection.ordinal, framing })
         });
         Ok(RuleAdded { rule: rule.view(), uncovered: uncovered.collect() })
+    }
+
+    /// Has messages from now on told to this desk; which open connections
+    /// cannot be followed.
+    pub(crate) fn attend(&self, desk: &Arc<Desk>) -> Result<Vec<Uncovered>, Error> {
+        if self.link.protocol().is_none() {
+            return Err(Error::Refused(format!(
+                "proxy {} knows no protocol; set it to redis or postgres first",
+                self.name
+            )));
+        }
+        self.link.attend(desk)?;
+        let connections = self.link.connections();
+        let uncovered = connections.iter().filter_map(|connection| {
+            let framing = connection.framing();
+            uncovered(&framing)?;
+            Some(Uncovered { connection: connection.ordinal, framing })
+        });
+        Ok(uncovered.collect())
     }
 
     pub(crate) fn rules(&self) -> Vec<RuleView> {

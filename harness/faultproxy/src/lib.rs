@@ -92,6 +92,7 @@
 //! [`FaultProxy::epoch`]. The newest 65,536 are kept.
 
 mod api;
+pub mod attend;
 mod control;
 mod core;
 mod error;
@@ -108,15 +109,16 @@ mod server;
 mod timer;
 mod toxic;
 
+pub use attend::{Attend, Attention, Decision, Notice, What};
 pub use control::{RuleAdded, Uncovered};
 pub use error::{Error, StartError};
 pub use event::{Event, EventPage, Happening};
-pub use link::MessageLog;
 pub use link::connection::{Bytes, ConnectionView};
 pub use link::hold::Release;
 pub use link::plan::Close;
+pub use link::{MessageLog, Refuses};
 pub use message::wal::Lsn;
-pub use message::{Framing, Protocol};
+pub use message::{Ends, Framing, Parameter, Protocol, Step, Strength, Transaction};
 pub use proxy::{Enabled, ProxyView};
 pub use registry::NewProxy;
 pub use rule::{Action, HeldMessage, NewRule, RuleView};

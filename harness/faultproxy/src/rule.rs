@@ -278,7 +278,12 @@ mod tests {
     use super::*;
 
     fn del(key: &str) -> Command {
-        Command { name: "DEL".into(), keys: vec![key.into()], text: format!("DEL {key}") }
+        Command {
+            name: "DEL".into(),
+            keys: vec![key.into()],
+            text: format!("DEL {key}"),
+            ..Command::default()
+        }
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! The fault proxy as a value: start it, drive it, drop it.
 
 use crate::api;
+use crate::attend::{Attend, Attention};
 use crate::control::RuleAdded;
 use crate::core::Core;
 use crate::error::{Error, StartError};
 use crate::event::EventPage;
-use crate::link::MessageLog;
 use crate::link::connection::ConnectionView;
 use crate::link::hold::Release;
 use crate::link::plan::Close;
+use crate::link::{MessageLog, Refuses};
 use crate::listen::{self, Door};
 use crate::message::Protocol;
 use crate::message::wal::Lsn;
@@ -383,6 +384,75 @@ impl FaultProxy {
     /// The proxy is unknown, or nothing is held under this id.
     pub fn release_message(&self, proxy: &str, held: u64) -> Result<(), Error> {
         self.find(proxy)?.release_message(held)
+    }
+
+    /// Attends a proxy: reads its messages, and may have each one wait for a
+    /// decision. More proxies can be [added](Attention::add) to the same
+    /// attention, hundreds if need be.
+    ///
+    /// The proxy's protocol must be set. Attending before the first connection
+    /// misses nothing; of connections that are open, messages are told of from
+    /// now on.
+    ///
+    /// ```
+    /// use quarrel_faultproxy::{Attend, Config, Decision, FaultProxy, MessageLog, NewProxy};
+    /// use quarrel_faultproxy::{Protocol, Seed, What};
+    /// use std::io::{Read, Write};
+    /// use std::net::{TcpListener, TcpStream};
+    /// use std::time::Duration;
+    ///
+    /// // What stands in for Redis here answers one command.
+    /// let redis = TcpListener::bind("127.0.0.1:0")?;
+    /// let upstream = redis.local_addr()?.to_string();
+    /// std::thread::spawn(move || -> std::io::Result<()> {
+    ///     let (mut stream, _) = redis.accept()?;
+    ///     stream.read(&mut [0; 64])?;
+    ///     stream.write_all(b"$4\r\nAlex\r\n")
+    /// });
+    ///
+    /// let server = FaultProxy::start(&Config::embedded(Seed(42)))?;
+    /// let view = server.create_proxy(NewProxy::new("cache", "127.0.0.1:0", upstream))?;
+    /// server.set_protocol("cache", Some(Protocol::Redis), MessageLog::Off)?;
+    /// let attention = server.attend("cache", Attend::holding_requests())?;
+    ///
+    /// let mut client = TcpStream::connect(&view.listen)?;
+    /// client.write_all(b"*2\r\n$3\r\nGET\r\n$6\r\nuser:1\r\n")?;
+    /// loop {
+    ///     let notice = attention.next_within(Duration::from_secs(10)).expect("it is told");
+    ///     match notice.what {
+    ///         What::Request(request) => {
+    ///             assert_eq!((request.name.as_str(), &*request.keys), ("GET", &["user:1".into()][..]));
+    ///             attention.decide(request.id, Decision::Forward)?;
+    ///         }
+    ///         What::Reply(reply) => {
+    ///             assert_eq!(reply.value().unwrap().bytes(), Some(&b"Alex"[..]));
+    ///             break;
+    ///         }
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The proxy is unknown, was given no protocol, or is attended already.
+    pub fn attend(&self, proxy: &str, options: Attend) -> Result<Attention, Error> {
+        let attention = Attention::new(&self.registry, options);
+        attention.add(proxy)?;
+        Ok(attention)
+    }
+
+    /// Whether a proxy itself answers a Postgres client's request for
+    /// encryption (TLS or GSS) with no, so that the messages of clients that
+    /// only prefer it can be followed. Needs the protocol to be set.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ProxyNotFound`].
+    pub fn refuse_encryption(&self, proxy: &str, refuses: Refuses) -> Result<(), Error> {
+        self.find(proxy)?.link.refuse_encryption(refuses);
+        Ok(())
     }
 
     /// Up to `limit` events with a number above `since`.

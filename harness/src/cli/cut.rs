@@ -79,6 +79,11 @@ impl Cutter {
         anomalies: Vec<Anomaly>,
         catalogue: &Catalogue,
     ) -> Result<Self, Failure> {
+        if run.settings.app.is_some() {
+            let why = "a race of an application is not cut out of a storm: its messages are not \
+                       steps of a strategy that could be performed again";
+            return Err(Failure::bad_input(why));
+        }
         let making = making(catalogue, &run.settings.strategy, &run.settings.options);
         let making = making.map_err(|error| {
             let path = run.folder.file("run.toml");

@@ -44,6 +44,10 @@ pub(super) fn keep(
         return Ok(());
     };
     let run = written?;
+    if run.settings.app.is_some() {
+        // Its messages are not steps that a race could tell.
+        return Ok(write_text(&folder.file("COMPLETE"), "")?);
+    }
     if until.is_some_and(|until| Instant::now().into_std() + LONGEST > until) {
         eprintln!(
             "budget: no time is left for races; quarrel shrink {} makes them",

@@ -34,6 +34,7 @@ mod run;
 mod serve;
 mod shrink;
 mod signals;
+mod subject;
 mod watch;
 
 use std::{

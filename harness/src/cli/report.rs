@@ -45,6 +45,8 @@ pub(super) fn report(args: &ReportArgs, catalogue: &Catalogue) -> Result<u8, Fai
     } else {
         println!("{}", whole.display());
     }
-    write_races(Cutter::new(run, verdict.anomalies, catalogue)?);
+    if run.settings.app.is_none() {
+        write_races(Cutter::new(run, verdict.anomalies, catalogue)?);
+    }
     Ok(0)
 }

@@ -12,6 +12,7 @@ use super::{
     keep::keep,
     options::{flags, given},
     signals::stop_on_signals,
+    subject::Subject,
     watch::Watch,
 };
 use crate::{
@@ -24,14 +25,18 @@ use crate::{
     run::{Ran, Run},
     runner::{Arrivals, Plan, Progress, Skew, Unloaded},
     stores::real::TimeLimits,
-    strategy::{Catalogue, Options, StrategyEntry, WorkloadEntry, parse_duration},
+    strategy::{Catalogue, WorkloadEntry, parse_duration},
 };
 
 /// Runs a strategy on a cluster under faults and judges what clients saw
 #[derive(Args, Clone, Debug)]
 pub(super) struct RunArgs {
     /// The strategy; `quarrel strategies` lists them
-    strategy: String,
+    #[arg(required_unless_present = "app")]
+    strategy: Option<String>,
+    /// An application in place of a strategy: its app.toml. The commands in it are run: read a file that is not yours first
+    #[arg(long, value_name = "FILE", conflicts_with = "strategy")]
+    app: Option<PathBuf>,
     /// Where to run it: auto, docker, native, external or sim
     #[arg(long, default_value = "auto", value_name = "KIND", value_parser = |t: &str| t.parse::<Choice>())]
     cluster: Choice,
@@ -46,9 +51,9 @@ pub(super) struct RunArgs {
     /// How long the storm lasts
     #[arg(long, default_value = "10s", value_name = "TIME", value_parser = duration)]
     time: Duration,
-    /// How many clients at once
-    #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
-    clients: u64,
+    /// How many clients at once [default: 16; 8 of an application, each with an instance of its own]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    clients: Option<u64>,
     /// What clients do; `quarrel workloads` lists what there is
     #[arg(long, default_value = "register", value_name = "NAME")]
     workload: String,
@@ -97,28 +102,29 @@ pub(super) fn command(catalogue: &Catalogue) -> Command {
 
 pub(super) fn run(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> {
     let args = RunArgs::from_arg_matches(matches).map_err(Failure::usage)?;
-    let entry = catalogue.strategy(&args.strategy).map_err(Failure::usage)?;
-    let options = given(matches, catalogue, entry)?;
+    let subject = subject(&args, matches, catalogue)?;
     let seed = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let workload = catalogue.workload(&args.workload).map_err(Failure::usage)?;
     let keeper = args.gatekeeper.gatekeeper(args.settle)?;
     eprintln!("seed: {seed}");
     if args.cluster != Choice::Kind(ClusterKind::Sim) {
-        enough_descriptors(args.clients)?;
+        enough_descriptors(args.clients.unwrap_or(subject.clients()))?;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(Failure::environment)?;
     for attempt in 0.. {
-        let plan = plan(&args, entry, workload, &options, seed)?;
+        let subject = subject.anew();
+        let plan = plan(&args, &subject, workload, seed)?;
         if attempt == 0 {
             for step in plan.schedule.to_string().lines().skip(1) {
                 eprintln!("schedule: {step}");
             }
         }
-        let settings = settings(&args, entry, &options, &plan);
-        match runtime.block_on(run_on_cluster(&args, plan, settings, &keeper, catalogue)) {
+        let settings = settings(&args, &subject, &plan);
+        let ran = run_on_cluster(&args, &subject, plan, settings, &keeper, catalogue);
+        match runtime.block_on(ran) {
             Ok(4) if attempt < args.gatekeeper.retries && !keeper.is_over() => {
                 eprintln!("the environment failed, once more");
             }
@@ -137,6 +143,27 @@ pub(super) fn run(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Fai
     unreachable!("the last attempt returns")
 }
 
+/// What the command line names: a strategy with its options, or an application.
+fn subject<'a>(
+    args: &RunArgs,
+    matches: &ArgMatches,
+    catalogue: &'a Catalogue,
+) -> Result<Subject<'a>, Failure> {
+    if let Some(file) = &args.app {
+        if args.workload != "register" {
+            let why = format!(
+                "--workload {}: an application takes reads and writes of one row, which is register",
+                args.workload
+            );
+            return Err(Failure::usage(why));
+        }
+        return Subject::app(file);
+    }
+    let name = args.strategy.as_deref().unwrap_or_default();
+    let entry = catalogue.strategy(name).map_err(Failure::usage)?;
+    Ok(Subject::Strategy(entry, given(matches, catalogue, entry)?))
+}
+
 /// What `quarrel run` would do.
 pub(super) struct Prepared {
     pub(super) plan: Plan,
@@ -145,7 +172,8 @@ pub(super) struct Prepared {
 }
 
 /// What the commands that run many storms decide for all of them.
-const NOT_ITS_OWN: [&str; 10] = [
+const NOT_ITS_OWN: [&str; 11] = [
+    "app",
     "cluster",
     "primary",
     "replica",
@@ -176,19 +204,17 @@ pub(super) fn prepare(
     }
     let mut args = RunArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
     args.time = time;
-    let entry = catalogue.strategy(&args.strategy).map_err(Failure::usage)?;
-    let options = super::options::given(&matches, catalogue, entry)?;
+    let subject = subject(&args, &matches, catalogue)?;
     let workload = catalogue.workload(&args.workload).map_err(Failure::usage)?;
-    let plan = plan(&args, entry, workload, &options, seed)?;
-    let settings = settings(&args, entry, &options, &plan);
+    let plan = plan(&args, &subject, workload, seed)?;
+    let settings = settings(&args, &subject, &plan);
     Ok(Prepared { plan, settings, expect: args.expect })
 }
 
 pub(super) fn plan(
     args: &RunArgs,
-    entry: &StrategyEntry,
+    subject: &Subject<'_>,
     workload: &WorkloadEntry,
-    options: &Options,
     seed: u64,
 ) -> Result<Plan, Failure> {
     let reads = args.reads.unwrap_or(workload.reads);
@@ -207,9 +233,9 @@ pub(super) fn plan(
         return Err(Failure::usage(format!("--rate {}: expected 0 or more", args.rate)));
     };
     Ok(Plan {
-        strategy: (entry.build)(options).map_err(Failure::usage)?,
+        strategy: subject.build()?,
         workload: (workload.build)(),
-        clients: args.clients,
+        clients: args.clients.unwrap_or(subject.clients()),
         keys: args.keys.unwrap_or(workload.keys),
         first_key: 0,
         skew: Skew(skew),
@@ -241,29 +267,25 @@ fn schedule(args: &RunArgs, seed: u64) -> Result<Schedule, Failure> {
         .map_err(|error: ParseScheduleError| Failure::bad_input(format!("{place}, {error}")))
 }
 
-pub(super) fn settings(
-    args: &RunArgs,
-    entry: &StrategyEntry,
-    options: &Options,
-    plan: &Plan,
-) -> RunSettings {
+pub(super) fn settings(args: &RunArgs, subject: &Subject<'_>, plan: &Plan) -> RunSettings {
     let arrivals = match (args.rate == 0.0, args.open) {
         (true, _) => "closed",
         (false, false) => "paced",
         (false, true) => "open",
     };
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    RunSettings {
+    let mut settings = RunSettings {
         schema: SCHEMA,
         began: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        strategy: entry.name.to_owned(),
-        source: entry.source.to_owned(),
+        strategy: String::new(),
+        source: String::new(),
+        app: None,
         invalidation: Some(plan.strategy.invalidation()),
         cluster: String::new(),
         expect: args.expect.to_string(),
         seed: plan.seed,
         workload: args.workload.clone(),
-        clients: args.clients,
+        clients: plan.clients,
         keys: plan.keys,
         skew: plan.skew.0,
         reads: plan.read_share,
@@ -273,14 +295,17 @@ pub(super) fn settings(
         settle_ms: millis(args.settle),
         timeout_ms: millis(args.timeout),
         faults: faults(args, &plan.schedule),
-        options: options.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-        given: Some(options.besides(entry.options)),
+        options: std::collections::BTreeMap::new(),
+        given: None,
         schedule: plan.schedule.to_string(),
-    }
+    };
+    subject.describe(&mut settings);
+    settings
 }
 
 async fn run_on_cluster(
     args: &RunArgs,
+    subject: &Subject<'_>,
     plan: Plan,
     mut settings: RunSettings,
     keeper: &Gatekeeper,
@@ -293,12 +318,13 @@ async fn run_on_cluster(
         choice: args.cluster,
         limits: TimeLimits { connect: args.timeout, call: args.timeout },
         seed: plan.seed,
-        clients: args.clients,
+        clients: plan.clients,
     };
+    let up = async { subject.on(start(&wanted).await?, plan.clients, plan.seed).await };
     let cluster: Arc<dyn Cluster> = tokio::select! {
         biased;
         () = asked(&stop) => return keeper.never_begun(),
-        started = start(&wanted) => Arc::from(started?),
+        started = up => started?,
     };
     // The wish to stop may have come in the moment in which it came up.
     if stop.asked() {

@@ -31,7 +31,11 @@ pub use reaper::{Reaper, start_time};
 
 use quarrel_checkers::Lsn;
 
-use crate::{record::Clock, stores::Backend};
+use crate::{
+    record::Clock,
+    results::Commit,
+    stores::{Backend, real::Endpoints},
+};
 
 /// A future that borrows, in a box.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -131,6 +135,19 @@ pub trait Cluster: Send + Sync {
     /// How long after a server has closed a connection over the link its
     /// client hears of it, tried out. It fails where nobody can dial the link.
     fn close_lag(&self, link: Link) -> Boxed<'_, Result<Duration, String>>;
+
+    /// Where programs connect: through the links that faults strike, and past
+    /// them. None where there are no servers.
+    fn endpoints(&self) -> Option<(Endpoints, Endpoints)> {
+        None
+    }
+
+    /// In which order the primary committed the values of a run whose clients
+    /// are told no versions; none where they are told. It fails when the
+    /// primary does not say.
+    fn commits(&self) -> Boxed<'_, Result<Option<Vec<Commit>>, String>> {
+        Box::pin(async { Ok(None) })
+    }
 
     /// Where a person can connect, as name and URL; none where there is nothing
     /// to connect to.

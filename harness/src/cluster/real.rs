@@ -146,6 +146,10 @@ impl Cluster for RealCluster {
         Box::pin(inspect::close_lag(&self.clients, link))
     }
 
+    fn endpoints(&self) -> Option<(Endpoints, Endpoints)> {
+        Some((self.clients.clone(), self.probes_now()))
+    }
+
     fn addresses(&self) -> Vec<(String, String)> {
         let mut addresses = self.clients.urls("");
         addresses.extend(self.probes.urls("probe-"));

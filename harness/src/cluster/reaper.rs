@@ -16,15 +16,16 @@ pub struct Reaper {
     pipe: Mutex<ChildStdin>,
 }
 
-/// Kinds of line: `pid PID START`, `dir PATH`, `label LABEL`, `done`. A process
+/// Kinds of line: `pid PID START`, `group PID START`, `dir PATH`, `label LABEL`, `done`. A process
 /// is named with its start time, so that a recycled id is never killed.
 /// Postgres gets QUIT, which lets it free its shared memory, then KILL.
 const SCRIPT: &str = r#"
 trap '' INT TERM HUP
-pids= dirs= labels=
+pids= groups= dirs= labels=
 while IFS=' ' read -r kind what more; do
   case $kind in
     pid) pids="$pids $what:$more" ;;
+    group) groups="$groups $what:$more" ;;
     dir) dirs="$dirs
 $what" ;;
     label) labels="$labels $what" ;;
@@ -33,6 +34,13 @@ $what" ;;
 done
 started() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
 alive() { [ "$(started "${1%%:*}")" = "${1##*:}" ]; }
+# A group may outlive the process that it is named after, but no other gets its
+# id as long as one of it lives.
+for g in $groups; do
+  p=$(started "${g%%:*}")
+  [ -z "$p" ] || [ "$p" = "${g##*:}" ] || continue
+  kill -TERM -- "-${g%%:*}" 2>/dev/null
+done
 for p in $pids; do
   alive "$p" || continue
   kill -CONT $(cat /proc/${p%%:*}/task/*/children 2>/dev/null) "${p%%:*}" 2>/dev/null
@@ -42,6 +50,12 @@ n=0
 for p in $pids; do
   while alive "$p" && [ $n -lt 20 ]; do n=$((n + 1)); sleep 0.1; done
   if alive "$p"; then kill -KILL "${p%%:*}" 2>/dev/null; fi
+done
+for g in $groups; do
+  while kill -0 -- "-${g%%:*}" 2>/dev/null && [ $n -lt 20 ]; do n=$((n + 1)); sleep 0.1; done
+  p=$(started "${g%%:*}")
+  [ -z "$p" ] || [ "$p" = "${g##*:}" ] || continue
+  kill -KILL -- "-${g%%:*}" 2>/dev/null
 done
 # What a process wrote as it died may have come behind the first look.
 printf '%s\n' "$dirs" | while IFS= read -r d; do
@@ -89,6 +103,13 @@ impl Reaper {
     pub fn watch_process(&self, pid: u32) {
         if let Some(start) = start_time(pid) {
             self.say(&format!("pid {pid} {start}"));
+        }
+    }
+
+    /// Has it end a process group, which has the id of its first process.
+    pub fn watch_group(&self, pid: u32) {
+        if let Some(start) = start_time(pid) {
+            self.say(&format!("group {pid} {start}"));
         }
     }
 

@@ -12,7 +12,11 @@ use crate::{
 /// by default.
 pub(super) fn again(run: &LoadedRun) -> String {
     let settings = &run.settings;
-    let mut words = vec!["quarrel".to_owned(), "run".to_owned(), settings.strategy.clone()];
+    let mut words = vec!["quarrel".to_owned(), "run".to_owned()];
+    match &settings.app {
+        Some(file) => words.extend(["--app".to_owned(), file.clone()]),
+        None => words.push(settings.strategy.clone()),
+    }
     let mut add = |name: &str, value: &dyn ToString| {
         words.extend([format!("--{name}"), value.to_string()]);
     };

@@ -7,7 +7,7 @@ use quarrel_checkers::{Event, History, Probe, Step};
 use serde::Deserialize;
 
 use super::{
-    FileError, FormError, RunFolder, RunSettings,
+    Commit, FileError, FormError, RunFolder, RunSettings,
     inside::{most_memory, open_own, refused, too_much_memory},
     packed::{MOST_LINE, unpack},
     read_json_lines,
@@ -63,7 +63,8 @@ pub fn load_run(folder: RunFolder) -> Result<LoadedRun, LoadError> {
     let path = folder.file("run.toml");
     let text = folder.text("run.toml").map_err(FileError::io(&path))?;
     let settings = toml::from_str(&text).map_err(|error| FormError::toml(&path, &text, &error))?;
-    let (history, truncated) = read_history(&folder.file("history.jsonl.zst"))?;
+    let (mut history, truncated) = read_history(&folder.file("history.jsonl.zst"))?;
+    Commit::tell(&read_json_lines(&folder.file(Commit::FILE))?, &mut history);
     let receipts = read_json_lines(&folder.file("faults.jsonl"))?;
     let probes = read_json_lines(&folder.file("probes.jsonl"))?;
     let failure = read_failure(&folder)?;

@@ -16,6 +16,9 @@ pub struct RunSettings {
     pub strategy: String,
     /// Where the strategy's source stands.
     pub source: String,
+    /// The file of an application that was run in place of a strategy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
     /// Who the strategy says keeps the cache in step; none in runs from before
     /// it was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]

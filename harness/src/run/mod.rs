@@ -54,9 +54,9 @@ use crate::{
     cluster::{Cluster, ClusterKind},
     faults::{Fault, Schedule},
     judge::{Expectation, judge_nothing, judge_run_and_reads},
-    record::{Recorder, Stop},
+    record::{Recorder, Spoils, Stop},
     results::{
-        Environment, FileError, Journal, LoadedRun, Phases, RunFolder, RunSettings, SCHEMA,
+        Commit, Environment, FileError, Journal, LoadedRun, Phases, RunFolder, RunSettings, SCHEMA,
         checked_out, read_history, write_json, write_json_lines, write_text,
     },
     runner::{Arrivals, Phase, Plan, Progress, Skew, StormOutcome, storm},
@@ -107,6 +107,7 @@ impl Run {
             began: String::new(),
             strategy: name.to_owned(),
             source: String::new(),
+            app: None,
             invalidation: Some(plan.strategy.invalidation()),
             cluster: String::new(),
             expect: String::new(),
@@ -249,13 +250,21 @@ impl Run {
         let journaled = journal.finish();
         driven?;
         let outcome = ended.ok_or(RunError::NoEnd)??;
+        let commits = cluster.commits().await;
+        if let Err(why) = &commits {
+            recorder.fail(why, Spoils::Evidence);
+        }
+        let commits = commits.ok().flatten().unwrap_or_default();
         tell(Progress {
             phase: Phase::Judge,
             elapsed: outcome.heal_began.since(outcome.storm_began),
             total: plan_time,
             events: recorder.events(),
         });
-        let saved = save(&folder, &outcome, &**cluster).await;
+        let mut saved = save(&folder, &outcome, &**cluster).await;
+        if saved.is_ok() && !commits.is_empty() {
+            saved = write_json_lines(&folder.file(Commit::FILE), &commits);
+        }
         let run = LoadedRun {
             folder,
             settings,
@@ -270,7 +279,8 @@ impl Run {
             let mut run = run.clone();
             move || {
                 // What is judged is what anybody can judge again.
-                let (history, truncated) = read_history(&run.folder.file(HISTORY))?;
+                let (mut history, truncated) = read_history(&run.folder.file(HISTORY))?;
+                Commit::tell(&commits, &mut history);
                 run.history = history;
                 run.truncated |= truncated;
                 let (verdict, stale) = judge_run_and_reads(&run, expect, &*workload);

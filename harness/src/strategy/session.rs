@@ -317,6 +317,15 @@ impl Session {
         self.timeline
     }
 
+    /// The error of an answer that can be no evidence, as it is none of this run:
+    /// the run is lost.
+    pub(crate) fn spoiled(&self, site: Site, why: &str) -> StoreError {
+        if let Some(recorder) = &self.parts.recorder {
+            recorder.fail(why, Spoils::Evidence);
+        }
+        StoreError::unknown(site, why)
+    }
+
     /// What we lack ourselves says nothing about the strategy.
     fn own_want<T>(&self, result: &Result<T, StoreError>) {
         if let (Some(recorder), Err(error)) = (&self.parts.recorder, result)

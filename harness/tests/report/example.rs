@@ -165,6 +165,7 @@ fn settings(faults: &[&str]) -> RunSettings {
         began: "2026-03-01T08:00:00Z".to_owned(),
         strategy: "cache-aside".to_owned(),
         source: "workloads/src/strategies/cache_aside.rs".to_owned(),
+        app: None,
         invalidation: None,
         cluster: "native".to_owned(),
         expect: "linearizable".to_owned(),

@@ -1,12 +1,13 @@
 //! Strategies with the mistakes that public reports tell of, as their
 //! applications made them.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use quarrel_checkers::{Content, Key, Site, Value};
 use quarrel_harness::{
+    race::Race,
     stores::{Item, Request, Row, ScriptCall, StoreError},
-    strategy::{AnyStrategy, Session, Strategy},
+    strategy::{AnyStrategy, Options, Session, Strategy},
 };
 use quarrel_workloads::strategies::scripts::COMPARE_AND_SET;
 
@@ -21,6 +22,20 @@ pub(crate) fn strategy(name: &str) -> Option<Arc<dyn AnyStrategy>> {
         "two-tier" => Arc::new(TwoTier),
         _ => return None,
     })
+}
+
+/// Makes a strategy, one of these or of the catalogue, with its options as in a
+/// race's first line.
+pub(crate) fn made(line: &str) -> impl Fn() -> Arc<dyn AnyStrategy> {
+    let race: Race = format!("strategy {line}\n").parse().unwrap();
+    move || {
+        strategy(&race.strategy).unwrap_or_else(|| {
+            let catalogue = quarrel_workloads::catalogue();
+            let entry = catalogue.strategy(&race.strategy).unwrap();
+            let given: BTreeMap<_, _> = race.options.iter().cloned().collect();
+            (entry.build)(&Options::resolve(entry.name, entry.options, &given).unwrap()).unwrap()
+        })
+    }
 }
 
 async fn read_aside(session: &mut Session, key: Key) -> Result<Option<Row>, StoreError> {

@@ -44,6 +44,9 @@ pub(crate) struct Connection {
     ever_held: AtomicBool,
     held_bytes: [AtomicU64; 2],
     wakers: [Mutex<Option<Waker>>; 2],
+    /// What the proxy itself answers to the client.
+    answers: Mutex<Vec<u8>>,
+    has_answer: AtomicBool,
 }
 
 /// An open connection, as lists show it.
@@ -111,6 +114,8 @@ impl Connection {
             generation: AtomicU64::new(0),
             close: AtomicU8::new(0),
             wakers: Default::default(),
+            answers: Mutex::default(),
+            has_answer: AtomicBool::new(false),
         }
     }
 
@@ -191,6 +196,28 @@ impl Connection {
         }
     }
 
+    /// Has a task look again at what waits in its direction.
+    pub(crate) fn wake(&self, stream: Stream) {
+        let waker = lock(&self.wakers[stream.index()]).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Answers the client in the server's place.
+    pub(crate) fn answer(&self, bytes: &[u8]) {
+        lock(&self.answers).extend_from_slice(bytes);
+        self.has_answer.store(true, Ordering::Release);
+        self.wake(Stream::Downstream);
+    }
+
+    pub(crate) fn take_answer(&self) -> Option<bytes::Bytes> {
+        if !self.has_answer.swap(false, Ordering::AcqRel) {
+            return None;
+        }
+        Some(std::mem::take(&mut *lock(&self.answers)).into())
+    }
+
     /// Ends the connection; the first call decides how.
     pub(crate) fn close(&self, how: Close) {
         let code = match how {
@@ -245,7 +272,7 @@ pub(crate) async fn serve(
 ) {
     let (how, sockets) = forward(&core, &link, &connection, client).await;
     // Whoever sees the connection closed finds it gone from every list.
-    link.forget(&connection);
+    link.forget(&connection, how);
     core.events.record(&link.name, Some(connection.ordinal), Happening::Closed { how });
     close_all(&sockets, connection.closing());
 }

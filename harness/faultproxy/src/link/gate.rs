@@ -1,41 +1,63 @@
 //! Where bytes and messages can be held before the toxics see them.
 //!
 //! The gate is a queue as well: what is held holds up everything behind it,
-//! so the order never changes, and only a rule that says "drop" removes bytes.
+//! so the order never changes, and only a rule or a decision that says "drop"
+//! removes bytes.
 
 use super::connection::Connection;
 use super::hold::Hold;
+use super::judge::{Judge, Kept};
 use super::plan::Close;
+use crate::attend::{Decision, Ending, Ticket};
 use crate::core::Core;
-use crate::event::Happening;
 use crate::link::{Link, lock};
 use crate::message::wal::{Replication, Wal};
-use crate::message::{Command, Lost, Part, Place, Scanner, Session};
-use crate::rule::{Action, ReplyAction, RequestAction};
+use crate::message::{Expects, Framing, Lost, Pending, Scanner, Session};
+use crate::rule::ReplyAction;
 use crate::toxic::Stream;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-#[derive(Debug)]
-struct Frame {
-    data: Bytes,
-    wal: Option<Wal>,
-    stop: Option<Stop>,
+/// A piece of a message, or of what is between messages.
+#[derive(Debug, Default)]
+pub(super) struct Frame {
+    pub(super) data: Bytes,
+    pub(super) wal: Option<Wal>,
+    pub(super) stop: Option<Stop>,
+    /// What a controller decides about its message.
+    pub(super) ticket: Option<Arc<Ticket>>,
+    /// It begins a request, of which the session is told when it passes.
+    pub(super) ask: Option<Pending>,
+    /// It ends the request of this ordinal, which began in another piece.
+    pub(super) close: Option<(u64, Expects)>,
+    /// What a rule that struck this later piece of a request wants done with
+    /// the reply to it.
+    pub(super) on_reply: Option<(u64, (u64, ReplyAction))>,
+    /// It ends the data of a COPY.
+    pub(super) ends_copy: bool,
+    /// It is the last piece of its message.
+    pub(super) last: bool,
+}
+
+impl Frame {
+    const fn concerns_session(&self) -> bool {
+        self.ask.is_some() || self.close.is_some() || self.on_reply.is_some() || self.ends_copy
+    }
 }
 
 /// Why a frame waits.
 #[derive(Debug, Clone, Copy)]
-enum Stop {
-    /// Until this held message is released.
+pub(super) enum Stop {
+    /// Until this message, which a rule holds, is released.
     Held(u64),
     Until(Instant),
 }
 
 /// See the module.
 pub(crate) struct Gate {
-    core: Arc<Core>,
+    judge: Judge,
     link: Arc<Link>,
     connection: Arc<Connection>,
     stream: Stream,
@@ -43,9 +65,11 @@ pub(crate) struct Gate {
     frames: VecDeque<Frame>,
     /// Bytes in `frames`.
     waiting: usize,
-    /// What happens to the rest of the request being scanned.
-    discarding: bool,
-    in_request: bool,
+    /// How the stream ended, once it has.
+    ended: Option<Ending>,
+    /// There was no room to tell of more messages: those that have come are
+    /// still to be looked at.
+    stalled: bool,
     /// The connection is to be reset in place of what comes next.
     reset: bool,
 }
@@ -53,6 +77,8 @@ pub(crate) struct Gate {
 /// What the gate lets through.
 pub(crate) enum Passed {
     Data(Bytes),
+    /// So many bytes were dropped.
+    Dropped(usize),
     /// Nothing before this time, or (None) before something else changes.
     Wait(Option<Instant>),
     /// The connection is to be closed behind what passed before.
@@ -67,32 +93,29 @@ impl Gate {
         stream: Stream,
     ) -> Self {
         Self {
-            core: Arc::clone(core),
+            judge: Judge::new(core, link, connection, stream),
             link: Arc::clone(link),
             stream,
             scanner: connection.protocol.map(|protocol| Scanner::new(protocol, stream)),
             connection: Arc::clone(connection),
             frames: VecDeque::new(),
             waiting: 0,
-            discarding: false,
-            in_request: false,
+            ended: None,
+            stalled: false,
             reset: false,
         }
     }
 
     /// Nothing is looked at, nothing waits: bytes may bypass the gate.
     pub(crate) fn is_open(&self) -> bool {
-        self.scanner.is_none()
-            && self.frames.is_empty()
-            && !self.reset
-            && self.connection.hold(self.stream) == Hold::Open
+        self.scanner.is_none() && self.is_empty() && self.connection.hold(self.stream) == Hold::Open
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.frames.is_empty() && !self.reset
+        self.frames.is_empty() && !self.reset && !self.stalled
     }
 
-    /// A rule asks for a reset, and everything before it has passed.
+    /// A reset is due, and everything before it has passed.
     pub(crate) fn resets(&self) -> bool {
         self.frames.is_empty() && self.reset
     }
@@ -102,46 +125,66 @@ impl Gate {
         if self.reset {
             return data.len();
         }
+        let Some(scanner) = &mut self.scanner else {
+            self.frame(Frame { data: Bytes::copy_from_slice(data), ..Frame::default() });
+            return 0;
+        };
+        self.judge.begin_read(scanner.border());
+        scanner.feed(data);
+        self.scan()
+    }
+
+    /// Looks at the messages that have come; how many bytes a rule dropped.
+    fn scan(&mut self) -> usize {
+        self.judge.attend();
+        self.stalled = false;
         let connection = Arc::clone(&self.connection);
-        let (Some(session), Some(scanner)) = (&connection.session, &mut self.scanner) else {
-            self.frame(Bytes::copy_from_slice(data), None, None);
+        let Some(session) = &connection.session else {
             return 0;
         };
         let mut session = lock(session);
-        scanner.feed(data);
         let mut dropped = 0;
-        loop {
+        while let Some(scanner) = &mut self.scanner {
             if self.reset {
                 // Nothing that stands behind the reset may pass: it would run,
                 // or be taken for the answer, as if what the rule struck had
                 // never been there.
-                let rest = self.scanner.take().map(|mut scanner| scanner.take_rest());
-                dropped += rest.map_or(0, |rest| rest.len());
+                dropped += scanner.take_rest().len();
+                self.scanner = None;
                 break;
             }
-            if matches!(session.framing(), crate::message::Framing::Lost(_)) {
+            if matches!(session.framing(), Framing::Lost(_)) {
                 self.connection.lose_framing();
                 self.stop_scanning();
                 break;
             }
-            let Some(scanner) = &mut self.scanner else {
+            if !self.judge.has_room() {
+                self.stalled = true;
                 break;
-            };
-            match scanner.next(&mut session) {
+            }
+            let scanned = scanner.next(&mut session);
+            self.judge.skipped(&mut session);
+            match scanned {
                 Ok(Some(part)) => {
                     let len = part.data.len();
-                    let kept = match self.stream {
-                        Stream::Upstream => self.judge_request(part, &mut session),
-                        Stream::Downstream => self.judge_reply(part, &mut session),
+                    let (kept, frame) = match self.stream {
+                        Stream::Upstream => self.judge.request(part, &mut session),
+                        Stream::Downstream => self.judge.reply(part, &mut session),
                     };
-                    if kept == Kept::No {
-                        dropped += len;
+                    self.reset |= kept == Kept::Reset;
+                    match frame {
+                        Some(frame) => self.frame(frame),
+                        None => dropped += len,
                     }
                 }
-                Ok(None) => break,
-                Err(Lost(reason)) => {
-                    self.lose(&mut session, reason);
+                Ok(None) => {
+                    if self.ended.is_some() {
+                        // A message that is not whole passes as it is.
+                        self.stop_scanning();
+                    }
+                    break;
                 }
+                Err(Lost(reason)) => self.lose(&mut session, reason),
             }
         }
         drop(session);
@@ -149,9 +192,21 @@ impl Gate {
         dropped
     }
 
-    /// The stream has ended: a message that is not whole passes as it is.
-    pub(crate) fn finish(&mut self) {
-        self.stop_scanning();
+    /// The stream has ended; how many bytes a rule dropped.
+    pub(crate) fn finish(&mut self, how: Ending) -> usize {
+        self.ended = Some(how);
+        let dropped = self.scan();
+        let waiting = self.frames.iter().filter_map(|frame| frame.ticket.as_ref());
+        let mut waiting: Vec<u64> =
+            waiting.filter(|ticket| ticket.decision().is_none()).map(|ticket| ticket.id).collect();
+        waiting.dedup();
+        self.judge.gone(how, waiting);
+        dropped
+    }
+
+    /// There is no room for the rest of a message before it is told of.
+    pub(crate) fn tell_unfinished(&mut self) {
+        self.judge.tell_unfinished();
     }
 
     /// What may pass now.
@@ -159,49 +214,110 @@ impl Gate {
         if self.scanner.is_some() && self.connection.has_lost_framing() {
             self.stop_scanning();
         }
-        let Some(frame) = self.frames.front_mut() else {
-            if self.reset {
-                return Passed::Close(Close::Rst);
+        if self.stalled {
+            let dropped = self.scan();
+            if dropped > 0 {
+                return Passed::Dropped(dropped);
             }
-            return Passed::Wait(None);
+        }
+        if self.stream == Stream::Downstream
+            && let Some(data) = self.connection.take_answer()
+        {
+            return Passed::Data(data);
+        }
+        match self.front(now) {
+            Front::None if self.reset => Passed::Close(Close::Rst),
+            Front::None => Passed::Wait(None),
+            Front::Waits(until) => Passed::Wait(until),
+            Front::Drop => {
+                let dropped = self.frames.pop_front().map_or(0, |frame| frame.data.len());
+                self.passed(dropped);
+                Passed::Dropped(dropped)
+            }
+            Front::Reset => {
+                self.reset_here();
+                Passed::Close(Close::Rst)
+            }
+            Front::Passes => self.pass_front(),
+        }
+    }
+
+    /// Whether the first frame may pass.
+    fn front(&mut self, now: Instant) -> Front {
+        let Some(frame) = self.frames.front_mut() else {
+            return Front::None;
         };
         match frame.stop {
-            Some(Stop::Held(id)) if self.link.is_held(id) => return Passed::Wait(None),
-            Some(Stop::Until(at)) if now < at => return Passed::Wait(Some(at)),
+            Some(Stop::Held(id)) if self.link.is_held(id) => return Front::Waits(None),
+            Some(Stop::Until(at)) if now < at => return Front::Waits(Some(at)),
             _ => frame.stop = None,
         }
-        let (wal, len) = (frame.wal, frame.data.len() as u64);
-        let passed = self.connection.change_hold(self.stream, |hold| {
-            let Hold::Held { bytes, lsn } = hold else {
-                return Pass::Whole;
-            };
-            match (lsn, wal) {
-                (Some(lsn), Some(wal)) if wal.kind == Replication::Logical && wal.start <= *lsn => {
-                    return Pass::Whole;
-                }
-                (Some(lsn), Some(wal)) if wal.end <= *lsn => return Pass::Whole,
-                (Some(lsn), Some(wal)) if wal.kind == Replication::Physical && wal.start < *lsn => {
-                    return Pass::Cut(*lsn);
-                }
-                // What is not WAL (a keepalive) says nothing to be held back.
-                (Some(_), None) => return Pass::Whole,
-                _ => {}
+        let Some(ticket) = &frame.ticket else {
+            return Front::Passes;
+        };
+        let Some((decision, at)) = ticket.decision() else {
+            return Front::Waits(None);
+        };
+        let on_reply = match decision {
+            Decision::Drop => return Front::Drop,
+            Decision::ResetBefore => return Front::Reset,
+            Decision::Delay(time) => {
+                return match at.checked_add(time) {
+                    Some(at) if at <= now => Front::Passes,
+                    at => Front::Waits(at),
+                };
             }
-            let part = (*bytes).min(len);
-            *bytes -= part;
-            if part == len { Pass::Whole } else { Pass::Bytes(part) }
-        });
+            Decision::Forward => return Front::Passes,
+            Decision::DropReply => ReplyAction::Drop,
+            Decision::ResetAfter => ReplyAction::ResetAfter,
+        };
+        if let Some(pending) = &mut frame.ask {
+            pending.reply = Some((0, on_reply));
+        }
+        Front::Passes
+    }
+
+    /// Lets the first frame pass, or as much of it as was released.
+    fn pass_front(&mut self) -> Passed {
+        let frame = self.frames.front_mut().expect("it was just looked at");
+        let (wal, len) = (frame.wal, frame.data.len() as u64);
+        let passed = self.connection.change_hold(self.stream, |hold| released(hold, wal, len));
+        if let Pass::Bytes(0) = passed {
+            return Passed::Wait(None);
+        }
+        if let Some(session) = &self.connection.session
+            && frame.concerns_session()
+        {
+            let mut session = lock(session);
+            if let Some(pending) = frame.ask.take() {
+                session.ask(pending);
+            }
+            if let Some((ordinal, expects)) = frame.close.take() {
+                session.close(ordinal, expects);
+            }
+            if let Some((ordinal, reply)) = frame.on_reply.take() {
+                session.set_reply(ordinal, reply);
+            }
+            if std::mem::take(&mut frame.ends_copy) {
+                session.end_copy();
+            }
+        }
         let data = match passed {
-            Pass::Bytes(0) => return Passed::Wait(None),
-            Pass::Whole => self.frames.pop_front().map(|frame| frame.data).unwrap_or_default(),
+            Pass::Whole => {
+                let frame = self.frames.pop_front().expect("it was just looked at");
+                let resets = self.stream == Stream::Downstream && frame.last;
+                let decision = frame.ticket.filter(|_| resets).and_then(|one| one.decision());
+                if matches!(decision, Some((Decision::ResetAfter, _))) {
+                    self.reset_here();
+                }
+                frame.data
+            }
             Pass::Bytes(len) => {
-                let frame = self.frames.front_mut().expect("it was just looked at");
                 // Half a message cannot be cut by position any more.
                 frame.wal = None;
                 frame.data.split_to(usize::try_from(len).expect("below its length"))
             }
             Pass::Cut(at) => {
-                let frame = self.frames.front_mut().expect("it was just looked at");
                 let wal = frame.wal.expect("only WAL is cut");
                 let (first, (rest, rest_wal)) = wal.cut(&frame.data, at);
                 self.waiting += first.len() + rest.len() - frame.data.len();
@@ -209,17 +325,30 @@ impl Gate {
                 first
             }
         };
-        self.waiting = self.waiting.saturating_sub(data.len());
-        self.note_waiting();
+        self.passed(data.len());
         Passed::Data(data)
     }
 
-    fn frame(&mut self, data: Bytes, wal: Option<Wal>, stop: Option<Stop>) {
-        if data.is_empty() {
+    /// The connection is reset in place of everything that waits.
+    fn reset_here(&mut self) {
+        self.frames.clear();
+        self.waiting = 0;
+        self.scanner = None;
+        self.stalled = false;
+        self.reset = true;
+    }
+
+    fn passed(&mut self, len: usize) {
+        self.waiting = self.waiting.saturating_sub(len);
+        self.note_waiting();
+    }
+
+    fn frame(&mut self, frame: Frame) {
+        if frame.data.is_empty() {
             return;
         }
-        self.waiting += data.len();
-        self.frames.push_back(Frame { data, wal, stop });
+        self.waiting += frame.data.len();
+        self.frames.push_back(frame);
         self.note_waiting();
     }
 
@@ -229,157 +358,30 @@ impl Gate {
 
     fn lose(&mut self, session: &mut Session, reason: &'static str) {
         if session.lose(reason) {
-            self.record(Happening::FramingLost { reason: reason.to_owned() });
+            self.judge.lost(reason);
         }
         self.connection.lose_framing();
         self.stop_scanning();
     }
 
     fn stop_scanning(&mut self) {
+        self.stalled = false;
+        self.judge.tell_unfinished();
         if let Some(mut scanner) = self.scanner.take() {
-            let rest = scanner.take_rest();
-            self.frame(rest, None, None);
+            let data = scanner.take_rest();
+            self.frame(Frame { data, ..Frame::default() });
         }
-    }
-
-    /// Finds out what the rules want done with a request.
-    fn judge_request(&mut self, part: Part, session: &mut Session) -> Kept {
-        let Part { data, place, commands, .. } = part;
-        if place == Place::Between {
-            self.frame(data, None, None);
-            return Kept::Yes;
-        }
-        let begins = !self.in_request;
-        self.in_request = place == Place::Inside;
-        if begins {
-            self.discarding = false;
-        }
-        for command in &commands {
-            self.log_message(command);
-        }
-        let followed = *session.framing() == crate::message::Framing::Followed;
-        let fired = followed.then(|| self.link.fires(self.connection.ordinal, &commands)).flatten();
-        let action = fired.as_ref().map(|(rule, command, action)| {
-            self.record(Happening::RuleFired {
-                rule: *rule,
-                action: action.name(),
-                command: command.name.clone(),
-                text: command.text.clone(),
-            });
-            (*rule, command.clone(), *action)
-        });
-        let mut stop = None;
-        let mut on_reply = None;
-        if let Some((rule, command, action)) = action {
-            match Action::split(action) {
-                Ok(RequestAction::Drop) => self.discarding = true,
-                Ok(RequestAction::Reset) => {
-                    self.reset = true;
-                    self.discarding = true;
-                }
-                Ok(RequestAction::Hold) => stop = Some(self.hold(rule, &command)),
-                Ok(RequestAction::Delay(delay)) => stop = Some(until(delay)),
-                Err(reply) => on_reply = Some((rule, reply)),
-            }
-        }
-        if self.discarding {
-            return Kept::No;
-        }
-        if begins {
-            session.ask(commands.into_iter().next().unwrap_or_default());
-        }
-        if let (Some(reply), Some(last)) = (on_reply, session.pending.back_mut()) {
-            last.reply = Some(reply);
-        }
-        self.frame(data, None, stop);
-        Kept::Yes
-    }
-
-    /// Does to a reply what the rules wanted when its request passed.
-    fn judge_reply(&mut self, part: Part, session: &mut Session) -> Kept {
-        let Part { data, place, summary, wal, .. } = part;
-        if place == Place::Between {
-            self.frame(data, wal, None);
-            return Kept::Yes;
-        }
-        let Some(pending) = session.pending.front_mut() else {
-            // Nobody asked: an error at the end of a session, say.
-            self.frame(data, wal, None);
-            return Kept::Yes;
-        };
-        let mut stop = None;
-        let mut kept = Kept::Yes;
-        match pending.reply {
-            Some((rule, ReplyAction::Hold)) => {
-                pending.reply = None;
-                stop = Some(self.hold(rule, &pending.command));
-            }
-            Some((_, ReplyAction::Delay(delay))) => {
-                pending.reply = None;
-                stop = Some(until(delay));
-            }
-            Some((_, ReplyAction::Drop)) => kept = Kept::No,
-            Some((_, ReplyAction::ResetAfter)) => {
-                kept = Kept::No;
-                self.reset |= place == Place::Last;
-            }
-            None => {}
-        }
-        if place == Place::Last
-            && let Some(done) = session.pending.pop_front()
-        {
-            self.log_reply(done.ordinal, &done.command, summary);
-        }
-        if kept == Kept::Yes {
-            self.frame(data, wal, stop);
-        }
-        kept
-    }
-
-    fn hold(&self, rule: u64, command: &Command) -> Stop {
-        let id = self.core.next_id();
-        self.link.hold_message(crate::rule::HeldMessage {
-            id,
-            rule,
-            connection: self.connection.ordinal,
-            stream: self.stream,
-            command: command.name.clone(),
-            text: command.text.clone(),
-        });
-        self.record(Happening::MessageHeld { held: id, rule });
-        Stop::Held(id)
-    }
-
-    fn log_message(&self, command: &Command) {
-        if self.connection.logs_messages() && !command.name.is_empty() {
-            self.record(Happening::Request {
-                command: command.name.clone(),
-                keys: command.keys.clone(),
-                text: command.text.clone(),
-            });
-        }
-    }
-
-    fn log_reply(&self, request: u64, command: &Command, summary: Option<String>) {
-        if self.connection.logs_messages() {
-            self.record(Happening::Reply {
-                request,
-                command: command.name.clone(),
-                summary: summary.unwrap_or_default(),
-            });
-        }
-    }
-
-    fn record(&self, happening: Happening) {
-        let connection = Some(self.connection.ordinal);
-        self.core.events.record(&self.link.name, connection, happening);
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kept {
-    Yes,
-    No,
+/// Whether the first frame may pass.
+enum Front {
+    /// There is none.
+    None,
+    Waits(Option<Instant>),
+    Drop,
+    Reset,
+    Passes,
 }
 
 /// How much of the first frame passes.
@@ -389,6 +391,24 @@ enum Pass {
     Cut(crate::message::wal::Lsn),
 }
 
-fn until(delay: Duration) -> Stop {
-    Stop::Until(Instant::now() + delay)
+/// How much of a frame a hold lets pass.
+fn released(hold: &mut Hold, wal: Option<Wal>, len: u64) -> Pass {
+    let Hold::Held { bytes, lsn } = hold else {
+        return Pass::Whole;
+    };
+    match (lsn, wal) {
+        (Some(lsn), Some(wal)) if wal.kind == Replication::Logical && wal.start <= *lsn => {
+            return Pass::Whole;
+        }
+        (Some(lsn), Some(wal)) if wal.end <= *lsn => return Pass::Whole,
+        (Some(lsn), Some(wal)) if wal.kind == Replication::Physical && wal.start < *lsn => {
+            return Pass::Cut(*lsn);
+        }
+        // What is not WAL (a keepalive) says nothing to be held back.
+        (Some(_), None) => return Pass::Whole,
+        _ => {}
+    }
+    let part = (*bytes).min(len);
+    *bytes -= part;
+    if part == len { Pass::Whole } else { Pass::Bytes(part) }
 }

@@ -3,11 +3,15 @@
 pub(crate) mod connection;
 mod gate;
 pub(crate) mod hold;
+mod judge;
 pub(crate) mod plan;
 mod pump;
 pub(crate) mod queue;
 mod stage;
+mod tell;
 
+use crate::attend::{Desk, What};
+use crate::error::Error;
 use crate::message::{Command, Protocol};
 use crate::rule::{Action, HeldMessage, Rule};
 use crate::seed::{Key, Seed};
@@ -18,7 +22,7 @@ use plan::Close;
 use stage::Applied;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A proxy as its connections see it.
@@ -30,6 +34,10 @@ pub(crate) struct Link {
     connections: Mutex<BTreeMap<u64, Arc<Connection>>>,
     accepted: AtomicU64,
     rules: Mutex<Arc<Vec<Arc<Rule>>>>,
+    /// Who attends, if anyone does.
+    desk: Mutex<Option<Arc<Desk>>>,
+    /// The proxy itself answers requests for encryption, with no.
+    refuses_encryption: AtomicBool,
     /// Messages that wait, by their ids.
     held: Mutex<BTreeMap<u64, HeldMessage>>,
     /// What connections get when they are opened.
@@ -46,6 +54,18 @@ pub enum MessageLog {
     Off,
     /// Yes, each of them.
     On,
+}
+
+/// Whether a proxy of Postgres itself answers requests for encryption, with no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Refuses {
+    /// They go to the server.
+    #[default]
+    No,
+    /// Clients that prefer encryption go on without it, and their messages can
+    /// be followed though the server has TLS. Those that insist on it close
+    /// the connection.
+    Yes,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -70,6 +90,8 @@ impl Link {
             connections: Mutex::default(),
             accepted: AtomicU64::new(0),
             rules: Mutex::default(),
+            desk: Mutex::default(),
+            refuses_encryption: AtomicBool::new(false),
             held: Mutex::default(),
             opening: Mutex::default(),
             past: Default::default(),
@@ -135,10 +157,49 @@ impl Link {
             opening.holds,
         ));
         connections.insert(ordinal, Arc::clone(&connection));
+        drop(connections);
+        if let Some(desk) = self.desk() {
+            desk.tell(&self.name, ordinal, What::Opened { client });
+        }
         connection
     }
 
-    pub(crate) fn forget(&self, connection: &Connection) {
+    /// Who attends now.
+    pub(crate) fn desk(&self) -> Option<Arc<Desk>> {
+        lock(&self.desk).clone()
+    }
+
+    /// Has messages from now on told to this desk.
+    pub(crate) fn attend(&self, desk: &Arc<Desk>) -> Result<(), Error> {
+        let mut attended = lock(&self.desk);
+        if attended.is_some() {
+            let reason = format!("somebody attends proxy {} already", self.name);
+            return Err(Error::Refused(reason));
+        }
+        *attended = Some(Arc::clone(desk));
+        Ok(())
+    }
+
+    /// Ends that.
+    pub(crate) fn leave(&self, desk: &Arc<Desk>) {
+        let mut attended = lock(&self.desk);
+        if attended.as_ref().is_some_and(|attended| Arc::ptr_eq(attended, desk)) {
+            *attended = None;
+        }
+    }
+
+    pub(crate) fn refuse_encryption(&self, refuses: Refuses) {
+        self.refuses_encryption.store(refuses == Refuses::Yes, Ordering::Release);
+    }
+
+    pub(crate) fn refuses_encryption(&self) -> bool {
+        self.refuses_encryption.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn forget(&self, connection: &Arc<Connection>, how: &'static str) {
+        if let Some(desk) = self.desk() {
+            desk.close(&self.name, connection, how);
+        }
         let mut connections = lock(&self.connections);
         connections.remove(&connection.ordinal);
         lock(&self.held).retain(|_, held| held.connection != connection.ordinal);

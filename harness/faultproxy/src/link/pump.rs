@@ -8,6 +8,7 @@ use super::connection::Connection;
 use super::gate::{Gate, Passed};
 use super::plan::{Age, Close, Plan, Rebuilt, Step};
 use super::queue::{Chunk, Queue, Share};
+use crate::attend::Ending;
 use crate::core::Core;
 use crate::link::Link;
 use crate::seed::Key;
@@ -227,6 +228,7 @@ impl Pump {
         loop {
             match self.gate.pass(now) {
                 Passed::Data(data) => self.enqueue(data, now),
+                Passed::Dropped(bytes) => self.share.remove(bytes),
                 Passed::Wait(wake) => return wake,
                 Passed::Close(how) => {
                     if !matches!(self.source, Source::Planned(..)) {
@@ -294,7 +296,11 @@ impl Pump {
         // A message of which only a part has come must not wait for room that
         // its own rest would make.
         let starved = self.queue.is_empty() && self.gate.is_empty();
-        if !matches!(self.source, Source::Open) || !(self.share.has_room() || starved) {
+        if !matches!(self.source, Source::Open) {
+            return Poll::Pending;
+        }
+        if !self.share.has_room() && !starved {
+            self.gate.tell_unfinished();
             return Poll::Pending;
         }
         BUFFER.with_borrow_mut(|buffer| {
@@ -338,7 +344,12 @@ impl Pump {
                     Err(_) => Step::Close(Close::Rst),
                 };
                 self.source = Source::Ended(Instant::now(), step);
-                self.gate.finish();
+                let how = match step {
+                    Step::HalfClose => Ending::Fin,
+                    _ => Ending::Rst,
+                };
+                let dropped = self.gate.finish(how);
+                self.share.remove(dropped);
                 true
             }
         }

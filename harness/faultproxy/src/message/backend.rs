@@ -1,5 +1,7 @@
 //! What Postgres sends.
 
+use super::group::{Expects, Transaction};
+use super::reader::Reader;
 use super::session::{Encryption, REPLICATES};
 use super::wal::Wal;
 use super::{LARGEST_HEAD, Lost, Part, Place, Session, text};
@@ -11,9 +13,12 @@ pub(crate) struct Backend {
     buffer: BytesMut,
     /// Bytes of a long message that are still to come.
     ahead: usize,
-    /// A reply has begun and no ReadyForQuery ended it.
+    /// Where the last of them stands.
+    after: Place,
+    /// A reply has begun and not ended.
     in_reply: bool,
     summary: Option<String>,
+    error: Option<String>,
     phase: Phase,
 }
 
@@ -71,8 +76,22 @@ impl Backend {
         if kind == b'd' && self.phase == Phase::Replication && self.ahead == 0 {
             part.wal = Wal::of(&part.data, session.replication);
         }
-        if part.place == Place::Last {
-            part.summary = self.summary.take();
+        part.awaits_client = kind == b'G';
+        match part.place {
+            Place::Between => part.push = unasked(kind, self.phase),
+            Place::Inside => {}
+            Place::Last => {
+                self.in_reply = false;
+                part.summary = Some(self.summary.take().unwrap_or_default());
+                part.error = self.error.take();
+                part.transaction = session.transaction.filter(|_| kind == b'Z');
+            }
+        }
+        if self.ahead > 0 {
+            self.after = part.place;
+            if part.place == Place::Last {
+                part.place = Place::Inside;
+            }
         }
         Ok(Some(part))
     }
@@ -83,15 +102,11 @@ impl Backend {
             return None;
         }
         self.ahead -= len;
-        Some(Part {
-            data: self.buffer.split_to(len).freeze(),
-            place: self.inside(),
-            ..Part::default()
-        })
-    }
-
-    const fn inside(&self) -> Place {
-        if self.in_reply { Place::Inside } else { Place::Between }
+        let place = match (self.ahead, self.after) {
+            (1.., Place::Last) => Place::Inside,
+            (_, after) => after,
+        };
+        Some(Part { data: self.buffer.split_to(len).freeze(), place, ..Part::default() })
     }
 
     /// The answer to a request for encryption is one byte, or an error of a
@@ -114,21 +129,25 @@ impl Backend {
 
     /// Takes note of a message.
     fn take(&mut self, kind: u8, body: &[u8], session: &mut Session) -> Result<Place, Lost> {
+        session.skip();
+        let asked = session.pending.front().map(|front| front.expects);
         match kind {
             // Notices, parameters and notifications come at any time.
-            b'N' | b'S' | b'A' if !self.in_reply => return Ok(Place::Between),
+            b'N' | b'S' if !self.in_reply => return Ok(Place::Between),
+            b'A' => return Ok(Place::Between),
             b'Z' => {
-                self.in_reply = false;
                 self.phase = Phase::Queries;
-                session.resume();
-                return Ok(Place::Last);
+                session.ready(body.first().copied().and_then(Transaction::of));
+                return Ok(if asked.is_some() { Place::Last } else { Place::Between });
             }
             b'C' => self.summary = Some(text(body.split(|b| *b == 0).next().unwrap_or_default())),
-            b'E' => self.summary = Some(error_code(body)),
-            b'G' if session.extended => {
-                // A Sync sent during such a COPY gets no answer.
-                return Err(Lost("COPY by the extended protocol"));
+            b'E' => {
+                let code = error_field(body, b'C');
+                self.summary = Some(format!("{} {code}", error_field(body, b'V')));
+                self.error.get_or_insert(code);
             }
+            b't' => session.tell_types(Reader(body).types()),
+            b'G' if matches!(asked, Some(Expects::Counted(_))) => session.begin_copy(),
             b'G' => session.suspend("a COPY is running"),
             b'W' => {
                 self.phase = Phase::Replication;
@@ -136,21 +155,32 @@ impl Backend {
             }
             _ => {}
         }
-        if self.phase == Phase::Replication {
+        if self.phase == Phase::Replication || asked.is_none() {
             return Ok(Place::Between);
         }
         self.in_reply = true;
-        Ok(Place::Inside)
+        let ends = match kind {
+            b'1' | b'2' | b'3' | b'T' | b'n' | b'C' | b'I' | b's' => session.complete_one(),
+            b'E' => session.fail(),
+            _ => false,
+        };
+        Ok(if ends { Place::Last } else { Place::Inside })
     }
 }
 
-/// `ERROR 40001` from the fields of an error message.
-fn error_code(body: &[u8]) -> String {
-    let field = |wanted: u8| {
-        body.split(|byte| *byte == 0)
-            .find(|field| field.first() == Some(&wanted))
-            .map(|field| text(&field[1..]))
-            .unwrap_or_default()
-    };
-    format!("{} {}", field(b'V'), field(b'C'))
+/// What kind of message that nobody asked for this is.
+fn unasked(kind: u8, phase: Phase) -> Option<String> {
+    match (kind, phase) {
+        (b'A', _) => Some("notification".into()),
+        (b'E', Phase::Queries) => Some("error".into()),
+        _ => None,
+    }
+}
+
+/// A field of an error message.
+fn error_field(body: &[u8], wanted: u8) -> String {
+    body.split(|byte| *byte == 0)
+        .find(|field| field.first() == Some(&wanted))
+        .map(|field| text(&field[1..]))
+        .unwrap_or_default()
 }

@@ -1,6 +1,7 @@
 //! What a Postgres client sends:
 //! <https://www.postgresql.org/docs/current/protocol-message-formats.html>.
 
+use super::group::{Counted, Ends, Expects, Group, Step, Strength, Sync};
 use super::reader::Reader;
 use super::session::Encryption;
 use super::wal::Replication;
@@ -28,9 +29,20 @@ pub(crate) struct Frontend {
     /// … and where its last byte stands.
     after: Place,
     phase: Phase,
-    /// In a request that a Sync will end.
+    /// In a request of the extended protocol that a Sync or a Flush will end.
     extended: bool,
+    /// A part of the request was already handed out.
+    begun: bool,
     commands: Vec<Command>,
+    /// The commands of the last portal that was bound, …
+    bound: Vec<Command>,
+    /// … which were told of before it was executed.
+    told_ahead: bool,
+    steps: Vec<Step>,
+    /// Messages of the request that the server will say it has done.
+    expected: u32,
+    /// The strongest statement run since the last Sync, by earlier requests.
+    unsettled: Option<Strength>,
     statements: BTreeMap<String, Statement>,
     portals: BTreeMap<String, Vec<Command>>,
 }
@@ -60,9 +72,7 @@ enum Role {
     /// Part of an extended request.
     Part,
     /// Ends an extended request, or is a whole one.
-    Last,
-    /// Asks for what there is so far.
-    Flush,
+    Last(Ends, Expects),
 }
 
 impl Frontend {
@@ -105,17 +115,54 @@ impl Frontend {
             };
             self.scanned += there;
             self.ahead = whole - there;
-            let place = match role {
+            let (place, ends, expects) = match role {
                 Role::Between if self.extended => continue,
-                Role::Between => Place::Between,
-                Role::Last => Place::Last,
-                Role::Flush => Place::Inside,
+                Role::Between => {
+                    let mut part = self.cut(Place::Between);
+                    part.handshake = kind == b'p';
+                    return Ok(Some(part));
+                }
+                Role::Last(ends, expects) => (Place::Last, ends, expects),
                 // More of the request is to come, unless it is too long to wait.
                 Role::Part if self.ahead == 0 && self.scanned < LARGEST_HEAD => continue,
-                Role::Part => Place::Inside,
+                Role::Part => {
+                    let open = Expects::Counted(Counted::new(None, Sync::No));
+                    (Place::Inside, Ends::Open, open)
+                }
             };
-            return Ok(Some(self.cut(place)));
+            return Ok(Some(self.request(place, ends, expects)));
         }
+    }
+
+    /// Hands out a part of a request.
+    fn request(&mut self, place: Place, ends: Ends, expects: Expects) -> Part {
+        let settles = match ends {
+            Ends::Sync => self.unsettled.take(),
+            Ends::Alone => None,
+            Ends::Flush | Ends::Open => {
+                let strongest = self.commands.iter().map(|command| command.strength).max();
+                self.unsettled = self.unsettled.max(strongest);
+                None
+            }
+        };
+        if place == Place::Inside && self.commands.is_empty() {
+            // What was bound is going to run.
+            self.commands = std::mem::take(&mut self.bound);
+            self.told_ahead = !self.commands.is_empty();
+        }
+        let mut part = self.cut(place);
+        let steps = std::mem::take(&mut self.steps);
+        if place == Place::Last {
+            self.bound.clear();
+            self.told_ahead = false;
+        }
+        if part.commands.is_empty() && !self.begun {
+            part.commands.push(nameless(&steps, ends));
+        }
+        part.group = Some(Group { steps, ends, settles });
+        part.expects = expects;
+        self.begun = place == Place::Inside && self.ahead == 0;
+        part
     }
 
     /// Hands out the rest of a message that was too long to wait for.
@@ -170,11 +217,17 @@ impl Frontend {
             _ if code >> 16 == 3 => {
                 self.phase = Phase::Open;
                 self.commands = vec![Command { name: "STARTUP".into(), ..Command::default() }];
-                return Ok(Some(self.cut(Place::Last)));
+                self.steps.push(Step::Startup);
+                let mut part = self.request(Place::Last, Ends::Alone, Expects::Ready);
+                part.handshake = true;
+                return Ok(Some(part));
             }
             _ => return Err(Lost("not version 3 of the Postgres protocol")),
         }
-        Ok(Some(self.cut(Place::Between)))
+        let mut part = self.cut(Place::Between);
+        part.asks_encryption = matches!(code, TLS_REQUEST | GSS_REQUEST);
+        part.handshake = true;
+        Ok(Some(part))
     }
 
     /// Takes note of a message.
@@ -183,60 +236,114 @@ impl Frontend {
         match kind {
             b'Q' => {
                 self.commands = sql::statements(&reader.text());
-                if self.commands.is_empty() {
-                    self.commands.push(Command::default());
-                }
+                self.steps.push(Step::Query);
                 note_replication(&self.commands, session);
-                session.extended = false;
-                return Role::Last;
+                return Role::Last(Ends::Alone, Expects::Ready);
             }
             b'F' => {
-                self.commands.push(Command { name: "FUNCTION CALL".into(), ..Command::default() });
-                session.extended = false;
-                return Role::Last;
+                self.commands.push(Command {
+                    name: "FUNCTION CALL".into(),
+                    strength: Strength::Write,
+                    ..Command::default()
+                });
+                self.steps.push(Step::FunctionCall);
+                return Role::Last(Ends::Alone, Expects::Ready);
             }
-            b'P' => {
-                let name = reader.text();
-                let commands = sql::statements(&reader.text());
-                let types = reader.types();
-                remember(&mut self.statements, name, Statement { commands, types });
+            b'S' => return Role::Last(Ends::Sync, self.counted(Sync::Yes)),
+            b'H' => return Role::Last(Ends::Flush, self.counted(Sync::No)),
+            // Copied data do not wait for the Sync behind them.
+            b'd' if self.extended => return Role::Last(Ends::Open, self.counted(Sync::No)),
+            b'c' | b'f' => {
+                self.steps.push(if kind == b'c' { Step::CopyDone } else { Step::CopyFail });
+                return Role::Last(Ends::Open, self.counted(Sync::No));
             }
-            b'B' => {
-                let (portal, statement) = (reader.text(), reader.text());
-                let statement = self.statements.get(&statement).cloned().unwrap_or_default();
-                let parameters = reader.parameters(&statement.types);
-                let mut commands = statement.commands;
-                for command in &mut commands {
-                    command.keys.extend_from_slice(&parameters);
-                }
-                remember(&mut self.portals, portal, commands);
-            }
+            b'P' => self.parse(&mut reader),
+            b'B' => self.bind(&mut reader, session),
             b'E' => {
                 let portal = reader.text();
-                let commands = self.portals.get(&portal).cloned().unwrap_or_default();
-                self.commands.extend(commands);
+                if !std::mem::take(&mut self.told_ahead) {
+                    let commands = self.portals.get(&portal).cloned().unwrap_or_default();
+                    self.commands.extend(commands);
+                }
+                self.bound.clear();
+                self.steps.push(Step::Execute);
             }
             b'C' => {
                 let what = reader.byte();
                 let name = reader.text();
+                self.steps.push(Step::Close);
                 match what {
                     Some(b'S') => drop(self.statements.remove(&name)),
                     _ => drop(self.portals.remove(&name)),
                 }
             }
-            b'D' => {}
-            b'S' => {
-                session.extended = true;
-                return Role::Last;
+            b'D' => {
+                let describes_statement = reader.byte() == Some(b'S');
+                if describes_statement {
+                    session.describe(reader.text());
+                }
+                self.steps.push(Step::Describe);
             }
-            // Copied data must not wait for the Sync behind it.
-            b'H' | b'd' | b'c' | b'f' if self.extended => return Role::Flush,
             // Passwords, copied data, the farewell.
             _ => return Role::Between,
         }
         self.extended = true;
+        self.expected += 1;
         Role::Part
     }
+
+    fn counted(&mut self, sync: Sync) -> Expects {
+        match (std::mem::take(&mut self.expected), sync) {
+            (0, Sync::No) => Expects::Nothing,
+            (total, sync) => Expects::Counted(Counted::new(Some(total), sync)),
+        }
+    }
+
+    fn parse(&mut self, reader: &mut Reader<'_>) {
+        let name = reader.text();
+        let commands = sql::statements(&reader.text());
+        let types = reader.types();
+        self.steps.push(Step::Parse { statement: name.clone() });
+        remember(&mut self.statements, name, Statement { commands, types });
+    }
+
+    fn bind(&mut self, reader: &mut Reader<'_>, session: &Session) {
+        let (portal, name) = (reader.text(), reader.text());
+        let statement = self.statements.get(&name).cloned().unwrap_or_default();
+        let given = statement.types.iter().all(|oid| *oid != 0) && !statement.types.is_empty();
+        let told = session.described(&name).filter(|_| !given);
+        let parameters = reader.parameters(told.unwrap_or(&statement.types));
+        let mut commands = statement.commands;
+        for command in &mut commands {
+            let readings = parameters.iter().flat_map(|parameter| &parameter.readings);
+            command.keys.extend(readings.cloned());
+        }
+        self.steps.push(Step::Bind { statement: name, parameters });
+        self.bound.clone_from(&commands);
+        remember(&mut self.portals, portal, commands);
+    }
+}
+
+/// What a request without a statement is called: by what it does, the last
+/// thing first, as the first ones are only done for its sake.
+fn nameless(steps: &[Step], ends: Ends) -> Command {
+    let name = steps.iter().rev().find_map(|step| match step {
+        Step::Query => Some("EMPTY"),
+        Step::Execute => Some("EXECUTE"),
+        Step::Parse { .. } => Some("PARSE"),
+        Step::Bind { .. } => Some("BIND"),
+        Step::Close => Some("CLOSE"),
+        Step::CopyDone => Some("COPY DONE"),
+        Step::CopyFail => Some("COPY FAIL"),
+        Step::Describe | Step::FunctionCall | Step::Startup => None,
+    });
+    let name = name.unwrap_or(match ends {
+        _ if !steps.is_empty() => "DESCRIBE",
+        Ends::Sync => "SYNC",
+        Ends::Flush => "FLUSH",
+        Ends::Alone | Ends::Open => "EMPTY",
+    });
+    Command { name: name.into(), ..Command::default() }
 }
 
 fn remember<T>(map: &mut BTreeMap<String, T>, name: String, what: T) {

@@ -7,6 +7,7 @@
 
 mod backend;
 mod frontend;
+mod group;
 mod keys;
 mod reader;
 mod resp;
@@ -18,9 +19,11 @@ pub(crate) mod wal;
 
 pub(crate) use backend::Backend;
 pub(crate) use frontend::Frontend;
+pub use group::{Ends, Parameter, Step, Strength, Transaction};
+pub(crate) use group::{Expects, Group};
 pub(crate) use resp::{RespReplies, RespRequests};
 pub use session::Framing;
-pub(crate) use session::{REPLICATES, Session};
+pub(crate) use session::{Pending, REPLICATES, Session};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -63,10 +66,14 @@ pub(crate) struct Command {
     pub(crate) keys: Vec<String>,
     /// The command as a person would write it, cut short.
     pub(crate) text: String,
+    /// How much it can change; known of SQL only.
+    pub(crate) strength: Strength,
+    /// A password was in it, which its text does not show.
+    pub(crate) secret: bool,
 }
 
 /// The most of a command's text that is kept.
-const LONGEST_TEXT: usize = 1024;
+const LONGEST_TEXT: usize = 64 << 10;
 
 impl Command {
     /// Whether this is the command a rule names: whole, or its first word.
@@ -86,6 +93,15 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(cut).into_owned()
 }
 
+/// The front of a text, at most `most` bytes of it.
+pub(crate) fn front(text: &str, most: usize) -> &str {
+    let mut end = text.len().min(most);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 /// A piece of a stream.
 #[derive(Debug, Default)]
 pub(crate) struct Part {
@@ -94,10 +110,37 @@ pub(crate) struct Part {
     pub(crate) place: Place,
     /// Requests only: the commands whose last needed byte is in here.
     pub(crate) commands: Vec<Command>,
+    /// Requests only, in their first part: what more there is to say.
+    pub(crate) group: Option<Group>,
+    /// Requests only, in their first part: how the reply will end.
+    pub(crate) expects: Expects,
+    /// Only sets up the connection.
+    pub(crate) handshake: bool,
+    /// Requests only: asks for encryption.
+    pub(crate) asks_encryption: bool,
+    /// Between replies: said unasked, and this is its kind.
+    pub(crate) push: Option<String>,
+    /// Between replies: more of what was said unasked.
+    pub(crate) continues: bool,
+    /// Replies only: the client must send data before the rest can come.
+    pub(crate) awaits_client: bool,
     /// Replies only, where the reply ends: what it said, in a word.
     pub(crate) summary: Option<String>,
+    /// Replies only, where the reply ends: the code of its first error.
+    pub(crate) error: Option<String>,
+    /// Replies only, where the reply ends: the state of the transaction.
+    pub(crate) transaction: Option<Transaction>,
     /// Replication only: the WAL in here.
     pub(crate) wal: Option<Wal>,
+}
+
+/// Whether bytes begin a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Border {
+    /// They do.
+    Between,
+    /// They belong to one that has begun.
+    Within,
 }
 
 /// Where a part stands.
@@ -156,14 +199,22 @@ impl Scanner {
         }
     }
 
-    /// The bytes that wait for the rest of their message.
-    pub(crate) fn take_rest(&mut self) -> Bytes {
-        let buffer = match self {
+    /// Where the bytes that come next stand.
+    pub(crate) fn border(&mut self) -> Border {
+        if self.rest().is_empty() { Border::Between } else { Border::Within }
+    }
+
+    fn rest(&mut self) -> &mut bytes::BytesMut {
+        match self {
             Self::RespRequests(scanner) => scanner.rest(),
             Self::RespReplies(scanner) => scanner.rest(),
             Self::Frontend(scanner) => scanner.rest(),
             Self::Backend(scanner) => scanner.rest(),
-        };
-        buffer.split().freeze()
+        }
+    }
+
+    /// The bytes that wait for the rest of their message.
+    pub(crate) fn take_rest(&mut self) -> Bytes {
+        self.rest().split().freeze()
     }
 }

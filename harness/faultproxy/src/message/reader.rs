@@ -1,5 +1,8 @@
 //! The fields of what a Postgres client sends.
 
+use super::Parameter;
+use bytes::Bytes;
+
 /// Reads the fields of a message; past its end they are empty.
 pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
@@ -40,9 +43,9 @@ impl Reader<'_> {
         (0..count).map_while(|_| self.long().map(i32::cast_unsigned)).collect()
     }
 
-    /// The parameters of a Bind as text. A binary one whose type the client did
-    /// not give, and which can be read in two ways, stands there twice.
-    pub(super) fn parameters(&mut self, types: &[u32]) -> Vec<String> {
+    /// The parameters of a Bind. A binary one whose type is not known, and
+    /// which can be read in two ways, has both readings.
+    pub(super) fn parameters(&mut self, types: &[u32]) -> Vec<Parameter> {
         let formats = self.short().unwrap_or(0);
         let formats: Vec<u16> = (0..formats).map_while(|_| self.short()).collect();
         let count = self.short().unwrap_or(0);
@@ -51,22 +54,26 @@ impl Reader<'_> {
             let Some(len) = self.long() else {
                 break;
             };
-            let Ok(len) = usize::try_from(len) else {
-                // -1 is NULL.
-                continue;
-            };
-            let Some(bytes) = self.take(len) else {
-                break;
-            };
             let format = match formats.as_slice() {
                 [] => TEXT,
                 [all] => *all,
                 each => each.get(index).copied().unwrap_or(TEXT),
             };
-            match (format, types.get(index).copied().unwrap_or(0)) {
-                (TEXT, _) => parameters.push(whole_text(bytes)),
-                (_, kind) => read_binary(bytes, kind, &mut parameters),
+            let oid = types.get(index).copied().filter(|oid| *oid != 0);
+            let mut parameter =
+                Parameter { value: None, binary: format != TEXT, oid, readings: Vec::new() };
+            // -1 is NULL.
+            if let Ok(len) = usize::try_from(len) {
+                let Some(bytes) = self.take(len) else {
+                    break;
+                };
+                match format {
+                    TEXT => parameter.readings.push(whole_text(bytes)),
+                    _ => read_binary(bytes, oid.unwrap_or(0), &mut parameter.readings),
+                }
+                parameter.value = Some(Bytes::copy_from_slice(bytes));
             }
+            parameters.push(parameter);
         }
         parameters
     }

@@ -1,7 +1,8 @@
 //! RESP2 and RESP3: <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
 
-use super::{Command, LARGEST_HEAD, LONGEST_TEXT, Lost, Part, Place, keys, text};
-use bytes::BytesMut;
+use super::{Command, Expects, LARGEST_HEAD, LONGEST_TEXT, Lost, Part, Place, keys, text};
+use crate::attend::Value;
+use bytes::{Bytes, BytesMut};
 
 /// Deeper nesting than any reply of Redis has.
 const DEEPEST: usize = 32;
@@ -229,14 +230,12 @@ impl RespRequests {
                 self.scanned = 0;
                 let walker = std::mem::replace(&mut self.walker, Walker::keeping());
                 let judged = std::mem::take(&mut self.judged);
-                let mut part = Part { data, place: Place::Last, ..Part::default() };
                 if walker.arguments.is_empty() {
                     // `*0` gets no reply.
-                    part.place = Place::Between;
-                } else if !judged {
-                    part.commands = vec![command(walker.whole())];
+                    return Ok(Some(Part { data, ..Part::default() }));
                 }
-                Ok(Some(part))
+                let arguments = (!judged).then(|| walker.whole());
+                Ok(Some(request(data, Place::Last, arguments)))
             }
             Walk::GoesOn if self.buffer.len() < LARGEST_HEAD => {
                 self.scanned = self.buffer.len();
@@ -245,12 +244,12 @@ impl RespRequests {
             Walk::GoesOn => {
                 let data = self.buffer.split().freeze();
                 self.scanned = 0;
-                let commands =
-                    if self.judged { vec![] } else { vec![command(self.walker.whole())] };
+                let arguments = (!self.judged).then(|| self.walker.whole());
+                let part = request(data, Place::Inside, arguments);
                 self.judged = true;
                 // Nobody asks for what comes after the head.
                 self.walker.room = 0;
-                Ok(Some(Part { data, place: Place::Inside, commands, ..Part::default() }))
+                Ok(Some(part))
             }
         }
     }
@@ -269,13 +268,23 @@ impl RespRequests {
             .filter(|word| !word.is_empty())
             .map(<[u8]>::to_vec)
             .collect();
-        let mut part = Part { data, ..Part::default() };
-        if !words.is_empty() {
-            part.place = Place::Last;
-            part.commands = vec![command(&words)];
+        if words.is_empty() {
+            return Ok(Some(Part { data, ..Part::default() }));
         }
-        Ok(Some(part))
+        Ok(Some(request(data, Place::Last, Some(&words))))
     }
+}
+
+/// A piece of a request; the first one comes with the arguments.
+fn request(data: Bytes, place: Place, arguments: Option<&[Vec<u8>]>) -> Part {
+    let mut part = Part { data, place, ..Part::default() };
+    if let Some(arguments) = arguments {
+        let command = command(arguments);
+        part.handshake = matches!(command.name.as_str(), "AUTH" | "HELLO");
+        part.expects = Expects::Value;
+        part.commands = vec![command];
+    }
+    part
 }
 
 /// Names a command and finds its keys.
@@ -307,7 +316,9 @@ fn command(arguments: &[Vec<u8>]) -> Command {
     };
     let keys = keys::of(&first, arguments).into_iter().map(whole_text).collect();
     let mut written = Vec::new();
-    for argument in keys::without_secrets(&first, arguments) {
+    let shown = keys::without_secrets(&first, arguments);
+    let secret = shown != arguments;
+    for argument in shown {
         if written.len() > LONGEST_TEXT {
             break;
         }
@@ -316,7 +327,7 @@ fn command(arguments: &[Vec<u8>]) -> Command {
         }
         written.extend_from_slice(&argument);
     }
-    Command { name, keys, text: text(&written) }
+    Command { name, keys, text: text(&written), secret, ..Command::default() }
 }
 
 fn whole_text(bytes: &[u8]) -> String {
@@ -342,6 +353,8 @@ pub(crate) struct RespReplies {
     buffer: BytesMut,
     scanned: usize,
     walker: Walker,
+    /// A part of this value was already handed out.
+    begun: bool,
 }
 
 impl RespReplies {
@@ -362,12 +375,11 @@ impl RespReplies {
                 let data = self.buffer.split_to(self.scanned + len).freeze();
                 self.scanned = 0;
                 let walker = std::mem::take(&mut self.walker);
-                // A push is not the reply to anything.
-                let place = match walker.kind {
-                    Some(b'>') => Place::Between,
-                    _ => Place::Last,
-                };
-                Ok(Some(Part { data, place, summary: Some(walker.first_line), ..Part::default() }))
+                let mut part = self.piece(data, walker.kind, Place::Last);
+                self.begun = false;
+                part.error = error_code(&walker.first_line);
+                part.summary = Some(walker.first_line);
+                Ok(Some(part))
             }
             Walk::GoesOn if self.buffer.len() < LARGEST_HEAD => {
                 self.scanned = self.buffer.len();
@@ -376,15 +388,35 @@ impl RespReplies {
             Walk::GoesOn => {
                 let data = self.buffer.split().freeze();
                 self.scanned = 0;
-                Ok(Some(Part {
-                    data,
-                    place: match self.walker.kind {
-                        Some(b'>') => Place::Between,
-                        _ => Place::Inside,
-                    },
-                    ..Part::default()
-                }))
+                let part = self.piece(data, self.walker.kind, Place::Inside);
+                self.begun = true;
+                Ok(Some(part))
             }
         }
     }
+
+    /// A piece of a reply, or of a push, which is not the reply to anything.
+    fn piece(&self, data: Bytes, kind: Option<u8>, place: Place) -> Part {
+        let mut part = Part { data, place, ..Part::default() };
+        if kind == Some(b'>') {
+            part.place = Place::Between;
+            part.continues = self.begun;
+            part.push = (!self.begun).then(|| push_kind(&part.data));
+        }
+        part
+    }
+}
+
+fn push_kind(data: &Bytes) -> String {
+    match Value::parse(data) {
+        Some(Value::Array(elements)) => elements.first().and_then(Value::bytes).map(text),
+        _ => None,
+    }
+    .unwrap_or_default()
+}
+
+/// The first word of an error.
+fn error_code(first_line: &str) -> Option<String> {
+    let said = first_line.strip_prefix('-')?;
+    Some(said.split(' ').next().unwrap_or_default().to_owned())
 }

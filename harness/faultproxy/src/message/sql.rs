@@ -1,6 +1,6 @@
 //! Just enough SQL to name statements: not a parser, and it never fails.
 
-use super::{Command, LONGEST_TEXT, text};
+use super::{Command, Strength, text};
 
 /// The statements of a query text, named by their first word.
 pub(crate) fn statements(sql: &str) -> Vec<Command> {
@@ -9,9 +9,33 @@ pub(crate) fn statements(sql: &str) -> Vec<Command> {
         .filter_map(|statement| {
             let name = first_word(statement)?.to_uppercase();
             let text = text(statement.trim().as_bytes());
-            Some(Command { name, keys: literals(statement), text })
+            let strength = strength(&name, statement);
+            Some(Command { name, keys: literals(statement), text, strength, secret: false })
         })
         .collect()
+}
+
+/// How much a statement can change. Words in its texts and comments count,
+/// too: they make it stronger at most.
+fn strength(name: &str, statement: &str) -> Strength {
+    let upper = statement.to_uppercase();
+    let has = |words: &[&str]| words.iter().any(|word| has_word(&upper, word));
+    let writes = || has(&["INSERT", "UPDATE", "DELETE", "MERGE", "INTO", "CREATE", "EXECUTE"]);
+    match name {
+        "COMMIT" | "END" => Strength::Commit,
+        "PREPARE" if has(&["TRANSACTION"]) => Strength::Commit,
+        "ROLLBACK" | "ABORT" => Strength::Rollback,
+        "BEGIN" | "START" | "SAVEPOINT" | "RELEASE" | "SET" | "RESET" | "SHOW" | "DISCARD"
+        | "DEALLOCATE" | "PREPARE" | "LISTEN" | "UNLISTEN" | "CLOSE" => Strength::Session,
+        "SELECT" | "VALUES" | "TABLE" if has(&["FOR"]) && has(&["UPDATE", "SHARE"]) => {
+            if has(&["INTO"]) { Strength::Write } else { Strength::Lock }
+        }
+        "SELECT" | "VALUES" | "TABLE" if !has(&["INTO"]) => Strength::Read,
+        "WITH" | "EXPLAIN" | "DECLARE" if !writes() => Strength::Read,
+        "FETCH" | "MOVE" => Strength::Read,
+        "COPY" if !has(&["FROM", "PROGRAM"]) && !writes() => Strength::Read,
+        _ => Strength::Write,
+    }
 }
 
 /// Splits at semicolons outside of quotes and comments.
@@ -173,7 +197,6 @@ fn first_word(statement: &str) -> Option<&str> {
 pub(crate) fn has_word(text: &str, word: &str) -> bool {
     let part_of_word = |c: char| c.is_alphanumeric() || c == '_';
     !word.is_empty()
-        && text.len() <= LONGEST_TEXT * 4
         && text.match_indices(word).any(|(at, _)| {
             let before = text[..at].chars().next_back();
             let after = text[at + word.len()..].chars().next();

@@ -37,7 +37,10 @@ fn scan(
                 said.push(summary);
             }
             match part.place {
-                Place::Last => said.push("|".into()),
+                Place::Last => {
+                    said.push("|".into());
+                    session.pending.pop_front();
+                }
                 Place::Between => said.push("-".into()),
                 Place::Inside => {}
             }
@@ -137,14 +140,13 @@ fn framing_is_lost_where_replies_cannot_be_told_apart() {
 
 #[test]
 fn giving_up_loses_no_byte() {
-    // A COPY from the client by the extended protocol, and a type that is none.
-    for strange in [message(b'G', &[0, 0, 1, 0, 0]), b"\x01\x02\x03\x04\x05\x06".to_vec()] {
+    for strange in [b"\x01\x02\x03\x04\x05\x06", b"Z\0\0\0\x03I"] {
         let before = [message(b'1', b""), message(b'2', b"")].concat();
         for copies in 0..4 {
-            let transcript = [before.repeat(copies), strange.clone(), message(b'Z', b"I")].concat();
+            let transcript =
+                [before.repeat(copies), strange.to_vec(), message(b'Z', b"I")].concat();
             for size in 1..=transcript.len() {
                 let mut session = Session::new();
-                session.extended = true;
                 let lost =
                     scan(Protocol::Postgres, Stream::Downstream, &transcript, size, &mut session);
                 assert!(lost.is_err(), "{copies} {size}");
@@ -193,6 +195,9 @@ fn requests_of_postgres_simple_and_extended() {
         message(b'P', b"s1\0UPDATE t SET v = $1\0\0\0"),
         message(b'D', b"Ss1\0"),
         message(b'S', b""),
+        message(b'P', b"s2\0SELECT 1\0\0\0"),
+        message(b'H', b""),
+        message(b'Q', b";\0"),
         message(b'B', &bind),
         message(b'E', b"\0\0\0\0\0"),
         message(b'S', b""),
@@ -203,7 +208,23 @@ fn requests_of_postgres_simple_and_extended() {
         Protocol::Postgres,
         Stream::Upstream,
         &transcript,
-        &["STARTUP ", "|", "-", "BEGIN ", "COMMIT ", "|", "|", "UPDATE 42", "|", "-"],
+        &[
+            "STARTUP ",
+            "|",
+            "-",
+            "BEGIN ",
+            "COMMIT ",
+            "|",
+            "PARSE ",
+            "|",
+            "PARSE ",
+            "|",
+            "EMPTY ",
+            "|",
+            "UPDATE 42",
+            "|",
+            "-",
+        ],
     );
 }
 
@@ -221,12 +242,82 @@ fn replies_of_postgres_end_when_it_is_ready_for_more() {
         message(b'Z', b"E"),
     ]
     .concat();
-    check(
-        Protocol::Postgres,
-        Stream::Downstream,
+    check_replies(
+        &[Expects::Ready; 3],
         &transcript,
-        &["|", "-", "UPDATE 1", "|", "ERROR 40001", "|"],
+        &["", "|", "-", "UPDATE 1", "|", "ERROR 40001", "|"],
     );
+}
+
+fn counted(total: u32, sync: group::Sync) -> Expects {
+    Expects::Counted(group::Counted::new(Some(total), sync))
+}
+
+/// Checks what is said of the replies to requests that end in these ways.
+fn check_replies(asked: &[Expects], transcript: &[u8], expected: &[&str]) {
+    for size in [1, 2, 3, 7, 64, transcript.len()] {
+        let mut session = Session::new();
+        for expects in asked {
+            let ordinal = session.number();
+            session.ask(Pending { ordinal, expects: *expects, ..Pending::default() });
+        }
+        let said = scan(Protocol::Postgres, Stream::Downstream, transcript, size, &mut session);
+        assert_eq!(said.as_deref(), Ok(expected.map_strings().as_slice()), "{size}");
+        assert!(session.pending.is_empty(), "{size}: {:?}", session.pending);
+    }
+}
+
+#[test]
+fn a_reply_to_a_flush_ends_with_the_last_message_it_asked_for() {
+    use group::Sync::{No, Yes};
+    let transcript = [
+        message(b'1', b""),
+        message(b't', b"\0\0"),
+        message(b'n', b""),
+        message(b'2', b""),
+        message(b'D', b"\0\0"),
+        message(b'C', b"SELECT 1\0"),
+        message(b'Z', b"I"),
+    ]
+    .concat();
+    let asked = [counted(2, No), counted(2, No), counted(0, Yes)];
+    check_replies(&asked, &transcript, &["", "|", "SELECT 1", "|", "", "|"]);
+}
+
+#[test]
+fn an_error_ends_the_reply_and_what_is_skipped_has_none() {
+    use group::Sync::{No, Yes};
+    let transcript =
+        [message(b'1', b""), message(b'E', b"SERROR\0VERROR\0C22012\0\0"), message(b'Z', b"I")]
+            .concat();
+    let asked = [counted(3, No), counted(2, No), Expects::Ready, counted(1, Yes)];
+    check_replies(&asked, &transcript, &["ERROR 22012", "|", "", "|"]);
+}
+
+#[test]
+fn a_copy_by_the_extended_protocol_swallows_the_sync_in_front_of_it() {
+    use group::Sync::Yes;
+    let transcript = [
+        message(b'1', b""),
+        message(b'2', b""),
+        message(b'G', b"\0\0\0"),
+        message(b'C', b"COPY 2\0"),
+        message(b'Z', b"I"),
+    ]
+    .concat();
+    let mut session = Session::new();
+    let ask = |session: &mut Session, expects| {
+        let ordinal = session.number();
+        session.ask(Pending { ordinal, expects, ..Pending::default() });
+    };
+    ask(&mut session, counted(3, Yes));
+    // Sent before the server asks for data, and ignored by it.
+    ask(&mut session, counted(0, Yes));
+    session.end_copy();
+    ask(&mut session, counted(0, Yes));
+    let said = scan(Protocol::Postgres, Stream::Downstream, &transcript, 5, &mut session);
+    assert_eq!(said, Ok((&["COPY 2", "|", "", "|"][..]).map_strings()));
+    assert!(session.pending.is_empty());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The fault proxy from outside: over its API, its sockets and real servers.
 
 mod api;
+mod attend;
 mod behaviour;
 mod client;
 mod differences;

@@ -16,6 +16,7 @@ use crate::{
         cut::Cutter,
         run::{self, Conducted, RunArgs, asked, conduct, take_down},
         signals::stop_on_signals,
+        subject::Subject,
     },
     cluster::{Cluster, ClusterKind},
     explore::shrink_race,
@@ -120,7 +121,8 @@ impl Storms<'_> {
             |outcome, note| Ok(MatrixCell::without(&row.label, &column.label, outcome, note));
         let run_args = self.run_args(row, column)?;
         let workload = self.catalogue.workload("register").map_err(Failure::bug)?;
-        let plan = run::plan(&run_args, row.entry, workload, &row.options, self.args.seed)?;
+        let subject = Subject::Strategy(row.entry, row.options.clone());
+        let plan = run::plan(&run_args, &subject, workload, self.args.seed)?;
         let wanted = self.wanted();
         let cluster: Arc<dyn Cluster> = tokio::select! {
             biased;
@@ -134,7 +136,7 @@ impl Storms<'_> {
             take_down(&*cluster).await;
             return without(CellOutcome::Refused, refused.to_string());
         }
-        let mut settings = run::settings(&run_args, row.entry, &row.options, &plan);
+        let mut settings = run::settings(&run_args, &subject, &plan);
         settings.cluster = kind.to_string();
         let runs = self.folder.file("runs");
         let folder = RunFolder::create(&runs, row.entry.name, Timestamp::now())?;

@@ -123,7 +123,8 @@ fn head(view: &View<'_>) -> Markup {
             p.outcome { (verdict.outcome) @if verdict.simulated { " · simulated stores" } }
             h1 { (said) }
             p.sub {
-                "strategy " b { (verdict.strategy) } " on " (verdict.cluster) ", "
+                @if view.run.settings.app.is_some() { "application " } @else { "strategy " }
+                b { (verdict.strategy) } " on " (verdict.cluster) ", "
                 (sections::faults_in_words(verdict)) ", held to " b { (verdict.expected) }
                 "; strongest guarantee that held: " b { (verdict.strongest) }
             }

@@ -91,8 +91,9 @@ fn place(run: &LoadedRun, verdict: &VerdictFile) -> String {
         "" => String::new(),
         source => format!(" ({source})"),
     };
+    let kind = if run.settings.app.is_some() { "application" } else { "strategy" };
     format!(
-        "strategy {}{source}, {faults}, cluster {}{simulated}, seed {}",
+        "{kind} {}{source}, {faults}, cluster {}{simulated}, seed {}",
         verdict.strategy, verdict.cluster, verdict.seed
     )
 }

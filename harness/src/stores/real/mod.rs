@@ -20,6 +20,7 @@ pub use endpoints::{EndpointError, Endpoints, TimeLimits};
 pub use schema::{Schema, SchemaNameError};
 pub use statement::Sending;
 
+pub(crate) use self::postgres::classify;
 use self::{endpoints::Tenancy, feed::Listener, postgres::Postgres, redis::Redis};
 use super::{Feed, Request, Response, StoreError};
 

@@ -270,7 +270,7 @@ fn decode_timeline(row: &PgRow, at: usize) -> Result<u32, sqlx::Error> {
     u32::from_str_radix(text, 16).map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
-fn classify(site: Site, error: &sqlx::Error) -> StoreError {
+pub(crate) fn classify(site: Site, error: &sqlx::Error) -> StoreError {
     match error {
         sqlx::Error::Database(database) => {
             let code = database.code().unwrap_or_default();

@@ -1,0 +1,37 @@
+//! Applications as they are, in any language.
+//!
+//! An [`App`] is a [`Strategy`] whose operations are requests to a running
+//! application. Its file, `app.toml` ([`AppFile`]), says how it is started,
+//! which request reads a row and which writes it. Every client has an instance
+//! of its own, by default, and every instance reaches the stores through three
+//! proxies of its own, so that whose request caused a message is certain.
+//!
+//! Faults strike the links behind those proxies, as for any other subject. An
+//! application is told no versions: [`commits`] reads from the primary's log in
+//! which order it committed what was written.
+
+mod addresses;
+mod answer;
+mod cluster;
+mod commits;
+mod file;
+mod fleet;
+mod http;
+mod instance;
+mod process;
+mod rows;
+mod stdio;
+mod stores;
+mod subject;
+mod template;
+mod token;
+mod value_at;
+
+pub use cluster::AppCluster;
+pub use file::{
+    AppFile, AppFileError, Hold, HttpRequest, HttpRequests, Instances, Reads, Ready, Rows, Speaks,
+    Start, Steps, Writes,
+};
+pub use subject::App;
+pub use template::Template;
+pub use value_at::ValueAt;

@@ -1,0 +1,209 @@
+//! Small applications, right and wrong, in a language that is everywhere.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    thread,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+const FILE: &str = r#"
+[app]
+command = "exec /usr/bin/python3 app.py"
+ready-within = "2s"
+setup = "psql -q '{primary}' -c 'CREATE TABLE things (id bigint PRIMARY KEY, name text)'"
+env = { DATABASE = "{primary}" }
+[read]
+request = "GET /{key}"
+value = "body"
+[write]
+request = "PUT /{key}"
+body = "{value}"
+[rows]
+insert = "INSERT INTO things (id, name) VALUES ({key}, {value})"
+select = "SELECT name FROM things WHERE id = {key}"
+"#;
+
+/// Serves what `read` and `write` do, which a case puts in front of it.
+const SERVER: &str = r#"
+import http.server, os, psycopg2
+database = psycopg2.connect(os.environ["DATABASE"])
+database.autocommit = True
+
+def sql(text, *values):
+    with database.cursor() as cursor:
+        cursor.execute(text, values)
+        return cursor.fetchone() if cursor.description else None
+
+def read(key):
+    return sql("SELECT name FROM things WHERE id = %s", key)[0]
+
+def write(key, value):
+    sql("UPDATE things SET name = %s WHERE id = %s", value, key)
+
+#CASE
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def log_message(self, *of): pass
+    def answer(self, text):
+        body = text.encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def do_GET(self):
+        self.answer(read(int(self.path[1:])))
+    def do_PUT(self):
+        value = self.rfile.read(int(self.headers["content-length"])).decode()
+        write(int(self.path[1:]), value)
+        self.answer("")
+
+http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"#;
+
+/// Reads and writes the primary.
+pub(crate) const HONEST: &str = "";
+
+/// Keeps what it is given to itself.
+pub(crate) const IN_MEMORY: &str = "
+held = {}
+honest = read
+def read(key): return held.get(key) or honest(key)
+def write(key, value): held[key] = value
+";
+
+/// Answers something that was never written, once it is under way.
+pub(crate) const GARBLING: &str = "
+honest, count = read, 0
+def read(key):
+    global count
+    count += 1
+    return honest(key) if count < 50 else 'an apology'
+";
+
+/// Ends in the middle of a storm.
+pub(crate) const DYING: &str = "
+honest, count = read, 0
+def read(key):
+    global count
+    count += 1
+    if count == 15: os._exit(9)
+    return honest(key)
+";
+
+/// Files that make no sense, and what is to be said of each.
+pub(crate) const WRONG_FILES: &[(&str, &str)] = &[
+    ("[app]\ncommand = 1", "app.toml, line 2, column 11: invalid type: integer `1`"),
+    ("[app]\ncomand = \"x\"", "app.toml, line 2, column 1: unknown field `comand`"),
+    (
+        "[app]\ncommand = \"x\"\n[rows]\ninsert = \"INSERT {key} {value}\"\nselect = \"SELECT {id}\"\n\
+         [read]\nrequest = \"GET /{key}\"\nvalue = \"body\"\n[write]\nrequest = \"PUT /{key}/{value}\"",
+        "app.toml, line 5, column 10: {id} is not known here: expected {key}",
+    ),
+    (
+        "[app]\ncommand = \"x\"\n[rows]\ninsert = \"INSERT {key} {value}\"\nselect = \"SELECT {key}\"\n\
+         [read]\nrequest = \"/{key}\"\nvalue = \"body\"",
+        "app.toml, line 7, column 11: expected a method and a path",
+    ),
+    (
+        "[app]\ncommand = \"x\"\n[rows]\ninsert = \"INSERT {key} {value}\"\nselect = \"SELECT {key}\"\n\
+         [read]\nrequest = \"GET /{key}\"\nvalue = \"json\"",
+        "app.toml, line 8, column 9: expected json:/POINTER, regex:PATTERN, header:NAME or body",
+    ),
+    (
+        "[app]\n[rows]\ninsert = \"INSERT {key} {value}\"\nselect = \"SELECT {key}\"",
+        "app.toml, line 1, column 1: [app] needs command",
+    ),
+];
+
+/// The file of a sample application.
+pub(crate) fn sample(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("apps").join(name);
+    folder.join("app.toml").to_str().unwrap().to_owned()
+}
+
+fn command(words: &[&str], results: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_quarrel"));
+    command.args(words).env("QUARREL_RESULTS", results).env("PYTHON", "/usr/bin/python3");
+    command
+}
+
+pub(crate) fn quarrel(words: &[&str], results: &Path) -> Output {
+    command(words, results).output().unwrap()
+}
+
+/// An application in a folder of its own.
+pub(crate) struct App {
+    folder: TempDir,
+}
+
+impl App {
+    /// A program, with the usual file.
+    pub(crate) fn of(program: &str) -> Self {
+        let app = Self::with_file(FILE);
+        fs::write(app.folder.path().join("app.py"), program).unwrap();
+        app
+    }
+
+    /// A server that does what `case` says in place of what is right.
+    pub(crate) fn serving(case: &str) -> Self {
+        Self::of(&SERVER.replace("#CASE", case))
+    }
+
+    /// A file, and no program.
+    pub(crate) fn with_file(text: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("app.toml"), text).unwrap();
+        Self { folder }
+    }
+
+    fn command(&self, more: &[&str]) -> Command {
+        let file = self.file();
+        let file = file.to_str().unwrap();
+        let words = ["run", "--app", file, "--cluster", "native", "--clients", "2", "--time", "2s"];
+        // What is said last counts.
+        let words: Vec<&str> = if more.contains(&"--time") {
+            words[..7].iter().chain(more).copied().collect()
+        } else {
+            words.iter().chain(more).copied().collect()
+        };
+        command(&words, &self.folder.path().join("results"))
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("app.toml")
+    }
+
+    pub(crate) fn run(&self, more: &[&str]) -> Output {
+        self.command(more).output().unwrap()
+    }
+
+    pub(crate) fn start(&self, more: &[&str]) -> Child {
+        self.command(more).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    /// Processes that run in its folder.
+    pub(crate) fn instances(&self) -> Vec<String> {
+        let here = self.folder.path().canonicalize().unwrap();
+        let processes = fs::read_dir("/proc").unwrap().flatten();
+        let here = processes.filter(|process| {
+            fs::read_link(process.path().join("cwd")).is_ok_and(|folder| folder == here)
+        });
+        here.map(|process| process.path().display().to_string()).collect()
+    }
+
+    pub(crate) fn wait_until_it_serves(&self, child: &mut Child) {
+        for _ in 0..300 {
+            assert!(child.try_wait().unwrap().is_none(), "it ended");
+            if self.instances().len() >= 2 {
+                return;
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        panic!("it never served");
+    }
+}

@@ -1,0 +1,134 @@
+//! Applications as they are, on real servers.
+
+mod app;
+
+use std::{fs, process::Output, thread, time::Duration};
+
+use app::{App, quarrel, sample};
+
+/// One storm of a sample on processes of this machine.
+fn storm(name: &str, seed: u32, more: &[&str]) -> (Option<i32>, String) {
+    let results = tempfile::tempdir().unwrap();
+    let file = sample(name);
+    let mut words = vec!["run", "--app", &file, "--cluster", "native", "--time", "3s"];
+    let seed = seed.to_string();
+    words.extend(["--seed", &seed]);
+    words.extend(more);
+    told(&quarrel(&words, results.path()))
+}
+
+fn told(output: &Output) -> (Option<i32>, String) {
+    let said = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+    (output.status.code(), said.concat())
+}
+
+#[test]
+fn a_cache_beside_flask_is_convicted_and_the_application_without_one_is_not() {
+    let (code, said) = storm("flask", 1, &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("STALE READ"), "{said}");
+    assert!(said.contains("application flask ("), "{said}");
+    let (code, said) = storm("flask-uncached", 1, &[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("yes linearizable"), "{said}");
+}
+
+#[test]
+fn versions_repair_the_cache() {
+    let (code, said) = storm("flask-repaired", 2, &[]);
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn an_application_without_http_is_judged_like_any_other() {
+    let (code, said) = storm("stdio", 1, &["--rate", "0"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("STALE READ"), "{said}");
+}
+
+#[test]
+fn the_faults_of_the_catalogue_strike_an_application() {
+    let (code, said) = storm("flask", 3, &["--fault", "redis-cut", "--expect", "eventual"]);
+    assert!(matches!(code, Some(0 | 1)), "{said}");
+    assert!(said.contains("redis-cut"), "{said}");
+    assert!(said.contains("observed"), "{said}");
+}
+
+#[test]
+fn a_run_can_be_judged_again_with_the_order_of_its_commits() {
+    let results = tempfile::tempdir().unwrap();
+    let file = sample("stdio");
+    let words = ["run", "--app", &file, "--cluster", "native", "--time", "2s", "--seed", "7"];
+    let (code, said) = told(&quarrel(&words, results.path()));
+    assert!(matches!(code, Some(0 | 1)), "{said}");
+    let run = fs::read_dir(results.path()).unwrap().flatten().map(|entry| entry.path());
+    let run = run.filter(|path| path.is_dir()).find(|path| path.join("commits.jsonl").is_file());
+    let run = run.expect("the run has the order of its commits");
+    let commits = fs::read_to_string(run.join("commits.jsonl")).unwrap();
+    assert!(commits.lines().count() > 20, "{commits}");
+    let again = quarrel(&["check", run.to_str().unwrap()], results.path());
+    assert_eq!(told(&again).0, code, "{}", told(&again).1);
+}
+
+/// What is wrong with an application is not evidence about its cache.
+#[test]
+fn what_an_application_cannot_do_is_told_and_convicts_nobody() {
+    let cases = [
+        ("import sys; print('no such setting'); sys.exit(3)", "ended (exit status 3)"),
+        ("import time; time.sleep(60)", "nothing listens at $PORT"),
+    ];
+    for (program, why) in cases {
+        let app = App::of(program);
+        let (code, said) = told(&app.run(&[]));
+        assert_eq!(code, Some(4), "{said}");
+        assert!(said.contains(why), "{said}");
+    }
+    assert!(told(&App::of(cases[0].0).run(&[])).1.contains("no such setting"));
+}
+
+#[test]
+fn an_application_that_talks_to_other_stores_is_no_subject() {
+    let (code, said) = told(&App::serving(app::IN_MEMORY).run(&[]));
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains("[rows] select still finds"), "{said}");
+}
+
+#[test]
+fn an_answer_that_nobody_can_read_is_no_evidence() {
+    let (code, said) = told(&App::serving(app::GARBLING).run(&[]));
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains("no value that quarrel wrote"), "{said}");
+}
+
+#[test]
+fn an_application_that_dies_in_a_storm_is_no_verdict() {
+    let (code, said) = told(&App::serving(app::DYING).run(&[]));
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains("of the application (exit status 9)"), "{said}");
+}
+
+#[test]
+fn nothing_of_an_application_is_left_when_quarrel_is_killed() {
+    let app = App::serving(app::HONEST);
+    let mut child = app.start(&["--time", "60s"]);
+    app.wait_until_it_serves(&mut child);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    for _ in 0..100 {
+        if app.instances().is_empty() {
+            return;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    panic!("still there: {:?}", app.instances());
+}
+
+#[test]
+fn what_is_wrong_in_a_file_is_told_with_its_place() {
+    for (text, why) in app::WRONG_FILES {
+        let app = App::with_file(text);
+        let (code, said) = told(&app.run(&[]));
+        assert_eq!(code, Some(65), "{text}\n{said}");
+        assert!(said.contains(why), "{text}\n{said}");
+    }
+}
