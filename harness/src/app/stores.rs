@@ -45,6 +45,24 @@ impl AppStores {
             Request::CacheGet(item) if *item == Item::entry(item.key) && item.key != HEARTBEAT => {
                 self.entry(item.key).await
             }
+            Request::PrimaryLoad(_) => {
+                Err(StoreError::refused(Site::Primary, "an application makes its rows itself"))
+            }
+            Request::ReadMany { site, keys } => {
+                let mut contents = Vec::with_capacity(keys.len());
+                for key in keys {
+                    let response = match site {
+                        Site::Cache => self.entry(*key).await?,
+                        site => self.row(*site, *key).await?,
+                    };
+                    contents.push(match response {
+                        Response::Row { row, .. } => row.map(Content::from),
+                        Response::Content(content) => content,
+                        _ => None,
+                    });
+                }
+                Ok(Response::Contents(contents))
+            }
             other => self.rest.call(other).await,
         }
     }

@@ -69,6 +69,10 @@ pub(super) async fn load_many(storm: &Storm) -> Loaded {
         loaded.begin(storm, &rows);
         let answer = stores.call(&Request::PrimaryLoad(rows)).await;
         loaded.end(storm, first, answer);
+        if loaded.rows[first..].iter().all(|row| row.outcome.is_err()) {
+            // Who takes none of a thousand takes none of the others.
+            break;
+        }
     }
     loaded
 }
