@@ -14,6 +14,7 @@ mod addresses;
 mod answer;
 mod cluster;
 mod commits;
+mod doctor;
 mod explore;
 mod file;
 mod fleet;
@@ -31,6 +32,7 @@ mod value_at;
 mod wire;
 
 pub use cluster::AppCluster;
+pub use doctor::{Examination, examine};
 pub use explore::{
     AppFinding, AppRace, AppReport, Clients, Limits, Line, Replayed, Space, Warmth, explore_app,
     replay_app,

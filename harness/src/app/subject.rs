@@ -11,7 +11,7 @@ use futures::future::join_all;
 use quarrel_checkers::{Invalidation, Key, Process, Site, Value};
 use tokio::{
     sync::Mutex,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{
@@ -236,7 +236,8 @@ impl App {
     /// Reads a key through the application.
     pub(super) async fn ask(&self, client: u64, key: Key) -> Result<Option<Value>, StoreError> {
         let (client, desk) = self.desk(Process::Client(client)).await;
-        match self.read_row(client, &desk, number(&self.file.rows, key)).await? {
+        let asked = self.read_row(client, &desk, number(&self.file.rows, key));
+        match in_time(asked).await? {
             Answer::Absent => Ok(None),
             Answer::Value(value) => Ok(Some(value)),
             Answer::Unreadable(why) => Err(StoreError::unknown(Site::Client, why)),
@@ -251,7 +252,7 @@ impl App {
         value: &Value,
     ) -> Result<(), StoreError> {
         let (client, desk) = self.desk(Process::Client(client)).await;
-        self.write_row(client, &desk, number(&self.file.rows, key), value).await
+        in_time(self.write_row(client, &desk, number(&self.file.rows, key), value)).await
     }
 
     /// What the primary holds of a key.
@@ -279,6 +280,16 @@ impl App {
         }
         Ok(())
     }
+}
+
+/// The longest that one request may take, its messages held meanwhile.
+const LONGEST: Duration = Duration::from_secs(30);
+
+async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    timeout(LONGEST, answer).await.unwrap_or_else(|_| {
+        let why = format!("the application did not answer within {LONGEST:?}");
+        Err(StoreError::unknown(Site::Client, why))
+    })
 }
 
 /// How long an instance may take to show, in a trial, what is right.

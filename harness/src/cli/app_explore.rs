@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use super::{
     Failure,
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     app::{
-        App, AppCluster, AppFile, AppRace, AppReport, Clients, Limits, Reading, Replayed,
+        App, AppCluster, AppFile, AppRace, AppReport, Clients, Limits, Reading, Replayed, examine,
         explore_app, replay_app,
     },
     cluster::Cluster,
@@ -131,6 +131,35 @@ pub(super) fn replay(path: &Path, text: &str, choice: Choice, times: usize) -> R
         (_, 0) => 2,
         _ => 1,
     })
+}
+
+/// An application as it is: what it says to its stores
+#[derive(Args, Clone, Debug)]
+pub(super) struct AppArgs {
+    #[command(subcommand)]
+    command: AppCommand,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+enum AppCommand {
+    /// Starts it, reads and writes one row, and shows what each request said to the stores
+    Doctor {
+        /// Its app.toml; the commands in it are run
+        file: PathBuf,
+        /// Where to run it: auto, docker or native
+        #[arg(long, default_value = "auto", value_name = "KIND", value_parser = |t: &str| t.parse::<Choice>())]
+        cluster: Choice,
+    },
+}
+
+/// Exit code 0 if all that it said could be read, 2 if not.
+pub(super) fn app(args: &AppArgs) -> Result<u8, Failure> {
+    let AppCommand::Doctor { file, cluster } = &args.command;
+    let alone = [Clients { writers: 0, readers: 0 }];
+    let found =
+        on_stage(read_app(file)?, *cluster, &alone, |app, _| async move { examine(&app).await })?;
+    print!("{found}");
+    Ok(if found.is_clear() { 0 } else { 2 })
 }
 
 /// Starts cluster and application, does `work`, and takes both down.

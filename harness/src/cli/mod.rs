@@ -115,6 +115,10 @@ fn dispatch(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> 
             let args = matrix::MatrixArgs::from_arg_matches(matches).map_err(Failure::bug)?;
             matrix::matrix(&args, catalogue)
         }
+        Some(("app", matches)) => {
+            let args = app_explore::AppArgs::from_arg_matches(matches).map_err(Failure::bug)?;
+            app_explore::app(&args)
+        }
         Some(("strategies", matches)) => {
             catalogue::strategies(&catalogue_args(matches)?, catalogue)
         }
@@ -193,6 +197,9 @@ pub fn command(catalogue: &Catalogue) -> Command {
         ))
         .subcommand(new::NewArgs::augment_args(
             Command::new("new").about("Makes a crate with a strategy of your own to begin with"),
+        ))
+        .subcommand(app_explore::AppArgs::augment_args(
+            Command::new("app").about("An application as it is: what it says to its stores"),
         ))
         .subcommand(catalogue::command("strategies", "Lists the strategies"))
         .subcommand(catalogue::command("workloads", "Lists what clients can do"))

@@ -64,7 +64,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         write(int(self.path[1:]), value)
         self.answer("")
 
-http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 "#;
 
 /// Reads and writes the primary.

@@ -104,8 +104,9 @@ impl<'a, N: FnMut(usize, &[Choice]) -> Next> Play<'a, N> {
                     break;
                 }
                 // The database ends a deadlock by itself.
-                let blocked = self.blocked();
-                self.settle(&blocked, &mut answers).await?;
+                let open: Vec<usize> =
+                    (0..self.parts.len()).filter(|client| !self.is_settled(*client)).collect();
+                self.settle_any(&open, &mut answers).await?;
                 continue;
             }
             let depth = self.execution.taken.len();
