@@ -208,7 +208,7 @@ impl Open {
 }
 
 /// Functions that only tell about the server and the session.
-const ABOUT_THE_SERVER: [&str; 9] = [
+const ABOUT_THE_SERVER: [&str; 11] = [
     "version",
     "pg_catalog.version",
     "current_schema",
@@ -218,6 +218,8 @@ const ABOUT_THE_SERVER: [&str; 9] = [
     "pg_backend_pid",
     "pg_is_in_recovery",
     "cast",
+    "varchar",
+    "numeric",
 ];
 
 /// Whether a query reads no table: what drivers and pools ask about the server,

@@ -43,8 +43,8 @@ impl Choice {
         }
         // An operation that begins after another has ended must see what that
         // did; whether a message is the last of its operation is known only
-        // afterwards.
-        if self.is_first != other.is_first {
+        // afterwards, and the first may be the last.
+        if self.is_first || other.is_first {
             return false;
         }
         match (self.site, other.site) {
