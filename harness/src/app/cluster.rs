@@ -12,8 +12,7 @@ use crate::{
         Boxed, Cluster, ClusterError, ClusterKind, Control, ControlError, Link, Unsupported,
         Vitals, Work,
     },
-    record::Clock,
-    results::Commit,
+    record::{Clock, Commit},
     stores::{Backend, real::Endpoints},
 };
 

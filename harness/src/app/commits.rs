@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 
 use super::token::values_in;
 use crate::{
-    results::Commit,
+    record::Commit,
     stores::{StoreError, real::classify},
 };
 use quarrel_checkers::Site;

@@ -34,8 +34,7 @@ pub use vitals::{Life, Vitals, Work};
 use quarrel_checkers::Lsn;
 
 use crate::{
-    record::Clock,
-    results::Commit,
+    record::{Clock, Commit},
     stores::{Backend, real::Endpoints},
 };
 

@@ -6,11 +6,13 @@
 //! back.
 
 mod clock;
+mod commit;
 mod failure;
 mod recorder;
 mod stop;
 
 pub use clock::{Clock, VirtualClock};
+pub use commit::Commit;
 pub use failure::{EnvironmentFailure, Spoils};
 pub use recorder::{Record, Recorder, Records};
 pub use stop::Stop;

@@ -7,7 +7,7 @@ use quarrel_checkers::{Event, History, Probe, Step};
 use serde::Deserialize;
 
 use super::{
-    Commit, FileError, FormError, RunFolder, RunSettings,
+    FileError, FormError, RunFolder, RunSettings,
     inside::{most_memory, open_own, refused, too_much_memory},
     packed::{MOST_LINE, unpack},
     read_json_lines,
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     faults::Receipt,
-    record::{EnvironmentFailure, Record},
+    record::{Commit, EnvironmentFailure, Record},
 };
 
 /// A run that cannot be read.

@@ -5,7 +5,6 @@
 //! journaled while the run goes on, so that a killed run can still be judged.
 
 mod case;
-mod commits;
 mod environment;
 mod files;
 mod folder;
@@ -24,7 +23,6 @@ mod settings;
 mod verdict;
 
 pub use case::Case;
-pub use commits::Commit;
 pub use environment::{Environment, checked_out};
 pub(crate) use files::partial;
 pub use files::{FileError, read_json_lines, write_json, write_json_lines, write_text};

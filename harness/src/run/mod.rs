@@ -54,9 +54,9 @@ use crate::{
     cluster::{Cluster, ClusterKind},
     faults::{Fault, Schedule},
     judge::{Expectation, judge_nothing, judge_run_and_reads},
-    record::{Recorder, Spoils, Stop},
+    record::{Commit, Recorder, Spoils, Stop},
     results::{
-        Commit, Environment, FileError, Journal, LoadedRun, Phases, RunFolder, RunSettings, SCHEMA,
+        Environment, FileError, Journal, LoadedRun, Phases, RunFolder, RunSettings, SCHEMA,
         checked_out, read_history, write_json, write_json_lines, write_text,
     },
     runner::{Arrivals, Pauses, Phase, Plan, Progress, Skew, StormOutcome, storm},

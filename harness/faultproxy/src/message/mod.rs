@@ -10,6 +10,8 @@ mod frontend;
 mod group;
 mod keys;
 mod plain;
+#[cfg(test)]
+mod random_tests;
 mod reader;
 mod resp;
 mod session;

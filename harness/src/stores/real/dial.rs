@@ -8,8 +8,8 @@ use std::{
 };
 
 use ::redis::{
-    AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, ProtocolVersion, RedisConnectionInfo,
-    RedisError, aio::MultiplexedConnection,
+    AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, ErrorKind, ProtocolVersion,
+    RedisConnectionInfo, RedisError, aio::MultiplexedConnection, cmd,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tokio::{
@@ -126,16 +126,22 @@ impl CacheClient {
     ) -> Result<MultiplexedConnection, RedisError> {
         let connect = async {
             let stream = self.dial().await?;
-            MultiplexedConnection::new_with_config(self.settings(), stream, config).await
+            let (mut connection, driver) =
+                MultiplexedConnection::new_with_config(self.settings(), stream, config).await?;
+            // It ends with the last clone of the connection.
+            tokio::spawn(driver);
+            // A proxy takes connections to a server that is dead. Only who has
+            // heard the server knows that there is one; what it says to this is
+            // of no matter, as some are not allowed to ask.
+            match cmd("PING").exec_async(&mut connection).await {
+                Err(error) if !matches!(error.kind(), ErrorKind::Server(_)) => Err(error),
+                _ => Ok(connection),
+            }
         };
-        let connected = timeout(limit, connect).await.map_err(|_| {
+        timeout(limit, connect).await.map_err(|_| {
             let why = format!("no connection within {} ms", limit.as_millis());
             RedisError::from(io::Error::new(io::ErrorKind::TimedOut, why))
-        })?;
-        let (connection, driver) = connected?;
-        // It ends with the last clone of the connection.
-        tokio::spawn(driver);
-        Ok(connection)
+        })?
     }
 
     async fn dial(&self) -> io::Result<Box<dyn Stream>> {
