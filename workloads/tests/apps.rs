@@ -101,15 +101,23 @@ fn every_order_of_an_applications_messages_is_tried_until_one_breaks_it() {
         rest = &rest[at..];
     }
     // What was found is a file that makes it happen again.
-    let again = quarrel(&["replay", race, "-n", "5", "--cluster", "native"], folder.path());
-    let (code, said) = told(&again);
+    let file = sample("flask");
+    let replay = |times| {
+        let words = ["replay", race, "--app", &file, "-n", times, "--cluster", "native"];
+        told(&quarrel(&words, folder.path()))
+    };
+    // Its commands are run only for who names it.
+    let (code, said) = told(&quarrel(&["replay", race], folder.path()));
+    assert_eq!(code, Some(64), "{said}");
+    assert!(said.contains("name the application, whose commands are then run"), "{said}");
+    let (code, said) = replay("5");
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("broken 5 of 5 times"), "{said}");
     // The same order does nothing to an application whose messages are others.
     let text = fs::read_to_string(race).unwrap().replace("DEL profile", "DEL account");
     fs::write(race, text).unwrap();
-    let other = quarrel(&["replay", race, "-n", "2", "--cluster", "native"], folder.path());
-    assert_eq!(told(&other).0, Some(2), "{}", told(&other).1);
+    let (code, said) = replay("2");
+    assert_eq!(code, Some(2), "{said}");
 }
 
 #[test]
@@ -133,6 +141,27 @@ fn writes_without_a_transaction_are_seen_at_once() {
     let (code, said) = explore("stdio", &[]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("broken 20 of 20 times"), "{said}");
+}
+
+#[test]
+fn doctor_shows_what_each_request_says_to_its_stores() {
+    let folder = tempfile::tempdir().unwrap();
+    let found = quarrel(&["app", "doctor", &sample("flask"), "--cluster", "native"], folder.path());
+    let (code, said) = told(&found);
+    assert_eq!(code, Some(0), "{said}");
+    let write = said.split("a write: acknowledged").nth(1).expect("a write is tried");
+    let write = write.split("a read after it").next().unwrap();
+    let steps =
+        ["primary  SELECT", "primary  UPDATE", "primary  COMMIT", "cache    DEL profile:{key}"];
+    let mut rest = write;
+    for step in steps {
+        let at = rest.find(step).unwrap_or_else(|| panic!("`{step}` in\n{said}"));
+        rest = &rest[at..];
+    }
+    assert!(said.contains("it never asked the replica"), "{said}");
+    let uncached = sample("flask-uncached");
+    let found = quarrel(&["app", "doctor", &uncached, "--cluster", "native"], folder.path());
+    assert!(told(&found).1.contains("it never asked the cache"), "{}", told(&found).1);
 }
 
 /// Nothing of which a part was let go unseen is said to hold.

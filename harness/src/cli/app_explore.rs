@@ -100,7 +100,8 @@ fn tell(report: &AppReport, asked: &Asked<'_>) -> Result<(), Failure> {
             return Err(Failure::usage(format!("{} exists; name another file", path.display())));
         }
         write_text(path, &finding.race.to_text())?;
-        let again = command_line(["quarrel", "replay", &path.to_string_lossy()]);
+        let app = finding.race.app.to_string_lossy();
+        let again = command_line(["quarrel", "replay", &path.to_string_lossy(), "--app", &app]);
         eprintln!("written: {}; {again} makes it happen again", path.display());
     }
     Ok(())
@@ -108,11 +109,28 @@ fn tell(report: &AppReport, asked: &Asked<'_>) -> Result<(), Failure> {
 
 /// Performs a race of an application. Exit code 0 if it broke each time, 1 if it
 /// did not, 2 if its messages never came as written.
-pub(super) fn replay(path: &Path, text: &str, choice: Choice, times: usize) -> Result<u8, Failure> {
+///
+/// The application is named beside the race, which somebody may have sent: its
+/// commands are run.
+pub(super) fn replay(
+    path: &Path,
+    text: &str,
+    app: Option<&Path>,
+    choice: Choice,
+    times: usize,
+) -> Result<u8, Failure> {
     let race = AppRace::parse(text).map_err(|(line, why)| FormError::at(path, line, 1, why))?;
-    // As it was when it was written; else beside the race.
-    let beside = path.parent().unwrap_or(Path::new("")).join(&race.app);
-    let file = read_app(if race.app.exists() { &race.app } else { &beside })?;
+    let Some(app) = app else {
+        let named = race.app.to_string_lossy();
+        let again = command_line(["quarrel", "replay", &path.to_string_lossy(), "--app", &named]);
+        let why = format!(
+            "{} is a race of an application; name the application, whose commands are then run: \
+             {again}",
+            path.display()
+        );
+        return Err(Failure::usage(why));
+    };
+    let file = read_app(app)?;
     let spaces = [race.clients];
     let replayed =
         on_stage(

@@ -38,6 +38,9 @@ pub(super) struct ReplayArgs {
     cluster: Choice,
     #[command(flatten)]
     external: ExternalArgs,
+    /// Of a race of an application: its app.toml, whose commands are run
+    #[arg(long, value_name = "FILE")]
+    app: Option<PathBuf>,
     /// Wait for Enter before each line
     #[arg(long)]
     step: bool,
@@ -58,8 +61,13 @@ pub(super) fn replay(args: &ReplayArgs, catalogue: &Catalogue) -> Result<u8, Fai
         let text = std::fs::read_to_string(path).map_err(|error| Failure::reading(path, &error))?;
         if AppRace::is_race(&text) {
             let times = usize::try_from(args.times).map_err(Failure::usage)?;
-            return app_explore::replay(path, &text, args.cluster, times);
+            let app = args.app.as_deref();
+            return app_explore::replay(path, &text, app, args.cluster, times);
         }
+    }
+    if let Some(app) = &args.app {
+        let why = format!("--app {}: {} is no race of an application", app.display(), args.race);
+        return Err(Failure::usage(why));
     }
     let (race, make) = match named {
         Named::File(path) => read(&path, catalogue)?,
