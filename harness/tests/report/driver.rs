@@ -21,28 +21,37 @@ pub(crate) struct Browser {
     driver: Child,
 }
 
+/// A chromedriver, and the port on which it listens; none if it ended.
+fn listening() -> Option<(Child, u16)> {
+    let mut driver = Command::new("chromedriver")
+        .args(["--port=0", "--log-level=SEVERE"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|error| {
+            panic!(
+                "chromedriver does not start ({error}): these tests need a browser; \
+                 install it by `apt-get install chromium chromium-driver`"
+            )
+        });
+    let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+    let port = lines.map_while(Result::ok).find_map(|line| {
+        let (_, port) = line.split_once("started successfully on port ")?;
+        port.trim_end_matches('.').parse::<u16>().ok()
+    });
+    if port.is_none() {
+        driver.wait().unwrap();
+    }
+    Some((driver, port?))
+}
+
 impl Browser {
     /// Starts chromedriver on a free port, and a browser through it.
     pub(crate) async fn start() -> Self {
-        let mut driver = Command::new("chromedriver")
-            .args(["--port=0", "--log-level=SEVERE"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| {
-                panic!(
-                    "chromedriver does not start ({error}): these tests need a browser; \
-                     install it by `apt-get install chromium chromium-driver`"
-                )
-            });
-        let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let port = lines
-            .map_while(Result::ok)
-            .find_map(|line| {
-                let (_, port) = line.split_once("started successfully on port ")?;
-                port.trim_end_matches('.').parse::<u16>().ok()
-            })
-            .expect("chromedriver says on which port it listens");
+        // It looks for one port that is free for two families of addresses, and
+        // gives up if somebody else takes it first.
+        let (driver, port) =
+            (0..5).find_map(|_| listening()).expect("chromedriver says on which port it listens");
         let mut wanted = Map::new();
         // Tests may run as root in a container, where chromium's own sandbox
         // cannot be set up.

@@ -24,8 +24,8 @@ fn a_half_close_is_forwarded() {
     });
     let mut client = Client::connect(proxy_to(&server, counting.addr));
     client.send(b"hello").0.shutdown(Shutdown::Write).expect("open");
-    assert_eq!(client.get(), data(b"got 5"));
-    assert_eq!(client.get(), Got::Fin);
+    // The server's answer may come in two pieces.
+    assert_eq!(client.drain(), (b"got 5".to_vec(), Got::Fin));
 }
 
 #[test]
