@@ -20,8 +20,9 @@ fn arguments(moment: Moment) -> Vec<&'static str> {
         // Should it begin after all, it ends.
         Moment::SetUp => &["--time", "2s"][..],
         Moment::Storm => &["--time", "60s"],
-        // So many keys are not read in a moment.
-        Moment::Settling => &["--time", "1s", "--keys", "1500", "--settle", "60s"],
+        // So many keys are not read in a moment, and more would be read in
+        // batches.
+        Moment::Settling => &["--time", "1s", "--keys", "1000", "--settle", "60s"],
     };
     [&[STRATEGY], run].concat()
 }
