@@ -128,6 +128,15 @@ fn an_application_without_a_cache_holds_in_every_order() {
     assert!(said.contains("within: one row"), "{said}");
 }
 
+/// Each client makes one request: no guarantee of a session could break.
+#[test]
+fn what_a_search_could_never_break_is_not_said_to_hold() {
+    for guarantee in ["eventual", "sequential", "read-your-writes", "bounded=1s"] {
+        let (code, said) = explore("flask", &["--expect", guarantee]);
+        assert_eq!(code, Some(64), "{said}");
+    }
+}
+
 #[test]
 fn a_repaired_cache_holds_in_every_order() {
     let (code, said) = explore("flask-repaired", &[]);

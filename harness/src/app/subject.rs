@@ -123,7 +123,7 @@ impl App {
         (client, desk)
     }
 
-    /// Whether a key has its row already; it has from now on.
+    /// Whether a key has no row yet.
     fn is_first(&self, key: Key) -> bool {
         !self.running().inserted.lock().unwrap_or_else(PoisonError::into_inner).contains(&key)
     }

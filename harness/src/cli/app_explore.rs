@@ -5,6 +5,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
+use quarrel_checkers::Guarantee;
 
 use super::{
     Failure,
@@ -13,14 +14,13 @@ use super::{
     performance::interrupted,
     run::{asked, duration, take_down},
     signals::stop_on_signals,
-    subject::read_app,
+    subject::{Subject, read_app},
 };
 use crate::{
     app::{
-        App, AppCluster, AppFile, AppRace, AppReport, Clients, Limits, Reading, Replayed, examine,
-        explore_app, replay_app,
+        App, AppFile, AppRace, AppReport, Clients, Limits, Reading, Replayed, examine, explore_app,
+        replay_app,
     },
-    cluster::Cluster,
     judge::Expectation,
     record::Stop,
     report::command_line,
@@ -65,17 +65,26 @@ const SPACES: [Clients; 3] = [
 /// Exit code 0 if no order breaks it and all were tried, 1 if one does, 2 if
 /// something was left out.
 pub(super) fn explore(file: &Path, asked: &Asked<'_>) -> Result<u8, Failure> {
+    if asked.expect.guarantee != Guarantee::Linearizable {
+        // Nothing could ever break them, and all would be said to hold.
+        let why = format!(
+            "--expect {}: an application is only explored for linearizable, as each client \
+             makes one request",
+            asked.expect
+        );
+        return Err(Failure::usage(why));
+    }
     let file = read_app(file)?;
     let fits = |clients: &&Clients| clients.writers + clients.readers <= asked.most_clients;
     let spaces: Vec<Clients> = SPACES.iter().filter(fits).copied().collect();
+    let searched = spaces.clone();
     let limits = Limits {
-        guarantee: asked.expect.guarantee,
         time: asked.args.time,
         replays: usize::try_from(asked.args.replays).unwrap_or(usize::MAX),
         ..Limits::default()
     };
     let report = on_stage(file, asked.args.cluster, &spaces, |app, stop| async move {
-        explore_app(&app, &spaces_of(asked.most_clients), &limits, &stop).await
+        explore_app(&app, &searched, &limits, &stop).await
     })?;
     tell(&report, asked)?;
     Ok(match (&report.finding, report.holds()) {
@@ -83,10 +92,6 @@ pub(super) fn explore(file: &Path, asked: &Asked<'_>) -> Result<u8, Failure> {
         (None, true) => 0,
         (None, false) => 2,
     })
-}
-
-fn spaces_of(most: usize) -> Vec<Clients> {
-    SPACES.into_iter().filter(|clients| clients.writers + clients.readers <= most).collect()
 }
 
 fn tell(report: &AppReport, asked: &Asked<'_>) -> Result<(), Failure> {
@@ -205,32 +210,20 @@ where
             seed: 0,
             clients: instances,
         };
+        let app = Arc::new(App::new(file));
+        let subject = Subject::App(Arc::clone(&app));
         let up = async {
-            let cluster: Arc<dyn Cluster> = Arc::from(start(&wanted).await?);
-            let app = Arc::new(App::new(file));
-            let started = AppCluster::start(
-                Arc::clone(&cluster),
-                Arc::clone(&app),
-                instances,
-                0,
-                Reading::Messages,
-            );
-            match started.await {
-                Ok(started) => Ok((started, app)),
-                Err(error) => {
-                    take_down(&*cluster).await;
-                    Err(Failure::from(error))
-                }
-            }
+            let cluster = start(&wanted).await?;
+            subject.on(cluster, instances, wanted.seed, Reading::Messages).await
         };
-        let (cluster, app) = tokio::select! {
+        let cluster = tokio::select! {
             biased;
             () = asked(&stop) => return Err(interrupted()),
             up = up => up?,
         };
         let done = work(app, stop).await;
         let died = cluster.missing();
-        take_down(&cluster).await;
+        take_down(&*cluster).await;
         match (done, died) {
             (Ok(done), _) => Ok(done),
             (Err(why), Some(died)) => Err(Failure::environment(format!("{why}; {died} ended"))),

@@ -16,6 +16,7 @@ use super::{
     watch::Watch,
 };
 use crate::{
+    app::Reading,
     cluster::{Cluster, ClusterKind},
     faults::{Fault, ParseScheduleError, Schedule},
     judge::Expectation,
@@ -325,7 +326,8 @@ async fn run_on_cluster(
         seed: plan.seed,
         clients: plan.clients,
     };
-    let up = async { subject.on(start(&wanted).await?, plan.clients, plan.seed).await };
+    let up =
+        async { subject.on(start(&wanted).await?, plan.clients, plan.seed, Reading::Bytes).await };
     let cluster: Arc<dyn Cluster> = tokio::select! {
         biased;
         () = asked(&stop) => return keeper.never_begun(),

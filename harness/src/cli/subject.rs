@@ -82,17 +82,11 @@ impl Subject<'_> {
         cluster: Box<dyn Cluster>,
         clients: u64,
         seed: u64,
+        reading: Reading,
     ) -> Result<Arc<dyn Cluster>, ClusterError> {
         let cluster: Arc<dyn Cluster> = Arc::from(cluster);
         let Self::App(app) = self else { return Ok(cluster) };
-        match AppCluster::start(
-            Arc::clone(&cluster),
-            Arc::clone(app),
-            clients,
-            seed,
-            Reading::Bytes,
-        )
-        .await
+        match AppCluster::start(Arc::clone(&cluster), Arc::clone(app), clients, seed, reading).await
         {
             Ok(app) => Ok(Arc::new(app)),
             Err(error) => {

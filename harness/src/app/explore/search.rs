@@ -38,8 +38,6 @@ impl Clients {
 /// What ends a search.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// The guarantee to break.
-    pub guarantee: Guarantee,
     /// The most executions of one space.
     pub executions: usize,
     /// The longest that all of it may take.
@@ -50,12 +48,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            guarantee: Guarantee::Linearizable,
-            executions: 20_000,
-            time: Duration::from_secs(300),
-            replays: 20,
-        }
+        Self { executions: 20_000, time: Duration::from_secs(300), replays: 20 }
     }
 }
 
@@ -133,7 +126,7 @@ impl Search<'_> {
                 space.of_nobody += execution.of_nobody;
                 space.silent += execution.silent;
                 if execution.is_complete
-                    && let Some(anomaly) = broken(&execution, self.limits.guarantee)
+                    && let Some(anomaly) = broken(&execution)
                 {
                     space.first_break = Some((space.executions, began.elapsed()));
                     found = Some((execution, anomaly));
@@ -151,9 +144,7 @@ impl Search<'_> {
         space.took = began.elapsed();
         let Some((execution, anomaly)) = found else { return Ok((space, None)) };
         let lines = Line::of(&execution, &roles);
-        let replayed =
-            replay(&mut stage, self.warmth, &lines, self.limits.replays, self.limits.guarantee)
-                .await?;
+        let replayed = replay(&mut stage, self.warmth, &lines, self.limits.replays).await?;
         let finding = AppFinding {
             race: AppRace {
                 app: self.app.file.path.clone(),
@@ -225,9 +216,9 @@ async fn stage(app: &Arc<App>, roles: &[Role]) -> Result<Stage, Lost> {
 }
 
 /// What an execution broke, if it did.
-fn broken(execution: &Execution, guarantee: Guarantee) -> Option<Anomaly> {
+fn broken(execution: &Execution) -> Option<Anomaly> {
     let judgement = judge(&execution.history, &[], &JudgeOptions::default());
-    if judgement.validity(guarantee) != Validity::Invalid {
+    if judgement.validity(Guarantee::Linearizable) != Validity::Invalid {
         return None;
     }
     judgement.anomalies.into_iter().next()
@@ -239,7 +230,6 @@ async fn replay(
     warmth: Warmth,
     lines: &[Line],
     times: usize,
-    guarantee: Guarantee,
 ) -> Result<Replayed, Lost> {
     let mut replayed = Replayed { times, same: 0, broken: 0, other: None };
     for _ in 0..times {
@@ -251,7 +241,7 @@ async fn replay(
         match stage.perform_by(warmth, order).await {
             Ok(execution) => {
                 replayed.same += 1;
-                replayed.broken += usize::from(broken(&execution, guarantee).is_some());
+                replayed.broken += usize::from(broken(&execution).is_some());
             }
             Err(Lost::Broken(why)) => return Err(Lost::Broken(why)),
             Err(lost) => replayed.other = Some(lost.to_string()),
@@ -268,7 +258,7 @@ async fn replay(
 pub async fn replay_app(app: &Arc<App>, race: &AppRace, times: usize) -> Result<Replayed, String> {
     let run = async {
         let mut stage = stage(app, &race.clients.roles()).await?;
-        replay(&mut stage, race.warmth, &race.lines, times, Guarantee::Linearizable).await
+        replay(&mut stage, race.warmth, &race.lines, times).await
     };
     run.await.map_err(|lost| lost.to_string())
 }
