@@ -173,6 +173,14 @@ fn doctor_shows_what_each_request_says_to_its_stores() {
     assert!(told(&found).1.contains("it never asked the cache"), "{}", told(&found).1);
 }
 
+/// A search in which no write was acknowledged shows nothing.
+#[test]
+fn a_search_with_nothing_at_stake_does_not_hold() {
+    let (code, said) = told(&App::serving(app::REFUSING).explore());
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("no write was acknowledged"), "{said}");
+}
+
 /// Nothing of which a part was let go unseen is said to hold.
 #[test]
 fn work_behind_the_answer_is_told_and_nothing_is_said_to_hold() {

@@ -97,6 +97,17 @@ def read(key):
     return honest(key)
 ";
 
+/// Writes only what it has read before, which a search lets it not do.
+pub(crate) const REFUSING: &str = "
+seen, look, change = set(), read, write
+def read(key):
+    seen.add(key)
+    return look(key)
+def write(key, value):
+    if key not in seen: raise OSError('read it first')
+    change(key, value)
+";
+
 /// Writes once more when it has answered.
 pub(crate) const BEHIND_THE_ANSWER: &str = "
 import threading

@@ -47,6 +47,9 @@ pub struct Space {
     pub of_nobody: usize,
     /// Requests that asked no store.
     pub silent: usize,
+    /// Complete executions in which a write was acknowledged: only in those
+    /// something can be wrong.
+    pub at_stake: usize,
     /// At which execution, and when, it first broke.
     pub first_break: Option<(usize, Duration)>,
     /// How long it took.
@@ -66,15 +69,21 @@ impl Space {
             nondeterministic: None,
             of_nobody: 0,
             silent: 0,
+            at_stake: 0,
             first_break: None,
             took: Duration::ZERO,
         }
     }
 
-    /// Whether nothing was left out that this search could have met.
+    /// Whether nothing was left out that this search could have met, and there
+    /// was something that could be wrong.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
-        self.exhausted && self.of_nobody == 0 && self.nondeterministic.is_none()
+        self.exhausted
+            && self.at_stake > 0
+            && self.of_nobody == 0
+            && self.silent == 0
+            && self.nondeterministic.is_none()
     }
 }
 
@@ -339,6 +348,7 @@ impl AppReport {
                     "begun_again": space.lost,
                     "messages_of_nobody": space.of_nobody,
                     "requests_without_messages": space.silent,
+                    "with_an_acknowledged_write": space.at_stake,
                     "nondeterministic": space.nondeterministic,
                     "ms": space.took.as_millis() as u64,
                 })
@@ -382,6 +392,9 @@ impl fmt::Display for Space {
         }
         if self.of_nobody > 0 {
             write!(f, ", {} messages of nobody were let go", self.of_nobody)?;
+        }
+        if self.exhausted && self.at_stake == 0 {
+            write!(f, ", no write was acknowledged")?;
         }
         if self.silent > 0 {
             write!(f, ", {} requests asked no store", self.silent)?;

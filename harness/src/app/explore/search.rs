@@ -125,6 +125,7 @@ impl Search<'_> {
                 space.executions_of_all += usize::from(is_last && execution.is_complete);
                 space.of_nobody += execution.of_nobody;
                 space.silent += execution.silent;
+                space.at_stake += usize::from(execution.is_complete && execution.has_written());
                 if execution.is_complete
                     && let Some(anomaly) = broken(&execution)
                 {

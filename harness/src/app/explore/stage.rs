@@ -84,6 +84,13 @@ pub(in crate::app) struct Execution {
     pub(in crate::app) silent: usize,
 }
 
+impl Execution {
+    /// Whether a write was acknowledged.
+    pub(super) fn has_written(&self) -> bool {
+        self.taken.iter().any(|taken| taken.ended == Some(Ended::Written))
+    }
+}
+
 /// An execution that came to no end.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::app) enum Lost {
