@@ -1,0 +1,213 @@
+use std::time::Duration;
+
+use quarrel_checkers::{Content, Time};
+use quarrel_strategy::stores::{Item, Response, ScriptStore, Stale, Ttl};
+use rustc_hash::FxHashMap;
+
+use super::{
+    Fingerprint,
+    tracking::{Tracking, Watcher},
+};
+
+/// Something that the cache holds.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Entry {
+    /// What.
+    pub content: Content,
+    /// From when on it is gone; none is "lives for ever".
+    pub expires: Option<Time>,
+}
+
+/// Redis, without its persistence: entries, and one snapshot that a restart
+/// comes back with.
+#[derive(Clone, Debug, Default)]
+pub struct Cache {
+    entries: FxHashMap<Item, Entry>,
+    snapshot: FxHashMap<Item, Entry>,
+    tracking: Tracking,
+}
+
+impl Cache {
+    /// What `item` holds at `now`.
+    #[must_use]
+    pub fn get(&self, item: &Item, now: Time) -> Option<&Content> {
+        self.live(item, now).map(|entry| &entry.content)
+    }
+
+    /// Every entry that has not expired at `now`, in no particular order.
+    pub fn entries(&self, now: Time) -> impl Iterator<Item = (&Item, &Entry)> {
+        self.entries.iter().filter(move |(_, entry)| !expired(entry, now))
+    }
+
+    /// How long `item` lives from `now` on, in whole milliseconds as Redis
+    /// says it.
+    #[must_use]
+    pub fn ttl(&self, item: &Item, now: Time) -> Option<Ttl> {
+        self.live(item, now).map(|entry| {
+            entry.expires.map(|at| {
+                let left = at.since(now).as_millis();
+                Duration::from_millis(u64::try_from(left).unwrap_or(u64::MAX))
+            })
+        })
+    }
+
+    /// Stores.
+    pub fn set(&mut self, item: Item, content: Content, ttl: Ttl, now: Time) {
+        // Redis refuses an expiry of 0; the shortest it knows is 1 ms.
+        let expires = ttl.map(|ttl| now + ttl.max(Duration::from_millis(1)));
+        self.entries.insert(item, Entry { content, expires });
+        self.tracking.changed(&item, now);
+    }
+
+    /// Stores if there is nothing; whether it did.
+    pub fn set_if_absent(&mut self, item: Item, content: Content, ttl: Ttl, now: Time) -> bool {
+        let absent = self.live(&item, now).is_none();
+        if absent {
+            self.set(item, content, ttl, now);
+        }
+        absent
+    }
+
+    /// Deletes; whether there was something.
+    pub fn del(&mut self, item: &Item, now: Time) -> bool {
+        let Some(entry) = self.entries.remove(item) else { return false };
+        self.tracking.changed(item, now);
+        !expired(&entry, now)
+    }
+
+    /// Loses everything, as a restart without persistence does.
+    pub fn wipe(&mut self) {
+        self.entries.clear();
+        self.tracking.forget();
+    }
+
+    /// Saves what it holds.
+    pub fn save(&mut self) {
+        self.snapshot.clone_from(&self.entries);
+    }
+
+    /// Comes back with what it last saved: a crash and a restart.
+    pub fn restore(&mut self) {
+        self.entries.clone_from(&self.snapshot);
+        self.tracking.forget();
+    }
+
+    /// Reads as a client that is told when `item` changes.
+    pub fn get_tracked(&mut self, item: &Item, who: Watcher, now: Time) -> Option<&Content> {
+        self.tracking.watch(*item, who);
+        self.get(item, now)
+    }
+
+    /// What `who` has been told up to `until` and not asked for yet.
+    pub fn invalidations(&mut self, who: Watcher, until: Time) -> Vec<Stale> {
+        let gone = |item: &Item| self.entries.get(item).is_some_and(|entry| expired(entry, until));
+        self.tracking.told(who, until, gone)
+    }
+
+    /// What clients are told of changes.
+    pub const fn tracking(&mut self) -> &mut Tracking {
+        &mut self.tracking
+    }
+
+    /// The same, to look at.
+    #[must_use]
+    pub const fn tracked(&self) -> &Tracking {
+        &self.tracking
+    }
+
+    /// Whether coming back from the snapshot would change anything.
+    #[must_use]
+    pub fn differs_from_snapshot(&self) -> bool {
+        self.entries != self.snapshot
+    }
+
+    /// Runs a script's model.
+    pub(super) fn run(
+        &mut self,
+        now: Time,
+        script: impl FnOnce(&mut dyn ScriptStore) -> Response,
+    ) -> Response {
+        script(&mut Scripted { cache: self, now })
+    }
+
+    /// How many entries there are, expired ones that were not touched since
+    /// included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn live(&self, item: &Item, now: Time) -> Option<&Entry> {
+        self.entries.get(item).filter(|entry| !expired(entry, now))
+    }
+
+    pub(super) fn fingerprint(&self, print: &mut Fingerprint, now: Time) {
+        print.map(self.entries(now));
+        print.map(self.snapshot.iter());
+        self.tracking.fingerprint(print);
+    }
+}
+
+fn expired(entry: &Entry, now: Time) -> bool {
+    entry.expires.is_some_and(|at| at <= now)
+}
+
+struct Scripted<'a> {
+    cache: &'a mut Cache,
+    now: Time,
+}
+
+impl ScriptStore for Scripted<'_> {
+    fn now(&self) -> Time {
+        self.now
+    }
+
+    fn get(&self, item: &Item) -> Option<Content> {
+        self.cache.get(item, self.now).cloned()
+    }
+
+    fn set(&mut self, item: Item, content: Content, ttl: Ttl) {
+        self.cache.set(item, content, ttl, self.now);
+    }
+
+    fn del(&mut self, item: &Item) -> bool {
+        self.cache.del(item, self.now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use quarrel_checkers::{Content, Key, Time};
+
+    use super::Cache;
+    use quarrel_strategy::stores::Item;
+
+    #[test]
+    fn an_entry_is_gone_when_its_time_is_over() {
+        let (item, mut cache) = (Item::entry(Key(1)), Cache::default());
+        cache.set(item, Content::Marker, Some(Duration::from_millis(5)), Time::ZERO);
+        assert_eq!(cache.get(&item, Time::from_millis(4)), Some(&Content::Marker));
+        assert_eq!(cache.get(&item, Time::from_millis(5)), None);
+        assert!(cache.set_if_absent(item, Content::Number(1), None, Time::from_millis(5)));
+        assert_eq!(cache.ttl(&item, Time::from_millis(9)), Some(None));
+    }
+
+    #[test]
+    fn a_restart_brings_a_deleted_entry_back() {
+        let (item, mut cache) = (Item::entry(Key(1)), Cache::default());
+        cache.set(item, Content::Marker, None, Time::ZERO);
+        cache.save();
+        assert!(cache.del(&item, Time::ZERO));
+        assert!(cache.differs_from_snapshot());
+        cache.restore();
+        assert_eq!(cache.get(&item, Time::ZERO), Some(&Content::Marker));
+    }
+}
