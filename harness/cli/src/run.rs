@@ -31,7 +31,6 @@ use super::{
     watch::Watch,
 };
 
-/// Runs a strategy on a cluster under faults and judges what clients saw
 #[derive(Args, Clone, Debug)]
 pub(super) struct RunArgs {
     /// The strategy; `quarrel strategies` lists them
@@ -102,8 +101,7 @@ pub(super) struct RunArgs {
 
 /// The subcommand, with a flag for every option that some strategy takes.
 pub(super) fn command(catalogue: &Catalogue) -> Command {
-    let about = "Runs a strategy on a cluster under faults and judges what clients saw";
-    RunArgs::augment_args(Command::new("run")).about(about).args(flags(catalogue))
+    RunArgs::augment_args(Command::new("run")).args(flags(catalogue))
 }
 
 pub(super) fn run(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> {
