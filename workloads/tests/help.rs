@@ -17,7 +17,10 @@ fn commands() -> Vec<(String, Command)> {
         }
     }
     let mut all = Vec::new();
-    walk(&quarrel_harness::cli::command(&quarrel_workloads::catalogue()), "", &mut all);
+    let mut whole = quarrel_harness::cli::command(&quarrel_workloads::catalogue());
+    // So that usage lines begin with the whole command.
+    whole.build();
+    walk(&whole, "", &mut all);
     all
 }
 
@@ -76,7 +79,7 @@ fn a_first_look_fits_a_screen() {
     for (path, command) in commands() {
         let mut command = command.term_width(100);
         let lines = command.render_help().to_string().lines().count();
-        assert!(lines <= 48, "quarrel {path} -h has {lines} lines");
+        assert!(lines <= 50, "quarrel {path} -h has {lines} lines:\n{}", command.render_help());
     }
 }
 

@@ -44,6 +44,10 @@ impl Group {
 const FLAGS: &[(&str, Group, bool)] = &[
     ("app", Group::Subject, true),
     ("strategies", Group::Subject, true),
+    ("control", Group::Subject, false),
+    ("matrix", Group::Subject, true),
+    ("only", Group::Subject, false),
+    ("list", Group::Output, true),
     ("workload", Group::Load, true),
     ("faults", Group::Faults, true),
     ("schedule", Group::Faults, false),
@@ -129,14 +133,8 @@ fn grouped(arg: Arg) -> Arg {
 }
 
 fn with_page(command: Command, page: &Page) -> Command {
-    let mut text = String::new();
-    if !page.examples.is_empty() {
-        text.push_str("Examples:\n");
-        for (line, what) in page.examples {
-            text.push_str(&format!("  # {what}\n  quarrel {line}\n"));
-        }
-    }
-    let mut short = text.clone();
+    let mut text = examples(page.examples);
+    let mut short = examples(&page.examples[..page.examples.len().min(2)]);
     if !page.more.is_empty() {
         text = format!("{}\n\n{text}", page.more);
     }
@@ -156,4 +154,12 @@ fn with_page(command: Command, page: &Page) -> Command {
     }
     let command = command.about(page.about).long_about(page.about);
     command.after_help(short.trim_end().to_owned()).after_long_help(text.trim_end().to_owned())
+}
+
+fn examples(lines: &[(&str, &str)]) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    let lines = lines.iter().map(|(line, what)| format!("  # {what}\n  quarrel {line}\n"));
+    format!("Examples:\n{}", lines.collect::<String>())
 }
