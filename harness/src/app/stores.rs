@@ -100,6 +100,10 @@ impl Port for AppStores {
         Box::pin(self.answer(request))
     }
 
+    fn hang_up(&mut self) {
+        self.rest.hang_up();
+    }
+
     fn timer(&mut self, duration: Duration) -> Timer {
         self.rest.timer(duration)
     }

@@ -145,6 +145,8 @@ pub enum Answer {
     Ok,
     /// Its condition was false.
     Refused,
+    /// It had not been listening, and listens from now on.
+    Gap,
     /// It surely did nothing.
     Failed,
     /// Nobody knows.
@@ -168,11 +170,16 @@ pub enum Event {
     PauseAcks,
     /// It hears it again.
     ResumeAcks,
-    /// What the cache tells clients of changes (client tracking) stays on its
-    /// way.
+    /// What the cache tells clients of changes (client tracking, what is
+    /// published) stays on its way.
     HoldMessages,
     /// It arrives.
     ReleaseMessages,
+    /// The connections break on which clients are told: what is on its way is
+    /// lost.
+    LoseMessages,
+    /// What is on its way arrives in the opposite order.
+    ReorderMessages,
     /// The cache loses everything.
     WipeCache,
     /// The cache saves a snapshot.
@@ -216,6 +223,8 @@ impl Event {
             | Self::ResumeAcks
             | Self::HoldMessages
             | Self::ReleaseMessages
+            | Self::LoseMessages
+            | Self::ReorderMessages
             | Self::Failover => false,
         }
     }
@@ -312,6 +321,7 @@ impl Answer {
             Reply::Miss => Self::Miss,
             Reply::Done { .. } => Self::Ok,
             Reply::Refused => Self::Refused,
+            Reply::Gap => Self::Gap,
             Reply::Failed { certainty: quarrel_checkers::Certainty::Definite, .. } => Self::Failed,
             Reply::Failed { .. } => Self::Unknown,
         })

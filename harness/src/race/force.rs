@@ -6,7 +6,8 @@ use super::{
     Answer, Cached, Divergence, Happening, Line, Make, Pattern, Race, Run, RunError, Told, What,
     cast::{Part, begun_by},
     claims::{Claims, Ends},
-    held::{Acks, Hold, Messages, Replay},
+    held::{Acks, Hold, Replay},
+    letterbox::Messages,
     plot::answered,
     props::Props,
     stops::Stream,
@@ -303,11 +304,12 @@ impl<'a> Forcing<'a> {
             }
             Some(Mishap::ReplyLost) | None => {}
         }
-        if *request == Request::CacheInvalidations && self.messages == Messages::Held {
-            // They are in the client's socket, and nobody has looked.
-            return Some(Ok(Response::Invalidated(Vec::new())));
-        }
         let mut stores = actor.stores.take().expect("a client makes one call at a time");
+        if request.listens() {
+            let answer = actor.letters.look(&mut stores, request, self.messages).await;
+            actor.stores = Some(stores);
+            return Some(answer);
+        }
         let waits =
             matches!(request, Request::PrimaryWrite { durability: Durability::RemoteApply, .. });
         let answer = if waits && must_wait {

@@ -307,6 +307,7 @@ fn answer(scanner: &mut Scanner<'_>) -> Parsed<(Answer, Option<String>)> {
         ("miss", Answer::Miss),
         ("ok", Answer::Ok),
         ("refused", Answer::Refused),
+        ("gap", Answer::Gap),
         ("failed", Answer::Failed),
         ("unknown", Answer::Unknown),
     ];
@@ -328,6 +329,8 @@ fn event(scanner: &mut Scanner<'_>) -> Parsed<Event> {
         ("resume acks", Event::ResumeAcks),
         ("hold messages", Event::HoldMessages),
         ("release messages", Event::ReleaseMessages),
+        ("lose messages", Event::LoseMessages),
+        ("reorder messages", Event::ReorderMessages),
         ("wipe cache", Event::WipeCache),
         ("save cache", Event::SaveCache),
         ("restore cache", Event::RestoreCache),
@@ -354,6 +357,6 @@ fn event(scanner: &mut Scanner<'_>) -> Parsed<Event> {
         return Ok(Event::ManualUpdate(key, scanner.value()?));
     }
     Err(scanner.expected(
-        "a step (`Writer A: GET 1`) or an event (pause replica, resume replica, replay replica, pause acks, resume acks, hold messages, release messages, wipe cache, save cache, restore cache, evict, expire, manual UPDATE, failover, deliver, check)",
+        "a step (`Writer A: GET 1`) or an event (pause replica, resume replica, replay replica, pause acks, resume acks, hold messages, release messages, lose messages, reorder messages, wipe cache, save cache, restore cache, evict, expire, manual UPDATE, failover, deliver, check)",
     ))
 }

@@ -271,6 +271,8 @@ impl<'a> Rehearsal<'a> {
             Event::ResumeAcks => Disturbance::ResumeAcknowledgements,
             Event::HoldMessages => Disturbance::HoldMessages,
             Event::ReleaseMessages => Disturbance::ReleaseMessages,
+            Event::LoseMessages => Disturbance::LoseMessages,
+            Event::ReorderMessages => Disturbance::ReorderMessages,
             Event::WipeCache => Disturbance::WipeCache,
             Event::SaveCache => Disturbance::SaveCache,
             Event::RestoreCache => Disturbance::RestoreCache,

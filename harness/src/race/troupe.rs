@@ -6,6 +6,7 @@ use super::{
     Divergence, Line, RunError,
     cast::{Part, clients},
     force::{Forcing, LineOutcome, Reply},
+    letterbox::Letterbox,
     run::{STILL_OPEN, room},
 };
 use crate::{
@@ -23,6 +24,7 @@ pub(super) struct Actor {
     pub(super) state: State,
     pub(super) open: Option<usize>,
     pub(super) late: Vec<Request>,
+    pub(super) letters: Letterbox,
 }
 
 pub(super) enum State {
@@ -119,6 +121,7 @@ impl Forcing<'_> {
             state: State::Idle,
             open: None,
             late: Vec::new(),
+            letters: Letterbox::default(),
         };
         self.actors.insert(name.to_owned(), actor);
         task.map_or(Ok(()), |task| self.begin(name, task))
@@ -189,6 +192,7 @@ impl Forcing<'_> {
         let actor = self.actors.get_mut(name).expect("it has come on");
         (actor.client, actor.process, actor.state) = (client, process, State::Idle);
         (actor.stores, actor.open) = (Some(stores), None);
+        actor.letters = Letterbox::default();
     }
 
     pub(super) fn crash(&mut self, line: &Line, name: &str) -> LineOutcome {

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use super::{Cache, Call, Gate, Job, Memory, Passage, Primary, Replica};
 use crate::{
     record::{Clock, Recorder, Spoils},
-    stores::{Backend, Request, Response, Row, StoreError, Timer},
+    stores::{Backend, Request, Response, Row, Stale, StoreError, Timer},
 };
 
 /// What a session is made of.
@@ -105,9 +105,16 @@ impl Session {
         Cache(self)
     }
 
-    /// Whose session it is.
+    /// Whose session it is. A search takes clients that do the same for
+    /// interchangeable as long as none of them asks.
     #[must_use]
-    pub const fn process(&self) -> Process {
+    pub fn process(&self) -> Process {
+        self.parts.backend.identified();
+        self.parts.process
+    }
+
+    /// The same, for whoever runs the session.
+    pub(super) const fn runs_for(&self) -> Process {
         self.parts.process
     }
 
@@ -119,6 +126,7 @@ impl Session {
 
     /// This client's own random numbers, decided by the run's seed.
     pub fn random(&mut self) -> &mut ChaCha8Rng {
+        self.parts.backend.identified();
         let seed = self.parts.seed;
         self.random.get_or_insert_with(|| ChaCha8Rng::seed_from_u64(seed))
     }
@@ -141,6 +149,7 @@ impl Session {
     ///
     /// When the simulated client is gone.
     pub async fn near(&mut self, key: Key) -> Result<Option<Row>, StoreError> {
+        self.memory.expire(key, self.parts.clock.now());
         let Some(row) = self.memory.kept(key).cloned() else { return Ok(None) };
         self.call(Request::Near { key, row: row.clone() }).await?;
         Ok(Some(row))
@@ -196,9 +205,41 @@ impl Session {
         }
         self.keep_timeline(&result);
         self.own_want(&result);
+        self.tell_what_was_heard(&result);
         let (reply, lsn) = reply_of(&result);
         self.leave_with(reply, lsn, || second_reply_of(&result));
         result
+    }
+
+    /// What a client was told of several keys is recorded as a step for each, so
+    /// that whoever follows a key finds it; the last of them is left to the
+    /// call itself.
+    fn tell_what_was_heard(&mut self, result: &Result<Response, StoreError>) {
+        let (Ok(Response::Invalidated(told)), Some(open)) = (result, &mut self.open) else {
+            return;
+        };
+        // Of who did not listen nobody knows what it missed.
+        if told.contains(&Stale::All) {
+            return;
+        }
+        let Some((last, others)) = told.split_last() else { return };
+        open.call.object = told_of(last).map(Object::of);
+        let (call, start) = (open.call.clone(), open.start);
+        let Some(recorder) = &self.parts.recorder else { return };
+        for other in others {
+            recorder.step(Step {
+                operation: self.operation,
+                process: self.parts.process,
+                start,
+                end: Some(recorder.now()),
+                site: call.site,
+                verb: call.verb.clone(),
+                object: told_of(other).map(Object::of),
+                argument: None,
+                reply: told_as(other),
+                lsn: None,
+            });
+        }
     }
 
     /// Wraps a call that an application makes with its own client library, so
@@ -395,6 +436,23 @@ async fn patiently<T>(
     }
 }
 
+/// The key that a client was told of.
+const fn told_of(stale: &Stale) -> Option<Key> {
+    match stale {
+        Stale::Key(key) | Stale::Replaced(key, _) => Some(*key),
+        Stale::All => None,
+    }
+}
+
+/// What a client was told, in the history's terms.
+fn told_as(stale: &Stale) -> Reply {
+    match stale {
+        Stale::Key(_) => Reply::Done { version: None },
+        Stale::Replaced(_, row) => Reply::Found(row.clone().into()),
+        Stale::All => Reply::Gap,
+    }
+}
+
 fn failed(error: &StoreError) -> Reply {
     Reply::Failed { certainty: error.certainty, error: error.message.clone() }
 }
@@ -435,8 +493,9 @@ pub fn reply_of(result: &Result<Response, StoreError>) -> (Reply, Option<Lsn>) {
             Response::Expiry(Some(_))
             | Response::Done
             | Response::Contents(_)
-            | Response::Changes(_)
-            | Response::Invalidated(_),
+            | Response::Changes(_),
         ) => (Reply::Done { version: None }, None),
+        Ok(Response::Invalidated(told)) if told.contains(&Stale::All) => (Reply::Gap, None),
+        Ok(Response::Invalidated(told)) => (told.last().map_or(Reply::Miss, told_as), None),
     }
 }

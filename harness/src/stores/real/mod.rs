@@ -3,6 +3,7 @@
 //! reconnect, a time-out on everything.
 
 mod address;
+mod channel;
 mod dial;
 mod endpoints;
 mod feed;
@@ -49,6 +50,22 @@ impl RealStores {
             cache: Redis::new(endpoints, limits),
             listener: Listener::new(endpoints.primary.clone(), channel, limits),
         }
+    }
+
+    /// Returns when everything that the cache had told this client before is
+    /// here.
+    pub(crate) async fn hear_out(&mut self) {
+        self.cache.hear_out().await;
+    }
+
+    /// Goes on with the connections to the cache that `old` has.
+    pub(crate) fn take_cache_of(&mut self, old: Self) {
+        self.cache = old.cache;
+    }
+
+    /// Closes the connections on which the cache tells this client anything.
+    pub(crate) fn hang_up(&mut self) {
+        self.cache.hang_up();
     }
 
     /// Makes one call.
