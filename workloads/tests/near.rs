@@ -103,7 +103,7 @@ fn said(output: &Output) -> String {
 /// The causes of the stale reads of a storm, by the place of their anomaly.
 fn stormed(words: &[&str], results: &Path, cluster: &str) -> Vec<(usize, String)> {
     let run = ["run", "near-pubsub", "--fill", "primary", "--cluster", cluster, "--seed", "5"];
-    let small = ["--clients", "6", "--keys", "20", "--rate", "400", "--time", "3s"];
+    let small = ["--clients", "24", "--keys", "20", "--rate", "400", "--time", "3s"];
     let form = ["--format", "json", "--ttl", "10h", "--near-ttl", "10h"];
     let output = quarrel(&[&run[..], &small, words, &form].concat(), results);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));

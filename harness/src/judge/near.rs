@@ -121,7 +121,10 @@ impl Copied<'_> {
             return Cause::LostInvalidation;
         }
         let mut later = self.looks.iter().filter(|step| {
-            step.start >= self.near.start && told.end.is_some_and(|end| end <= step.start)
+            // Where no time passes, the look before the copy was found begins with it.
+            step.operation != self.near.operation
+                && step.start >= self.near.start
+                && told.end.is_some_and(|end| end <= step.start)
         });
         let has_looked = later.clone().next().is_some();
         match later.find(|step| step.reply == Reply::Gap || is_on(step, self.key)) {

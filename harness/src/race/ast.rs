@@ -44,6 +44,9 @@ pub enum Cached {
 pub struct Line {
     /// Where it stands in its file, counted from 1; 0 if it comes from none.
     pub number: usize,
+    /// Where in it stands what happens, counted in characters from 1; 0 if it
+    /// comes from no file.
+    pub column: usize,
     /// When, counted from the first line.
     pub at: Option<Duration>,
     /// What happens.
@@ -200,7 +203,7 @@ impl Line {
     /// A line that comes from no file.
     #[must_use]
     pub const fn of(what: What) -> Self {
-        Self { number: 0, at: None, what, claim: None, comment: None }
+        Self { number: 0, column: 0, at: None, what, claim: None, comment: None }
     }
 }
 

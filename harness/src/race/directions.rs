@@ -36,7 +36,7 @@ impl Forcing<'_> {
                 self.stand_still(number).await?;
             }
             Event::ManualUpdate(key, value) => {
-                self.room(number)?;
+                self.room(line)?;
                 let key = self.props.real(*key);
                 let place =
                     self.play.begin(usize::MAX, OPERATOR, Action::Write(key, value.clone()));

@@ -176,7 +176,7 @@ impl<'a> Forcing<'a> {
                 self.ready(actor, line).await?;
                 if self.is_idle(actor) && Part::of(actor).is_client() {
                     let action = begun_by(self.race, position)?;
-                    self.room(line.number)?;
+                    self.room(line)?;
                     self.begin(actor, Task::Operation(self.props.real_action(action)))?;
                 }
                 self.claims.note(line, self.open(actor));
@@ -187,7 +187,7 @@ impl<'a> Forcing<'a> {
                 if let Some(open) = self.still_open(line, actor) {
                     return Ok(Err(open));
                 }
-                self.room(line.number)?;
+                self.room(line)?;
                 self.begin(actor, Task::Operation(Action::Read(self.props.real(*key))))?;
                 self.claims.note(line, self.open(actor));
                 Ok(Ok(None))
@@ -197,7 +197,7 @@ impl<'a> Forcing<'a> {
                 if let Some(open) = self.still_open(line, actor) {
                     return Ok(Err(open));
                 }
-                self.room(line.number)?;
+                self.room(line)?;
                 let action = Action::Write(self.props.real(*key), value.clone());
                 self.begin(actor, Task::Operation(action))?;
                 self.claims.note(line, self.open(actor));

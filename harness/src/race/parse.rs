@@ -149,7 +149,7 @@ fn setup(scanner: &mut Scanner<'_>) -> Parsed<Setup> {
 }
 
 fn line(scanner: &mut Scanner<'_>, number: usize, comment: Option<String>) -> Parsed<Line> {
-    let mut line = Line { number, at: None, what: What::Nothing, claim: None, comment };
+    let mut line = Line { number, comment, ..Line::of(What::Nothing) };
     if scanner.rest().starts_with("t=") {
         scanner.take("t=");
         let what = "a duration of at most 1h, such as 30ms";
@@ -158,6 +158,7 @@ fn line(scanner: &mut Scanner<'_>, number: usize, comment: Option<String>) -> Pa
         let at = parse_duration(text).filter(|at| *at <= LONGEST);
         line.at = Some(at.ok_or(error)?);
     }
+    line.column = scanner.column();
     if scanner.take("{") {
         line.what = What::Group(Vec::new());
         return Ok(line);

@@ -323,7 +323,7 @@ impl<'a> Rehearsal<'a> {
     }
 
     fn room(&self, line: &Line) -> Result<(), RunError> {
-        room(self.stage.play(), self.race, line.number)
+        room(self.stage.play(), self.race, line)
     }
 
     fn wake(&mut self, actor: usize) -> Result<(), RunError> {
@@ -358,7 +358,11 @@ impl<'a> Rehearsal<'a> {
                 .filter(|at| *at < self.stage.actors()),
             _ => self.names.iter().position(|known| known == name),
         };
-        found.ok_or_else(|| RunError::NobodyCalled { line: line.number, actor: name.to_owned() })
+        found.ok_or_else(|| RunError::NobodyCalled {
+            line: line.number,
+            column: line.column,
+            actor: name.to_owned(),
+        })
     }
 
     fn end(mut self) -> Result<(Run, Plot), RunError> {

@@ -95,7 +95,11 @@ impl Forcing<'_> {
     }
 
     pub(super) fn enter(&mut self, name: &str, line: &Line) -> Result<(), RunError> {
-        let nobody = || RunError::NobodyCalled { line: line.number, actor: name.to_owned() };
+        let nobody = || RunError::NobodyCalled {
+            line: line.number,
+            column: line.column,
+            actor: name.to_owned(),
+        };
         let (process, task) = match Part::of(name) {
             Part::Agent => {
                 let known = name.strip_prefix("Agent ").unwrap_or_default();
@@ -128,7 +132,7 @@ impl Forcing<'_> {
     }
 
     /// Whether one more operation fits.
-    pub(super) fn room(&self, line: usize) -> Result<(), RunError> {
+    pub(super) fn room(&self, line: &Line) -> Result<(), RunError> {
         room(&self.play, self.race, line)
     }
 

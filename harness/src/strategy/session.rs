@@ -1,3 +1,5 @@
+mod heard;
+
 use std::{future::Future, sync::Arc, time::Duration};
 
 use quarrel_checkers::{
@@ -6,6 +8,7 @@ use quarrel_checkers::{
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use tokio::sync::Notify;
 
+use self::heard::told_as;
 use super::{Cache, Call, Gate, Job, Memory, Passage, Primary, Replica};
 use crate::{
     record::{Clock, Recorder, Spoils},
@@ -211,37 +214,6 @@ impl Session {
         result
     }
 
-    /// What a client was told of several keys is recorded as a step for each, so
-    /// that whoever follows a key finds it; the last of them is left to the
-    /// call itself.
-    fn tell_what_was_heard(&mut self, result: &Result<Response, StoreError>) {
-        let (Ok(Response::Invalidated(told)), Some(open)) = (result, &mut self.open) else {
-            return;
-        };
-        // Of who did not listen nobody knows what it missed.
-        if told.contains(&Stale::All) {
-            return;
-        }
-        let Some((last, others)) = told.split_last() else { return };
-        open.call.object = told_of(last).map(Object::of);
-        let (call, start) = (open.call.clone(), open.start);
-        let Some(recorder) = &self.parts.recorder else { return };
-        for other in others {
-            recorder.step(Step {
-                operation: self.operation,
-                process: self.parts.process,
-                start,
-                end: Some(recorder.now()),
-                site: call.site,
-                verb: call.verb.clone(),
-                object: told_of(other).map(Object::of),
-                argument: None,
-                reply: told_as(other),
-                lsn: None,
-            });
-        }
-    }
-
     /// Wraps a call that an application makes with its own client library, so
     /// that it is a step like any other: recorded, held at gates, struck by
     /// faults.
@@ -433,23 +405,6 @@ async fn patiently<T>(
             let why = format!("the client gave up after {} ms", limit.as_millis());
             Err(StoreError::unknown(site, why))
         }
-    }
-}
-
-/// The key that a client was told of.
-const fn told_of(stale: &Stale) -> Option<Key> {
-    match stale {
-        Stale::Key(key) | Stale::Replaced(key, _) => Some(*key),
-        Stale::All => None,
-    }
-}
-
-/// What a client was told, in the history's terms.
-fn told_as(stale: &Stale) -> Reply {
-    match stale {
-        Stale::Key(_) => Reply::Done { version: None },
-        Stale::Replaced(_, row) => Reply::Found(row.clone().into()),
-        Stale::All => Reply::Gap,
     }
 }
 

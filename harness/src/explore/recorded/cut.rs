@@ -97,7 +97,7 @@ impl<'a> Cut<'a> {
                     && !is_of(history, operation, version, value.as_ref())
             })
             .collect();
-        thin_out(history, &mut cut, witnessed);
+        thin_out(history, &mut cut, witnessed, victim);
         let from = cut
             .first()
             .map_or(began, |first| began.max(history.events[first.invoke.position()].time));
@@ -194,18 +194,44 @@ fn did_nothing(history: &History, operation: &Operation) -> bool {
     !operation.steps.is_empty() && operation.steps.iter().all(failed)
 }
 
-/// Leaves no more than [`MOST_OPERATIONS`] if it can: the first ones, the last
-/// ones, and all that put the version into the cache which was read in vain.
-fn thin_out(history: &History, operations: &mut Vec<Operation>, witnessed: u64) {
+/// Leaves no more than [`MOST_OPERATIONS`] if it can: all that put into the cache
+/// what was read in vain, and of the others first those that changed something;
+/// of those that are too many still, the first ones and the last ones.
+fn thin_out(
+    history: &History,
+    operations: &mut Vec<Operation>,
+    witnessed: u64,
+    victim: Option<Index>,
+) {
     let mut surplus = operations.len().saturating_sub(MOST_OPERATIONS);
-    let mut place = 0;
+    let steps = |operation: &Operation| {
+        let steps = operation.steps.clone().into_iter();
+        steps.map(|step| &history.steps[step]).collect::<Vec<_>>()
+    };
     let caches = |operation: &Operation| {
-        operation.steps.iter().map(|&step| &history.steps[step]).any(|step| {
-            let stored = step.argument.as_ref();
-            step.site == Site::Cache
-                && matches!(stored, Some(Content::Row { version, .. }) if *version == witnessed)
+        steps(operation).into_iter().any(|step| {
+            let is_it = match &step.argument {
+                Some(Content::Row { version, .. }) => *version == witnessed,
+                // What stands for "there is none" is no row.
+                Some(_) => witnessed == 0,
+                None => false,
+            };
+            step.site == Site::Cache && is_it
         })
     };
+    // Whoever keeps copies is changed by what it reads.
+    let only_looked = |operation: &Operation| {
+        steps(operation).into_iter().all(|step| {
+            matches!(&*step.verb, "GET" | "SELECT" | "PTTL" | "LSN")
+                && !matches!(step.reply, Reply::Failed { .. } | Reply::Pending)
+        })
+    };
+    operations.retain(|operation| {
+        let stays = surplus == 0 || victim == Some(operation.invoke) || !only_looked(operation);
+        surplus -= usize::from(!stays);
+        stays
+    });
+    let mut place = 0;
     operations.retain(|operation| {
         place += 1;
         let stays = surplus == 0 || place <= MOST_OPERATIONS / 4 || caches(operation);

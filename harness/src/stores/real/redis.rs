@@ -139,8 +139,10 @@ impl Redis {
 
     /// Closes the connections on which this client is told anything.
     pub(super) fn hang_up(&mut self) {
-        (self.tracking, self.subscription) = (None, None);
-        self.missed = Missed::Perhaps;
+        self.subscription = None;
+        if self.tracking.take().is_some() {
+            self.missed = Missed::Perhaps;
+        }
     }
 
     async fn get_tracked(&mut self, item: &Item) -> Result<Response, StoreError> {
