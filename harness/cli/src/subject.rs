@@ -1,0 +1,99 @@
+use std::{path::Path, sync::Arc};
+
+use quarrel_app::{App, AppCluster, AppFile, AppFileError, Reading};
+use quarrel_run::results::RunSettings;
+use quarrel_strategy::{
+    cluster::{Cluster, ClusterError},
+    strategy::{AnyStrategy, Options, StrategyEntry},
+};
+
+use super::Failure;
+
+/// What a run is about: a strategy of the catalogue, or an application.
+pub(super) enum Subject<'a> {
+    /// A strategy with its options.
+    Strategy(&'a StrategyEntry, Options),
+    /// An application, not yet started.
+    App(Arc<App>),
+}
+
+/// What an application's file says.
+pub(super) fn read_app(path: &Path) -> Result<AppFile, Failure> {
+    AppFile::read(path).map_err(|error| match error {
+        AppFileError::Io { path, source } => Failure::reading(&path, &source),
+        AppFileError::Form(error) => error.into(),
+    })
+}
+
+impl Subject<'_> {
+    /// The application of a file.
+    pub(super) fn app(path: &Path) -> Result<Self, Failure> {
+        Ok(Self::App(Arc::new(App::new(read_app(path)?))))
+    }
+
+    /// The same subject, for an attempt of its own: an application is started
+    /// once.
+    pub(super) fn anew(&self) -> Self {
+        match self {
+            Self::Strategy(entry, options) => Self::Strategy(entry, options.clone()),
+            Self::App(app) => Self::App(Arc::new(App::new(app.file.clone()))),
+        }
+    }
+
+    pub(super) fn build(&self) -> Result<Arc<dyn AnyStrategy>, Failure> {
+        match self {
+            Self::Strategy(entry, options) => (entry.build)(options).map_err(Failure::usage),
+            Self::App(app) => Ok(Arc::clone(app) as Arc<dyn AnyStrategy>),
+        }
+    }
+
+    /// Says in a run's settings what it was about.
+    pub(super) fn describe(&self, settings: &mut RunSettings) {
+        match self {
+            Self::Strategy(entry, options) => {
+                entry.name.clone_into(&mut settings.strategy);
+                entry.source.clone_into(&mut settings.source);
+                let pairs = options.iter();
+                settings.options =
+                    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+                settings.given = Some(options.besides(entry.options));
+            }
+            Self::App(app) => {
+                settings.strategy.clone_from(&app.file.name);
+                settings.source = app.file.source();
+                settings.app = Some(app.file.source());
+                settings.given = Some(std::collections::BTreeMap::new());
+            }
+        }
+    }
+
+    /// Clients, if nobody said how many.
+    pub(super) const fn clients(&self) -> u64 {
+        match self {
+            Self::Strategy(..) => 16,
+            // Each has an instance of its own.
+            Self::App(_) => 8,
+        }
+    }
+
+    /// The cluster with the subject on it. If that fails, the cluster is taken
+    /// down.
+    pub(super) async fn on(
+        &self,
+        cluster: Box<dyn Cluster>,
+        clients: u64,
+        seed: u64,
+        reading: Reading,
+    ) -> Result<Arc<dyn Cluster>, ClusterError> {
+        let cluster: Arc<dyn Cluster> = Arc::from(cluster);
+        let Self::App(app) = self else { return Ok(cluster) };
+        match AppCluster::start(Arc::clone(&cluster), Arc::clone(app), clients, seed, reading).await
+        {
+            Ok(app) => Ok(Arc::new(app)),
+            Err(error) => {
+                super::run::take_down(&*cluster).await;
+                Err(error)
+            }
+        }
+    }
+}
