@@ -38,6 +38,7 @@ mod shrink;
 mod signals;
 mod subject;
 mod watch;
+mod words;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
