@@ -24,12 +24,12 @@ mod verdict;
 
 pub use case::Case;
 pub use environment::{Environment, checked_out};
-pub(crate) use files::partial;
+pub(crate) use files::json_text;
 pub use files::{FileError, read_json_lines, write_json, write_json_lines, write_text};
 pub use folder::{FindError, RunFolder, find_run, list_runs};
 pub use form::FormError;
 pub use index::{IndexLine, append_to_index, read_index};
-pub(crate) use inside::{AtMost, MOST_BYTES, is_inside, open_inside, text_inside};
+pub(crate) use inside::{AtMost, MOST_BYTES, is_inside, open_inside, text_inside, write_inside};
 pub use journal::{Journal, JournalError};
 pub use load::{LoadError, LoadedRun, load_run, read_history};
 pub use matrix::{
