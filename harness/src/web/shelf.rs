@@ -10,6 +10,8 @@ use quarrel_checkers::Verdict;
 use rustc_hash::FxBuildHasher;
 use tokio::sync::Semaphore;
 
+use super::pages::Pages;
+
 use crate::{
     judge::judge_with,
     results::{
@@ -22,6 +24,8 @@ use crate::{
 pub(super) struct Shelf {
     root: PathBuf,
     index: Mutex<Option<Read>>,
+    /// Reports that were made a moment ago.
+    pub(super) pages: Pages,
     /// One history at a time: each may take much memory.
     heavy: Arc<Semaphore>,
 }
@@ -45,7 +49,8 @@ pub(super) const UNFINISHED: &str = "unfinished";
 
 impl Shelf {
     pub(super) fn new(root: PathBuf) -> Self {
-        Self { root, index: Mutex::new(None), heavy: Arc::new(Semaphore::new(1)) }
+        let heavy = Arc::new(Semaphore::new(1));
+        Self { root, index: Mutex::new(None), pages: Pages::default(), heavy }
     }
 
     /// Does what may read a whole history, when nobody else does.
