@@ -30,6 +30,7 @@ mod performance;
 mod proxy;
 mod race;
 mod recorded;
+mod redact;
 mod report;
 mod review;
 mod run;
@@ -221,6 +222,9 @@ pub fn command(catalogue: &Catalogue) -> Command {
 fn logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("QUARREL_LOG");
     if let Ok(filter) = filter {
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(|| output::Diagnostics)
+            .init();
     }
 }

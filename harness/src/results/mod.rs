@@ -19,6 +19,7 @@ mod matrix;
 mod packed;
 mod phases;
 mod reader;
+mod redact;
 mod settings;
 mod verdict;
 
@@ -39,5 +40,6 @@ pub use matrix::{
 pub(crate) use packed::{STDIN, open_history};
 pub use phases::Phases;
 pub use quarrel_checkers::RunOutcome;
+pub use redact::{RedactError, Redactor, redacted_copy};
 pub use settings::RunSettings;
 pub use verdict::{FaultCount, SCHEMA, VerdictFile};
