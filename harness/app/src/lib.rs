@@ -20,6 +20,7 @@ mod file;
 mod fleet;
 mod http;
 mod instance;
+mod literals;
 mod locks;
 mod process;
 mod rows;

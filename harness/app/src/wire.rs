@@ -9,7 +9,10 @@ use quarrel_faultproxy::{
     attend::{Detail, Request},
 };
 
-use super::token::values_in;
+use super::{
+    literals::{Piece, pieces},
+    token::values_in,
+};
 
 /// What a message can change, as far as others can see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -262,36 +265,26 @@ fn command(name: &str, keys: &[String], row: u64) -> String {
     })
 }
 
-/// The text of SQL with its literals left out.
+/// The text of SQL with its literals and comments left out.
 fn sql(text: &str, row: u64) -> String {
     let mut shape = String::with_capacity(text.len());
-    let mut rest = text.trim();
-    while let Some(first) = rest.chars().next() {
-        if first == '\'' {
-            let end = rest[1..].find('\'').map_or(rest.len(), |end| end + 2);
-            let is_value = values_in(&rest.as_bytes()[..end]).next().is_some();
-            shape.push_str(if is_value { "{value}" } else { "?" });
-            rest = &rest[end..];
-        } else if first.is_ascii_digit() && !shape.ends_with(is_part_of_a_name) {
-            let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-            let is_row = rest[..end].parse() == Ok(row);
-            shape.push_str(if is_row { "{key}" } else { "?" });
-            rest = &rest[end..];
-        } else if first.is_whitespace() {
-            if !shape.ends_with(' ') {
-                shape.push(' ');
+    for piece in pieces(text) {
+        match piece {
+            Piece::Text(literal) => {
+                let is_value = values_in(literal.as_bytes()).next().is_some();
+                shape.push_str(if is_value { "{value}" } else { "?" });
             }
-            rest = rest.trim_start();
-        } else {
-            shape.push(first);
-            rest = &rest[first.len_utf8()..];
+            Piece::Number(digits) => {
+                shape.push_str(if digits.parse() == Ok(row) { "{key}" } else { "?" });
+            }
+            Piece::Space if shape.ends_with(' ') => {}
+            Piece::Space => shape.push(' '),
+            Piece::Sign(sign) => shape.push(sign),
         }
     }
+    // A comment may be the last.
+    shape.truncate(shape.trim_end().len());
     shape
-}
-
-fn is_part_of_a_name(c: char) -> bool {
-    c.is_alphanumeric() || c == '_' || c == '$'
 }
 
 /// A key with the row's number, and other numbers, left out. Bytes that are no

@@ -20,7 +20,7 @@ use quarrel_strategy::{record::Stop, stores::TimeLimits};
 use super::{
     Failure,
     choose::{Choice, Wanted, start},
-    output::{eprintln, print, println},
+    output::{self, eprintln, print, println},
     performance::interrupted,
     run::{asked, duration, take_down},
     signals::stop_on_signals,
@@ -43,6 +43,9 @@ pub(super) struct AppExploreArgs {
     /// How often a break of an application is performed again before it is told
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=1000), requires = "app")]
     replays: u64,
+    /// Print, and write to --out, tokens for what its rows, statements, headers and messages hold. Such a race can be read, and not be replayed
+    #[arg(long, requires = "app")]
+    redact: bool,
 }
 
 /// What any search takes, as far as it counts for applications.
@@ -64,6 +67,9 @@ const SPACES: [Clients; 3] = [
 /// Exit code 0 if no order breaks it and all were tried, 1 if one does, 2 if
 /// something was left out.
 pub(super) fn explore(file: &Path, asked: &Asked<'_>) -> Result<u8, Failure> {
+    if asked.args.redact {
+        output::redact();
+    }
     if asked.expect.guarantee != Guarantee::Linearizable {
         // Nothing could ever break them, and all would be said to hold.
         let why = format!(
@@ -103,7 +109,7 @@ fn tell(report: &AppReport, asked: &Asked<'_>) -> Result<(), Failure> {
         if path.exists() {
             return Err(Failure::usage(format!("{} exists; name another file", path.display())));
         }
-        write_text(path, &finding.race.to_text())?;
+        write_text(path, &output::shown(finding.race.to_text()))?;
         let app = finding.race.app.to_string_lossy();
         let again = command_line(["quarrel", "replay", &path.to_string_lossy(), "--app", &app]);
         eprintln!("written: {}; {again} makes it happen again", path.display());
@@ -171,12 +177,18 @@ enum AppCommand {
         /// Where to run it: auto, docker or native
         #[arg(long, default_value = "auto", value_name = "KIND", value_parser = |t: &str| t.parse::<Choice>())]
         cluster: Choice,
+        /// Print tokens for what its rows, statements, headers and messages hold
+        #[arg(long)]
+        redact: bool,
     },
 }
 
 /// Exit code 0 if all that it said could be read, 2 if not.
 pub(super) fn app(args: &AppArgs) -> Result<u8, Failure> {
-    let AppCommand::Doctor { file, cluster } = &args.command;
+    let AppCommand::Doctor { file, cluster, redact } = &args.command;
+    if *redact {
+        output::redact();
+    }
     let alone = [Clients { writers: 0, readers: 0 }];
     let found =
         on_stage(read_app(file)?, *cluster, &alone, |app, _| async move { examine(&app).await })?;

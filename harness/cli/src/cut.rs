@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
+    io::Write as _,
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
     thread,
@@ -31,6 +32,8 @@ pub(super) type Making = Box<dyn Fn() -> Arc<dyn AnyStrategy> + Send + Sync>;
 const RECORDED: &str = "recorded.race";
 /// The smallest that shows the same.
 const MINIMAL: &str = "min.race";
+/// What every anomaly that has a folder has there.
+const TIMELINE: &str = "timeline.txt";
 
 /// The longest that the end of a run is put off by cutting.
 pub(super) const LONGEST: Duration = Duration::from_secs(2);
@@ -170,18 +173,16 @@ impl Cutter {
 
     /// Every race whose anomaly has a folder, and beside the first that can be
     /// shrunk to one that shows the same the smallest.
-    fn cut_all(&self, tell: &mpsc::Sender<(PathBuf, String)>) {
+    fn cut_all(&self, tell: &mpsc::Sender<(String, String)>) {
         let mut recorded_races = Vec::new();
         for number in 1..=self.anomalies.len() {
-            let folder = folder(&self.run.folder, number);
-            let is_own = std::fs::symlink_metadata(&folder).is_ok_and(|found| found.is_dir());
-            if !is_own || self.run.folder.make_folder(&format!("anomalies/{number}")).is_err() {
+            if !self.run.folder.has(&place(number, TIMELINE)) {
                 continue;
             }
             let Ok(Some((race, cause))) = self.cut(number) else { continue };
             let shown = shown(cause);
             let text = format!("{}# Cut out of its history{shown}.\n{race}", self.tells(number));
-            if tell.send((folder.join(RECORDED), text)).is_err() {
+            if tell.send((place(number, RECORDED), text)).is_err() {
                 return;
             }
             recorded_races.push((number, race));
@@ -191,7 +192,7 @@ impl Cutter {
             if self.is_another(number, &finding).is_none() {
                 let text = self.smallest(number, &finding, None);
                 // Nobody waits for it any more if this fails.
-                drop(tell.send((folder(&self.run.folder, number).join(MINIMAL), text)));
+                drop(tell.send((place(number, MINIMAL), text)));
                 return;
             }
         }
@@ -234,6 +235,7 @@ pub(super) fn write_races(cutter: Cutter) {
         return;
     }
     let (tell, told) = mpsc::channel();
+    let folder = cutter.run.folder.clone();
     let spawned = thread::Builder::new().name("cut".to_owned()).spawn(move || {
         cutter.cut_all(&tell);
     });
@@ -243,10 +245,12 @@ pub(super) fn write_races(cutter: Cutter) {
     }
     let clock = Clock::start();
     let left = || LONGEST.saturating_sub(clock.now().since(Time::ZERO));
-    while let Ok((path, text)) = told.recv_timeout(left()) {
-        match write_new(&path, &text) {
+    while let Ok((name, text)) = told.recv_timeout(left()) {
+        match write_new(&folder.path, &name, &text) {
             Ok(Written::Now | Written::Before) => {}
-            Ok(Written::Kept) => eprintln!("kept: {}, which says something else", path.display()),
+            Ok(Written::Kept) => {
+                eprintln!("kept: {}, which says something else", folder.file(&name).display());
+            }
             Err(error) => eprintln!("a race was not written: {error}"),
         }
     }
@@ -254,23 +258,23 @@ pub(super) fn write_races(cutter: Cutter) {
 
 /// The file in which the race of an anomaly is found: the smallest first.
 pub(super) fn written(run: &RunFolder, number: usize) -> Option<PathBuf> {
-    let names = [MINIMAL, RECORDED].map(|name| format!("anomalies/{number}/{name}"));
+    let names = [MINIMAL, RECORDED].map(|name| place(number, name));
     names.iter().find(|name| run.has(name)).map(|name| run.file(name))
 }
 
 /// The file of the race as it was recorded, if there is one.
 pub(super) fn written_as_recorded(run: &RunFolder, number: usize) -> Option<PathBuf> {
-    let name = format!("anomalies/{number}/{RECORDED}");
+    let name = place(number, RECORDED);
     run.has(&name).then(|| run.file(&name))
 }
 
-/// Where the smallest race of an anomaly goes. Its folder is made.
-pub(super) fn place_of_smallest(run: &RunFolder, number: usize) -> Result<PathBuf, Failure> {
-    Ok(run.make_folder(&format!("anomalies/{number}"))?.join(MINIMAL))
+/// Where in its run the smallest race of an anomaly goes.
+pub(super) fn place_of_smallest(number: usize) -> String {
+    place(number, MINIMAL)
 }
 
-fn folder(run: &RunFolder, number: usize) -> PathBuf {
-    run.file(&format!("anomalies/{number}"))
+fn place(number: usize, name: &str) -> String {
+    format!("anomalies/{number}/{name}")
 }
 
 /// What became of a file that was to be written.
@@ -285,12 +289,13 @@ pub(super) enum Written {
     Kept,
 }
 
-/// Writes a race to a file, unless there is one.
-pub(super) fn write_new(path: &Path, text: &str) -> Result<Written, FileError> {
-    let there = match text_of(path) {
+/// Writes a race to the file `name` of `folder`, unless there is one.
+pub(super) fn write_new(folder: &Path, name: &str, text: &str) -> Result<Written, FileError> {
+    let there = match text_inside(folder, name) {
         Ok(there) => there,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            write_text(path, text)?;
+            write_inside(folder, name, |file| file.write_all(text.as_bytes()))
+                .map_err(FileError::io(&folder.join(name)))?;
             return Ok(Written::Now);
         }
         // A link, or something else that was put there.
@@ -301,12 +306,6 @@ pub(super) fn write_new(path: &Path, text: &str) -> Result<Written, FileError> {
     } else {
         Written::Kept
     })
-}
-
-fn text_of(path: &Path) -> std::io::Result<String> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    text_inside(folder.unwrap_or(Path::new(".")), &name)
 }
 
 fn without_comments(text: &str) -> Vec<&str> {

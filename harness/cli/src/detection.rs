@@ -33,6 +33,7 @@ use super::{
     run::{self, Prepared, asked, take_down, warn_of_unloaded},
     signals::stop_on_signals,
     watch::Watch,
+    words::as_given,
 };
 use crate::output::eprintln;
 
@@ -125,7 +126,7 @@ impl Bench<'_> {
         Table {
             schema: Table::SCHEMA,
             began: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            command: started_by(),
+            command: as_given(),
             cluster: String::new(),
             time_ms: u64::try_from(self.args.time.as_millis()).unwrap_or(u64::MAX),
             seeds: self.args.seeds,
@@ -341,11 +342,6 @@ fn keep(folder: &RunFolder, table: &Table) -> Result<(), Failure> {
     write_json(&folder.file("detection.json"), table)?;
     write_text(&folder.file("detection.md"), &table.markdown())?;
     Ok(())
-}
-
-/// The words by which this process was started, as one would type them.
-fn started_by() -> String {
-    command_line(std::iter::once("quarrel".to_owned()).chain(std::env::args().skip(1)))
 }
 
 /// What a guard looks at.

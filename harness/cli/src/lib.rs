@@ -32,6 +32,7 @@ mod performance;
 mod proxy;
 mod race;
 mod recorded;
+mod redact;
 mod report;
 mod review;
 mod run;
@@ -40,6 +41,7 @@ mod shrink;
 mod signals;
 mod subject;
 mod watch;
+mod words;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -206,6 +208,9 @@ pub fn command(catalogue: &Catalogue) -> Command {
 fn logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("QUARREL_LOG");
     if let Ok(filter) = filter {
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(|| output::Diagnostics)
+            .init();
     }
 }

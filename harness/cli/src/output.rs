@@ -4,10 +4,11 @@
 use std::{
     fmt,
     io::{self, Write as _},
-    sync::OnceLock,
+    sync::{Mutex, OnceLock, PoisonError},
 };
 
 use super::Failure;
+use crate::results::Redactor;
 
 /// What standard output answered when it could not be written for another
 /// reason than a reader that has gone.
@@ -35,10 +36,26 @@ macro_rules! note {
 
 pub(super) use {line as println, note as eprintln, text as print};
 
+/// What all that is printed goes through, if that was asked for.
+static REDACTOR: Mutex<Option<Redactor>> = Mutex::new(None);
+
+/// From now on nothing that is an application's is printed.
+pub(super) fn redact() {
+    *REDACTOR.lock().unwrap_or_else(PoisonError::into_inner) = Some(Redactor::default());
+}
+
+/// A text as it may be shown: this is the only way to the outside.
+pub(super) fn shown(text: String) -> String {
+    match REDACTOR.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        Some(redactor) => redactor.printed(&text),
+        None => text,
+    }
+}
+
 /// What stands behind [`println`] and [`print`].
 pub(super) fn write(text: fmt::Arguments<'_>) {
     // One write: lines of several threads do not mix.
-    let written = anstream::stdout().write_all(text.to_string().as_bytes());
+    let written = anstream::stdout().write_all(shown(text.to_string()).as_bytes());
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             // The first says what is wrong.
@@ -51,7 +68,21 @@ pub(super) fn write(text: fmt::Arguments<'_>) {
 /// What stands behind [`eprintln`]. Nobody can be told that standard error
 /// does not work.
 pub(super) fn write_note(text: fmt::Arguments<'_>) {
-    drop(anstream::stderr().write_all(text.to_string().as_bytes()));
+    drop(anstream::stderr().write_all(shown(text.to_string()).as_bytes()));
+}
+
+/// Standard error for diagnostics, which are written a line at once.
+pub(super) struct Diagnostics;
+
+impl io::Write for Diagnostics {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        write_note(format_args!("{}", String::from_utf8_lossy(line)));
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Whether all that was printed went where it should, or to a reader that had

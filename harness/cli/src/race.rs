@@ -40,6 +40,9 @@ pub(super) struct ReplayArgs {
     /// Of a race of an application: its app.toml, whose commands are run
     #[arg(long, value_name = "FILE")]
     app: Option<PathBuf>,
+    /// Print tokens for what an application's rows, statements, headers and messages hold
+    #[arg(long)]
+    redact: bool,
     /// Wait for Enter before each line
     #[arg(long)]
     step: bool,
@@ -55,6 +58,9 @@ pub(super) struct ReplayArgs {
 /// time, 1 if not, 2 if an anomaly could not be cut out of its run, 3 if it
 /// claims nothing, 4 if a performance failed and no other one differed.
 pub(super) fn replay(args: &ReplayArgs, catalogue: &Catalogue) -> Result<u8, Failure> {
+    if args.redact {
+        output::redact();
+    }
     let named = Named::of(&args.race, &args.results)?;
     if let Named::File(path) = &named {
         let text = std::fs::read_to_string(path).map_err(|error| Failure::reading(path, &error))?;

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use quarrel_checkers::RunOutcome;
@@ -226,15 +226,20 @@ fn save(
     confirmation: &Confirmation,
     cutter: Option<Cutter>,
 ) -> Result<(), Failure> {
-    let (path, text) = match (&args.out, named, cutter) {
-        (Some(path), ..) => (path.clone(), finding.race.to_string()),
+    let (folder, name, text) = match (&args.out, named, cutter) {
+        (Some(path), ..) => {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            (folder.unwrap_or(Path::new(".")).to_owned(), name, finding.race.to_string())
+        }
         (None, Named::File(_), _) | (None, _, None) => return Ok(()),
         (None, Named::Anomaly { run, number }, Some(cutter)) => {
-            let path = place_of_smallest(&run, number)?;
-            (path, cutter.smallest(number, finding, Some(&confirmation.to_string())))
+            let text = cutter.smallest(number, finding, Some(&confirmation.to_string()));
+            (run.path, place_of_smallest(number), text)
         }
     };
-    match write_new(&path, &text)? {
+    let path = folder.join(&name);
+    match write_new(&folder, &name, &text)? {
         Written::Now => {
             let again = command_line(["quarrel", "replay", &path.to_string_lossy()]);
             eprintln!("written: {}; {again}", path.display());

@@ -7,7 +7,7 @@ use quarrel_strategy::{
     strategy::{AnyStrategy, Options, StrategyEntry},
 };
 
-use super::Failure;
+use super::{Failure, output::eprintln};
 
 /// What a run is about: a strategy of the catalogue, or an application.
 pub(super) enum Subject<'a> {
@@ -17,12 +17,15 @@ pub(super) enum Subject<'a> {
     App(Arc<App>),
 }
 
-/// What an application's file says.
+/// What an application's file says. Every command that runs what stands in one
+/// comes by here, and names it first.
 pub(super) fn read_app(path: &Path) -> Result<AppFile, Failure> {
-    AppFile::read(path).map_err(|error| match error {
+    let file = AppFile::read(path).map_err(|error| match error {
         AppFileError::Io { path, source } => Failure::reading(&path, &source),
         AppFileError::Form(error) => error.into(),
-    })
+    })?;
+    eprintln!("app: {}, whose commands are run", path.display());
+    Ok(file)
 }
 
 impl Subject<'_> {

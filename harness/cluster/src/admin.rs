@@ -206,6 +206,16 @@ pub(super) async fn received(replica: &PgConnectOptions) -> Result<u64, sqlx::Er
     Ok(position.and_then(|position| u64::try_from(position).ok()).unwrap_or(0))
 }
 
+/// The version that `INFO server` tells. Valkey also tells which Redis it can
+/// stand for; that is not what runs.
+fn version_told(info: &str) -> String {
+    let told = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    match (told("valkey_version:"), told("redis_version:")) {
+        (Some(valkey), _) => format!("Valkey {valkey}"),
+        (None, version) => version.unwrap_or("unknown").to_owned(),
+    }
+}
+
 /// Redis's version, once it answers, for which it has `patience`.
 pub(super) async fn cache_version(
     client: &CacheClient,
@@ -219,8 +229,7 @@ pub(super) async fn cache_version(
         };
         match answer.await {
             Ok(info) => {
-                let version = info.lines().find_map(|line| line.strip_prefix("redis_version:"));
-                return Ok(version.unwrap_or("unknown").trim().to_owned());
+                return Ok(version_told(&info));
             }
             Err(error) if start.elapsed() > patience => return Err(error),
             Err(_) => sleep(POLL).await,

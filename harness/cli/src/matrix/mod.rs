@@ -18,6 +18,7 @@ use super::{
     Failure,
     choose::{Choice, ExternalArgs},
     run::duration,
+    words::as_given,
 };
 use quarrel_report::report::{self, CellLinks, Width, matrix_markdown, matrix_page, matrix_text};
 use quarrel_run::{
@@ -78,7 +79,7 @@ pub(super) fn matrix(args: &MatrixArgs, catalogue: &Catalogue) -> Result<u8, Fai
         quarrel: env!("CARGO_PKG_VERSION").to_owned(),
         name: String::new(),
         began: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        command: command_line(),
+        command: as_given(),
         cluster: String::new(),
         simulated,
         within: String::new(),
@@ -114,20 +115,6 @@ fn show(args: &MatrixArgs, matrix: &MatrixFile) -> Result<(), Failure> {
         _ => print!("{}", matrix_text(matrix, Width::of_terminal())),
     }
     Ok(())
-}
-
-/// The command as it was given, without what only this machine knows.
-fn command_line() -> String {
-    let mut words = std::env::args().skip(1);
-    let mut told = vec!["quarrel".to_owned()];
-    while let Some(word) = words.next() {
-        if word == "--results" {
-            words.next();
-        } else if !word.starts_with("--results=") {
-            told.push(word);
-        }
-    }
-    report::command_line(told)
 }
 
 /// What all cells come to. A cell that the cluster cannot carry says nothing,

@@ -191,7 +191,9 @@ fn through(probes: &Endpoints, api: SocketAddr, ports: &[u16]) -> Endpoints {
 async fn resolve(address: &str) -> Result<SocketAddr, ClusterError> {
     let address = address.trim_start_matches("http://").trim_end_matches('/');
     let unknown = |why: String| {
-        ClusterError::new(format!("--toxiproxy {address}: {why}"), "--toxiproxy HOST:8474")
+        // It has no password; somebody may have given one all the same.
+        let shown = StoreUrl::from(address.to_owned());
+        ClusterError::new(format!("--toxiproxy {shown}: {why}"), "--toxiproxy HOST:8474")
     };
     let mut found =
         tokio::net::lookup_host(address).await.map_err(|error| unknown(error.to_string()))?;

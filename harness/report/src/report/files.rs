@@ -41,21 +41,21 @@ pub fn write_files_with(
     stale: &[ReadFinding],
 ) -> Result<(), FileError> {
     let folder = &run.folder;
-    write_json(&folder.file("verdict.json"), verdict)?;
+    folder.write("verdict.json", &json_text(verdict))?;
     let plain = summary(run, verdict, Ink::plain(), Width::Free);
-    write_text(&folder.file("summary.md"), &format!("```text\n{plain}```\n"))?;
+    folder.write("summary.md", &format!("```text\n{plain}```\n"))?;
     let view = View::with_reads(run, verdict, stale);
     // The page and the trace take the longest, and share nothing but the view.
     std::thread::scope(|scope| {
-        let trace = scope.spawn(|| write_trace(&view, &folder.file("trace.json.gz")));
+        let trace = scope.spawn(|| write_trace(&view));
         write_anomalies(&view)?;
         write_plots(&view)?;
         write_report(&view)?;
         trace.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })?;
     let took = Duration::from_nanos(view.end.as_nanos());
-    write_text(&folder.file("junit.xml"), &ci::junit(&[(verdict, &plain, took)]))?;
-    write_text(&folder.file("metrics.txt"), &ci::open_metrics(verdict))
+    folder.write("junit.xml", &ci::junit(&[(verdict, &plain, took)]))?;
+    folder.write("metrics.txt", &ci::open_metrics(verdict))
 }
 
 /// Writes `report.html` alone.
@@ -64,14 +64,14 @@ pub fn write_files_with(
 ///
 /// When the system says no.
 pub fn write_report(view: &View<'_>) -> Result<(), FileError> {
-    write_text(&view.run.folder.file("report.html"), &page::page(view))
+    view.run.folder.write("report.html", &page::page(view))
 }
 
 fn write_plots(view: &View<'_>) -> Result<(), FileError> {
-    let folder = view.run.folder.make_folder("plots")?;
     let series = Series::of(view);
     for plot in plots::over_time(view, &series).into_iter().chain(plots::of_staleness(view)) {
-        write_text(&folder.join(format!("{}.svg", plot.name)), &stand_alone(&plot.svg))?;
+        let name = format!("plots/{}.svg", plot.name);
+        view.run.folder.write(&name, &stand_alone(&plot.svg))?;
     }
     Ok(())
 }
@@ -81,11 +81,13 @@ fn write_anomalies(view: &View<'_>) -> Result<(), FileError> {
     let anomalies = &view.verdict.anomalies;
     for at in worth_drawing(anomalies, FOLDERS) {
         let number = at + 1;
-        let folder = view.run.folder.make_folder(&format!("anomalies/{number}"))?;
+        let write = |name: &str, text: &str| {
+            view.run.folder.write(&format!("anomalies/{number}/{name}"), text)
+        };
         let timeline = Timeline::of(evidence, &anomalies[at]);
-        write_text(&folder.join("timeline.txt"), &timeline.to_string())?;
+        write("timeline.txt", &timeline.to_string())?;
         if let Some(svg) = zoom::zoom(view.run, evidence, &anomalies[at], number) {
-            write_text(&folder.join("zoom.svg"), &stand_alone(&svg))?;
+            write("zoom.svg", &stand_alone(&svg))?;
         }
     }
     Ok(())

@@ -1,7 +1,6 @@
 use std::{
     collections::BTreeSet,
     io::{self, BufWriter, IntoInnerError, Write},
-    path::Path,
 };
 
 use flate2::{Compression, write::GzEncoder};
@@ -30,7 +29,7 @@ const BUFFER: usize = 1 << 16;
 /// browser's memory. Beyond it only those around the anomalies are told.
 const MOST: usize = 250_000;
 
-/// Writes the run as a Chrome trace, compressed, that Perfetto
+/// Writes the run as a Chrome trace, `trace.json.gz`, that Perfetto
 /// (<https://ui.perfetto.dev>) opens: operations with their steps, phases,
 /// faults, anomalies, and counters of replica lag and staleness. Of a long run
 /// it tells what happened around the anomalies, and says so.
@@ -38,20 +37,19 @@ const MOST: usize = 250_000;
 /// # Errors
 ///
 /// When the system says no.
-pub fn write_trace(view: &View<'_>, path: &Path) -> Result<(), FileError> {
-    let write = || -> io::Result<()> {
+pub fn write_trace(view: &View<'_>) -> Result<(), FileError> {
+    view.run.folder.write_with("trace.json.gz", |file| {
         // Outside the encoder, which works per call: events come in pieces of a few bytes.
-        let packed = GzEncoder::new(partial(path)?, Compression::new(5));
+        let packed = GzEncoder::new(file, Compression::new(5));
         let to = BufWriter::with_capacity(BUFFER, packed);
         let mut trace = Trace { to, any: false };
         trace.to.write_all(b"{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n")?;
         events(view, MOST, &mut trace)?;
         trace.to.write_all(b"\n]}\n")?;
         let packed = trace.to.into_inner().map_err(IntoInnerError::into_error)?;
-        packed.finish()?.persist(path)?;
+        packed.finish()?;
         Ok(())
-    };
-    write().map_err(FileError::io(path))
+    })
 }
 
 struct Trace<W: Write> {

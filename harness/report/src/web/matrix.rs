@@ -108,7 +108,7 @@ pub(super) async fn report(
     let Some(folder) = shelf.matrix(&name) else {
         return missing("There is no matrix of this name.");
     };
-    let made = shelf.heavy(move || run::report(RunFolder::within(&folder, &path)?)).await;
+    let made = shelf.heavy(move || run::report(&RunFolder::within(&folder, &path)?)).await;
     run::answer(made)
 }
 

@@ -13,6 +13,7 @@ mod list;
 mod live;
 mod matrix;
 mod overview;
+mod pages;
 mod run;
 mod shelf;
 

@@ -27,7 +27,11 @@ pub(super) async fn page(State(shelf): State<Arc<Shelf>>, Path(name): Path<Strin
     if !folder.is_complete() && !folder.has("verdict.json") {
         return progress(&folder);
     }
-    answer(shelf.heavy(move || report(folder)).await)
+    let made = {
+        let shelf = Arc::clone(&shelf);
+        shelf.clone().heavy(move || shelf.pages.of(&folder, report)).await
+    };
+    answer(made)
 }
 
 /// A stretch of a run, in milliseconds.
@@ -73,20 +77,12 @@ pub(super) fn answer(page: Option<String>) -> Response {
     }
 }
 
-/// The report as it was written; made anew, in memory, if it was not, or by a
-/// version of quarrel with another script.
-pub(super) fn report(folder: RunFolder) -> Option<String> {
-    let written = folder.text("report.html").ok();
-    let policy = report_page::policy();
-    if let Some(text) = written.as_ref().filter(|text| text.contains(&policy)) {
-        return Some(text.clone());
-    }
-    let anew = || {
-        let run = load_run(folder).ok()?;
-        let verdict = Shelf::verdict(&run.folder).or_else(|| judged(&run))?;
-        Some(report_page::page(&View::new(&run, &verdict)))
-    };
-    anew().or(written)
+/// The report, made of what the run recorded. The one that is in its folder may
+/// be a stranger's, who can have written anything into it.
+pub(super) fn report(folder: &RunFolder) -> Option<String> {
+    let run = load_run(folder.clone()).ok()?;
+    let verdict = Shelf::verdict(&run.folder).or_else(|| judged(&run))?;
+    Some(report_page::page(&View::new(&run, &verdict)))
 }
 
 fn progress(folder: &RunFolder) -> Response {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use quarrel_checkers::Verdict;
+use super::pages::Pages;
 use quarrel_run::{
     judge::judge_with,
     results::{
@@ -21,6 +22,8 @@ use tokio::sync::Semaphore;
 pub(super) struct Shelf {
     root: PathBuf,
     index: Mutex<Option<Read>>,
+    /// Reports that were made a moment ago.
+    pub(super) pages: Pages,
     /// One history at a time: each may take much memory.
     heavy: Arc<Semaphore>,
 }
@@ -44,7 +47,8 @@ pub(super) const UNFINISHED: &str = "unfinished";
 
 impl Shelf {
     pub(super) fn new(root: PathBuf) -> Self {
-        Self { root, index: Mutex::new(None), heavy: Arc::new(Semaphore::new(1)) }
+        let heavy = Arc::new(Semaphore::new(1));
+        Self { root, index: Mutex::new(None), pages: Pages::default(), heavy }
     }
 
     /// Does what may read a whole history, when nobody else does.

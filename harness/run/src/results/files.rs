@@ -55,7 +55,7 @@ pub fn write_text(path: &Path, text: &str) -> Result<(), FileError> {
 
 /// A file of its own beside `path`, to be renamed to it when it is complete:
 /// two who write the same file do not meet. Gone if it is never renamed.
-pub fn partial(path: &Path) -> io::Result<NamedTempFile> {
+fn partial(path: &Path) -> io::Result<NamedTempFile> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     tempfile::Builder::new()
@@ -72,8 +72,12 @@ pub fn partial(path: &Path) -> io::Result<NamedTempFile> {
 ///
 /// When the system says no.
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), FileError> {
-    let text = serde_json::to_string_pretty(value).expect("our own types are JSON");
-    write_text(path, &(text + "\n"))
+    write_text(path, &json_text(value))
+}
+
+/// A value as a file of indented JSON.
+pub(crate) fn json_text(value: &impl Serialize) -> String {
+    serde_json::to_string_pretty(value).expect("our own types are JSON") + "\n"
 }
 
 /// Writes one JSON object a line.

@@ -1,13 +1,13 @@
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
 use jiff::Timestamp;
 
-use super::{FileError, is_inside, lock::Locked, open_inside, text_inside};
+use super::{FileError, is_inside, lock::Locked, open_inside, text_inside, write_inside};
 
 /// Where a run is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,32 +103,34 @@ impl RunFolder {
         text_inside(&self.path, name)
     }
 
-    /// Whether it has this file, and it is its own.
-    #[must_use]
-    pub fn has(&self, name: &str) -> bool {
-        is_inside(&self.path, name)
-    }
-
-    /// Makes a folder of the run, with those that it lies in. One that is a
-    /// link is not written into: it leads to somebody else's files.
+    /// Writes a file of the run, and the folders that it lies in. The folder may
+    /// be a stranger's: no part of the name that is a link is followed. Nobody
+    /// ever sees half of the file.
     ///
     /// # Errors
     ///
     /// When the system says no, or a part of the name is a link.
-    pub fn make_folder(&self, name: &str) -> Result<PathBuf, FileError> {
-        let mut path = self.path.clone();
-        for part in name.split('/') {
-            path.push(part);
-            match fs::symlink_metadata(&path) {
-                Ok(found) if found.is_dir() => {}
-                Ok(_) => {
-                    let why = "it is a link, or no folder; nothing is written into it";
-                    return Err(FileError::io(&path)(io::Error::other(why)));
-                }
-                Err(_) => fs::create_dir(&path).map_err(FileError::io(&path))?,
-            }
-        }
-        Ok(path)
+    pub fn write(&self, name: &str, text: &str) -> Result<(), FileError> {
+        self.write_with(name, |file| file.write_all(text.as_bytes()))
+    }
+
+    /// The same for what is written bit by bit.
+    ///
+    /// # Errors
+    ///
+    /// As [`RunFolder::write`], and what `fill` returns.
+    pub fn write_with(
+        &self,
+        name: &str,
+        fill: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> Result<(), FileError> {
+        write_inside(&self.path, name, fill).map_err(FileError::io(&self.file(name)))
+    }
+
+    /// Whether it has this file, and it is its own.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        is_inside(&self.path, name)
     }
 
     /// Whether the run came to its end and everything was written.

@@ -3,6 +3,7 @@
 //! out of it, waits for ever, or fills the memory.
 
 use std::{
+    ffi::OsStr,
     fs::File,
     io::{self, Read},
     os::fd::OwnedFd,
@@ -10,7 +11,10 @@ use std::{
     sync::LazyLock,
 };
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::{
+    fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, renameat, unlinkat},
+    io::Errno,
+};
 
 /// The largest file that is read whole, but for histories: 64 MB.
 pub const MOST_BYTES: u64 = 64 << 20;
@@ -48,26 +52,76 @@ pub(crate) fn refused(why: impl Into<String>) -> io::Error {
 /// that what is checked is what is opened.
 pub fn open_inside(folder: &Path, name: &str) -> io::Result<File> {
     let name = Path::new(name);
-    let mut parts: Vec<_> = name.components().collect();
-    let is_below = parts.iter().all(|part| matches!(part, Component::Normal(_)));
-    let last = parts.pop().filter(|_| is_below);
-    let last = last.ok_or_else(|| refused("its name leads out of the folder"))?;
-    let reading = OFlags::RDONLY | OFlags::CLOEXEC;
-    let mut at: OwnedFd = openat(CWD, folder, reading | OFlags::DIRECTORY, Mode::empty())?;
+    let (parts, last) = parts(name)?;
+    let mut at: OwnedFd = openat(CWD, folder, READING | OFlags::DIRECTORY, Mode::empty())?;
     for part in parts {
-        let flags = reading | OFlags::DIRECTORY | OFlags::NOFOLLOW;
-        at = openat(&at, part.as_os_str(), flags, Mode::empty()).map_err(|why| link(why, name))?;
+        at = open_folder(&at, part).map_err(|why| link(why, name))?;
     }
     // Without blocking: a pipe that nobody writes to must not stop us.
-    let flags = reading | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let opened = openat(&at, last.as_os_str(), flags, Mode::empty());
+    let flags = READING | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let opened = openat(&at, last, flags, Mode::empty());
     let file = File::from(opened.map_err(|why| link(why, name))?);
     if file.metadata()?.is_file() { Ok(file) } else { Err(refused("it is no regular file")) }
 }
 
-fn link(why: rustix::io::Errno, name: &Path) -> io::Error {
+/// Writes the file `name` of `folder`, under another name first, so that nobody
+/// ever sees half of it, and makes the folders that it lies in.
+///
+/// As in [`open_inside`] each part is opened from the one before, and the file
+/// is made in the last of them: there is no moment between a look at a folder
+/// and its use in which somebody could put a link to elsewhere in its place.
+pub(crate) fn write_inside(
+    folder: &Path,
+    name: &str,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
+    let (parts, last) = parts(Path::new(name))?;
+    let mut at: OwnedFd = openat(CWD, folder, READING | OFlags::DIRECTORY, Mode::empty())?;
+    for part in parts {
+        match mkdirat(&at, part, Mode::from(0o777)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(why) => return Err(why.into()),
+        }
+        at = open_folder(&at, part).map_err(|why| match why {
+            Errno::LOOP | Errno::NOTDIR => {
+                let part = part.display();
+                refused(format!("{part}: it is a link, or no folder; nothing is written into it"))
+            }
+            other => other.into(),
+        })?;
+    }
+    let partial = format!(".{}.{:016x}.partial", last.display(), rand::random::<u64>());
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let mut file = File::from(openat(&at, &partial, flags, Mode::from(0o666))?);
+    let done = fill(&mut file).and_then(|()| Ok(renameat(&at, &partial, &at, last)?));
+    if done.is_err() {
+        // What went wrong is told; this is only tidied up.
+        let _ = unlinkat(&at, &partial, AtFlags::empty());
+    }
+    done
+}
+
+const READING: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC);
+
+/// The folders of a name, and its last part.
+fn parts(name: &Path) -> io::Result<(Vec<&OsStr>, &OsStr)> {
+    let outside = || refused("its name leads out of the folder");
+    let mut parts = Vec::new();
+    for part in name.components() {
+        let Component::Normal(part) = part else { return Err(outside()) };
+        parts.push(part);
+    }
+    let last = parts.pop().ok_or_else(outside)?;
+    Ok((parts, last))
+}
+
+fn open_folder(at: &OwnedFd, part: &OsStr) -> Result<OwnedFd, Errno> {
+    openat(at, part, READING | OFlags::DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
+}
+
+fn link(why: Errno, name: &Path) -> io::Error {
     match why {
-        rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR => refused(format!(
+        Errno::LOOP | Errno::NOTDIR => refused(format!(
             "{} is a link, or lies behind one; the files of a run are its own",
             name.display()
         )),
@@ -121,9 +175,15 @@ impl<R: Read> Read for AtMost<R> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::symlink};
+    use std::{
+        fs,
+        io::Write as _,
+        os::unix::fs::symlink,
+        sync::atomic::{AtomicBool, Ordering},
+        thread,
+    };
 
-    use rustix::fs::{FileType, mknodat};
+    use rustix::fs::{FileType, RenameFlags, mknodat, renameat_with};
 
     use super::*;
 
@@ -153,6 +213,49 @@ mod tests {
         // What the folder itself is behind is its owner's.
         symlink(&run, scratch.path().join("latest")).unwrap();
         assert!(is_inside(&scratch.path().join("latest"), "logs/cache.log"));
+    }
+
+    /// Somebody puts a link in a folder's place, and takes it away again, as
+    /// fast as they can.
+    #[test]
+    fn nothing_is_written_elsewhere_by_whoever_is_faster() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = |name: &str| scratch.path().join(name);
+        let (run, home) = (path("run"), path("home"));
+        fs::create_dir_all(run.join("plots")).unwrap();
+        fs::create_dir(&home).unwrap();
+        symlink(&home, run.join("link")).unwrap();
+        let over = AtomicBool::new(false);
+        let mut refused = 0;
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let [plots, link] = ["plots", "link"].map(|name| run.join(name));
+                while !over.load(Ordering::Relaxed) {
+                    renameat_with(CWD, &plots, CWD, &link, RenameFlags::EXCHANGE).unwrap();
+                }
+            });
+            for _ in 0..5_000 {
+                let written = write_inside(&run, "plots/pbs.svg", |file| file.write_all(b"x"));
+                refused += u32::from(written.is_err());
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(fs::read_dir(&home).unwrap().count(), 0);
+        // Both happened.
+        assert!(refused > 0 && refused < 5_000, "{refused}");
+    }
+
+    #[test]
+    fn what_cannot_be_written_leaves_nothing() {
+        let scratch = tempfile::tempdir().unwrap();
+        let full = write_inside(scratch.path(), "a/b", |_| Err(io::Error::other("full")));
+        assert_eq!(full.unwrap_err().to_string(), "full");
+        assert_eq!(fs::read_dir(scratch.path().join("a")).unwrap().count(), 0);
+        write_inside(scratch.path(), "a/b", |file| file.write_all(b"x")).unwrap();
+        assert_eq!(text_inside(scratch.path(), "a/b").unwrap(), "x");
+        for name in ["../b", "/b", ""] {
+            assert!(write_inside(scratch.path(), name, |_| Ok(())).is_err(), "{name}");
+        }
     }
 
     #[test]

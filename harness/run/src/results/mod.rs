@@ -19,16 +19,17 @@ mod matrix;
 mod packed;
 mod phases;
 mod reader;
+mod redact;
 mod settings;
 mod verdict;
 
 pub use case::Case;
 pub use environment::{Environment, checked_out};
-pub use files::{FileError, partial, read_json_lines, write_json, write_json_lines, write_text};
+pub use files::{FileError, json_text, read_json_lines, write_json, write_json_lines, write_text};
 pub use folder::{FindError, RunFolder, find_run, list_runs};
 pub use form::FormError;
 pub use index::{IndexLine, append_to_index, read_index};
-pub use inside::{AtMost, MOST_BYTES, is_inside, open_inside, text_inside};
+pub use inside::{AtMost, MOST_BYTES, is_inside, open_inside, text_inside, write_inside};
 pub use journal::{Journal, JournalError};
 pub use load::{LoadError, LoadedRun, load_run, read_history};
 pub use matrix::{
@@ -38,5 +39,6 @@ pub use matrix::{
 pub use packed::{STDIN, open_history};
 pub use phases::Phases;
 pub use quarrel_checkers::RunOutcome;
+pub use redact::{RedactError, Redactor, redacted_copy};
 pub use settings::RunSettings;
 pub use verdict::{FaultCount, SCHEMA, VerdictFile};
