@@ -15,7 +15,7 @@ use quarrel_explore::{
     explore::{Finding, Recording, claim, recorded, shrink_race},
     race::Race,
 };
-use quarrel_run::results::{FileError, LoadedRun, RunFolder, text_inside, write_text};
+use quarrel_run::results::{FileError, LoadedRun, RunFolder, text_inside, write_inside};
 use quarrel_sim::{Claim, Stuck};
 use quarrel_strategy::{
     record::Clock,

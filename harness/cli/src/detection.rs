@@ -7,7 +7,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use quarrel_report::report::{command_line, write_files};
+use quarrel_report::report::write_files;
 use quarrel_run::{
     detection::{Charge, Expected, Pair, Row, Table, Trial, conviction, is_convicted},
     faults::Receipt,

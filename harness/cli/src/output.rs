@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::Failure;
-use crate::results::Redactor;
+use quarrel_run::results::Redactor;
 
 /// What standard output answered when it could not be written for another
 /// reason than a reader that has gone.

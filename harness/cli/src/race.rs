@@ -15,7 +15,7 @@ use quarrel_run::{
 use quarrel_strategy::{cluster::ClusterKind, strategy::Catalogue};
 use serde_json::json;
 
-use super::output::{eprintln, print, println};
+use super::output::{self, eprintln, print, println};
 use super::{
     Failure, app_explore,
     choose::{Choice, ExternalArgs},

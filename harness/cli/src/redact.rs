@@ -9,7 +9,10 @@ use super::{
     recorded::Recorded,
 };
 use quarrel_report::report::{View, write_files};
-use quarrel_run::{judge::judge_run, results::{RedactError, RunFolder, VerdictFile, append_to_index, redacted_copy}};
+use quarrel_run::{
+    judge::judge_run,
+    results::{RedactError, RunFolder, VerdictFile, append_to_index, redacted_copy},
+};
 use quarrel_strategy::strategy::Catalogue;
 
 impl From<RedactError> for Failure {

@@ -2,7 +2,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use quarrel_report::report::{View, write_files};
-use quarrel_run::{judge::judge_run, results::find_run};
+use quarrel_run::{
+    judge::judge_run,
+    results::{RunFolder, find_run},
+};
 use quarrel_strategy::strategy::Catalogue;
 
 use super::output::println;

@@ -20,7 +20,7 @@ use super::{
     run::duration,
     words::as_given,
 };
-use quarrel_report::report::{self, CellLinks, Width, matrix_markdown, matrix_page, matrix_text};
+use quarrel_report::report::{CellLinks, Width, matrix_markdown, matrix_page, matrix_text};
 use quarrel_run::{
     judge::Expectation,
     results::{

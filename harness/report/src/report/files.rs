@@ -1,8 +1,10 @@
 use std::time::Duration;
 
 use quarrel_checkers::ReadFinding;
-use quarrel_run::judge::stale_reads;
-use quarrel_run::results::{FileError, LoadedRun, VerdictFile, write_json, write_text};
+use quarrel_run::{
+    judge::stale_reads,
+    results::{FileError, LoadedRun, VerdictFile, json_text},
+};
 
 use super::{
     Ink, Timeline, Width, ci, page,

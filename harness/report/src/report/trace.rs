@@ -5,7 +5,7 @@ use std::{
 
 use flate2::{Compression, write::GzEncoder};
 use quarrel_checkers::{F, Time};
-use quarrel_run::results::{FileError, partial};
+use quarrel_run::results::FileError;
 use serde::Serialize;
 use serde_json::{Value, json};
 

@@ -6,8 +6,8 @@ use std::{
     time::SystemTime,
 };
 
-use quarrel_checkers::Verdict;
 use super::pages::Pages;
+use quarrel_checkers::Verdict;
 use quarrel_run::{
     judge::judge_with,
     results::{

@@ -76,7 +76,7 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), FileError> 
 }
 
 /// A value as a file of indented JSON.
-pub(crate) fn json_text(value: &impl Serialize) -> String {
+pub fn json_text(value: &impl Serialize) -> String {
     serde_json::to_string_pretty(value).expect("our own types are JSON") + "\n"
 }
 

@@ -70,7 +70,7 @@ pub fn open_inside(folder: &Path, name: &str) -> io::Result<File> {
 /// As in [`open_inside`] each part is opened from the one before, and the file
 /// is made in the last of them: there is no moment between a look at a folder
 /// and its use in which somebody could put a link to elsewhere in its place.
-pub(crate) fn write_inside(
+pub fn write_inside(
     folder: &Path,
     name: &str,
     fill: impl FnOnce(&mut File) -> io::Result<()>,

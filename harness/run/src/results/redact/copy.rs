@@ -23,10 +23,9 @@ use super::{
     },
     Redactor,
 };
-use crate::{
-    faults::{Fault, Receipt, Schedule},
-    record::{Commit, EnvironmentFailure, Record},
-};
+use quarrel_strategy::record::{Commit, EnvironmentFailure, Record};
+
+use crate::faults::{Fault, Receipt, Schedule};
 
 /// A run could not be copied.
 #[derive(Debug, thiserror::Error)]
@@ -281,6 +280,7 @@ impl Copier<'_> {
                 Reply::Pending => Reply::Pending,
                 Reply::Miss => Reply::Miss,
                 Reply::Refused => Reply::Refused,
+                Reply::Gap => Reply::Gap,
             },
             lsn: *lsn,
         }
