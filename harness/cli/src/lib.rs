@@ -24,6 +24,7 @@ mod list;
 mod long;
 mod matrix;
 mod new;
+mod new_app;
 mod options;
 mod output;
 mod performance;
@@ -195,9 +196,9 @@ pub fn command(catalogue: &Catalogue) -> Command {
         .subcommand(explain::ExplainArgs::augment_args(
             Command::new("explain").about("Says what a name in a verdict means, and what helps"),
         ))
-        .subcommand(new::NewArgs::augment_args(
-            Command::new("new").about("Makes a crate with a strategy of your own to begin with"),
-        ))
+        .subcommand(new::NewArgs::augment_args(Command::new("new").about(
+            "Makes a crate with a strategy of your own, or the app.toml of an application (--app)",
+        )))
         .subcommand(app_explore::AppArgs::augment_args(
             Command::new("app").about("An application as it is: what it says to its stores"),
         ))
