@@ -99,6 +99,18 @@ impl Port for AppStores {
         Box::pin(self.answer(request))
     }
 
+    fn hear_out(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.rest.hear_out())
+    }
+
+    fn hang_up(&mut self) {
+        self.rest.hang_up();
+    }
+
+    fn renew_databases(&mut self) {
+        self.rest.renew_databases();
+    }
+
     fn timer(&mut self, duration: Duration) -> Timer {
         self.rest.timer(duration)
     }

@@ -67,22 +67,10 @@ pub(super) struct DetectionArgs {
     pub(super) format: String,
 }
 
-const AFTER: &str = "\
-The time is that of the operation by whose completion the history first proves what is wrong, \
-counted from the beginning of the storm. A known run counts as convicted only by an anomaly of \
-its own divergence, one of yours and a cell of the matrix by any. Whatever is broken is stopped \
-as soon as it is convicted; controls last for the whole of --time. Exit codes: 0 everything broken was convicted by nine \
-storms of ten or more, and every control acquitted by all; 1 it was not; 2 a control was not \
-convicted, but nothing was at stake in it; 130 stopped before its end.";
-
 pub(super) fn command() -> Command {
-    let detection = DetectionArgs::augment_args(Command::new("detection"))
-        .about("Measures how fast storms convict what is known to be broken")
-        .after_help(AFTER);
-    let long = LongArgs::augment_args(Command::new("long"))
-        .about("Measures what a long storm takes: memory, and the time to its verdict");
+    let detection = DetectionArgs::augment_args(Command::new("detection"));
+    let long = LongArgs::augment_args(Command::new("long"));
     Command::new("bench")
-        .about("Measures what quarrel itself is worth")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(detection)

@@ -11,8 +11,8 @@ pub(super) struct CatalogueArgs {
     format: String,
 }
 
-pub(super) fn command(name: &'static str, about: &'static str) -> Command {
-    CatalogueArgs::augment_args(Command::new(name)).about(about)
+pub(super) fn command(name: &'static str) -> Command {
+    CatalogueArgs::augment_args(Command::new(name))
 }
 
 /// Something that can be named on the command line.

@@ -67,8 +67,7 @@ fn fault(text: &str) -> Result<Option<Fault>, UnknownFault> {
 }
 
 pub(super) fn command(catalogue: &Catalogue) -> Command {
-    let about = "Tries every interleaving of a few operations on simulated stores; prints the smallest break";
-    ExploreArgs::augment_args(Command::new("explore")).about(about).args(flags(catalogue))
+    ExploreArgs::augment_args(Command::new("explore")).args(flags(catalogue))
 }
 
 /// Searches the orders of an application's own messages.

@@ -9,6 +9,7 @@ mod cells;
 mod check;
 mod choose;
 mod cluster;
+mod completions;
 mod cut;
 mod descriptors;
 mod detection;
@@ -18,6 +19,7 @@ mod explore;
 mod failure;
 mod foreign;
 mod gatekeeper;
+mod help;
 mod keep;
 mod leftovers;
 mod list;
@@ -55,7 +57,7 @@ const ABOUT: &str = "Finds out when a cache and its database disagree";
 const AFTER: &str = "\
 Exit codes: 0 the guarantee held; 1 violated; 2 undecided; 3 vacuous (nothing was at stake); \
 4 environment (no engine, image, port, or a server died under the run); 64 usage: the command line makes no sense; \
-65 bad input: a file does not; 70 a bug in quarrel; 130 interrupted.
+65 bad input: a file does not; 70 a bug in quarrel; 130 interrupted. `quarrel COMMAND --help` has those of a command.
 
 Start with:
   quarrel doctor                                 what this machine can run
@@ -147,6 +149,14 @@ fn dispatch(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> 
         Some(("doctor", matches)) => {
             doctor::doctor(&doctor::DoctorArgs::from_arg_matches(matches).map_err(Failure::bug)?)
         }
+        Some(("completions", matches)) => {
+            let args = completions::CompletionsArgs::from_arg_matches(matches);
+            completions::completions(&args.map_err(Failure::bug)?, catalogue)
+        }
+        Some(("man", matches)) => {
+            let args = completions::ManArgs::from_arg_matches(matches).map_err(Failure::bug)?;
+            completions::man(&args, catalogue)
+        }
         Some(("proxy", matches)) => {
             proxy::proxy(&proxy::ProxyArgs::from_arg_matches(matches).map_err(Failure::bug)?)
         }
@@ -161,7 +171,8 @@ fn catalogue_args(matches: &ArgMatches) -> Result<catalogue::CatalogueArgs, Fail
 /// The whole command line, for parsing, help and completions.
 #[must_use]
 pub fn command(catalogue: &Catalogue) -> Command {
-    Command::new("quarrel")
+    let named = |name: &'static str| Command::new(name);
+    let command = Command::new("quarrel")
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
         .after_help(AFTER)
@@ -171,50 +182,25 @@ pub fn command(catalogue: &Catalogue) -> Command {
         .subcommand(explore::command(catalogue))
         .subcommand(matrix::command())
         .subcommand(bench::command())
-        .subcommand(
-            race::ReplayArgs::augment_args(Command::new("replay"))
-                .about("Performs a .race file, or an anomaly of a run, line by line"),
-        )
-        .subcommand(shrink::ShrinkArgs::augment_args(
-            Command::new("shrink").about("Finds the smallest race that shows what a race shows"),
-        ))
-        .subcommand(check::CheckArgs::augment_args(
-            Command::new("check").about("Judges a run again, or the history of any other tool"),
-        ))
-        .subcommand(report::ReportArgs::augment_args(
-            Command::new("report").about("Makes the report of a run and says where it is"),
-        ))
-        .subcommand(review::ReviewArgs::augment_args(
-            Command::new("review").about(
-                "Holds runs against policy.toml, and asks whether to accept what is beyond it",
-            ),
-        ))
-        .subcommand(serve::ServeArgs::augment_args(
-            Command::new("serve").about("Shows the results in a browser, on this machine only"),
-        ))
-        .subcommand(list::ListArgs::augment_args(Command::new("list").about("Lists runs")))
-        .subcommand(explain::ExplainArgs::augment_args(
-            Command::new("explain").about("Says what a name in a verdict means, and what helps"),
-        ))
-        .subcommand(new::NewArgs::augment_args(Command::new("new").about(
-            "Makes a crate with a strategy of your own, or the app.toml of an application (--app)",
-        )))
-        .subcommand(app_explore::AppArgs::augment_args(
-            Command::new("app").about("An application as it is: what it says to its stores"),
-        ))
-        .subcommand(catalogue::command("strategies", "Lists the strategies"))
-        .subcommand(catalogue::command("workloads", "Lists what clients can do"))
-        .subcommand(catalogue::command("faults", "Lists the faults, each with its usual amount"))
-        .subcommand(doctor::DoctorArgs::augment_args(
-            Command::new("doctor")
-                .about("Says what this machine can run, and how to mend the rest"),
-        ))
-        .subcommand(cluster::ClusterArgs::augment_args(
-            Command::new("cluster").about("A cluster to poke at by hand"),
-        ))
-        .subcommand(proxy::ProxyArgs::augment_args(
-            Command::new("proxy").about("Serves the fault proxy alone, with Toxiproxy's API"),
-        ))
+        .subcommand(race::ReplayArgs::augment_args(named("replay")))
+        .subcommand(shrink::ShrinkArgs::augment_args(named("shrink")))
+        .subcommand(check::CheckArgs::augment_args(named("check")))
+        .subcommand(report::ReportArgs::augment_args(named("report")))
+        .subcommand(review::ReviewArgs::augment_args(named("review")))
+        .subcommand(serve::ServeArgs::augment_args(named("serve")))
+        .subcommand(list::ListArgs::augment_args(named("list")))
+        .subcommand(explain::ExplainArgs::augment_args(named("explain")))
+        .subcommand(new::NewArgs::augment_args(named("new")))
+        .subcommand(app_explore::AppArgs::augment_args(named("app")))
+        .subcommand(catalogue::command("strategies"))
+        .subcommand(catalogue::command("workloads"))
+        .subcommand(catalogue::command("faults"))
+        .subcommand(doctor::DoctorArgs::augment_args(named("doctor")))
+        .subcommand(cluster::ClusterArgs::augment_args(named("cluster")))
+        .subcommand(proxy::ProxyArgs::augment_args(named("proxy")))
+        .subcommand(completions::CompletionsArgs::augment_args(named("completions")))
+        .subcommand(completions::ManArgs::augment_args(named("man")));
+    help::arrange(command)
 }
 
 /// Diagnostics go to standard error when `QUARREL_LOG` asks for them.

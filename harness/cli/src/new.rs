@@ -29,10 +29,10 @@ pub(super) struct NewArgs {
     #[arg(required_unless_present = "app")]
     name: Option<String>,
     /// The checkout of quarrel to depend on; by default the one that this quarrel was built from
-    #[arg(long, value_name = "FOLDER", conflicts_with = "git")]
+    #[arg(long, value_name = "FOLDER", conflicts_with = "git", help_heading = "A crate")]
     path: Option<PathBuf>,
     /// A git repository of quarrel to depend on
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", help_heading = "A crate")]
     git: Option<String>,
     #[command(flatten)]
     app: NewAppArgs,

@@ -18,9 +18,6 @@ use serde_json::json;
 use super::Failure;
 use super::output::{eprintln, print, println};
 
-/// Holds runs against policy.toml, and asks whether to accept what is beyond it
-///
-/// Asks for each thing by itself, the worst first, and shows how the file changes before it writes it. What is worse than a stale read (lost writes, stores that never agree again, phantoms, lost updates, fractured reads) is denied unless its name is allowed. Exit codes: 0 everything is accepted, 1 something is not, 2 a run is undecided, 3 a run showed nothing or there is none.
 #[derive(Args, Clone, Debug)]
 pub(super) struct ReviewArgs {
     /// The runs: folders, names, ids or `latest`; by default the newest of each case: strategy, options, workload, faults and cluster

@@ -31,7 +31,6 @@ use super::{
     watch::Watch,
 };
 
-/// Runs a strategy on a cluster under faults and judges what clients saw
 #[derive(Args, Clone, Debug)]
 pub(super) struct RunArgs {
     /// The strategy; `quarrel strategies` lists them
@@ -40,11 +39,6 @@ pub(super) struct RunArgs {
     /// An application in place of a strategy: its app.toml. The commands in it are run: read a file that is not yours first
     #[arg(long, value_name = "FILE", conflicts_with = "strategy")]
     app: Option<PathBuf>,
-    /// Where to run it: auto, docker, native, external or sim
-    #[arg(long, default_value = "auto", value_name = "KIND", value_parser = |t: &str| t.parse::<Choice>())]
-    cluster: Choice,
-    #[command(flatten)]
-    external: ExternalArgs,
     /// A fault, such as replica-lag, replica-lag=20ms..200ms,via=link or redis-cut; may be repeated
     #[arg(long = "fault", value_name = "FAULT", value_parser = Fault::parse)]
     faults: Vec<Fault>,
@@ -90,6 +84,11 @@ pub(super) struct RunArgs {
     /// The longest wait, in the end, for primary, replica and cache to agree
     #[arg(long, default_value = "10s", value_name = "TIME", value_parser = duration)]
     settle: Duration,
+    /// Where to run it: auto, docker, native, external or sim
+    #[arg(long, default_value = "auto", value_name = "KIND", value_parser = |t: &str| t.parse::<Choice>())]
+    cluster: Choice,
+    #[command(flatten)]
+    external: ExternalArgs,
     /// Where results are kept
     #[arg(long, default_value = "results", value_name = "FOLDER", env = "QUARREL_RESULTS")]
     results: PathBuf,
@@ -102,8 +101,7 @@ pub(super) struct RunArgs {
 
 /// The subcommand, with a flag for every option that some strategy takes.
 pub(super) fn command(catalogue: &Catalogue) -> Command {
-    let about = "Runs a strategy on a cluster under faults and judges what clients saw";
-    RunArgs::augment_args(Command::new("run")).about(about).args(flags(catalogue))
+    RunArgs::augment_args(Command::new("run")).args(flags(catalogue))
 }
 
 pub(super) fn run(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> {

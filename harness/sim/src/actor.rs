@@ -8,7 +8,7 @@ use quarrel_strategy::{
 };
 
 use super::{
-    Ending, Fingerprint, Happened, Setting, Stage, Stuck, Wait,
+    Ending, Fingerprint, Happened, Setting, Stage, Stuck, Wait, Watcher,
     client::{Client, Ended, Progress, Task},
 };
 
@@ -88,6 +88,25 @@ impl Stage {
             }
     }
 
+    /// Whether the client that listens as `who` has anything left to do.
+    #[must_use]
+    pub fn may_go_on(&self, who: Watcher) -> bool {
+        self.actors.iter().enumerate().any(|(number, actor)| {
+            Watcher::of(actor.process) == who
+                && !(actor.is_idle() && actor.is_done(&self.setting, number))
+        })
+    }
+
+    /// Whether `actor` would be told something if it looked now, as it perhaps
+    /// does next, and nothing were held.
+    #[must_use]
+    pub fn would_hear(&self, actor: usize) -> bool {
+        let me = Watcher::of(self.actors[actor].process);
+        let looks = self.next_call(actor).is_some_and(Request::listens);
+        (looks || self.could_begin(actor))
+            && self.world.cache.has_news(self.world.now, |who| who == me)
+    }
+
     /// Whether `actor` has nothing under way.
     #[must_use]
     pub fn idle(&self, actor: usize) -> bool {
@@ -141,33 +160,66 @@ impl Stage {
 
     /// Adds everything that later moves and verdicts depend on.
     pub fn fingerprint(&self, print: &mut Fingerprint) {
-        self.world.fingerprint(print);
+        let names: Vec<usize> = (0..self.setting.scripts.len()).collect();
+        self.fingerprint_as(print, &names);
+    }
+
+    /// The same with each client under another's number: those that do the same
+    /// are interchangeable as long as their code does not ask who they are
+    /// ([`Stage::has_told_clients_apart`]).
+    pub fn fingerprint_as(&self, print: &mut Fingerprint, names: &[usize]) {
+        self.world.fingerprint(print, &|who| {
+            self.may_go_on(who).then(|| match who.client() {
+                Some(number) => Watcher::of(Process::Client(renamed(number, names))),
+                None => who,
+            })
+        });
         print.add(&self.following);
-        for (number, actor) in self.actors.iter().enumerate() {
+        let place = |actor: usize| names.get(actor).copied().unwrap_or(actor);
+        let mut order: Vec<usize> = (0..self.actors.len()).collect();
+        order.sort_unstable_by_key(|actor| place(*actor));
+        for number in order {
+            let actor = &self.actors[number];
+            let process = match actor.process {
+                Process::Client(number) => Process::Client(renamed(number, names)),
+                other => other,
+            };
             if actor.is_idle() && actor.is_done(&self.setting, number) {
                 // What it has seen matters to nobody any more.
-                print.add(&(actor.process, "done"));
+                print.add(&(process, "done"));
                 continue;
             }
             print.add(&(
-                actor.process,
+                process,
                 actor.begun,
                 actor.cued.len(),
                 actor.is_idle(),
                 actor.seen.finish(),
             ));
             if let Role::Job { owner, job } = &actor.role {
-                print.add(&(owner, job));
+                print.add(&(place(*owner), job));
             }
         }
         // Delayed calls of one client are executed in order, those of several
         // clients in any order: only the order within a client matters.
-        for actor in 0..self.actors.len() {
-            for late in self.late.iter().filter(|late| late.actor == actor) {
-                print.add(&(actor, late.print));
-            }
+        let mut waiting: Vec<&Late> = self.late.iter().collect();
+        waiting.sort_by_key(|late| place(late.actor));
+        for late in waiting {
+            print.add(&(place(late.actor), late.print));
         }
-        self.play.fingerprint(print);
+        self.play.fingerprint(print, place);
+    }
+
+    /// Whether the code of any client has asked who it is: which process, or a
+    /// random number of its own.
+    #[must_use]
+    pub fn has_told_clients_apart(&self) -> bool {
+        self.has_told
+            || self
+                .actors
+                .iter()
+                .filter(|actor| matches!(actor.role, Role::Client))
+                .any(|actor| actor.client.as_ref().is_some_and(Client::has_asked_who_it_is))
     }
 
     /// A new actor comes on.
@@ -234,6 +286,9 @@ impl Stage {
             Process::Client(number) => Process::Client(number + self.setting.scripts.len() as u64),
             other => other,
         };
+        self.world.cache.leave(Watcher::of(self.actors[actor].process));
+        let client = self.actors[actor].client.as_ref();
+        self.has_told |= client.is_some_and(Client::has_asked_who_it_is);
         let a = &mut self.actors[actor];
         (a.client, a.process, a.state, a.open) = (None, process, State::Idle, None);
         a.seen = Fingerprint::default();
@@ -266,4 +321,13 @@ impl Stage {
         self.replace(actor);
         Happened::Other
     }
+}
+
+/// The number of a client's session where clients have other numbers: a session
+/// that took over from one that died is as far above its client's.
+fn renamed(session: u64, names: &[usize]) -> u64 {
+    let clients = names.len() as u64;
+    let client = usize::try_from(session % clients).unwrap_or(usize::MAX);
+    let name = names.get(client).map_or(session % clients, |name| *name as u64);
+    session / clients * clients + name
 }

@@ -1,12 +1,13 @@
 use std::time::Duration;
 
-use quarrel_checkers::{Content, Time};
-use quarrel_strategy::stores::{Item, Response, ScriptStore, Stale, Ttl};
+use quarrel_checkers::{Content, Key, Time};
+use quarrel_strategy::stores::{Item, Response, Row, ScriptStore, Stale, Ttl};
 use rustc_hash::FxHashMap;
 
 use super::{
     Fingerprint,
-    tracking::{Tracking, Watcher},
+    mail::{Mail, Watcher, Wire},
+    tracking::Tracking,
 };
 
 /// Something that the cache holds.
@@ -25,6 +26,7 @@ pub struct Cache {
     entries: FxHashMap<Item, Entry>,
     snapshot: FxHashMap<Item, Entry>,
     tracking: Tracking,
+    mail: Mail,
 }
 
 impl Cache {
@@ -56,7 +58,7 @@ impl Cache {
         // Redis refuses an expiry of 0; the shortest it knows is 1 ms.
         let expires = ttl.map(|ttl| now + ttl.max(Duration::from_millis(1)));
         self.entries.insert(item, Entry { content, expires });
-        self.tracking.changed(&item, now);
+        self.tracking.changed(&item, now, &mut self.mail);
     }
 
     /// Stores if there is nothing; whether it did.
@@ -71,14 +73,15 @@ impl Cache {
     /// Deletes; whether there was something.
     pub fn del(&mut self, item: &Item, now: Time) -> bool {
         let Some(entry) = self.entries.remove(item) else { return false };
-        self.tracking.changed(item, now);
+        self.tracking.changed(item, now, &mut self.mail);
         !expired(&entry, now)
     }
 
-    /// Loses everything, as a restart without persistence does.
-    pub fn wipe(&mut self) {
+    /// Loses everything, as by `FLUSHALL`; who has read anything is told.
+    pub fn wipe(&mut self, now: Time) {
         self.entries.clear();
         self.tracking.forget();
+        self.mail.tell_all(Wire::Tracking, &Stale::All, now);
     }
 
     /// Saves what it holds.
@@ -89,30 +92,80 @@ impl Cache {
     /// Comes back with what it last saved: a crash and a restart.
     pub fn restore(&mut self) {
         self.entries.clone_from(&self.snapshot);
+        self.hang_up_all();
+    }
+
+    /// Every connection breaks on which clients are told anything.
+    pub fn hang_up_all(&mut self) {
         self.tracking.forget();
+        self.mail.hang_up_all();
+    }
+
+    /// Those of one client break.
+    pub fn hang_up(&mut self, who: Watcher) {
+        self.tracking.forget_one(who);
+        self.mail.hang_up(who);
+    }
+
+    /// Nobody listens any more: clients of another time are gone.
+    pub fn nobody_listens(&mut self) {
+        self.tracking.forget();
+        self.mail = Mail::default();
+    }
+
+    /// A client is gone for good.
+    pub(super) fn leave(&mut self, who: Watcher) {
+        self.tracking.forget_one(who);
+        self.mail.leave(who);
     }
 
     /// Reads as a client that is told when `item` changes.
     pub fn get_tracked(&mut self, item: &Item, who: Watcher, now: Time) -> Option<&Content> {
-        self.tracking.watch(*item, who);
+        self.tracking.watch(*item, who, &mut self.mail);
         self.get(item, now)
     }
 
     /// What `who` has been told up to `until` and not asked for yet.
     pub fn invalidations(&mut self, who: Watcher, until: Time) -> Vec<Stale> {
-        let gone = |item: &Item| self.entries.get(item).is_some_and(|entry| expired(entry, until));
-        self.tracking.told(who, until, gone)
+        let mut told = self.mail.told(Wire::Tracking, who, until);
+        if !self.mail.is_held() && !told.contains(&Stale::All) {
+            let gone =
+                |item: &Item| self.entries.get(item).is_some_and(|entry| expired(entry, until));
+            told.extend(self.tracking.expired(who, gone));
+        }
+        told
+    }
+
+    /// Tells all who listen that the row of `key` has changed, and to what.
+    pub fn publish(&mut self, key: Key, row: Option<Row>, now: Time) {
+        let stale = row.map_or(Stale::Key(key), |row| Stale::Replaced(key, row));
+        self.mail.tell_all(Wire::Channel, &stale, now);
+    }
+
+    /// What `who` has heard up to `until` of what was published; it listens from
+    /// now on.
+    pub fn heard(&mut self, who: Watcher, until: Time) -> Vec<Stale> {
+        let told = self.mail.told(Wire::Channel, who, until);
+        self.mail.listen(Wire::Channel, who);
+        told
     }
 
     /// What clients are told of changes.
-    pub const fn tracking(&mut self) -> &mut Tracking {
-        &mut self.tracking
+    pub const fn mail(&mut self) -> &mut Mail {
+        &mut self.mail
     }
 
     /// The same, to look at.
     #[must_use]
-    pub const fn tracked(&self) -> &Tracking {
-        &self.tracking
+    pub const fn posted(&self) -> &Mail {
+        &self.mail
+    }
+
+    /// Whether any client of whom `counts` says so would be told something if
+    /// it asked now and nothing was held.
+    pub fn has_news(&self, now: Time, counts: impl Fn(Watcher) -> bool) -> bool {
+        let gone = |item: &Item| self.entries.get(item).is_some_and(|entry| expired(entry, now));
+        self.mail.is_on_its_way(&counts) || self.tracking.has_expired(gone, counts)
     }
 
     /// Whether coming back from the snapshot would change anything.
@@ -147,10 +200,16 @@ impl Cache {
         self.entries.get(item).filter(|entry| !expired(entry, now))
     }
 
-    pub(super) fn fingerprint(&self, print: &mut Fingerprint, now: Time) {
+    pub(super) fn fingerprint(
+        &self,
+        print: &mut Fingerprint,
+        now: Time,
+        name: &dyn Fn(Watcher) -> Option<Watcher>,
+    ) {
         print.map(self.entries(now));
         print.map(self.snapshot.iter());
-        self.tracking.fingerprint(print);
+        self.tracking.fingerprint(print, name);
+        self.mail.fingerprint(print, name);
     }
 }
 

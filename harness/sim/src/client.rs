@@ -26,6 +26,15 @@ struct Slot {
     request: Option<Request>,
     answer: Option<Answer>,
     ended: Option<Ended>,
+    identity: Identity,
+}
+
+/// Whether a client's code has asked who it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Identity {
+    #[default]
+    Unasked,
+    Asked,
 }
 
 /// What a client is told to do.
@@ -76,6 +85,13 @@ impl Port for Shared {
         self.lock().request = Some(request.clone());
         Box::pin(poll_fn(|_| self.lock().answer.take().map_or(Poll::Pending, Poll::Ready)))
     }
+
+    fn identified(&self) {
+        self.lock().identity = Identity::Asked;
+    }
+
+    /// Whoever runs the client by hand has its connections, and breaks them.
+    fn hang_up(&mut self) {}
 }
 
 /// What a client does when it is run as far as it gets.
@@ -107,6 +123,11 @@ impl Client {
         let session = Session::new(parts(port));
         let future = Box::pin(live(strategy, session, shared.clone()));
         Self { shared, future }
+    }
+
+    /// Whether its code has asked who it is.
+    pub(crate) fn has_asked_who_it_is(&self) -> bool {
+        self.shared.lock().identity == Identity::Asked
     }
 
     /// Begins something and runs up to its first call.

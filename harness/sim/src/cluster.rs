@@ -9,15 +9,15 @@ use std::{
 use quarrel_checkers::{Lsn, Site};
 use quarrel_strategy::{
     cluster::{
-        Boxed, Cluster, ClusterError, ClusterKind, Control, ControlError, Fencing, Link, Node,
-        Unsupported,
+        Boxed, Cluster, ClusterError, ClusterKind, Control, ControlError, Fencing, Impairment,
+        Link, Node, Unsupported,
     },
     record::{Clock, VirtualClock},
     stores::{Backend, Port, Request, TimeLimits, Timer},
 };
 
 use super::{
-    StandStill,
+    StandStill, Watcher,
     executor::{Executor, locked},
     impair::refusal,
     network::{Answer, Network},
@@ -100,6 +100,17 @@ impl Port for SimPort {
             }
             network.receive(self.slot, context.waker()).map_or(Poll::Pending, Poll::Ready)
         }))
+    }
+
+    fn hear_out(&mut self) -> Boxed<'_, ()> {
+        // More than any message takes on links that nobody slows.
+        const A_WHILE: Duration = Duration::from_millis(2);
+        // Sleeping never fails.
+        Box::pin(async move { drop(self.call(&Request::Sleep(A_WHILE)).await) })
+    }
+
+    fn hang_up(&mut self) {
+        locked(&self.network).world.cache.hang_up(Watcher(self.slot as u64));
     }
 
     fn timer(&mut self, duration: Duration) -> Timer {
@@ -228,20 +239,31 @@ fn apply(network: &mut Network, control: &Control) {
         }
         Control::DropReplies(link) => {
             network.conditions.drop_replies(link);
-            if link == Link::ReplicaPrimary {
-                network.stop_streaming();
+            match link {
+                Link::ReplicaPrimary => network.stop_streaming(),
+                // What is told comes the same way as replies.
+                Link::ClientCache => network.world.cache.mail().swallow(),
+                Link::ClientPrimary | Link::ClientReplica => {}
             }
         }
         Control::Impair { link, impairment } => {
             network.conditions.impair(link, impairment);
-            if link == Link::ReplicaPrimary {
-                network.impair_stream(impairment);
+            match (link, impairment) {
+                (Link::ReplicaPrimary, _) => network.impair_stream(impairment),
+                (Link::ClientCache, Impairment::Reset) => network.world.cache.hang_up_all(),
+                (Link::ClientCache, Impairment::Bandwidth { kb_per_s: 0 }) => {
+                    network.world.cache.mail().hold();
+                }
+                _ => {}
             }
         }
         Control::Restore(link) => {
             network.conditions.restore(link);
             if link == Link::ReplicaPrimary {
                 network.mend_stream();
+            }
+            if link == Link::ClientCache {
+                network.world.cache.mail().release();
             }
             network.carry();
         }
@@ -279,7 +301,7 @@ fn apply(network: &mut Network, control: &Control) {
 /// What is done to the cache and to who is primary.
 fn apply_beyond_links(network: &mut Network, control: &Control) {
     match *control {
-        Control::WipeCache => network.world.cache.wipe(),
+        Control::WipeCache => network.world.cache.wipe(network.clock.now()),
         Control::SaveCache => network.world.cache.save(),
         Control::LimitCache(spare) => {
             let limit = spare.map(|spare| network.cache_bytes() + spare);

@@ -10,7 +10,7 @@ use quarrel_checkers::{Content, Key, Lsn, Site, Value};
 
 pub use self::facts::{Fact, facts};
 
-use super::{Reaction, World};
+use super::{Reaction, Watcher, World};
 use quarrel_strategy::{
     cluster::{Cluster, Control, ControlError, Link, Node},
     stores::{
@@ -26,6 +26,8 @@ const MAX_POLLS: u32 = 5_000;
 /// What a real expiry may differ by: the time that calls take.
 const SLACK: Duration = Duration::from_secs(5);
 
+/// The connection on which the client of a script is told of changes.
+const ME: Watcher = Watcher(0);
 /// A row that no script is about.
 const SPARE: Key = Key(i64::MAX.unsigned_abs());
 
@@ -231,7 +233,7 @@ impl Comparison<'_> {
                 self.control(&[Control::SaveCache]).await
             }
             Act::WipeCache => {
-                self.world.cache.wipe();
+                self.world.cache.wipe(self.world.now);
                 self.control(&[Control::WipeCache]).await
             }
             Act::CrashCache => {
@@ -265,7 +267,8 @@ impl Comparison<'_> {
         let real = self.real.call(request).await;
         let restored = self.cluster.apply(&Control::Restore(link)).await;
         self.real = self.cluster.client();
-        drop(self.world.apply(request));
+        drop(self.world.apply_for(ME, request));
+        self.world.cache.hang_up(ME);
         let simulated = Err(StoreError::unknown(request.site(), "no answer in time"));
         let real = match dropped.and(restored) {
             Ok(()) => told(&real, Lsn(0)),
@@ -299,7 +302,11 @@ impl Comparison<'_> {
     }
 
     async fn ask(&mut self, request: &Request) -> (String, String) {
-        let simulated = match self.world.apply(request) {
+        if request.listens() {
+            // The server has said it; here it must have arrived, too.
+            self.real.hear_out().await;
+        }
+        let simulated = match self.world.apply_for(ME, request) {
             Reaction::Answer(answer) => answer,
             Reaction::Waits(wait) => {
                 return (format!("{wait:?}"), "a call that may wait".to_owned());

@@ -42,15 +42,23 @@ impl Stage {
                 true
             }
             Disturbance::HoldMessages => {
-                world.cache.tracking().hold();
+                world.cache.mail().hold();
                 true
             }
             Disturbance::ReleaseMessages => {
-                world.cache.tracking().release();
+                world.cache.mail().release();
+                true
+            }
+            Disturbance::LoseMessages => {
+                world.cache.hang_up_all();
+                true
+            }
+            Disturbance::ReorderMessages => {
+                world.cache.mail().reverse();
                 true
             }
             Disturbance::WipeCache => {
-                world.cache.wipe();
+                world.cache.wipe(world.now);
                 true
             }
             Disturbance::SaveCache => {

@@ -63,6 +63,11 @@ pub enum Disturbance {
     HoldMessages,
     /// It arrives.
     ReleaseMessages,
+    /// The connections break on which clients are told of changes; what is on
+    /// its way is lost, and nobody says it again.
+    LoseMessages,
+    /// What is on its way arrives in the opposite order.
+    ReorderMessages,
     /// The cache loses everything.
     WipeCache,
     /// The cache saves a snapshot.

@@ -15,7 +15,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    Reaction, Wait, Watcher, World,
+    Reaction, Wait, Watcher, Wire, World,
     conditions::Conditions,
     impair::{self, Fate},
     slot::{Route, Slot, Stage},
@@ -103,11 +103,17 @@ impl Network {
         }
         let site = request.site();
         let link = self.link(slot, site);
-        if request == Request::CacheInvalidations {
+        let who = Watcher(slot as u64);
+        let hears =
+            request == Request::CacheHear && self.world.cache.posted().listens(Wire::Channel, who);
+        if hears || request == Request::CacheInvalidations {
             // It asks nobody: what was sent long enough ago is here.
             let late = self.one_way() + self.back(link);
             let until = Time::ZERO + now.since(Time::ZERO).saturating_sub(late);
-            let told = self.world.cache.invalidations(Watcher(slot as u64), until);
+            let told = match request {
+                Request::CacheHear => self.world.cache.heard(who, until),
+                _ => self.world.cache.invalidations(who, until),
+            };
             self.slots[slot].stage = Stage::Here(Ok(Response::Invalidated(told)));
             return;
         }
@@ -316,6 +322,9 @@ impl Network {
                     continue;
                 }
                 self.slots[slot].connected[index(site)] = false;
+                if site == Site::Cache {
+                    self.world.cache.hang_up(Watcher(slot as u64));
+                }
                 let open = match &self.slots[slot].stage {
                     Stage::Sent(request) | Stage::Held(request) | Stage::Waits(request, _) => {
                         request.site() == site

@@ -194,18 +194,18 @@ impl Play {
     /// Adds what later verdicts depend on: what each operation returned and
     /// which of them were over when it began, whatever the order in which the
     /// others began.
-    pub(super) fn fingerprint(&self, print: &mut Fingerprint) {
+    pub(super) fn fingerprint(&self, print: &mut Fingerprint, place: impl Fn(usize) -> usize) {
         print.map(self.operations.iter().map(|played| {
             let mut before = 0_u64;
             let mut rest = played.before;
             while rest != 0 {
                 let other = &self.operations[rest.trailing_zeros() as usize];
                 // A sum of odd multiples, so that the order does not matter.
-                let id = (other.actor as u64) << 8 | other.ordinal as u64;
+                let id = (place(other.actor) as u64) << 8 | other.ordinal as u64;
                 before = before.wrapping_add(mix(id));
                 rest &= rest - 1;
             }
-            (played.actor, played.ordinal, &played.action, &played.ending, before)
+            (place(played.actor), played.ordinal, &played.action, &played.ending, before)
         }));
     }
 }

@@ -96,6 +96,8 @@ pub struct Stage {
     pub(super) play: Play,
     steps: usize,
     last_call: Option<Called>,
+    /// Whether a client that is gone had asked who it is.
+    pub(super) has_told: bool,
 }
 
 impl Stage {
@@ -111,6 +113,7 @@ impl Stage {
             play: Play::default(),
             steps: 0,
             last_call: None,
+            has_told: false,
             strategy,
             setting: Arc::clone(setting),
             // Where nobody records, nobody else reads the clock: executions that

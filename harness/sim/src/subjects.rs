@@ -3,9 +3,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use quarrel_checkers::{Key, Site, Value};
+use quarrel_checkers::{Content, Key, Site, Value};
 use quarrel_strategy::{
-    stores::{Item, Row, StoreError, Ttl},
+    stores::{Item, Row, Stale, StoreError, Ttl},
     strategy::{AnyStrategy, Session, Strategy},
 };
 
@@ -128,6 +128,68 @@ impl Strategy for WriteThrough {
     }
 }
 
+/// How clients that keep copies of their own are told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    ByTracking,
+    OnTheChannel,
+}
+
+/// Cache-aside without errors, and a copy in each client's memory. What it did
+/// not hear it does not know: it goes on with what it keeps over a gap.
+struct NearCache(Told);
+
+impl NearCache {
+    fn take_in(session: &mut Session, told: Vec<Stale>) {
+        for stale in told {
+            match stale {
+                Stale::Key(key) => session.memory.drop_kept(key),
+                Stale::Replaced(key, row) => session.memory.keep(key, row),
+                Stale::All => {}
+            }
+        }
+    }
+}
+
+impl Strategy for NearCache {
+    async fn read(&self, session: &mut Session, key: Key) -> Result<Option<Row>, StoreError> {
+        let told = match self.0 {
+            Told::ByTracking => session.cache().invalidations().await?,
+            Told::OnTheChannel => session.cache().heard().await?,
+        };
+        Self::take_in(session, told);
+        if let Some(row) = session.near(key).await? {
+            return Ok(Some(row));
+        }
+        let found = match self.0 {
+            Told::ByTracking => match session.cache().get_tracked(Item::entry(key)).await? {
+                Some(Content::Row { value, version }) => Some(Row { value, version }),
+                _ => None,
+            },
+            Told::OnTheChannel => session.cache().get_row(key).await?,
+        };
+        if let Some(row) = found {
+            session.memory.keep(key, row.clone());
+            return Ok(Some(row));
+        }
+        session.primary().read(key).await
+    }
+
+    async fn write(
+        &self,
+        session: &mut Session,
+        key: Key,
+        value: Value,
+    ) -> Result<u64, StoreError> {
+        let version = session.primary().write(key, value).await?;
+        session.cache().del(Item::entry(key)).await?;
+        if self.0 == Told::OnTheChannel {
+            session.cache().publish(key).await?;
+        }
+        Ok(version)
+    }
+}
+
 /// Deletes twice, the second time a while after the first.
 pub struct DoubleDelete;
 
@@ -173,4 +235,14 @@ pub fn write_through() -> Arc<dyn AnyStrategy> {
 /// Deletes the entry twice.
 pub fn double_delete() -> Arc<dyn AnyStrategy> {
     Arc::new(DoubleDelete)
+}
+
+/// Copies in clients, told by client tracking.
+pub fn near_by_tracking() -> Arc<dyn AnyStrategy> {
+    Arc::new(NearCache(Told::ByTracking))
+}
+
+/// Copies in clients, told by what is published.
+pub fn near_by_channel() -> Arc<dyn AnyStrategy> {
+    Arc::new(NearCache(Told::OnTheChannel))
 }

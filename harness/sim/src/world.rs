@@ -104,6 +104,7 @@ impl World {
             Request::CacheInvalidations => {
                 Response::Invalidated(self.cache.invalidations(who, now))
             }
+            Request::CacheHear => Response::Invalidated(self.cache.heard(who, now)),
             _ => return self.apply(request),
         };
         Reaction::Answer(Ok(response))
@@ -222,11 +223,12 @@ impl World {
         }
     }
 
-    /// Adds everything that any later answer depends on.
-    pub fn fingerprint(&self, print: &mut Fingerprint) {
+    /// Adds everything that any later answer depends on. `name` says under which
+    /// name the connection of a client is put down, if it will listen again.
+    pub fn fingerprint(&self, print: &mut Fingerprint, name: &dyn Fn(Watcher) -> Option<Watcher>) {
         self.primary.fingerprint(print);
         self.replica.fingerprint(print);
-        self.cache.fingerprint(print, self.now);
+        self.cache.fingerprint(print, self.now, name);
         for commit in &self.lost {
             print.add(&(commit.key, &commit.row));
         }
@@ -317,7 +319,9 @@ impl World {
             Request::Near { row, .. } => Response::Content(Some(row.clone().into())),
             Request::Sleep(_) => Response::Done,
             // Of a client without a connection of its own.
-            Request::CacheInvalidations => Response::Invalidated(vec![Stale::All]),
+            Request::CacheInvalidations | Request::CacheHear => {
+                Response::Invalidated(vec![Stale::All])
+            }
             _ => self.cached(request),
         }
     }
@@ -341,6 +345,10 @@ impl World {
             }
             Request::CacheDel(item) => {
                 cache.del(item, now);
+                Response::Done
+            }
+            Request::CachePublish { key, row } => {
+                cache.publish(*key, row.clone(), now);
                 Response::Done
             }
             Request::CacheTtl(item) => Response::Expiry(cache.ttl(item, now)),

@@ -85,7 +85,7 @@ fn the_bytes_of_a_seed() {
 fn another_process_gives_the_same_bytes() {
     let run = || {
         let output = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "sim::cluster_tests::the_bytes_of_a_seed", "--nocapture"])
+            .args(["--exact", "the_bytes_of_a_seed", "--nocapture"])
             .output()
             .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();

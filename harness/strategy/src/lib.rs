@@ -1,11 +1,11 @@
 //! What a caching strategy is written against.
 //!
-//! * [`stores`]: primary, replica and cache as a strategy sees them; a call is
+//! * [`stores`] are primary, replica and cache as a strategy sees them; a call is
 //!   data.
-//! * [`strategy`]: [`Strategy`](strategy::Strategy),
+//! * [`strategy`] holds [`Strategy`](strategy::Strategy),
 //!   [`Workload`](strategy::Workload), sessions and gates.
-//! * [`record`]: the recorder of a history, and its clocks.
-//! * [`cluster`]: what a cluster is to those who only use it.
+//! * [`record`] has the recorder of a history, and its clocks.
+//! * [`cluster`] is what a cluster is to those who only use it.
 //!
 //! No server's driver is in its tree.
 

@@ -62,26 +62,9 @@ pub(super) struct MatrixArgs {
     format: String,
 }
 
-const ABOUT: &str = "Strategies × faults: the strongest guarantee that holds in each cell";
-
-const AFTER: &str = "\
-Without --cluster each cell is explored: every interleaving of a writer, a client that writes and \
-reads, and a client that reads twice, on simulated stores, with the column's faults at every \
-possible point. It shows the strongest guarantee that nothing breaks, and the steps and the cause \
-of the shortest break of a stronger one. With --cluster docker or native each cell is a storm on \
-real servers, for --time.
-
-Guarantees: linearizable, sequential, read-your-writes, monotonic-reads, bounded (fresh once the \
-replica has caught up), eventual (fresh once every entry has expired), none.
-
-Each cell's witness is a .race file in the results folder: quarrel replay runs it.
-
-Exit codes: 0 every cell is decided, and none weaker than --expect; 1 one is; 2 one is undecided, \
-or --expect rests on a sample; 3 one is vacuous; 4 the environment failed.";
-
 /// The subcommand.
 pub(super) fn command() -> Command {
-    MatrixArgs::augment_args(Command::new("matrix")).about(ABOUT).after_help(AFTER)
+    MatrixArgs::augment_args(Command::new("matrix"))
 }
 
 pub(super) fn matrix(args: &MatrixArgs, catalogue: &Catalogue) -> Result<u8, Failure> {

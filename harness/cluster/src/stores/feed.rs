@@ -147,6 +147,11 @@ impl Listener {
         Self { options, channel, limits, listener: None, told: 0 }
     }
 
+    /// Closes its connection; the next poll makes another.
+    pub(super) fn hang_up(&mut self) {
+        self.listener = None;
+    }
+
     /// Waits up to `wait` for a notification, and takes what else there is.
     pub(super) async fn poll(
         &mut self,

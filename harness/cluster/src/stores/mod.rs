@@ -3,6 +3,7 @@
 //! reconnect, a time-out on everything.
 
 mod address;
+mod channel;
 mod dial;
 mod endpoints;
 mod feed;
@@ -84,6 +85,20 @@ impl RealStores {
 impl Port for RealStores {
     fn call<'a>(&'a mut self, request: &'a Request) -> Boxed<'a, Result<Response, StoreError>> {
         Box::pin(self.answer(request))
+    }
+
+    fn hear_out(&mut self) -> Boxed<'_, ()> {
+        Box::pin(self.cache.hear_out())
+    }
+
+    fn hang_up(&mut self) {
+        self.cache.hang_up();
+    }
+
+    fn renew_databases(&mut self) {
+        self.primary.hang_up();
+        self.replica.hang_up();
+        self.listener.hang_up();
     }
 
     fn timer(&mut self, duration: Duration) -> Timer {

@@ -39,6 +39,11 @@ impl Postgres {
         Self { site, options, limits, tenancy, connection: None }
     }
 
+    /// Closes its connection; the next call makes another.
+    pub(super) fn hang_up(&mut self) {
+        self.connection = None;
+    }
+
     pub(super) async fn call(&mut self, request: &Request) -> Result<Response, StoreError> {
         let site = self.site;
         self.connect().await?;

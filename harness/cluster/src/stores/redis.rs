@@ -10,7 +10,11 @@ use quarrel_strategy::stores::{
 };
 use tokio::time::timeout;
 
-use super::{CacheClient, Endpoints, TimeLimits, tracking::Tracking};
+use super::{
+    CacheClient, Endpoints, TimeLimits,
+    channel::{self, Subscription},
+    tracking::Tracking,
+};
 
 /// One connection to Redis.
 pub(super) struct Redis {
@@ -19,26 +23,39 @@ pub(super) struct Redis {
     limits: TimeLimits,
     connection: Option<MultiplexedConnection>,
     tracking: Option<Tracking>,
+    /// Whether a tracking connection broke since the client last asked what it
+    /// was told: nobody knows what it was not.
+    missed: Missed,
+    subscription: Option<Subscription>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missed {
+    Nothing,
+    Perhaps,
 }
 
 impl Redis {
     pub(super) fn new(endpoints: &Endpoints, limits: TimeLimits) -> Self {
         let (client, prefix) = (endpoints.cache.clone(), endpoints.prefix.clone());
-        Self { client, prefix, limits, connection: None, tracking: None }
+        Self {
+            client,
+            prefix,
+            limits,
+            connection: None,
+            tracking: None,
+            missed: Missed::Nothing,
+            subscription: None,
+        }
     }
 
     pub(super) async fn call(&mut self, request: &Request) -> Result<Response, StoreError> {
         match request {
             Request::CacheGetTracked(item) => return self.get_tracked(item).await,
             Request::CacheInvalidations => {
-                let prefix = &self.prefix;
-                // Without the connection nobody would have told.
-                let stale = self
-                    .tracking
-                    .as_mut()
-                    .map_or_else(|| vec![Stale::All], |tracking| tracking.invalidations(prefix));
-                return Ok(Response::Invalidated(stale));
+                return Ok(Response::Invalidated(self.invalidations()));
             }
+            Request::CacheHear => return self.hear().await.map(Response::Invalidated),
             _ => {}
         }
         self.connect().await?;
@@ -80,8 +97,57 @@ impl Redis {
         Ok(())
     }
 
+    fn invalidations(&mut self) -> Vec<Stale> {
+        let missed = std::mem::replace(&mut self.missed, Missed::Nothing);
+        let told = self.tracking.as_mut().and_then(|it| it.invalidations(&self.prefix));
+        if told.is_none() {
+            self.tracking = None;
+        }
+        // Without the connection nobody would have told.
+        told.filter(|_| missed == Missed::Nothing).unwrap_or_else(|| vec![Stale::All])
+    }
+
+    async fn hear(&mut self) -> Result<Vec<Stale>, StoreError> {
+        if let Some(heard) = self.subscription.as_mut().and_then(Subscription::heard) {
+            return Ok(heard);
+        }
+        self.subscription = None;
+        let (limit, unreachable) = (self.limits.connect, |why: String| {
+            // Nothing was asked that could have an effect.
+            StoreError::unreachable(Site::Cache, why)
+        });
+        let start = Subscription::start(&self.client, limit, config(), &self.prefix);
+        let subscription = timeout(limit, start)
+            .await
+            .map_err(|_| unreachable("no connection to listen on in time".to_owned()))?
+            .map_err(|error| unreachable(error.to_string()).for_want(super::want_behind(&error)))?;
+        self.subscription = Some(subscription);
+        Ok(vec![Stale::All])
+    }
+
+    /// Returns when everything that this client was told before is here. A
+    /// connection that breaks meanwhile is found broken by who asks next.
+    pub(super) async fn hear_out(&mut self) {
+        let limit = self.limits.call;
+        if let Some(tracking) = &mut self.tracking {
+            drop(timeout(limit, tracking.hear_out()).await);
+        }
+        if let Some(subscription) = &mut self.subscription {
+            drop(timeout(limit, subscription.hear_out()).await);
+        }
+    }
+
+    /// Closes the connections on which this client is told anything.
+    pub(super) fn hang_up(&mut self) {
+        self.subscription = None;
+        if self.tracking.take().is_some() {
+            self.missed = Missed::Perhaps;
+        }
+    }
+
     async fn get_tracked(&mut self, item: &Item) -> Result<Response, StoreError> {
         let unreachable = |why: String| StoreError::unreachable(Site::Cache, why);
+        let before = std::mem::replace(&mut self.missed, Missed::Perhaps);
         let mut tracking = match self.tracking.take() {
             Some(tracking) => tracking,
             None => {
@@ -100,7 +166,8 @@ impl Redis {
             StoreError::unknown(Site::Cache, format!("no answer within {waited} ms"))
         })?;
         let answer = answer.map_err(|error| classify(&error))?;
-        self.tracking = Some(tracking);
+        // Whoever never had a connection has missed nothing on one.
+        (self.tracking, self.missed) = (Some(tracking), before);
         Ok(Response::Content(content(answer)?))
     }
 
@@ -113,6 +180,13 @@ impl Redis {
             Request::CacheGet(item) => self.on("GET", item).query_async(connection).await,
             Request::CacheDel(item) => self.on("DEL", item).query_async(connection).await,
             Request::CacheTtl(item) => self.on("PTTL", item).query_async(connection).await,
+            Request::CachePublish { key, row } => {
+                cmd("PUBLISH")
+                    .arg(channel::name(&self.prefix))
+                    .arg(channel::message(*key, row.as_ref()))
+                    .query_async(connection)
+                    .await
+            }
             Request::CacheSet { item, content, ttl } => {
                 let mut command = self.on("SET", item);
                 command.arg(encode(content));
@@ -199,7 +273,9 @@ fn millis(duration: Duration) -> u64 {
 
 fn interpret(request: &Request, answer: RedisValue) -> Result<Response, StoreError> {
     match request {
-        Request::CacheSet { .. } | Request::CacheDel(_) => Ok(Response::Done),
+        Request::CacheSet { .. } | Request::CacheDel(_) | Request::CachePublish { .. } => {
+            Ok(Response::Done)
+        }
         Request::CacheSetIfAbsent { .. } => Ok(match answer {
             RedisValue::Nil => Response::Refused,
             _ => Response::Done,

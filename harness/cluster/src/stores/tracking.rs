@@ -43,18 +43,23 @@ impl Tracking {
         cmd("GET").arg(item.redis_key(prefix)).query_async(&mut self.connection).await
     }
 
-    /// What was told since the last call. That the connection broke means that
-    /// anything may have changed.
-    pub(super) fn invalidations(&mut self, prefix: &str) -> Vec<Stale> {
+    /// What was told since the last call; none once the connection has broken,
+    /// which means that anything may have changed.
+    pub(super) fn invalidations(&mut self, prefix: &str) -> Option<Vec<Stale>> {
         let mut stale = Vec::new();
         while let Ok(push) = self.told.try_recv() {
             match push.kind {
                 PushKind::Invalidate => stale.extend(keys(&push.data, prefix)),
-                PushKind::Disconnection => stale.push(Stale::All),
+                PushKind::Disconnection => return None,
                 _ => {}
             }
         }
-        stale
+        Some(stale)
+    }
+
+    /// Returns when everything that the server had told before is here.
+    pub(super) async fn hear_out(&mut self) -> Result<(), RedisError> {
+        cmd("PING").exec_async(&mut self.connection).await
     }
 }
 

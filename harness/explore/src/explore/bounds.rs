@@ -227,6 +227,8 @@ fn warmed(strategy: &Arc<dyn AnyStrategy>, world: World) -> World {
     let mut stage = quarrel_sim::Stage::new(Arc::clone(strategy), &setting);
     let read = stage.run_alone(0);
     let mut world = if read.is_ok() { stage.world } else { world };
+    // Whoever read it is none of the clients to come.
+    world.cache.nobody_listens();
     if world.cache.is_empty() {
         let row: Content = Bounds::initial().into();
         world.cache.set(Item::entry(KEY), row, None, world.now);

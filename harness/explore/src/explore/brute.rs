@@ -20,6 +20,9 @@ pub(super) fn brute(ground: &Ground<'_>) -> Result<Searched, Stuck> {
         let cost = walk.cost();
         let over = walk.over();
         let so_far = walk.was_at_stake();
+        if over {
+            walk.tell_what_came_of_it();
+        }
         let broken = match walk.broken {
             None => walk.audit()?,
             broken => broken,

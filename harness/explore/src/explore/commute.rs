@@ -11,6 +11,7 @@ pub(super) struct Footprint {
     /// Whose turn it was; none if nobody's.
     actor: Option<usize>,
     touches: Touches,
+    tells: Tells,
     /// Whether it began or ended an operation. What was over when something
     /// began is what verdicts are about.
     bound: Bound,
@@ -18,6 +19,8 @@ pub(super) struct Footprint {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Touches {
+    /// No store: what the client has in its memory, or has been told.
+    Nothing,
     ReadsPrimary,
     /// The log and, where it follows at once, the replica.
     WritesPrimary,
@@ -27,6 +30,23 @@ enum Touches {
     WritesCache(Object),
     /// Nothing may change places with it: a fault, a wait, a script.
     Everything,
+}
+
+/// What a move has to do with messages to clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tells {
+    Nobody,
+    /// Its client takes in what it was told.
+    Takes,
+    /// Somebody is told.
+    Sends,
+}
+
+impl Tells {
+    /// Two clients take in their own; what is sent has an order.
+    const fn commutes_with(self, other: Self) -> bool {
+        matches!((self, other), (Self::Nobody, _) | (_, Self::Nobody) | (Self::Takes, Self::Takes))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +63,7 @@ pub(super) struct Before {
     ended: usize,
     actors: usize,
     waiting: bool,
+    sent: u64,
 }
 
 impl Before {
@@ -52,6 +73,7 @@ impl Before {
             ended: stage.play().ended(),
             actors: stage.actors(),
             waiting: stage.anyone_waits(),
+            sent: stage.world.cache.posted().sent(),
         }
     }
 }
@@ -61,6 +83,14 @@ impl Footprint {
     pub(super) fn of(a_move: &Move, before: &Before, stage: &Stage) -> Self {
         let after = Before::of(stage);
         let settled = before.waiting || after.waiting;
+        let last = stage.last_call().map(|called| &called.request);
+        let tells = match (a_move, last) {
+            (Move::Step { mishap: None, .. }, Some(request)) if request.listens() => Tells::Takes,
+            // Who is not told because nobody listens yet would be, a little later.
+            (Move::Step { mishap: None, .. }, Some(Request::CachePublish { .. })) => Tells::Sends,
+            _ if after.sent > before.sent => Tells::Sends,
+            _ => Tells::Nobody,
+        };
         let (actor, touches) = match a_move {
             // Jobs have numbers in the order in which they were put off.
             _ if settled || after.actors != before.actors => (None, Touches::Everything),
@@ -74,12 +104,13 @@ impl Footprint {
             (false, true) => Bound::Ends,
             (true, true) => Bound::Both,
         };
-        Self { actor, touches, bound }
+        Self { actor, touches, tells, bound }
     }
 
     /// Of a move after which nothing is possible.
     pub(super) const fn of_the_last() -> Self {
-        Self { actor: None, touches: Touches::Everything, bound: Bound::Both }
+        let (touches, tells) = (Touches::Everything, Tells::Sends);
+        Self { actor: None, touches, tells, bound: Bound::Both }
     }
 
     /// Whether two moves that were both possible lead to the same state in
@@ -95,6 +126,7 @@ impl Footprint {
             && !outlasts(self, other)
             && !outlasts(other, self)
             && self.bound.commutes_with(other.bound)
+            && self.tells.commutes_with(other.tells)
             && !self.touches.meets(&other.touches)
     }
 }
@@ -114,11 +146,12 @@ impl Bound {
 impl Touches {
     fn meets(&self, other: &Self) -> bool {
         use Touches::{
-            Everything, ReadsCache, ReadsPrimary, ReadsReplica, WritesCache, WritesPrimary,
-            WritesReplica,
+            Everything, Nothing, ReadsCache, ReadsPrimary, ReadsReplica, WritesCache,
+            WritesPrimary, WritesReplica,
         };
         match (self, other) {
             (Everything, _) | (_, Everything) => true,
+            (Nothing, _) | (_, Nothing) => false,
             (WritesCache(one), WritesCache(two) | ReadsCache(two))
             | (ReadsCache(one), WritesCache(two)) => one == two,
             (ReadsCache(_) | WritesCache(_), _) | (_, ReadsCache(_) | WritesCache(_)) => false,
@@ -137,7 +170,15 @@ fn touches(called: Option<&Called>) -> Touches {
         Request::PrimaryRead(_) => Touches::ReadsPrimary,
         Request::PrimaryWrite { durability: Durability::Local, .. } => Touches::WritesPrimary,
         Request::ReplicaRead(_) => Touches::ReadsReplica,
-        Request::CacheGet(item) | Request::CacheTtl(item) => Touches::ReadsCache(object(item)),
+        // Who reads as one who is told of changes is put on the entry's list, which
+        // only a change of the entry looks at.
+        Request::CacheGet(item) | Request::CacheGetTracked(item) | Request::CacheTtl(item) => {
+            Touches::ReadsCache(object(item))
+        }
+        Request::CacheInvalidations
+        | Request::CacheHear
+        | Request::CachePublish { .. }
+        | Request::Near { .. } => Touches::Nothing,
         Request::CacheSet { item, .. }
         | Request::CacheSetIfAbsent { item, .. }
         | Request::CacheDel(item) => Touches::WritesCache(object(item)),

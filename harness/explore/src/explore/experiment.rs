@@ -86,6 +86,18 @@ pub(super) const CHANGES: &[Change] = &[
         apply: with_prompt_messages,
     },
     Change {
+        words: "no message is lost",
+        proves: &[Cause::LostInvalidation],
+        suggests: Some(Cause::LostInvalidation),
+        apply: without_lost_messages,
+    },
+    Change {
+        words: "messages arrive in their order",
+        proves: &[Cause::LateMessage],
+        suggests: Some(Cause::LateMessage),
+        apply: with_messages_in_order,
+    },
+    Change {
         words: "background work is done at once",
         proves: &[Cause::PendingInvalidation, Cause::SetBeforeCommit],
         suggests: Some(Cause::PendingInvalidation),
@@ -328,6 +340,14 @@ fn without_mishaps(original: &Original<'_>) -> Option<Changed> {
 
 fn with_prompt_messages(original: &Original<'_>) -> Option<Changed> {
     original.without(|a_move| *a_move == Move::Disturb(Disturbance::HoldMessages))
+}
+
+fn without_lost_messages(original: &Original<'_>) -> Option<Changed> {
+    original.without(|a_move| *a_move == Move::Disturb(Disturbance::LoseMessages))
+}
+
+fn with_messages_in_order(original: &Original<'_>) -> Option<Changed> {
+    original.without(|a_move| *a_move == Move::Disturb(Disturbance::ReorderMessages))
 }
 
 fn with_fresh_replica(original: &Original<'_>) -> Option<Changed> {

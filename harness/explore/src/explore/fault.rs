@@ -27,6 +27,11 @@ pub enum Fault {
     Failover,
     /// The primary hears late what the replica has applied.
     LateAcknowledgement,
+    /// The connections break on which clients are told of changes, and what is
+    /// on its way is lost. A cut link does the same.
+    MessagesLost,
+    /// What clients are told arrives in the opposite order.
+    MessagesReordered,
 }
 
 /// Nobody knows a fault of this name.
@@ -39,7 +44,7 @@ pub struct UnknownFault {
     pub known: KnownNames,
 }
 
-const NAMED: [(&str, Fault); 19] = [
+const NAMED: [(&str, Fault); 21] = [
     ("replica-lag", Fault::ReplicaLag),
     ("redis-cut", Fault::Call(Site::Cache, Mishap::Fails)),
     ("redis-request-lost", Fault::Call(Site::Cache, Mishap::RequestLost)),
@@ -59,6 +64,8 @@ const NAMED: [(&str, Fault); 19] = [
     ("manual-sql", Fault::ManualSql),
     ("failover", Fault::Failover),
     ("late-ack", Fault::LateAcknowledgement),
+    ("messages-lost", Fault::MessagesLost),
+    ("messages-reordered", Fault::MessagesReordered),
 ];
 
 impl Fault {

@@ -29,6 +29,7 @@ mod runner;
 mod sample;
 mod search;
 mod shrink;
+mod symmetry;
 #[cfg(test)]
 mod tests;
 mod threads;
@@ -49,6 +50,7 @@ pub use shrink::shrink;
 
 use self::{
     search::{Coverage, Searched},
+    symmetry::Symmetry,
     walk::Ground,
 };
 use crate::race::{Cached, Make, Plot, Setup};
@@ -120,11 +122,16 @@ pub fn explore(make: &Make<'_>, bounds: &Bounds) -> Result<Exploration, Stuck> {
         let setting = Arc::new(bounds.setting(&make(), start));
         // Only what is shorter than the break is of interest from now on.
         let below = total.broken.as_ref().and_then(|broken| u32::try_from(broken.steps).ok());
-        let ground = Ground { make, bounds, start, setting, below };
-        let searched = match bounds.reduction {
+        let symmetry = Symmetry::of(&setting.scripts);
+        let mut ground = Ground { make, bounds, start, setting, below, symmetry, outcomes: None };
+        let mut searched = match bounds.reduction {
             Reduction::States | Reduction::Orders => search::search(&ground)?,
             Reduction::Off => brute::brute(&ground)?,
         };
+        if ground.symmetry.is_broken() {
+            ground.symmetry = Symmetry::none(&ground.setting.scripts);
+            searched = search::search(&ground)?;
+        }
         total.add(&ground, start, searched)?;
     }
     Ok(total)

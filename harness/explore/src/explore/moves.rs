@@ -1,6 +1,6 @@
 use quarrel_checkers::{Site, Value};
 use quarrel_sim::{Disturbance, Happened, Mishap, Move, Stage, Stuck};
-use quarrel_strategy::stores::Item;
+use quarrel_strategy::stores::{Item, Request};
 
 use super::{Bounds, Fault, bounds::KEY, walk::Ground};
 
@@ -11,6 +11,17 @@ pub(super) struct Struck {
     pub(super) count: usize,
     saved: Saved,
     acks: Acks,
+    post: Post,
+}
+
+/// What the next move may be about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+enum Post {
+    #[default]
+    Anything,
+    /// Messages have just been held or released, which shows only to who looks:
+    /// somebody looks, before anything else happens.
+    Looked,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -30,6 +41,9 @@ enum Acks {
 impl Struck {
     /// Takes note of a move.
     pub(super) fn note(&mut self, a_move: &Move) {
+        let turns = Move::Disturb(Disturbance::HoldMessages) == *a_move
+            || Move::Disturb(Disturbance::ReleaseMessages) == *a_move;
+        self.post = if turns { Post::Looked } else { Post::Anything };
         match a_move {
             Move::Step { mishap: Some(_), .. } | Move::Crash { .. } => self.count += 1,
             Move::Disturb(Disturbance::SaveCache) => self.saved = Saved::Once,
@@ -64,6 +78,11 @@ pub(super) fn cost(a_move: &Move) -> (u32, u32) {
 pub(super) fn candidates(stage: &Stage, ground: &Ground<'_>, struck: Struck) -> Vec<Move> {
     let bounds = ground.bounds;
     let mut moves = Vec::new();
+    if struck.post == Post::Looked {
+        let others = (0..stage.actors()).filter(|actor| *actor != ground.auditor());
+        let would_hear = others.filter(|actor| stage.would_hear(*actor));
+        return would_hear.map(|actor| Move::Step { actor, mishap: None }).collect();
+    }
     let strike = struck.count < bounds.strikes;
     for actor in (0..stage.actors()).filter(|actor| *actor != ground.auditor()) {
         let ready = stage.could_begin(actor) || stage.next_call(actor).is_some();
@@ -87,18 +106,44 @@ pub(super) fn candidates(stage: &Stage, ground: &Ground<'_>, struck: Struck) -> 
         moves.push(Move::Replay);
     }
     disturbances(stage, bounds, struck, &mut moves);
+    // After the faults: of two breaks of one length the fault says more.
+    climate_of_messages(stage, ground, &mut moves);
     moves
 }
 
 fn mishaps(stage: &Stage, actor: usize, bounds: &Bounds, moves: &mut Vec<Move>) {
-    let next = stage.next_call(actor).map(quarrel_strategy::stores::Request::site);
+    let next = stage.next_call(actor);
     for mishap in Mishap::ALL {
         let fits = |site: Site| {
-            bounds.allows(Fault::Call(site, mishap)) && next.is_none_or(|next| next == site)
+            bounds.allows(Fault::Call(site, mishap))
+                && next.is_none_or(|next| next.site() == site && may_go_wrong(next, mishap))
         };
         if [Site::Primary, Site::Replica, Site::Cache].into_iter().any(fits) {
             moves.push(Move::Step { actor, mishap: Some(mishap) });
         }
+    }
+}
+
+/// Whether a call can meet with `mishap`. Who looks at what it was told asks
+/// nobody; where it has to connect first, that may fail, and has no effect that
+/// could be late.
+fn may_go_wrong(call: &Request, mishap: Mishap) -> bool {
+    match call {
+        Request::CacheInvalidations => false,
+        Request::CacheHear => mishap == Mishap::Fails,
+        _ => true,
+    }
+}
+
+/// Messages may be under way for any time. To hold back nothing, or from nobody
+/// who looks, changes nothing.
+fn climate_of_messages(stage: &Stage, ground: &Ground<'_>, moves: &mut Vec<Move>) {
+    let mut others = (0..stage.actors()).filter(|actor| *actor != ground.auditor());
+    if others.any(|actor| stage.would_hear(actor)) {
+        moves.push(Move::Disturb(match stage.world.cache.posted().is_held() {
+            false => Disturbance::HoldMessages,
+            true => Disturbance::ReleaseMessages,
+        }));
     }
 }
 
@@ -114,14 +159,18 @@ fn disturbances(stage: &Stage, bounds: &Bounds, struck: Struck, moves: &mut Vec<
     {
         add(Disturbance::SaveCache);
     }
-    let tracking = stage.world.cache.tracked();
-    match tracking.is_held() {
-        false if tracking.is_watched() => add(Disturbance::HoldMessages),
-        true if tracking.has_messages() => add(Disturbance::ReleaseMessages),
-        _ => {}
-    }
     if struck.count >= bounds.strikes {
         return;
+    }
+    let looks = |who| stage.may_go_on(who);
+    let mail = stage.world.cache.posted();
+    let breaks = bounds.allows(Fault::MessagesLost)
+        || bounds.allows(Fault::Call(Site::Cache, Mishap::Fails));
+    if breaks && mail.is_listened_to(looks) {
+        add(Disturbance::LoseMessages);
+    }
+    if bounds.allows(Fault::MessagesReordered) && mail.has_an_order(looks) {
+        add(Disturbance::ReorderMessages);
     }
     if bounds.allows(Fault::LateAcknowledgement) && struck.acks == Acks::Flow {
         add(Disturbance::PauseAcknowledgements);
@@ -159,11 +208,23 @@ fn disturbances(stage: &Stage, bounds: &Bounds, struck: Struck, moves: &mut Vec<
 }
 
 /// Makes a move that [`candidates`] named.
-pub(super) fn make(stage: &mut Stage, bounds: &Bounds, a_move: &Move) -> Result<Happened, Stuck> {
+pub(super) fn make(
+    stage: &mut Stage,
+    bounds: &Bounds,
+    struck: Struck,
+    a_move: &Move,
+) -> Result<Happened, Stuck> {
+    if let (Move::Step { actor, mishap: None }, Post::Looked) = (a_move, struck.post) {
+        stage.begin(*actor)?;
+        if !stage.next_call(*actor).is_some_and(Request::listens) {
+            return Ok(Happened::Impossible);
+        }
+    }
     if let Move::Step { actor, mishap: Some(mishap) } = a_move {
         stage.begin(*actor)?;
         let fits = stage
             .next_call(*actor)
+            .filter(|call| may_go_wrong(call, *mishap))
             .is_some_and(|call| bounds.allows(Fault::Call(call.site(), *mishap)));
         if !fits {
             return Ok(Happened::Impossible);

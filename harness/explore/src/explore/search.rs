@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, VecDeque};
 use quarrel_sim::{Claim, Move, Stuck};
 use rustc_hash::FxHashMap;
 
-use super::{Reduction, commute::Footprint, threads::together, walk::Ground};
+use super::{Reduction, commute::Footprint, symmetry::Named, threads::together, walk::Ground};
 
 /// What a search of one start found.
 pub(super) struct Searched {
@@ -49,6 +49,8 @@ struct Node {
     /// Ways that lead here, saturating.
     paths: u128,
     broken: Option<Claim>,
+    /// The names by which its moves are put down.
+    naming: usize,
     /// Moves that need not be made from here: what follows them is met on
     /// every way here from another side.
     asleep: Vec<Slept>,
@@ -86,7 +88,7 @@ struct Expansion {
 struct Made {
     a_move: Move,
     footprint: Footprint,
-    print: u128,
+    state: Named,
     cost: (u32, u32),
     broken: Option<Claim>,
 }
@@ -117,7 +119,8 @@ pub(super) fn search(ground: &Ground<'_>) -> Result<Searched, Stuck> {
             if too_far {
                 return Ok(frontier.end(None, count, Coverage::Complete));
             }
-            if frontier.nodes.len() > ground.bounds.max_states || ground.bounds.stop.asked() {
+            let is_enough = frontier.nodes.len() > ground.bounds.max_states;
+            if is_enough || ground.bounds.stop.asked() || ground.symmetry.is_broken() {
                 let coverage = Coverage::FewerStepsThan(cost.0);
                 return Ok(frontier.end(None, count, coverage));
             }
@@ -141,7 +144,7 @@ fn sleepers(made: &[Slept], then: &Footprint) -> Vec<Slept> {
 
 impl Frontier {
     fn new() -> Self {
-        let root = Node { parent: 0, by: 0, paths: 1, broken: None, asleep: Vec::new() };
+        let root = Node { parent: 0, by: 0, paths: 1, broken: None, naming: 0, asleep: Vec::new() };
         let mut queue = BTreeMap::new();
         queue.insert((0, 0), VecDeque::from([0]));
         Self { nodes: vec![root], queue, ..Self::default() }
@@ -174,6 +177,9 @@ impl Frontier {
         let candidates = walk.candidates();
         let is_complete = candidates.is_empty() && walk.over();
         let was_at_stake = is_complete && walk.was_at_stake();
+        if is_complete {
+            walk.tell_what_came_of_it();
+        }
         let mut expansion = Expansion { is_complete, was_at_stake, made: Vec::new() };
         // A state is expanded after every way to it has been found, so what
         // sleeps here sleeps on all of them.
@@ -188,14 +194,14 @@ impl Frontier {
                 walk = ground.walk_along(&path)?;
             }
             let Some(footprint) = walk.go_and_look(&a_move)? else { continue };
-            let (print, cost) = (walk.fingerprint(), walk.cost());
+            let (state, cost) = (walk.fingerprint(), walk.cost());
             let broken = match walk.broken {
                 // Whoever found it has looked.
-                _ if self.known.contains_key(&print) => None,
+                _ if self.known.contains_key(&state.print) => None,
                 None => walk.audit()?,
                 broken => broken,
             };
-            expansion.made.push(Made { a_move, footprint, print, cost, broken });
+            expansion.made.push(Made { a_move, footprint, state, cost, broken });
         }
         Ok(expansion)
     }
@@ -216,15 +222,21 @@ impl Frontier {
 
     fn reach(&mut self, parent: u32, by: u32, asleep: Vec<Slept>, made: Made) {
         let paths = self.nodes[parent as usize].paths;
-        if let Some(&node) = self.known.get(&made.print) {
+        let Named { print, naming } = made.state;
+        if let Some(&node) = self.known.get(&print) {
             let node = &mut self.nodes[node as usize];
             node.paths = node.paths.saturating_add(paths);
-            node.asleep.retain(|(slept, _)| asleep.iter().any(|(other, _)| other == slept));
+            if node.naming == naming {
+                node.asleep.retain(|(slept, _)| asleep.iter().any(|(other, _)| other == slept));
+            } else {
+                // What sleeps there has other names here; nothing sleeps then.
+                node.asleep.clear();
+            }
             return;
         }
         let node = u32::try_from(self.nodes.len()).expect("max_states is far below 2^32");
-        self.nodes.push(Node { parent, by, paths, broken: made.broken, asleep });
-        self.known.insert(made.print, node);
+        self.nodes.push(Node { parent, by, paths, broken: made.broken, naming, asleep });
+        self.known.insert(print, node);
         self.queue.entry(made.cost).or_default().push_back(node);
     }
 

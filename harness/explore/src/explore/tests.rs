@@ -1,4 +1,7 @@
-use std::sync::Arc;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
 
 use proptest::{
     prelude::*,
@@ -10,11 +13,15 @@ use quarrel_sim::{Claim, subjects};
 use quarrel_strategy::strategy::AnyStrategy;
 
 use super::{
-    Bounds, Break, Exploration, Extent, Fault, Reduction, Start, cause, explore,
+    Bounds, Break, Exploration, Extent, Fault, Reduction, Start,
+    brute::brute,
+    cause, explore,
     sample::schedules,
+    search::search,
     shrink,
     shrink::{shown, shrink_shown},
     shrink_race,
+    symmetry::Symmetry,
     walk::Ground,
 };
 use crate::race::{Plot, rehearse};
@@ -58,7 +65,7 @@ fn a_search_in_which_nothing_was_answered_is_vacuous() {
 /// Where not everything is searched, what was drawn is evidence, and no proof.
 #[test]
 fn what_was_only_sampled_is_undecided() {
-    let bounds = Bounds { max_states: 10, samples: 50, ..small(&[], Guarantee::Linearizable) };
+    let bounds = Bounds { max_states: 4, samples: 50, ..small(&[], Guarantee::Linearizable) };
     let found = explored(subjects::primary_only, &bounds);
     assert!(found.at_stake > 0);
     assert_eq!(found.outcome(), RunOutcome::Undecided);
@@ -282,6 +289,88 @@ fn a_sample_is_the_same_for_the_same_seed_and_another_for_another() {
     assert!((2..10).any(|seed| found(seed) != found(1)), "eight seeds find the same");
 }
 
+fn ground<'a>(
+    make: &'a crate::race::Make<'a>,
+    bounds: &'a Bounds,
+    start: Start,
+    setting: Arc<quarrel_sim::Setting>,
+) -> Ground<'a> {
+    let symmetry = Symmetry::of(&setting.scripts);
+    Ground { make, bounds, start, setting, below: None, symmetry, outcomes: None }
+}
+
+/// What may come of whole executions, by a search that keeps in mind what
+/// `symmetry` and the bounds say, or by running everything.
+fn outcomes(
+    subject: Subject,
+    bounds: &Bounds,
+    start: Start,
+    symmetry: fn(&[Vec<quarrel_strategy::strategy::Action>]) -> Symmetry,
+) -> (BTreeSet<Vec<String>>, u128, usize) {
+    let setting = Arc::new(bounds.setting(&subject(), start));
+    let symmetry = symmetry(&setting.scripts);
+    let ground = Ground {
+        symmetry,
+        outcomes: Some(Mutex::default()),
+        ..ground(&subject, bounds, start, setting)
+    };
+    let searched = match bounds.reduction {
+        Reduction::Off => brute(&ground).unwrap(),
+        Reduction::States | Reduction::Orders => search(&ground).unwrap(),
+    };
+    assert!(!ground.symmetry.is_broken());
+    let outcomes = ground.outcomes.unwrap().into_inner().unwrap();
+    (outcomes, searched.interleavings, searched.states)
+}
+
+/// The oracle of every reduction: whatever can come of a small world when all
+/// of it is run comes of it when it is searched, and nothing else.
+#[test]
+fn a_reduced_search_meets_every_outcome_that_there_is() {
+    let near: &[Subject] = &[subjects::near_by_channel, subjects::near_by_tracking];
+    let plain: &[Subject] =
+        &[subjects::cache_aside, subjects::cache_aside_primary, subjects::write_through];
+    let cases: [(&[Subject], &[&str], usize, usize); 5] = [
+        (plain, &[], 1, 2),
+        (plain, &["replica-lag"], 1, 2),
+        (&plain[..1], &["redis-reply-lost", "client-crash"], 1, 2),
+        (near, &[], 1, 2),
+        (near, &["messages-lost"], 1, 1),
+    ];
+    let mut saved = false;
+    for (these, faults, writers, readers) in cases {
+        for (&subject, start) in these
+            .iter()
+            .flat_map(|subject| [Start::Cold, Start::Warm].map(|start| (subject, start)))
+        {
+            let bounds = |reduction| Bounds {
+                writers,
+                readers,
+                faults: faults.iter().map(|fault| fault.parse().unwrap()).collect(),
+                guarantee: Guarantee::None,
+                reduction,
+                ..Bounds::default()
+            };
+            let found =
+                |reduction, symmetry| outcomes(subject, &bounds(reduction), start, symmetry);
+            let (all, count, _) = found(Reduction::Off, Symmetry::none);
+            let (plain, plain_count, plain_states) = found(Reduction::States, Symmetry::none);
+            let (named, named_count, named_states) = found(Reduction::States, Symmetry::of);
+            let (orders, _, order_states) = found(Reduction::Orders, Symmetry::of);
+            let case = format!("{faults:?}, {writers} writers, {readers} readers, {start:?}");
+            assert!(all.len() > 1, "{case}");
+            assert_eq!(plain, all, "{case}");
+            assert_eq!(named, all, "{case}");
+            assert_eq!(orders, all, "{case}");
+            assert_eq!((plain_count, named_count), (count, count), "{case}");
+            assert_eq!(order_states, named_states, "{case}");
+            assert!(named_states <= plain_states, "{case}");
+            saved |= readers == 2 && named_states * 10 < plain_states * 7;
+        }
+    }
+    assert!(saved, "two readers that do the same save nothing anywhere");
+}
+
 /// What breaks, as a random schedule leads to it, at its full length.
 fn break_by_chance(subject: Subject, seed: u64) -> Option<Break> {
     let faults = ["replica-lag", "redis-reply-lost", "late-message", "client-crash", "manual-sql"];
@@ -290,7 +379,7 @@ fn break_by_chance(subject: Subject, seed: u64) -> Option<Break> {
     let start = if seed.is_multiple_of(2) { Start::Cold } else { Start::Warm };
     let setting = Arc::new(bounds.setting(&subject(), start));
     let setting_of = Arc::clone(&setting);
-    let ground = Ground { make: &subject, bounds, start, setting: setting_of, below: None };
+    let ground = ground(&subject, bounds, start, setting_of);
     let config = Config { rng_seed: RngSeed::Fixed(seed), ..Config::default() };
     let schedule = schedules(5).new_tree(&mut TestRunner::new(config)).unwrap().current();
     let led = schedule.follow(&ground).unwrap();

@@ -1,14 +1,16 @@
-use std::sync::Arc;
-
-use quarrel_sim::{
-    Claim, Disturbance, Ending, Fingerprint, Happened, Move, Played, Setting, Stage, Stuck,
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
 };
+
+use quarrel_sim::{Claim, Disturbance, Ending, Happened, Move, Played, Setting, Stage, Stuck};
 
 use super::{
     Bounds, Start,
     bounds::KEY,
     commute::{Before, Footprint},
     moves::{Struck, candidates, cost, make},
+    symmetry::{Named, Symmetry},
 };
 use crate::race::Make;
 
@@ -20,6 +22,10 @@ pub(super) struct Ground<'a> {
     pub(super) setting: Arc<Setting>,
     /// Only executions with fewer steps are searched.
     pub(super) below: Option<u32>,
+    /// Which clients may change names.
+    pub(super) symmetry: Symmetry,
+    /// What came of whole executions; none where nobody wants to know.
+    pub(super) outcomes: Option<Mutex<BTreeSet<Vec<String>>>>,
 }
 
 /// One execution, as far as it has got.
@@ -103,7 +109,8 @@ impl<'a> Walk<'a> {
 
     /// Makes a move; whether it was possible.
     pub(super) fn go(&mut self, a_move: &Move) -> Result<bool, Stuck> {
-        if make(&mut self.stage, self.ground.bounds, a_move)? == Happened::Impossible {
+        let made = make(&mut self.stage, self.ground.bounds, self.struck, a_move)?;
+        if made == Happened::Impossible {
             return Ok(false);
         }
         self.struck.note(a_move);
@@ -180,12 +187,26 @@ impl<'a> Walk<'a> {
 
     /// Stands for everything that what comes later depends on. Its cost is
     /// part of a state, so that every state has one cost, and every way to it
-    /// has been found when the search goes on from it.
-    pub(super) fn fingerprint(&self) -> u128 {
-        let mut print = Fingerprint::default();
-        self.stage.fingerprint(&mut print);
-        print.add(&(self.struck, self.cost));
-        print.finish()
+    /// has been found when the search goes on from it. States that differ only
+    /// in who of those that do the same did what are one.
+    pub(super) fn fingerprint(&self) -> Named {
+        let beside = (self.struck, self.cost);
+        self.ground.symmetry.fingerprint(&self.stage, |print| print.add(&beside))
+    }
+
+    /// Puts down what each client did and saw, in no order of clients, where
+    /// somebody wants to know.
+    pub(super) fn tell_what_came_of_it(&self) {
+        let Some(outcomes) = &self.ground.outcomes else { return };
+        let client = |client| {
+            let its = self.stage.play().operations().iter();
+            let its = its.filter(|played| played.actor == client);
+            let seen: Vec<_> = its.map(|played| (&played.action, &played.ending)).collect();
+            format!("{seen:?}")
+        };
+        let mut told: Vec<String> = (0..self.ground.auditor()).map(client).collect();
+        told.sort_unstable();
+        outcomes.lock().unwrap_or_else(PoisonError::into_inner).insert(told);
     }
 
     fn judge(&mut self) {

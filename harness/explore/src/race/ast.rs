@@ -43,6 +43,9 @@ pub enum Cached {
 pub struct Line {
     /// Where it stands in its file, counted from 1; 0 if it comes from none.
     pub number: usize,
+    /// Where in it stands what happens, counted in characters from 1; 0 if it
+    /// comes from no file.
+    pub column: usize,
     /// When, counted from the first line.
     pub at: Option<Duration>,
     /// What happens.
@@ -144,6 +147,8 @@ pub enum Answer {
     Ok,
     /// Its condition was false.
     Refused,
+    /// It had not been listening, and listens from now on.
+    Gap,
     /// It surely did nothing.
     Failed,
     /// Nobody knows.
@@ -167,11 +172,16 @@ pub enum Event {
     PauseAcks,
     /// It hears it again.
     ResumeAcks,
-    /// What the cache tells clients of changes (client tracking) stays on its
-    /// way.
+    /// What the cache tells clients of changes (client tracking, what is
+    /// published) stays on its way.
     HoldMessages,
     /// It arrives.
     ReleaseMessages,
+    /// The connections break on which clients are told: what is on its way is
+    /// lost.
+    LoseMessages,
+    /// What is on its way arrives in the opposite order.
+    ReorderMessages,
     /// The cache loses everything.
     WipeCache,
     /// The cache saves a snapshot.
@@ -192,7 +202,7 @@ impl Line {
     /// A line that comes from no file.
     #[must_use]
     pub const fn of(what: What) -> Self {
-        Self { number: 0, at: None, what, claim: None, comment: None }
+        Self { number: 0, column: 0, at: None, what, claim: None, comment: None }
     }
 }
 
@@ -215,6 +225,8 @@ impl Event {
             | Self::ResumeAcks
             | Self::HoldMessages
             | Self::ReleaseMessages
+            | Self::LoseMessages
+            | Self::ReorderMessages
             | Self::Failover => false,
         }
     }
@@ -311,6 +323,7 @@ impl Answer {
             Reply::Miss => Self::Miss,
             Reply::Done { .. } => Self::Ok,
             Reply::Refused => Self::Refused,
+            Reply::Gap => Self::Gap,
             Reply::Failed { certainty: quarrel_checkers::Certainty::Definite, .. } => Self::Failed,
             Reply::Failed { .. } => Self::Unknown,
         })

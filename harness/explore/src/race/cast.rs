@@ -40,11 +40,14 @@ impl Part {
 /// begins.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "line {line}: {actor} has no operation open: say what it begins, as in `{actor}: read 1` or `{actor}: write 1 = Alice`, or call it Reader or Writer"
+    "line {line}, column {column}: expected what {actor} begins, as in `{actor}: read 1` or \
+     `{actor}: write 1 = Alice`, or a Reader or Writer; found a step of no operation"
 )]
 pub struct NothingBegun {
     /// The line of the step.
     pub line: usize,
+    /// Where in it.
+    pub column: usize,
     /// Who makes it.
     pub actor: String,
 }
@@ -75,7 +78,7 @@ pub(super) fn begun_by(race: &Race, position: usize) -> Result<Action, NothingBe
                 value.unwrap_or_else(|| Value::from(format!("{actor} {position}").as_str()));
             Ok(Action::Write(key, value))
         }
-        _ => Err(NothingBegun { line: line.number, actor: actor.to_owned() }),
+        _ => Err(NothingBegun { line: line.number, column: line.column, actor: actor.to_owned() }),
     }
 }
 

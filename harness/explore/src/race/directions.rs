@@ -10,7 +10,7 @@ use super::{
     Event, Line, RunError,
     claims::{Ends, is_true_in_the_end},
     force::{Forcing, LineOutcome},
-    held::Messages,
+    letterbox::Messages,
 };
 
 /// What happens in a forced race and is nobody's step.
@@ -36,7 +36,7 @@ impl Forcing<'_> {
                 self.stand_still(number).await?;
             }
             Event::ManualUpdate(key, value) => {
-                self.room(number)?;
+                self.room(line)?;
                 let key = self.props.real(*key);
                 let place =
                     self.play.begin(usize::MAX, OPERATOR, Action::Write(key, value.clone()));
@@ -50,9 +50,18 @@ impl Forcing<'_> {
             }
             Event::HoldMessages => self.messages = Messages::Held,
             Event::ReleaseMessages => self.messages = Messages::Arrive,
-            Event::WipeCache => self.props.wipe(number).await?,
+            Event::LoseMessages => self.lose_messages(),
+            Event::ReorderMessages => self.reorder_messages(number).await?,
+            Event::WipeCache => {
+                self.props.wipe(number).await?;
+                self.forget_by_tracking();
+            }
             Event::SaveCache => self.props.save(number).await?,
-            Event::RestoreCache => self.props.restore(number).await?,
+            Event::RestoreCache => {
+                self.props.restore(number).await?;
+                // A server that starts again knows nobody.
+                self.lose_messages();
+            }
             Event::Evict(object) | Event::Expire(object) => {
                 let Some(item) = self.props.item(object) else {
                     return Ok(Err(line.differs(event.to_string(), "the cache does not hold it")));

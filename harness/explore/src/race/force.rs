@@ -13,7 +13,8 @@ use super::{
     Answer, Cached, Divergence, Happening, Line, Make, Pattern, Race, Run, RunError, Told, What,
     cast::{Part, begun_by},
     claims::{Claims, Ends},
-    held::{Acks, Hold, Messages, Replay},
+    held::{Acks, Hold, Replay},
+    letterbox::Messages,
     plot::answered,
     props::Props,
     stops::Stream,
@@ -175,7 +176,7 @@ impl<'a> Forcing<'a> {
                 self.ready(actor, line).await?;
                 if self.is_idle(actor) && Part::of(actor).is_client() {
                     let action = begun_by(self.race, position)?;
-                    self.room(line.number)?;
+                    self.room(line)?;
                     self.begin(actor, Task::Operation(self.props.real_action(action)))?;
                 }
                 self.claims.note(line, self.open(actor));
@@ -186,7 +187,7 @@ impl<'a> Forcing<'a> {
                 if let Some(open) = self.still_open(line, actor) {
                     return Ok(Err(open));
                 }
-                self.room(line.number)?;
+                self.room(line)?;
                 self.begin(actor, Task::Operation(Action::Read(self.props.real(*key))))?;
                 self.claims.note(line, self.open(actor));
                 Ok(Ok(None))
@@ -196,7 +197,7 @@ impl<'a> Forcing<'a> {
                 if let Some(open) = self.still_open(line, actor) {
                     return Ok(Err(open));
                 }
-                self.room(line.number)?;
+                self.room(line)?;
                 let action = Action::Write(self.props.real(*key), value.clone());
                 self.begin(actor, Task::Operation(action))?;
                 self.claims.note(line, self.open(actor));
@@ -303,11 +304,12 @@ impl<'a> Forcing<'a> {
             }
             Some(Mishap::ReplyLost) | None => {}
         }
-        if *request == Request::CacheInvalidations && self.messages == Messages::Held {
-            // They are in the client's socket, and nobody has looked.
-            return Some(Ok(Response::Invalidated(Vec::new())));
-        }
         let mut stores = actor.stores.take().expect("a client makes one call at a time");
+        if request.listens() {
+            let answer = actor.letters.look(&mut stores, request, self.messages).await;
+            actor.stores = Some(stores);
+            return Some(answer);
+        }
         let waits =
             matches!(request, Request::PrimaryWrite { durability: Durability::RemoteApply, .. });
         let answer = if waits && must_wait {

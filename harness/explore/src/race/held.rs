@@ -34,13 +34,6 @@ pub(super) enum Acks {
     Held,
 }
 
-/// Whether clients hear what the cache tells them of changes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Messages {
-    Arrive,
-    Held,
-}
-
 /// What keeps the replica back. Both show the same to clients.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hold {
@@ -123,8 +116,9 @@ impl Forcing<'_> {
         // Clients find the new primary at the old address. That their
         // connections broke is not what the race is about.
         self.props.reconnect(self.cluster);
-        for actor in self.actors.values_mut().filter(|actor| actor.stores.is_some()) {
-            actor.stores = Some(self.cluster.client());
+        // Nothing happened to the cache, nor to who listens to it.
+        for stores in self.actors.values_mut().filter_map(|actor| actor.stores.as_mut()) {
+            stores.renew_databases();
         }
         Ok(())
     }

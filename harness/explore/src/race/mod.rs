@@ -7,6 +7,7 @@ mod claims;
 mod directions;
 mod force;
 mod held;
+mod letterbox;
 mod parse;
 mod plot;
 mod print;

@@ -147,7 +147,7 @@ fn setup(scanner: &mut Scanner<'_>) -> Parsed<Setup> {
 }
 
 fn line(scanner: &mut Scanner<'_>, number: usize, comment: Option<String>) -> Parsed<Line> {
-    let mut line = Line { number, at: None, what: What::Nothing, claim: None, comment };
+    let mut line = Line { number, comment, ..Line::of(What::Nothing) };
     if scanner.rest().starts_with("t=") {
         scanner.take("t=");
         let what = "a duration of at most 1h, such as 30ms";
@@ -156,6 +156,7 @@ fn line(scanner: &mut Scanner<'_>, number: usize, comment: Option<String>) -> Pa
         let at = parse_duration(text).filter(|at| *at <= LONGEST);
         line.at = Some(at.ok_or(error)?);
     }
+    line.column = scanner.column();
     if scanner.take("{") {
         line.what = What::Group(Vec::new());
         return Ok(line);
@@ -305,6 +306,7 @@ fn answer(scanner: &mut Scanner<'_>) -> Parsed<(Answer, Option<String>)> {
         ("miss", Answer::Miss),
         ("ok", Answer::Ok),
         ("refused", Answer::Refused),
+        ("gap", Answer::Gap),
         ("failed", Answer::Failed),
         ("unknown", Answer::Unknown),
     ];
@@ -326,6 +328,8 @@ fn event(scanner: &mut Scanner<'_>) -> Parsed<Event> {
         ("resume acks", Event::ResumeAcks),
         ("hold messages", Event::HoldMessages),
         ("release messages", Event::ReleaseMessages),
+        ("lose messages", Event::LoseMessages),
+        ("reorder messages", Event::ReorderMessages),
         ("wipe cache", Event::WipeCache),
         ("save cache", Event::SaveCache),
         ("restore cache", Event::RestoreCache),
@@ -352,6 +356,6 @@ fn event(scanner: &mut Scanner<'_>) -> Parsed<Event> {
         return Ok(Event::ManualUpdate(key, scanner.value()?));
     }
     Err(scanner.expected(
-        "a step (`Writer A: GET 1`) or an event (pause replica, resume replica, replay replica, pause acks, resume acks, hold messages, release messages, wipe cache, save cache, restore cache, evict, expire, manual UPDATE, failover, deliver, check)",
+        "a step (`Writer A: GET 1`) or an event (pause replica, resume replica, replay replica, pause acks, resume acks, hold messages, release messages, lose messages, reorder messages, wipe cache, save cache, restore cache, evict, expire, manual UPDATE, failover, deliver, check)",
     ))
 }

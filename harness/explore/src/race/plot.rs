@@ -485,6 +485,8 @@ fn event_of(disturbance: &Disturbance) -> Option<Event> {
         Disturbance::ResumeAcknowledgements => Event::ResumeAcks,
         Disturbance::HoldMessages => Event::HoldMessages,
         Disturbance::ReleaseMessages => Event::ReleaseMessages,
+        Disturbance::LoseMessages => Event::LoseMessages,
+        Disturbance::ReorderMessages => Event::ReorderMessages,
         Disturbance::WipeCache => Event::WipeCache,
         Disturbance::SaveCache => Event::SaveCache,
         Disturbance::RestoreCache => Event::RestoreCache,

@@ -5,7 +5,8 @@ use quarrel_checkers::Value;
 use super::{Answer, Event, Line, Pattern, Race, Setup, Shown, What, ast::Cached};
 
 /// Words that mean something else where a value could stand.
-const RESERVED: [&str; 7] = ["miss", "ok", "refused", "failed", "unknown", "tombstone", "nil"];
+const RESERVED: [&str; 8] =
+    ["miss", "ok", "refused", "gap", "failed", "unknown", "tombstone", "nil"];
 
 impl Display for Race {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -142,6 +143,8 @@ impl Display for Event {
             Self::ResumeAcks => f.write_str("resume acks"),
             Self::HoldMessages => f.write_str("hold messages"),
             Self::ReleaseMessages => f.write_str("release messages"),
+            Self::LoseMessages => f.write_str("lose messages"),
+            Self::ReorderMessages => f.write_str("reorder messages"),
             Self::WipeCache => f.write_str("wipe cache"),
             Self::SaveCache => f.write_str("save cache"),
             Self::RestoreCache => f.write_str("restore cache"),
@@ -181,6 +184,7 @@ impl Display for Answer {
             Self::Miss => f.write_str("miss"),
             Self::Ok => f.write_str("ok"),
             Self::Refused => f.write_str("refused"),
+            Self::Gap => f.write_str("gap"),
             Self::Failed => f.write_str("failed"),
             Self::Unknown => f.write_str("unknown"),
             Self::Found(shown) => shown.fmt(f),

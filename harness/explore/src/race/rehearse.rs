@@ -271,6 +271,8 @@ impl<'a> Rehearsal<'a> {
             Event::ResumeAcks => Disturbance::ResumeAcknowledgements,
             Event::HoldMessages => Disturbance::HoldMessages,
             Event::ReleaseMessages => Disturbance::ReleaseMessages,
+            Event::LoseMessages => Disturbance::LoseMessages,
+            Event::ReorderMessages => Disturbance::ReorderMessages,
             Event::WipeCache => Disturbance::WipeCache,
             Event::SaveCache => Disturbance::SaveCache,
             Event::RestoreCache => Disturbance::RestoreCache,
@@ -321,7 +323,7 @@ impl<'a> Rehearsal<'a> {
     }
 
     fn room(&self, line: &Line) -> Result<(), RunError> {
-        room(self.stage.play(), self.race, line.number)
+        room(self.stage.play(), self.race, line)
     }
 
     fn wake(&mut self, actor: usize) -> Result<(), RunError> {
@@ -356,7 +358,11 @@ impl<'a> Rehearsal<'a> {
                 .filter(|at| *at < self.stage.actors()),
             _ => self.names.iter().position(|known| known == name),
         };
-        found.ok_or_else(|| RunError::NobodyCalled { line: line.number, actor: name.to_owned() })
+        found.ok_or_else(|| RunError::NobodyCalled {
+            line: line.number,
+            column: line.column,
+            actor: name.to_owned(),
+        })
     }
 
     fn end(mut self) -> Result<(Run, Plot), RunError> {

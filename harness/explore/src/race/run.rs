@@ -61,22 +61,29 @@ pub enum RunError {
     #[error(transparent)]
     NothingBegun(NothingBegun),
     /// An agent or job that the strategy does not have.
-    #[error("line {line}: the strategy has no `{actor}`")]
+    #[error(
+        "line {line}, column {column}: expected an agent or job that the strategy has, found \
+         `{actor}`"
+    )]
     NobodyCalled {
         /// The line.
         line: usize,
+        /// Where in it.
+        column: usize,
         /// Who.
         actor: String,
     },
     /// It has more operations than can be judged.
     #[error(
-        "line {line}: more than {} operations, with one read of every key in the end; make two \
-         races of it",
+        "line {line}, column {column}: expected at most {} operations, with one read of every key \
+         in the end, found one more; make two races of it",
         Play::MAX_OPERATIONS
     )]
     TooMany {
         /// The line that begins the first that is too many.
         line: usize,
+        /// Where in it.
+        column: usize,
     },
     /// The strategy cannot be simulated.
     #[error(transparent)]
@@ -106,9 +113,10 @@ pub(super) const STILL_OPEN: &str = "its operation before is not over";
 
 /// Whether one more operation fits into the play, and in the end a read of
 /// every key of the race.
-pub(super) fn room(play: &Play, race: &Race, line: usize) -> Result<(), RunError> {
+pub(super) fn room(play: &Play, race: &Race, line: &Line) -> Result<(), RunError> {
     let taken = play.operations().len() + race.keys.len();
-    if taken < Play::MAX_OPERATIONS { Ok(()) } else { Err(RunError::TooMany { line }) }
+    let (line, column) = (line.number, line.column);
+    if taken < Play::MAX_OPERATIONS { Ok(()) } else { Err(RunError::TooMany { line, column }) }
 }
 
 impl Run {

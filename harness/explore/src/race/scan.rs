@@ -25,18 +25,18 @@ impl<'a> Scanner<'a> {
         self.rest().is_empty()
     }
 
+    /// Where it stands, counted in characters from 1.
+    pub(super) fn column(&self) -> usize {
+        self.text[..self.at].chars().count() + 1
+    }
+
     /// Complains that something else stands here.
     pub(super) fn expected(&self, expected: impl Into<String>) -> ParseRaceError {
         let found = match self.rest().split_whitespace().next() {
             None => "the end of the line".to_owned(),
             Some(word) => format!("`{word}`"),
         };
-        ParseRaceError {
-            line: self.line,
-            column: self.text[..self.at].chars().count() + 1,
-            expected: expected.into(),
-            found,
-        }
+        ParseRaceError { line: self.line, column: self.column(), expected: expected.into(), found }
     }
 
     /// Reads `token` if it stands here: a word stands here only as a whole.

@@ -67,5 +67,8 @@ fn read_before(make: &Make<'_>, world: World, key: Key) -> World {
     let setting = setting(world, scripts, Following::AtOnce, Duration::ZERO, None, clock);
     let mut stage = Stage::new(make(), &setting);
     // A strategy that cannot even read leaves everything as it was.
-    if stage.run_alone(0).is_ok() { stage.world } else { before }
+    let mut world = if stage.run_alone(0).is_ok() { stage.world } else { before };
+    // Whoever read it is none of the race's clients.
+    world.cache.nobody_listens();
+    world
 }

@@ -191,7 +191,7 @@ fn lines() -> impl Strategy<Value = Line> {
             let chosen = claim.filter(|_| !claims.is_empty()).map(|claim| *claim.get(&claims));
             // An empty line is none.
             let claim = chosen.or((what == What::Nothing).then_some(Claim::Lost));
-            Line { number: 0, at, what, claim, comment }
+            Line { number: 0, column: 0, at, what, claim, comment }
         },
     )
 }
@@ -222,9 +222,9 @@ fn races() -> impl Strategy<Value = Race> {
 /// The same race as it would come from no file.
 fn unnumbered(mut race: Race) -> Race {
     for line in &mut race.lines {
-        line.number = 0;
+        (line.number, line.column) = (0, 0);
         if let What::Group(lines) = &mut line.what {
-            lines.iter_mut().for_each(|line| line.number = 0);
+            lines.iter_mut().for_each(|line| (line.number, line.column) = (0, 0));
         }
     }
     race

@@ -12,6 +12,7 @@ use super::{
     Divergence, Line, RunError,
     cast::{Part, clients},
     force::{Forcing, LineOutcome, Reply},
+    letterbox::Letterbox,
     run::{STILL_OPEN, room},
 };
 
@@ -23,6 +24,7 @@ pub(super) struct Actor {
     pub(super) state: State,
     pub(super) open: Option<usize>,
     pub(super) late: Vec<Request>,
+    pub(super) letters: Letterbox,
 }
 
 pub(super) enum State {
@@ -93,7 +95,11 @@ impl Forcing<'_> {
     }
 
     pub(super) fn enter(&mut self, name: &str, line: &Line) -> Result<(), RunError> {
-        let nobody = || RunError::NobodyCalled { line: line.number, actor: name.to_owned() };
+        let nobody = || RunError::NobodyCalled {
+            line: line.number,
+            column: line.column,
+            actor: name.to_owned(),
+        };
         let (process, task) = match Part::of(name) {
             Part::Agent => {
                 let known = name.strip_prefix("Agent ").unwrap_or_default();
@@ -119,13 +125,14 @@ impl Forcing<'_> {
             state: State::Idle,
             open: None,
             late: Vec::new(),
+            letters: Letterbox::default(),
         };
         self.actors.insert(name.to_owned(), actor);
         task.map_or(Ok(()), |task| self.begin(name, task))
     }
 
     /// Whether one more operation fits.
-    pub(super) fn room(&self, line: usize) -> Result<(), RunError> {
+    pub(super) fn room(&self, line: &Line) -> Result<(), RunError> {
         room(&self.play, self.race, line)
     }
 
@@ -189,6 +196,7 @@ impl Forcing<'_> {
         let actor = self.actors.get_mut(name).expect("it has come on");
         (actor.client, actor.process, actor.state) = (client, process, State::Idle);
         (actor.stores, actor.open) = (Some(stores), None);
+        actor.letters = Letterbox::default();
     }
 
     pub(super) fn crash(&mut self, line: &Line, name: &str) -> LineOutcome {

@@ -312,6 +312,7 @@ pub(super) fn reply(step: &Step) -> String {
         Reply::Miss => "miss".to_owned(),
         Reply::Done { .. } => "ok".to_owned(),
         Reply::Refused => "refused".to_owned(),
+        Reply::Gap => "gap".to_owned(),
         Reply::Failed { error, .. } => format!("error: {}", printable(error)),
     }
 }

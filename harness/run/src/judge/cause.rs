@@ -1,6 +1,6 @@
 use quarrel_checkers::{
-    Anomaly, Class, Content, F, History, Index, Invalidation, Key, Kind, Operation, Reply, Site,
-    Step, Time,
+    Anomaly, Class, Content, F, History, Index, Invalidation, Key, Kind, Operation, Process, Reply,
+    Site, Step, Time,
 };
 use quarrel_strategy::strategy::{Side, sides};
 use rustc_hash::FxHashMap;
@@ -19,6 +19,8 @@ pub struct Evidence<'a> {
     of_event: Vec<u32>,
     /// Positions of the steps on a key's own entry or row, by start.
     on_key: FxHashMap<Key, Vec<u32>>,
+    /// Positions of the steps by which clients looked at what they were told.
+    looks: FxHashMap<Process, Vec<u32>>,
     /// Who keeps the cache in step, as far as that is known.
     by: Option<Invalidation>,
 }
@@ -81,12 +83,16 @@ impl<'a> Evidence<'a> {
                 on_key.entry(object.key).or_default().push(position);
             }
         }
-        for positions in on_key.values_mut() {
+        let mut looked: FxHashMap<Process, Vec<u32>> = FxHashMap::default();
+        for (position, step) in (0..NONE).zip(&history.steps).filter(|(_, step)| step.is_look()) {
+            looked.entry(step.process).or_default().push(position);
+        }
+        for positions in on_key.values_mut().chain(looked.values_mut()) {
             positions.sort_by_key(|position| history.steps[*position as usize].start);
         }
         let is_seen = history.steps.iter().any(invalidates_as_agent);
         let by = is_seen.then_some(Invalidation::ByAgent);
-        Some(Self { history, operations, of_event, on_key, by })
+        Some(Self { history, operations, of_event, on_key, looks: looked, by })
     }
 
     /// Who keeps the cache in step.
@@ -99,7 +105,7 @@ impl<'a> Evidence<'a> {
     pub(super) fn never_written(&self, key: Key) -> bool {
         let mut stored = self.on(key).filter(|step| {
             let is_row = matches!(step.argument, Some(Content::Row { .. }));
-            step.site == Site::Cache && is_row && succeeded(step)
+            step.site == Site::Cache && is_row && succeeded(step) && !step.is_message()
         });
         let Some(last) = stored.next_back() else { return false };
         let acknowledged = last.operation.and_then(|invoke| self.operation(invoke));
@@ -113,13 +119,21 @@ impl<'a> Evidence<'a> {
         acknowledged && !reached
     }
 
-    /// The step by which a client got what it has in a near cache of its own.
+    /// The step by which a client got what it has in a near cache of its own: it
+    /// found it, was told it, or wrote it.
     pub(super) fn copied(&self, key: Key, version: u64, near: &Step) -> Option<&Step> {
         self.on_before(key, near.start).rev().find(|step| {
+            let wrote = step.reply == Reply::Done { version: Some(version) };
             step.process == near.process
                 && step.site != Site::Client
-                && found(step) == Some(version)
+                && (found(step) == Some(version) || wrote)
         })
+    }
+
+    /// Every look of a process at what it had been told, by its beginning.
+    pub(super) fn looks_of(&self, process: Process) -> Vec<&Step> {
+        let looks = self.looks.get(&process).map(Vec::as_slice).unwrap_or_default();
+        self.steps(looks).collect()
     }
 
     /// Whether what a transaction read of `key` had not been overwritten yet
@@ -232,6 +246,7 @@ impl<'a> Evidence<'a> {
     pub(super) fn fill(&self, key: Key, version: u64, hit: &Step) -> Option<&Step> {
         self.on_before(key, hit.end?).rev().find(|step| {
             step.site == Site::Cache
+                && !step.is_message()
                 && (stored(step) == Some(version) || (version == 0 && stores_same(step, hit)))
                 && step.reply != Reply::Refused
         })
@@ -252,7 +267,7 @@ impl<'a> Evidence<'a> {
         steps
             .iter()
             .map(|position| &self.history.steps[*position])
-            .filter(|step| step.site == Site::Cache && step.verb != "GET")
+            .filter(|step| step.site == Site::Cache && step.verb != "GET" && !step.is_message())
             .filter(move |step| step.object.as_ref().map(|object| object.key) == key)
     }
 

@@ -2,6 +2,7 @@
 //! of each anomaly, and whether anything was at stake.
 
 mod cause;
+mod near;
 mod outcome;
 mod phases;
 mod rules;

@@ -58,15 +58,17 @@ impl Evidence<'_> {
             Site::Cache => source,
             Site::Client => {
                 let copied = self.copied(key, version, source)?;
-                if let Some(cause) = self.copy_cause(copied, source, newer?) {
+                if let Some(cause) = self.copy_cause(key, copied, source, newer?) {
                     return Some(cause);
                 }
                 copied
             }
         };
         match hit.site {
-            Site::Replica => return Some(Cause::ReplicaLag),
+            // It was kept: the next reads find it, too.
+            Site::Replica => return Some(Cause::ReplicaLagRefill),
             Site::Primary | Site::Client => return None,
+            Site::Cache if hit.is_message() => return None,
             Site::Cache => {}
         }
         let fill = self.fill(key, version, hit);
@@ -93,22 +95,6 @@ impl Evidence<'_> {
         Some(match fill {
             Some(fill) => self.fill_cause(&entry, fill),
             None => self.old_entry_cause(&entry),
-        })
-    }
-
-    /// Why a copy in a client's own memory was stale, unless it was so when it
-    /// was made.
-    fn copy_cause(&self, copied: &Step, near: &Step, newer: &Step) -> Option<Cause> {
-        let told = self.invalidations(newer).filter(|step| succeeded(step)).last();
-        let outlived = copied.end < told.map_or(newer.end, |told| told.end);
-        // Whoever asks what was invalidated is told of it; the message has not
-        // arrived.
-        let listens = self.history().steps.iter().any(|step| {
-            step.process == near.process && matches!(&*step.verb, "INVALIDATIONS" | "HEAR")
-        });
-        outlived.then_some(match listens {
-            true => Cause::PendingInvalidation,
-            false => Cause::NearCacheNotTold,
         })
     }
 
@@ -183,7 +169,8 @@ impl Evidence<'_> {
     /// itself brought it back.
     fn put_back(&self, read: &Operation, source: &Step) -> Option<Cause> {
         let steps = read.steps.iter().map(|position| &self.history().steps[*position]);
-        let hits = steps.filter(|step| step.site == Site::Cache && step.start <= source.start);
+        let is_hit = |step: &&Step| step.site == Site::Cache && !step.is_message();
+        let hits = steps.filter(is_hit).filter(|step| step.start <= source.start);
         let store = hits.filter_map(|hit| self.store_replaced_before(hit)).next()?;
         Some(match store.map(|store| &store.reply) {
             Some(Reply::Pending | Reply::Failed { .. }) => Cause::LateMessage,
@@ -215,8 +202,10 @@ impl Evidence<'_> {
         let object = hit.object.as_ref()?;
         let Reply::Found(content) = &hit.reply else { return None };
         let changes = || {
-            self.on(object.key)
-                .filter(|step| step.site == Site::Cache && step.object.as_ref() == Some(object))
+            self.on(object.key).filter(|step| {
+                let is_change = step.site == Site::Cache && !step.is_message();
+                is_change && step.object.as_ref() == Some(object)
+            })
         };
         let is_same = |step: &&Step| step.argument.as_ref().is_some_and(|new| same(new, content));
         // Of several that stored the same the one that may have run last.

@@ -3,12 +3,21 @@
 use quarrel_checkers::{Content, Key, Object, Process, Reply, Site, Step, Value};
 use quarrel_strategy::strategy::OPERATOR;
 
+/// The version that a step stored in the cache, or told of.
+pub(super) fn stored_or_said(step: &Step) -> Option<u64> {
+    match &step.argument {
+        Some(Content::Row { version, .. }) if step.site == Site::Cache => Some(*version),
+        _ => None,
+    }
+}
+
 /// Whether a standing agent of the strategy changed the cache by this step.
 pub(super) fn invalidates_as_agent(step: &Step) -> bool {
     matches!(step.process, Process::Agent(_))
         && step.process < OPERATOR
         && step.site == Site::Cache
         && step.verb != "GET"
+        && !step.is_message()
 }
 
 /// Whether a store of `new` leaves what was `found`.
@@ -24,7 +33,8 @@ pub(super) fn same(new: &Content, found: &Content) -> bool {
 pub(super) fn replaces(step: &Step, hit: &Step) -> bool {
     let Reply::Found(content) = &hit.reply else { return false };
     let is_newer = || step.argument.as_ref().is_some_and(|new| newer(new, content));
-    step.site == Site::Cache && succeeded(step) && (step.verb == "DEL" || is_newer())
+    let is_change = step.verb == "DEL" || is_newer();
+    step.site == Site::Cache && succeeded(step) && !step.is_message() && is_change
 }
 
 /// Whether a store of `new` replaces what was `found` by something newer.
@@ -87,8 +97,5 @@ pub(super) fn found(step: &Step) -> Option<u64> {
 }
 
 pub(super) fn stored(step: &Step) -> Option<u64> {
-    match &step.argument {
-        Some(Content::Row { version, .. }) if step.site == Site::Cache => Some(*version),
-        _ => None,
-    }
+    stored_or_said(step).filter(|_| !step.is_message())
 }

@@ -134,6 +134,7 @@ fn reply(reply: &Reply, to: &mut Vec<u8>) {
             to.extend_from_slice(b"}}");
         }
         Reply::Refused => to.extend_from_slice(b"\"refused\""),
+        Reply::Gap => to.extend_from_slice(b"\"gap\""),
         Reply::Failed { certainty, error } => {
             to.extend_from_slice(match certainty {
                 Certainty::Definite => {
@@ -283,6 +284,7 @@ mod tests {
             Just(Reply::Miss),
             option::of(any::<u64>()).prop_map(|version| Reply::Done { version }),
             Just(Reply::Refused),
+            Just(Reply::Gap),
             (certainty, ".*").prop_map(|(certainty, error)| Reply::Failed { certainty, error }),
         ]
     }

@@ -227,6 +227,7 @@ impl<'a> Cursor<'a, '_> {
             "miss" => Some(Reply::Miss),
             "pending" => Some(Reply::Pending),
             "refused" => Some(Reply::Refused),
+            "gap" => Some(Reply::Gap),
             _ => None,
         }
     }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use quarrel_checkers::{Content, Key, Value};
-use quarrel_strategy::stores::{Durability, Feed, Item, Request};
+use quarrel_strategy::stores::{Durability, Feed, Item, Request, Row};
 
 use super::Act;
 
@@ -27,11 +27,10 @@ const SHORT: Duration = Duration::from_millis(500);
 /// more than one client is needed to see it.
 ///
 /// Not simulated, and so not compared: conflicts on a standby, time-outs and
-/// cancellations on the server, client tracking, persistence of Redis by
-/// itself.
+/// cancellations on the server, persistence of Redis by itself.
 #[must_use]
 pub fn facts(first_key: u64) -> Vec<Fact> {
-    let all: [(&'static str, Script); 9] = [
+    let all: [(&'static str, Script); 11] = [
         ("a paused replica shows what it had until its position reaches the fence", fence),
         ("a restarted Redis has what it saved, also what was deleted since", snapshot),
         ("a restarted Redis has lost what it had not saved", no_snapshot),
@@ -41,6 +40,8 @@ pub fn facts(first_key: u64) -> Vec<Fact> {
         ("an outbox has a row for each commit that wrote one", outbox),
         ("a slot tells every commit, in order", slot),
         ("who listens hears of each commit that notifies", notify),
+        ("who listens hears once what is published from then on, and nothing before", channel),
+        ("who has read an entry is told once that it changed, and of a wipe", tracking),
     ];
     let key = |at: usize| Key(first_key + 10 * at as u64);
     let facts = all.into_iter().enumerate();
@@ -154,4 +155,56 @@ fn notify(key: Key) -> Vec<Act> {
         |value: &str| Act::Ask(Request::PrimaryWriteNotify { key, value: Value::from(value) });
     // Nobody hears the first one: the first poll begins to listen.
     vec![told("Alex"), poll(Feed::Notify), told("Alice"), write(key, "Alicia"), poll(Feed::Notify)]
+}
+
+fn publish(key: Key, row: Option<Row>) -> Act {
+    Act::Ask(Request::CachePublish { key, row })
+}
+
+fn channel(key: Key) -> Vec<Act> {
+    let hear = || Act::Ask(Request::CacheHear);
+    let row = Row { value: Value::from("Alice in chains"), version: 3 };
+    vec![
+        publish(key, None),
+        hear(),
+        hear(),
+        publish(key, None),
+        publish(Key(key.0 + 1), Some(row)),
+        publish(key, None),
+        hear(),
+        hear(),
+        // Of entries that are gone nobody says anything on the channel.
+        Act::WipeCache,
+        hear(),
+        publish(key, None),
+        Act::CrashCache,
+        hear(),
+        hear(),
+        publish(key, None),
+        hear(),
+    ]
+}
+
+fn tracking(key: Key) -> Vec<Act> {
+    let told = || Act::Ask(Request::CacheInvalidations);
+    let read = || Act::Ask(Request::CacheGetTracked(Item::entry(key)));
+    vec![
+        told(),
+        read(),
+        told(),
+        set(key, "Alex", None),
+        set(key, "Alice", None),
+        told(),
+        told(),
+        read(),
+        Act::Ask(del(key)),
+        told(),
+        read(),
+        Act::WipeCache,
+        told(),
+        told(),
+        read(),
+        Act::CrashCache,
+        told(),
+    ]
 }

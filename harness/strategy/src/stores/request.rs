@@ -105,12 +105,15 @@ pub struct FeedChange {
     pub version: u64,
 }
 
-/// What was invalidated in a near cache.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// What a client is told about its near cache.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Stale {
-    /// One key.
+    /// What it keeps of one key has changed.
     Key(Key),
-    /// Everything: the server forgot what this client had read.
+    /// This is the key's row now, in place of what it keeps.
+    Replaced(Key, Row),
+    /// Nobody knows what: the server forgot what this client had read, or the
+    /// client did not listen for a while.
     All,
 }
 
@@ -227,6 +230,18 @@ pub enum Request {
     /// What the server told about tracked items since the last call; asks the
     /// server nothing.
     CacheInvalidations,
+    /// `PUBLISH` on the channel of changes: whoever listens at this moment is
+    /// told, once; nobody else ever is.
+    CachePublish {
+        /// What has changed.
+        key: Key,
+        /// The row it is now; without one only that it has changed.
+        row: Option<Row>,
+    },
+    /// What was published since the last call. It asks the server nothing where
+    /// the client listens already; else it begins to (`SUBSCRIBE`), and says
+    /// [`Stale::All`].
+    CacheHear,
     /// `PTTL`: how long an entry has left to live.
     CacheTtl(Item),
     /// A Lua script, which runs alone.
@@ -273,6 +288,8 @@ impl Request {
             | Self::CacheTtl(_)
             | Self::CacheGetTracked(_)
             | Self::CacheInvalidations
+            | Self::CachePublish { .. }
+            | Self::CacheHear
             | Self::CacheScript { .. } => Site::Cache,
             Self::ReadMany { site, .. } => *site,
             Self::Near { .. } | Self::Sleep(_) => Site::Client,
@@ -299,6 +316,8 @@ impl Request {
             Self::FeedClose(_) => "CLOSE",
             Self::CacheGet(_) | Self::CacheGetTracked(_) => "GET",
             Self::CacheInvalidations => "INVALIDATIONS",
+            Self::CachePublish { .. } => "PUBLISH",
+            Self::CacheHear => "HEAR",
             Self::CacheSet { .. } => "SET",
             Self::CacheSetIfAbsent { .. } => "SETNX",
             Self::CacheDel(_) => "DEL",
@@ -321,7 +340,8 @@ impl Request {
             Self::PrimaryWrite { key, .. }
             | Self::PrimaryWriteIf { key, .. }
             | Self::PrimaryWriteOutbox { key, .. }
-            | Self::PrimaryWriteNotify { key, .. } => Some(Object::of(*key)),
+            | Self::PrimaryWriteNotify { key, .. }
+            | Self::CachePublish { key, .. } => Some(Object::of(*key)),
             Self::CacheSet { item, .. }
             | Self::CacheSetIfAbsent { item, .. }
             | Self::CacheGet(item)
@@ -338,6 +358,7 @@ impl Request {
             | Self::FeedAck { .. }
             | Self::FeedClose(_)
             | Self::CacheInvalidations
+            | Self::CacheHear
             | Self::Sleep(_) => None,
         }
     }
@@ -371,8 +392,15 @@ impl Request {
                 Some(content.clone())
             }
             Self::CacheScript { call, .. } => call.content.clone(),
+            Self::CachePublish { row, .. } => row.clone().map(Content::from),
             _ => None,
         }
+    }
+
+    /// Whether it only looks at what the client has been told.
+    #[must_use]
+    pub const fn listens(&self) -> bool {
+        matches!(self, Self::CacheInvalidations | Self::CacheHear)
     }
 
     /// Whether it can make a value visible to other clients. An operation with
@@ -437,7 +465,7 @@ pub enum Response {
     Expiry(Option<Ttl>),
     /// What a feed tells, oldest first.
     Changes(Vec<FeedChange>),
-    /// What tracking told.
+    /// What the client was told, by tracking or on the channel of changes.
     Invalidated(Vec<Stale>),
     /// Done.
     Done,

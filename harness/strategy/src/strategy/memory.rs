@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use quarrel_checkers::Key;
+use quarrel_checkers::{Key, Time};
 
 use crate::stores::Row;
 
@@ -18,8 +18,8 @@ use crate::stores::Row;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Memory {
     numbers: BTreeMap<(&'static str, Key), u64>,
-    /// A cache inside the client's own process.
-    near: BTreeMap<Key, Row>,
+    /// A cache inside the client's own process; a row, and when it expires.
+    near: BTreeMap<Key, (Row, Option<Time>)>,
 }
 
 impl Memory {
@@ -47,13 +47,26 @@ impl Memory {
 
     /// Keeps a row in the near cache.
     pub fn keep(&mut self, key: Key, row: Row) {
-        self.near.insert(key, row);
+        self.near.insert(key, (row, None));
+    }
+
+    /// The same, for no longer than until a moment.
+    pub fn keep_until(&mut self, key: Key, row: Row, end: Time) {
+        self.near.insert(key, (row, Some(end)));
+    }
+
+    /// Drops the row of `key` from the near cache if its time is over.
+    pub fn expire(&mut self, key: Key, now: Time) {
+        let is_over = |(_, end): &(Row, Option<Time>)| end.is_some_and(|end| end <= now);
+        if self.near.get(&key).is_some_and(is_over) {
+            self.near.remove(&key);
+        }
     }
 
     /// The row of `key` in the near cache.
     #[must_use]
     pub fn kept(&self, key: Key) -> Option<&Row> {
-        self.near.get(&key)
+        self.near.get(&key).map(|(row, _)| row)
     }
 
     /// Drops a row from the near cache.

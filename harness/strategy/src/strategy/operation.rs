@@ -48,7 +48,7 @@ pub async fn perform(
     action: Action,
     deadline: Option<Duration>,
 ) -> Outcome {
-    let process = session.process();
+    let process = session.runs_for();
     let invoked = session.recorder().map(|recorder| recorder.invoke(process, op_of(&action)));
     session.begin(invoked);
     let ended = run(strategy, session, &action, deadline).await;

@@ -1,3 +1,5 @@
+mod heard;
+
 use std::{future::Future, sync::Arc, time::Duration};
 
 use quarrel_checkers::{
@@ -6,10 +8,11 @@ use quarrel_checkers::{
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use tokio::sync::Notify;
 
+use self::heard::told_as;
 use super::{Cache, Call, Gate, Job, Memory, Passage, Primary, Replica};
 use crate::{
     record::{Clock, Recorder, Spoils},
-    stores::{Backend, Request, Response, Row, StoreError, Timer},
+    stores::{Backend, Request, Response, Row, Stale, StoreError, Timer},
 };
 
 /// What a session is made of.
@@ -105,9 +108,16 @@ impl Session {
         Cache(self)
     }
 
-    /// Whose session it is.
+    /// Whose session it is. A search takes clients that do the same for
+    /// interchangeable as long as none of them asks.
     #[must_use]
-    pub const fn process(&self) -> Process {
+    pub fn process(&self) -> Process {
+        self.parts.backend.identified();
+        self.parts.process
+    }
+
+    /// The same, for whoever runs the session.
+    pub(super) const fn runs_for(&self) -> Process {
         self.parts.process
     }
 
@@ -119,6 +129,7 @@ impl Session {
 
     /// This client's own random numbers, decided by the run's seed.
     pub fn random(&mut self) -> &mut ChaCha8Rng {
+        self.parts.backend.identified();
         let seed = self.parts.seed;
         self.random.get_or_insert_with(|| ChaCha8Rng::seed_from_u64(seed))
     }
@@ -141,6 +152,7 @@ impl Session {
     ///
     /// When the simulated client is gone.
     pub async fn near(&mut self, key: Key) -> Result<Option<Row>, StoreError> {
+        self.memory.expire(key, self.parts.clock.now());
         let Some(row) = self.memory.kept(key).cloned() else { return Ok(None) };
         self.call(Request::Near { key, row: row.clone() }).await?;
         Ok(Some(row))
@@ -196,6 +208,7 @@ impl Session {
         }
         self.keep_timeline(&result);
         self.own_want(&result);
+        self.tell_what_was_heard(&result);
         let (reply, lsn) = reply_of(&result);
         self.leave_with(reply, lsn, || second_reply_of(&result));
         result
@@ -435,8 +448,9 @@ pub fn reply_of(result: &Result<Response, StoreError>) -> (Reply, Option<Lsn>) {
             Response::Expiry(Some(_))
             | Response::Done
             | Response::Contents(_)
-            | Response::Changes(_)
-            | Response::Invalidated(_),
+            | Response::Changes(_),
         ) => (Reply::Done { version: None }, None),
+        Ok(Response::Invalidated(told)) if told.contains(&Stale::All) => (Reply::Gap, None),
+        Ok(Response::Invalidated(told)) => (told.last().map_or(Reply::Miss, told_as), None),
     }
 }

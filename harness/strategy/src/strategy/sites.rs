@@ -223,6 +223,30 @@ impl Cache<'_> {
         }
     }
 
+    /// Tells every client that listens ([`Cache::heard`]) that `key` has changed.
+    /// Who does not listen at this moment is never told.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the type")]
+    pub async fn publish(self, key: Key) -> Result<(), StoreError> {
+        self.0.call(Request::CachePublish { key, row: None }).await.map(drop)
+    }
+
+    /// The same, with the row that it is now.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the type")]
+    pub async fn publish_row(self, key: Key, row: Row) -> Result<(), StoreError> {
+        self.0.call(Request::CachePublish { key, row: Some(row) }).await.map(drop)
+    }
+
+    /// What was published since the last call. Where the client does not listen
+    /// yet, or its connection broke, it begins to, and is told
+    /// [`Stale::All`]: what was said until then it will never hear.
+    #[expect(clippy::missing_errors_doc, reason = "said once, on the type")]
+    pub async fn heard(self) -> Result<Vec<Stale>, StoreError> {
+        match self.0.call(Request::CacheHear).await? {
+            Response::Invalidated(stale) => Ok(stale),
+            other => unreachable!("{other:?} does not answer what was heard"),
+        }
+    }
+
     /// Runs a script; what it returned, or none if it refused.
     #[expect(clippy::missing_errors_doc, reason = "said once, on the type")]
     pub async fn script(

@@ -44,7 +44,7 @@ pub async fn perform_transaction(
     transaction: &Transaction,
     deadline: Option<Duration>,
 ) -> Ending {
-    let process = session.process();
+    let process = session.runs_for();
     let asked = op(transaction.asked());
     let invoked = session.recorder().map(|recorder| recorder.invoke(process, asked.clone()));
     session.begin(invoked);

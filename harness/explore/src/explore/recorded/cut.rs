@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use quarrel_checkers::{
     Anomaly, Certainty, Class, Content, F, History, Index, Key, Operation, Process, Reply, Site,
@@ -12,6 +12,7 @@ use quarrel_strategy::{
 
 use super::{
     Evidence, Instant, Origin,
+    looks::{Heard, Looks},
     order::{Taken, Turn, Who, agreeing},
     when,
 };
@@ -29,6 +30,7 @@ pub(super) struct Cut<'a> {
     operations: Vec<Operation>,
     /// Steps of the strategy's agents that lead to one on the key.
     agents: Vec<(usize, &'a Step)>,
+    looks: Looks,
     /// The row from which everything begins, at this version; none if it was
     /// absent.
     value: Option<Value>,
@@ -95,12 +97,13 @@ impl<'a> Cut<'a> {
                     && !is_of(history, operation, version, value.as_ref())
             })
             .collect();
-        thin_out(history, &mut cut, witnessed);
+        thin_out(history, &mut cut, witnessed, victim);
         let from = cut
             .first()
             .map_or(began, |first| began.max(history.events[first.invoke.position()].time));
         let agents = turns_of_agents(history, key, agents, from, end);
-        Some(Self { history, key, operations: cut, agents, value, version, victim })
+        let looks = Looks::of(history, key, &cut.iter().map(|it| it.invoke).collect());
+        Some(Self { history, key, operations: cut, agents, looks, value, version, victim })
     }
 
     pub(super) fn plot(
@@ -118,7 +121,14 @@ impl<'a> Cut<'a> {
         };
         // Agents stand after the clients and the auditor of the key.
         let first_agent = clients.len() + 1;
-        let mut moves = Moves { made: Vec::new(), replayed: self.version, first_agent, unanswered };
+        let mut moves = Moves {
+            made: Vec::new(),
+            replayed: self.version,
+            first_agent,
+            unanswered,
+            looks: &self.looks,
+            post: Post::default(),
+        };
         for turn in &turns {
             moves.add(turn, self.key);
         }
@@ -136,6 +146,11 @@ impl<'a> Cut<'a> {
         for operation in &self.operations {
             let invoke = &self.history.events[operation.invoke.position()];
             let steps = operation.steps.iter().map(|&step| &self.history.steps[step]);
+            let mut looked = None;
+            // One look is a step for each key that it heard of.
+            let steps = steps.filter(move |step| {
+                !step.is_look() || looked.replace(step.start) != Some(step.start)
+            });
             if is_by_hand(invoke.process) {
                 // The operator's change is one event; its UPDATE says when.
                 let updates = steps.filter(|step| step.site == Site::Primary).take(1);
@@ -179,18 +194,44 @@ fn did_nothing(history: &History, operation: &Operation) -> bool {
     !operation.steps.is_empty() && operation.steps.iter().all(failed)
 }
 
-/// Leaves no more than [`MOST_OPERATIONS`] if it can: the first ones, the last
-/// ones, and all that put the version into the cache which was read in vain.
-fn thin_out(history: &History, operations: &mut Vec<Operation>, witnessed: u64) {
+/// Leaves no more than [`MOST_OPERATIONS`] if it can: all that put into the cache
+/// what was read in vain, and of the others first those that changed something;
+/// of those that are too many still, the first ones and the last ones.
+fn thin_out(
+    history: &History,
+    operations: &mut Vec<Operation>,
+    witnessed: u64,
+    victim: Option<Index>,
+) {
     let mut surplus = operations.len().saturating_sub(MOST_OPERATIONS);
-    let mut place = 0;
+    let steps = |operation: &Operation| {
+        let steps = operation.steps.clone().into_iter();
+        steps.map(|step| &history.steps[step]).collect::<Vec<_>>()
+    };
     let caches = |operation: &Operation| {
-        operation.steps.iter().map(|&step| &history.steps[step]).any(|step| {
-            let stored = step.argument.as_ref();
-            step.site == Site::Cache
-                && matches!(stored, Some(Content::Row { version, .. }) if *version == witnessed)
+        steps(operation).into_iter().any(|step| {
+            let is_it = match &step.argument {
+                Some(Content::Row { version, .. }) => *version == witnessed,
+                // What stands for "there is none" is no row.
+                Some(_) => witnessed == 0,
+                None => false,
+            };
+            step.site == Site::Cache && is_it
         })
     };
+    // Whoever keeps copies is changed by what it reads.
+    let only_looked = |operation: &Operation| {
+        steps(operation).into_iter().all(|step| {
+            matches!(&*step.verb, "GET" | "SELECT" | "PTTL" | "LSN")
+                && !matches!(step.reply, Reply::Failed { .. } | Reply::Pending)
+        })
+    };
+    operations.retain(|operation| {
+        let stays = surplus == 0 || victim == Some(operation.invoke) || !only_looked(operation);
+        surplus -= usize::from(!stays);
+        stays
+    });
+    let mut place = 0;
     operations.retain(|operation| {
         place += 1;
         let stays = surplus == 0 || place <= MOST_OPERATIONS / 4 || caches(operation);
@@ -270,16 +311,35 @@ fn turns_of_agents(
     turns
 }
 
+/// Whether messages are held, and who would learn of a gap.
+#[derive(Default)]
+struct Post {
+    held: Delivery,
+    /// Clients that have looked before.
+    listening: BTreeSet<usize>,
+    /// Those of them whose connection has broken since.
+    cut_off: BTreeSet<usize>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Delivery {
+    #[default]
+    Flows,
+    Held,
+}
+
 /// Turns become moves.
-struct Moves {
+struct Moves<'a> {
     made: Vec<Move>,
     /// The newest version that the replica is known to have.
     replayed: u64,
     first_agent: usize,
     unanswered: Mishap,
+    looks: &'a Looks,
+    post: Post,
 }
 
-impl Moves {
+impl Moves<'_> {
     fn add(&mut self, turn: &Turn<'_>, key: Key) {
         let item = Item::entry(key);
         match turn {
@@ -301,7 +361,32 @@ impl Moves {
         }
     }
 
+    /// What `actor` hears at its next look is what it heard.
+    fn look(&mut self, actor: usize, heard: Heard) {
+        let post = &mut self.post;
+        let has_a_gap = post.cut_off.remove(&actor) || post.listening.insert(actor);
+        let disturbance = match heard {
+            Heard::Gap if !has_a_gap => {
+                post.cut_off = post.listening.iter().copied().filter(|it| *it != actor).collect();
+                Disturbance::LoseMessages
+            }
+            Heard::Nothing if post.held == Delivery::Flows => {
+                post.held = Delivery::Held;
+                Disturbance::HoldMessages
+            }
+            Heard::Change if post.held == Delivery::Held => {
+                post.held = Delivery::Flows;
+                Disturbance::ReleaseMessages
+            }
+            _ => return,
+        };
+        self.made.push(Move::Disturb(disturbance));
+    }
+
     fn step(&mut self, actor: usize, step: &Step) {
+        if let Some(heard) = self.looks.at(step) {
+            self.look(actor, heard);
+        }
         // The replica had got as far as it showed, and no further.
         if let (Site::Replica, Reply::Found(Content::Row { version, .. })) =
             (step.site, &step.reply)

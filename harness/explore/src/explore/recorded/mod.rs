@@ -1,6 +1,7 @@
 //! From a storm to a race: an anomaly cut out of a history.
 
 mod cut;
+mod looks;
 mod order;
 #[cfg(test)]
 mod tests;

@@ -67,6 +67,7 @@ pub(super) fn agreeing(mut taken: Vec<Taken<'_>>) -> Vec<Turn<'_>> {
 /// entries than the row's own, are not understood here.
 fn is_plain(step: &Step) -> bool {
     step.site != Site::Cache
+        || step.is_message()
         || (matches!(&*step.verb, "GET" | "SET" | "DEL" | "PTTL")
             && step.object.as_ref().is_none_or(|o| o.space.is_empty() && o.version.is_none()))
 }

@@ -103,7 +103,7 @@ class Model {
     const version = this.stepVersion[s];
     const begin = this.start[i] + this.stepStart[s];
     const end = this.stepDuration[s] === NONE ? null : begin + this.stepDuration[s];
-    let answer = ["no answer", "", "miss", "ok", "refused", ""][reply];
+    let answer = ["no answer", "", "miss", "ok", "refused", "", "gap"][reply];
     if (reply === REPLY_FOUND) answer = this.versionText(version) || "found";
     if (reply === REPLY_FAILED) answer = "error: " + (this.meta.errors[version] || "");
     const stores = verb === "SET" || verb === "UPDATE" || verb === "INSERT";

@@ -250,6 +250,28 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         kind: Kind::Cause,
+        name: "lost-invalidation",
+        summary: "a process was told to drop its copy while it was not listening, and kept it",
+        text: "What is published reaches those who listen at that moment, once, and nobody else: \
+               Redis keeps nothing for a subscriber whose connection is down. Client libraries \
+               connect and subscribe again by themselves and say nothing of it, so the process \
+               goes on with copies of which it will never be told.",
+        timeline: "t=0ms    Reader B: NEAR 7           -> v1\n\
+                   t=1ms    lose messages\n\
+                   t=2ms    Writer A: UPDATE 7 = v2    -> ok\n\
+                   t=3ms    Writer A: DEL 7            -> ok\n\
+                   t=4ms    Writer A: PUBLISH 7        -> ok\n\
+                   t=90ms   Reader B: HEAR             -> gap\n\
+                   t=90ms   Reader B: NEAR 7           -> v1  STALE, must be v2 or newer",
+        source: "Redis documentation, Pub/Sub (delivery semantics: at most once)",
+        cures: &[
+            "drop every copy when the connection was gone (near-pubsub with --on-gap drop)",
+            "let the cache tell them what changed, on the connection by which they read \
+             (client-tracking): it cannot break unnoticed",
+        ],
+    },
+    Entry {
+        kind: Kind::Cause,
         name: "expiry-only",
         summary: "the strategy lets entries grow old until they expire, by design",
         text: "Nothing invalidates the entry at a write, so it is served until its TTL is over. \

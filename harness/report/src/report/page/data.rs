@@ -378,6 +378,7 @@ impl Columns {
             Reply::Done { .. } => (3, None),
             Reply::Refused => (4, None),
             Reply::Failed { error, .. } => (5, Some(error)),
+            Reply::Gap => (6, None),
         };
         self.step_reply.push(reply);
         // A failed step has no version; the column says what the error was.

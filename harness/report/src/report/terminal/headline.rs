@@ -187,7 +187,8 @@ pub(super) fn healed(
         let nanos = at.since(origin).as_nanos();
         Time(u64::try_from(nanos).unwrap_or(u64::MAX))
     };
-    for step in evidence.steps_on(key).filter(|step| step.site == Site::Cache) {
+    let steps = evidence.steps_on(key).filter(|step| !step.is_message());
+    for step in steps.filter(|step| step.site == Site::Cache) {
         // A delete that was under way when the value was read counts.
         let Some(end) = step.end.filter(|end| *end >= seen) else { continue };
         let stored = Evidence::version_of(step).is_some_and(|v| v > provenance.version);

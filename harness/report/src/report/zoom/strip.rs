@@ -115,7 +115,8 @@ fn by_position(evidence: &Evidence<'_>, key: Key, looks: &[Sighting]) -> Vec<Sig
 
 fn sighting(step: &Step) -> Option<Sighting> {
     let object = step.object.as_ref()?;
-    if !object.space.is_empty() {
+    // What clients are told is nothing that the cache holds.
+    if !object.space.is_empty() || step.is_message() {
         return None;
     }
     let end = step.end?;
