@@ -15,6 +15,7 @@ pub use quarrel_strategy::{record, strategy};
 pub mod cluster {
     #[cfg(feature = "command")]
     pub use quarrel_cluster::*;
+    #[cfg(not(feature = "command"))]
     pub use quarrel_strategy::cluster::*;
 }
 

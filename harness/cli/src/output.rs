@@ -34,7 +34,12 @@ macro_rules! note {
     };
 }
 
-pub(super) use {line as println, note as eprintln, text as print};
+/// Prints on standard error: a question, behind which the answer is typed.
+macro_rules! question {
+    ($($text:tt)*) => { $crate::output::write_note(format_args!($($text)*)) };
+}
+
+pub(super) use {line as println, note as eprintln, question as eprint, text as print};
 
 /// What all that is printed goes through, if that was asked for.
 static REDACTOR: Mutex<Option<Redactor>> = Mutex::new(None);

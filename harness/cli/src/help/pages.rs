@@ -239,11 +239,12 @@ fractured reads) is denied unless its name is allowed.",
     },
     Page {
         command: "new",
-        about: "Makes a crate with a strategy of your own to begin with",
+        about: "Makes a crate with a strategy of your own, or the app.toml of an application",
         more: "",
         examples: &[
             ("new shop-cache", "in the folder shop-cache"),
             ("new shop-cache --git ssh://example.org/quarrel", "on a repository of quarrel"),
+            ("new --app", "the file of an application: asks what it needs to know"),
         ],
         codes: DONE,
     },
