@@ -48,7 +48,8 @@
 //!
 //! An upstream that cannot be reached closes the client's connection. A peer
 //! that does not read makes the other one wait, once 4 MiB are queued for it
-//! (64 KiB, while all connections together have 256 MiB queued).
+//! (64 KiB, while all connections together have 256 MiB queued). What only a
+//! latency delays makes nobody wait, up to 64 MiB a direction.
 //!
 //! When toxics change, those in force then apply to every byte not yet sent,
 //! counted from its arrival. No change loses or reorders a byte, but for
@@ -114,6 +115,7 @@ mod rule;
 mod seed;
 mod serve;
 mod server;
+mod threads;
 mod timer;
 mod toxic;
 

@@ -307,7 +307,8 @@ async fn accept(core: Arc<Core>, link: Arc<Link>, door: Door, upstream: Arc<str>
             Ok((stream, connection)) => {
                 let happening = Happening::Accepted { client: connection.client.to_string() };
                 core.events.record(&link.name, Some(connection.ordinal), happening);
-                tokio::spawn(serve(Arc::clone(&core), Arc::clone(&link), connection, stream));
+                let (of, to) = (Arc::clone(&core), Arc::clone(&link));
+                core.carriers.carry(stream, |stream| serve(of, to, connection, stream));
             }
             Err(error) => {
                 if let Some(pause) = listen::pause_after(&error) {

@@ -17,13 +17,13 @@ use crate::proxy::{Enabled, Proxy, ProxyView};
 use crate::registry::{NewProxy, Registry, Resolved};
 use crate::rule::{HeldMessage, NewRule, RuleView};
 use crate::seed::Seed;
+use crate::threads::Threads;
 use crate::timer::Timer;
 use crate::toxic::{NewToxic, Stream, Toxic, ToxicKind};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::runtime::Runtime;
 
 /// The port that Toxiproxy's clients expect.
 pub const DEFAULT_PORT: u16 = 8474;
@@ -51,8 +51,8 @@ pub struct Config {
     pub seed: Option<Seed>,
     /// Whether `/metrics` answers.
     pub metrics: Metrics,
-    /// Threads that carry the connections, apart from the caller's runtime so
-    /// that its load does not skew latencies.
+    /// Threads that carry the connections, each some of them, apart from the
+    /// caller's runtime so that its load does not skew latencies.
     pub threads: usize,
 }
 
@@ -93,20 +93,6 @@ pub struct FaultProxy {
     _timer: Timer,
 }
 
-/// The runtime that carries everything. Dropping it does not wait for its
-/// tasks: inside of another runtime, where we may well be dropped, waiting for
-/// one panics.
-#[derive(Debug)]
-struct Threads(Option<Runtime>);
-
-impl Drop for Threads {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
 impl FaultProxy {
     /// Starts the threads, the API and the proxies of the config file.
     ///
@@ -115,16 +101,10 @@ impl FaultProxy {
     /// The API address is taken, or the config file is unreadable or wrong.
     pub fn start(config: &Config) -> Result<Self, StartError> {
         let timer = Timer::start().map_err(StartError::Threads)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(config.threads.max(1))
-            .thread_name("faultproxy")
-            .enable_all()
-            .build()
-            .map_err(StartError::Threads)?;
-        let handle = runtime.handle().clone();
-        let threads = Threads(Some(runtime));
+        let threads = Threads::start(config.threads).map_err(StartError::Threads)?;
+        let handle = threads.control();
         let seed = config.seed.unwrap_or_else(Seed::from_entropy);
-        let core = Arc::new(Core::new(seed, timer.handle(), handle.clone()));
+        let core = Arc::new(Core::new(seed, timer.handle(), (handle.clone(), threads.carriers())));
         let registry = Arc::new(Registry::new(core));
         let address = match config.host.parse::<std::net::Ipv6Addr>() {
             Ok(v6) => format!("[{v6}]:{}", config.port),

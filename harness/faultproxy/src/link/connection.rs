@@ -11,6 +11,7 @@ use crate::seed::Key;
 use crate::toxic::Stream;
 use serde::Serialize;
 use socket2::SockRef;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -220,6 +221,11 @@ impl Connection {
         self.was_answered.load(Ordering::Relaxed)
     }
 
+    /// Something of that is still to go to the client.
+    pub(crate) fn owes_answer(&self) -> bool {
+        self.has_answer.load(Ordering::Acquire)
+    }
+
     pub(crate) fn take_answer(&self) -> Option<bytes::Bytes> {
         if !self.has_answer.swap(false, Ordering::AcqRel) {
             return None;
@@ -277,9 +283,12 @@ pub(crate) async fn serve(
     core: Arc<Core>,
     link: Arc<Link>,
     connection: Arc<Connection>,
-    client: TcpStream,
+    client: io::Result<TcpStream>,
 ) {
-    let (how, sockets) = forward(&core, &link, &connection, client).await;
+    let (how, sockets) = match client {
+        Ok(client) => forward(&core, &link, &connection, client).await,
+        Err(_) => ("not taken up", vec![]),
+    };
     // Whoever sees the connection closed finds it gone from every list.
     link.forget(&connection, how);
     core.events.record(&link.name, Some(connection.ordinal), Happening::Closed { how });

@@ -9,8 +9,8 @@ use crate::core::Core;
 use crate::event::Happening;
 use crate::link::Link;
 use crate::message::{
-    Border, Command, Counted, Expects, Framing, Part, Pending, Place, Session, Step, Strength,
-    Sync, front,
+    Border, Command, Counted, Expects, Framing, Part, Pending, Place, Session, Sought, Step,
+    Strength, Sync, front,
 };
 use crate::rule::{Action, ReplyAction, RequestAction};
 use crate::toxic::Stream;
@@ -73,6 +73,23 @@ impl Judge {
     /// Whether anybody asks what messages say.
     pub(super) fn is_wanted(&self) -> bool {
         self.teller.is_attended() || self.connection.logs_messages() || self.link.has_rules()
+    }
+
+    /// Whether messages need no judging: nobody asks what they say, but for
+    /// rules on commands that are [sought](Judge::sought), and nothing is under
+    /// way.
+    pub(super) fn is_idle(&self) -> bool {
+        let is_asked = self.connection.logs_messages()
+            || self.link.has_rules() && self.link.sought().is_none()
+            || self.link.is_attended()
+            || self.teller.is_attended();
+        !is_asked && self.in_request.is_none() && self.teller.is_idle()
+    }
+
+    /// Where messages need no judging: the commands that do.
+    pub(super) fn sought(&self) -> Arc<Sought> {
+        let sought = if self.link.has_rules() { self.link.sought() } else { None };
+        sought.unwrap_or_default()
     }
 
     pub(super) fn has_room(&self) -> bool {

@@ -12,7 +12,7 @@ mod tell;
 
 use crate::attend::{Desk, What};
 use crate::error::Error;
-use crate::message::{Command, Protocol};
+use crate::message::{Command, Protocol, Sought};
 use crate::rule::{Action, HeldMessage, Rule};
 use crate::seed::{Key, Seed};
 use crate::toxic::{Stream, Toxic};
@@ -34,8 +34,14 @@ pub(crate) struct Link {
     connections: Mutex<BTreeMap<u64, Arc<Connection>>>,
     accepted: AtomicU64,
     rules: Mutex<Arc<Vec<Arc<Rule>>>>,
+    /// Whether there are any: spares most messages the lock.
+    has_rules: AtomicBool,
+    /// What they are about, if that can be told by names alone.
+    sought: Mutex<Option<Arc<Sought>>>,
     /// Who attends, if anyone does.
     desk: Mutex<Option<Arc<Desk>>>,
+    /// Whether anyone does.
+    is_attended: AtomicBool,
     /// The proxy itself answers requests for encryption, with no.
     refuses_encryption: AtomicBool,
     /// Messages that wait, by their ids.
@@ -90,7 +96,10 @@ impl Link {
             connections: Mutex::default(),
             accepted: AtomicU64::new(0),
             rules: Mutex::default(),
+            has_rules: AtomicBool::new(false),
+            sought: Mutex::new(Some(Arc::default())),
             desk: Mutex::default(),
+            is_attended: AtomicBool::new(false),
             refuses_encryption: AtomicBool::new(false),
             held: Mutex::default(),
             opening: Mutex::default(),
@@ -166,7 +175,11 @@ impl Link {
 
     /// Who attends now.
     pub(crate) fn desk(&self) -> Option<Arc<Desk>> {
-        lock(&self.desk).clone()
+        if self.is_attended() { lock(&self.desk).clone() } else { None }
+    }
+
+    pub(crate) fn is_attended(&self) -> bool {
+        self.is_attended.load(Ordering::Acquire)
     }
 
     /// Has messages from now on told to this desk.
@@ -177,6 +190,7 @@ impl Link {
             return Err(Error::Refused(reason));
         }
         *attended = Some(Arc::clone(desk));
+        self.is_attended.store(true, Ordering::Release);
         Ok(())
     }
 
@@ -185,6 +199,7 @@ impl Link {
         let mut attended = lock(&self.desk);
         if attended.as_ref().is_some_and(|attended| Arc::ptr_eq(attended, desk)) {
             *attended = None;
+            self.is_attended.store(false, Ordering::Release);
         }
     }
 
@@ -277,14 +292,28 @@ impl Link {
     }
 
     fn has_rules(&self) -> bool {
-        !lock(&self.rules).is_empty()
+        self.has_rules.load(Ordering::Acquire)
+    }
+
+    /// The commands that rules are about; None: any.
+    fn sought(&self) -> Option<Arc<Sought>> {
+        lock(&self.sought).clone()
+    }
+
+    /// Puts rules in force. The lock on them must be held.
+    fn enforce(&self, rules: &mut Arc<Vec<Arc<Rule>>>, changed: Vec<Arc<Rule>>) {
+        let names: Option<Vec<_>> =
+            changed.iter().map(|rule| rule.rule.command.as_deref()).collect();
+        *lock(&self.sought) = names.and_then(Sought::of).map(Arc::new);
+        self.has_rules.store(!changed.is_empty(), Ordering::Release);
+        *rules = Arc::new(changed);
     }
 
     pub(crate) fn add_rule(&self, rule: Arc<Rule>) {
         let mut rules = lock(&self.rules);
         let mut changed = Vec::clone(&rules);
         changed.push(rule);
-        *rules = Arc::new(changed);
+        self.enforce(&mut rules, changed);
     }
 
     /// Removes a rule and releases what it holds; None if there is none.
@@ -294,7 +323,7 @@ impl Link {
             let at = rules.iter().position(|rule| rule.id == id)?;
             let mut changed = Vec::clone(&rules);
             let removed = changed.remove(at);
-            *rules = Arc::new(changed);
+            self.enforce(&mut rules, changed);
             removed
         };
         lock(&self.held).retain(|_, held| held.rule != id);

@@ -6,6 +6,7 @@
 //! away and makes a new one for what is still queued, from the time each chunk
 //! arrived: the toxics in force now apply to every byte not yet sent.
 
+use super::queue::WaitsFor;
 use super::stage::{Applied, Stage};
 use crate::seed::Key;
 use crate::toxic::{ToxicKind, millis};
@@ -79,6 +80,20 @@ impl Plan {
     /// Nothing stands in the way of the bytes.
     pub(crate) fn is_clear(&self) -> bool {
         self.stages.is_empty() && self.pieces.is_empty()
+    }
+
+    /// Why the front of the queue has not left.
+    pub(crate) fn waits_for(&self, now: Instant) -> WaitsFor {
+        let delays = |stage: &Stage| {
+            matches!(
+                stage.kind,
+                ToxicKind::Latency { .. } | ToxicKind::SlowClose { .. } | ToxicKind::Noop
+            )
+        };
+        match self.pieces.front() {
+            Some(front) if front.due > now && self.stages.iter().all(delays) => WaitsFor::Time,
+            _ => WaitsFor::Receiver,
+        }
     }
 
     /// Takes the toxics in force now. `age` says whether the connection was

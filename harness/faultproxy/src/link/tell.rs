@@ -73,6 +73,11 @@ impl Teller {
         self.desk.is_some()
     }
 
+    /// Nothing is half told.
+    pub(super) const fn is_idle(&self) -> bool {
+        self.ticket.is_none() && self.reply.is_none()
+    }
+
     pub(super) fn has_room(&self) -> bool {
         let desk = self.desk.as_ref();
         desk.is_none_or(|desk| desk.has_room(&self.connection, self.stream))

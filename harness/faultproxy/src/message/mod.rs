@@ -6,6 +6,7 @@
 //! rest follows piece by piece.
 
 mod backend;
+mod follow;
 mod frontend;
 mod group;
 mod keys;
@@ -13,8 +14,11 @@ mod plain;
 #[cfg(test)]
 mod random_tests;
 mod reader;
+#[cfg(test)]
+mod reference_tests;
 mod resp;
 mod session;
+mod sought;
 mod sql;
 mod statements;
 mod subscriptions;
@@ -23,12 +27,14 @@ mod tests;
 pub(crate) mod wal;
 
 pub(crate) use backend::Backend;
+pub(crate) use follow::Rest;
 pub(crate) use frontend::Frontend;
 pub(crate) use group::{Counted, Expects, Group, Sync};
 pub use group::{Ends, Parameter, Step, Strength, Transaction};
 pub(crate) use resp::{RespReplies, RespRequests};
 pub use session::Framing;
 pub(crate) use session::{Pending, REPLICATES, Session};
+pub(crate) use sought::Sought;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -83,8 +89,12 @@ const LONGEST_TEXT: usize = 64 << 10;
 impl Command {
     /// Whether this is the command a rule names: whole, or its first word.
     pub(crate) fn is(&self, name: &str) -> bool {
-        let first = self.name.split(' ').next().unwrap_or_default();
+        let first = self.first_word();
         self.name.eq_ignore_ascii_case(name) || first.eq_ignore_ascii_case(name)
+    }
+
+    fn first_word(&self) -> &str {
+        self.name.split(' ').next().unwrap_or_default()
     }
 
     pub(crate) fn has_key(&self, key: &str) -> bool {
@@ -220,11 +230,6 @@ impl Scanner {
             Self::Frontend(scanner) => scanner.cut_short(),
             _ => None,
         }
-    }
-
-    /// Where the bytes that come next stand.
-    pub(crate) fn border(&mut self) -> Border {
-        if self.rest().is_empty() { Border::Between } else { Border::Within }
     }
 
     fn rest(&mut self) -> &mut bytes::BytesMut {

@@ -12,3 +12,4 @@ mod pairing;
 mod postgres;
 mod redis;
 mod testbed;
+mod transparent;

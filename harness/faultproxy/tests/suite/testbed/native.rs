@@ -199,6 +199,22 @@ fn start_postgres(dir: TempDir, data: &Path) -> Node {
     node
 }
 
+pub(crate) fn pgbench(addr: SocketAddr, mode: &str, args: &[&str]) -> Command {
+    let mut command = Command::new(postgres_program("pgbench"));
+    command
+        .args(["-h", "127.0.0.1", "-U", "postgres", "-n", "-M", mode, "-f", "/dev/stdin"])
+        .args(args)
+        .args(["-p", &addr.port().to_string(), "postgres"]);
+    command
+}
+
+/// A psql that reads a script.
+pub(crate) fn psql_script(addr: SocketAddr) -> Command {
+    let mut command = Command::new(postgres_program("psql"));
+    command.args(["-h", "127.0.0.1", "-U", "postgres", "-X", "-A", "-p", &addr.port().to_string()]);
+    command
+}
+
 fn psql(addr: SocketAddr, statements: &[&str]) -> Command {
     let mut command = Command::new(postgres_program("psql"));
     command
@@ -232,12 +248,8 @@ impl Background {
 
     /// A pgbench that runs `script` once, with the extended protocol.
     pub(crate) fn pgbench(addr: SocketAddr, script: &str) -> Self {
-        let mut command = Command::new(postgres_program("pgbench"));
-        command
-            .args(["-h", "127.0.0.1", "-U", "postgres", "-n", "-t", "1"])
-            .args(["-M", "extended", "-f", "/dev/stdin", "-p"])
-            .args([addr.port().to_string(), "postgres".into()])
-            .stderr(Stdio::null());
+        let mut command = pgbench(addr, "extended", &["-t", "1"]);
+        command.stderr(Stdio::null());
         Self::fed(&mut command, script)
     }
 
