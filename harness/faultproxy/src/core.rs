@@ -2,6 +2,7 @@
 
 use crate::event::EventLog;
 use crate::link::queue::Budget;
+use crate::scripts::Scripts;
 use crate::seed::Seed;
 use crate::timer::TimerHandle;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ pub(crate) struct Core {
     pub(crate) timer: TimerHandle,
     pub(crate) budget: Arc<Budget>,
     pub(crate) events: EventLog,
+    pub(crate) scripts: Scripts,
     /// The runtime that carries all connections.
     pub(crate) runtime: Handle,
     ids: AtomicU64,
@@ -26,6 +28,7 @@ impl Core {
             timer,
             budget: Arc::default(),
             events: EventLog::new(),
+            scripts: Scripts::default(),
             runtime,
             ids: AtomicU64::new(0),
         }
