@@ -81,10 +81,10 @@ fn rules_reach_a_redis_that_speaks_tls_only() {
         let () = redis::cmd("SET").arg("l").arg(&long).query_async(&mut other).await.expect("OK");
         let back: String = redis::cmd("GET").arg("l").query_async(&mut other).await.expect("it is");
         assert!(back == long, "{} bytes", back.len());
+        let framing = server.connections("p").expect("it exists")[0].framing.clone();
+        assert_eq!(framing, Framing::Followed);
     });
     assert_eq!(server.rules("p").expect("it exists")[0].fired, 1);
-    let framing = server.connections("p").expect("it exists")[0].framing.clone();
-    assert_eq!(framing, Framing::Followed);
     assert_eq!(failures(&server), []);
 }
 
