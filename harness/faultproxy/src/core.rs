@@ -2,6 +2,7 @@
 
 use crate::event::EventLog;
 use crate::link::queue::Budget;
+use crate::scripts::Scripts;
 use crate::seed::Seed;
 use crate::threads::Carriers;
 use crate::timer::TimerHandle;
@@ -15,6 +16,7 @@ pub(crate) struct Core {
     pub(crate) timer: TimerHandle,
     pub(crate) budget: Arc<Budget>,
     pub(crate) events: EventLog,
+    pub(crate) scripts: Scripts,
     /// The runtime that accepts connections, and serves the API.
     pub(crate) runtime: Handle,
     pub(crate) carriers: Carriers,
@@ -32,6 +34,7 @@ impl Core {
             timer,
             budget: Arc::default(),
             events: EventLog::new(),
+            scripts: Scripts::default(),
             runtime,
             carriers,
             ids: AtomicU64::new(0),

@@ -1,15 +1,16 @@
 //! The fault proxy as a value: start it, drive it, drop it.
 
+use crate::address::{self, Address};
 use crate::api;
 use crate::attend::{Attend, Attention};
 use crate::control::RuleAdded;
 use crate::core::Core;
 use crate::error::{Error, StartError};
 use crate::event::EventPage;
+use crate::link::MessageLog;
 use crate::link::connection::ConnectionView;
 use crate::link::hold::Release;
 use crate::link::plan::Close;
-use crate::link::{MessageLog, Refuses};
 use crate::listen::{self, Door};
 use crate::message::Protocol;
 use crate::message::wal::Lsn;
@@ -181,7 +182,7 @@ impl FaultProxy {
     pub fn set_enabled(&self, name: &str, enabled: Enabled) -> Result<(), Error> {
         let proxy = self.find(name)?;
         match enabled {
-            Enabled::Yes => proxy.enable(listen::resolve_blocking(&proxy.view().listen)?),
+            Enabled::Yes => proxy.enable(&address::resolve_blocking(&proxy.view().listen)?),
             Enabled::No => {
                 proxy.disable();
                 Ok(())
@@ -198,8 +199,8 @@ impl FaultProxy {
     pub fn set_upstream(&self, name: &str, upstream: &str) -> Result<(), Error> {
         let proxy = self.find(name)?;
         let view = proxy.view();
-        let address = listen::resolve_blocking(&view.listen)?;
-        proxy.update(&view.listen, address, upstream, view.enabled)
+        let address = address::resolve_blocking(&view.listen)?;
+        proxy.update(&view.listen, &address, upstream, view.enabled)
     }
 
     /// Adds a toxic to a proxy, at the end of its direction.
@@ -238,7 +239,7 @@ impl FaultProxy {
     pub fn reset(&self) -> Result<(), Error> {
         let mut addresses = std::collections::BTreeMap::new();
         for proxy in self.registry.proxies() {
-            let address = listen::resolve_blocking(&proxy.view().listen)?;
+            let address = address::resolve_blocking(&proxy.view().listen)?;
             addresses.insert(proxy.name.to_string(), address);
         }
         self.registry.reset(&addresses)
@@ -424,18 +425,6 @@ impl FaultProxy {
         Ok(attention)
     }
 
-    /// Whether a proxy itself answers a Postgres client's request for
-    /// encryption (TLS or GSS) with no, so that the messages of clients that
-    /// only prefer it can be followed. Needs the protocol to be set.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::ProxyNotFound`].
-    pub fn refuse_encryption(&self, proxy: &str, refuses: Refuses) -> Result<(), Error> {
-        self.find(proxy)?.link.refuse_encryption(refuses);
-        Ok(())
-    }
-
     /// Up to `limit` events with a number above `since`.
     #[must_use]
     pub fn events(&self, since: u64, limit: usize) -> EventPage {
@@ -461,10 +450,12 @@ impl Drop for FaultProxy {
 }
 
 fn open_api(address: &str) -> std::io::Result<(Door, SocketAddr)> {
-    let resolved = listen::resolve_blocking(address).map_err(std::io::Error::other)?;
-    let door = Door::open(listen::bind(resolved)?)?;
-    let address = door.local_addr()?;
-    Ok((door, address))
+    let resolved = address::resolve_blocking(address).map_err(std::io::Error::other)?;
+    let door = Door::open(listen::bind(&resolved)?)?;
+    match door.local_addr()? {
+        Address::Tcp(address) => Ok((door, address)),
+        Address::Unix(_) => Err(std::io::Error::other("the API is served over TCP only")),
+    }
 }
 
 fn populate_from(registry: &Registry, path: &std::path::Path) -> Result<(), StartError> {

@@ -6,9 +6,9 @@
 //! forwarding a message. Accepting, and the API, have another thread, so that
 //! no transfer delays a control call.
 
+use crate::socket::{Moving, Plain};
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 
@@ -82,12 +82,12 @@ impl Carriers {
     /// Takes an accepted connection to the thread that will carry it.
     pub(crate) fn carry<F: Future<Output = ()> + Send>(
         &self,
-        stream: TcpStream,
-        serve: impl FnOnce(io::Result<TcpStream>) -> F + Send + 'static,
+        stream: Plain,
+        serve: impl FnOnce(io::Result<Plain>) -> F + Send + 'static,
     ) {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        let stream = stream.into_std();
+        let stream = stream.leave();
         self.handles[turn % self.handles.len()]
-            .spawn(async move { serve(stream.and_then(TcpStream::from_std)).await });
+            .spawn(async move { serve(stream.and_then(Moving::enter)).await });
     }
 }

@@ -119,7 +119,11 @@ impl Judge {
     }
 
     /// Finds out what is wanted done with a request.
-    pub(super) fn request(&mut self, part: Part, session: &mut Session) -> (Kept, Option<Frame>) {
+    pub(super) fn request(
+        &mut self,
+        mut part: Part,
+        session: &mut Session,
+    ) -> (Kept, Option<Frame>) {
         if part.place == Place::Between {
             return self.between(part, session);
         }
@@ -128,6 +132,9 @@ impl Judge {
         self.in_request = (part.place == Place::Inside).then_some(ordinal);
         if begins {
             self.discarding = false;
+        }
+        for digest in self.core.scripts.resolve(&mut part.commands) {
+            self.record(Happening::ScriptUnknown { digest });
         }
         for command in &part.commands {
             self.log_message(command);
@@ -266,6 +273,7 @@ impl Judge {
                 command: command.name.clone(),
                 keys: command.keys.clone(),
                 text: cut(&command.text),
+                script: command.script_text().map(|text| cut(text)),
             });
         }
     }

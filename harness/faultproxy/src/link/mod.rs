@@ -10,20 +10,22 @@ pub(crate) mod queue;
 mod stage;
 mod tell;
 
+use crate::address::ClientAddress;
 use crate::attend::{Desk, What};
 use crate::error::Error;
 use crate::message::{Command, Protocol, Sought};
 use crate::rule::{Action, HeldMessage, Rule};
 use crate::seed::{Key, Seed};
+use crate::tls::TlsSetup;
 use crate::toxic::{Stream, Toxic};
 use connection::{Connection, Traffic};
 use hold::Hold;
 use plan::Close;
 use stage::Applied;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// A proxy as its connections see it.
 #[derive(Debug)]
@@ -48,6 +50,8 @@ pub(crate) struct Link {
     held: Mutex<BTreeMap<u64, HeldMessage>>,
     /// What connections get when they are opened.
     opening: Mutex<Opening>,
+    /// The same of those that are opened with TLS.
+    tls: Mutex<Option<Arc<TlsSetup>>>,
     /// Bytes of connections that have ended, by direction.
     past: [Traffic; 2],
 }
@@ -103,6 +107,7 @@ impl Link {
             refuses_encryption: AtomicBool::new(false),
             held: Mutex::default(),
             opening: Mutex::default(),
+            tls: Mutex::default(),
             past: Default::default(),
         }
     }
@@ -150,8 +155,23 @@ impl Link {
             .collect()
     }
 
+    /// How long the toxics let a connection wait for its server.
+    fn opening_delay(&self, connection: Key) -> Duration {
+        let both = Stream::BOTH.into_iter().flat_map(|stream| self.applied(connection, stream));
+        both.map(|toxic| toxic.opening_delay()).fold(Duration::ZERO, Duration::saturating_add)
+    }
+
+    /// Has the connections opened from now on speak TLS, or not.
+    pub(crate) fn set_tls(&self, tls: Option<Arc<TlsSetup>>) {
+        *lock(&self.tls) = tls;
+    }
+
+    pub(crate) fn tls(&self) -> Option<Arc<TlsSetup>> {
+        lock(&self.tls).clone()
+    }
+
     /// Numbers a connection that was just accepted.
-    pub(crate) fn register(&self, client: SocketAddr, upstream: &Arc<str>) -> Arc<Connection> {
+    pub(crate) fn register(&self, client: ClientAddress, upstream: &Arc<str>) -> Arc<Connection> {
         let ordinal = self.accepted.fetch_add(1, Ordering::Relaxed) + 1;
         let key = self.seed.connection(&self.name, ordinal);
         // One lock inside the other: a hold on all connections must find this
@@ -163,6 +183,7 @@ impl Link {
             key,
             (client, Arc::clone(upstream)),
             (opening.protocol, opening.logs),
+            lock(&self.tls).clone(),
             opening.holds,
         ));
         connections.insert(ordinal, Arc::clone(&connection));

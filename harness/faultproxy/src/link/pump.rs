@@ -12,6 +12,7 @@ use crate::attend::Ending;
 use crate::core::Core;
 use crate::link::Link;
 use crate::seed::Key;
+use crate::socket::{ReadHalf, WriteHalf};
 use crate::timer::Alarm;
 use crate::toxic::Stream;
 use bytes::Bytes;
@@ -23,7 +24,6 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 /// Bytes moved by one read when nothing is in the way: large enough that bulk
 /// transfers spend their time copying and not in system calls.
@@ -66,8 +66,8 @@ pub(crate) struct Pump {
     connection: Arc<Connection>,
     link: Arc<Link>,
     stream: Stream,
-    read: OwnedReadHalf,
-    write: OwnedWriteHalf,
+    read: ReadHalf,
+    write: WriteHalf,
     /// The generation of settings in force, none before the first poll.
     generation: Option<u64>,
     source: Source,
@@ -86,7 +86,7 @@ impl Pump {
         link: &Arc<Link>,
         connection: &Arc<Connection>,
         stream: Stream,
-        (read, write): (OwnedReadHalf, OwnedWriteHalf),
+        (read, write): (ReadHalf, WriteHalf),
     ) -> Self {
         Self {
             link: Arc::clone(link),
@@ -106,12 +106,13 @@ impl Pump {
         }
     }
 
-    pub(crate) fn into_halves(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+    pub(crate) fn into_halves(self) -> (ReadHalf, WriteHalf) {
         (self.read, self.write)
     }
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
         self.connection.listen(self.stream, cx.waker());
+        self.write.settle(cx);
         if let Some(how) = self.connection.closing() {
             return Poll::Ready(Ended::Closing(how));
         }
@@ -285,6 +286,9 @@ impl Pump {
             Step::Write(_) => {
                 // All that is due, as messages that came together leave together.
                 let len = self.plan.writable(now, MOST_WRITTEN);
+                if self.plan.corrupts() {
+                    return self.poll_corrupted(cx, len);
+                }
                 let mut slices = [IoSlice::new(&[]); MOST_SLICES];
                 let count = self.queue.front(len, &mut slices);
                 let write = Pin::new(&mut self.write);
@@ -307,6 +311,23 @@ impl Pump {
             Step::Close(how) => return Poll::Ready(Err(Ended::Closing(how))),
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Writes bytes from the front of the queue changed. What of them was not
+    /// taken is changed again, and the same way, the next time.
+    fn poll_corrupted(&mut self, cx: &mut Context<'_>, len: usize) -> Poll<Result<(), Ended>> {
+        let mut slices = [IoSlice::new(&[]); 1];
+        self.queue.front(len.min(QUEUED_READ), &mut slices);
+        let mut changed = slices[0].to_vec();
+        self.plan.corrupt(&mut changed);
+        match ready!(Pin::new(&mut self.write).poll_write(cx, &changed)) {
+            Ok(written) => {
+                self.count_sent(written);
+                self.leave(written);
+                Poll::Ready(Ok(()))
+            }
+            Err(_) => Poll::Ready(Err(Ended::Broken)),
+        }
     }
 
     /// Reads into the queue while it has room. Ready: something came.

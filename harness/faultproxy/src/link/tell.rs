@@ -261,6 +261,7 @@ fn statement(command: &Command, cap: usize) -> Statement {
         text: front(text, cap).to_owned(),
         keys: command.keys.clone(),
         strength: command.strength,
+        script: command.script_text().cloned(),
     }
 }
 

@@ -8,6 +8,8 @@
 mod backend;
 mod follow;
 mod frontend;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod group;
 mod keys;
 mod plain;
@@ -81,6 +83,19 @@ pub(crate) struct Command {
     pub(crate) strength: Strength,
     /// A password was in it, which its text does not show.
     pub(crate) secret: bool,
+    /// The script of Redis that it brings or names.
+    pub(crate) script: Option<Script>,
+}
+
+/// A script of Redis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Script {
+    /// The command has its text.
+    Given(Bytes),
+    /// The command has only its digest, in lower case.
+    Digest(String),
+    /// The same, and this is the text.
+    Known(std::sync::Arc<str>),
 }
 
 /// The most of a command's text that is kept.
@@ -95,6 +110,19 @@ impl Command {
 
     fn first_word(&self) -> &str {
         self.name.split(' ').next().unwrap_or_default()
+    }
+
+    /// Whether this stands in its text, or in that of the script it runs.
+    pub(crate) fn contains(&self, part: &str) -> bool {
+        self.text.contains(part) || self.script_text().is_some_and(|text| text.contains(part))
+    }
+
+    /// The text of the script that it names by a digest, where that is known.
+    pub(crate) fn script_text(&self) -> Option<&std::sync::Arc<str>> {
+        match &self.script {
+            Some(Script::Known(text)) => Some(text),
+            _ => None,
+        }
     }
 
     pub(crate) fn has_key(&self, key: &str) -> bool {

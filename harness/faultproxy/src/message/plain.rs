@@ -34,15 +34,16 @@ fn line(buffer: &[u8], at: usize, kind: u8) -> Result<(usize, usize), Stop> {
     }
 }
 
-/// Whether what follows this command, or its reply, is out of the ordinary.
+/// Whether what follows this command, or its reply, is out of the ordinary, or
+/// it brings a script, which is to be known by its digest later.
 fn is_special(name: &[u8]) -> bool {
     let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
     match name.len() {
         0 => true,
-        4 => is(b"SYNC") || is(b"AUTH"),
+        4 => is(b"SYNC") || is(b"AUTH") || is(b"EVAL"),
         5 => is(b"HELLO") || is(b"RESET") || is(b"PSYNC"),
-        6 => is(b"CLIENT"),
-        7 => is(b"MONITOR"),
+        6 => is(b"CLIENT") || is(b"SCRIPT"),
+        7 => is(b"MONITOR") || is(b"EVAL_RO"),
         9.. => name[name.len() - 9..].eq_ignore_ascii_case(b"SUBSCRIBE"),
         _ => false,
     }

@@ -3,7 +3,8 @@
 use super::sought::Sought;
 use super::subscriptions::{self, Confirmations, Role, Verb};
 use super::{
-    Command, Expects, LARGEST_HEAD, LONGEST_TEXT, Lost, Part, Place, Session, keys, plain, text,
+    Command, Expects, LARGEST_HEAD, LONGEST_TEXT, Lost, Part, Place, Script, Session, keys, plain,
+    text,
 };
 use bytes::{Bytes, BytesMut};
 
@@ -343,6 +344,7 @@ fn command(arguments: &[Vec<u8>]) -> Command {
         Some(second) if has_subcommand => format!("{first} {second}"),
         _ => first.clone(),
     };
+    let script = script(&name, arguments);
     let keys = keys::of(&first, arguments).into_iter().map(whole_text).collect();
     let mut written = Vec::new();
     let shown = keys::without_secrets(&first, arguments);
@@ -356,7 +358,23 @@ fn command(arguments: &[Vec<u8>]) -> Command {
         }
         written.extend_from_slice(&argument);
     }
-    Command { name, keys, text: text(&written), secret, ..Command::default() }
+    Command { name, keys, text: text(&written), secret, script, ..Command::default() }
+}
+
+/// The script that a command brings or names.
+fn script(name: &str, arguments: &[Vec<u8>]) -> Option<Script> {
+    let given = |at: usize| {
+        let text = arguments.get(at)?;
+        Some(Script::Given(Bytes::copy_from_slice(text)))
+    };
+    match name {
+        "EVAL" | "EVAL_RO" => given(1),
+        "SCRIPT LOAD" => given(2),
+        "EVALSHA" | "EVALSHA_RO" => {
+            Some(Script::Digest(whole_text(arguments.get(1)?).to_ascii_lowercase()))
+        }
+        _ => None,
+    }
 }
 
 fn whole_text(bytes: &[u8]) -> String {
