@@ -2,8 +2,9 @@
 # Installs what building and testing need beside Rust and a C compiler:
 # OpenSSL's headers (the Toxiproxy client links it), Postgres and Redis (the
 # native cluster), a pooler (guests behind one), Chromium with its driver (the
-# report's tests), and what the sample applications are written with: Python,
-# Node, PHP, Go and Ruby with their frameworks and drivers.
+# report's tests), what the sample applications are written with (Python, Node,
+# PHP, Go and Ruby with their frameworks and drivers), and drivers for the fault
+# proxy to be tried with.
 #
 #   bash docker/packages.sh
 #
@@ -24,10 +25,11 @@ wanted=(
   "python3-sqlalchemy:/usr/lib/python3/dist-packages/sqlalchemy/__init__.py"
   "python3-psycopg2:/usr/lib/python3/dist-packages/psycopg2/__init__.py"
   "python3-redis:/usr/lib/python3/dist-packages/redis/__init__.py"
+  "python3-psycopg:/usr/lib/python3/dist-packages/psycopg/__init__.py"
+  "python3-asyncpg:/usr/lib/python3/dist-packages/asyncpg/__init__.py"
   "python3-waitress:/usr/lib/python3/dist-packages/waitress/__init__.py"
   "python3-fastapi:/usr/lib/python3/dist-packages/fastapi/__init__.py"
   "python3-uvicorn:/usr/lib/python3/dist-packages/uvicorn/__init__.py"
-  "python3-asyncpg:/usr/lib/python3/dist-packages/asyncpg/__init__.py"
   "python3-django:/usr/lib/python3/dist-packages/django/__init__.py"
   "python3-pytest:/usr/lib/python3/dist-packages/pytest/__init__.py"
   "python3-setuptools:/usr/lib/python3/dist-packages/setuptools/__init__.py"

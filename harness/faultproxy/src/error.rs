@@ -46,9 +46,17 @@ pub enum Error {
     /// The listen address does not parse or does not resolve.
     #[error("{0}")]
     BadListen(String),
+    /// The upstream names a unix socket that there cannot be.
+    #[error("{0}")]
+    BadUpstream(String),
+    /// A certificate, a key or their files are not what they should be.
+    #[error("tls: {0}")]
+    BadTls(String),
     /// The listen address cannot be bound (in use, not ours, no permission).
-    #[error("listen tcp {listen}: bind: {reason}")]
+    #[error("listen {network} {listen}: bind: {reason}")]
     Bind {
+        /// `tcp` or `unix`.
+        network: &'static str,
         /// The address as asked for.
         listen: String,
         /// The operating system's reason, in lower case.
@@ -66,6 +74,9 @@ pub enum Error {
     /// Nothing is held under this id: it was released, or its connection ended.
     #[error("held message not found")]
     HeldNotFound,
+    /// Nobody attends under this id, or not any more.
+    #[error("attention not found")]
+    AttentionNotFound,
     /// The request makes sense, but not on this proxy or connection.
     #[error("{0}")]
     Refused(String),
@@ -81,12 +92,15 @@ impl Error {
             | Self::InvalidStream
             | Self::InvalidToxicType
             | Self::UpstreamIsSelf(_)
+            | Self::BadUpstream(_)
+            | Self::BadTls(_)
             | Self::InvalidAttribute { .. } => 400,
             Self::ProxyNotFound
             | Self::ToxicNotFound
             | Self::ConnectionNotFound
             | Self::RuleNotFound
-            | Self::HeldNotFound => 404,
+            | Self::HeldNotFound
+            | Self::AttentionNotFound => 404,
             Self::ProxyExists | Self::ToxicExists | Self::Refused(_) => 409,
             Self::BadListen(_) | Self::Bind { .. } => 500,
         }

@@ -46,6 +46,13 @@ pub enum Happening {
         /// The operating system's reason.
         reason: String,
     },
+    /// One side and the proxy could not agree on TLS; the connection is closed.
+    TlsFailed {
+        /// `client` or `server`.
+        side: &'static str,
+        /// Why.
+        reason: String,
+    },
     /// The connection is over.
     Closed {
         /// In which way.
@@ -120,6 +127,16 @@ pub enum Happening {
         keys: Vec<String>,
         /// Its text, cut short.
         text: String,
+        /// The text of the script that it names by a digest, cut short, if it
+        /// was seen before.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        script: Option<String>,
+    },
+    /// A script was named by a digest of which no text was seen: rules do not
+    /// know what is in it. Told once for each digest.
+    ScriptUnknown {
+        /// SHA-1, in hexadecimal.
+        digest: String,
     },
     /// A reply was seen whole (only where messages are logged).
     Reply {
@@ -136,15 +153,18 @@ impl Event {
     /// About as many bytes as it takes in memory.
     fn weight(&self) -> usize {
         let inner = match &self.happening {
-            Happening::Request { command, keys, text } => {
+            Happening::Request { command, keys, text, script } => {
                 let keys = keys.iter().map(|key| key.capacity() + size_of::<String>());
-                command.capacity() + text.capacity() + keys.sum::<usize>()
+                let script = script.as_ref().map_or(0, String::capacity);
+                command.capacity() + text.capacity() + keys.sum::<usize>() + script
             }
             Happening::RuleFired { command, text, .. } => command.capacity() + text.capacity(),
             Happening::Reply { command, summary, .. } => command.capacity() + summary.capacity(),
             Happening::Accepted { client: text }
             | Happening::DialFailed { reason: text }
+            | Happening::TlsFailed { reason: text, .. }
             | Happening::FramingLost { reason: text }
+            | Happening::ScriptUnknown { digest: text }
             | Happening::ProxyUp { listen: text } => text.capacity(),
             _ => 0,
         };
@@ -227,7 +247,7 @@ mod tests {
         for _ in 0..2_000 {
             let keys = vec!["k".repeat(1_000); 64];
             let (command, text) = ("DEL".to_owned(), String::new());
-            log.record(&proxy, None, Happening::Request { command, keys, text });
+            log.record(&proxy, None, Happening::Request { command, keys, text, script: None });
         }
         let state = lock(&log.state);
         assert!(state.bytes <= KEPT_BYTES && state.events.len() < 300, "{}", state.bytes);

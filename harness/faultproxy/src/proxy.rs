@@ -1,5 +1,6 @@
 //! One proxy: a listener, an upstream, and what is done to its connections.
 
+use crate::address::{Address, check_upstream};
 use crate::core::Core;
 use crate::error::Error;
 use crate::event::Happening;
@@ -7,10 +8,10 @@ use crate::link::connection::serve;
 use crate::link::plan::Close;
 use crate::link::{Link, lock};
 use crate::listen::{self, Door};
+use crate::tls::{ProxyTls, TlsSetup};
 use crate::toxic::{NewToxic, Stream, Toxic, ToxicKind};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value};
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 /// Whether a proxy takes connections.
@@ -42,11 +43,13 @@ pub struct ProxyView {
     pub enabled: Enabled,
     /// Its toxics, upstream ones first.
     pub toxics: Vec<Toxic>,
+    /// Its TLS, if it ends or begins any.
+    pub tls: Option<ProxyTls>,
 }
 
 impl Serialize for ProxyView {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(6))?;
+        let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("name", &*self.name)?;
         map.serialize_entry("listen", &self.listen)?;
         map.serialize_entry("upstream", &*self.upstream)?;
@@ -55,6 +58,9 @@ impl Serialize for ProxyView {
         // strictly know the field.
         map.serialize_entry("Logger", &Map::new())?;
         map.serialize_entry("toxics", &self.toxics)?;
+        if let Some(tls) = &self.tls {
+            map.serialize_entry("tls", tls)?;
+        }
         map.end()
     }
 }
@@ -98,17 +104,13 @@ impl Proxy {
             upstream: Arc::clone(&state.upstream),
             enabled: Enabled::from(state.door.is_some()),
             toxics: self.toxics(),
+            tls: self.link.tls().map(|setup| setup.asked.clone()),
         }
     }
 
     /// Whether listening on `address` (or else `listen`) and dialling
     /// `upstream` is something else than what this proxy does.
-    pub(crate) fn differs(
-        &self,
-        listen: &str,
-        address: Option<SocketAddr>,
-        upstream: &str,
-    ) -> bool {
+    pub(crate) fn differs(&self, listen: &str, address: Option<&Address>, upstream: &str) -> bool {
         let state = lock(&self.state);
         let same_listen = state.listen == listen
             || address.is_some_and(|address| state.listen == address.to_string());
@@ -116,7 +118,7 @@ impl Proxy {
     }
 
     /// Listens; nothing changes for a proxy that already does.
-    pub(crate) fn enable(&self, address: SocketAddr) -> Result<(), Error> {
+    pub(crate) fn enable(&self, address: &Address) -> Result<(), Error> {
         let mut state = lock(&self.state);
         self.open(&mut state, address)
     }
@@ -131,10 +133,14 @@ impl Proxy {
     pub(crate) fn update(
         &self,
         listen: &str,
-        address: SocketAddr,
+        address: &Address,
         upstream: &str,
         enabled: Enabled,
     ) -> Result<(), Error> {
+        check_upstream(upstream)?;
+        if let Some(setup) = self.link.tls() {
+            setup.fits(listen, upstream)?;
+        }
         let differs = self.differs(listen, Some(address), upstream);
         let mut state = lock(&self.state);
         if differs {
@@ -151,18 +157,23 @@ impl Proxy {
         }
     }
 
-    fn open(&self, state: &mut State, address: SocketAddr) -> Result<(), Error> {
+    fn open(&self, state: &mut State, address: &Address) -> Result<(), Error> {
         if state.door.is_some() {
             return Ok(());
         }
         let failed = |error: std::io::Error| Error::Bind {
-            listen: address.to_string(),
+            network: address.network(),
+            listen: address.to_string().trim_start_matches("unix:").to_owned(),
             reason: listen::reason(&error),
         };
         let _inside = self.core.runtime.enter();
         let door = listen::bind(address).and_then(Door::open).map_err(failed)?;
         let bound = door.local_addr().map_err(failed)?;
-        if state.upstream.parse() == Ok(bound) {
+        let is_itself = match &bound {
+            Address::Tcp(bound) => state.upstream.parse() == Ok(*bound),
+            Address::Unix(_) => *state.upstream == *bound.to_string(),
+        };
+        if is_itself {
             return Err(Error::UpstreamIsSelf(state.upstream.to_string()));
         }
         state.listen = bound.to_string();
@@ -183,6 +194,17 @@ impl Proxy {
             self.link.close_all(Close::Fin);
             self.record(None, Happening::ProxyDown);
         }
+    }
+
+    /// Has the connections opened from now on speak TLS as this says.
+    pub(crate) fn set_tls(&self, asked: &ProxyTls) -> Result<(), Error> {
+        let setup = TlsSetup::read(asked)?;
+        let state = lock(&self.state);
+        if let Some(setup) = &setup {
+            setup.fits(&state.listen, &state.upstream)?;
+        }
+        self.link.set_tls(setup);
+        Ok(())
     }
 
     /// Toxics, upstream ones first, each direction in the order of creation.
@@ -307,7 +329,8 @@ async fn accept(core: Arc<Core>, link: Arc<Link>, door: Door, upstream: Arc<str>
             Ok((stream, connection)) => {
                 let happening = Happening::Accepted { client: connection.client.to_string() };
                 core.events.record(&link.name, Some(connection.ordinal), happening);
-                tokio::spawn(serve(Arc::clone(&core), Arc::clone(&link), connection, stream));
+                let (of, to) = (Arc::clone(&core), Arc::clone(&link));
+                core.carriers.carry(stream, |stream| serve(of, to, connection, stream));
             }
             Err(error) => {
                 if let Some(pause) = listen::pause_after(&error) {

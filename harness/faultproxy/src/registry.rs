@@ -1,14 +1,14 @@
 //! All proxies of one server, by name.
 
+use crate::address::{self, Address};
 use crate::core::Core;
 use crate::error::Error;
 use crate::link::lock;
-use crate::listen;
 use crate::proxy::{Enabled, Proxy, ProxyView};
+use crate::tls::ProxyTls;
 use crate::toxic::NewToxic;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 /// A proxy to be made.
@@ -16,14 +16,17 @@ use std::sync::{Arc, Mutex};
 pub struct NewProxy {
     /// Unique in its server, not empty.
     pub name: String,
-    /// `host:port`; port 0 takes a free one; an empty host is loopback.
+    /// `host:port`, or `unix:/path`; port 0 takes a free one, a port may be a
+    /// name of `/etc/services`; an empty host is loopback.
     pub listen: String,
-    /// `host:port`, dialled anew for every connection.
+    /// `host:port`, or `unix:/path`, dialled anew for every connection.
     pub upstream: String,
     /// Whether it listens from the start.
     pub enabled: Enabled,
     /// Its toxics, there before its first connection.
     pub toxics: Vec<NewToxic>,
+    /// Whether it ends and begins TLS.
+    pub tls: Option<ProxyTls>,
 }
 
 impl NewProxy {
@@ -39,6 +42,7 @@ impl NewProxy {
             upstream: upstream.into(),
             enabled: Enabled::Yes,
             toxics: Vec::new(),
+            tls: None,
         }
     }
 
@@ -49,7 +53,7 @@ impl NewProxy {
                 return Err(Error::MissingField(field.to_owned()));
             }
         }
-        Ok(())
+        address::check_upstream(&self.upstream)
     }
 }
 
@@ -58,30 +62,39 @@ impl NewProxy {
 #[derive(Debug)]
 pub(crate) struct Resolved {
     new: NewProxy,
-    address: Result<SocketAddr, Error>,
+    address: Result<Address, Error>,
 }
 
 impl Resolved {
     pub(crate) async fn from(new: NewProxy) -> Self {
-        let address = listen::resolve(&new.listen).await;
+        let address = address::resolve(&new.listen).await;
         Self { new, address }
     }
 
     pub(crate) fn blocking(new: NewProxy) -> Self {
-        let address = listen::resolve_blocking(&new.listen);
+        let address = address::resolve_blocking(&new.listen);
         Self { new, address }
     }
 
+    /// The proxy as it is before it listens.
     fn make(&self, core: &Arc<Core>) -> Result<Arc<Proxy>, Error> {
-        let NewProxy { name, listen, upstream, enabled, toxics } = &self.new;
+        let NewProxy { name, listen, upstream, toxics, tls, .. } = &self.new;
         let proxy = Arc::new(Proxy::new(core, name, listen, upstream));
         for toxic in toxics {
             proxy.add_toxic(toxic.clone())?;
         }
-        if *enabled == Enabled::Yes {
-            proxy.enable(self.address.clone()?)?;
+        if let Some(tls) = tls {
+            proxy.set_tls(tls)?;
         }
         Ok(proxy)
+    }
+
+    fn open(&self, proxy: &Proxy) -> Result<(), Error> {
+        match (self.new.enabled, &self.address) {
+            (Enabled::No, _) => Ok(()),
+            (Enabled::Yes, Ok(address)) => proxy.enable(address),
+            (Enabled::Yes, Err(error)) => Err(error.clone()),
+        }
     }
 }
 
@@ -144,6 +157,7 @@ impl Registry {
             return Err(Error::ProxyExists);
         }
         let proxy = new.make(&self.core)?;
+        new.open(&proxy)?;
         let view = proxy.view();
         proxies.insert(new.new.name.clone(), proxy);
         Ok(view)
@@ -171,16 +185,21 @@ impl Registry {
         forgot: &mut Vec<Forgotten>,
     ) -> Result<ProxyView, Error> {
         let mut proxies = lock(&self.proxies);
+        // What cannot be made replaces nothing.
+        let proxy = new.make(&self.core)?;
         if let Some(old) = proxies.get(&new.new.name) {
             let address = new.address.clone()?;
-            if !old.differs(&new.new.listen, Some(address), &new.new.upstream) {
+            if !old.differs(&new.new.listen, Some(&address), &new.new.upstream) {
                 old.take_toxics(&new.new.toxics)?;
+                if let Some(tls) = &new.new.tls {
+                    old.set_tls(tls)?;
+                }
                 return Ok(old.view());
             }
             forgot.extend(Forgotten::of(old));
             old.disable();
         }
-        let proxy = new.make(&self.core)?;
+        new.open(&proxy)?;
         let view = proxy.view();
         proxies.insert(new.new.name.clone(), proxy);
         Ok(view)
@@ -194,13 +213,13 @@ impl Registry {
 
     /// Removes all toxics and rules, opens all holds and enables all proxies,
     /// as many as possible; the first failure is the answer.
-    pub(crate) fn reset(&self, addresses: &BTreeMap<String, SocketAddr>) -> Result<(), Error> {
+    pub(crate) fn reset(&self, addresses: &BTreeMap<String, Address>) -> Result<(), Error> {
         let mut first = Ok(());
         for proxy in self.proxies() {
             proxy.remove_all_toxics();
             proxy.remove_all_rules_and_holds();
             if let Some(address) = addresses.get(&*proxy.name)
-                && let Err(error) = proxy.enable(*address)
+                && let Err(error) = proxy.enable(address)
             {
                 first = first.and(Err(error));
             }

@@ -125,7 +125,10 @@ pub struct NewRule {
     /// of the literals in its text. The whole of it: `user:1` is not
     /// `user:1:name`. For parts of a text there is [`NewRule::contains`].
     pub key: Option<String>,
-    /// Text that the command contains.
+    /// Text that the command contains; of an `EVALSHA`, also the text of its
+    /// script, if that was seen in an `EVAL` or a `SCRIPT LOAD` before (on any
+    /// connection of the fault proxy). Where it was not, only the command's own
+    /// text counts, and the event `script_unknown` names the digest, once.
     pub contains: Option<String>,
     /// The connection's ordinal in its proxy.
     pub connection: Option<u64>,
@@ -241,7 +244,7 @@ impl Rule {
         let matches = only.is_none_or(|only| only == connection)
             && wanted(name, &|name| command.is(name))
             && wanted(key, &|key| command.has_key(key))
-            && wanted(contains, &|part| command.text.contains(part));
+            && wanted(contains, &|part| command.contains(part));
         if !matches {
             return false;
         }

@@ -1,15 +1,16 @@
 //! The fault proxy as a value: start it, drive it, drop it.
 
+use crate::address::{self, Address};
 use crate::api;
 use crate::attend::{Attend, Attention};
 use crate::control::RuleAdded;
 use crate::core::Core;
 use crate::error::{Error, StartError};
 use crate::event::EventPage;
+use crate::link::MessageLog;
 use crate::link::connection::ConnectionView;
 use crate::link::hold::Release;
 use crate::link::plan::Close;
-use crate::link::{MessageLog, Refuses};
 use crate::listen::{self, Door};
 use crate::message::Protocol;
 use crate::message::wal::Lsn;
@@ -17,13 +18,13 @@ use crate::proxy::{Enabled, Proxy, ProxyView};
 use crate::registry::{NewProxy, Registry, Resolved};
 use crate::rule::{HeldMessage, NewRule, RuleView};
 use crate::seed::Seed;
+use crate::threads::Threads;
 use crate::timer::Timer;
 use crate::toxic::{NewToxic, Stream, Toxic, ToxicKind};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::runtime::Runtime;
 
 /// The port that Toxiproxy's clients expect.
 pub const DEFAULT_PORT: u16 = 8474;
@@ -51,8 +52,8 @@ pub struct Config {
     pub seed: Option<Seed>,
     /// Whether `/metrics` answers.
     pub metrics: Metrics,
-    /// Threads that carry the connections, apart from the caller's runtime so
-    /// that its load does not skew latencies.
+    /// Threads that carry the connections, each some of them, apart from the
+    /// caller's runtime so that its load does not skew latencies.
     pub threads: usize,
 }
 
@@ -93,20 +94,6 @@ pub struct FaultProxy {
     _timer: Timer,
 }
 
-/// The runtime that carries everything. Dropping it does not wait for its
-/// tasks: inside of another runtime, where we may well be dropped, waiting for
-/// one panics.
-#[derive(Debug)]
-struct Threads(Option<Runtime>);
-
-impl Drop for Threads {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
 impl FaultProxy {
     /// Starts the threads, the API and the proxies of the config file.
     ///
@@ -115,16 +102,10 @@ impl FaultProxy {
     /// The API address is taken, or the config file is unreadable or wrong.
     pub fn start(config: &Config) -> Result<Self, StartError> {
         let timer = Timer::start().map_err(StartError::Threads)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(config.threads.max(1))
-            .thread_name("faultproxy")
-            .enable_all()
-            .build()
-            .map_err(StartError::Threads)?;
-        let handle = runtime.handle().clone();
-        let threads = Threads(Some(runtime));
+        let threads = Threads::start(config.threads).map_err(StartError::Threads)?;
+        let handle = threads.control();
         let seed = config.seed.unwrap_or_else(Seed::from_entropy);
-        let core = Arc::new(Core::new(seed, timer.handle(), handle.clone()));
+        let core = Arc::new(Core::new(seed, timer.handle(), (handle.clone(), threads.carriers())));
         let registry = Arc::new(Registry::new(core));
         let address = match config.host.parse::<std::net::Ipv6Addr>() {
             Ok(v6) => format!("[{v6}]:{}", config.port),
@@ -201,7 +182,7 @@ impl FaultProxy {
     pub fn set_enabled(&self, name: &str, enabled: Enabled) -> Result<(), Error> {
         let proxy = self.find(name)?;
         match enabled {
-            Enabled::Yes => proxy.enable(listen::resolve_blocking(&proxy.view().listen)?),
+            Enabled::Yes => proxy.enable(&address::resolve_blocking(&proxy.view().listen)?),
             Enabled::No => {
                 proxy.disable();
                 Ok(())
@@ -218,8 +199,8 @@ impl FaultProxy {
     pub fn set_upstream(&self, name: &str, upstream: &str) -> Result<(), Error> {
         let proxy = self.find(name)?;
         let view = proxy.view();
-        let address = listen::resolve_blocking(&view.listen)?;
-        proxy.update(&view.listen, address, upstream, view.enabled)
+        let address = address::resolve_blocking(&view.listen)?;
+        proxy.update(&view.listen, &address, upstream, view.enabled)
     }
 
     /// Adds a toxic to a proxy, at the end of its direction.
@@ -258,7 +239,7 @@ impl FaultProxy {
     pub fn reset(&self) -> Result<(), Error> {
         let mut addresses = std::collections::BTreeMap::new();
         for proxy in self.registry.proxies() {
-            let address = listen::resolve_blocking(&proxy.view().listen)?;
+            let address = address::resolve_blocking(&proxy.view().listen)?;
             addresses.insert(proxy.name.to_string(), address);
         }
         self.registry.reset(&addresses)
@@ -444,18 +425,6 @@ impl FaultProxy {
         Ok(attention)
     }
 
-    /// Whether a proxy itself answers a Postgres client's request for
-    /// encryption (TLS or GSS) with no, so that the messages of clients that
-    /// only prefer it can be followed. Needs the protocol to be set.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::ProxyNotFound`].
-    pub fn refuse_encryption(&self, proxy: &str, refuses: Refuses) -> Result<(), Error> {
-        self.find(proxy)?.link.refuse_encryption(refuses);
-        Ok(())
-    }
-
     /// Up to `limit` events with a number above `since`.
     #[must_use]
     pub fn events(&self, since: u64, limit: usize) -> EventPage {
@@ -481,10 +450,12 @@ impl Drop for FaultProxy {
 }
 
 fn open_api(address: &str) -> std::io::Result<(Door, SocketAddr)> {
-    let resolved = listen::resolve_blocking(address).map_err(std::io::Error::other)?;
-    let door = Door::open(listen::bind(resolved)?)?;
-    let address = door.local_addr()?;
-    Ok((door, address))
+    let resolved = address::resolve_blocking(address).map_err(std::io::Error::other)?;
+    let door = Door::open(listen::bind(&resolved)?)?;
+    match door.local_addr()? {
+        Address::Tcp(address) => Ok((door, address)),
+        Address::Unix(_) => Err(std::io::Error::other("the API is served over TCP only")),
+    }
 }
 
 fn populate_from(registry: &Registry, path: &std::path::Path) -> Result<(), StartError> {

@@ -106,6 +106,21 @@ pub enum ToxicKind {
         /// Bytes let through.
         bytes: i64,
     },
+    /// A connection reaches its server so much later, give or take a jitter
+    /// drawn uniformly from `-jitter_ms..=jitter_ms` for each connection, in
+    /// whichever direction the toxic sits. Clients do not see it at once: what
+    /// accepts them is the kernel, and what they send waits.
+    SlowOpen {
+        /// Delay in milliseconds.
+        delay_ms: i64,
+        /// Largest deviation from it, in milliseconds.
+        jitter_ms: i64,
+    },
+    /// Flips one bit in each run of `one_in` bytes; which one, the seed draws.
+    Corrupt {
+        /// Length of a run in bytes, at least 1.
+        one_in: i64,
+    },
     /// Does nothing.
     Noop,
 }
@@ -129,6 +144,8 @@ impl ToxicKind {
             "reset_peer" => Self::ResetPeer { timeout_ms: 0 },
             "slicer" => Self::Slicer { average_size: 0, size_variation: 0, delay_us: 0 },
             "limit_data" => Self::LimitData { bytes: 0 },
+            "slow_open" => Self::SlowOpen { delay_ms: 0, jitter_ms: 0 },
+            "corrupt" => Self::Corrupt { one_in: 0 },
             "noop" => Self::Noop,
             _ => return Err(Error::InvalidToxicType),
         })
@@ -145,6 +162,8 @@ impl ToxicKind {
             Self::ResetPeer { .. } => "reset_peer",
             Self::Slicer { .. } => "slicer",
             Self::LimitData { .. } => "limit_data",
+            Self::SlowOpen { .. } => "slow_open",
+            Self::Corrupt { .. } => "corrupt",
             Self::Noop => "noop",
         }
     }
@@ -171,6 +190,10 @@ impl ToxicKind {
                 ("delay", delay_us),
             ],
             Self::LimitData { bytes } => vec![("bytes", bytes)],
+            Self::SlowOpen { delay_ms, jitter_ms } => {
+                vec![("delay", delay_ms), ("jitter", jitter_ms)]
+            }
+            Self::Corrupt { one_in } => vec![("one_in", one_in)],
             Self::Noop => vec![],
         }
     }
@@ -208,7 +231,8 @@ impl ToxicKind {
     /// # Errors
     ///
     /// [`Error::InvalidAttribute`]: a negative rate or limit, pieces of no
-    /// size, a variation as large as the size itself, or times beyond a year.
+    /// size, a variation as large as the size itself, one byte of none to be
+    /// corrupted, or times beyond a year.
     pub fn validate(&self) -> Result<(), Error> {
         let refuse = |name, value, reason| Err(Error::InvalidAttribute { name, value, reason });
         let within = |name, value: i64, longest: i64| {
@@ -223,6 +247,13 @@ impl ToxicKind {
                 refuse("rate", rate_kb_s, "is negative; 0 stalls")
             }
             Self::SlowClose { delay_ms } => within("delay", delay_ms, LONGEST_MS),
+            Self::SlowOpen { delay_ms, jitter_ms } => {
+                within("delay", delay_ms, LONGEST_MS)?;
+                within("jitter", jitter_ms, LONGEST_MS)
+            }
+            Self::Corrupt { one_in } if one_in < 1 => {
+                refuse("one_in", one_in, "must be at least 1")
+            }
             Self::Timeout { timeout_ms } | Self::ResetPeer { timeout_ms } => {
                 within("timeout", timeout_ms, LONGEST_MS)
             }
@@ -237,7 +268,9 @@ impl ToxicKind {
                 within("delay", delay_us, LONGEST_MS * 1000)
             }
             Self::LimitData { bytes } if bytes < 0 => refuse("bytes", bytes, "is negative"),
-            Self::Bandwidth { .. } | Self::LimitData { .. } | Self::Noop => Ok(()),
+            Self::Bandwidth { .. } | Self::LimitData { .. } | Self::Corrupt { .. } | Self::Noop => {
+                Ok(())
+            }
         }
     }
 }
@@ -351,6 +384,9 @@ mod tests {
             ("limit_data", serde_json::json!({"bytes": -1})),
             ("latency", serde_json::json!({"latency": 1, "jitter": i64::MAX})),
             ("timeout", serde_json::json!({"timeout": i64::MAX})),
+            ("slow_open", serde_json::json!({"delay": i64::MAX})),
+            ("corrupt", serde_json::json!({})),
+            ("corrupt", serde_json::json!({"one_in": -1})),
         ] {
             let error = merged(kind, &attributes).expect_err("hostile");
             assert_eq!(error.status(), 400, "{kind} {attributes}: {error}");

@@ -3,9 +3,9 @@
 use super::body::Fields;
 use super::reply;
 use crate::error::Error;
-use crate::link::MessageLog;
 use crate::link::hold::Release;
 use crate::link::plan::Close;
+use crate::link::{MessageLog, Refuses};
 use crate::message::Protocol;
 use crate::registry::Registry;
 use crate::rule::{Action, NewRule};
@@ -33,6 +33,8 @@ pub(crate) fn route(
         }
         ["proxies", p, "protocol"] if get => show_protocol(registry, p),
         ["proxies", p, "protocol"] if post => reply::empty(protocol(registry, p, body)),
+        ["proxies", p, "tls"] if post => reply::empty(tls(registry, p, body)),
+        ["proxies", p, "encryption"] if post => reply::empty(encryption(registry, p, body)),
         ["proxies", p, "hold"] if post => reply::empty(hold(registry, p, body)),
         ["proxies", p, "release"] if post => reply::empty(release(registry, p, body)),
         ["proxies", p, "rules"] if get => {
@@ -49,7 +51,12 @@ pub(crate) fn route(
             reply::empty(release_message(registry, p, id))
         }
         ["events"]
-        | ["proxies", _, "connections" | "protocol" | "hold" | "release" | "rules" | "held"]
+        | [
+            "proxies",
+            _,
+            "connections" | "protocol" | "tls" | "encryption" | "hold" | "release" | "rules"
+            | "held",
+        ]
         | ["proxies", _, "connections", _, "close"]
         | ["proxies", _, "rules", _]
         | ["proxies", _, "held", _, "release"] => reply::status(StatusCode::METHOD_NOT_ALLOWED),
@@ -137,6 +144,20 @@ fn protocol(registry: &Registry, proxy: &str, body: &[u8]) -> Result<(), Error> 
         Some(false) | None => MessageLog::Off,
     };
     proxy.set_protocol(protocol, logs);
+    Ok(())
+}
+
+fn tls(registry: &Registry, proxy: &str, body: &[u8]) -> Result<(), Error> {
+    registry.proxy(proxy)?.set_tls(&super::body::tls(&fields(body)?)?)
+}
+
+fn encryption(registry: &Registry, proxy: &str, body: &[u8]) -> Result<(), Error> {
+    let proxy = registry.proxy(proxy)?;
+    let fields = fields(body)?;
+    fields.only(&["refuses"])?;
+    let refuses =
+        fields.boolean("refuses")?.ok_or_else(|| Error::MissingField("refuses".into()))?;
+    proxy.link.refuse_encryption(if refuses { Refuses::Yes } else { Refuses::No });
     Ok(())
 }
 

@@ -6,8 +6,10 @@ use crate::error::Error;
 use crate::message::wal::Lsn;
 use crate::proxy::Enabled;
 use crate::registry::NewProxy;
+use crate::tls::{ProxyTls, TlsIdentity, UpstreamTls, Verify};
 use crate::toxic::{NewToxic, Stream, ToxicKind};
 use serde_json::{Map, Value};
+use std::path::PathBuf;
 
 /// The fields of one JSON object.
 pub(crate) struct Fields(Map<String, Value>);
@@ -79,6 +81,26 @@ impl Fields {
         Ok(text.map(str::to_owned))
     }
 
+    /// An array of strings.
+    pub(crate) fn strings(&self, name: &str) -> Result<Vec<String>, Error> {
+        let all = |value: &Value| {
+            let all = value.as_array()?.iter();
+            all.map(|one| one.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
+        };
+        Ok(self.typed(name, "an array of strings", all)?.unwrap_or_default())
+    }
+
+    /// A string that has no default.
+    pub(crate) fn required(&self, name: &str) -> Result<String, Error> {
+        self.string(name)?.ok_or_else(|| Error::MissingField(name.to_owned()))
+    }
+
+    /// The fields of an object inside.
+    pub(crate) fn sub(&self, name: &str) -> Result<Option<Self>, Error> {
+        let map = self.typed(name, "an object", Value::as_object)?;
+        Ok(map.cloned().map(Self))
+    }
+
     pub(crate) fn boolean(&self, name: &str) -> Result<Option<bool>, Error> {
         self.typed(name, "true or false", Value::as_bool)
     }
@@ -122,7 +144,33 @@ pub(crate) fn proxy(fields: &Fields) -> Result<NewProxy, Error> {
         upstream: fields.string("upstream")?.unwrap_or_default(),
         enabled: Enabled::from(fields.boolean("enabled")?.unwrap_or(true)),
         toxics: toxics(fields)?,
+        tls: fields.sub("tls")?.as_ref().map(tls).transpose()?,
     })
+}
+
+/// The TLS that a body asks for. Toxiproxy has none, so nothing that is
+/// unknown here is ignored.
+pub(crate) fn tls(fields: &Fields) -> Result<ProxyTls, Error> {
+    fields.only(&["listen", "upstream"])?;
+    let listen = fields.sub("listen")?.map(|fields| {
+        fields.only(&["certificate", "key"])?;
+        let file = |name| fields.required(name).map(PathBuf::from);
+        Ok::<_, Error>(TlsIdentity { certificate: file("certificate")?, key: file("key")? })
+    });
+    let upstream = fields.sub("upstream")?.map(|fields| {
+        fields.only(&["ca", "verify", "name"])?;
+        let verify = match (fields.string("ca")?, fields.boolean("verify")?) {
+            (Some(path), None | Some(true)) => Verify::Ca(path.into()),
+            (None, Some(false)) => Verify::Nothing,
+            _ => {
+                let reason = "tls.upstream needs either ca, a file of PEM, or \"verify\": false";
+                return Err(Error::BadBody(reason.into()));
+            }
+        };
+        Ok(UpstreamTls { verify, name: fields.string("name")? })
+    });
+    let (listen, upstream) = (listen.transpose()?, upstream.transpose()?);
+    Ok(ProxyTls { listen, upstream })
 }
 
 /// The toxics that come with a proxy.

@@ -1,21 +1,28 @@
 //! The HTTP API: Toxiproxy's routes, and those under `/x/` that go beyond it.
 
+mod attend;
 mod beyond;
 pub(crate) mod body;
+mod guard;
 mod metrics;
+mod path;
 mod proxies;
 mod reply;
+mod request_id;
+mod serving;
 
 use crate::listen::Door;
 use crate::registry::Registry;
 use crate::server::Metrics;
-use axum::Router;
-use axum::body::to_bytes;
-use axum::extract::{Request, State};
+use attend::Attentions;
+use axum::body::{Body, to_bytes};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
+use guard::Hosts;
+use path::Path;
+use request_id::RequestId;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,69 +35,47 @@ const LARGEST_BODY: usize = 4 << 20;
 /// A body that has not come by then does not come.
 const BODY_TIME: Duration = Duration::from_secs(10);
 
-#[derive(Clone)]
 struct Api {
     registry: Arc<Registry>,
     metrics: Metrics,
     hosts: Hosts,
-}
-
-/// By which names the API may be called.
-#[derive(Clone, Copy)]
-enum Hosts {
-    /// By those that only this machine gives: a web page can give a name of its
-    /// own our address, and so pass for the same origin (DNS rebinding), but
-    /// only a name with dots.
-    OfThisMachine,
-    /// Others reach it under whatever name they know.
-    Any,
-}
-
-impl Hosts {
-    fn allows(self, parts: &Parts) -> bool {
-        let Some(host) = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()) else {
-            return true;
-        };
-        let name = match host.strip_prefix('[') {
-            Some(_) => return true,
-            None => host.rsplit_once(':').map_or(host, |(name, _)| name),
-        };
-        match self {
-            Self::Any => true,
-            Self::OfThisMachine => {
-                !name.contains('.')
-                    || name.parse::<std::net::IpAddr>().is_ok()
-                    || name.ends_with(".localhost")
-            }
-        }
-    }
+    attentions: Attentions,
 }
 
 /// Serves the API until the door is closed.
 pub(crate) async fn serve(registry: Arc<Registry>, door: Door, metrics: Metrics) {
-    let is_local = door.local_addr().is_ok_and(|address| address.ip().is_loopback());
-    let hosts = if is_local { Hosts::OfThisMachine } else { Hosts::Any };
-    let router = Router::new().fallback(answer).with_state(Api { registry, metrics, hosts });
-    if let Err(error) = axum::serve(door, router).await {
-        tracing::error!(%error, "the API stopped");
-    }
+    let hosts = Hosts::of(&door);
+    let api = Api { registry, metrics, hosts, attentions: Attentions::default() };
+    serving::accept(door, Arc::new(api)).await;
+}
+
+/// Answers one request. Every answer carries a number of its own, by which its
+/// line in the log is found.
+async fn answer(api: &Api, parts: Parts, body: Body) -> Response {
+    let id = RequestId::next();
+    let mut answer = decide(api, &parts, body).await;
+    tracing::debug!(
+        request_id = id.as_str(),
+        method = %parts.method,
+        path = parts.uri.path(),
+        status = answer.status().as_u16(),
+        "answered"
+    );
+    answer.headers_mut().insert(request_id::HEADER, id.into());
+    answer
 }
 
 /// Routes by hand: unlike a router, Toxiproxy answers HEAD with 405 and tells
 /// `/proxies` from `/proxies/`.
-async fn answer(State(api): State<Api>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    // A web page must not be able to drive a proxy on the visitor's machine.
-    let from_browser = parts
-        .headers
-        .get(header::USER_AGENT)
-        .is_some_and(|agent| agent.as_bytes().starts_with(b"Mozilla/"));
-    if from_browser {
-        return reply::text(StatusCode::FORBIDDEN, "User agent not allowed\n");
+async fn decide(api: &Api, parts: &Parts, body: Body) -> Response {
+    if let Some(refused) = api.hosts.refuse(parts) {
+        return refused;
     }
-    if parts.headers.contains_key(header::ORIGIN) || !api.hosts.allows(&parts) {
-        return reply::text(StatusCode::FORBIDDEN, "Host or origin not allowed\n");
-    }
+    let segments = match path::read(parts.uri.path()) {
+        Path::Clean(segments) => segments,
+        Path::Moved(to) => return reply::moved(&to, parts.uri.query()),
+        Path::NoText => return not_found(),
+    };
     let body = match tokio::time::timeout(BODY_TIME, to_bytes(body, LARGEST_BODY)).await {
         Ok(Ok(body)) => body,
         Ok(Err(error)) => {
@@ -103,17 +88,16 @@ async fn answer(State(api): State<Api>, request: Request) -> Response {
             return late;
         }
     };
-    let segments: Option<Vec<String>> =
-        parts.uri.path().trim_start_matches('/').split('/').map(decode).collect();
-    let Some(segments) = segments else {
-        return not_found();
-    };
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    if let ["x", "attend", rest @ ..] = segments.as_slice() {
+        let routed = attend::route(&api.attentions, &api.registry, &parts.method, rest, &body);
+        return routed.unwrap_or_else(not_found);
+    }
     if let ["x", rest @ ..] = segments.as_slice() {
         let asked = (&parts.method, parts.uri.query().unwrap_or(""));
         return beyond::route(&api.registry, asked, rest, &body).unwrap_or_else(not_found);
     }
-    route(&api, &parts.method, &segments, &body).await
+    route(api, &parts.method, &segments, &body).await
 }
 
 async fn route(api: &Api, method: &Method, segments: &[&str], body: &Bytes) -> Response {
@@ -153,36 +137,4 @@ async fn route(api: &Api, method: &Method, segments: &[&str], body: &Bytes) -> R
 
 fn not_found() -> Response {
     reply::text(StatusCode::NOT_FOUND, "404 page not found\n")
-}
-
-/// Undoes percent-encoding; None for what is not UTF-8 afterwards.
-fn decode(segment: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(segment.len());
-    let mut rest = segment.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        let digits = tail.get(..2).and_then(|two| std::str::from_utf8(two).ok());
-        match digits.and_then(|two| u8::from_str_radix(two, 16).ok()) {
-            Some(byte) if first == b'%' => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8(bytes).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::decode;
-
-    #[test]
-    fn undoes_percent_encoding() {
-        assert_eq!(decode("a%20b%2Fc").as_deref(), Some("a b/c"));
-        assert_eq!(decode("100%").as_deref(), Some("100%"));
-        assert_eq!(decode("%ff"), None);
-    }
 }

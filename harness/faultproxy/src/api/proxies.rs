@@ -2,8 +2,8 @@
 
 use super::body::{self, Fields};
 use super::reply;
+use crate::address;
 use crate::error::{Error, ErrorBody};
-use crate::listen;
 use crate::proxy::{Enabled, ProxyView};
 use crate::registry::{Forgotten, Registry, Resolved};
 use axum::http::StatusCode;
@@ -41,9 +41,12 @@ pub(crate) async fn update(registry: &Registry, name: &str, body: &[u8]) -> Resp
         let listen = fields.string("listen")?.unwrap_or(before.listen);
         let upstream = fields.string("upstream")?;
         let enabled = fields.boolean("enabled")?.map_or(before.enabled, Enabled::from);
-        let address = listen::resolve(&listen).await?;
+        let address = address::resolve(&listen).await?;
         let upstream = upstream.as_deref().unwrap_or(&before.upstream);
-        proxy.update(&listen, address, upstream, enabled)?;
+        if let Some(tls) = fields.sub("tls")? {
+            proxy.set_tls(&body::tls(&tls)?)?;
+        }
+        proxy.update(&listen, &address, upstream, enabled)?;
         Ok(proxy.view())
     };
     reply::result(StatusCode::OK, updated.await)
@@ -53,7 +56,7 @@ pub(crate) async fn reset(registry: &Registry) -> Result<(), Error> {
     let mut addresses = BTreeMap::new();
     let mut unresolved = Ok(());
     for proxy in registry.proxies() {
-        match listen::resolve(&proxy.view().listen).await {
+        match address::resolve(&proxy.view().listen).await {
             Ok(address) => {
                 addresses.insert(proxy.name.to_string(), address);
             }

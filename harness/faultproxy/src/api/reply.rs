@@ -23,6 +23,15 @@ pub(crate) fn typed(code: StatusCode, content_type: &'static str, body: String) 
     response
 }
 
+/// Sends the client to the clean form of the path it asked for.
+pub(crate) fn moved(path: &str, query: Option<&str>) -> Response {
+    let to = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    let mut response = status(StatusCode::MOVED_PERMANENTLY);
+    let to = HeaderValue::try_from(to).expect("a path is encoded, and a query came in a request");
+    response.headers_mut().insert(header::LOCATION, to);
+    response
+}
+
 pub(crate) fn text(status: StatusCode, body: &str) -> Response {
     typed(status, TEXT, body.to_owned())
 }

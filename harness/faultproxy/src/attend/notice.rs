@@ -2,9 +2,9 @@
 
 use super::rows::{self, Outcome};
 use super::value::Value;
+use crate::address::ClientAddress;
 use crate::message::{Ends, Step, Strength, Transaction};
 use bytes::Bytes;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// One thing that a controller is told.
@@ -33,7 +33,7 @@ pub enum What {
     /// A client connected.
     Opened {
         /// The client's address.
-        client: SocketAddr,
+        client: ClientAddress,
     },
     /// The connection is over. Its messages that still waited are gone, and
     /// cannot be decided any more.
@@ -157,6 +157,9 @@ pub struct Statement {
     pub keys: Vec<String>,
     /// How much it can change; of Redis it is not told.
     pub strength: Strength,
+    /// The text of the script that an `EVALSHA` names, if it was seen before in
+    /// an `EVAL` or a `SCRIPT LOAD` on any connection of the fault proxy.
+    pub script: Option<Arc<str>>,
 }
 
 /// What only requests of one protocol have.

@@ -52,7 +52,7 @@ fn messages(raw: &Bytes) -> impl Iterator<Item = (u8, Bytes)> {
     })
 }
 
-pub(super) fn outcomes(raw: &Bytes) -> Vec<Outcome> {
+pub(crate) fn outcomes(raw: &Bytes) -> Vec<Outcome> {
     let mut found = Vec::new();
     let mut current = Outcome::default();
     for (kind, body) in messages(raw) {

@@ -3,21 +3,21 @@
 use super::hold::Hold;
 use super::plan::Close;
 use super::pump::{Ended, Pump};
+use crate::address::{ClientAddress, Upstream};
 use crate::core::Core;
 use crate::event::Happening;
 use crate::link::{Link, MessageLog, lock};
 use crate::message::{Framing, Protocol, Session};
 use crate::seed::Key;
+use crate::socket::{Plain, ReadHalf, Socket, WriteHalf};
+use crate::tls::{TlsSetup, secure};
 use crate::toxic::Stream;
 use serde::Serialize;
-use socket2::SockRef;
-use std::net::SocketAddr;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
-use std::time::Duration;
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use std::time::Instant;
 
 /// What control calls and the two tasks of a connection share.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(crate) struct Connection {
     /// Counted from 1 in the order in which the listener accepted them.
     pub(crate) ordinal: u64,
     pub(crate) key: Key,
-    pub(crate) client: SocketAddr,
+    pub(crate) client: ClientAddress,
     pub(crate) upstream: Arc<str>,
     /// Bytes, by direction.
     pub(crate) traffic: [Traffic; 2],
@@ -33,6 +33,7 @@ pub(crate) struct Connection {
     generation: AtomicU64,
     close: AtomicU8,
     pub(crate) protocol: Option<Protocol>,
+    tls: Option<Arc<TlsSetup>>,
     /// Present exactly if there is a protocol.
     pub(crate) session: Option<Mutex<Session>>,
     /// Whether its messages cannot be told apart any more: what one direction
@@ -95,11 +96,13 @@ impl Connection {
     pub(crate) fn new(
         ordinal: u64,
         key: Key,
-        (client, upstream): (SocketAddr, Arc<str>),
+        (client, upstream): (ClientAddress, Arc<str>),
         (protocol, logs): (Option<Protocol>, MessageLog),
+        tls: Option<Arc<TlsSetup>>,
         holds: [Hold; 2],
     ) -> Self {
         Self {
+            tls,
             ordinal,
             key,
             client,
@@ -220,6 +223,11 @@ impl Connection {
         self.was_answered.load(Ordering::Relaxed)
     }
 
+    /// Something of that is still to go to the client.
+    pub(crate) fn owes_answer(&self) -> bool {
+        self.has_answer.load(Ordering::Acquire)
+    }
+
     pub(crate) fn take_answer(&self) -> Option<bytes::Bytes> {
         if !self.has_answer.swap(false, Ordering::AcqRel) {
             return None;
@@ -261,12 +269,20 @@ impl Connection {
 
     /// Completes when the connection is to be closed.
     async fn closed(&self) {
+        self.until(Stream::Downstream, || self.closing().is_some()).await;
+    }
+
+    /// Completes when the settings are others than those of `generation`.
+    async fn changed(&self, generation: u64) {
+        self.until(Stream::Upstream, || self.generation() != generation).await;
+    }
+
+    /// Completes when a nudge has made this true. The slot must be free: there
+    /// is one for each direction, which its pump takes later.
+    async fn until(&self, slot: Stream, is_so: impl Fn() -> bool) {
         std::future::poll_fn(|cx| {
-            self.listen(Stream::Downstream, cx.waker());
-            match self.closing() {
-                Some(_) => Poll::Ready(()),
-                None => Poll::Pending,
-            }
+            self.listen(slot, cx.waker());
+            if is_so() { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }
@@ -277,42 +293,60 @@ pub(crate) async fn serve(
     core: Arc<Core>,
     link: Arc<Link>,
     connection: Arc<Connection>,
-    client: TcpStream,
+    client: io::Result<Plain>,
 ) {
-    let (how, sockets) = forward(&core, &link, &connection, client).await;
+    let (how, mut sockets) = match client {
+        Ok(client) => forward(&core, &link, &connection, client).await,
+        Err(_) => ("not taken up", vec![]),
+    };
     // Whoever sees the connection closed finds it gone from every list.
     link.forget(&connection, how);
     core.events.record(&link.name, Some(connection.ordinal), Happening::Closed { how });
-    close_all(&sockets, connection.closing());
+    for socket in &mut sockets {
+        socket.prepare_close(connection.closing());
+    }
 }
 
 async fn forward(
     core: &Arc<Core>,
     link: &Arc<Link>,
     connection: &Arc<Connection>,
-    client: TcpStream,
-) -> (&'static str, Vec<TcpStream>) {
-    // A refused option only costs speed.
-    let _ = client.set_nodelay(true);
+    client: Plain,
+) -> (&'static str, Vec<Socket>) {
+    client.set_nodelay();
+    let record = |happening| core.events.record(&link.name, Some(connection.ordinal), happening);
     let dialled = tokio::select! {
         biased;
-        () = connection.closed() => return ("closed while dialling", vec![client]),
-        dialled = TcpStream::connect(&*connection.upstream) => dialled,
+        () = connection.closed() => None,
+        dialled = dial(link, connection) => Some(dialled),
     };
-    let server = match dialled {
-        Ok(server) => server,
-        Err(error) => {
-            let reason = error.to_string();
-            core.events.record(
-                &link.name,
-                Some(connection.ordinal),
-                Happening::DialFailed { reason },
-            );
-            return ("upstream unreachable", vec![client]);
+    let (server, upstream) = match dialled {
+        None => return ("closed while dialling", vec![Socket::Plain(client)]),
+        Some(Ok(dialled)) => dialled,
+        Some(Err(reason)) => {
+            record(Happening::DialFailed { reason });
+            return ("upstream unreachable", vec![Socket::Plain(client)]);
         }
     };
-    let _ = server.set_nodelay(true);
-    core.events.record(&link.name, Some(connection.ordinal), Happening::Dialled);
+    server.set_nodelay();
+    record(Happening::Dialled);
+    let (client, server) = match &connection.tls {
+        None => (Socket::Plain(client), Socket::Plain(server)),
+        Some(setup) => {
+            let secured = tokio::select! {
+                biased;
+                () = connection.closed() => return ("closed in a handshake", vec![]),
+                secured = secure(setup, (client, server), &upstream, connection.protocol) => secured,
+            };
+            match secured {
+                Ok(sockets) => sockets,
+                Err(failed) => {
+                    record(Happening::TlsFailed { side: failed.side, reason: failed.reason });
+                    return ("no TLS", vec![]);
+                }
+            }
+        }
+    };
     let (client_read, client_write) = client.into_split();
     let (server_read, server_write) = server.into_split();
     let up = Pump::new(core, link, connection, Stream::Upstream, (client_read, server_write));
@@ -327,7 +361,27 @@ async fn forward(
     finish(connection, up, down)
 }
 
-type Halves = (OwnedReadHalf, OwnedWriteHalf);
+/// Connects to the server, once the toxics that slow that down let it.
+async fn dial(link: &Link, connection: &Connection) -> Result<(Plain, Upstream), String> {
+    let upstream = Upstream::parse(&connection.upstream)?;
+    let accepted = Instant::now();
+    loop {
+        let generation = connection.generation();
+        let due = accepted + link.opening_delay(connection.key);
+        if due <= Instant::now() {
+            break;
+        }
+        tokio::select! {
+            biased;
+            () = connection.changed(generation) => {}
+            () = tokio::time::sleep_until(due.into()) => {}
+        }
+    }
+    let dialled = Plain::connect(&upstream).await;
+    dialled.map(|server| (server, upstream)).map_err(|error| error.to_string())
+}
+
+type Halves = (ReadHalf, WriteHalf);
 
 /// Runs one direction; a direction that must close the connection tells the
 /// other one.
@@ -343,11 +397,9 @@ fn finish(
     connection: &Connection,
     (up, (client_read, server_write)): (Ended, Halves),
     (down, (server_read, client_write)): (Ended, Halves),
-) -> (&'static str, Vec<TcpStream>) {
-    let client =
-        client_read.reunite(client_write).expect("both halves come from the client's socket");
-    let server =
-        server_read.reunite(server_write).expect("both halves come from the server's socket");
+) -> (&'static str, Vec<Socket>) {
+    let client = Socket::reunite(client_read, client_write);
+    let server = Socket::reunite(server_read, server_write);
     let how = match connection.closing() {
         Some(Close::Rst) => "reset",
         Some(Close::Fin) => "closed",
@@ -355,20 +407,4 @@ fn finish(
         None => "ended",
     };
     (how, vec![client, server])
-}
-
-/// Prepares sockets for being dropped.
-fn close_all(sockets: &[TcpStream], how: Option<Close>) {
-    for socket in sockets {
-        let socket = SockRef::from(socket);
-        // Options and shutdowns fail only where the peer was faster.
-        let _ = match how {
-            // A linger of zero makes the close send RST instead of FIN.
-            Some(Close::Rst) => socket.set_linger(Some(Duration::ZERO)),
-            // An explicit FIN first: closing a socket that holds unread data
-            // sends RST at once.
-            Some(Close::Fin) => socket.shutdown(std::net::Shutdown::Write),
-            None => Ok(()),
-        };
-    }
 }

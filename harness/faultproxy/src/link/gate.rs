@@ -4,6 +4,8 @@
 //! so the order never changes, and only a rule or a decision that says "drop"
 //! removes bytes.
 
+mod follow;
+
 use super::connection::Connection;
 use super::hold::Hold;
 use super::judge::{Judge, Kept};

@@ -9,8 +9,8 @@ use crate::core::Core;
 use crate::event::Happening;
 use crate::link::Link;
 use crate::message::{
-    Border, Command, Counted, Expects, Framing, Part, Pending, Place, Session, Step, Strength,
-    Sync, front,
+    Border, Command, Counted, Expects, Framing, Part, Pending, Place, Session, Sought, Step,
+    Strength, Sync, front,
 };
 use crate::rule::{Action, ReplyAction, RequestAction};
 use crate::toxic::Stream;
@@ -88,6 +88,23 @@ impl Judge {
         if self.teller.holds() { HELD_PAUSE } else { PAUSE }
     }
 
+    /// Whether messages need no judging: nobody asks what they say, but for
+    /// rules on commands that are [sought](Judge::sought), and nothing is under
+    /// way.
+    pub(super) fn is_idle(&self) -> bool {
+        let is_asked = self.connection.logs_messages()
+            || self.link.has_rules() && self.link.sought().is_none()
+            || self.link.is_attended()
+            || self.teller.is_attended();
+        !is_asked && self.in_request.is_none() && self.teller.is_idle()
+    }
+
+    /// Where messages need no judging: the commands that do.
+    pub(super) fn sought(&self) -> Arc<Sought> {
+        let sought = if self.link.has_rules() { self.link.sought() } else { None };
+        sought.unwrap_or_default()
+    }
+
     pub(super) fn has_room(&self) -> bool {
         self.teller.has_room()
     }
@@ -115,7 +132,11 @@ impl Judge {
     }
 
     /// Finds out what is wanted done with a request.
-    pub(super) fn request(&mut self, part: Part, session: &mut Session) -> (Kept, Option<Frame>) {
+    pub(super) fn request(
+        &mut self,
+        mut part: Part,
+        session: &mut Session,
+    ) -> (Kept, Option<Frame>) {
         if part.place == Place::Between {
             return self.between(part, session);
         }
@@ -124,6 +145,9 @@ impl Judge {
         self.in_request = (part.place == Place::Inside).then_some(ordinal);
         if begins {
             self.discarding = false;
+        }
+        for digest in self.core.scripts.resolve(&mut part.commands) {
+            self.record(Happening::ScriptUnknown { digest });
         }
         for command in &part.commands {
             self.log_message(command);
@@ -262,6 +286,7 @@ impl Judge {
                 command: command.name.clone(),
                 keys: command.keys.clone(),
                 text: cut(&command.text),
+                script: command.script_text().map(|text| cut(text)),
             });
         }
     }

@@ -10,20 +10,22 @@ pub(crate) mod queue;
 mod stage;
 mod tell;
 
+use crate::address::ClientAddress;
 use crate::attend::{Desk, What};
 use crate::error::Error;
-use crate::message::{Command, Protocol};
+use crate::message::{Command, Protocol, Sought};
 use crate::rule::{Action, HeldMessage, Rule};
 use crate::seed::{Key, Seed};
+use crate::tls::TlsSetup;
 use crate::toxic::{Stream, Toxic};
 use connection::{Connection, Traffic};
 use hold::Hold;
 use plan::Close;
 use stage::Applied;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// A proxy as its connections see it.
 #[derive(Debug)]
@@ -34,14 +36,22 @@ pub(crate) struct Link {
     connections: Mutex<BTreeMap<u64, Arc<Connection>>>,
     accepted: AtomicU64,
     rules: Mutex<Arc<Vec<Arc<Rule>>>>,
+    /// Whether there are any: spares most messages the lock.
+    has_rules: AtomicBool,
+    /// What they are about, if that can be told by names alone.
+    sought: Mutex<Option<Arc<Sought>>>,
     /// Who attends, if anyone does.
     desk: Mutex<Option<Arc<Desk>>>,
+    /// Whether anyone does.
+    is_attended: AtomicBool,
     /// The proxy itself answers requests for encryption, with no.
     refuses_encryption: AtomicBool,
     /// Messages that wait, by their ids.
     held: Mutex<BTreeMap<u64, HeldMessage>>,
     /// What connections get when they are opened.
     opening: Mutex<Opening>,
+    /// The same of those that are opened with TLS.
+    tls: Mutex<Option<Arc<TlsSetup>>>,
     /// Bytes of connections that have ended, by direction.
     past: [Traffic; 2],
 }
@@ -90,10 +100,14 @@ impl Link {
             connections: Mutex::default(),
             accepted: AtomicU64::new(0),
             rules: Mutex::default(),
+            has_rules: AtomicBool::new(false),
+            sought: Mutex::new(Some(Arc::default())),
             desk: Mutex::default(),
+            is_attended: AtomicBool::new(false),
             refuses_encryption: AtomicBool::new(false),
             held: Mutex::default(),
             opening: Mutex::default(),
+            tls: Mutex::default(),
             past: Default::default(),
         }
     }
@@ -141,8 +155,23 @@ impl Link {
             .collect()
     }
 
+    /// How long the toxics let a connection wait for its server.
+    fn opening_delay(&self, connection: Key) -> Duration {
+        let both = Stream::BOTH.into_iter().flat_map(|stream| self.applied(connection, stream));
+        both.map(|toxic| toxic.opening_delay()).fold(Duration::ZERO, Duration::saturating_add)
+    }
+
+    /// Has the connections opened from now on speak TLS, or not.
+    pub(crate) fn set_tls(&self, tls: Option<Arc<TlsSetup>>) {
+        *lock(&self.tls) = tls;
+    }
+
+    pub(crate) fn tls(&self) -> Option<Arc<TlsSetup>> {
+        lock(&self.tls).clone()
+    }
+
     /// Numbers a connection that was just accepted.
-    pub(crate) fn register(&self, client: SocketAddr, upstream: &Arc<str>) -> Arc<Connection> {
+    pub(crate) fn register(&self, client: ClientAddress, upstream: &Arc<str>) -> Arc<Connection> {
         let ordinal = self.accepted.fetch_add(1, Ordering::Relaxed) + 1;
         let key = self.seed.connection(&self.name, ordinal);
         // One lock inside the other: a hold on all connections must find this
@@ -154,6 +183,7 @@ impl Link {
             key,
             (client, Arc::clone(upstream)),
             (opening.protocol, opening.logs),
+            lock(&self.tls).clone(),
             opening.holds,
         ));
         connections.insert(ordinal, Arc::clone(&connection));
@@ -166,7 +196,11 @@ impl Link {
 
     /// Who attends now.
     pub(crate) fn desk(&self) -> Option<Arc<Desk>> {
-        lock(&self.desk).clone()
+        if self.is_attended() { lock(&self.desk).clone() } else { None }
+    }
+
+    pub(crate) fn is_attended(&self) -> bool {
+        self.is_attended.load(Ordering::Acquire)
     }
 
     /// Has messages from now on told to this desk.
@@ -177,6 +211,7 @@ impl Link {
             return Err(Error::Refused(reason));
         }
         *attended = Some(Arc::clone(desk));
+        self.is_attended.store(true, Ordering::Release);
         Ok(())
     }
 
@@ -185,6 +220,7 @@ impl Link {
         let mut attended = lock(&self.desk);
         if attended.as_ref().is_some_and(|attended| Arc::ptr_eq(attended, desk)) {
             *attended = None;
+            self.is_attended.store(false, Ordering::Release);
         }
     }
 
@@ -277,14 +313,28 @@ impl Link {
     }
 
     fn has_rules(&self) -> bool {
-        !lock(&self.rules).is_empty()
+        self.has_rules.load(Ordering::Acquire)
+    }
+
+    /// The commands that rules are about; None: any.
+    fn sought(&self) -> Option<Arc<Sought>> {
+        lock(&self.sought).clone()
+    }
+
+    /// Puts rules in force. The lock on them must be held.
+    fn enforce(&self, rules: &mut Arc<Vec<Arc<Rule>>>, changed: Vec<Arc<Rule>>) {
+        let names: Option<Vec<_>> =
+            changed.iter().map(|rule| rule.rule.command.as_deref()).collect();
+        *lock(&self.sought) = names.and_then(Sought::of).map(Arc::new);
+        self.has_rules.store(!changed.is_empty(), Ordering::Release);
+        *rules = Arc::new(changed);
     }
 
     pub(crate) fn add_rule(&self, rule: Arc<Rule>) {
         let mut rules = lock(&self.rules);
         let mut changed = Vec::clone(&rules);
         changed.push(rule);
-        *rules = Arc::new(changed);
+        self.enforce(&mut rules, changed);
     }
 
     /// Removes a rule and releases what it holds; None if there is none.
@@ -294,7 +344,7 @@ impl Link {
             let at = rules.iter().position(|rule| rule.id == id)?;
             let mut changed = Vec::clone(&rules);
             let removed = changed.remove(at);
-            *rules = Arc::new(changed);
+            self.enforce(&mut rules, changed);
             removed
         };
         lock(&self.held).retain(|_, held| held.rule != id);

@@ -6,7 +6,8 @@
 //! away and makes a new one for what is still queued, from the time each chunk
 //! arrived: the toxics in force now apply to every byte not yet sent.
 
-use super::stage::{Applied, Stage};
+use super::queue::WaitsFor;
+use super::stage::{Applied, Stage, jittered};
 use crate::seed::Key;
 use crate::toxic::{ToxicKind, millis};
 use std::collections::VecDeque;
@@ -81,6 +82,23 @@ impl Plan {
         self.stages.is_empty() && self.pieces.is_empty()
     }
 
+    /// Why the front of the queue has not left.
+    pub(crate) fn waits_for(&self, now: Instant) -> WaitsFor {
+        let delays = |stage: &Stage| {
+            matches!(
+                stage.kind,
+                ToxicKind::Latency { .. }
+                    | ToxicKind::SlowOpen { .. }
+                    | ToxicKind::SlowClose { .. }
+                    | ToxicKind::Noop
+            )
+        };
+        match self.pieces.front() {
+            Some(front) if front.due > now && self.stages.iter().all(delays) => WaitsFor::Time,
+            _ => WaitsFor::Receiver,
+        }
+    }
+
     /// Takes the toxics in force now. `age` says whether the connection was
     /// open before.
     pub(crate) fn rebuild(&mut self, toxics: &[Applied], now: Instant, age: Age) -> Rebuilt {
@@ -136,6 +154,18 @@ impl Plan {
             }
         }
         total.min(chunk)
+    }
+
+    /// Whether bytes are changed on their way out.
+    pub(crate) fn corrupts(&self) -> bool {
+        self.stages.iter().any(|stage| matches!(stage.kind, ToxicKind::Corrupt { .. }))
+    }
+
+    /// Changes bytes from the front of the queue that are about to leave.
+    pub(crate) fn corrupt(&self, bytes: &mut [u8]) {
+        for stage in &self.stages {
+            stage.corrupt(bytes);
+        }
     }
 
     /// Takes note that `len` bytes were written or dropped.
@@ -218,7 +248,10 @@ impl Plan {
                 stage.trigger.get_or_insert(at);
                 self.blocked = true;
             }
-            ToxicKind::SlowClose { .. } | ToxicKind::Noop => {
+            ToxicKind::SlowClose { .. }
+            | ToxicKind::SlowOpen { .. }
+            | ToxicKind::Corrupt { .. }
+            | ToxicKind::Noop => {
                 self.pass(from + 1, len, at, noise, busy);
             }
         }
@@ -304,16 +337,6 @@ impl Plan {
 pub(crate) enum Age {
     New,
     Open,
-}
-
-/// Latency plus a jitter uniform in ±`jitter_ms`, never below zero.
-fn jittered(latency_ms: i64, jitter_ms: i64, noise: Key) -> Duration {
-    let latency = millis(latency_ms);
-    if jitter_ms <= 0 {
-        return latency;
-    }
-    let spread = noise.unit().mul_add(2.0, -1.0) * millis(jitter_ms).as_secs_f64();
-    Duration::try_from_secs_f64(latency.as_secs_f64() + spread).unwrap_or(Duration::ZERO)
 }
 
 #[cfg(test)]

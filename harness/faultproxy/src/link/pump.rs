@@ -7,11 +7,12 @@
 use super::connection::Connection;
 use super::gate::{Gate, Passed};
 use super::plan::{Age, Close, Plan, Rebuilt, Step};
-use super::queue::{Chunk, Queue, Share};
+use super::queue::{Chunk, Queue, Share, WaitsFor};
 use crate::attend::Ending;
 use crate::core::Core;
 use crate::link::Link;
 use crate::seed::Key;
+use crate::socket::{ReadHalf, WriteHalf};
 use crate::timer::Alarm;
 use crate::toxic::Stream;
 use bytes::Bytes;
@@ -23,7 +24,6 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 /// Bytes moved by one read when nothing is in the way: large enough that bulk
 /// transfers spend their time copying and not in system calls.
@@ -66,8 +66,8 @@ pub(crate) struct Pump {
     connection: Arc<Connection>,
     link: Arc<Link>,
     stream: Stream,
-    read: OwnedReadHalf,
-    write: OwnedWriteHalf,
+    read: ReadHalf,
+    write: WriteHalf,
     /// The generation of settings in force, none before the first poll.
     generation: Option<u64>,
     source: Source,
@@ -86,7 +86,7 @@ impl Pump {
         link: &Arc<Link>,
         connection: &Arc<Connection>,
         stream: Stream,
-        (read, write): (OwnedReadHalf, OwnedWriteHalf),
+        (read, write): (ReadHalf, WriteHalf),
     ) -> Self {
         Self {
             link: Arc::clone(link),
@@ -106,12 +106,13 @@ impl Pump {
         }
     }
 
-    pub(crate) fn into_halves(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+    pub(crate) fn into_halves(self) -> (ReadHalf, WriteHalf) {
         (self.read, self.write)
     }
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
         self.connection.listen(self.stream, cx.waker());
+        self.write.settle(cx);
         if let Some(how) = self.connection.closing() {
             return Poll::Ready(Ended::Closing(how));
         }
@@ -162,35 +163,46 @@ impl Pump {
         matches!(self.source, Source::Open)
             && self.queue.is_empty()
             && self.plan.is_clear()
-            && self.gate.is_open()
+            && (self.gate.is_open() || self.gate.follows())
     }
 
     /// One read and the write of what it brought.
     fn poll_direct(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
         BUFFER.with_borrow_mut(|buffer| {
-            let mut buf = ReadBuf::new(buffer);
+            let kept = self.gate.kept();
+            let mut buf = ReadBuf::new(&mut buffer[kept..]);
             let result = ready!(Pin::new(&mut self.read).poll_read(cx, &mut buf));
-            let filled = buf.filled();
-            if self.note_read(result, filled.len()) {
+            let end = kept + buf.filled().len();
+            if self.note_read(result, end - kept) {
                 return Poll::Ready(Ok(()));
             }
             // A call that changes what is in force may have returned since this
             // poll began, and these bytes may have been sent after it.
             self.obey()?;
             if !self.is_direct() {
-                self.take_in(filled);
+                self.take_in(&buffer[kept..end]);
                 return Poll::Ready(Ok(()));
             }
-            match Pin::new(&mut self.write).poll_write(cx, filled) {
+            self.gate.copy_kept(buffer);
+            let (passed, dropped) = self.gate.follow(&buffer[..end]);
+            // Those that passed now were not counted when they came.
+            self.share.remove(kept);
+            self.share.add(end - passed);
+            self.share.remove(dropped);
+            if passed == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            let data = &buffer[..passed];
+            match Pin::new(&mut self.write).poll_write(cx, data) {
                 Poll::Ready(Ok(written)) => {
                     self.count_sent(written);
-                    if written < filled.len() {
-                        self.set_aside(&filled[written..]);
+                    if written < passed {
+                        self.set_aside(&data[written..]);
                     }
                 }
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(Ended::Broken)),
                 // The next round waits for the socket in poll_queued.
-                Poll::Pending => self.set_aside(filled),
+                Poll::Pending => self.set_aside(data),
             }
             Poll::Ready(Ok(()))
         })
@@ -208,7 +220,7 @@ impl Pump {
             return Poll::Ready(Err(Ended::Closing(how)));
         }
         let written = self.poll_front(cx, now)?;
-        let read = self.poll_fill(cx);
+        let read = self.poll_fill(cx, now);
         if written.is_ready() || read.is_ready() {
             return Poll::Ready(Ok(()));
         }
@@ -274,6 +286,9 @@ impl Pump {
             Step::Write(_) => {
                 // All that is due, as messages that came together leave together.
                 let len = self.plan.writable(now, MOST_WRITTEN);
+                if self.plan.corrupts() {
+                    return self.poll_corrupted(cx, len);
+                }
                 let mut slices = [IoSlice::new(&[]); MOST_SLICES];
                 let count = self.queue.front(len, &mut slices);
                 let write = Pin::new(&mut self.write);
@@ -298,15 +313,37 @@ impl Pump {
         Poll::Ready(Ok(()))
     }
 
+    /// Writes bytes from the front of the queue changed. What of them was not
+    /// taken is changed again, and the same way, the next time.
+    fn poll_corrupted(&mut self, cx: &mut Context<'_>, len: usize) -> Poll<Result<(), Ended>> {
+        let mut slices = [IoSlice::new(&[]); 1];
+        self.queue.front(len.min(QUEUED_READ), &mut slices);
+        let mut changed = slices[0].to_vec();
+        self.plan.corrupt(&mut changed);
+        match ready!(Pin::new(&mut self.write).poll_write(cx, &changed)) {
+            Ok(written) => {
+                self.count_sent(written);
+                self.leave(written);
+                Poll::Ready(Ok(()))
+            }
+            Err(_) => Poll::Ready(Err(Ended::Broken)),
+        }
+    }
+
     /// Reads into the queue while it has room. Ready: something came.
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_fill(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
         // A message of which only a part has come must not wait for room that
         // its own rest would make.
         let starved = self.queue.is_empty() && self.gate.is_empty();
         if !matches!(self.source, Source::Open) {
             return Poll::Pending;
         }
-        if !self.share.has_room() && !starved {
+        let waits_for = match self.gate.is_empty() {
+            true => self.plan.waits_for(now),
+            false => WaitsFor::Receiver,
+        };
+        let has_room = self.share.has_room(waits_for) && self.queue.has_place();
+        if !has_room && !starved {
             self.gate.tell_unfinished();
             return Poll::Pending;
         }

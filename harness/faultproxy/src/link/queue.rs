@@ -10,8 +10,13 @@ use std::time::Instant;
 
 /// A direction may always queue this many bytes …
 const FLOOR: usize = 64 << 10;
-/// … and this many while the whole proxy is below [`SHARED`].
+/// … and this many while the whole proxy is below [`SHARED`] …
 const CEILING: usize = 4 << 20;
+/// … and this many while nothing but a latency keeps them: as on a long line,
+/// the sender need not wait for what is under way.
+const UNDER_WAY: usize = 64 << 20;
+/// Reads that a direction may queue, as each takes memory of its own.
+const MOST_CHUNKS: usize = 1 << 16;
 /// Bytes queued by all directions above which each is held to its floor.
 const SHARED: usize = 256 << 20;
 
@@ -50,8 +55,12 @@ impl Share {
     }
 
     /// Whether this direction may read on.
-    pub(crate) fn has_room(&self) -> bool {
-        self.bytes < FLOOR || (self.bytes < CEILING && self.budget.queued() < SHARED)
+    pub(crate) fn has_room(&self, waits_for: WaitsFor) -> bool {
+        let ceiling = match waits_for {
+            WaitsFor::Receiver => CEILING,
+            WaitsFor::Time => UNDER_WAY,
+        };
+        self.bytes < FLOOR || (self.bytes < ceiling && self.budget.queued() < SHARED)
     }
 }
 
@@ -59,6 +68,15 @@ impl Drop for Share {
     fn drop(&mut self) {
         self.remove(self.bytes);
     }
+}
+
+/// Why bytes are queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WaitsFor {
+    /// Their receiver, or a hold, a rule, or a toxic that lets little through.
+    Receiver,
+    /// The end of their latency.
+    Time,
 }
 
 /// What arrived in one read.
@@ -82,6 +100,11 @@ pub(crate) struct Queue {
 impl Queue {
     pub(crate) fn is_empty(&self) -> bool {
         self.chunks.is_empty()
+    }
+
+    /// Whether another read may be queued.
+    pub(crate) fn has_place(&self) -> bool {
+        self.chunks.len() < MOST_CHUNKS
     }
 
     pub(crate) fn push(&mut self, chunk: Chunk) {
@@ -145,14 +168,23 @@ mod tests {
         let budget = Arc::new(Budget::default());
         let (mut hog, mut small) = (Share::new(Arc::clone(&budget)), Share::new(budget));
         hog.add(CEILING - 1);
-        assert!(hog.has_room());
+        assert!(hog.has_room(WaitsFor::Receiver));
         hog.add(SHARED);
-        assert!(!hog.has_room());
+        assert!(!hog.has_room(WaitsFor::Receiver));
         small.add(FLOOR - 1);
-        assert!(small.has_room());
+        assert!(small.has_room(WaitsFor::Receiver));
         small.add(1);
-        assert!(!small.has_room());
+        assert!(!small.has_room(WaitsFor::Receiver));
         drop(hog);
-        assert!(small.has_room());
+        assert!(small.has_room(WaitsFor::Receiver));
+    }
+
+    #[test]
+    fn a_latency_makes_nobody_wait() {
+        let mut share = Share::new(Arc::default());
+        share.add(UNDER_WAY - 1);
+        assert!(share.has_room(WaitsFor::Time) && !share.has_room(WaitsFor::Receiver));
+        share.add(1);
+        assert!(!share.has_room(WaitsFor::Time));
     }
 }

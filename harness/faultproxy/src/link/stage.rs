@@ -14,6 +14,28 @@ pub(crate) struct Applied {
     pub(crate) key: Key,
 }
 
+impl Applied {
+    /// How long it lets a connection wait for its server.
+    pub(super) fn opening_delay(&self) -> Duration {
+        match self.kind {
+            ToxicKind::SlowOpen { delay_ms, jitter_ms } => {
+                jittered(delay_ms, jitter_ms, self.key.number(0))
+            }
+            _ => Duration::ZERO,
+        }
+    }
+}
+
+/// A delay plus a jitter uniform in ±`jitter_ms`, never below zero.
+pub(super) fn jittered(delay_ms: i64, jitter_ms: i64, noise: Key) -> Duration {
+    let delay = millis(delay_ms);
+    if jitter_ms <= 0 {
+        return delay;
+    }
+    let spread = noise.unit().mul_add(2.0, -1.0) * millis(jitter_ms).as_secs_f64();
+    Duration::try_from_secs_f64(delay.as_secs_f64() + spread).unwrap_or(Duration::ZERO)
+}
+
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub(crate) id: u64,
@@ -108,6 +130,28 @@ impl Stage {
                 self.trigger.map(|trigger| (trigger + millis(timeout_ms), Close::Rst))
             }
             _ => None,
+        }
+    }
+
+    /// Changes bytes that are about to leave, if it is what this toxic does.
+    pub(crate) fn corrupt(&self, bytes: &mut [u8]) {
+        let ToxicKind::Corrupt { one_in } = self.kind else { return };
+        let Ok(one_in) = u64::try_from(one_in) else { return };
+        let Some(mut block) = self.passed.checked_div(one_in) else { return };
+        // One byte of each block, and one bit of it.
+        loop {
+            let drawn = self.key.number(block);
+            let at = block * one_in + drawn.between(0, one_in - 1);
+            let end = self.passed + bytes.len() as u64;
+            if let Some(index) = at.checked_sub(self.passed).filter(|_| at < end)
+                && let Some(byte) = usize::try_from(index).ok().and_then(|i| bytes.get_mut(i))
+            {
+                *byte ^= 1 << drawn.number(1).between(0, 7);
+            }
+            block += 1;
+            if block * one_in >= end {
+                return;
+            }
         }
     }
 }

@@ -78,6 +78,11 @@ impl Teller {
         self.desk.as_ref().is_some_and(|desk| desk.options.holds_anything())
     }
 
+    /// Nothing is half told.
+    pub(super) const fn is_idle(&self) -> bool {
+        self.ticket.is_none() && self.reply.is_none()
+    }
+
     pub(super) fn has_room(&self) -> bool {
         let desk = self.desk.as_ref();
         desk.is_none_or(|desk| desk.has_room(&self.connection, self.stream))
@@ -261,6 +266,7 @@ fn statement(command: &Command, cap: usize) -> Statement {
         text: front(text, cap).to_owned(),
         keys: command.keys.clone(),
         strength: command.strength,
+        script: command.script_text().cloned(),
     }
 }
 

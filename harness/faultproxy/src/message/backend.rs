@@ -1,5 +1,6 @@
 //! What Postgres sends.
 
+use super::follow::{Followed, Rest, is_plainly_awaited, postgres_message};
 use super::group::{Counted, Expects, Sync, Transaction};
 use super::reader::Reader;
 use super::session::{Encryption, REPLICATES};
@@ -10,7 +11,7 @@ use bytes::BytesMut;
 /// The stream from Postgres to a client.
 #[derive(Debug, Default)]
 pub(crate) struct Backend {
-    buffer: BytesMut,
+    pub(super) buffer: BytesMut,
     /// Bytes of a long message that are still to come.
     ahead: usize,
     /// Where the last of them stands.
@@ -62,7 +63,7 @@ impl Backend {
         }
         let is_row = kind == b'D' || kind == b'd' && self.phase == Phase::Queries;
         if is_row && self.in_reply {
-            whole = self.rows(kind, whole);
+            whole = rows(&self.buffer, kind, whole);
         }
         let data = self.buffer.split_to(whole.min(self.buffer.len())).freeze();
         self.ahead = whole - data.len();
@@ -100,18 +101,42 @@ impl Backend {
         Ok(Some(part))
     }
 
-    /// Where the last of the rows ends that are there one behind the other: as
-    /// nothing ends within them, they are one part.
-    fn rows(&self, kind: u8, mut end: usize) -> usize {
-        while let Some(&[next, a, b, c, d]) = self.buffer.get(end..end + 5)
-            && next == kind
-            && let len = u32::from_be_bytes([a, b, c, d])
-            && (4..1 << 30).contains(&len)
-            && end + (len as usize) < self.buffer.len()
-        {
-            end += len as usize + 1;
-        }
-        end
+    /// No message has been begun, but for bytes that nobody has looked at.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.ahead == 0 && self.phase == Phase::Queries
+    }
+
+    /// See [`Scanner::follow`](super::Scanner::follow).
+    pub(super) fn follow(&mut self, data: &[u8], session: &mut Session) -> Followed {
+        let mut passed = 0;
+        let rest = loop {
+            if session.encryption_asked.is_some() || !is_plainly_awaited(session) {
+                break Rest::Special;
+            }
+            let message = postgres_message(&data[passed..], u8::is_ascii_alphanumeric);
+            let (kind, len) = match message {
+                // A COPY that goes both ways, or from the client.
+                Ok((b'W' | b'G', _)) => break Rest::Special,
+                Ok(message) => message,
+                Err(stop) => break stop.into(),
+            };
+            let Ok(place) = self.take(kind, &data[passed + 5..passed + len], session) else {
+                // It says so again where somebody can be told.
+                break Rest::Special;
+            };
+            passed += len;
+            match place {
+                Place::Last => {
+                    self.in_reply = false;
+                    session.answered(1);
+                }
+                Place::Inside if matches!(kind, b'D' | b'd') => passed = rows(data, kind, passed),
+                Place::Inside | Place::Between => {}
+            }
+        };
+        // Nobody asks what was said.
+        (self.summary, self.error) = (None, None);
+        Followed { passed, rest }
     }
 
     fn pass_ahead(&mut self) -> Option<Part> {
@@ -194,6 +219,17 @@ impl Backend {
         };
         Ok(if ends { Place::Last } else { Place::Inside })
     }
+}
+
+/// Where the last of the rows ends that are there one behind the other: as
+/// nothing ends within them, they are one part.
+fn rows(data: &[u8], kind: u8, mut end: usize) -> usize {
+    while let Ok((next, len)) = postgres_message(&data[end.min(data.len())..], |_| true)
+        && next == kind
+    {
+        end += len;
+    }
+    end
 }
 
 /// What kind of message that nobody asked for this is.

@@ -1,6 +1,8 @@
 //! What a Postgres client sends:
 //! <https://www.postgresql.org/docs/current/protocol-message-formats.html>.
 
+mod follow;
+
 use super::group::{Counted, Ends, Expects, Group, Step, Strength, Sync};
 use super::reader::Reader;
 use super::session::Encryption;
@@ -23,7 +25,7 @@ const CANCEL_REQUEST: u32 = 80_877_102;
 /// The stream from a client to Postgres.
 #[derive(Debug, Default)]
 pub(crate) struct Frontend {
-    buffer: BytesMut,
+    pub(super) buffer: BytesMut,
     /// Bytes of the buffer already looked at.
     scanned: usize,
     /// Bytes still to come of a message that was too long to wait for …
@@ -155,10 +157,11 @@ impl Frontend {
         }
     }
 
-    /// Hands out a part of a request.
-    fn request(&mut self, place: Place, ends: Ends, expects: Expects) -> Part {
+    /// Takes note of how a request ends; what earlier ones ran that this
+    /// commits.
+    fn settle(&mut self, ends: Ends) -> Option<Strength> {
         let executes = std::mem::take(&mut self.executes);
-        let settles = match ends {
+        match ends {
             Ends::Sync => self.unsettled.take(),
             Ends::Alone => None,
             Ends::Flush | Ends::Open => {
@@ -168,7 +171,12 @@ impl Frontend {
                 self.unsettled = self.unsettled.max(strongest).max(unknown);
                 None
             }
-        };
+        }
+    }
+
+    /// Hands out a part of a request.
+    fn request(&mut self, place: Place, ends: Ends, expects: Expects) -> Part {
+        let settles = self.settle(ends);
         let confirmable = self.expected;
         if place == Place::Inside
             && self.wanted

@@ -91,6 +91,8 @@ pub(super) fn without_secrets(name: &str, arguments: &[Vec<u8>]) -> Vec<Vec<u8>>
         }
         ("ACL", Some(b"SETUSER")) => hide(3, usize::MAX),
         ("CONFIG", Some(b"SET")) => hide(3, usize::MAX),
+        ("SENTINEL", Some(b"SET")) => hide(4, usize::MAX),
+        ("SENTINEL", Some(b"CONFIG")) => hide(4, usize::MAX),
         _ => {}
     }
     shown
@@ -150,6 +152,8 @@ mod tests {
             ("MIGRATE h 1 k 0 9 AUTH2 ann pw", "MIGRATE h 1 k 0 9 AUTH2 ann (hidden)"),
             ("ACL SETUSER ann >pw", "ACL SETUSER ann (hidden)"),
             ("CONFIG SET requirepass pw", "CONFIG SET requirepass (hidden)"),
+            ("SENTINEL SET m auth-pass pw", "SENTINEL SET m auth-pass (hidden)"),
+            ("SENTINEL CONFIG SET sentinel-pass pw", "SENTINEL CONFIG SET sentinel-pass (hidden)"),
             ("AUTH", "AUTH"),
             ("GET pw", "GET pw"),
         ] {

@@ -6,15 +6,21 @@
 //! rest follows piece by piece.
 
 mod backend;
+mod follow;
 mod frontend;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod group;
 mod keys;
 mod plain;
 #[cfg(test)]
 mod random_tests;
 mod reader;
+#[cfg(test)]
+mod reference_tests;
 mod resp;
 mod session;
+mod sought;
 mod sql;
 mod statements;
 mod subscriptions;
@@ -23,12 +29,14 @@ mod tests;
 pub(crate) mod wal;
 
 pub(crate) use backend::Backend;
+pub(crate) use follow::Rest;
 pub(crate) use frontend::Frontend;
 pub(crate) use group::{Counted, Expects, Group, Sync};
 pub use group::{Ends, Parameter, Step, Strength, Transaction};
 pub(crate) use resp::{RespReplies, RespRequests};
 pub use session::Framing;
 pub(crate) use session::{Pending, REPLICATES, Session};
+pub(crate) use sought::Sought;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -75,6 +83,19 @@ pub(crate) struct Command {
     pub(crate) strength: Strength,
     /// A password was in it, which its text does not show.
     pub(crate) secret: bool,
+    /// The script of Redis that it brings or names.
+    pub(crate) script: Option<Script>,
+}
+
+/// A script of Redis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Script {
+    /// The command has its text.
+    Given(Bytes),
+    /// The command has only its digest, in lower case.
+    Digest(String),
+    /// The same, and this is the text.
+    Known(std::sync::Arc<str>),
 }
 
 /// The most of a command's text that is kept.
@@ -83,8 +104,25 @@ const LONGEST_TEXT: usize = 64 << 10;
 impl Command {
     /// Whether this is the command a rule names: whole, or its first word.
     pub(crate) fn is(&self, name: &str) -> bool {
-        let first = self.name.split(' ').next().unwrap_or_default();
+        let first = self.first_word();
         self.name.eq_ignore_ascii_case(name) || first.eq_ignore_ascii_case(name)
+    }
+
+    fn first_word(&self) -> &str {
+        self.name.split(' ').next().unwrap_or_default()
+    }
+
+    /// Whether this stands in its text, or in that of the script it runs.
+    pub(crate) fn contains(&self, part: &str) -> bool {
+        self.text.contains(part) || self.script_text().is_some_and(|text| text.contains(part))
+    }
+
+    /// The text of the script that it names by a digest, where that is known.
+    pub(crate) fn script_text(&self) -> Option<&std::sync::Arc<str>> {
+        match &self.script {
+            Some(Script::Known(text)) => Some(text),
+            _ => None,
+        }
     }
 
     pub(crate) fn has_key(&self, key: &str) -> bool {
@@ -220,11 +258,6 @@ impl Scanner {
             Self::Frontend(scanner) => scanner.cut_short(),
             _ => None,
         }
-    }
-
-    /// Where the bytes that come next stand.
-    pub(crate) fn border(&mut self) -> Border {
-        if self.rest().is_empty() { Border::Between } else { Border::Within }
     }
 
     fn rest(&mut self) -> &mut bytes::BytesMut {

@@ -1,8 +1,10 @@
 //! RESP2 and RESP3: <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
 
+use super::sought::Sought;
 use super::subscriptions::{self, Confirmations, Role, Verb};
 use super::{
-    Command, Expects, LARGEST_HEAD, LONGEST_TEXT, Lost, Part, Place, Session, keys, plain, text,
+    Command, Expects, LARGEST_HEAD, LONGEST_TEXT, Lost, Part, Place, Script, Session, keys, plain,
+    text,
 };
 use bytes::{Bytes, BytesMut};
 
@@ -43,6 +45,11 @@ impl Walker {
     /// One that keeps the strings it meets.
     fn keeping() -> Self {
         Self { room: MOST_KEPT, ..Self::default() }
+    }
+
+    /// It has met nothing yet.
+    const fn is_fresh(&self) -> bool {
+        self.kind.is_none() && self.line.is_empty()
     }
 
     /// The strings that are whole. The last one may still be under way, and
@@ -177,7 +184,7 @@ impl Walker {
 /// The stream from a client to Redis.
 #[derive(Debug)]
 pub(crate) struct RespRequests {
-    buffer: BytesMut,
+    pub(super) buffer: BytesMut,
     scanned: usize,
     walker: Walker,
     /// The head of this message was already handed out.
@@ -207,13 +214,18 @@ impl RespRequests {
         &mut self.buffer
     }
 
+    /// No message has been begun, but for bytes that nobody has looked at.
+    pub(super) fn is_fresh(&self) -> bool {
+        let is_begun = self.scanned > 0 || self.judged || self.lost.is_some();
+        !is_begun && self.walker.is_fresh()
+    }
+
     pub(crate) fn next(&mut self, session: &Session) -> Result<Option<Part>, Lost> {
         if let Some(reason) = self.lost {
             return Err(Lost(reason));
         }
-        let is_fresh = self.scanned == 0 && !self.judged && self.walker.kind.is_none();
-        if !session.wanted && is_fresh && self.walker.line.is_empty() {
-            let (len, run) = plain::requests(&self.buffer);
+        if !session.wanted && self.is_fresh() {
+            let (len, run, _) = plain::requests(&self.buffer, &Sought::default());
             if run > 0 {
                 let data = self.buffer.split_to(len).freeze();
                 let (place, expects) = (Place::Last, Expects::Value);
@@ -227,7 +239,7 @@ impl RespRequests {
     }
 
     fn cut(&mut self) -> Result<Option<Part>, Lost> {
-        let fresh = self.walker.kind.is_none() && self.walker.line.is_empty();
+        let fresh = self.walker.is_fresh();
         match self.buffer.get(self.scanned) {
             None => return Ok(None),
             Some(0x16) if fresh => return Err(Lost("the client speaks TLS")),
@@ -332,6 +344,7 @@ fn command(arguments: &[Vec<u8>]) -> Command {
         Some(second) if has_subcommand => format!("{first} {second}"),
         _ => first.clone(),
     };
+    let script = script(&name, arguments);
     let keys = keys::of(&first, arguments).into_iter().map(whole_text).collect();
     let mut written = Vec::new();
     let shown = keys::without_secrets(&first, arguments);
@@ -345,7 +358,23 @@ fn command(arguments: &[Vec<u8>]) -> Command {
         }
         written.extend_from_slice(&argument);
     }
-    Command { name, keys, text: text(&written), secret, ..Command::default() }
+    Command { name, keys, text: text(&written), secret, script, ..Command::default() }
+}
+
+/// The script that a command brings or names.
+fn script(name: &str, arguments: &[Vec<u8>]) -> Option<Script> {
+    let given = |at: usize| {
+        let text = arguments.get(at)?;
+        Some(Script::Given(Bytes::copy_from_slice(text)))
+    };
+    match name {
+        "EVAL" | "EVAL_RO" => given(1),
+        "SCRIPT LOAD" => given(2),
+        "EVALSHA" | "EVALSHA_RO" => {
+            Some(Script::Digest(whole_text(arguments.get(1)?).to_ascii_lowercase()))
+        }
+        _ => None,
+    }
 }
 
 fn whole_text(bytes: &[u8]) -> String {
@@ -367,7 +396,7 @@ fn loses_framing(command: &Command) -> Option<&'static str> {
 /// The stream from Redis to a client.
 #[derive(Debug, Default)]
 pub(crate) struct RespReplies {
-    buffer: BytesMut,
+    pub(super) buffer: BytesMut,
     scanned: usize,
     walker: Walker,
     /// What this value is, if a part of it was already handed out.
@@ -383,14 +412,18 @@ impl RespReplies {
         &mut self.buffer
     }
 
+    /// No value has been begun, but for bytes that nobody has looked at.
+    pub(super) const fn is_fresh(&self) -> bool {
+        self.scanned == 0 && self.begun.is_none() && self.walker.is_fresh()
+    }
+
     pub(crate) fn next(&mut self, session: &mut Session) -> Result<Option<Part>, Lost> {
         if self.scanned == self.buffer.len() {
             return Ok(None);
         }
-        let is_fresh = self.scanned == 0 && self.begun.is_none() && self.walker.kind.is_none();
         let plain = session.plain_replies();
-        if plain > 0 && is_fresh && self.walker.line.is_empty() {
-            let (len, run) = plain::replies(&self.buffer, plain);
+        if plain > 0 && self.is_fresh() {
+            let (len, run, _) = plain::replies(&self.buffer, plain);
             if run > 0 {
                 let data = self.buffer.split_to(len).freeze();
                 return Ok(Some(Part { data, place: Place::Last, run, ..Part::default() }));

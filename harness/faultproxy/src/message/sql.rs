@@ -11,28 +11,54 @@ pub(crate) fn statements(sql: &str) -> Vec<Command> {
             let strength = strength(&name, statement);
             if let Some(open) = before_password(&name, statement) {
                 let text = format!("{} (hidden)", text(open.trim().as_bytes()));
-                return Some(Command { name, keys: literals(open), text, strength, secret: true });
+                return Some(Command {
+                    name,
+                    keys: literals(open),
+                    text,
+                    strength,
+                    secret: true,
+                    script: None,
+                });
             }
             let text = text(statement.trim().as_bytes());
-            Some(Command { name, keys: literals(statement), text, strength, secret: false })
+            Some(Command {
+                name,
+                keys: literals(statement),
+                text,
+                strength,
+                secret: false,
+                script: None,
+            })
         })
         .collect()
 }
 
 /// A statement that gives a role, a server or a subscription its password, up
-/// to that.
+/// to that. What such a statement does inside of a `DO`, or sends elsewhere with
+/// `dblink`, is no less secret.
 fn before_password<'a>(name: &str, statement: &'a str) -> Option<&'a str> {
     const PASSWORD: &str = "PASSWORD";
-    if !matches!(name, "CREATE" | "ALTER") {
-        return None;
-    }
     // ASCII keeps the positions, whatever else is in the text.
     let upper = statement.to_ascii_uppercase();
-    let (at, _) = upper.match_indices(PASSWORD).find(|(at, _)| {
+    if !matches!(name, "CREATE" | "ALTER" | "DO") && !upper.contains("DBLINK") {
+        return None;
+    }
+    let word = upper.match_indices(PASSWORD).find(|(at, _)| {
         let before = upper[..*at].chars().next_back();
         !before.is_some_and(is_part_of_word)
-    })?;
-    Some(&statement[..at + PASSWORD.len()])
+    });
+    let ends = [word.map(|(at, _)| at + PASSWORD.len()), user_in_address(statement)];
+    ends.into_iter().flatten().min().map(|end| &statement[..end])
+}
+
+/// Where the user begins in an address such as `postgresql://ann:pw@db/x`.
+fn user_in_address(statement: &str) -> Option<usize> {
+    statement.match_indices("://").map(|(at, found)| at + found.len()).find(|from| {
+        let rest = &statement[*from..];
+        let end = rest.find(|c: char| c.is_whitespace() || "/'\"".contains(c));
+        let user = rest[..end.unwrap_or(rest.len())].rsplit_once('@');
+        user.is_some_and(|(user, _)| user.contains(':'))
+    })
 }
 
 /// How much a statement can change. Words in its texts and comments count,
@@ -272,6 +298,26 @@ mod tests {
             (
                 "CREATE SUBSCRIPTION s CONNECTION 'host=a password=sesame' PUBLICATION p",
                 "CREATE SUBSCRIPTION s CONNECTION 'host=a password (hidden)",
+            ),
+            (
+                "CREATE SUBSCRIPTION s CONNECTION 'postgresql://ann:sesame@db/x' PUBLICATION p",
+                "CREATE SUBSCRIPTION s CONNECTION 'postgresql:// (hidden)",
+            ),
+            (
+                "DO $$BEGIN ALTER ROLE a PASSWORD 'sesame'; END$$",
+                "DO $$BEGIN ALTER ROLE a PASSWORD (hidden)",
+            ),
+            (
+                "CREATE USER MAPPING FOR a SERVER s OPTIONS (user 'u', password 'sesame')",
+                "CREATE USER MAPPING FOR a SERVER s OPTIONS (user 'u', password (hidden)",
+            ),
+            (
+                "SELECT dblink_connect('c', 'host=a password=sesame')",
+                "SELECT dblink_connect('c', 'host=a password (hidden)",
+            ),
+            (
+                "/* x */ alter role a encrypted Password E'ses' 'ame'",
+                "/* x */ alter role a encrypted Password (hidden)",
             ),
         ] {
             let found = statements(sql);

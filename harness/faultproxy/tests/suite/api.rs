@@ -77,6 +77,10 @@ fn metrics_are_shown_only_when_asked_for() {
         .expect("it listens");
     let mut client = crate::testbed::Client::connect(view.listen.parse().expect("bound"));
     client.echo(b"12345");
+    // A client may have its bytes before they are counted.
+    crate::testbed::eventually("all is counted", || {
+        server.connections("a\"b").is_ok_and(|all| all[0].downstream_bytes.sent == 5)
+    });
     let answer = call(server.api_addr(), "GET", "/metrics", "");
     assert_eq!(answer.status, 200);
     for line in [
@@ -93,7 +97,7 @@ fn metrics_are_shown_only_when_asked_for() {
 
 #[test]
 fn a_config_file_makes_the_proxies_it_lists() {
-    use quarrel_faultproxy::{Config, Enabled, FaultProxy, Seed};
+    use quarrel_faultproxy::{Config, Enabled, FaultProxy, Seed, ToxicKind};
     let file = tempfile::NamedTempFile::new().expect("a temporary file");
     let start = |text: &str| {
         std::fs::write(file.path(), text).expect("it is writable");
@@ -109,6 +113,22 @@ fn a_config_file_makes_the_proxies_it_lists() {
     .expect("the file is sound");
     let enabled: Vec<Enabled> = server.proxies().iter().map(|p| p.enabled).collect();
     assert_eq!(enabled, [Enabled::Yes, Enabled::No]);
+    let proxy = r#""name":"a","listen":"127.0.0.1:0","upstream":"127.0.0.1:9""#;
+    let slow = r#"[{"type":"latency","toxicity":0.5,"attributes":{"latency":5}}]"#;
+    let server = start(&format!(r#"[{{{proxy},"toxics":{slow}}}]"#)).expect("the file is sound");
+    let toxics = server.proxy("a").expect("it is listed").toxics;
+    assert_eq!((toxics.len(), toxics[0].toxicity), (1, 0.5));
+    assert_eq!(toxics[0].kind, ToxicKind::Latency { latency_ms: 5, jitter_ms: 0 });
+    for (toxics, reason) in [
+        (r#"[{"type":"nonsense"}]"#, "invalid toxic type"),
+        (r#"[{"type":"bandwidth","attributes":{"rate":-1}}]"#, "is negative"),
+        (r#"[{"type":"noop"},{"type":"noop"}]"#, "toxic already exists"),
+        (r#"{"type":"noop"}"#, "an array of toxics"),
+    ] {
+        let text = format!(r#"[{{{proxy},"toxics":{toxics}}}]"#);
+        let error = start(&text).expect_err("a bad toxic").to_string();
+        assert!(error.contains(reason), "{toxics}: {error}");
+    }
     let error = start(r#"[{"name":"a"}]"#).expect_err("no upstream").to_string();
     assert!(error.contains("missing required field: upstream at proxy 1"), "{error}");
     let error = start("{").expect_err("not JSON").to_string();

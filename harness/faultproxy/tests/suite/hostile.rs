@@ -3,7 +3,7 @@
 use crate::testbed::{
     Client, Got, PATIENCE, Server, add, call, eventually, from_server, latency, proxy_to, start,
 };
-use quarrel_faultproxy::{Action, Framing, MessageLog, NewRule, Protocol, Stream};
+use quarrel_faultproxy::{Action, Framing, MessageLog, NewRule, Protocol, Stream, ToxicKind};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
@@ -90,27 +90,34 @@ fn a_listen_address_that_cannot_be_had_is_an_error() {
 
 #[test]
 fn a_client_that_never_reads_fills_no_more_than_its_share() {
-    let server = start();
-    let flood = Server::start(|mut stream, _| {
-        let mut first = [0];
-        let _ = stream.read(&mut first);
-        while stream.write_all(&[7; 65536]).is_ok() {}
-    });
-    let mut client = Client::connect(proxy_to(&server, flood.addr));
-    add(&server, latency(3_600_000), Stream::Downstream);
-    client.send(b"g");
-    let mut before = 0;
-    let mut last_change = std::time::Instant::now();
-    eventually("the flood stands", || {
-        if from_server(&server) != before {
-            before = from_server(&server);
-            last_change = std::time::Instant::now();
-        }
-        before > 0 && last_change.elapsed() > std::time::Duration::from_millis(500)
-    });
-    // Four megabytes and the last read on top.
-    assert!(before <= (4 << 20) + (32 << 10), "{before} bytes are queued");
-    assert_eq!(call(server.api_addr(), "GET", "/proxies", "").status, 200);
+    // What is only under way makes nobody wait as soon.
+    for (toxic, share) in
+        [(ToxicKind::Bandwidth { rate_kb_s: 1 }, 4 << 20), (latency(3_600_000), 64 << 20)]
+    {
+        let server = start();
+        let flood = Server::start(|mut stream, _| {
+            let mut first = [0];
+            let _ = stream.read(&mut first);
+            while stream.write_all(&[7; 65536]).is_ok() {}
+        });
+        let mut client = Client::connect(proxy_to(&server, flood.addr));
+        add(&server, toxic, Stream::Downstream);
+        client.send(b"g");
+        let mut before = 0;
+        let mut last_change = std::time::Instant::now();
+        eventually("the flood stands", || {
+            let now = from_server(&server);
+            // The bandwidth lets a little through.
+            if now > before + 8_000 || before == 0 {
+                before = now;
+                last_change = std::time::Instant::now();
+            }
+            before > 0 && last_change.elapsed() > std::time::Duration::from_millis(500)
+        });
+        // And the last read on top.
+        assert!(before <= share + (64 << 10), "{before} bytes are queued");
+        assert_eq!(call(server.api_addr(), "GET", "/proxies", "").status, 200);
+    }
 }
 
 /// A proxy that was told the wrong protocol forwards whatever comes.

@@ -1,5 +1,6 @@
 //! A controller attends proxies of real servers.
 
+mod http;
 mod postgres;
 
 use crate::testbed::{Client, Got, data, eventually, native, start};

@@ -1,5 +1,6 @@
 //! Servers and clients to put on both sides of a fault proxy.
 
+pub(crate) mod authority;
 pub(crate) mod native;
 
 use quarrel_faultproxy::{Config, FaultProxy, NewProxy, NewToxic, Seed, Stream, ToxicKind};
@@ -211,9 +212,18 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) content_type: Option<String>,
     pub(crate) body: String,
+    /// Its status line and headers.
+    pub(crate) head: String,
 }
 
 impl Answer {
+    pub(crate) fn header(&self, wanted: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case(wanted).then(|| value.trim())
+        })
+    }
+
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).expect("the body is JSON")
     }
@@ -243,9 +253,12 @@ pub(crate) fn call_as(
     stream.read_to_string(&mut text).expect("it answers in UTF-8");
     let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
     let status = head.split(' ').nth(1).expect("a status line");
-    let content_type = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-type").then(|| value.trim().to_owned())
-    });
-    Answer { status: status.parse().expect("a number"), content_type, body: body.trim().to_owned() }
+    let mut answer = Answer {
+        status: status.parse().expect("a number"),
+        content_type: None,
+        body: body.trim().to_owned(),
+        head: head.to_owned(),
+    };
+    answer.content_type = answer.header("content-type").map(str::to_owned);
+    answer
 }

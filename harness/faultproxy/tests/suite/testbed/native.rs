@@ -1,5 +1,6 @@
 //! Real servers as local processes, gone when dropped.
 
+use super::authority::Authority;
 use super::eventually;
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -56,12 +57,19 @@ pub(crate) fn free_port() -> u16 {
 }
 
 pub(crate) fn redis() -> Node {
+    redis_with(|command, port| {
+        command.args(["--port", &port.to_string()]);
+    })
+}
+
+fn redis_with(configure: impl Fn(&mut Command, u16)) -> Node {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let port = free_port();
     let log = File::create(dir.path().join("log")).expect("a new file");
-    let process = Command::new("redis-server")
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-        .args(["--save", "", "--appendonly", "no", "--dir"])
+    let mut command = Command::new("redis-server");
+    configure(&mut command, port);
+    let process = command
+        .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"])
         .arg(dir.path())
         .stdout(log)
         .stdin(Stdio::null())
@@ -73,6 +81,54 @@ pub(crate) fn redis() -> Node {
     let mut node = Node { addr, dir, process, stop_signal: "-TERM" };
     node.wait_until_it_answers(|| TcpStream::connect(addr).is_ok());
     node
+}
+
+/// A Redis that is reached over TLS only.
+pub(crate) fn redis_over_tls(authority: &Authority) -> Node {
+    let files = ["server.crt", "server.key", "ca.crt"].map(|name| authority.file(name));
+    redis_with(|command, port| {
+        command
+            .args(["--port", "0", "--tls-port", &port.to_string(), "--tls-auth-clients", "no"])
+            .arg("--tls-cert-file")
+            .arg(&files[0])
+            .arg("--tls-key-file")
+            .arg(&files[1])
+            .arg("--tls-ca-cert-file")
+            .arg(&files[2]);
+    })
+}
+
+/// Has a Postgres take connections over TLS only.
+pub(crate) fn require_tls(node: &Node, authority: &Authority) {
+    let dir = node.dir.path();
+    authority.lend(dir);
+    let set = |name: &str, value: &str| format!("ALTER SYSTEM SET {name} = '{value}'");
+    let file = |name: &str| dir.join(name).display().to_string();
+    std::fs::write(dir.join("data/pg_hba.conf"), "hostssl all all all trust\n")
+        .expect("it is writable");
+    sql(
+        node.addr,
+        &[
+            &set("ssl_cert_file", &file("server.crt")),
+            &set("ssl_key_file", &file("server.key")),
+            &set("ssl", "on"),
+            "SELECT pg_reload_conf()",
+        ],
+    );
+    let how = format!("host=127.0.0.1 port={} user=postgres sslmode=", node.addr.port());
+    let answers = |mode: &str| {
+        let mut command = Command::new(postgres_program("psql"));
+        let output = command.args(["-X", "-c", "SELECT 1", &format!("{how}{mode}")]).output();
+        output.expect("psql runs").status.success()
+    };
+    eventually("it takes TLS and nothing else", || answers("require") && !answers("disable"));
+}
+
+/// Asks one thing of what a connection string names.
+pub(crate) fn sql_at(how: &str, statement: &str) -> String {
+    let mut command = Command::new(postgres_program("psql"));
+    command.env("PGCONNECT_TIMEOUT", "10");
+    run(command.args(["-X", "-A", "-t", "-q", "-c", statement, how]))
 }
 
 /// A program of Postgres, the newest that is installed.
@@ -199,6 +255,22 @@ fn start_postgres(dir: TempDir, data: &Path) -> Node {
     node
 }
 
+pub(crate) fn pgbench(addr: SocketAddr, mode: &str, args: &[&str]) -> Command {
+    let mut command = Command::new(postgres_program("pgbench"));
+    command
+        .args(["-h", "127.0.0.1", "-U", "postgres", "-n", "-M", mode, "-f", "/dev/stdin"])
+        .args(args)
+        .args(["-p", &addr.port().to_string(), "postgres"]);
+    command
+}
+
+/// A psql that reads a script.
+pub(crate) fn psql_script(addr: SocketAddr) -> Command {
+    let mut command = Command::new(postgres_program("psql"));
+    command.args(["-h", "127.0.0.1", "-U", "postgres", "-X", "-A", "-p", &addr.port().to_string()]);
+    command
+}
+
 fn psql(addr: SocketAddr, statements: &[&str]) -> Command {
     let mut command = Command::new(postgres_program("psql"));
     command
@@ -232,12 +304,8 @@ impl Background {
 
     /// A pgbench that runs `script` once, with the extended protocol.
     pub(crate) fn pgbench(addr: SocketAddr, script: &str) -> Self {
-        let mut command = Command::new(postgres_program("pgbench"));
-        command
-            .args(["-h", "127.0.0.1", "-U", "postgres", "-n", "-t", "1"])
-            .args(["-M", "extended", "-f", "/dev/stdin", "-p"])
-            .args([addr.port().to_string(), "postgres".into()])
-            .stderr(Stdio::null());
+        let mut command = pgbench(addr, "extended", &["-t", "1"]);
+        command.stderr(Stdio::null());
         Self::fed(&mut command, script)
     }
 
