@@ -296,7 +296,7 @@ fn is_part_of_a_name(c: char) -> bool {
 
 /// A key with the row's number, and other numbers, left out. Bytes that are no
 /// text are one thing, whatever they are.
-fn blank(key: &str, row: u64) -> String {
+pub(super) fn blank(key: &str, row: u64) -> String {
     if key.contains('\u{fffd}') {
         return "{bytes}".to_owned();
     }

@@ -2,7 +2,12 @@
 
 use quarrel_checkers::{Content, Key, Object, Process, Reply, Site, Step, Value};
 
-use crate::strategy::OPERATOR;
+use crate::{record::GAP, strategy::OPERATOR};
+
+/// Whether a step says that others are missing.
+pub(super) fn is_gap(step: &Step) -> bool {
+    step.process == Process::Nemesis && step.verb == GAP
+}
 
 /// Whether a standing agent of the strategy changed the cache by this step.
 pub(super) fn invalidates_as_agent(step: &Step) -> bool {
