@@ -20,7 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("runner", &["record", "stores", "strategy", "cluster", "faults"]),
     ("race", &["record", "stores", "strategy", "cluster", "faults", "sim"]),
     ("explore", &["record", "stores", "strategy", "cluster", "faults", "sim", "race", "judge"]),
-    ("app", &["record", "stores", "strategy", "cluster", "faults", "results"]),
+    ("app", &["record", "stores", "strategy", "cluster", "faults", "results", "judge"]),
     ("results", &["record", "faults"]),
     ("judge", &["record", "strategy", "faults", "results"]),
     ("run", &["record", "strategy", "cluster", "faults", "runner", "results", "judge"]),
