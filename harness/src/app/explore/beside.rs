@@ -133,6 +133,8 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
         if waiting.turn == Deed::GoesOn && decision != Decision::ResetBefore {
             let message = &waiting.message;
             let part = &mut self.parts[client];
+            part.may_wait = message.site == Site::Primary
+                && matches!(message.effect, Effect::Hidden | Effect::Writes);
             match message.effect {
                 Effect::Hidden => part.holds_row = true,
                 Effect::Commits | Effect::TakesBack => part.holds_row = false,

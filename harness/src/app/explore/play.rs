@@ -41,6 +41,8 @@ pub(super) struct Part {
     pub(super) waiting: VecDeque<Waiting>,
     /// It has written what nobody sees yet, or locked it.
     pub(super) holds_row: bool,
+    /// What it was let say last may wait for somebody's lock.
+    pub(super) may_wait: bool,
     /// It has sent something that was let go on.
     pub(super) has_begun: bool,
     /// Its operation has ended.
@@ -325,7 +327,8 @@ impl<'a, N: FnMut(usize, &[Choice]) -> Next> Play<'a, N> {
             self.parts[*client].is_blocked = false;
         }
         let holds = |(at, part): (usize, &Part)| part.holds_row && !clients.contains(&at);
-        let is_likely = self.parts.iter().enumerate().any(holds);
+        let may_wait = clients.iter().any(|client| self.parts[*client].may_wait);
+        let is_likely = may_wait && self.parts.iter().enumerate().any(holds);
         let soon = if is_likely { LIKELY_BLOCKED } else { BLOCKED };
         let mut asked = Instant::now();
         while let Some(open) = clients.iter().find(|client| !self.is_settled(**client)) {

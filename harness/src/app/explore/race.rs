@@ -224,7 +224,7 @@ impl Line {
             Some(Ended::Unknown(why)) => said.push(format!("unknown outcome: {why}")),
         }
         // It stands in a comment behind a quoted message.
-        (!said.is_empty()).then(|| said.join(", ").replace('"', "'").replace('\n', " "))
+        (!said.is_empty()).then(|| said.join(", ").replace('"', "'").replace(['\n', '\t'], " "))
     }
 }
 

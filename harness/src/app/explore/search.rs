@@ -180,7 +180,13 @@ impl Search<'_> {
         let commits = commits.map_err(|error| Lost::Broken(error.to_string()))?;
         let mut history = execution.history.clone();
         Commit::tell(&commits, &mut history);
-        let mut anomalies = judge(&execution.history, &[], &JudgeOptions::default()).anomalies;
+        // With the order in which the primary committed it is told what was
+        // stale; without, only that it cannot be.
+        let judged = |history| judge(history, &[], &JudgeOptions::default()).anomalies;
+        let mut anomalies = judged(&history);
+        if anomalies.is_empty() {
+            anomalies = judged(&execution.history);
+        }
         find_causes(&history, self.app.file.invalidation, &mut anomalies);
         let auditor = Process::Client((self.clients.writers + self.clients.readers) as u64);
         let evidence = Evidence::new(&history);

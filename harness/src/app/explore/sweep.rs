@@ -174,6 +174,12 @@ impl Sweep {
     }
 }
 
+/// The beginning of what drivers say in several lines.
+fn in_a_line(why: &str) -> String {
+    let first = why.lines().next().unwrap_or_default();
+    first.chars().take(100).collect()
+}
+
 impl fmt::Display for CameTo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let value = |value: &Option<Value>| value.as_ref().map_or("nothing".to_owned(), short);
@@ -181,8 +187,8 @@ impl fmt::Display for CameTo {
             None => write!(f, "never answered")?,
             Some(Ended::Written) => write!(f, "acknowledged")?,
             Some(Ended::Read(read)) => write!(f, "answers {}", value(read))?,
-            Some(Ended::Refused(why)) => write!(f, "fails ({why})")?,
-            Some(Ended::Unknown(why)) => write!(f, "unknown outcome ({why})")?,
+            Some(Ended::Refused(why)) => write!(f, "fails ({})", in_a_line(why))?,
+            Some(Ended::Unknown(why)) => write!(f, "unknown outcome ({})", in_a_line(why))?,
         }
         if self.held != self.audited {
             let (audited, held) = (value(&self.audited), value(&self.held));

@@ -26,6 +26,12 @@ pub(in crate::app) struct Listener {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// A busy machine may keep the listener waiting for seconds; what is left out
+/// meanwhile would cost every cause.
+fn patiently() -> Attend {
+    Attend { capacity: 128 << 20, ..Attend::watching() }
+}
+
 /// How long nobody need say anything before somebody looks whether it is over.
 const LOOK: Duration = Duration::from_millis(20);
 /// Before an operation that asked no store is said to have asked none: what it
@@ -48,7 +54,7 @@ impl Listener {
             {
                 let name = name(client, store);
                 match &attention {
-                    None => attention = Some(proxy.attend(&name, Attend::watching())?),
+                    None => attention = Some(proxy.attend(&name, patiently())?),
                     Some(attention) => drop(attention.add(&name)?),
                 }
                 proxies.insert(Arc::from(name), (client, site));
