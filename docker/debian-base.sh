@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# debian-base.sh TAG: a minimal Debian (or Ubuntu) image of this machine's own release, made with
-# debootstrap from the mirrors this machine's apt is set up for. `debian-base.sh --suite` prints the
-# release's code name. Needs root; installs debootstrap when it is missing.
+# debian-base.sh TAG [RELEASE [PACKAGE…]]: a minimal Debian (or Ubuntu) image of this machine's own
+# release, or of RELEASE (a code name such as trixie) with these packages, made with debootstrap from the
+# mirrors this machine's apt is set up for. `debian-base.sh --suite` prints this machine's code name.
+# Needs root; installs debootstrap when it is missing.
 set -euo pipefail
 
 say() { echo "debian-base.sh: $*" >&2; }
@@ -11,10 +12,20 @@ command -v apt-get >/dev/null || die "this machine has no apt, so no Debian mirr
 
 # Archives apt knows, as `URI SUITE`, one a line, those with a `main` component only. apt itself is
 # asked, so both styles of source files, and lists never fetched, are no special case.
-archives() {
+known_archives() {
     apt-get update --print-uris 2>/dev/null |
         sed -nE "s|^'(.*)/dists/(.+)/main/binary-[a-z0-9]+/Packages[^/]*' .*|\1 \2|p" | awk '!seen[$0]++' |
         while read -r uri suite; do printf '%s %s\n' "$(plain_uri "$uri")" "$suite"; done
+}
+
+# The same, where this machine's release stands for another that was asked for: its mirrors have both.
+archives() {
+    if [ "$suite" = "$own" ]; then
+        known_archives
+    else
+        known_archives | awk -v own="$own" -v suite="$suite" '
+            index($2, own) == 1 { print $1, suite substr($2, length(own) + 1) }'
+    fi
 }
 
 # plain_uri URI: cloud images name a file with mirrors in it instead of a mirror.
@@ -31,19 +42,21 @@ release() { (. /etc/os-release && printf '%s\n' "${VERSION_CODENAME:-}"); }
 base_suite() {
     local wanted
     wanted=$(release)
-    archives | awk -v wanted="$wanted" '
+    known_archives | awk -v wanted="$wanted" '
         $2 == wanted { print $2; found = 1; exit }
         first == "" && $2 !~ /[-\/]/ { first = $2 }
         END { if (!found && first != "") print first }'
 }
 
-suite=$(base_suite)
-[ -n "$suite" ] || die "apt has no source with a main component; see /etc/apt/sources.list.d"
+own=$(base_suite)
+[ -n "$own" ] || die "apt has no source with a main component; see /etc/apt/sources.list.d"
 if [ "${1:-}" = --suite ]; then
-    echo "$suite"
+    echo "$own"
     exit
 fi
-tag=${1:?usage: debian-base.sh TAG}
+tag=${1:?usage: debian-base.sh TAG [RELEASE [PACKAGE…]]}
+suite=${2:-$own}
+packages=$(IFS=,; echo "ca-certificates${3:+,${*:3}}")
 [ "$(id -u)" = 0 ] || die "debootstrap needs root; run: sudo $(cd "$(dirname "$0")" && pwd)/images.sh --source debian"
 
 install_debootstrap() {
@@ -62,7 +75,7 @@ bootstrap() {
     for uri in $(archives | awk -v suite="$suite" '$2 == suite { print $1 }'); do
         say "debootstrap of $suite"
         rm -rf --one-file-system "$1"
-        if debootstrap --variant=minbase --include=ca-certificates "$suite" "$1" "$uri" >"$log" 2>&1; then
+        if debootstrap --variant=minbase --include="$packages" "$suite" "$1" "$uri" >"$log" 2>&1; then
             rm -f "$log"
             return
         fi
@@ -90,8 +103,11 @@ path-exclude=/usr/lib/postgresql/*/lib/bitcode/*
 force-unsafe-io
 SLIM
     printf 'Acquire::Languages "none";\n' >"$1/etc/apt/apt.conf.d/slim"
+    # Postgres makes itself a database when it is installed; nobody asked for that one.
+    rm -rf "$1"/var/lib/postgresql/* "$1"/etc/postgresql/* "$1"/var/lib/valkey/*
     # How this machine reaches its mirrors (a proxy, time-outs) holds for the image's build too.
     apt-config dump | grep -iE '^Acquire::(https?::|Check-)' >>"$1/etc/apt/apt.conf.d/slim" || true
+    rm -rf "$1"/usr/lib/llvm-* "$1"/usr/lib/*/libLLVM* "$1"/usr/lib/postgresql/*/lib/bitcode
     rm -rf "$1"/var/cache/apt/* "$1"/var/lib/apt/lists/* "$1"/usr/share/{doc,man,locale}/* "$1"/var/log/*
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# images.sh [--rebuild] [--source auto|registry|debian|host] [ROLE…]
+# images.sh [--rebuild] [--source auto|registry|debian|host] [--release NAME] [ROLE…]
 #
 # Makes sure that the images exist, on an engine with or without a registry. Roles: postgres (serves
 # primary and replica) and cache; default both. Prints one line `ROLE IMAGE` for each on stdout, and
@@ -11,6 +11,10 @@
 #   host      a copy of the programs installed on this machine (2 to 5 s, no network),
 #   debian    debootstrap and Debian's packages (about a minute; needs root and a mirror).
 #
+# With --release (a code name of Debian's, such as trixie) the packages are those of that release, Valkey
+# in place of Redis, and the images are tagged quarrel/ROLE:NAME: to try servers of other versions, which
+# quarrel takes by QUARREL_POSTGRES_IMAGE and QUARREL_CACHE_IMAGE.
+#
 # Exit: 0 done, 4 no image could be made (or no engine), 64 usage.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -18,6 +22,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # Fixed, for a run should mean the same next year. Redis 7.2 is the last under its old licence.
 declare -A official=([postgres]=postgres:17-bookworm [cache]=redis:7.2-bookworm)
 declare -A packages=([postgres]=postgresql [cache]='redis-server valkey-server')
+packages_of_a_release=(postgresql valkey-server)
 # How long a registry may take to say anything at all, and then to deliver.
 contact_s=${QUARREL_REGISTRY_PATIENCE:-5}
 delivery_s=600
@@ -36,8 +41,8 @@ usage() {
 recipe() {
     local script=node.sh
     [ "$1" = postgres ] || script=cache.sh
-    (cd "$here" && cat images.sh closure.sh host-base.sh debian-base.sh packages.Dockerfile supervise.sh "$script" "$1.Dockerfile") |
-        sha256sum | cut -c1-12
+    (cd "$here" && cat images.sh closure.sh host-base.sh debian-base.sh packages.Dockerfile supervise.sh "$script" "$1.Dockerfile" &&
+        echo "$release") | sha256sum | cut -c1-12
 }
 
 # present ROLE SOURCE: the id of an image of today's recipe, from SOURCE (`auto`: from any).
@@ -112,6 +117,10 @@ from_host() {
 
 from_debian() {
     local suite base
+    if [ -n "$release" ]; then
+        from_release "$1" "$2"
+        return
+    fi
     suite=$(bash "$here/debian-base.sh" --suite) || return 1
     base=quarrel/base:debian-$suite
     if [ "$base_made" = no ] && { [ "$rebuild" = yes ] || ! docker image inspect "$base" >/dev/null 2>&1; }; then
@@ -123,6 +132,18 @@ from_debian() {
     build packages "$base" "$base-$1" --build-arg "ALTERNATIVES=${packages[$1]}" || return 1
     say "$1: building on Debian's packages"
     finish "$1" "$base-$1" "$2"
+}
+
+# from_release ROLE TAG: both roles on one base, so that packages are unpacked once, and not by a builder.
+from_release() {
+    local base=quarrel/base:servers-$release
+    if [ "$base_made" = no ] && { [ "$rebuild" = yes ] || ! docker image inspect "$base" >/dev/null 2>&1; }; then
+        say "base: making a $release with ${packages_of_a_release[*]}"
+        bash "$here/debian-base.sh" "$base" "$release" "${packages_of_a_release[@]}" || return 1
+    fi
+    base_made=yes
+    say "$1: building on $release"
+    finish "$1" "$base" "$2"
 }
 
 # version ROLE IMAGE: the major version, asked of the image itself: a proof that its programs run.
@@ -157,12 +178,12 @@ make_image() {
     exit 4
 }
 
-# all_local: succeeds when every role's :local image is of today's recipe already. One question to the
+# all_tagged: succeeds when every role's image of our tag is of today's recipe already. One question to the
 # engine, because this is what every later run waits for.
-all_local() {
+all_tagged() {
     local role names=() expected='' found
     for role in "${roles[@]}"; do
-        names+=("quarrel/$role:local")
+        names+=("quarrel/$role:$tag")
         expected+="$role $(recipe "$role")"$'\n'
     done
     found=$(docker image inspect --format \
@@ -172,32 +193,34 @@ all_local() {
 
 ensure() {
     local role=$1 id=''
-    image=quarrel/$role:local
+    image=quarrel/$role:$tag
     [ "$rebuild" = yes ] || id=$(present "$role" "$wanted")
     if [ -z "$id" ]; then
         make_image "$role"
         id=$image
     fi
-    docker tag "$id" "quarrel/$role:local"
+    docker tag "$id" "quarrel/$role:$tag"
 }
 
-report() { printf '%s\n' "${roles[@]}" | sed 's|.*|& quarrel/&:local|'; }
+report() { printf '%s\n' "${roles[@]}" | sed "s|.*|& quarrel/&:$tag|"; }
 
-rebuild=no wanted=auto registry=untried base_made=no roles=()
+rebuild=no wanted=auto registry=untried base_made=no release='' roles=()
 while [ $# -gt 0 ]; do
     case $1 in
         --rebuild) rebuild=yes ;;
         --source) wanted=${2:-}; shift ;;
         --source=*) wanted=${1#--source=} ;;
+        --release) release=${2:-}; shift ;;
         postgres | cache) roles+=("$1") ;;
         *) usage ;;
     esac
     shift
 done
 case $wanted in auto | registry | debian | host) ;; *) usage ;; esac
+case $release in '') tag=local ;; *[!a-z]*) usage ;; *) tag=$release wanted=debian ;; esac
 [ ${#roles[@]} -gt 0 ] || roles=(postgres cache)
 
-if [ "$rebuild-$wanted" = no-auto ] && all_local; then
+if [ "$rebuild" = no ] && { [ "$wanted" = auto ] || [ -n "$release" ]; } && all_tagged; then
     report
     exit
 fi

@@ -16,6 +16,8 @@ bash docker/packages.sh
 
 say "images"
 bash docker/images.sh
+# Postgres 17 and Valkey, which this machine may not have.
+bash docker/images.sh --release trixie
 
 say "format"
 cargo fmt --all --check

@@ -166,6 +166,9 @@ pub enum Reply {
     },
     /// A conditional change found its condition false and did nothing.
     Refused,
+    /// Who asked what it had been told learnt that it had not been listening:
+    /// what was said until now it will never hear.
+    Gap,
     /// An error came back, or nothing did in time.
     Failed {
         /// What is known about its effect.
@@ -209,6 +212,22 @@ pub struct Step {
     /// the primary's insert position at a write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lsn: Option<Lsn>,
+}
+
+impl Step {
+    /// Whether it is about what clients are told of changes, and not about what
+    /// a store holds.
+    #[must_use]
+    pub fn is_message(&self) -> bool {
+        self.verb == "PUBLISH" || self.is_look()
+    }
+
+    /// Whether a client looked by it at what it had been told. A look that heard
+    /// of several keys is as many steps, which begin at one time.
+    #[must_use]
+    pub fn is_look(&self) -> bool {
+        matches!(&*self.verb, "HEAR" | "INVALIDATIONS")
+    }
 }
 
 #[cfg(test)]

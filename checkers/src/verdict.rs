@@ -195,6 +195,9 @@ pub enum Cause {
     /// A copy in a client's own memory outlived the change, and no message
     /// that it should be dropped had been on its way.
     NearCacheNotTold,
+    /// The message that should have told a client arrived nowhere, as nobody
+    /// listened when it was sent, and nothing was made of that afterwards.
+    LostInvalidation,
     /// The strategy serves entries until they expire, by design.
     ExpiryOnly,
     /// A transaction read its keys at different moments, and another one came
@@ -225,6 +228,7 @@ impl fmt::Display for Cause {
             Self::ForgottenInvalidation => "forgotten-invalidation",
             Self::CachedAbsence => "cached-absence",
             Self::NearCacheNotTold => "near-cache-not-told",
+            Self::LostInvalidation => "lost-invalidation",
             Self::ExpiryOnly => "expiry-only",
             Self::SeparateReads => "separate-reads",
             Self::UncheckedWrite => "unchecked-write",

@@ -1,20 +1,27 @@
-//! Runs caching strategies on clusters under faults, records every step, and
-//! judges what clients saw.
+#![doc = include_str!("../README.md")]
 
-pub mod app;
-pub mod cli;
-pub mod cluster;
-pub mod detection;
-pub mod explore;
-pub mod faults;
-pub mod judge;
-pub mod race;
-pub mod record;
-pub mod report;
-pub mod results;
-pub mod run;
-pub mod runner;
-pub mod sim;
-pub mod stores;
-pub mod strategy;
-pub mod web;
+#[cfg(feature = "command")]
+pub use quarrel_app as app;
+#[cfg(feature = "command")]
+pub use quarrel_cli as cli;
+pub use quarrel_explore::{explore, race};
+#[cfg(feature = "command")]
+pub use quarrel_report::{report, web};
+pub use quarrel_run::{detection, faults, judge, results, run, runner};
+pub use quarrel_sim as sim;
+pub use quarrel_strategy::{record, strategy};
+
+/// Clusters: their interface, and the real ones.
+pub mod cluster {
+    #[cfg(feature = "command")]
+    pub use quarrel_cluster::*;
+    #[cfg(not(feature = "command"))]
+    pub use quarrel_strategy::cluster::*;
+}
+
+/// Primary, replica and cache, as a strategy sees them.
+pub mod stores {
+    #[cfg(feature = "command")]
+    pub use quarrel_cluster::stores as real;
+    pub use quarrel_strategy::stores::*;
+}

@@ -1,7 +1,7 @@
 //! The binary that `quarrel new my-cache` makes, for the tests that run it.
 
-#[path = "../../harness/src/cli/scaffold/strategy.rs"]
-mod strategy;
+#[path = "../../harness/cli/src/scaffold/strategy.rs"]
+pub mod strategy;
 
 fn main() -> std::process::ExitCode {
     let mut catalogue = quarrel_workloads::catalogue();

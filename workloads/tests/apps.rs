@@ -2,7 +2,13 @@
 
 mod app;
 
-use std::{fs, process::Output, thread, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Output,
+    thread,
+    time::Duration,
+};
 
 use app::{App, quarrel, sample};
 
@@ -250,5 +256,93 @@ fn what_is_wrong_in_a_file_is_told_with_its_place() {
         let (code, said) = told(&app.run(&[]));
         assert_eq!(code, Some(65), "{text}\n{said}");
         assert!(said.contains(why), "{text}\n{said}");
+    }
+}
+
+/// Every file below a folder with what stands in it, unpacked.
+fn contents(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            all.extend(contents(&path));
+            continue;
+        }
+        let bytes = fs::read(&path).unwrap();
+        let is_packed = path.extension().is_some_and(|kind| kind == "zst");
+        let bytes = if is_packed { zstd::decode_all(&*bytes).unwrap() } else { bytes };
+        all.push((path, String::from_utf8_lossy(&bytes).into_owned()));
+    }
+    all
+}
+
+#[test]
+fn what_an_application_says_is_told_without_its_data_if_that_is_asked() {
+    const SECRET: &str = "zq";
+    let app = App::serving(app::TALKATIVE);
+    let file = app.file();
+    let doctor = ["app", "doctor", file.to_str().unwrap(), "--cluster", "native"];
+    let (code, said) = told(&app.quarrel(&doctor));
+    assert_eq!(code, Some(0), "{said}");
+    // Names are told; what stands in literals and comments never is.
+    assert!(said.contains("zqalias"), "{said}");
+    assert_eq!(said.matches(SECRET).count(), said.matches("zqalias").count(), "{said}");
+    let (code, said) = told(&app.quarrel(&[&doctor[..], &["--redact"]].concat()));
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("SELECT name AS redacted-") && !said.contains(SECRET), "{said}");
+
+    let race = app.results().with_file_name("found.race");
+    let explore = ["explore", "--app", file.to_str().unwrap(), "--cluster", "native"];
+    let out = ["--clients", "2", "--redact", "--out", race.to_str().unwrap()];
+    let (code, said) = told(&app.quarrel(&[&explore[..], &out].concat()));
+    assert!(matches!(code, Some(0..=2)) && !said.contains(SECRET), "{said}");
+    assert!(!race.exists() || !fs::read_to_string(&race).unwrap().contains(SECRET));
+
+    let (code, said) = told(&app.run(&[]));
+    assert!(matches!(code, Some(0..=3)), "{said}");
+    let whole = contents(&app.results());
+    assert!(whole.iter().any(|(_, text)| text.contains("zqlogged")), "logs are kept");
+    let (code, said) = told(&app.quarrel(&["report", "latest", "--redact"]));
+    assert_eq!(code, Some(0), "{said}");
+    let copy = contents(&app.results().with_file_name("results-redacted"));
+    assert!(copy.iter().any(|(path, _)| path.ends_with("report.html")), "{copy:?}");
+    assert!(copy.iter().any(|(_, text)| text.contains("redacted-")), "something was left out");
+    for (path, text) in copy {
+        assert!(!text.contains(SECRET), "{}: {text}", path.display());
+    }
+}
+
+/// What a file of a stranger names is not run.
+#[test]
+fn no_command_that_reads_a_run_runs_the_application_that_it_names() {
+    let scratch = tempfile::tempdir().unwrap();
+    let run = ["run", "cache-aside", "--cluster", "sim", "--time", "1s", "--seed", "3"];
+    let results = scratch.path().join("results");
+    assert_eq!(told(&quarrel(&run, &results)).0, Some(1));
+    let marker = scratch.path().join("it-ran");
+    let evil = scratch.path().join("app.toml");
+    let text = fs::read_to_string(sample("stdio")).unwrap();
+    let setup = format!("setup = \"touch {}; psql", marker.display());
+    fs::write(&evil, text.replace("setup = \"psql", &setup)).unwrap();
+    // The control: named on the command line it is run.
+    let named = ["app", "doctor", evil.to_str().unwrap(), "--cluster", "native"];
+    assert!(told(&quarrel(&named, &results)).1.contains("app.toml, whose commands are run"));
+    fs::remove_file(&marker).unwrap();
+    let settings = results.join("latest/run.toml");
+    let toml = fs::read_to_string(&settings).unwrap();
+    fs::write(&settings, format!("app = \"{}\"\n{toml}", evil.display())).unwrap();
+    let schedule = settings.to_str().unwrap();
+    for command in [
+        &["check", "latest"][..],
+        &["report", "latest"],
+        &["report", "latest", "--redact"],
+        &["replay", "latest", "--cluster", "sim"],
+        &["shrink", "latest", "--cluster", "sim"],
+        &["review", "latest"],
+        &["list"],
+        &["run", "primary-only", "--cluster", "sim", "--time", "1s", "--schedule", schedule],
+    ] {
+        let (_, said) = told(&quarrel(command, &results));
+        assert!(!marker.exists(), "{command:?}: {said}");
     }
 }

@@ -8,26 +8,39 @@ use std::{
 
 use syn::visit::{self, Visit};
 
-/// The rooms of the harness and the rooms that each may know. A room that is
-/// not listed here has no place in the design yet.
-const ROOMS: &[(&str, &[&str])] = &[
-    ("record", &[]),
-    ("stores", &[]),
-    ("strategy", &["record", "stores"]),
-    ("cluster", &["record", "stores", "strategy"]),
-    ("sim", &["record", "stores", "strategy", "cluster"]),
-    ("faults", &["record", "stores", "strategy", "cluster"]),
-    ("runner", &["record", "stores", "strategy", "cluster", "faults"]),
-    ("race", &["record", "stores", "strategy", "cluster", "faults", "sim"]),
-    ("explore", &["record", "stores", "strategy", "cluster", "faults", "sim", "race", "judge"]),
-    ("app", &["record", "stores", "strategy", "cluster", "faults", "results", "judge"]),
-    ("results", &["record", "faults"]),
-    ("judge", &["record", "strategy", "faults", "results"]),
-    ("run", &["record", "strategy", "cluster", "faults", "runner", "results", "judge"]),
-    ("detection", &["strategy", "results", "judge"]),
-    ("report", &["faults", "results", "judge"]),
-    ("web", &["faults", "results", "judge", "report"]),
+/// The rooms of crates that have several, and the rooms of the same crate that
+/// each may know. Which crate knows which, Cargo says.
+const ROOMS: &[(&str, &[(&str, &[&str])])] = &[
+    (
+        "strategy",
+        &[
+            ("record", &[]),
+            ("stores", &[]),
+            ("strategy", &["record", "stores"]),
+            ("cluster", &["record", "stores"]),
+        ],
+    ),
+    (
+        "run",
+        &[
+            ("faults", &[]),
+            ("runner", &["faults"]),
+            ("results", &["faults"]),
+            ("judge", &["faults", "results"]),
+            ("run", &["faults", "runner", "results", "judge"]),
+            ("detection", &["results", "judge"]),
+        ],
+    ),
+    ("explore", &[("race", &[]), ("explore", &["race"])]),
+    ("report", &[("report", &[]), ("web", &["report"])]),
 ];
+
+/// Crates that a test of a strategy needs, simulated: none of them may bring a
+/// driver, an engine's client, a web server or a command line.
+const LIGHT: &[&str] = &["strategy", "sim", "run", "explore"];
+/// What is not light.
+const HEAVY: &[&str] =
+    &["sqlx", "redis", "testcontainers", "toxiproxy_rust", "ureq", "axum", "hyper", "clap"];
 
 /// Crates that no checker may touch: a verdict depends on the history alone.
 const IMPURE: &[&str] = &["tokio", "sqlx", "redis", "axum", "rand", "quarrel_harness"];
@@ -36,37 +49,55 @@ const IMPURE: &[&str] = &["tokio", "sqlx", "redis", "axum", "rand", "quarrel_har
 const IMPURE_STD: &[&str] = &["fs", "net", "process", "thread", "env"];
 
 #[test]
-fn rooms_of_the_harness_know_only_the_rooms_below_them() {
-    let source = root().join("harness/src");
+fn rooms_know_only_the_rooms_below_them() {
     let mut complaints = Vec::new();
-    for entry in fs::read_dir(&source).unwrap().flatten() {
-        let name = entry.file_name().into_string().unwrap();
-        let room = name.trim_end_matches(".rs");
-        // The command line and the crate's root hold everything together.
-        if room == "cli" || room == "lib" {
-            continue;
-        }
-        let Some((_, may_know)) = ROOMS.iter().find(|(known, _)| *known == room) else {
-            complaints.push(format!("harness/src/{room}: a room that the design does not know"));
-            continue;
-        };
-        // Files of unit tests may use anything.
-        let files = rust_files(&entry.path()).into_iter().filter(|file| {
-            let stem = file.file_stem().unwrap().to_string_lossy();
-            stem != "tests" && !stem.ends_with("_tests")
-        });
-        for file in files {
-            for path in paths(&file) {
-                let [first, other, ..] = path.as_slice() else { continue };
-                let known = ROOMS.iter().any(|(known, _)| known == other) || other == "cli";
-                let allowed = other == room || may_know.contains(&other.as_str());
-                if first == "crate" && known && !allowed {
-                    complaints.push(format!("{}: {room} must not know {other}", file.display()));
+    for (home, rooms) in ROOMS {
+        let source = root().join("harness").join(home).join("src");
+        for entry in fs::read_dir(&source).unwrap().flatten() {
+            let name = entry.file_name().into_string().unwrap();
+            let room = name.trim_end_matches(".rs");
+            if room == "lib" {
+                continue;
+            }
+            let Some((_, may_know)) = rooms.iter().find(|(known, _)| *known == room) else {
+                complaints.push(format!("{home}/{room}: a room that the design does not know"));
+                continue;
+            };
+            // Files of unit tests may use anything.
+            let files = rust_files(&entry.path()).into_iter().filter(|file| {
+                let stem = file.file_stem().unwrap().to_string_lossy();
+                stem != "tests" && !stem.ends_with("_tests")
+            });
+            for file in files {
+                for path in paths(&file) {
+                    let [first, other, ..] = path.as_slice() else { continue };
+                    let known = rooms.iter().any(|(known, _)| known == other);
+                    let allowed = other == room || may_know.contains(&other.as_str());
+                    if first == "crate" && known && !allowed {
+                        complaints
+                            .push(format!("{}: {room} must not know {other}", file.display()));
+                    }
                 }
             }
         }
     }
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+#[test]
+fn what_a_strategys_test_needs_is_light() {
+    for name in LIGHT {
+        let manifest = root().join("harness").join(name).join("Cargo.toml");
+        let text = fs::read_to_string(&manifest).unwrap();
+        let needed = text.split("[dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
+        for line in needed.lines() {
+            let package = line.split(['.', ' ', '=']).next().unwrap();
+            assert!(!HEAVY.contains(&package), "{}: {package}", manifest.display());
+            let ours = package.strip_prefix("quarrel-").filter(|ours| *ours != "checkers");
+            let is_light = ours.is_none_or(|ours| LIGHT.contains(&ours));
+            assert!(is_light, "{}: {package}", manifest.display());
+        }
+    }
 }
 
 #[test]

@@ -97,7 +97,7 @@ fn what_is_wrong_in_a_file_is_told_with_its_place() {
             "a.race",
             "strategy cache-aside\nSomebody: GET 1\n",
             "replay a.race --cluster sim",
-            "line 2: Somebody has no operation open",
+            "line 2, column 1: expected what Somebody begins",
         ),
         ("policy.toml", "[strategy.x]\nodd = 1\n", "review --check", "policy"),
         ("policy.toml", "[strategy.x]\nodd = 1\n", "run --policy policy.toml", "policy"),
@@ -122,7 +122,8 @@ fn what_is_wrong_in_a_file_is_told_with_its_place() {
     for command in ["replay many.race --cluster sim", "shrink many.race"] {
         let (code, said) = quarrel(scratch.path(), command);
         assert_eq!(code, Some(BAD_INPUT), "{command}: {said}");
-        assert!(said.contains("line 130: more than 128 operations"), "{command}: {said}");
+        let expected = "line 130, column 1: expected at most 128 operations";
+        assert!(said.contains(expected), "{command}: {said}");
     }
     fs::remove_file(scratch.path().join("policy.toml")).unwrap();
     spoiled(&scratch, "verdict.json", |_| "{\n\"run\": 1}".to_owned());

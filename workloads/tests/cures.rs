@@ -9,6 +9,9 @@ use quarrel_harness::{
     report::explain,
 };
 
+/// Strategies that keep copies in processes.
+const NEAR: [&str; 3] = ["two-tier", "client-tracking", "near-pubsub"];
+
 /// The shortest break. Two reads by one reader, so that what a process keeps
 /// to itself can be seen.
 fn broken(line: &str, faults: &[&str], guarantee: Guarantee) -> Option<Finding> {
@@ -16,7 +19,7 @@ fn broken(line: &str, faults: &[&str], guarantee: Guarantee) -> Option<Finding> 
     let bounds = Bounds {
         writers: if line.starts_with("write-through") { 2 } else { 1 },
         readers: 2,
-        reads: if line == "two-tier" || line == "client-tracking" { 2 } else { 1 },
+        reads: if NEAR.iter().any(|near| line.starts_with(near)) { 2 } else { 1 },
         faults,
         guarantee,
         max_states: 6_000,
@@ -187,6 +190,16 @@ const ILLS: &[Ill] = &[
         cures: &[
             ("keep no copies", By("cache-aside --fill primary")),
             ("let the cache tell", By("client-tracking")),
+        ],
+    },
+    Ill {
+        cause: Cause::LostInvalidation,
+        strategy: "near-pubsub --fill primary",
+        faults: &["messages-lost"],
+        guarantee: Guarantee::Linearizable,
+        cures: &[
+            ("drop every copy", By("near-pubsub --fill primary --on-gap drop")),
+            ("let the cache tell", By("client-tracking --fill primary")),
         ],
     },
     Ill {

@@ -89,6 +89,7 @@ fn one_writer_two_readers_and_a_lagging_replica() {
     cdc-tombstone: !stale in 2 steps, pending-invalidation
     notify: !stale in 2 steps, pending-invalidation
     client-tracking: !stale in 5 steps, replica-lag
+    near-pubsub: !stale in 6 steps, replica-lag
     stale-while-revalidate: !stale in 3 steps, expiry-only
     early-expiry: !stale in 3 steps, expiry-only
     admin-api: !stale in 4 steps, replica-lag

@@ -5,6 +5,7 @@ mod guests;
 mod hostile;
 mod lifecycle;
 mod pooler;
+mod releases;
 mod servers;
 
 use std::{

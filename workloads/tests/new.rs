@@ -46,10 +46,33 @@ fn a_crate_is_made_that_cargo_understands() {
     let light = |wanted: &&serde_json::Value| wanted["uses_default_features"] == false;
     assert_eq!(wanted.iter().filter(light).count(), 2, "{own}");
     assert!(own["features"]["docker"].is_array(), "{own}");
+    // Nor for the command line and the drivers of real servers.
+    let targets = own["targets"].as_array().unwrap();
+    let named = |kind: &str| targets.iter().find(|target| target["kind"][0] == kind).unwrap();
+    assert_eq!(named("bin")["required-features"][0], "command", "{own}");
+    assert_eq!(named("lib")["name"], "shop_cache");
+    let main = fs::read_to_string(crate_.join("src/main.rs")).unwrap();
+    assert!(main.contains("use shop_cache::strategy;"), "{main}");
+    assert!(!needed(&crate_, &[]).contains("sqlx"), "a test waits for a driver");
+    assert!(needed(&crate_, &["--features", "command"]).contains("sqlx"));
     for wanted in wanted {
         let manifest = Path::new(wanted["path"].as_str().unwrap()).join("Cargo.toml");
         assert!(manifest.is_file(), "{}", manifest.display());
     }
+}
+
+/// The packages that a build of the crate needs.
+fn needed(at: &Path, words: &[&str]) -> String {
+    let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock");
+    fs::copy(lock, at.join("Cargo.lock")).unwrap();
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--edges", "normal", "--prefix", "none"])
+        .args(words)
+        .current_dir(at)
+        .output()
+        .unwrap();
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    String::from_utf8(tree.stdout).unwrap()
 }
 
 /// What the crate's own binary says.

@@ -147,7 +147,10 @@ fn more_operations_than_can_be_judged_are_refused_by_line() {
     );
     let race: Race = reads(140).parse().unwrap();
     let refused = rehearse(&race, &|| strategy(&race), &mut |_| {}).unwrap_err().to_string();
-    assert!(refused.starts_with("line 130: more than 128 operations"), "{refused}");
+    assert!(
+        refused.starts_with("line 130, column 1: expected at most 128 operations"),
+        "{refused}"
+    );
 }
 
 /// A race that ships, with lines taken away, doubled, moved and garbled.

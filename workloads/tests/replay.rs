@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 use quarrel_harness::{
     cluster::{Cluster, Control, Fencing, native},
     race::{Race, RunError, force},
-    stores::real::TimeLimits,
+    stores::TimeLimits,
     strategy::{AnyStrategy, Options},
 };
 

@@ -9,5 +9,6 @@ mod findings;
 mod hostile;
 mod page;
 mod pairs;
+mod redact;
 mod server;
 mod terminal;

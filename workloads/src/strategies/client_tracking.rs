@@ -29,7 +29,7 @@ impl Strategy for ClientTracking {
     async fn read(&self, session: &mut Session, key: Key) -> Result<Option<Row>, StoreError> {
         for stale in session.cache().invalidations().await? {
             match stale {
-                Stale::Key(key) => session.memory.drop_kept(key),
+                Stale::Key(key) | Stale::Replaced(key, _) => session.memory.drop_kept(key),
                 Stale::All => session.memory.drop_all_kept(),
             }
         }

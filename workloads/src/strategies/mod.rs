@@ -13,6 +13,7 @@ mod early_expiry;
 mod iq_lease;
 mod lease;
 mod lsn_fence;
+mod near_pubsub;
 mod notify;
 mod optimistic_lock;
 mod outbox;
@@ -46,6 +47,7 @@ pub use early_expiry::EarlyExpiry;
 pub use iq_lease::IqLease;
 pub use lease::Lease;
 pub use lsn_fence::LsnFence;
+pub use near_pubsub::{NearPubsub, OnGap, Published};
 pub use notify::Notify;
 pub use optimistic_lock::OptimisticLock;
 pub use outbox::Outbox;
@@ -100,6 +102,7 @@ pub fn all() -> Vec<StrategyEntry> {
         cdc_tombstone::ENTRY,
         notify::ENTRY,
         client_tracking::ENTRY,
+        near_pubsub::ENTRY,
         stale_while_revalidate::ENTRY,
         early_expiry::ENTRY,
         admin_api::ENTRY,

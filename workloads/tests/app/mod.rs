@@ -15,7 +15,7 @@ use tempfile::TempDir;
 const FILE: &str = r#"
 [app]
 command = "exec /usr/bin/python3 app.py"
-ready-within = "2s"
+ready-within = "5s"
 setup = "psql -q '{primary}' -c 'CREATE TABLE things (id bigint PRIMARY KEY, name text)'"
 env = { DATABASE = "{primary}" }
 [read]
@@ -79,6 +79,23 @@ honest = read
 def read(key): return held.get(key) or honest(key)
 def write(key, value): held[key] = value
 ";
+
+/// Has secrets (they begin with zq) in its statements, its output and its
+/// errors.
+pub(crate) const TALKATIVE: &str = r#"
+import sys
+def read(key):
+    print("zqlogged a reader", file=sys.stderr, flush=True)
+    return sql("/* zqcomment */ SELECT name AS zqalias FROM things WHERE id = %s "
+               "AND 'zqliteral' <> E'zq\\'escaped' AND $q$zq$$dollar$q$ <> ''", key)[0]
+count = 0
+def write(key, value):
+    global count
+    count += 1
+    if count > 100 and count % 7 == 0:
+        sql("SELECT 'zqunreadable'::int")
+    sql("UPDATE things SET name = %s WHERE id = %s AND 'zqliteral' <> ''", value, key)
+"#;
 
 /// Answers something that was never written, once it is under way.
 pub(crate) const GARBLING: &str = "
@@ -214,10 +231,19 @@ impl App {
         } else {
             words.iter().chain(more).copied().collect()
         };
-        command(&words, &self.folder.path().join("results"))
+        command(&words, &self.results())
     }
 
-    fn file(&self) -> PathBuf {
+    /// A command about it, with its results.
+    pub(crate) fn quarrel(&self, words: &[&str]) -> Output {
+        command(words, &self.results()).output().unwrap()
+    }
+
+    pub(crate) fn results(&self) -> PathBuf {
+        self.folder.path().join("results")
+    }
+
+    pub(crate) fn file(&self) -> PathBuf {
         self.folder.path().join("app.toml")
     }
 
@@ -229,7 +255,7 @@ impl App {
         let file = self.file();
         let words = ["explore", "--app", file.to_str().unwrap(), "--cluster", "native"];
         let words: Vec<_> = words.into_iter().chain(["--clients", "2"]).collect();
-        command(&words, &self.folder.path().join("results")).output().unwrap()
+        command(&words, &self.results()).output().unwrap()
     }
 
     pub(crate) fn start(&self, more: &[&str]) -> Child {

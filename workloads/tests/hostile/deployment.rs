@@ -7,7 +7,7 @@ use crate::{
     broken::{send, server, starve},
     guests::Guest,
     lifecycle::{Child, Held},
-    servers::{Pooler, Pooling, Postgres, Redis, port},
+    servers::{Pooler, Pooling, Postgres, Redis, dump, port},
 };
 
 /// A strategy that everything lets be, so that whatever is seen comes from the
@@ -50,10 +50,11 @@ pub(super) fn alone(kind: &str, moment: Moment, breaks: impl FnOnce(u32)) -> Opt
     child.wait().code
 }
 
-/// A run in a shell that does something first.
-pub(super) fn native_under(shell: &str) -> Option<i32> {
+/// A run on a cluster of its own, of this kind, in a shell that does something
+/// first.
+pub(super) fn run_under(kind: &str, shell: &str) -> Option<i32> {
     let results = tempfile::tempdir().unwrap();
-    let run = ["run", "--cluster", "native", "--seed=7", "--format", "json"];
+    let run = ["run", "--cluster", kind, "--seed=7", "--format", "json"];
     let output = Command::new("sh")
         .args(["-c", &format!("{shell}; exec \"$@\""), "sh", env!("CARGO_BIN_EXE_quarrel")])
         .args(run)
@@ -137,8 +138,21 @@ impl Deployment {
         Guest { primary, replica, cache }.run(arguments)
     }
 
+    /// An application has tables of its own to make, which is not ours to do on
+    /// somebody's servers; no code if it did.
+    pub(super) fn run_an_application(&self) -> Option<i32> {
+        let app = concat!(env!("CARGO_MANIFEST_DIR"), "/apps/stdio/app.toml");
+        let before = dump(&self.primary);
+        let code = self.start(&["--app", app, "--time", "2s"]).wait().code;
+        (dump(&self.primary) == before).then_some(code)?
+    }
+
     pub(super) fn primary_dies(&mut self, _: u32) {
         self.owner().stop();
+    }
+
+    pub(super) fn replica_dies(&mut self, _: u32) {
+        wait_for(Postgres::at(self.held.url("probe-replica"))).stop();
     }
 
     /// Whoever keeps it starts it again at once.

@@ -6,7 +6,7 @@ use sqlx::{Connection as _, Executor as _, PgConnection};
 use super::{
     Moment::{self, SetUp, Settling, Storm},
     Row,
-    deployment::{Deployment, alone, container, native_under, signal, wait_for},
+    deployment::{Deployment, alone, container, run_under, signal, wait_for},
 };
 use crate::{broken::starve, lifecycle::possible, servers::Redis};
 
@@ -32,6 +32,7 @@ pub(super) fn rows() -> Vec<Row> {
     if possible("container engine", Command::new("docker").arg("version")) {
         rows.extend(on_docker());
     }
+    rows.extend(on_external_replica());
     for (mode, place) in [("session", "pooler, session"), ("transaction", "pooler, transaction")] {
         rows.extend(behind_pooler(mode, place));
     }
@@ -88,7 +89,9 @@ fn on_native() -> Vec<Row> {
         on("files run out", Settling, &[0, 4], starve),
         on("it is interrupted", Storm, &[0, 3], interrupt),
         on("it is interrupted", Settling, &[0, 3], interrupt),
-        row("too few files are allowed", "native", SetUp, &[4], || native_under("ulimit -n 300")),
+        row("too few files are allowed", "native", SetUp, &[4], || {
+            run_under("native", "ulimit -n 300")
+        }),
     ]);
     rows
 }
@@ -97,12 +100,37 @@ fn on_docker() -> Vec<Row> {
     let on = |what, moment, right, breaks: Box<dyn Fn(u32) + Send + Sync>| {
         row(what, "docker", moment, right, move || alone("docker", moment, &breaks))
     };
+    let dies = |what, name, moment| on(what, moment, &[4], Box::new(container(name, "kill")));
     vec![
         on("nothing", SetUp, &[0, 3], Box::new(|_| {})),
-        on("the primary dies", Storm, &[4], Box::new(container("primary", "kill"))),
-        on("the cache dies", Storm, &[4], Box::new(container("cache", "kill"))),
+        row("no engine answers", "docker", SetUp, &[4], || {
+            run_under("docker", "export DOCKER_HOST=unix:///nowhere/docker.sock")
+        }),
+        row("an image is nowhere", "docker", SetUp, &[4], || {
+            run_under("docker", "export QUARREL_CACHE_IMAGE=quarrel/nowhere:none")
+        }),
+        row("too few files are allowed", "docker", SetUp, &[4], || {
+            run_under("docker", "ulimit -n 300")
+        }),
+        dies("the primary dies", "primary", Storm),
+        dies("the replica dies", "replica", Storm),
+        dies("the cache dies", "cache", Storm),
+        dies("the proxy dies", "proxy", Storm),
+        dies("the primary dies", "primary", Settling),
+        dies("the replica dies", "replica", Settling),
+        dies("the cache dies", "cache", Settling),
+        on("the cache stands still", Storm, &[4], Box::new(container("cache", "pause"))),
         on("the cache stands still", Settling, &[4], Box::new(container("cache", "pause"))),
+        on("files run out", Storm, &[4], Box::new(starve)),
+        on("it is interrupted", Storm, &[0, 3], Box::new(interrupt)),
+        on("it is interrupted", Settling, &[0, 3], Box::new(interrupt)),
     ]
+}
+
+/// The replica is not asked by the strategy; it is watched all the same.
+fn on_external_replica() -> Vec<Row> {
+    let dies = |moment| external("the replica dies", moment, &[4], Deployment::replica_dies);
+    vec![dies(SetUp), dies(Storm), dies(Settling)]
 }
 
 fn on_external() -> Vec<Row> {
@@ -133,6 +161,9 @@ fn on_external() -> Vec<Row> {
             std::thread::spawn(move || wait_for(fail(url)));
         }),
         external("it is interrupted", Storm, &[0, 3], |_, quarrel| interrupt(quarrel)),
+        row("an application is to run there", "external", SetUp, &[4], || {
+            Deployment::new(None).run_an_application()
+        }),
     ]
 }
 
@@ -153,7 +184,15 @@ fn behind_pooler(mode: &'static str, place: &'static str) -> Vec<Row> {
         behind("the pooler dies", Storm, Deployment::pooler_dies),
         behind("the pooler dies", Settling, Deployment::pooler_dies),
         behind("the primary dies", Storm, Deployment::primary_dies),
+        behind("the primary dies", Settling, Deployment::primary_dies),
+        behind("the replica dies", Storm, Deployment::replica_dies),
         behind("the primary starts anew", Storm, Deployment::primary_starts_anew),
         behind("the cache starts anew", Settling, Deployment::cache_starts_anew),
+        behind("the cache dies", Storm, Deployment::cache_dies),
+        behind("rights are taken away", SetUp, Deployment::rights_go),
+        behind("files run out", Storm, Deployment::files_run_out),
+        row("it is interrupted", place, Storm, &[0, 3], move || {
+            there().run(Storm, |_, quarrel| interrupt(quarrel))
+        }),
     ]
 }

@@ -13,8 +13,13 @@ pub(crate) struct Held {
 
 impl Held {
     pub(crate) fn up(kind: &str) -> Self {
+        Self::up_with(kind, &[])
+    }
+
+    /// The same, with more variables.
+    pub(crate) fn up_with(kind: &str, variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let up = quarrel(&folder, &["up", "--cluster", kind, "--format", "json"]);
+        let up = quarrel(&folder, &["up", "--cluster", kind, "--format", "json"], variables);
         let mut held = Self { folder, pid: 0, addresses: Vec::new() };
         assert!(up.status.success(), "{}", String::from_utf8_lossy(&up.stderr));
         let clusters: Value = serde_json::from_slice(&up.stdout).unwrap();
@@ -26,7 +31,7 @@ impl Held {
 
     /// What `quarrel cluster status` says.
     pub(crate) fn status(&self) -> Value {
-        let status = quarrel(&self.folder, &["status", "--format", "json"]);
+        let status = quarrel(&self.folder, &["status", "--format", "json"], &[]);
         serde_json::from_slice(&status.stdout).unwrap()
     }
 
@@ -36,7 +41,7 @@ impl Held {
     }
 
     pub(crate) fn down(&self) -> Output {
-        quarrel(&self.folder, &["down"])
+        quarrel(&self.folder, &["down"], &[])
     }
 }
 
@@ -46,12 +51,13 @@ impl Drop for Held {
     }
 }
 
-fn quarrel(folder: &tempfile::TempDir, arguments: &[&str]) -> Output {
+fn quarrel(folder: &tempfile::TempDir, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_quarrel"));
     command
         .arg("cluster")
         .args(arguments)
         .env("XDG_RUNTIME_DIR", folder.path())
+        .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

@@ -1,0 +1,382 @@
+//! What an instance says to its stores, as steps: which store, what kind of
+//! call, about which row, with which value.
+
+use std::{collections::HashMap, sync::Arc};
+
+use quarrel_checkers::{Site, Value};
+use quarrel_faultproxy::{
+    Strength, Transaction,
+    attend::{Detail, Request},
+};
+
+use super::{
+    literals::{Piece, pieces},
+    token::values_in,
+};
+
+/// What a message can change, as far as others can see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Effect {
+    /// Nothing that anybody else sees, and nothing that anybody else does
+    /// changes what it brings.
+    Local,
+    /// Reads what others write.
+    Reads,
+    /// Writes what nobody sees before it is committed, or locks rows.
+    Hidden,
+    /// Writes, or may write.
+    Writes,
+    /// Makes hidden writes seen.
+    Commits,
+    /// Takes hidden writes back.
+    TakesBack,
+}
+
+/// One message to a store.
+#[derive(Clone, Debug)]
+pub(super) struct Message {
+    /// The number that the fault proxy gave it.
+    pub(super) id: u64,
+    pub(super) site: Site,
+    /// Its text, with the row's number and what varies left out.
+    pub(super) shape: Arc<str>,
+    pub(super) effect: Effect,
+    /// Keys of a Redis command.
+    pub(super) keys: Vec<String>,
+    /// Values that stand in it.
+    pub(super) values: Vec<Value>,
+}
+
+/// What is known of each connection.
+#[derive(Debug, Default)]
+pub(super) struct Connections(HashMap<(Arc<str>, u64), Open>);
+
+#[derive(Debug, Default)]
+struct Open {
+    /// The transaction has written or locked.
+    wrote: bool,
+    /// What a MULTI has queued; none outside of one.
+    queued: Option<(Vec<String>, Vec<Value>)>,
+    /// Values that the transaction has written.
+    pending: Vec<Value>,
+}
+
+/// Commands of Redis that say nothing to others and hear nothing from them.
+const SILENT: [&str; 12] = [
+    "PING", "HELLO", "CLIENT", "AUTH", "SELECT", "COMMAND", "ECHO", "INFO", "READONLY", "QUIT",
+    "SCRIPT", "CONFIG",
+];
+
+/// Commands of Redis that only read. What is in neither list writes.
+const READING: [&str; 26] = [
+    "GET",
+    "MGET",
+    "HGET",
+    "HGETALL",
+    "HMGET",
+    "HVALS",
+    "HKEYS",
+    "HLEN",
+    "HEXISTS",
+    "EXISTS",
+    "TTL",
+    "PTTL",
+    "STRLEN",
+    "SMEMBERS",
+    "SISMEMBER",
+    "SCARD",
+    "LRANGE",
+    "LLEN",
+    "ZRANGE",
+    "ZSCORE",
+    "ZCARD",
+    "TYPE",
+    "GETRANGE",
+    "DUMP",
+    "EVAL_RO",
+    "WATCH",
+];
+
+impl Connections {
+    /// What a request is, of the row with this number.
+    pub(super) fn message(
+        &mut self,
+        proxy: &Arc<str>,
+        connection: u64,
+        site: Site,
+        request: &Request,
+        row: u64,
+    ) -> Message {
+        let open = self.0.entry((Arc::clone(proxy), connection)).or_default();
+        let mut values: Vec<Value> = values_in(&request.raw).collect();
+        let mut keys = request.keys.clone();
+        let effect = match &request.detail {
+            _ if request.handshake => Effect::Local,
+            Detail::Postgres { strongest, settles, transaction, .. } => {
+                keys.clear();
+                values.extend(
+                    request
+                        .keys
+                        .iter()
+                        .flat_map(|key| values_in(key.as_bytes()).collect::<Vec<_>>()),
+                );
+                let strongest = settles.map_or(*strongest, |settled| {
+                    if settled >= Strength::Write { Strength::Commit } else { *strongest }
+                });
+                open.sql(strongest, *transaction, &request.text, &mut values)
+            }
+            _ => open.redis(&request.name, &mut keys, &mut values),
+        };
+        values.dedup();
+        let shape = match site {
+            Site::Cache => command(&request.name, &keys, row),
+            _ => sql(&request.text, row),
+        };
+        Message { id: request.id, site, shape: shape.into(), effect, keys, values }
+    }
+
+    /// A connection that is over.
+    pub(super) fn closed(&mut self, proxy: &Arc<str>, connection: u64) {
+        self.0.remove(&(Arc::clone(proxy), connection));
+    }
+}
+
+impl Open {
+    fn sql(
+        &mut self,
+        strongest: Strength,
+        before: Option<Transaction>,
+        text: &str,
+        values: &mut Vec<Value>,
+    ) -> Effect {
+        let is_open = before == Some(Transaction::Open);
+        match strongest {
+            Strength::Nothing | Strength::Session => Effect::Local,
+            Strength::Read if is_about_nothing(text) => Effect::Local,
+            Strength::Read => Effect::Reads,
+            Strength::Lock => {
+                self.wrote |= is_open;
+                Effect::Hidden
+            }
+            Strength::Write if is_open => {
+                self.wrote = true;
+                self.pending.append(&mut values.clone());
+                Effect::Hidden
+            }
+            Strength::Rollback => {
+                self.pending.clear();
+                if std::mem::take(&mut self.wrote) { Effect::TakesBack } else { Effect::Local }
+            }
+            Strength::Commit => {
+                values.append(&mut self.pending);
+                if std::mem::take(&mut self.wrote) || !values.is_empty() {
+                    Effect::Commits
+                } else {
+                    Effect::Local
+                }
+            }
+            // Whatever else there is may write.
+            _ => Effect::Writes,
+        }
+    }
+
+    fn redis(&mut self, name: &str, keys: &mut Vec<String>, values: &mut Vec<Value>) -> Effect {
+        let first = name.split(' ').next().unwrap_or_default();
+        match (first, &mut self.queued) {
+            ("MULTI", _) => {
+                self.queued = Some((Vec::new(), Vec::new()));
+                Effect::Local
+            }
+            ("EXEC", queued) => {
+                let (mut all, mut written) = queued.take().unwrap_or_default();
+                keys.append(&mut all);
+                values.append(&mut written);
+                Effect::Writes
+            }
+            ("DISCARD" | "UNWATCH", queued) => {
+                *queued = None;
+                Effect::Local
+            }
+            // What is queued happens with EXEC.
+            (_, Some((all, written))) => {
+                all.append(&mut keys.clone());
+                written.append(&mut values.clone());
+                Effect::Local
+            }
+            (first, None) if SILENT.contains(&first) => Effect::Local,
+            (first, None) if READING.contains(&first) => Effect::Reads,
+            _ => Effect::Writes,
+        }
+    }
+}
+
+/// Functions that only tell about the server and the session.
+const ABOUT_THE_SERVER: [&str; 11] = [
+    "version",
+    "pg_catalog.version",
+    "current_schema",
+    "current_database",
+    "current_user",
+    "current_setting",
+    "pg_backend_pid",
+    "pg_is_in_recovery",
+    "cast",
+    "varchar",
+    "numeric",
+];
+
+/// Whether a query reads no table: what drivers and pools ask about the server,
+/// and catalogues, which nothing here changes. What calls a function that is
+/// not known may read anything.
+fn is_about_nothing(text: &str) -> bool {
+    let lower = text.to_lowercase();
+    let words: Vec<&str> = lower
+        .split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '"')))
+        .filter(|word| !word.is_empty())
+        .collect();
+    let tables: Vec<&str> = words
+        .windows(2)
+        .filter(|pair| matches!(pair[0], "from" | "join"))
+        .map(|pair| pair[1])
+        .collect();
+    let is_catalogue = |table: &&str| {
+        ["pg_catalog.", "pg_", "information_schema."].iter().any(|start| table.starts_with(start))
+    };
+    if !tables.is_empty() {
+        // A catalogue beside a table, as a comma joins them, is a table.
+        return tables.iter().all(is_catalogue) && !lower.contains(',');
+    }
+    if words.contains(&"from") || words.contains(&"table") {
+        return false;
+    }
+    let mut called = lower.match_indices('(').map(|(at, _)| {
+        let before = lower[..at].trim_end();
+        let start = before.rfind(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.')));
+        &before[start.map_or(0, |start| start + 1)..]
+    });
+    called.all(|name| ABOUT_THE_SERVER.contains(&name))
+}
+
+/// A command of Redis by its keys: values, times and options vary.
+fn command(name: &str, keys: &[String], row: u64) -> String {
+    keys.iter().fold(name.to_owned(), |shape, key| {
+        let key = blank(key, row);
+        format!("{shape} {key}")
+    })
+}
+
+/// The text of SQL with its literals and comments left out.
+fn sql(text: &str, row: u64) -> String {
+    let mut shape = String::with_capacity(text.len());
+    for piece in pieces(text) {
+        match piece {
+            Piece::Text(literal) => {
+                let is_value = values_in(literal.as_bytes()).next().is_some();
+                shape.push_str(if is_value { "{value}" } else { "?" });
+            }
+            Piece::Number(digits) => {
+                shape.push_str(if digits.parse() == Ok(row) { "{key}" } else { "?" });
+            }
+            Piece::Space if shape.ends_with(' ') => {}
+            Piece::Space => shape.push(' '),
+            Piece::Sign(sign) => shape.push(sign),
+        }
+    }
+    // A comment may be the last.
+    shape.truncate(shape.trim_end().len());
+    shape
+}
+
+/// A key with the row's number, and other numbers, left out. Bytes that are no
+/// text are one thing, whatever they are.
+pub(super) fn blank(key: &str, row: u64) -> String {
+    if key.contains('\u{fffd}') {
+        return "{bytes}".to_owned();
+    }
+    let mut blank = String::with_capacity(key.len());
+    let mut rest = key;
+    while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
+        blank.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        blank.push_str(if rest[..end].parse() == Ok(row) { "{key}" } else { "?" });
+        rest = &rest[end..];
+    }
+    blank + rest
+}
+
+/// Whether a shape is the one that a person wrote, where `*` at the end stands
+/// for anything.
+pub(super) fn fits(shape: &str, pattern: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => shape.starts_with(start),
+        None => shape == pattern,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn literals_are_left_out_of_a_shape() {
+        let text = "UPDATE  t1 SET name='v000000007', at = '2026-01-01'\n WHERE id = 12 AND n < 13";
+        assert_eq!(sql(text, 12), "UPDATE t1 SET name={value}, at = ? WHERE id = {key} AND n < ?");
+        assert_eq!(command("SET", &["profile:12:v3".to_owned()], 12), "SET profile:{key}:v?");
+        assert_eq!(sql("SELECT $1 FROM t WHERE id = $2", 1), "SELECT $1 FROM t WHERE id = $2");
+    }
+
+    #[test]
+    fn what_is_queued_happens_with_exec() {
+        let mut open = Open::default();
+        let (mut keys, mut values) = (vec!["a".to_owned()], vec![Value::Int(1)]);
+        assert_eq!(open.redis("MULTI", &mut Vec::new(), &mut Vec::new()), Effect::Local);
+        assert_eq!(open.redis("SET", &mut keys, &mut values), Effect::Local);
+        let (mut keys, mut values) = (Vec::new(), Vec::new());
+        assert_eq!(open.redis("EXEC", &mut keys, &mut values), Effect::Writes);
+        assert_eq!((keys, values), (vec!["a".to_owned()], vec![Value::Int(1)]));
+        assert_eq!(open.redis("SETEX", &mut Vec::new(), &mut Vec::new()), Effect::Writes);
+    }
+
+    #[test]
+    fn a_commit_counts_only_behind_a_write_and_a_write_alone_is_seen_at_once() {
+        let mut open = Open::default();
+        let mut sql = |strength, is_open: bool| {
+            let before = is_open.then_some(Transaction::Open);
+            open.sql(strength, before, "x FROM t", &mut Vec::new())
+        };
+        assert_eq!(sql(Strength::Commit, true), Effect::Local);
+        assert_eq!(sql(Strength::Write, false), Effect::Writes);
+        assert_eq!(sql(Strength::Write, true), Effect::Hidden);
+        assert_eq!(sql(Strength::Read, true), Effect::Reads);
+        assert_eq!(sql(Strength::Commit, true), Effect::Commits);
+        assert_eq!(sql(Strength::Rollback, true), Effect::Local);
+    }
+
+    #[test]
+    fn what_drivers_ask_about_the_server_is_local() {
+        let local = [
+            "SELECT 1",
+            "select pg_catalog.version()",
+            "SELECT t.oid FROM pg_type t",
+            "SELECT CAST('test plain returns' AS VARCHAR(60)) AS anon_1",
+            "select current_schema()",
+        ];
+        for text in local {
+            assert!(is_about_nothing(text), "{text}");
+        }
+        let not = [
+            "SELECT name FROM profiles",
+            "SELECT profiles.name AS profiles_name\nFROM profiles\nWHERE profiles.id = 1",
+            "SELECT pg_advisory_lock(3)",
+            "SELECT name_of(3)",
+            "SELECT a FROM pg_type, profiles",
+            "SELECT a FROM pg_type JOIN profiles ON true",
+            "TABLE profiles",
+            "SELECT (SELECT name FROM\tprofiles)",
+        ];
+        for text in not {
+            assert!(!is_about_nothing(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Performing a race, on simulated stores or on a cluster that is started for
+//! it.
+
+use quarrel_explore::race::{Race, RunError, Told, force, rehearse};
+use quarrel_strategy::{
+    cluster::{Cluster, ClusterKind},
+    stores::TimeLimits,
+};
+use tokio::runtime;
+
+use super::{
+    Failure,
+    choose::{Choice, ExternalArgs, Wanted, start},
+    cut::Making,
+    run::asked,
+    signals::stop_on_signals,
+};
+use crate::output::eprintln;
+
+/// A race that cannot go on twice in a row is not tried a third time.
+const FAILURES: u32 = 2;
+
+/// What is performed, where and how often.
+pub(super) struct Bill<'a> {
+    pub(super) race: &'a Race,
+    pub(super) make: &'a Making,
+    pub(super) choice: Choice,
+    pub(super) external: &'a ExternalArgs,
+    pub(super) times: u64,
+}
+
+/// Who watches.
+pub(super) trait Audience {
+    /// Hears of a line of the performance with this number, counted from 0.
+    fn hear(&mut self, round: u64, told: Told<'_>);
+    /// A performance is over: why it was not as written, if it was not.
+    fn judge(&mut self, complaint: Option<String>);
+    /// A performance came to nothing, through no fault of the race.
+    fn fail(&mut self, why: String);
+}
+
+/// Performs the race; where.
+pub(super) fn perform(
+    bill: &Bill<'_>,
+    audience: &mut dyn Audience,
+) -> Result<ClusterKind, Failure> {
+    if bill.choice == Choice::Kind(ClusterKind::Sim) {
+        eprintln!("cluster: sim, as asked (simulated stores, virtual time)");
+        return simulate(bill, audience);
+    }
+    let runtime =
+        runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::environment)?;
+    runtime.block_on(async {
+        let stop = stop_on_signals().map_err(Failure::environment)?;
+        // Calls that go wrong in a race do so at once: nobody needs to give up
+        // early, and a busy machine may be slow.
+        let limits = TimeLimits { connect: SLOW, call: SLOW };
+        let external = bill.external.clone();
+        let wanted = Wanted { choice: bill.choice, external, limits, seed: 0, clients: 16 };
+        let cluster = tokio::select! {
+            biased;
+            () = asked(&stop) => return Err(interrupted()),
+            started = start(&wanted) => started?,
+        };
+        let performed = tokio::select! {
+            biased;
+            () = asked(&stop) => Err(interrupted()),
+            performed = on_cluster(bill, &*cluster, audience) => performed,
+        };
+        let left = cluster.down().await;
+        if !left.is_empty() {
+            eprintln!("could not remove everything: {}", left.join("; "));
+        }
+        performed
+    })
+}
+
+const SLOW: std::time::Duration = std::time::Duration::from_secs(10);
+
+pub(super) fn interrupted() -> Failure {
+    Failure { code: 130, message: "interrupted".to_owned() }
+}
+
+/// What a race that cannot be performed says of the race or of what was asked.
+pub(super) fn impossible(error: RunError) -> Failure {
+    match error {
+        RunError::NothingBegun(_) | RunError::NobodyCalled { .. } | RunError::TooMany { .. } => {
+            Failure::bad_input(error)
+        }
+        RunError::Stuck(_) | RunError::Unsupported { .. } => Failure::usage(error),
+        RunError::Failed { .. } => Failure::environment(error),
+    }
+}
+
+fn simulate(bill: &Bill<'_>, audience: &mut dyn Audience) -> Result<ClusterKind, Failure> {
+    for round in 0..bill.times {
+        let ran = rehearse(bill.race, &**bill.make, &mut |told| audience.hear(round, told));
+        audience.judge(ran.map_err(impossible)?.complaint());
+    }
+    Ok(ClusterKind::Sim)
+}
+
+async fn on_cluster(
+    bill: &Bill<'_>,
+    cluster: &dyn Cluster,
+    audience: &mut dyn Audience,
+) -> Result<ClusterKind, Failure> {
+    if cluster.kind() == ClusterKind::Sim {
+        return simulate(bill, audience);
+    }
+    let mut failures = 0;
+    let keys = bill.race.keys.iter().map(|setup| setup.key.0 + 1).max().unwrap_or(0).max(1_000);
+    for round in 0..bill.times {
+        // Every performance has keys of its own, so that it finds nothing of
+        // the ones before.
+        let first_key = (round + 1) * keys;
+        let mut tell = |told: Told<'_>| audience.hear(round, told);
+        match force(bill.race, &**bill.make, cluster, first_key, &mut tell).await {
+            Ok(run) => {
+                failures = 0;
+                audience.judge(run.complaint());
+            }
+            Err(error @ RunError::Failed { .. }) => {
+                failures += 1;
+                if failures == FAILURES || bill.times == 1 {
+                    return Err(Failure::environment(error));
+                }
+                audience.fail(error.to_string());
+            }
+            Err(error) => return Err(impossible(error)),
+        }
+    }
+    Ok(cluster.kind())
+}

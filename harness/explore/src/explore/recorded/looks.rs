@@ -1,0 +1,61 @@
+//! What the clients of a cut heard, look by look.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use quarrel_checkers::{History, Index, Key, Process, Reply, Step, Time};
+
+/// What a client heard of one key since its last look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Heard {
+    /// Nothing: whatever was sent is on its way.
+    #[default]
+    Nothing,
+    /// That it has changed.
+    Change,
+    /// That it had not been listening.
+    Gap,
+}
+
+/// What each look of the operations that were cut out heard of the key, by who
+/// looked when. What a client heard between them, in an operation on another
+/// key, it heard at the next.
+pub(super) struct Looks(BTreeMap<(Process, Time), Heard>);
+
+/// What a process has heard since its last look that counts.
+#[derive(Default)]
+struct Since {
+    heard: Heard,
+    /// When the last look that counts began.
+    counted: Option<Time>,
+}
+
+impl Looks {
+    pub(super) fn of(history: &History, key: Key, operations: &BTreeSet<Index>) -> Self {
+        let mut looks = BTreeMap::new();
+        let mut since: BTreeMap<Process, Since> = BTreeMap::new();
+        // Steps of one process stand in its own order.
+        for step in history.steps.iter().filter(|step| step.is_look()) {
+            let since = since.entry(step.process).or_default();
+            // One look is a step for each key that it heard of.
+            if since.counted.is_some_and(|counted| counted != step.start) {
+                *since = Since::default();
+            }
+            let is_on_key = step.object.as_ref().is_some_and(|object| object.key == key);
+            since.heard = since.heard.max(match step.reply {
+                Reply::Gap => Heard::Gap,
+                _ if is_on_key => Heard::Change,
+                _ => Heard::Nothing,
+            });
+            if step.operation.is_some_and(|operation| operations.contains(&operation)) {
+                looks.insert((step.process, step.start), since.heard);
+                since.counted = Some(step.start);
+            }
+        }
+        Self(looks)
+    }
+
+    /// What the look of which `step` is a part heard; none if it is no look.
+    pub(super) fn at(&self, step: &Step) -> Option<Heard> {
+        self.0.get(&(step.process, step.start)).copied().filter(|_| step.is_look())
+    }
+}

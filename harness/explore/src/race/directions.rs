@@ -1,0 +1,109 @@
+use quarrel_checkers::{Key, Version};
+use quarrel_sim::{Ending, Task};
+use quarrel_strategy::{
+    cluster::Control,
+    stores::Request,
+    strategy::{Action, OPERATOR, Outcome},
+};
+
+use super::{
+    Event, Line, RunError,
+    claims::{Ends, is_true_in_the_end},
+    force::{Forcing, LineOutcome},
+    letterbox::Messages,
+};
+
+/// What happens in a forced race and is nobody's step.
+impl Forcing<'_> {
+    pub(super) async fn event(
+        &mut self,
+        position: usize,
+        line: &Line,
+        event: &Event,
+    ) -> Result<LineOutcome, RunError> {
+        let number = line.number;
+        match event {
+            Event::PauseReplica => {
+                self.follow(number).await?;
+                self.stand_still(number).await?;
+            }
+            Event::ResumeReplica => self.go_on(number).await?,
+            Event::ReplayTo(key, version) => {
+                return self.replay_to(position, line, *key, *version).await;
+            }
+            Event::ReplayReplica => {
+                self.go_on(number).await?;
+                self.stand_still(number).await?;
+            }
+            Event::ManualUpdate(key, value) => {
+                self.room(line)?;
+                let key = self.props.real(*key);
+                let place =
+                    self.play.begin(usize::MAX, OPERATOR, Action::Write(key, value.clone()));
+                self.aside(Task::Manual(key, value.clone())).await?;
+                let failed = |what| RunError::Failed { line: number, what };
+                let timeline = self.cluster.timeline().await.map_err(failed)?;
+                let timeline = u32::try_from(timeline).unwrap_or(u32::MAX);
+                let version = self.props.version(number, key).await?;
+                self.play.end(place, Ending::Written(Version { timeline, number: version }));
+                self.follow(number).await?;
+            }
+            Event::HoldMessages => self.messages = Messages::Held,
+            Event::ReleaseMessages => self.messages = Messages::Arrive,
+            Event::LoseMessages => self.lose_messages(),
+            Event::ReorderMessages => self.reorder_messages(number).await?,
+            Event::WipeCache => {
+                self.props.wipe(number).await?;
+                self.forget_by_tracking();
+            }
+            Event::SaveCache => self.props.save(number).await?,
+            Event::RestoreCache => {
+                self.props.restore(number).await?;
+                // A server that starts again knows nobody.
+                self.lose_messages();
+            }
+            Event::Evict(object) | Event::Expire(object) => {
+                let Some(item) = self.props.item(object) else {
+                    return Ok(Err(line.differs(event.to_string(), "the cache does not hold it")));
+                };
+                match event {
+                    Event::Evict(_) => {
+                        self.props.ask(number, Request::CacheDel(item)).await.map(drop)?
+                    }
+                    _ => self.props.expire(number, item).await?,
+                }
+            }
+            Event::PauseAcks => self.hold_acks(number).await?,
+            Event::ResumeAcks => self.release_acks(number).await?,
+            Event::Failover => self.fail_over(number).await?,
+        }
+        Ok(Ok(None))
+    }
+
+    pub(super) async fn control(&self, line: usize, control: Control) -> Result<(), RunError> {
+        self.cluster.supports(&control).map_err(|unsupported| RunError::Unsupported {
+            line,
+            what: format!("{}: {}", unsupported.control, unsupported.why),
+            advice: unsupported.advice,
+        })?;
+        let done = self.cluster.apply(&control).await;
+        done.map_err(|error| RunError::Failed { line, what: error.to_string() })
+    }
+
+    /// What is true in the end.
+    pub(super) async fn ends(&mut self) -> Result<Ends, RunError> {
+        let mut ends = Ends::default();
+        let keys: Vec<Key> = self.race.keys.iter().map(|setup| setup.key).collect();
+        for key in keys {
+            let key = self.props.real(key);
+            let row = match self.aside(Task::Operation(Action::Read(key))).await? {
+                Some(Outcome::Read(row)) => row,
+                _ => None,
+            };
+            let primary = self.props.row(0, key).await?;
+            let (read, primary) = (row.as_ref(), primary.as_ref());
+            ends.push(|claim| is_true_in_the_end(claim, &self.play, key, read, primary));
+        }
+        Ok(ends)
+    }
+}

@@ -1,0 +1,499 @@
+use std::{sync::Arc, time::Duration};
+
+use quarrel_checkers::{History, Index, Key, Kind, Reply, Time};
+use quarrel_sim::{Claim, Disturbance, Following, Happened, Move, Stage, Stuck, linearizable};
+use quarrel_strategy::{
+    record::{Clock, Recorder, VirtualClock},
+    strategy::{Action, Call, reply_of},
+};
+
+use super::{
+    Answer, Event, Line, Make, Pattern, Race, Setup, What,
+    audit::{Audit, audits},
+    scene::{initial, setting, world},
+};
+
+/// A race without its words: who could do what, and in which order they take
+/// their turns. What comes of it is known once it is performed, so a plot can
+/// be cut and changed at will.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plot {
+    /// What the stores hold at the beginning.
+    pub keys: Vec<Setup>,
+    /// Whether the replica moves by itself at the beginning.
+    pub replica: Following,
+    /// The clients, each with its operations in order.
+    pub clients: Vec<Vec<Action>>,
+    /// The turns. Those that turn out to be impossible are left out.
+    pub moves: Vec<Move>,
+}
+
+/// What came of a plot.
+pub struct Performance {
+    /// The plot in words, as it happened, up to where the claim came true.
+    /// Name and options of its strategy are left for the caller to fill in.
+    pub race: Race,
+    /// Whether the claim came true.
+    pub came_true: bool,
+    /// The moves that were possible, up to there.
+    pub moves: Vec<Move>,
+    /// For each of these moves the client and the operation, counted from 0
+    /// within the client, that it is a turn of; none if it is nobody's.
+    pub owners: Vec<Option<(usize, usize)>>,
+    /// When each of these moves was made.
+    pub instants: Vec<Time>,
+    /// How many turns were hurried.
+    pub hurried: usize,
+    /// The operations, in the order in which they began.
+    pub operations: Vec<Performed>,
+    /// Whether nobody is in the middle of anything at the end.
+    pub is_settled: bool,
+    /// What clients saw.
+    pub history: History,
+    /// The invocation of the operation that the claim came true of: for a claim
+    /// about the end the read of an auditor.
+    pub victim: Option<Index>,
+}
+
+/// A turn of a plot, which may keep its time whatever is changed around it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timed {
+    /// When it is taken, if it is not later already; a millisecond after the
+    /// turn before if that is none.
+    pub at: Option<Time>,
+    /// What it is.
+    pub turn: Turn,
+}
+
+/// What is done at a turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// A move.
+    Move(Move),
+    /// This actor goes on, whatever it waits for by itself, and no time passes.
+    Hurry(usize),
+    /// The same, if it is in the middle of something.
+    GoOn(usize),
+    /// The same, at the end: what is left over from what was changed.
+    Finish(usize),
+}
+
+/// An operation of a performance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Performed {
+    /// Its client and its number among that client's.
+    pub owner: (usize, usize),
+    /// Its invocation.
+    pub invoke: Index,
+    /// Whether it ended.
+    pub has_ended: bool,
+}
+
+/// What has to come true for a performance to end.
+#[derive(Clone, Copy)]
+pub struct Aim<'a> {
+    /// What.
+    pub claim: Claim,
+    /// Of which operation, by its client and its number among that client's;
+    /// of any if none is given.
+    pub of: Option<(usize, usize)>,
+    /// Whether it counts, by the history so far and the invocation of the
+    /// operation that it came true of.
+    pub counts: &'a dyn Fn(&History, Index) -> bool,
+}
+
+impl Aim<'_> {
+    /// The claim, of any operation.
+    #[must_use]
+    pub fn at(claim: Claim) -> Self {
+        Self { claim, of: None, counts: &|_, _| true }
+    }
+}
+
+impl Plot {
+    /// Performs the plot until `claim` comes true.
+    ///
+    /// # Errors
+    ///
+    /// When the strategy waits for something that is no store.
+    pub fn perform(&self, make: &Make<'_>, claim: Claim) -> Result<Performance, Stuck> {
+        self.perform_until(make, Aim::at(claim))
+    }
+
+    /// Performs the plot until what `aim` says comes true.
+    ///
+    /// # Errors
+    ///
+    /// When the strategy waits for something that is no store.
+    pub fn perform_until(&self, make: &Make<'_>, aim: Aim<'_>) -> Result<Performance, Stuck> {
+        let timed = |a_move: &Move| Timed { at: None, turn: Turn::Move(a_move.clone()) };
+        let turns: Vec<Timed> = self.moves.iter().map(timed).collect();
+        self.perform_timed(make, aim, &turns)
+    }
+
+    /// Performs `turns` in place of the plot's own moves, each at its time,
+    /// until what `aim` says comes true.
+    ///
+    /// # Errors
+    ///
+    /// When the strategy waits for something that is no store.
+    pub fn perform_timed(
+        &self,
+        make: &Make<'_>,
+        aim: Aim<'_>,
+        turns: &[Timed],
+    ) -> Result<Performance, Stuck> {
+        let clock = VirtualClock::default();
+        let recorder = Arc::new(Recorder::new(Clock::Virtual(clock.clone())));
+        let mut scripts = self.clients.clone();
+        // Auditors, who read every key when all is over.
+        scripts.extend(self.keys.iter().map(|setup| vec![Action::Read(setup.key)]));
+        let setting = setting(
+            world(make, &self.keys),
+            scripts,
+            self.replica,
+            Duration::ZERO,
+            Some(Arc::clone(&recorder)),
+            clock,
+        );
+        let mut performing = Performing {
+            plot: self,
+            aim,
+            recorder: Arc::clone(&recorder),
+            names: self.names(make().agents()),
+            stage: Stage::new(make(), &setting),
+            lines: Vec::new(),
+            moves: Vec::new(),
+            owners: Vec::new(),
+            instants: Vec::new(),
+            hurried: 0,
+        };
+        let victim = performing.perform(turns)?;
+        let is_settled = !performing.is_busy();
+        let history = recorder.history();
+        let operations = performing.performed(&history);
+        let race = Race { keys: self.keys.clone(), lines: performing.lines, ..Race::default() };
+        let Performing { moves, owners, instants, hurried, .. } = performing;
+        Ok(Performance {
+            race,
+            came_true: victim.is_some(),
+            moves,
+            owners,
+            instants,
+            hurried,
+            operations,
+            is_settled,
+            history,
+            victim,
+        })
+    }
+
+    /// Writers, then readers, each with a letter, in the order in which they
+    /// take their first turn.
+    fn names(&self, agents: &[&str]) -> Vec<String> {
+        let mut order: Vec<usize> = Vec::new();
+        for a_move in &self.moves {
+            let actor = match a_move {
+                Move::Step { actor, .. } | Move::Crash { actor } => *actor,
+                _ => continue,
+            };
+            if actor < self.clients.len() && !order.contains(&actor) {
+                order.push(actor);
+            }
+        }
+        order.extend(
+            (0..self.clients.len()).filter(|actor| !order.contains(actor)).collect::<Vec<_>>(),
+        );
+        let mut names = vec![String::new(); self.clients.len()];
+        for (place, actor) in order.into_iter().enumerate() {
+            let is_write = |action: &Action| matches!(action, Action::Write(..));
+            let operations = &self.clients[actor];
+            let part = if operations.iter().all(is_write) {
+                "Writer"
+            } else if operations.iter().any(is_write) {
+                "Client"
+            } else {
+                "Reader"
+            };
+            let letter = char::from(b'A' + u8::try_from(place % 26).unwrap_or(0));
+            names[actor] = format!("{part} {letter}");
+        }
+        names.extend(self.keys.iter().map(|setup| format!("Auditor {}", setup.key)));
+        names.extend(agents.iter().map(|agent| format!("Agent {agent}")));
+        names
+    }
+}
+
+struct Performing<'a> {
+    plot: &'a Plot,
+    aim: Aim<'a>,
+    recorder: Arc<Recorder>,
+    names: Vec<String>,
+    stage: Stage,
+    lines: Vec<Line>,
+    moves: Vec<Move>,
+    owners: Vec<Option<(usize, usize)>>,
+    instants: Vec<Time>,
+    hurried: usize,
+}
+
+impl Performing<'_> {
+    /// The operation that the claim came true of.
+    fn perform(&mut self, turns: &[Timed]) -> Result<Option<Index>, Stuck> {
+        if self.plot.replica == Following::WhenTold {
+            self.event(Event::PauseReplica);
+        }
+        for Timed { at, turn } in turns {
+            let now = self.stage.world.now;
+            let wait = at.map_or(Duration::from_millis(1), |at| at.since(now));
+            self.stage.perform(&Move::Disturb(Disturbance::Wait(wait)))?;
+            let a_move = &match turn {
+                Turn::Move(a_move) => a_move.clone(),
+                Turn::GoOn(actor) if self.stage.idle(*actor) => continue,
+                Turn::Hurry(actor) | Turn::GoOn(actor) | Turn::Finish(actor) => {
+                    self.stage.hurry(*actor)
+                }
+            };
+            let judged = self.stage.play().operations().len();
+            let open = self.open();
+            let begins = self.begins(a_move);
+            let instant = self.stage.world.now;
+            let happened = self.stage.perform(a_move)?;
+            if happened == Happened::Impossible {
+                continue;
+            }
+            self.hurried += usize::from(matches!(turn, Turn::Hurry(_)));
+            self.moves.push(a_move.clone());
+            self.owners.push(self.owner(a_move));
+            self.instants.push(instant);
+            if let Some(line) = begins
+                && (happened == Happened::Other
+                    || line.actor().is_some_and(|actor| actor.starts_with("Client")))
+            {
+                self.say(line);
+            }
+            self.describe(a_move, happened);
+            let ended = open.into_iter().chain(judged..self.stage.play().operations().len());
+            if let Some(victim) = self.is_true_of(ended.collect()) {
+                if let Some(last) = self.lines.iter_mut().rev().find(|l| l.what.actor().is_some()) {
+                    last.claim = Some(self.aim.claim);
+                }
+                return Ok(Some(victim));
+            }
+        }
+        self.is_true_in_the_end()
+    }
+
+    fn owner(&self, a_move: &Move) -> Option<(usize, usize)> {
+        let (Move::Step { actor, .. } | Move::Crash { actor } | Move::Wake { actor }) = a_move
+        else {
+            return None;
+        };
+        let operations = self.stage.play().operations().iter();
+        let begun = operations.filter(|played| played.actor == *actor).count();
+        begun.checked_sub(1).map(|ordinal| (*actor, ordinal))
+    }
+
+    fn open(&self) -> Vec<usize> {
+        let operations = self.stage.play().operations().iter().enumerate();
+        operations.filter(|(_, played)| played.ending.is_none()).map(|(place, _)| place).collect()
+    }
+
+    /// The line that says which operation a client begins. It is needed where
+    /// the client's name does not say it, or the operation makes no calls.
+    fn begins(&self, a_move: &Move) -> Option<What> {
+        let Move::Step { actor, .. } = a_move else { return None };
+        if *actor >= self.plot.clients.len() || !self.stage.could_begin(*actor) {
+            return None;
+        }
+        let begun = self.stage.play().operations().iter().filter(|o| o.actor == *actor).count();
+        let actor_name = self.names[*actor].clone();
+        Some(match &self.plot.clients[*actor][begun] {
+            Action::Read(key) => What::Read { actor: actor_name, key: *key },
+            Action::Write(key, value) => {
+                What::Write { actor: actor_name, key: *key, value: value.clone() }
+            }
+        })
+    }
+
+    fn describe(&mut self, a_move: &Move, happened: Happened) {
+        let called = self.stage.last_call().filter(|_| happened == Happened::Called).cloned();
+        match a_move {
+            Move::Step { actor, mishap } => {
+                let Some(called) = called else { return };
+                let reply = called.answer.as_ref().and_then(answered);
+                let call = Pattern::of(&Call::from(&called.request));
+                let actor = self.name(*actor);
+                self.say(What::Step { actor, call, mishap: *mishap, reply });
+            }
+            Move::Crash { actor } => {
+                let actor = self.name(*actor);
+                self.say(What::Crash { actor });
+            }
+            Move::Deliver { actor } => {
+                let call = called.map(|called| Pattern::of(&Call::from(&called.request)));
+                let actor = self.name(*actor);
+                self.say(What::Deliver { actor, call });
+            }
+            Move::Wake { .. } => {}
+            Move::Replay => self.describe_replay(),
+            Move::Disturb(disturbance) => {
+                if let Some(event) = event_of(disturbance) {
+                    self.event(event);
+                }
+            }
+        }
+    }
+
+    fn describe_replay(&mut self) {
+        // Of several replays in a row the last one says it all.
+        let again = matches!(
+            self.lines.last(),
+            Some(Line { what: What::Event(Event::ReplayTo(..) | Event::ReplayReplica), .. })
+        );
+        if again {
+            self.lines.pop();
+        }
+        let shown = self.newest_on_replica();
+        match shown {
+            Some((key, version)) if self.stage.world.behind() > 0 => {
+                self.event(Event::ReplayTo(key, version));
+            }
+            _ => self.event(Event::ReplayReplica),
+        }
+    }
+
+    /// The row that the replica replayed last.
+    fn newest_on_replica(&self) -> Option<(Key, u64)> {
+        let keys = self.plot.keys.iter().map(|setup| setup.key);
+        keys.filter_map(|key| self.stage.world.replica_row(key).map(|row| (key, row.version)))
+            .max_by_key(|(_, version)| *version)
+    }
+
+    fn name(&mut self, actor: usize) -> String {
+        while self.names.len() <= actor {
+            let clients = self.plot.clients.len() + self.plot.keys.len();
+            let agents = self.names.iter().filter(|name| name.starts_with("Agent ")).count();
+            self.names.push(format!("Job {}", self.names.len() + 1 - clients - agents));
+        }
+        self.names[actor].clone()
+    }
+
+    fn event(&mut self, event: Event) {
+        self.say(What::Event(event));
+    }
+
+    fn say(&mut self, what: What) {
+        let at = self.stage.world.now.since(Time::ZERO);
+        let at = what.actor().is_some().then(|| at.saturating_sub(Duration::from_millis(1)));
+        self.lines.push(Line { at, ..Line::of(what) });
+    }
+
+    /// Which of the operations that have just ended the claim is true of.
+    fn is_true_of(&self, ended: Vec<usize>) -> Option<Index> {
+        let claim = self.aim.claim;
+        let play = self.stage.play();
+        let asked = |place: &usize| {
+            let played = &play.operations()[*place];
+            let is_meant = |of| of == (played.actor, played.ordinal);
+            played.ending.is_some() && self.aim.of.is_none_or(is_meant)
+        };
+        let is_true = |place: &usize| match (claim, play.action(*place)) {
+            (Claim::NotLinearizable, Action::Read(key)) => {
+                let row = initial(&self.plot.keys, *key);
+                !linearizable(play, *key, row.as_ref())
+            }
+            _ => claim.is_made_by(play, *place),
+        };
+        let truth = ended.into_iter().filter(asked).filter(is_true);
+        truth.into_iter().find_map(|place| self.counted(place))
+    }
+
+    /// The invocation of the operation at `place` of the play, if it counts.
+    fn counted(&self, place: usize) -> Option<Index> {
+        let history = self.recorder.history();
+        let mut begun = history.events.iter().filter(|event| event.kind == Kind::Invoke);
+        let victim = begun.nth(place).expect("what began was recorded").index;
+        (self.aim.counts)(&history, victim).then_some(victim)
+    }
+
+    /// Whether somebody is in the middle of something: then this is no end,
+    /// and what is wrong now may be put right by what is still to come.
+    fn is_pending(&self) -> bool {
+        self.is_busy() || self.stage.delayed().next().is_some()
+    }
+
+    fn is_busy(&self) -> bool {
+        let clients = self.plot.clients.len();
+        let auditors = clients..clients + self.plot.keys.len();
+        let mut others = (0..self.stage.actors()).filter(|actor| !auditors.contains(actor));
+        let pending = |actor: usize| {
+            !self.stage.idle(actor) || (actor >= clients && self.stage.could_begin(actor))
+        };
+        others.any(pending)
+    }
+
+    fn performed(&self, history: &History) -> Vec<Performed> {
+        let begun = history.events.iter().filter(|event| event.kind == Kind::Invoke);
+        let operations = self.stage.play().operations().iter().zip(begun);
+        let performed = operations.map(|(played, invoked)| Performed {
+            owner: (played.actor, played.ordinal),
+            invoke: invoked.index,
+            has_ended: played.ending.is_some(),
+        });
+        performed.collect()
+    }
+
+    fn is_true_in_the_end(&mut self) -> Result<Option<Index>, Stuck> {
+        let claim = self.aim.claim;
+        if !claim.is_about_the_end() || self.is_pending() {
+            return Ok(None);
+        }
+        if self.stage.following() == Following::WhenTold {
+            self.event(Event::ResumeReplica);
+        }
+        self.stage.world.release_acknowledgements();
+        let audits = audits(&mut self.stage, &self.plot.keys, self.plot.clients.len())?;
+        let shows = |audit: &&Audit| {
+            let (play, world) = (self.stage.play(), &self.stage.world);
+            claim.is_true_in_the_end(play, world, audit.key, audit.read.as_ref())
+        };
+        let place = audits.iter().find(shows).map(|audit| audit.place);
+        let victim = place.and_then(|place| self.counted(place));
+        if victim.is_some() {
+            self.lines.push(Line { claim: Some(claim), ..Line::of(What::Nothing) });
+        }
+        Ok(victim)
+    }
+}
+
+/// What a client saw, as it is written.
+pub(super) fn answered(
+    answer: &Result<quarrel_strategy::stores::Response, quarrel_strategy::stores::StoreError>,
+) -> Option<Answer> {
+    let reply: Reply = reply_of(answer).0;
+    Answer::of(&reply)
+}
+
+fn event_of(disturbance: &Disturbance) -> Option<Event> {
+    Some(match disturbance {
+        Disturbance::PauseReplica => Event::PauseReplica,
+        Disturbance::ResumeReplica => Event::ResumeReplica,
+        Disturbance::CatchUp => Event::ReplayReplica,
+        Disturbance::ReplayTo { key, version } => Event::ReplayTo(*key, *version),
+        Disturbance::PauseAcknowledgements => Event::PauseAcks,
+        Disturbance::ResumeAcknowledgements => Event::ResumeAcks,
+        Disturbance::HoldMessages => Event::HoldMessages,
+        Disturbance::ReleaseMessages => Event::ReleaseMessages,
+        Disturbance::LoseMessages => Event::LoseMessages,
+        Disturbance::ReorderMessages => Event::ReorderMessages,
+        Disturbance::WipeCache => Event::WipeCache,
+        Disturbance::SaveCache => Event::SaveCache,
+        Disturbance::RestoreCache => Event::RestoreCache,
+        Disturbance::Evict(item) => Event::Evict((*item).into()),
+        Disturbance::Expire(item) => Event::Expire((*item).into()),
+        Disturbance::ManualUpdate { key, value } => Event::ManualUpdate(*key, value.clone()),
+        Disturbance::FailOver => Event::Failover,
+        Disturbance::Wait(_) => return None,
+    })
+}

@@ -1,0 +1,399 @@
+use std::{sync::Arc, time::Duration};
+
+use quarrel_checkers::{Content, History, Site, Time};
+use quarrel_sim::{Claim, Disturbance, Following, Happened, Move, Stage};
+use quarrel_strategy::{
+    record::{Clock, Recorder, VirtualClock},
+    stores::Item,
+    strategy::{Action, AnyStrategy, Call},
+};
+
+use super::{
+    Answer, Event, Line, Make, Pattern, Race, Shown, What,
+    audit::audits,
+    cast::{NothingBegun, Part, begun_by, clients},
+    claims::{Claims, Ends},
+    plot::{Plot, answered},
+    run::{Divergence, Happening, Run, RunError, STILL_OPEN, Told, room},
+    scene::{initial, setting, world},
+};
+
+/// Between two lines that say no time.
+const PACE: Duration = Duration::from_millis(1);
+
+/// Performs a race on simulated stores, line by line, and compares. `tell`
+/// hears of every line before and after it happens.
+///
+/// # Errors
+///
+/// When a line makes no sense on any cluster.
+pub fn rehearse(
+    race: &Race,
+    make: &Make<'_>,
+    tell: &mut dyn FnMut(Told<'_>),
+) -> Result<Run, RunError> {
+    let mut rehearsal = Rehearsal::new(race, make);
+    rehearsal.perform(tell)?;
+    Ok(rehearsal.end()?.0)
+}
+
+/// A race as a plot, to shrink or to experiment with.
+#[derive(Clone, Debug)]
+pub struct Plotted {
+    /// What happens when the race is rehearsed.
+    pub plot: Plot,
+    /// The first claim of the race.
+    pub claim: Option<Claim>,
+    /// The operation that it is about, by its client and its number among that
+    /// client's; none for a claim about the end, or one that was not reached.
+    pub of: Option<(usize, usize)>,
+}
+
+/// Makes a plot of what happens when `race` is rehearsed.
+///
+/// # Errors
+///
+/// When a line makes no sense on any cluster.
+pub fn plot_of(race: &Race, make: &Make<'_>) -> Result<Plotted, RunError> {
+    let mut rehearsal = Rehearsal::new(race, make);
+    rehearsal.perform(&mut |_| {})?;
+    let claim = race.flat().find_map(|line| line.claim);
+    let is_about_the_end = claim.is_some_and(Claim::is_about_the_end);
+    let first = rehearsal.claims.first().filter(|_| !is_about_the_end);
+    let of = first.map(|place| {
+        let played = &rehearsal.stage.play().operations()[place];
+        (played.actor, played.ordinal)
+    });
+    let mut plot = rehearsal.end()?.1;
+    if plot.moves.first() == Some(&Move::Disturb(Disturbance::PauseReplica)) {
+        plot.moves.remove(0);
+        plot.replica = Following::WhenTold;
+    }
+    Ok(Plotted { plot, claim, of })
+}
+
+struct Rehearsal<'a> {
+    race: &'a Race,
+    names: Vec<String>,
+    strategy: Arc<dyn AnyStrategy>,
+    stage: Stage,
+    claims: Claims,
+    run: Run,
+    recorder: Arc<Recorder>,
+    /// What really happened.
+    plot: Plot,
+}
+
+impl<'a> Rehearsal<'a> {
+    fn new(race: &'a Race, make: &Make<'_>) -> Self {
+        let clock = VirtualClock::default();
+        let recorder = Arc::new(Recorder::new(Clock::Virtual(clock.clone())));
+        let names = clients(race);
+        let mut scripts = vec![Vec::new(); names.len()];
+        scripts.extend(race.keys.iter().map(|setup| vec![Action::Read(setup.key)]));
+        let strategy = make();
+        let setting = setting(
+            world(make, &race.keys),
+            scripts,
+            Following::AtOnce,
+            Duration::ZERO,
+            Some(Arc::clone(&recorder)),
+            clock,
+        );
+        let plot = Plot {
+            keys: race.keys.clone(),
+            replica: Following::AtOnce,
+            clients: vec![Vec::new(); names.len()],
+            moves: Vec::new(),
+        };
+        Self {
+            race,
+            names,
+            stage: Stage::new(Arc::clone(&strategy), &setting),
+            strategy,
+            claims: Claims::default(),
+            run: Run::default(),
+            recorder,
+            plot,
+        }
+    }
+
+    fn perform(&mut self, tell: &mut dyn FnMut(Told<'_>)) -> Result<(), RunError> {
+        let race = self.race;
+        for (position, line) in race.flat().enumerate() {
+            tell(Told::Next(line));
+            let now = self.stage.world.now;
+            let at = line.at.map_or(now + PACE, |at| Time::ZERO + at);
+            if position > 0 || line.at.is_some() {
+                self.move_to(at)?;
+            }
+            let outcome = self.line(position, line)?;
+            let happening = Happening::of(line, self.stage.world.now, outcome);
+            tell(Told::Happened(&happening));
+            let diverged = happening.divergence.clone();
+            self.run.happened.push(happening);
+            if let Some(divergence) = diverged {
+                self.run.divergence = Some(divergence);
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn move_to(&mut self, at: Time) -> Result<(), RunError> {
+        let wait = at.since(self.stage.world.now);
+        self.stage.perform(&Move::Disturb(Disturbance::Wait(wait)))?;
+        Ok(())
+    }
+
+    /// Makes one line happen; what came back, or how it differed.
+    fn line(&mut self, position: usize, line: &Line) -> Result<Outcome, RunError> {
+        let actor = match line.what.actor() {
+            Some(name) => Some(self.actor(name, line)?),
+            None => None,
+        };
+        match (&line.what, actor) {
+            (What::Step { call, mishap, reply, .. }, Some(actor)) => {
+                self.wake(actor)?;
+                if self.stage.idle(actor) && Part::of(line.what.actor().unwrap_or("")).is_client() {
+                    self.room(line)?;
+                    self.cue(actor, begun_by(self.race, position)?);
+                }
+                self.stage.begin(actor)?;
+                self.claim(line, actor);
+                let outcome = self.call(line, actor, call)?;
+                if outcome.is_err() {
+                    return Ok(outcome);
+                }
+                let a_move = Move::Step { actor, mishap: *mishap };
+                if self.make(&a_move)? == Happened::Impossible {
+                    return Ok(Err(line.differs(call.to_string(), "it cannot be made now")));
+                }
+                Ok(self.compare(line, reply.as_ref()))
+            }
+            (What::Read { key, .. }, Some(actor)) => {
+                self.wake(actor)?;
+                if !self.stage.idle(actor) {
+                    return Ok(Err(line.differs(line.what.to_string(), STILL_OPEN)));
+                }
+                self.room(line)?;
+                self.cue(actor, Action::Read(*key));
+                self.stage.begin(actor)?;
+                self.claim(line, actor);
+                Ok(Ok(None))
+            }
+            (What::Write { key, value, .. }, Some(actor)) => {
+                self.wake(actor)?;
+                if !self.stage.idle(actor) {
+                    return Ok(Err(line.differs(line.what.to_string(), STILL_OPEN)));
+                }
+                self.room(line)?;
+                self.cue(actor, Action::Write(*key, value.clone()));
+                self.stage.begin(actor)?;
+                self.claim(line, actor);
+                Ok(Ok(None))
+            }
+            (What::Crash { .. }, Some(actor)) => {
+                self.possible(line, &Move::Crash { actor }, "it has no operation open")
+            }
+            (What::Deliver { .. }, Some(actor)) => {
+                self.possible(line, &Move::Deliver { actor }, "none of its calls is delayed")
+            }
+            (What::Event(event), _) => self.event(line, event),
+            (What::Check { site, object, reply }, _) => {
+                let found = self.look(*site, object);
+                Ok(if found == *reply {
+                    Ok(Some(found))
+                } else {
+                    Err(line.answers_differ(reply, &found))
+                })
+            }
+            (What::Nothing, _) => {
+                self.claims.note_for_the_end(line);
+                Ok(Ok(None))
+            }
+            (What::Group(_), _) => Ok(Ok(None)),
+            (_, None) => unreachable!("every other line has an actor"),
+        }
+    }
+
+    /// Whether the actor is about to make the call that stands in the line.
+    fn call(&mut self, line: &Line, actor: usize, call: &Pattern) -> Result<Outcome, RunError> {
+        let Some(next) = self.stage.next_call(actor) else {
+            let why = if self.stage.idle(actor) {
+                "its operation is over"
+            } else {
+                "its last call waits for the replica or for a lock"
+            };
+            return Ok(Err(line.differs(call.to_string(), why)));
+        };
+        let next = Call::from(next);
+        Ok(if call.fits(&next) {
+            Ok(None)
+        } else {
+            Err(line.differs(call.to_string(), Pattern::of(&next).to_string()))
+        })
+    }
+
+    fn compare(&self, line: &Line, wanted: Option<&Answer>) -> Outcome {
+        let called = self.stage.last_call().expect("a step calls");
+        let found = called.answer.as_ref().and_then(answered);
+        match (wanted, &found) {
+            (Some(wanted), Some(found)) if wanted != found => {
+                let why = match called.request.site() {
+                    Site::Replica => {
+                        let position = self.stage.world.replica.replayed();
+                        Some(format!("the replica had replayed {position}"))
+                    }
+                    Site::Cache => self.run.origin(line),
+                    Site::Primary | Site::Client => None,
+                };
+                Err(Divergence { why, ..line.answers_differ(wanted, found) })
+            }
+            _ => Ok(found),
+        }
+    }
+
+    fn possible(&mut self, line: &Line, a_move: &Move, why: &str) -> Result<Outcome, RunError> {
+        Ok(match self.make(a_move)? {
+            Happened::Impossible => Err(line.differs(line.what.to_string(), why)),
+            _ => Ok(None),
+        })
+    }
+
+    fn event(&mut self, line: &Line, event: &Event) -> Result<Outcome, RunError> {
+        let disturbance = match event {
+            Event::PauseReplica => Disturbance::PauseReplica,
+            Event::ResumeReplica => Disturbance::ResumeReplica,
+            Event::ReplayReplica => Disturbance::CatchUp,
+            Event::ReplayTo(key, version) => Disturbance::ReplayTo { key: *key, version: *version },
+            Event::PauseAcks => Disturbance::PauseAcknowledgements,
+            Event::ResumeAcks => Disturbance::ResumeAcknowledgements,
+            Event::HoldMessages => Disturbance::HoldMessages,
+            Event::ReleaseMessages => Disturbance::ReleaseMessages,
+            Event::LoseMessages => Disturbance::LoseMessages,
+            Event::ReorderMessages => Disturbance::ReorderMessages,
+            Event::WipeCache => Disturbance::WipeCache,
+            Event::SaveCache => Disturbance::SaveCache,
+            Event::RestoreCache => Disturbance::RestoreCache,
+            Event::Evict(object) | Event::Expire(object) => {
+                let Some(item) = self.item(object) else {
+                    return Ok(Err(line.differs(event.to_string(), "the cache does not hold it")));
+                };
+                match event {
+                    Event::Evict(_) => Disturbance::Evict(item),
+                    _ => Disturbance::Expire(item),
+                }
+            }
+            Event::ManualUpdate(key, value) => {
+                self.room(line)?;
+                Disturbance::ManualUpdate { key: *key, value: value.clone() }
+            }
+            Event::Failover => Disturbance::FailOver,
+        };
+        self.possible(line, &Move::Disturb(disturbance), "it is not possible now")
+    }
+
+    fn item(&self, object: &quarrel_checkers::Object) -> Option<Item> {
+        let world = &self.stage.world;
+        let mut items = world.cache.entries(world.now).map(|(item, _)| *item);
+        items.find(|item| quarrel_checkers::Object::from(*item) == *object)
+    }
+
+    fn look(&self, site: Site, object: &quarrel_checkers::Object) -> Answer {
+        let world = &self.stage.world;
+        let row = match site {
+            Site::Replica => world.replica_row(object.key),
+            Site::Primary | Site::Client => world.primary.row(object.key),
+            Site::Cache => {
+                let content = self.item(object).and_then(|item| world.cache.get(&item, world.now));
+                return content.map_or(Answer::Miss, |content| Answer::Found(Shown::of(content)));
+            }
+        };
+        row.map_or(Answer::Miss, |row| Answer::Found(Shown::of(&Content::from(row.clone()))))
+    }
+
+    fn claim(&mut self, line: &Line, actor: usize) {
+        if line.claim.is_some() {
+            // An operation without calls is over already: it is the newest.
+            let newest = self.stage.play().operations().len().saturating_sub(1);
+            let place = self.stage.open(actor).unwrap_or(newest);
+            self.claims.note(line, place);
+        }
+    }
+
+    fn room(&self, line: &Line) -> Result<(), RunError> {
+        room(self.stage.play(), self.race, line)
+    }
+
+    fn wake(&mut self, actor: usize) -> Result<(), RunError> {
+        while self.stage.asleep(actor) {
+            self.make(&Move::Wake { actor })?;
+        }
+        Ok(())
+    }
+
+    fn cue(&mut self, actor: usize, action: Action) {
+        self.plot.clients[actor].push(action.clone());
+        self.stage.cue(actor, action);
+    }
+
+    fn make(&mut self, a_move: &Move) -> Result<Happened, RunError> {
+        let happened = self.stage.perform(a_move)?;
+        if happened != Happened::Impossible {
+            self.plot.moves.push(a_move.clone());
+        }
+        Ok(happened)
+    }
+
+    fn actor(&self, name: &str, line: &Line) -> Result<usize, RunError> {
+        let clients = self.names.len() + self.race.keys.len();
+        let agents = self.strategy.agents();
+        let found = match Part::of(name) {
+            Part::Agent => {
+                let agent = name.strip_prefix("Agent ").unwrap_or_default();
+                agents.iter().position(|known| *known == agent).map(|at| clients + at)
+            }
+            Part::Job(number) => Some(clients + agents.len() + number.max(1) - 1)
+                .filter(|at| *at < self.stage.actors()),
+            _ => self.names.iter().position(|known| known == name),
+        };
+        found.ok_or_else(|| RunError::NobodyCalled {
+            line: line.number,
+            column: line.column,
+            actor: name.to_owned(),
+        })
+    }
+
+    fn end(mut self) -> Result<(Run, Plot), RunError> {
+        let keys = &self.race.keys;
+        let mut ends = Ends::default();
+        if self.claims.mind_the_end() && self.run.divergence.is_none() {
+            for audit in audits(&mut self.stage, keys, self.names.len())? {
+                let Stage { world, .. } = &self.stage;
+                let (play, read) = (self.stage.play(), audit.read.as_ref());
+                ends.push(|claim| claim.is_true_in_the_end(play, world, audit.key, read));
+            }
+        }
+        let initial = |key| initial(keys, key);
+        self.run.claims = self.claims.judged(self.stage.play(), initial, &ends);
+        self.run.history = self.recorder.history();
+        Ok((self.run, self.plot))
+    }
+}
+
+type Outcome = Result<Option<Answer>, Divergence>;
+
+impl From<NothingBegun> for RunError {
+    fn from(error: NothingBegun) -> Self {
+        Self::NothingBegun(error)
+    }
+}
+
+impl Run {
+    /// What clients saw.
+    #[must_use]
+    pub const fn history(&self) -> &History {
+        &self.history
+    }
+}

@@ -1,0 +1,52 @@
+use std::collections::BTreeMap;
+
+use quarrel_checkers::{Operation, Process};
+use quarrel_run::judge::Evidence;
+
+/// What the processes of one story are called: writers first, then readers,
+/// each in order of appearance, with letters that go on from one to the other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names(BTreeMap<Process, String>);
+
+impl Names {
+    /// For the clients of a story.
+    #[must_use]
+    pub fn of_story(evidence: &Evidence<'_>, story: &[&Operation]) -> Self {
+        let mut writers: Vec<Process> = Vec::new();
+        let mut readers: Vec<Process> = Vec::new();
+        for operation in story {
+            let event = &evidence.history().events[operation.invoke.position()];
+            let role = if evidence.writes(operation) { &mut writers } else { &mut readers };
+            if !role.contains(&event.process) {
+                role.push(event.process);
+            }
+        }
+        readers.retain(|process| !writers.contains(process));
+        let roles =
+            writers.iter().map(|p| (p, "Writer")).chain(readers.iter().map(|p| (p, "Reader")));
+        Self(
+            roles
+                .enumerate()
+                .map(|(number, (process, role))| (*process, format!("{role} {}", letter(number))))
+                .collect(),
+        )
+    }
+
+    /// The name of a process; its number if it has no part in the story.
+    #[must_use]
+    pub fn of(&self, process: Process) -> String {
+        self.0.get(&process).cloned().unwrap_or_else(|| match process {
+            Process::Agent(number) => format!("Agent {number}"),
+            other => format!("Process {other}"),
+        })
+    }
+}
+
+/// `A` to `Z`, then `A2` and so on.
+fn letter(number: usize) -> String {
+    let letter = char::from(b'A' + u8::try_from(number % 26).unwrap_or(0));
+    match number / 26 {
+        0 => letter.to_string(),
+        round => format!("{letter}{}", round + 1),
+    }
+}

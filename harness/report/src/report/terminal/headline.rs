@@ -1,0 +1,212 @@
+use std::time::Duration;
+
+use quarrel_checkers::{Anomaly, Cause, Class, Key, Kind, Operation, Process, millis};
+use quarrel_run::judge::Evidence;
+
+use super::printable;
+use crate::report::names::Names;
+
+/// The operations that an anomaly of one key sets against each other: what was
+/// seen last, and what proves that it must not have been.
+struct Pair<'a> {
+    late: &'a Operation,
+    proof: &'a Operation,
+}
+
+impl<'a> Pair<'a> {
+    fn of(evidence: &'a Evidence<'_>, anomaly: &Anomaly) -> Option<Self> {
+        let mut operations: Vec<&Operation> = anomaly
+            .witness
+            .iter()
+            .filter_map(|index| evidence.operation_at(*index))
+            .filter(|operation| operation.complete.is_some())
+            .collect();
+        operations.sort_by_key(|operation| operation.invoke);
+        operations.dedup_by_key(|operation| operation.invoke);
+        let late = evidence.guilty(anomaly)?;
+        operations.retain(|operation| operation.invoke != late.invoke);
+        let version =
+            |operation: &Operation| anomaly.key.and_then(|key| evidence.version_on(operation, key));
+        let proof = operations.into_iter().max_by_key(|operation| version(operation))?;
+        Some(Self { late, proof })
+    }
+}
+
+/// A read of two keys that saw one half of a transaction and missed the other.
+pub(in crate::report) struct Fracture {
+    /// What was seen: the key that was missed at an old version, then the
+    /// other.
+    pub(in crate::report) seen: [(Key, u64); 2],
+    /// The versions that the transaction had given them.
+    pub(in crate::report) written: [u64; 2],
+}
+
+impl Fracture {
+    /// Of an anomaly; none if it is of another kind, or of a history whose
+    /// transactions carry no versions.
+    pub(in crate::report) fn of(evidence: &Evidence<'_>, anomaly: &Anomaly) -> Option<Self> {
+        let missed = anomaly.key.filter(|_| anomaly.class == Class::GSingle)?;
+        let pair = Pair::of(evidence, anomaly)?;
+        let other = evidence.sides(pair.late).iter().map(|side| side.key).find(|k| *k != missed)?;
+        let versions = |operation| {
+            let version = |key| evidence.version_on(operation, key);
+            Some([version(missed)?, version(other)?])
+        };
+        let [old, new] = versions(pair.late)?;
+        Some(Self { seen: [(missed, old), (other, new)], written: versions(pair.proof)? })
+    }
+}
+
+/// `v2`; `nothing` of what is absent.
+pub(in crate::report) fn numeral(version: u64) -> String {
+    if version == 0 { "nothing".to_owned() } else { format!("v{version}") }
+}
+
+/// What happened, in the fewest words: `key 7 read v1, 118 ms after v2 was
+/// acknowledged`. Where an anomaly is of no common kind, the checker's words.
+#[must_use]
+pub fn headline(evidence: Option<&Evidence<'_>>, anomaly: &Anomaly) -> String {
+    let short = || {
+        let evidence = evidence?;
+        let key = anomaly.key?;
+        if let Some([lost, held]) = lost(evidence, anomaly) {
+            return Some(format!(
+                "key {key} lost {lost}: it was acknowledged, and in the end the primary holds {held}"
+            ));
+        }
+        let pair = Pair::of(evidence, anomaly)?;
+        if let Some(Fracture { seen: [(missed, old), (other, new)], written }) =
+            Fracture::of(evidence, anomaly)
+        {
+            let [first, second] = written.map(numeral);
+            return Some(format!(
+                "key {missed} read {} beside key {other} {}, though one transaction had written \
+                 them {first} and {second}",
+                numeral(old),
+                numeral(new)
+            ));
+        }
+        let seen = version(evidence, pair.late, key);
+        let newer = version(evidence, pair.proof, key);
+        let after = millis(anomaly.stale_for);
+        Some(match anomaly.class {
+            Class::StaleRead if evidence.writes(pair.proof) => {
+                format!("key {key} read {seen}, {after} after {newer} was acknowledged")
+            }
+            Class::StaleRead => {
+                format!("key {key} read {seen}, {after} after another client had read {newer}")
+            }
+            Class::ReadYourWrites => {
+                format!("key {key} read {seen}, {after} after the same client had written {newer}")
+            }
+            Class::NonMonotonicRead => {
+                format!("key {key} went back: read {newer}, and {after} later {seen}")
+            }
+            _ => return None,
+        })
+    };
+    short().unwrap_or_else(|| printable(&anomaly.explanation))
+}
+
+/// Of a lost write what was acknowledged, and what the primary holds instead.
+fn lost(evidence: &Evidence<'_>, anomaly: &Anomaly) -> Option<[String; 2]> {
+    let is_known = anomaly.class == Class::LostWrite && anomaly.versions_behind > 0;
+    let key = anomaly.key.filter(|_| is_known)?;
+    let lost = evidence.version_on(evidence.guilty(anomaly)?, key)?;
+    Some([lost, lost.checked_sub(anomaly.versions_behind)?].map(numeral))
+}
+
+/// Why it must not have been: the sentence behind `= why`.
+pub(super) fn why(evidence: &Evidence<'_>, names: &Names, anomaly: &Anomaly) -> String {
+    let short = || {
+        let pair = Pair::of(evidence, anomaly)?;
+        let key = anomaly.key?;
+        let who = |operation: &Operation| names.of(process(evidence, operation));
+        let (late, proof) = (who(pair.late), who(pair.proof));
+        if let Some(Fracture { seen: [(missed, _), (other, _)], .. }) =
+            Fracture::of(evidence, anomaly)
+        {
+            return Some(format!(
+                "{late} saw what {proof} had written to key {other} and missed what it had \
+                 written to key {missed}: the two never were so at any moment"
+            ));
+        }
+        Some(match anomaly.class {
+            Class::StaleRead if evidence.writes(pair.proof) => {
+                format!("{proof}'s write was acknowledged before {late}'s read began")
+            }
+            Class::StaleRead => format!(
+                "{proof} had read {} before {late}'s read began",
+                version(evidence, pair.proof, key)
+            ),
+            Class::ReadYourWrites => {
+                format!("{late}'s own write was acknowledged before its read began")
+            }
+            Class::NonMonotonicRead => format!("both reads are {late}'s own, one after the other"),
+            _ => return None,
+        })
+    };
+    short().unwrap_or_else(|| printable(&anomaly.explanation))
+}
+
+fn process(evidence: &Evidence<'_>, operation: &Operation) -> Process {
+    evidence.history().events[operation.invoke.position()].process
+}
+
+/// `v2`, or the value where versions are not known.
+fn version(evidence: &Evidence<'_>, operation: &Operation, key: Key) -> String {
+    let events = &evidence.history().events;
+    let last = operation.complete.unwrap_or(operation.invoke);
+    let event = &events[last.position()];
+    match evidence.version_on(operation, key) {
+        Some(version) => numeral(version),
+        None if event.op.value.is_nil() && event.kind == Kind::Ok => "nothing".to_owned(),
+        None => printable(&event.op.value.to_string()),
+    }
+}
+
+/// When the stale value was gone from the cache again, and what removed it,
+/// counted from the timeline's origin.
+pub(super) fn healed(
+    evidence: &Evidence<'_>,
+    anomaly: &Anomaly,
+    origin: quarrel_checkers::Time,
+) -> Option<String> {
+    use quarrel_checkers::{Content, Reply, Site, Time};
+    let key = anomaly.key?;
+    // What was wrong only beside something else does not heal.
+    if anomaly.cause == Some(Cause::SeparateReads) {
+        return None;
+    }
+    let provenance = evidence.provenance(anomaly)?;
+    let seen = provenance.source.end?;
+    if provenance.source.site != Site::Cache {
+        return None;
+    }
+    let after = |at: Time| {
+        let nanos = at.since(origin).as_nanos();
+        Time(u64::try_from(nanos).unwrap_or(u64::MAX))
+    };
+    let steps = evidence.steps_on(key).filter(|step| !step.is_message());
+    for step in steps.filter(|step| step.site == Site::Cache) {
+        // A delete that was under way when the value was read counts.
+        let Some(end) = step.end.filter(|end| *end >= seen) else { continue };
+        let stored = Evidence::version_of(step).is_some_and(|v| v > provenance.version);
+        match (&step.reply, &step.argument) {
+            (Reply::Done { .. }, None) => {
+                return Some(format!("healed by {} at t={}", step.verb, after(end)));
+            }
+            (Reply::Done { .. }, Some(Content::Row { .. })) if stored => {
+                return Some(format!("healed by {} at t={}", step.verb, after(end)));
+            }
+            (Reply::Miss, _) if step.start >= seen => {
+                return Some(format!("gone by itself before t={}", after(end)));
+            }
+            _ => {}
+        }
+    }
+    Some(format!("not healed while the run lasted, {} more", {
+        let last = evidence.history().events.last().map_or(Time::ZERO, |event| event.time);
+        millis(Duration::max(last.since(seen), Duration::ZERO))
+    }))
+}

@@ -1,0 +1,326 @@
+use std::fmt;
+
+use quarrel_checkers::{
+    Anomaly, Content, Index, Kind, Operation, Process, Reply, Site, Step, Time,
+};
+use quarrel_run::judge::{Evidence, Provenance};
+
+use super::{
+    names::Names,
+    terminal::{Fracture, printable, shorten, text_columns},
+};
+
+/// Rows of a timeline before it is cut around what matters.
+const LONG: usize = 18;
+
+/// The few steps that tell how an anomaly came about, as a person reads them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeline {
+    /// When its first step began, on the run's clock. Rows count from there.
+    pub origin: Time,
+    /// In order of time.
+    pub rows: Vec<TimelineRow>,
+    /// What its processes are called.
+    pub names: Names,
+}
+
+/// How much of the story hangs on a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// Without it the story makes no sense.
+    Key,
+    /// What happened around it.
+    Context,
+}
+
+/// One step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimelineRow {
+    /// When it began, counted from the origin.
+    pub at: Time,
+    /// When its reply came, counted from the origin.
+    pub end: Option<Time>,
+    /// Who made it: `Writer A`.
+    pub who: String,
+    /// What it does, as in a `.race` file: `SELECT replica 7`.
+    pub call: String,
+    /// What came back.
+    pub reply: String,
+    /// What a reader should notice.
+    pub note: String,
+    /// The process.
+    pub process: Process,
+    /// Where.
+    pub site: Site,
+    /// How much hangs on it.
+    pub weight: Weight,
+}
+
+impl Timeline {
+    /// The timeline of an anomaly: the steps of its witness, of the operation
+    /// that put the stale value into the cache, and of the write that had
+    /// overwritten it. An operation whose steps were not recorded, as in an
+    /// imported history, is a row itself.
+    #[must_use]
+    pub fn of(evidence: &Evidence<'_>, anomaly: &Anomaly) -> Self {
+        let story = evidence.story(anomaly);
+        let names = Names::of_story(evidence, &story);
+        let history = evidence.history();
+        let teller = Teller {
+            evidence,
+            anomaly,
+            provenance: evidence.provenance(anomaly),
+            last: evidence.guilty(anomaly).and_then(|operation| operation.complete),
+            fracture: Fracture::of(evidence, anomaly),
+        };
+        let mut rows = Vec::new();
+        for operation in &story {
+            if operation.steps.is_empty() {
+                rows.push(teller.whole(operation, &names));
+            }
+            for position in &operation.steps {
+                rows.push(teller.row(operation, &history.steps[*position], &names));
+            }
+        }
+        rows.sort_by_key(|row| (row.at, row.end));
+        let origin = rows.first().map_or(Time::ZERO, |row| row.at);
+        let shift =
+            |time: Time| Time(u64::try_from(time.since(origin).as_nanos()).unwrap_or(u64::MAX));
+        for row in &mut rows {
+            row.at = shift(row.at);
+            row.end = row.end.map(shift);
+        }
+        Self { origin, rows, names }
+    }
+
+    /// Aligned lines of at most `width` columns. A long timeline is cut to
+    /// what matters and a step before and after it.
+    #[must_use]
+    pub fn lines(&self, width: Option<usize>) -> Vec<String> {
+        let shown = self.shown();
+        let widest = |text: fn(&TimelineRow) -> String| {
+            shown.iter().flatten().map(|row| text_columns(&text(row))).max().unwrap_or(0)
+        };
+        let times = widest(|row| format!("t={}", row.at));
+        let calls = widest(TimelineRow::told);
+        // An error's text does not push the notes of other rows to the right.
+        let replies = widest(|row| row.reply.clone()).min(12);
+        let pad = |text: &str, to: usize| " ".repeat(to.saturating_sub(text_columns(text)));
+        let mut lines = Vec::new();
+        for row in shown {
+            let Some(row) = row else {
+                lines.push("…".to_owned());
+                continue;
+            };
+            let at = format!("t={}", row.at);
+            let told = row.told();
+            let left = format!("{at}{}  {told}{}", pad(&at, times), pad(&told, calls));
+            let full = format!("{left} -> {}{}  {}", row.reply, pad(&row.reply, replies), row.note);
+            let fits = width.is_none_or(|width| text_columns(full.trim_end()) <= width);
+            if fits || row.note.is_empty() {
+                lines.push(shorten(full.trim_end(), width));
+            } else {
+                // The note goes below, as it says what to look at.
+                lines.push(shorten(&format!("{left} -> {}", row.reply), width));
+                let below = format!("{}    {}", " ".repeat(times), row.note);
+                lines.push(shorten(&below, width));
+            }
+        }
+        lines
+    }
+
+    /// The rows to show; none stands for some that are left out.
+    fn shown(&self) -> Vec<Option<&TimelineRow>> {
+        if self.rows.len() <= LONG {
+            return self.rows.iter().map(Some).collect();
+        }
+        let is_key = |at: usize| self.rows.get(at).is_some_and(|row| row.weight == Weight::Key);
+        let mut shown: Vec<Option<&TimelineRow>> = Vec::new();
+        for (at, row) in self.rows.iter().enumerate() {
+            let near = is_key(at) || is_key(at + 1) || (at > 0 && is_key(at - 1));
+            if near {
+                shown.push(Some(row));
+            } else if !matches!(shown.last(), Some(None)) {
+                shown.push(None);
+            }
+        }
+        shown
+    }
+}
+
+impl fmt::Display for Timeline {
+    /// All rows, aligned, without indentation.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for line in self.lines(None) {
+            writeln!(f, "{line}")?;
+        }
+        Ok(())
+    }
+}
+
+impl TimelineRow {
+    fn told(&self) -> String {
+        format!("{}: {}", self.who, self.call)
+    }
+}
+
+struct Teller<'a> {
+    evidence: &'a Evidence<'a>,
+    anomaly: &'a Anomaly,
+    provenance: Option<Provenance<'a>>,
+    /// The event by which the anomaly is proved.
+    last: Option<Index>,
+    fracture: Option<Fracture>,
+}
+
+impl Teller<'_> {
+    fn row(&self, operation: &Operation, step: &Step, names: &Names) -> TimelineRow {
+        TimelineRow {
+            at: step.start,
+            end: step.end,
+            who: names.of(step.process),
+            call: call(step),
+            reply: reply(step),
+            note: self.note(operation, step),
+            process: step.process,
+            site: step.site,
+            weight: self.weight(operation, step),
+        }
+    }
+
+    /// An operation without steps.
+    fn whole(&self, operation: &Operation, names: &Names) -> TimelineRow {
+        let events = &self.evidence.history().events;
+        let invoke = &events[operation.invoke.position()];
+        let complete = operation.complete.map(|end| &events[end.position()]);
+        let mut call = invoke.op.f.to_string();
+        if let Some(key) = invoke.op.key {
+            call += &format!(" {key}");
+        }
+        if !invoke.op.value.is_nil() {
+            call += &format!(" = {}", printable(&invoke.op.value.to_string()));
+        }
+        let reply = match complete {
+            None => "no answer".to_owned(),
+            Some(end) if end.kind == Kind::Fail => "failed".to_owned(),
+            Some(end) if end.kind == Kind::Info => "unknown".to_owned(),
+            Some(end) if end.op.value == invoke.op.value => "ok".to_owned(),
+            Some(end) => printable(&end.op.value.to_string()),
+        };
+        let is_last = operation.complete.is_some() && operation.complete == self.last;
+        TimelineRow {
+            at: invoke.time,
+            end: complete.map(|end| end.time),
+            who: names.of(invoke.process),
+            call,
+            reply,
+            note: if is_last { self.verdict(None) } else { String::new() },
+            process: invoke.process,
+            site: Site::Client,
+            weight: Weight::Key,
+        }
+    }
+
+    fn note(&self, operation: &Operation, step: &Step) -> String {
+        let guilty = operation.complete.is_some() && operation.complete == self.last;
+        let is_source = self.provenance.as_ref().is_some_and(|way| std::ptr::eq(way.source, step));
+        let mut notes = Vec::new();
+        if let Some(lsn) = step.lsn {
+            let word = if step.site == Site::Replica { "at" } else { "lsn" };
+            notes.push(format!("{word} {lsn}"));
+        }
+        if let Some(behind) = self.behind(step) {
+            notes.push(behind);
+        }
+        if guilty && is_source {
+            notes.push(self.verdict(Evidence::version_of(step)));
+        }
+        notes.join(", ")
+    }
+
+    /// What is wrong with the row that proves the anomaly.
+    fn verdict(&self, version: Option<u64>) -> String {
+        if let Some(Fracture { seen: [_, (other, seen)], written: [missed, _] }) = &self.fracture {
+            return format!("FRACTURED, must be v{missed} beside v{seen} of key {other}");
+        }
+        match (self.anomaly.versions_behind, version) {
+            (0, _) | (_, None) => self.anomaly.class.to_string().replace('-', " ").to_uppercase(),
+            (behind, Some(version)) => format!("STALE, must be v{} or newer", version + behind),
+        }
+    }
+
+    /// How many writes the replica had not replayed when it was read.
+    fn behind(&self, step: &Step) -> Option<String> {
+        if step.site != Site::Replica {
+            return None;
+        }
+        let found = Evidence::version_of(step)?;
+        let key = step.object.as_ref()?.key;
+        let count = self
+            .evidence
+            .steps_on(key)
+            .filter(|write| {
+                write.site == Site::Primary
+                    && write.end.is_some_and(|end| end <= step.start)
+                    && matches!(write.reply, Reply::Done { version: Some(v) } if v > found)
+            })
+            .count();
+        match count {
+            0 => None,
+            1 => Some("one write behind".to_owned()),
+            2 => Some("two writes behind".to_owned()),
+            n => Some(format!("{n} writes behind")),
+        }
+    }
+
+    fn weight(&self, operation: &Operation, step: &Step) -> Weight {
+        let guilty = operation.complete.is_some() && operation.complete == self.last;
+        let on_the_way = self.provenance.as_ref().is_some_and(|way| {
+            let steps = [Some(way.source), way.fill, way.fetched, way.newer];
+            let is_newer = way.newer.is_some_and(|newer| newer.operation == step.operation);
+            is_newer || steps.into_iter().flatten().any(|known| std::ptr::eq(known, step))
+        });
+        if guilty || on_the_way { Weight::Key } else { Weight::Context }
+    }
+}
+
+/// A step's call as in a `.race` file: `SELECT replica 7`, `SET 7 = v1`.
+pub(super) fn call(step: &Step) -> String {
+    let mut text = step.verb.to_string();
+    if step.verb == "SELECT" {
+        text += &format!(" {}", step.site);
+    }
+    if let Some(object) = &step.object {
+        text += &format!(" {object}");
+    }
+    match (&step.argument, &step.reply) {
+        // The primary numbers a row only when it is written.
+        (Some(Content::Row { .. }), Reply::Done { version: Some(version) }) => {
+            text += &format!(" = v{version}");
+        }
+        (Some(content), _) => text += &format!(" = {}", short(content)),
+        (None, _) => {}
+    }
+    text
+}
+
+/// What came back to a step: `miss`, `v1`, `ok`.
+pub(super) fn reply(step: &Step) -> String {
+    match &step.reply {
+        Reply::Pending => "no answer".to_owned(),
+        Reply::Found(content) => short(content),
+        Reply::Miss => "miss".to_owned(),
+        Reply::Done { .. } => "ok".to_owned(),
+        Reply::Refused => "refused".to_owned(),
+        Reply::Gap => "gap".to_owned(),
+        Reply::Failed { error, .. } => format!("error: {}", printable(error)),
+    }
+}
+
+fn short(content: &Content) -> String {
+    match content {
+        Content::Row { value, version: 0 } => printable(&value.to_string()),
+        Content::Row { version, .. } => format!("v{version}"),
+        other => printable(&other.to_string()),
+    }
+}

@@ -1,0 +1,336 @@
+use std::time::Duration;
+
+use quarrel_checkers::{
+    F, Index, Key, Kind, Lsn, Process, ReadFinding, Reply, Site, Step, Time, Value,
+};
+use quarrel_run::{
+    judge::{Evidence, stale_reads},
+    results::{LoadedRun, Phases, VerdictFile},
+};
+use rustc_hash::FxHashMap;
+
+/// A run as reports look at it: every operation on its lane, with how stale
+/// it was and where its value came from.
+pub struct View<'a> {
+    /// The run.
+    pub run: &'a LoadedRun,
+    /// What came of it.
+    pub verdict: &'a VerdictFile,
+    /// Its operations and steps; none if its events do not pair.
+    pub evidence: Option<Evidence<'a>>,
+    /// Every operation, in order of its begin.
+    pub rows: Vec<Row>,
+    /// Names of the lanes, from the top.
+    pub lanes: Vec<String>,
+    /// When faults were on.
+    pub bands: Vec<Band>,
+    /// What the run was doing, from its beginning to its end without a gap;
+    /// none if it does not say.
+    pub phases: Vec<Phase>,
+    /// When the last thing happened.
+    pub end: Time,
+    /// How far the replica was behind whenever it was read: when, how far.
+    pub lag: Vec<(Time, Duration)>,
+}
+
+/// How an operation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It happened.
+    Ok,
+    /// It certainly had no effect.
+    Failed,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// One operation.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Its invocation.
+    pub invoke: Index,
+    /// When it began.
+    pub start: Time,
+    /// When it ended; none if it never did.
+    pub end: Option<Time>,
+    /// Which lane it is drawn on.
+    pub lane: u16,
+    /// Who.
+    pub process: Process,
+    /// What: a transaction reads or writes.
+    pub f: F,
+    /// How it ended.
+    pub ending: Ending,
+    /// On what; of a transaction the first of its keys, or the one of which it
+    /// read something stale.
+    pub key: Option<Key>,
+    /// The version it wrote or returned, if known.
+    pub version: Option<u64>,
+    /// The other key of a transaction, and the version of that.
+    pub beside: Option<Box<(Key, Option<u64>)>>,
+    /// The value it wrote or returned.
+    pub value: Value,
+    /// How long before it began its value had been overwritten.
+    pub stale: Option<Duration>,
+    /// Where a read's value came from, if its steps say so.
+    pub source: Option<Site>,
+}
+
+impl Row {
+    /// The keys that it is about, with their versions.
+    pub fn halves(&self) -> impl Iterator<Item = (Key, Option<u64>)> {
+        let beside = self.beside.as_deref().copied();
+        self.key.map(|key| (key, self.version)).into_iter().chain(beside)
+    }
+
+    /// How long it took.
+    #[must_use]
+    pub fn duration(&self) -> Option<Duration> {
+        self.end.map(|end| end.since(self.start))
+    }
+}
+
+/// A fault that was on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Band {
+    /// The fault with its arguments.
+    pub fault: String,
+    /// From its injection.
+    pub from: Time,
+    /// To its end: healed, and seen to be so if it was.
+    pub to: Time,
+    /// When it was first seen to have an effect.
+    pub observed: Option<Time>,
+}
+
+/// A part of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Phase {
+    /// `load`, `storm`, `heal` or `final`, as the terminal calls it.
+    pub name: &'static str,
+    /// What happens in it.
+    pub what: &'static str,
+    /// When it began.
+    pub from: Time,
+    /// When the next one did, or the run ended.
+    pub to: Time,
+}
+
+impl<'a> View<'a> {
+    /// Looks at a run.
+    #[must_use]
+    pub fn new(run: &'a LoadedRun, verdict: &'a VerdictFile) -> Self {
+        Self::with_reads(run, verdict, &stale_reads(run))
+    }
+
+    /// The same, where it is known what was found of stale reads.
+    #[must_use]
+    pub fn with_reads(run: &'a LoadedRun, verdict: &'a VerdictFile, stale: &[ReadFinding]) -> Self {
+        let history = &run.history;
+        let evidence = Evidence::new(history);
+        let last_event = history.events.iter().map(|event| event.time).max();
+        let last_step = history.steps.iter().filter_map(|step| step.end).max();
+        let last_heal = run.receipts.iter().filter_map(|receipt| receipt.healed).max();
+        let end = [last_event, last_step, last_heal].into_iter().flatten().max();
+        let end = end.unwrap_or(Time::ZERO).max(Time(1_000_000));
+        let mut lanes = Lanes::new(run.settings.clients);
+        let mut rows: Vec<Row> = match &evidence {
+            Some(evidence) => evidence
+                .operations()
+                .iter()
+                .map(|operation| row(evidence, operation, &mut lanes))
+                .collect(),
+            None => Vec::new(),
+        };
+        measure(&mut rows, stale);
+        let lanes = lanes.sorted(&mut rows);
+        Self {
+            run,
+            verdict,
+            rows,
+            lanes,
+            bands: bands(run, end),
+            phases: phases(run, end),
+            end,
+            lag: lag(&history.steps),
+            evidence,
+        }
+    }
+}
+
+fn row(evidence: &Evidence<'_>, operation: &quarrel_checkers::Operation, lanes: &mut Lanes) -> Row {
+    let history = evidence.history();
+    let invoke = &history.events[operation.invoke.position()];
+    let complete = operation.complete.map(|end| &history.events[end.position()]);
+    let op = complete.map_or(&invoke.op, |complete| &complete.op);
+    let sides = evidence.sides(operation);
+    let pair = if let [one, other] = &sides[..] { Some((one, other)) } else { None };
+    let f = match (pair, evidence.writes(operation)) {
+        (None, _) => invoke.op.f.clone(),
+        (Some(_), true) => F::Write,
+        (Some(_), false) => F::Read,
+    };
+    let key = pair.map_or(invoke.op.key, |(one, _)| Some(one.key));
+    let version = pair.map_or(op.version, |(one, _)| one.version);
+    let source = operation.steps.iter().rev().map(|at| &history.steps[*at]).find(|step| {
+        let is_on = pair.is_none() || step.object.as_ref().map(|object| object.key) == key;
+        is_on && matches!(step.reply, Reply::Found(_)) && Evidence::version_of(step) == version
+    });
+    Row {
+        invoke: operation.invoke,
+        start: invoke.time,
+        // An operation of unknown outcome is open-ended, whenever its client
+        // gave up.
+        end: complete.map(|complete| complete.time),
+        lane: lanes.of(invoke.process),
+        process: invoke.process,
+        source: source.filter(|_| f == F::Read).map(|step| step.site),
+        f,
+        ending: match complete.map(|complete| complete.kind) {
+            Some(Kind::Ok) => Ending::Ok,
+            Some(Kind::Fail) => Ending::Failed,
+            _ => Ending::Unknown,
+        },
+        key,
+        version,
+        beside: pair.map(|(_, other)| Box::new((other.key, other.version))),
+        value: match pair {
+            Some((one, other)) => Value::Text(format!("{} and {}", one.value, other.value).into()),
+            None if op.value.is_nil() => invoke.op.value.clone(),
+            None => op.value.clone(),
+        },
+        stale: None,
+    }
+}
+
+impl View<'_> {
+    /// The steps of an operation, in their order.
+    pub fn steps_of(&self, row: &Row) -> impl ExactSizeIterator<Item = &Step> {
+        let operation = self.evidence.as_ref().and_then(|one| one.operation_at(row.invoke));
+        let steps = operation.map(|operation| operation.steps.as_slice()).unwrap_or_default();
+        steps.iter().map(|at| &self.run.history.steps[*at])
+    }
+}
+
+/// Processes on lanes: one for each client, whichever process ids it went
+/// through, then one for each agent.
+struct Lanes {
+    clients: u64,
+    of: FxHashMap<Process, u16>,
+    names: Vec<String>,
+}
+
+impl Lanes {
+    fn new(clients: u64) -> Self {
+        Self { clients: clients.max(1), of: FxHashMap::default(), names: Vec::new() }
+    }
+
+    fn of(&mut self, process: Process) -> u16 {
+        let process = match process {
+            Process::Client(number) => Process::Client(number % self.clients),
+            other => other,
+        };
+        if let Some(lane) = self.of.get(&process) {
+            return *lane;
+        }
+        let lane = u16::try_from(self.names.len()).unwrap_or(u16::MAX);
+        self.names.push(match process {
+            Process::Client(number) => format!("client {number}"),
+            other => other.to_string(),
+        });
+        self.of.insert(process, lane);
+        lane
+    }
+
+    /// Names from the top: clients by number, then agents. Lanes were given
+    /// in order of appearance; the rows are moved.
+    fn sorted(self, rows: &mut [Row]) -> Vec<String> {
+        let mut order: Vec<(Process, u16)> = self.of.into_iter().collect();
+        order.sort_unstable();
+        let mut moved = vec![0; order.len()];
+        for (to, (_, from)) in (0..).zip(&order) {
+            moved[usize::from(*from)] = to;
+        }
+        for row in rows {
+            row.lane = moved[usize::from(row.lane)];
+        }
+        order.iter().map(|(_, from)| self.names[usize::from(*from)].clone()).collect()
+    }
+}
+
+/// Fills in how stale each read was, as the judge found it. Of a transaction's
+/// two keys the staler one is told first.
+fn measure(rows: &mut [Row], findings: &[ReadFinding]) {
+    for row in rows {
+        let first = findings.partition_point(|finding| finding.invoke < row.invoke);
+        let own = findings[first..].iter().take_while(|finding| finding.invoke == row.invoke);
+        let worst = own.filter_map(|finding| Some((finding.stale_for?, finding.key)));
+        let Some((stale_for, key)) =
+            worst.max_by_key(|(stale_for, key)| (*stale_for, *key == row.key))
+        else {
+            continue;
+        };
+        row.stale = Some(stale_for);
+        if key != row.key
+            && let Some((beside, version)) = row.beside.as_deref().copied()
+        {
+            row.beside = row.key.map(|key| Box::new((key, row.version)));
+            (row.key, row.version) = (Some(beside), version);
+        }
+    }
+}
+
+fn bands(run: &LoadedRun, end: Time) -> Vec<Band> {
+    run.receipts
+        .iter()
+        .map(|receipt| Band {
+            fault: receipt.fault.clone(),
+            from: receipt.injected,
+            to: receipt.healed.unwrap_or(end).max(receipt.injected),
+            observed: receipt.observed,
+        })
+        .collect()
+}
+
+fn phases(run: &LoadedRun, end: Time) -> Vec<Phase> {
+    let Some(began) = Phases::of(&run.folder) else { return Vec::new() };
+    let named = [
+        ("load", "every key gets its first value", Time::ZERO, began.storm),
+        ("storm", "clients work, faults strike", began.storm, began.heal),
+        ("heal", "clients have ended, faults are healed", began.heal, began.last),
+        ("final", "every key is read once more, by the strategy and beside it", began.last, end),
+    ];
+    let cut = |time: Time| time.min(end);
+    let phases =
+        named.map(|(name, what, from, to)| Phase { name, what, from: cut(from), to: cut(to) });
+    phases.into_iter().filter(|phase| phase.from < phase.to).collect()
+}
+
+/// How far the replica was behind at each of its reads: the age of the oldest
+/// acknowledged write that it had not replayed, by log positions.
+fn lag(steps: &[Step]) -> Vec<(Time, Duration)> {
+    let mut written: Vec<(Lsn, Time)> = steps
+        .iter()
+        .filter(|step| step.site == Site::Primary && matches!(step.reply, Reply::Done { .. }))
+        .filter_map(|step| Some((step.lsn?, step.end?)))
+        .collect();
+    written.sort_unstable();
+    // The earliest acknowledgement at or after each position.
+    let mut earliest = Time::MAX;
+    for (_, end) in written.iter_mut().rev() {
+        earliest = earliest.min(*end);
+        *end = earliest;
+    }
+    let mut lag: Vec<(Time, Duration)> = steps
+        .iter()
+        .filter(|step| step.site == Site::Replica)
+        .filter_map(|step| {
+            let lsn = step.lsn?;
+            let missing = written.partition_point(|(position, _)| *position <= lsn);
+            let since = written.get(missing).map_or(Time::MAX, |(_, end)| *end);
+            Some((step.start, step.start.since(since)))
+        })
+        .collect();
+    lag.sort_unstable();
+    lag
+}

@@ -1,0 +1,236 @@
+//! The picture of one anomaly: its clients, what each store held, and the way
+//! that the wrong value took.
+//!
+//! Time is stretched so that every step can be read: the order is true, the
+//! distances are not, and every step says its true time.
+
+mod axis;
+mod draw;
+mod strip;
+
+use std::collections::BTreeSet;
+
+use quarrel_checkers::{Anomaly, F, Key, Operation, Process, Reply, Site, Step, Time};
+use quarrel_run::{
+    judge::{Evidence, Provenance},
+    results::LoadedRun,
+};
+
+use self::{axis::Stretch, strip::Strip};
+use super::{
+    names::Names,
+    plots::escape,
+    terminal::{Fracture, numeral},
+    timeline,
+};
+
+/// How many steps fit into a picture.
+const MOST_STEPS: usize = 40;
+
+/// A step where it is drawn.
+struct StepBox<'a> {
+    step: &'a Step,
+    lane: usize,
+    label: String,
+    /// On the way that the wrong value took.
+    told: bool,
+    /// On the key that the strips are about.
+    is_shown: bool,
+}
+
+/// An operation where it is drawn.
+struct Frame {
+    lane: usize,
+    begin: Time,
+    end: Time,
+    label: String,
+    guilty: bool,
+}
+
+/// One anomaly, laid out.
+struct Scene<'a> {
+    anomaly: &'a Anomaly,
+    way: Option<Provenance<'a>>,
+    lanes: Vec<(String, Process)>,
+    frames: Vec<Frame>,
+    boxes: Vec<StepBox<'a>>,
+    strips: Vec<Strip>,
+    stretch: Stretch,
+    origin: Time,
+    /// From the acknowledgement of the newer value to the begin of the read
+    /// that missed it.
+    stale: Option<(Time, Time)>,
+}
+
+/// Draws an anomaly as SVG; none if its steps were not recorded, or are too
+/// many to be seen. `number` is the anomaly's in its run: names inside the
+/// picture carry it, so that several can stand in one page.
+#[must_use]
+pub fn zoom(
+    run: &LoadedRun,
+    evidence: &Evidence<'_>,
+    anomaly: &Anomaly,
+    number: usize,
+) -> Option<String> {
+    let scene = Scene::of(run, evidence, anomaly)?;
+    Some(draw::draw(&scene, number))
+}
+
+impl<'a> Scene<'a> {
+    fn of(run: &LoadedRun, evidence: &'a Evidence<'a>, anomaly: &'a Anomaly) -> Option<Self> {
+        let story = evidence.story(anomaly);
+        let history = evidence.history();
+        let steps: usize = story.iter().map(|operation| operation.steps.len()).sum();
+        if steps == 0 || steps > MOST_STEPS {
+            return None;
+        }
+        let names = Names::of_story(evidence, &story);
+        let way = evidence.provenance(anomaly);
+        let mut lanes: Vec<(String, Process)> = Vec::new();
+        for operation in &story {
+            let process = history.events[operation.invoke.position()].process;
+            if !lanes.iter().any(|(_, known)| *known == process) {
+                lanes.push((names.of(process), process));
+            }
+        }
+        // Writers come first by name: A before B.
+        lanes.sort_by_key(|(name, _)| name.rsplit(' ').next().map(str::to_owned));
+        let mut frames = Vec::new();
+        let mut boxes = Vec::new();
+        let key_of = |step: &Step| step.object.as_ref().map(|object| object.key);
+        let told_steps = || story.iter().flat_map(|operation| &operation.steps);
+        let keys: BTreeSet<_> =
+            told_steps().filter_map(|position| key_of(&history.steps[*position])).collect();
+        let is_pair = keys.len() > 1;
+        for operation in &story {
+            let frame = frame(evidence, anomaly, operation, &lanes);
+            for position in &operation.steps {
+                let step = &history.steps[*position];
+                let told = way.is_some_and(|way| {
+                    [Some(way.source), way.fill, way.fetched]
+                        .into_iter()
+                        .flatten()
+                        .any(|known| std::ptr::eq(known, step))
+                });
+                let key = key_of(step);
+                let label = label(step, key.filter(|_| is_pair));
+                let is_shown = key.is_none() || key == anomaly.key;
+                boxes.push(StepBox { step, lane: frame.lane, label, told, is_shown });
+            }
+            frames.push(frame);
+        }
+        let origin = frames.iter().map(|frame| frame.begin).min()?;
+        let end = frames.iter().map(|frame| frame.end).max()?;
+        let stretch = Stretch::of(&frames, &boxes);
+        let mut strips = anomaly
+            .key
+            .map(|key| strip::strips(evidence, &run.probes, key, (origin, end)))
+            .unwrap_or_default();
+        if let Some(key) = anomaly.key.filter(|_| is_pair) {
+            strips.iter_mut().for_each(|strip| strip.name += &format!(" of {key}"));
+        }
+        let stale = stale(evidence, anomaly, way);
+        let first = boxes.iter().map(|drawn| drawn.step.start).min().unwrap_or(origin);
+        Some(Self { anomaly, way, lanes, frames, boxes, strips, stretch, origin: first, stale })
+    }
+
+    /// A time as the timeline prints it.
+    fn since_origin(&self, time: Time) -> String {
+        let nanos = u64::try_from(time.since(self.origin).as_nanos()).unwrap_or(u64::MAX);
+        Time(nanos).to_string()
+    }
+}
+
+fn frame(
+    evidence: &Evidence<'_>,
+    anomaly: &Anomaly,
+    operation: &Operation,
+    lanes: &[(String, Process)],
+) -> Frame {
+    let history = evidence.history();
+    let invoke = &history.events[operation.invoke.position()];
+    let complete = operation.complete.map(|end| &history.events[end.position()]);
+    let steps = operation.steps.iter().map(|at| &history.steps[*at]);
+    let last_step = steps.filter_map(|step| step.end.or(Some(step.start))).max();
+    let end = complete.map(|complete| complete.time).or(last_step).unwrap_or(invoke.time);
+    let writes = evidence.writes(operation);
+    let mut label = match invoke.op.f {
+        F::Txn if writes => "write".to_owned(),
+        F::Txn => "read".to_owned(),
+        ref f => f.to_string(),
+    };
+    let sides = evidence.sides(operation);
+    let keys = invoke.op.key.into_iter().chain(sides.iter().map(|side| side.key));
+    let keys: Vec<String> = keys.map(|key| key.to_string()).collect();
+    if !keys.is_empty() {
+        label += &format!(" {}", keys.join(" and "));
+    }
+    let version = complete.and_then(|complete| complete.op.version);
+    let versions = version.into_iter().chain(sides.iter().filter_map(|side| side.version));
+    let versions: Vec<String> = versions.map(numeral).collect();
+    if !versions.is_empty() {
+        label += &format!(" {} {}", if writes { "=" } else { "→" }, versions.join(" and "));
+    }
+    let guilty = operation.complete.is_some()
+        && evidence.guilty(anomaly).is_some_and(|guilty| guilty.invoke == operation.invoke);
+    if guilty && anomaly.stale_for > std::time::Duration::ZERO {
+        label += "  STALE";
+    }
+    if guilty && Fracture::of(evidence, anomaly).is_some() {
+        label += "  FRACTURED";
+    }
+    let lane = lanes.iter().position(|(_, process)| *process == invoke.process).unwrap_or(0);
+    Frame { lane, begin: invoke.time, end, label, guilty }
+}
+
+/// The call and its answer, as short as can be: `SELECT → v98`; with the key
+/// where there are several.
+fn label(step: &Step, key: Option<Key>) -> String {
+    let written = Evidence::version_of(step);
+    let answer = match &step.reply {
+        Reply::Done { version: Some(version) } => format!(" = v{version}"),
+        Reply::Done { .. } => match written {
+            Some(version) => format!(" = v{version}"),
+            None => String::new(),
+        },
+        _ => {
+            let reply = timeline::reply(step);
+            let short: String = reply.chars().take(18).collect();
+            format!(" → {short}")
+        }
+    };
+    let key = key.map_or_else(String::new, |key| format!(" {key}"));
+    format!("{}{key}{answer}", step.verb)
+}
+
+fn stale(
+    evidence: &Evidence<'_>,
+    anomaly: &Anomaly,
+    way: Option<Provenance<'_>>,
+) -> Option<(Time, Time)> {
+    if anomaly.stale_for.is_zero() {
+        return None;
+    }
+    let events = &evidence.history().events;
+    let last = evidence.guilty(anomaly)?;
+    let begin = events[last.invoke.position()].time;
+    let from =
+        Time(begin.as_nanos().saturating_sub(u64::try_from(anomaly.stale_for.as_nanos()).ok()?));
+    // Without a known way the bracket would point at nothing.
+    way.map(|_| (from, begin))
+}
+
+/// The store that a step talks to, as an index into the strips.
+fn site_row(site: Site) -> Option<usize> {
+    match site {
+        Site::Cache => Some(0),
+        Site::Replica => Some(1),
+        Site::Primary => Some(2),
+        Site::Client => None,
+    }
+}
+
+/// A label that may stand in SVG.
+fn safe(text: &str) -> String {
+    escape(text)
+}

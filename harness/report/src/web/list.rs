@@ -1,0 +1,173 @@
+use std::{collections::BTreeSet, sync::Arc};
+
+use axum::extract::{Query, State};
+use maud::{Markup, html};
+use quarrel_run::results::IndexLine;
+use serde::Deserialize;
+
+use super::{
+    layout::{Answer, layout, outcome_class, outcome_glyph},
+    shelf::{Entry, Shelf, UNFINISHED},
+};
+
+/// Rows on a page.
+const PAGE: usize = 100;
+
+/// What the address asks for. An empty field asks for everything.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Filter {
+    pub(super) strategy: String,
+    pub(super) fault: String,
+    pub(super) outcome: String,
+    pub(super) cluster: String,
+    pub(super) workload: String,
+    /// A commit, or its beginning.
+    pub(super) commit: String,
+    pub(super) page: usize,
+}
+
+impl Filter {
+    /// Whether a run is asked for.
+    pub(super) fn takes(&self, line: &IndexLine) -> bool {
+        let is = |asked: &str, value: &str| asked.is_empty() || asked == value;
+        is(&self.strategy, &line.strategy)
+            && is(&self.outcome, &line.outcome)
+            && is(&self.cluster, &line.cluster)
+            && is(&self.workload, &line.workload)
+            && line.commit.starts_with(&self.commit)
+            && is(&self.fault, &fault_name(line))
+    }
+
+    fn address(&self, page: usize) -> String {
+        let fields = [
+            ("strategy", &self.strategy),
+            ("fault", &self.fault),
+            ("outcome", &self.outcome),
+            ("cluster", &self.cluster),
+            ("workload", &self.workload),
+            ("commit", &self.commit),
+        ];
+        let mut address = format!("/?page={page}");
+        for (name, value) in fields.into_iter().filter(|(_, value)| !value.is_empty()) {
+            address += &format!("&{name}={}", encode(value));
+        }
+        address
+    }
+}
+
+/// Faults by name, without their arguments: `replica-lag + redis-cut`.
+pub(super) fn fault_name(line: &IndexLine) -> String {
+    match line.faults.as_slice() {
+        [] => "none".to_owned(),
+        faults => {
+            let names: Vec<_> =
+                faults.iter().map(|fault| fault.split('=').next().unwrap_or(fault)).collect();
+            names.join(" + ")
+        }
+    }
+}
+
+/// A commit as people write it.
+fn short(commit: &str) -> &str {
+    commit.get(..10).unwrap_or(commit)
+}
+
+/// Percent-encodes what may not stand in a query.
+pub(super) fn encode(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte));
+            }
+            other => encoded += &format!("%{other:02X}"),
+        }
+    }
+    encoded
+}
+
+/// Every run that the filter takes, newest first.
+pub(super) async fn page(State(shelf): State<Arc<Shelf>>, Query(filter): Query<Filter>) -> Answer {
+    let entries = shelf.entries();
+    let shown: Vec<&Entry> = entries.iter().filter(|entry| filter.takes(&entry.line)).collect();
+    let pages = shown.len().div_ceil(PAGE).max(1);
+    let at = filter.page.min(pages - 1);
+    let body = html! {
+        section {
+            (form(&entries, &filter))
+            p.hint id="count" { (shown.len()) " of " (entries.len()) " runs" }
+            @if entries.is_empty() {
+                p { "There are no runs yet. " code { "quarrel run cache-aside --fault replica-lag" } " makes one." }
+            }
+            div.scroll { table {
+                thead { tr {
+                    th scope="col" { "run" } th scope="col" { "outcome" } th scope="col" { "strongest" }
+                    th scope="col" { "strategy" } th scope="col" { "workload" } th scope="col" { "faults" } th scope="col" { "cluster" }
+                    th.number scope="col" { "stale" } th.number scope="col" { "at risk" } th scope="col" { "commit" }
+                } }
+                tbody { @for entry in shown.iter().skip(at * PAGE).take(PAGE) { (row(entry)) } }
+            } }
+            @if pages > 1 {
+                p.pages {
+                    @if at > 0 { a href=(filter.address(at - 1)) rel="prev" { "newer" } }
+                    span { "page " (at + 1) " of " (pages) }
+                    @if at + 1 < pages { a href=(filter.address(at + 1)) rel="next" { "older" } }
+                }
+            }
+        }
+    };
+    Ok(layout("Runs", &body))
+}
+
+fn row(entry: &Entry) -> Markup {
+    let line = &entry.line;
+    html! {
+        tr {
+            td.name { a href={ "/run/" (entry.folder.name) } { (entry.folder.name) } }
+            td class=(outcome_class(&line.outcome)) { (outcome_glyph(&line.outcome)) (line.outcome) }
+            td { (line.strongest) }
+            td { (line.strategy) }
+            td { (line.workload) }
+            td { (line.faults.join(" ")) }
+            td { (line.cluster) }
+            @if line.outcome == UNFINISHED { td.number { "–" } td.number { "–" } } @else {
+                td.number { (line.stale_reads) }
+                td.number { (line.reads_at_risk) }
+            }
+            td.name { @if !line.commit.is_empty() {
+                a href={ "/?commit=" (short(&line.commit)) } title=(line.commit) { (short(&line.commit)) }
+            } }
+        }
+    }
+}
+
+fn form(entries: &[Entry], filter: &Filter) -> Markup {
+    let values = |of: fn(&IndexLine) -> String| -> BTreeSet<String> {
+        entries.iter().map(|entry| of(&entry.line)).filter(|value| !value.is_empty()).collect()
+    };
+    html! {
+        form.filters method="get" action="/" {
+            (choice("strategy", &filter.strategy, &values(|line| line.strategy.clone())))
+            (choice("fault", &filter.fault, &values(fault_name)))
+            (choice("outcome", &filter.outcome, &values(|line| line.outcome.clone())))
+            (choice("cluster", &filter.cluster, &values(|line| line.cluster.clone())))
+            (choice("workload", &filter.workload, &values(|line| line.workload.clone())))
+            (choice("commit", short(&filter.commit), &values(|line| short(&line.commit).to_owned())))
+            button { "filter" }
+            a href="/" { "all" }
+        }
+    }
+}
+
+/// A field with the values that occur.
+pub(super) fn choice(name: &str, chosen: &str, values: &BTreeSet<String>) -> Markup {
+    html! {
+        label { (name)
+            select name=(name) {
+                option value="" { "any" }
+                @for value in values { option value=(value) selected[value == chosen] { (value) } }
+            }
+        }
+    }
+}

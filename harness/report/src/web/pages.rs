@@ -1,0 +1,117 @@
+use std::{
+    collections::VecDeque,
+    fs::Metadata,
+    sync::{Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use quarrel_run::results::RunFolder;
+
+/// Reports that were made, for as long as nothing that they were made of
+/// changes: whoever goes back to one does not wait for it again.
+#[derive(Debug, Default)]
+pub(super) struct Pages(Mutex<VecDeque<Page>>);
+
+#[derive(Debug)]
+struct Page {
+    run: RunFolder,
+    made_of: Vec<Option<Stamp>>,
+    text: String,
+}
+
+/// What a file was like: its length, and when it was changed.
+type Stamp = (u64, SystemTime);
+
+/// The most pages that are kept, and the most bytes of them.
+const MOST: usize = 16;
+const MOST_BYTES: usize = 64 << 20;
+
+/// The files that a report is made of.
+const FILES: [&str; 9] = [
+    "run.toml",
+    "history.jsonl.zst",
+    "commits.jsonl",
+    "faults.jsonl",
+    "probes.jsonl",
+    "verdict.json",
+    "failure.json",
+    "env.json",
+    "phases.json",
+];
+
+fn stamp(found: &Metadata) -> Option<Stamp> {
+    Some((found.len(), found.modified().ok()?))
+}
+
+fn stamps(run: &RunFolder) -> Vec<Option<Stamp>> {
+    let look = |name| stamp(&run.open(name).ok()?.metadata().ok()?);
+    FILES.into_iter().map(look).collect()
+}
+
+impl Pages {
+    /// The page of a run; made by `make` if there is none.
+    pub(super) fn of(
+        &self,
+        run: &RunFolder,
+        make: impl FnOnce(&RunFolder) -> Option<String>,
+    ) -> Option<String> {
+        // Looked at before it is read: what changes meanwhile is made anew.
+        let made_of = stamps(run);
+        {
+            let pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_it = |page: &&Page| page.run == *run && page.made_of == made_of;
+            if let Some(page) = pages.iter().find(is_it) {
+                return Some(page.text.clone());
+            }
+        }
+        let text = make(run)?;
+        let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pages.retain(|page| page.run != *run);
+        pages.push_back(Page { run: run.clone(), made_of, text: text.clone() });
+        let too_many = |pages: &VecDeque<Page>| {
+            pages.len() > MOST
+                || pages.iter().map(|page| page.text.len()).sum::<usize>() > MOST_BYTES
+        };
+        while too_many(&pages) {
+            pages.pop_front();
+        }
+        Some(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_made_again_when_the_run_is_another() {
+        let root = tempfile::tempdir().unwrap();
+        let run = RunFolder::create(root.path(), "x", jiff::Timestamp::UNIX_EPOCH).unwrap();
+        let pages = Pages::default();
+        let mut made = 0;
+        let mut ask = || {
+            let text = pages.of(&run, |_| {
+                made += 1;
+                Some(made.to_string())
+            });
+            text.unwrap()
+        };
+        assert_eq!((ask(), ask()), ("1".to_owned(), "1".to_owned()));
+        run.write("verdict.json", "{}").unwrap();
+        assert_eq!((ask(), ask()), ("2".to_owned(), "2".to_owned()));
+        // What nothing is read of changes nothing.
+        run.write("report.html", "forged").unwrap();
+        assert_eq!(ask(), "2");
+    }
+
+    #[test]
+    fn no_more_is_kept_than_there_is_room_for() {
+        let root = tempfile::tempdir().unwrap();
+        let pages = Pages::default();
+        for _ in 0..3 * MOST {
+            let run = RunFolder::create(root.path(), "x", jiff::Timestamp::UNIX_EPOCH).unwrap();
+            pages.of(&run, |_| Some("x".repeat(MOST_BYTES / 4)));
+        }
+        assert!(pages.0.lock().unwrap().len() <= 4);
+    }
+}

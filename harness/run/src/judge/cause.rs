@@ -1,0 +1,431 @@
+use quarrel_checkers::{
+    Anomaly, Class, Content, Event, F, History, Index, Invalidation, Key, Kind, Operation, Process,
+    Reply, Site, Step, Time, Value,
+};
+use quarrel_strategy::strategy::{Side, sides};
+use rustc_hash::FxHashMap;
+
+use super::steps::{
+    found, invalidates_as_agent, is_absence, is_gap, is_on, stored, stores_same, succeeded, value,
+};
+
+/// Where a history's operations and steps are, for looking up how a value came
+/// to be read.
+pub struct Evidence<'a> {
+    history: &'a History,
+    operations: Vec<Operation>,
+    /// Positions of operations by the events that begin and end them;
+    /// [`NONE`] for other events.
+    of_event: Vec<u32>,
+    /// Positions of the steps on a key's own entry or row, by start.
+    on_key: FxHashMap<Key, Vec<u32>>,
+    /// Versions of values whose readers were told none.
+    versions: FxHashMap<(Key, &'a Value), u64>,
+    /// Steps are missing: that there is none of a kind says nothing.
+    pub(super) has_gap: bool,
+    /// Positions of the steps by which clients looked at what they were told.
+    looks: FxHashMap<Process, Vec<u32>>,
+    /// Who keeps the cache in step, as far as that is known.
+    by: Option<Invalidation>,
+}
+
+/// No operation.
+const NONE: u32 = u32::MAX;
+
+/// The way of a value that must not have been read: who wrote it, who put it
+/// into the cache, from where, and what had overwritten it by then.
+#[derive(Clone, Copy, Debug)]
+pub struct Provenance<'a> {
+    /// The version that was read.
+    pub version: u64,
+    /// The step of the read that found it.
+    pub source: &'a Step,
+    /// The step that had put it into the cache, if it was found there.
+    pub fill: Option<&'a Step>,
+    /// The step that had fetched it for that.
+    pub fetched: Option<&'a Step>,
+    /// The step that had written it to the primary.
+    pub written: Option<&'a Step>,
+    /// The step that overwrote it on the primary.
+    pub newer: Option<&'a Step>,
+}
+
+/// Names the cause of each anomaly whose steps show one.
+///
+/// The causes are those in which a cache and a database come apart; each is
+/// read off the steps: where the value that was read came from, what put it
+/// there, and what became of the newer write's invalidation. An anomaly whose
+/// steps show none of it is [`Cause::Unexplained`].
+///
+/// `by` is who keeps the cache in step, if the strategy says so: steps alone do
+/// not tell a write that forgets the cache from one that leaves it to expiry,
+/// nor what an agent would still have done. Without it whoever was seen to do
+/// so counts.
+pub fn find_causes(history: &History, by: Option<Invalidation>, anomalies: &mut [Anomaly]) {
+    let Some(evidence) = Evidence::new(history) else { return };
+    let evidence = Evidence { by: by.or(evidence.by), ..evidence };
+    for anomaly in anomalies {
+        anomaly.cause = Some(evidence.cause(anomaly));
+    }
+}
+
+impl<'a> Evidence<'a> {
+    /// Sorts out a history; none if its events do not pair.
+    #[must_use]
+    pub fn new(history: &'a History) -> Option<Self> {
+        let operations = history.operations().ok()?;
+        let versions = versions(history);
+        let mut of_event = vec![NONE; history.events.len()];
+        for (at, operation) in (0..NONE).zip(&operations) {
+            of_event[operation.invoke.position()] = at;
+            if let Some(end) = operation.complete {
+                of_event[end.position()] = at;
+            }
+        }
+        let mut on_key: FxHashMap<Key, Vec<u32>> = FxHashMap::default();
+        for (position, step) in (0..NONE).zip(&history.steps) {
+            if let Some(object) = &step.object {
+                on_key.entry(object.key).or_default().push(position);
+            }
+        }
+        let mut looked: FxHashMap<Process, Vec<u32>> = FxHashMap::default();
+        for (position, step) in (0..NONE).zip(&history.steps).filter(|(_, step)| step.is_look()) {
+            looked.entry(step.process).or_default().push(position);
+        }
+        for positions in on_key.values_mut().chain(looked.values_mut()) {
+            positions.sort_by_key(|position| history.steps[*position as usize].start);
+        }
+        let is_seen = history.steps.iter().any(invalidates_as_agent);
+        let by = is_seen.then_some(Invalidation::ByAgent);
+        let has_gap = history.steps.iter().any(is_gap);
+        Some(Self { history, operations, of_event, on_key, versions, has_gap, looks: looked, by })
+    }
+
+    /// Who keeps the cache in step.
+    pub(super) fn invalidation(&self) -> Invalidation {
+        self.by.unwrap_or(Invalidation::ByWriter)
+    }
+
+    /// Whether the last write that was acknowledged left its value in the cache
+    /// alone: it never reached the primary.
+    pub(super) fn never_written(&self, key: Key) -> bool {
+        let mut stored = self.on(key).filter(|step| {
+            let is_row = matches!(step.argument, Some(Content::Row { .. }));
+            step.site == Site::Cache && is_row && succeeded(step) && !step.is_message()
+        });
+        let Some(last) = stored.next_back() else { return false };
+        let acknowledged = last.operation.and_then(|invoke| self.operation(invoke));
+        let acknowledged = acknowledged.is_some_and(|operation| {
+            let end = operation.complete.map(|end| &self.history.events[end.position()]);
+            self.writes(operation) && end.is_some_and(|end| end.kind == Kind::Ok)
+        });
+        let reached = self.on(key).any(|step| {
+            step.site == Site::Primary && value(&step.argument) == value(&last.argument)
+        });
+        acknowledged && !reached
+    }
+
+    /// Whether a write that was acknowledged is part of the evidence, and the
+    /// primary's log, which told the versions, has nothing of it.
+    pub(super) fn was_never_committed(&self, anomaly: &Anomaly) -> bool {
+        let witnessed = anomaly.witness.iter().filter_map(|at| self.operation(*at));
+        let mut ended = witnessed.filter_map(|operation| operation.complete);
+        !self.versions.is_empty()
+            && ended.any(|end| {
+                let event = &self.history.events[end.position()];
+                event.kind == Kind::Ok && event.op.f == F::Write && event.op.version.is_none()
+            })
+    }
+
+    /// The step by which a client got what it has in a near cache of its own: it
+    /// found it, was told it, or wrote it.
+    pub(super) fn copied(&self, key: Key, version: u64, near: &Step) -> Option<&Step> {
+        self.on_before(key, near.start).rev().find(|step| {
+            let wrote = step.reply == Reply::Done { version: Some(version) };
+            step.process == near.process
+                && step.site != Site::Client
+                && (found(step) == Some(version) || wrote)
+        })
+    }
+
+    /// Every look of a process at what it had been told, by its beginning.
+    pub(super) fn looks_of(&self, process: Process) -> Vec<&Step> {
+        let looks = self.looks.get(&process).map(Vec::as_slice).unwrap_or_default();
+        self.steps(looks).collect()
+    }
+
+    /// Whether what a transaction read of `key` had not been overwritten yet
+    /// when it was read, so that it is wrong only beside what was read next.
+    pub(super) fn is_current(
+        &self,
+        anomaly: &Anomaly,
+        key: Key,
+        version: u64,
+        source: &Step,
+    ) -> bool {
+        let overwritten = || self.newer_write(anomaly, key, version)?.end;
+        anomaly.class == Class::GSingle && overwritten().is_some_and(|end| end > source.start)
+    }
+
+    /// The operation by which the anomaly is proved: the last of its witness
+    /// that ended; of transactions the last one that only reads.
+    #[must_use]
+    pub fn guilty(&self, anomaly: &Anomaly) -> Option<&Operation> {
+        let witnessed = || {
+            let operations = anomaly.witness.iter().rev().filter_map(|at| self.operation(*at));
+            operations.filter(|operation| operation.complete.is_some())
+        };
+        let reads = |operation: &&Operation| {
+            let sides = self.sides(operation);
+            !sides.is_empty() && sides.iter().all(|side| !side.writes)
+        };
+        let last = self.operation(*anomaly.witness.last()?)?;
+        witnessed().find(reads).or(Some(last).filter(|last| last.complete.is_some()))
+    }
+
+    /// The halves of an operation that is a transaction, as it ended, or as it
+    /// was asked for if it never did.
+    #[must_use]
+    pub fn sides(&self, operation: &Operation) -> Vec<Side> {
+        let event = operation.complete.unwrap_or(operation.invoke);
+        sides(&self.history.events[event.position()].op)
+    }
+
+    /// The version that an operation read or wrote of a key, if it is known.
+    #[must_use]
+    pub fn version_on(&self, operation: &Operation, key: Key) -> Option<u64> {
+        let op = &self.history.events[operation.complete?.position()].op;
+        let of_side = || sides(op).into_iter().find(|side| side.key == key)?.version;
+        let of_value = || match self.versions.is_empty() || op.key != Some(key) {
+            true => None,
+            // What was never committed has none, as what is not there.
+            false => Some(self.versions.get(&(key, &op.value)).copied().unwrap_or(0)),
+        };
+        op.version.or_else(of_side).or_else(of_value)
+    }
+
+    /// Whether an operation was meant to change something.
+    #[must_use]
+    pub fn writes(&self, operation: &Operation) -> bool {
+        let op = &self.history.events[operation.invoke.position()].op;
+        let sides = sides(op);
+        if sides.is_empty() { op.f != F::Read } else { sides.iter().any(|side| side.writes) }
+    }
+
+    /// Whether the anomaly may be cut out of the history as a race: its steps
+    /// show the way of the value, in an operation on one key.
+    #[must_use]
+    pub fn is_retold(&self, anomaly: &Anomaly) -> bool {
+        let of_one_key = |operation: &Operation| self.sides(operation).is_empty();
+        is_claimed(anomaly.class)
+            && self.guilty(anomaly).is_some_and(of_one_key)
+            && self.provenance(anomaly).is_some()
+    }
+
+    fn operation(&self, index: Index) -> Option<&Operation> {
+        self.operations.get(*self.of_event.get(index.position())? as usize)
+    }
+
+    /// The step of `read` that brought the value of `key` that it returned.
+    pub(super) fn source(&self, read: &Operation, key: Key, version: u64) -> Option<&Step> {
+        let steps = read.steps.iter().rev().map(|position| &self.history.steps[*position]);
+        let brought = |step: &&Step| {
+            let is_it = found(step) == Some(version) || (version == 0 && is_absence(step));
+            is_on(step, key) && is_it
+        };
+        steps.filter(brought).find(|step| step.verb != "SET")
+    }
+
+    /// The oldest write of `key` that is newer than `version` and part of the
+    /// evidence, else the oldest such write at all.
+    pub(super) fn newer_write(&self, anomaly: &Anomaly, key: Key, version: u64) -> Option<&Step> {
+        let commits = || {
+            self.on(key).filter(|step| {
+                step.site == Site::Primary && matches!(step.reply, Reply::Done { version: Some(_) })
+            })
+        };
+        let updates = || {
+            commits().filter(
+                move |step| matches!(step.reply, Reply::Done { version: Some(v) } if v > version),
+            )
+        };
+        let witnessed = |step: &&Step| {
+            let operation = step.operation.and_then(|invoke| self.operation(invoke));
+            operation.is_some_and(|operation| {
+                anomaly.witness.contains(&operation.invoke)
+                    || operation.complete.is_some_and(|end| anomaly.witness.contains(&end))
+            })
+        };
+        // After a failover numbers are given again: what overwrote may have one
+        // that is no higher, and then the evidence alone says that it did.
+        let read = self.guilty(anomaly).and_then(|read| read.complete);
+        let read = read.map(|end| &self.history.events[end.position()].op.value);
+        let is_other = |step: &&Step| value(&step.argument) != read;
+        let given_again = || commits().filter(is_other).find(witnessed);
+        updates().find(witnessed).or_else(given_again).or_else(|| updates().next())
+    }
+
+    /// The last step that put `version` into the cache before `hit` ended.
+    pub(super) fn fill(&self, key: Key, version: u64, hit: &Step) -> Option<&Step> {
+        self.on_before(key, hit.end?).rev().find(|step| {
+            step.site == Site::Cache
+                && !step.is_message()
+                && (stored(step) == Some(version) || (version == 0 && stores_same(step, hit)))
+                && step.reply != Reply::Refused
+        })
+    }
+
+    /// The step by which an agent had fetched what it then put into the cache.
+    pub(super) fn fetched(&self, key: Key, fill: &Step) -> Option<&Step> {
+        self.on_before(key, fill.start).rev().find(|step| {
+            step.process == fill.process && step.site != Site::Cache && found(step) == stored(fill)
+        })
+    }
+
+    /// What the write of `update` did to the cache.
+    pub(super) fn invalidations(&self, update: &'a Step) -> impl Iterator<Item = &Step> {
+        let operation = update.operation.and_then(|invoke| self.operation(invoke));
+        let steps = operation.map(|operation| operation.steps.as_slice()).unwrap_or_default();
+        let key = update.object.as_ref().map(|object| object.key);
+        steps
+            .iter()
+            .map(|position| &self.history.steps[*position])
+            .filter(|step| step.site == Site::Cache && step.verb != "GET" && !step.is_message())
+            .filter(move |step| step.object.as_ref().map(|object| object.key) == key)
+    }
+
+    pub(super) fn on(&self, key: Key) -> impl DoubleEndedIterator<Item = &Step> {
+        self.steps(self.positions(key))
+    }
+
+    /// The same of those that began before `end`.
+    pub(super) fn on_before(&self, key: Key, end: Time) -> impl DoubleEndedIterator<Item = &Step> {
+        let positions = self.positions(key);
+        let began = |position: &u32| self.history.steps[*position as usize].start < end;
+        self.steps(&positions[..positions.partition_point(began)])
+    }
+
+    fn positions(&self, key: Key) -> &[u32] {
+        self.on_key.get(&key).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    fn steps<'b>(&'b self, positions: &'b [u32]) -> impl DoubleEndedIterator<Item = &'b Step> {
+        positions.iter().map(|position| &self.history.steps[*position as usize])
+    }
+
+    /// The history.
+    #[must_use]
+    pub const fn history(&self) -> &'a History {
+        self.history
+    }
+
+    /// Every operation, in order of invocation.
+    #[must_use]
+    pub fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
+
+    /// The operation that begins or ends at `index`.
+    #[must_use]
+    pub fn operation_at(&self, index: Index) -> Option<&Operation> {
+        self.operation(index)
+    }
+
+    /// The operations whose steps tell how the value of `anomaly` came to be
+    /// read: the read, what filled the cache with it, and the write that had
+    /// overwritten it. In order of their beginning.
+    #[must_use]
+    pub fn story(&self, anomaly: &Anomaly) -> Vec<&Operation> {
+        let mut told: Vec<&Operation> =
+            anomaly.witness.iter().filter_map(|index| self.operation(*index)).collect();
+        let filler = || {
+            let key = anomaly.key?;
+            let read = self.guilty(anomaly)?;
+            let version = self.version_on(read, key)?;
+            let source = self.source(read, key, version)?;
+            let fill = self.fill(key, version, source)?;
+            let newer = self.newer_write(anomaly, key, version);
+            let newer = newer.and_then(|step| self.operation(step.operation?));
+            Some((self.operation(fill.operation?)?, newer))
+        };
+        if let Some((filler, newer)) = filler() {
+            told.push(filler);
+            told.extend(newer);
+        }
+        told.sort_by_key(|operation| operation.invoke);
+        told.dedup_by_key(|operation| operation.invoke);
+        told
+    }
+
+    /// The way of the value that the read of `anomaly` returned; none where
+    /// its steps do not show it.
+    #[must_use]
+    pub fn provenance(&self, anomaly: &Anomaly) -> Option<Provenance<'_>> {
+        let key = anomaly.key?;
+        let read = self.guilty(anomaly)?;
+        let version = self.version_on(read, key)?;
+        let source = self.source(read, key, version)?;
+        let fill = (source.site == Site::Cache).then(|| self.fill(key, version, source)).flatten();
+        let filler = fill.and_then(|step| self.operation(step.operation?));
+        let fetched = filler
+            .and_then(|operation| self.source(operation, key, version))
+            .filter(|step| step.site != Site::Cache);
+        let written = self.on(key).find(|step| {
+            step.site == Site::Primary && step.reply == Reply::Done { version: Some(version) }
+        });
+        let newer = self.newer_write(anomaly, key, version);
+        Some(Provenance { version, source, fill, fetched, written, newer })
+    }
+
+    /// The steps on the row or the cache entry of `key`, by their beginning.
+    pub fn steps_on(&self, key: Key) -> impl Iterator<Item = &Step> {
+        self.on(key)
+    }
+
+    /// The version that a step brought or wrote, if it is about a row.
+    #[must_use]
+    pub fn version_of(step: &Step) -> Option<u64> {
+        found(step).or_else(|| stored(step)).or(match step.reply {
+            Reply::Done { version } => version,
+            _ => None,
+        })
+    }
+
+    /// Whether the operation is a write that was acknowledged.
+    #[must_use]
+    pub fn acknowledged(&self, operation: &Operation) -> Option<Index> {
+        operation.complete.filter(|end| self.history.events[end.position()].kind == Kind::Ok)
+    }
+}
+
+/// The versions of what was written, in a history whose readers were told none.
+fn versions(history: &History) -> FxHashMap<(Key, &Value), u64> {
+    let read = || {
+        let ended = history.events.iter().filter(|event| event.kind == Kind::Ok);
+        ended.filter(|event| event.op.f == F::Read && !event.op.value.is_nil())
+    };
+    let is_told = |event: &Event| event.op.version.is_some();
+    if read().any(is_told) || read().next().is_none() {
+        return FxHashMap::default();
+    }
+    let written = history.events.iter().filter_map(|event| {
+        let op = &event.op;
+        let is_end = matches!(event.kind, Kind::Ok | Kind::Info);
+        (is_end && op.f == F::Write).then_some(((op.key?, &op.value), op.version?))
+    });
+    written.collect()
+}
+
+/// Whether the lines of a race can claim an anomaly of this class. What is
+/// wrong between two transactions, or came from nowhere, no line can.
+const fn is_claimed(class: Class) -> bool {
+    matches!(
+        class,
+        Class::StaleRead
+            | Class::NotLinearizable
+            | Class::ReadYourWrites
+            | Class::NonMonotonicRead
+            | Class::LostWrite
+            | Class::Divergence
+    )
+}

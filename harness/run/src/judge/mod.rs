@@ -1,0 +1,15 @@
+//! From what a run left behind to its verdict: the checkers' word, the cause
+//! of each anomaly, and whether anything was at stake.
+
+mod cause;
+mod near;
+mod outcome;
+mod phases;
+mod rules;
+mod steps;
+
+pub use cause::{Evidence, Provenance, find_causes};
+pub use outcome::{
+    Expectation, ParseExpectationError, judge_nothing, judge_run, judge_run_and_reads, judge_with,
+    stale_reads,
+};

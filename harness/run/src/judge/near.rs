@@ -1,0 +1,138 @@
+//! How a copy in a client's own memory came to be stale.
+
+use quarrel_checkers::{Cause, Invalidation, Key, Kind, Reply, Site, Step};
+
+use super::{
+    Evidence,
+    steps::{failed, found, is_on, stored_or_said, succeeded},
+};
+
+/// A copy that should not have been there any more.
+struct Copied<'a> {
+    key: Key,
+    /// The step that brought it.
+    by: &'a Step,
+    /// The step that found it.
+    near: &'a Step,
+    /// The write that it missed.
+    newer: &'a Step,
+    /// Every look of its client at what it was told.
+    looks: Vec<&'a Step>,
+}
+
+impl Evidence<'_> {
+    /// Why a copy was stale when it was found by `near`, unless it was so when
+    /// `by` brought it. `newer` is the write that it missed.
+    pub(super) fn copy_cause(
+        &self,
+        key: Key,
+        by: &Step,
+        near: &Step,
+        newer: &Step,
+    ) -> Option<Cause> {
+        let copied = Copied { key, by, near, newer, looks: self.looks_of(near.process) };
+        let tellings = self.tellings(&copied);
+        let told = tellings.iter().copied().rfind(|step| succeeded(step));
+        if by.is_message()
+            && let Some(told) = told
+            && copied.heard_more_before()
+        {
+            // Somebody who puts an older row into the copies after a newer one.
+            let said = self.on(key).filter(|step| step.verb == "PUBLISH");
+            let said = said.filter(|step| stored_or_said(step) == found(by)).next_back();
+            return Some(match said.is_some_and(|said| said.start >= told.start) {
+                true => Cause::WriteWriteRace,
+                false => Cause::LateMessage,
+            });
+        }
+        let outlived = by.is_message() || by.end < told.map_or(newer.end, |told| told.end);
+        if !outlived {
+            return None;
+        }
+        if copied.looks.is_empty() {
+            return Some(Cause::NearCacheNotTold);
+        }
+        Some(match told {
+            Some(told) => copied.unheard(told),
+            None => self.untold(&copied, &tellings),
+        })
+    }
+
+    /// The steps that told whoever keeps copies of the write, before the copy was
+    /// found: what was published, or else every change of the entry of which the
+    /// cache tells by itself.
+    fn tellings<'b>(&'b self, copied: &Copied<'_>) -> Vec<&'b Step> {
+        let Copied { key, near, newer, .. } = *copied;
+        let by_channel = copied.hears_the_channel();
+        let steps = self.on_before(key, near.start).filter(|step| {
+            let is_about_it = step.operation == newer.operation || step.operation.is_none();
+            let is_telling = match by_channel {
+                true => step.verb == "PUBLISH",
+                false => {
+                    let is_change = step.verb == "DEL" || step.argument.is_some();
+                    step.site == Site::Cache && is_change && !step.is_message()
+                }
+            };
+            is_about_it && is_telling && step.start >= newer.start
+        });
+        steps.collect()
+    }
+
+    /// Nobody had told anybody of the write when the copy was found.
+    fn untold(&self, copied: &Copied<'_>, tellings: &[&Step]) -> Cause {
+        let &Copied { newer, near, .. } = copied;
+        if tellings.iter().any(|step| failed(step)) {
+            return Cause::FailedInvalidation;
+        }
+        let writer = newer.operation.and_then(|invoke| self.operation_at(invoke));
+        let end = writer.and_then(|writer| writer.complete);
+        let end = end.map(|end| &self.history().events[end.position()]);
+        match end.filter(|end| end.time <= near.start) {
+            // Others had seen the write; it was to be told of.
+            None => Cause::PendingInvalidation,
+            Some(end) if end.kind != Kind::Ok => Cause::FailedInvalidation,
+            Some(_) if self.invalidation() == Invalidation::ByAgent => Cause::PendingInvalidation,
+            Some(_) if copied.hears_the_channel() => Cause::NearCacheNotTold,
+            Some(_) => Cause::ForgottenInvalidation,
+        }
+    }
+}
+
+impl Copied<'_> {
+    fn hears_the_channel(&self) -> bool {
+        self.looks.iter().any(|step| step.verb == "HEAR")
+    }
+
+    /// Whether its client had heard of a newer version before it heard this one.
+    fn heard_more_before(&self) -> bool {
+        self.looks.iter().any(|step| {
+            is_on(step, self.key) && step.start <= self.by.start && found(step) > found(self.by)
+        })
+    }
+
+    /// Somebody had told, and the client had not heard of it when it found the
+    /// copy: what it heard later says whether the message was on its way.
+    fn unheard(&self, told: &Step) -> Cause {
+        // It learnt that it had missed something, and kept what it had.
+        let kept = self.looks.iter().any(|step| {
+            step.reply == Reply::Gap && self.by.end < step.end && step.start <= self.near.start
+        });
+        if kept {
+            return Cause::LostInvalidation;
+        }
+        let mut later = self.looks.iter().filter(|step| {
+            // Where no time passes, the look before the copy was found begins with it.
+            step.operation != self.near.operation
+                && step.start >= self.near.start
+                && told.end.is_some_and(|end| end <= step.start)
+        });
+        let has_looked = later.clone().next().is_some();
+        match later.find(|step| step.reply == Reply::Gap || is_on(step, self.key)) {
+            Some(step) if step.reply == Reply::Gap => Cause::LostInvalidation,
+            // It came in the end, or nobody knows.
+            Some(_) => Cause::PendingInvalidation,
+            None if has_looked => Cause::LostInvalidation,
+            None => Cause::PendingInvalidation,
+        }
+    }
+}
