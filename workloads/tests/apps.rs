@@ -226,6 +226,13 @@ fn an_answer_that_nobody_can_read_is_no_evidence() {
     assert!(said.contains("no value that quarrel wrote"), "{said}");
 }
 
+/// Whose port was taken since it was chosen starts at another.
+#[test]
+fn a_port_that_somebody_else_got_is_no_fault_of_the_application() {
+    let (code, said) = told(&App::serving(app::LATE).explore());
+    assert_eq!(code, Some(0), "{said}");
+}
+
 #[test]
 fn an_application_that_dies_in_a_storm_is_no_verdict() {
     let (code, said) = told(&App::serving(app::DYING).run(&[]));

@@ -103,7 +103,7 @@ fn said(output: &Output) -> String {
 /// The causes of the stale reads of a storm, by the place of their anomaly.
 fn stormed(words: &[&str], results: &Path, cluster: &str) -> Vec<(usize, String)> {
     let run = ["run", "near-pubsub", "--fill", "primary", "--cluster", cluster, "--seed", "5"];
-    let small = ["--clients", "24", "--keys", "20", "--rate", "400", "--time", "3s"];
+    let small = ["--keys", "20", "--rate", "400", "--time", "3s"];
     let form = ["--format", "json", "--ttl", "10h", "--near-ttl", "10h"];
     let output = quarrel(&[&run[..], &small, words, &form].concat(), results);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
@@ -119,7 +119,7 @@ fn stormed(words: &[&str], results: &Path, cluster: &str) -> Vec<(usize, String)
 fn a_storm_names_the_same_causes_and_its_races_show_them() {
     let folder = tempfile::tempdir().unwrap();
     let results = folder.path();
-    let stale = stormed(&["--fault", "redis-cut"], results, "sim");
+    let stale = stormed(&["--fault", "redis-cut", "--clients", "6"], results, "sim");
     let causes: BTreeSet<&str> = stale.iter().map(|(_, cause)| cause.as_str()).collect();
     assert!(causes.contains("lost-invalidation"), "{stale:?}");
     let known = stale.iter().filter(|(_, cause)| cause == "lost-invalidation");
@@ -140,6 +140,6 @@ fn a_storm_names_the_same_causes_and_its_races_show_them() {
 #[test]
 fn real_servers_lose_what_is_published_as_the_simulated_do() {
     let folder = tempfile::tempdir().unwrap();
-    let stale = stormed(&["--fault", "redis-cut"], folder.path(), "native");
+    let stale = stormed(&["--fault", "redis-cut", "--clients", "24"], folder.path(), "native");
     assert!(stale.iter().any(|(_, cause)| cause == "lost-invalidation"), "{stale:?}");
 }

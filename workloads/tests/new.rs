@@ -126,3 +126,84 @@ fn what_makes_no_sense_is_refused_before_anything_is_written() {
     assert!(nowhere.contains("nowhere is no checkout of quarrel"), "{nowhere}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+/// What the Flask sample's own file says, in words.
+const FLASK: [(&str, &str); 9] = [
+    ("--command", "exec ${PYTHON:-python3} -m waitress --listen=127.0.0.1:$PORT app:app"),
+    ("--setup", "${PYTHON:-python3} app.py"),
+    ("--ready", "GET /health"),
+    ("--read", "GET /profiles/{key}"),
+    ("--value", "json:/name"),
+    ("--write", "PUT /profiles/{key}"),
+    ("--body", r#"{"name": "{value}"}"#),
+    ("--insert", "INSERT INTO profiles (id, name) VALUES ({key}, {value})"),
+    ("--select", "SELECT name FROM profiles WHERE id = {key}"),
+];
+
+fn flags() -> Vec<&'static str> {
+    ["--app"].into_iter().chain(FLASK.iter().flat_map(|(flag, text)| [*flag, *text])).collect()
+}
+
+#[test]
+fn the_file_of_an_application_is_written_from_flags() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = new(folder.path(), &flags());
+    assert_eq!(made.status.code(), Some(0), "{made:?}");
+    let text = fs::read_to_string(folder.path().join("app.toml")).unwrap();
+    for (_, said) in FLASK {
+        assert!(text.contains(said), "`{said}` in\n{text}");
+    }
+    assert!(
+        text.contains(r#"env = { DATABASE_URL = "{primary}", REDIS_URL = "{cache}" }"#),
+        "{text}"
+    );
+    assert!(text.contains("# [cache]\n# entry = \"profile:{key}\""), "{text}");
+    // It is not written over.
+    assert!(complaint(&new(folder.path(), &flags())).contains("exists already"));
+    assert_eq!(fs::read_to_string(folder.path().join("app.toml")).unwrap(), text);
+}
+
+#[test]
+fn what_is_not_given_is_asked_for_and_what_makes_no_sense_asked_again() {
+    use std::{io::Write as _, process::Stdio};
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_quarrel"))
+        .args(["new", "--app", "shop.toml", "--command", "node app.js"])
+        .current_dir(folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // env, setup and ready as usual; a read without its key, then with it; what
+    // follows is proposed.
+    let answers = "\n\n\nGET /items\nGET /items/{key}\njson:/data/title\n\n\n\n\n\n";
+    child.stdin.take().unwrap().write_all(answers.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let asked = String::from_utf8(output.stderr).unwrap();
+    assert!(asked.contains("  neither path nor body has a {key}\n"), "{asked}");
+    let text = fs::read_to_string(folder.path().join("shop.toml")).unwrap();
+    let proposed = [
+        "request = \"PUT /items/{key}\"",
+        r#"{"title": "{value}"}"#,
+        "INSERT INTO items (id, title) VALUES ({key}, {value})",
+        "SELECT title FROM items WHERE id = {key}",
+    ];
+    for line in proposed {
+        assert!(text.contains(line), "`{line}` in\n{text}");
+    }
+}
+
+#[test]
+fn what_is_wrong_or_missing_is_told_with_its_flag() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut words = flags();
+    words[8] = "GET /profiles";
+    let told = complaint(&new(folder.path(), &words));
+    assert!(told.contains("--read `GET /profiles`: neither path nor body has a {key}"), "{told}");
+    words.truncate(7);
+    let told = complaint(&new(folder.path(), &words));
+    assert!(told.contains("nobody answers; say it with --read"), "{told}");
+    assert!(!folder.path().join("app.toml").exists());
+}

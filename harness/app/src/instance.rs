@@ -35,6 +35,14 @@ pub(super) fn free_port() -> std::io::Result<u16> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr().map(|address| address.port())
 }
 
+/// Ports that are tried: between the moment that one was free and the one that
+/// the application listens, somebody else may have got it.
+const PORTS: usize = 3;
+
+fn is_taken(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err()
+}
+
 /// Environment of a command: the file's, and its port.
 pub(super) fn environment(file: &AppFile, addresses: &Addresses) -> Vec<(String, String)> {
     let named = file.env.iter().map(|(name, text)| (name.clone(), addresses.fill(text)));
@@ -44,6 +52,33 @@ pub(super) fn environment(file: &AppFile, addresses: &Addresses) -> Vec<(String,
 impl Instance {
     /// Starts one, and returns when it is ready.
     pub(super) async fn start(
+        file: &AppFile,
+        addresses: &Addresses,
+        logs: &Path,
+        reaper: &Reaper,
+    ) -> Result<Self, ClusterError> {
+        let mut place = addresses.clone();
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            let instance = Self::launch(file, &place, logs, reaper)?;
+            match instance.become_ready(file).await {
+                Ok(()) => return Ok(instance),
+                Err(_)
+                    if tried < PORTS
+                        && instance.process.ended().is_some()
+                        && is_taken(place.port) =>
+                {
+                    place.port = free_port().map_err(|error| {
+                        ClusterError::new(format!("no port is free: {error}"), "quarrel doctor")
+                    })?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn launch(
         file: &AppFile,
         addresses: &Addresses,
         logs: &Path,
@@ -63,9 +98,7 @@ impl Instance {
             .map_err(failed)?;
         let stdio = (wires == Wires::Piped).then(|| Stdio::of(&process)).transpose();
         let base = format!("http://127.0.0.1:{}", addresses.port);
-        let instance = Self { process, base, stdio: stdio.map_err(failed)? };
-        instance.become_ready(file).await?;
-        Ok(instance)
+        Ok(Self { process, base, stdio: stdio.map_err(failed)? })
     }
 
     async fn become_ready(&self, file: &AppFile) -> Result<(), ClusterError> {

@@ -18,6 +18,7 @@ mod doctor;
 mod explore;
 mod file;
 mod fleet;
+mod habits;
 mod http;
 mod instance;
 mod learn;

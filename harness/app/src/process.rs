@@ -84,11 +84,17 @@ impl Process {
         self.kill();
     }
 
-    /// The last lines of what it said.
+    /// The last lines of what it said, without where in its source it was: the
+    /// reason stands above the frames in some languages, and below in others.
     pub(super) fn last_words(&self) -> String {
         let said = std::fs::read(&self.log).unwrap_or_default();
         let said = String::from_utf8_lossy(&said);
-        let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+        let is_frame = |line: &str| {
+            let rest = line.trim_start();
+            rest.len() < line.len() && ["at ", "from "].iter().any(|word| rest.starts_with(word))
+        };
+        let lines: Vec<&str> =
+            said.lines().filter(|line| !line.trim().is_empty() && !is_frame(line)).collect();
         let last = &lines[lines.len().saturating_sub(8)..];
         last.iter().fold(String::new(), |text, line| text + "\n    | " + line)
     }

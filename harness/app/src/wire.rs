@@ -5,11 +5,14 @@ use std::{collections::HashMap, sync::Arc};
 
 use quarrel_checkers::{Site, Value};
 use quarrel_faultproxy::{
-    Strength, Transaction,
+    Ends, Strength, Transaction,
     attend::{Detail, Request},
 };
 
 use super::{
+    habits::{
+        begins_a_transaction, is_a_reset, returns_to_a_savepoint, runs_a_script, strongest_of,
+    },
     literals::{Piece, pieces},
     token::values_in,
 };
@@ -41,7 +44,7 @@ pub(super) struct Message {
     /// Its text, with the row's number and what varies left out.
     pub(super) shape: Arc<str>,
     pub(super) effect: Effect,
-    /// Keys of a Redis command.
+    /// Keys of a Redis command; none of one that may touch others as well.
     pub(super) keys: Vec<String>,
     /// Values that stand in it.
     pub(super) values: Vec<Value>,
@@ -55,6 +58,8 @@ pub(super) struct Connections(HashMap<(Arc<str>, u64), Open>);
 struct Open {
     /// The transaction has written or locked.
     wrote: bool,
+    /// The session may hold advisory locks, which its reset lets go.
+    locked: bool,
     /// What a MULTI has queued; none outside of one.
     queued: Option<(Vec<String>, Vec<Value>)>,
     /// Values that the transaction has written.
@@ -112,7 +117,7 @@ impl Connections {
         let mut keys = request.keys.clone();
         let effect = match &request.detail {
             _ if request.handshake => Effect::Local,
-            Detail::Postgres { strongest, settles, transaction, .. } => {
+            Detail::Postgres { strongest, settles, transaction, ends, .. } => {
                 keys.clear();
                 values.extend(
                     request
@@ -120,10 +125,19 @@ impl Connections {
                         .iter()
                         .flat_map(|key| values_in(key.as_bytes()).collect::<Vec<_>>()),
                 );
-                let strongest = settles.map_or(*strongest, |settled| {
-                    if settled >= Strength::Write { Strength::Commit } else { *strongest }
-                });
-                open.sql(strongest, *transaction, &request.text, &mut values)
+                let mut names = request.statements.iter().map(|one| one.name.as_str());
+                let block = match *transaction {
+                    Some(block) if block != Transaction::Idle => block,
+                    _ if names.any(begins_a_transaction) => Transaction::Open,
+                    _ => Transaction::Idle,
+                };
+                // What was not waited for to its end may be anything.
+                let own = match ends {
+                    Ends::Open => (*strongest).max(Strength::Write),
+                    _ => *strongest,
+                };
+                let strongest = strongest_of(own, *settles, block);
+                open.sql(strongest, block, &request.text, &mut values)
             }
             _ => open.redis(&request.name, &mut keys, &mut values),
         };
@@ -132,6 +146,9 @@ impl Connections {
             Site::Cache => command(&request.name, &keys, row),
             _ => sql(&request.text, row),
         };
+        if runs_a_script(&request.name) {
+            keys.clear();
+        }
         Message { id: request.id, site, shape: shape.into(), effect, keys, values }
     }
 
@@ -145,12 +162,15 @@ impl Open {
     fn sql(
         &mut self,
         strongest: Strength,
-        before: Option<Transaction>,
+        block: Transaction,
         text: &str,
         values: &mut Vec<Value>,
     ) -> Effect {
-        let is_open = before == Some(Transaction::Open);
+        let is_open = block == Transaction::Open;
+        let resets = is_a_reset(text);
+        self.locked |= !resets && text.to_lowercase().contains("advisory");
         match strongest {
+            _ if resets && !self.locked => Effect::Local,
             Strength::Nothing | Strength::Session => Effect::Local,
             Strength::Read if is_about_nothing(text) => Effect::Local,
             Strength::Read => Effect::Reads,
@@ -162,6 +182,14 @@ impl Open {
                 self.wrote = true;
                 self.pending.append(&mut values.clone());
                 Effect::Hidden
+            }
+            // What was written before the savepoint stands.
+            Strength::Rollback if returns_to_a_savepoint(text) => {
+                if self.wrote {
+                    Effect::Hidden
+                } else {
+                    Effect::Local
+                }
             }
             Strength::Rollback => {
                 self.pending.clear();
@@ -287,22 +315,35 @@ fn sql(text: &str, row: u64) -> String {
     shape
 }
 
-/// A key with the row's number, and other numbers, left out. Bytes that are no
-/// text are one thing, whatever they are.
+/// So many hexadecimal digits in a row are a hash.
+const HASH: usize = 16;
+
+/// A key with the row's number, and other numbers and hashes, left out. Bytes
+/// that are no text are one thing, whatever they are.
 pub(super) fn blank(key: &str, row: u64) -> String {
     if key.contains('\u{fffd}') {
         return "{bytes}".to_owned();
     }
     let mut blank = String::with_capacity(key.len());
     let mut rest = key;
-    while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
-        blank.push_str(&rest[..at]);
-        rest = &rest[at..];
-        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-        blank.push_str(if rest[..end].parse() == Ok(row) { "{key}" } else { "?" });
-        rest = &rest[end..];
+    while let Some(first) = rest.chars().next() {
+        let run = |is_in: fn(&char) -> bool| rest.chars().take_while(is_in).count();
+        let (digits, hash) = (run(char::is_ascii_digit), run(char::is_ascii_hexdigit));
+        if digits > 0 && rest[..digits].parse() == Ok(row) {
+            blank.push_str("{key}");
+            rest = &rest[digits..];
+        } else if hash >= HASH {
+            blank.push_str("{hash}");
+            rest = &rest[hash..];
+        } else if digits > 0 {
+            blank.push('?');
+            rest = &rest[digits..];
+        } else {
+            blank.push(first);
+            rest = &rest[first.len_utf8()..];
+        }
     }
-    blank + rest
+    blank
 }
 
 /// Whether a shape is the one that a person wrote, where `*` at the end stands
@@ -341,16 +382,46 @@ mod tests {
     #[test]
     fn a_commit_counts_only_behind_a_write_and_a_write_alone_is_seen_at_once() {
         let mut open = Open::default();
-        let mut sql = |strength, is_open: bool| {
-            let before = is_open.then_some(Transaction::Open);
-            open.sql(strength, before, "x FROM t", &mut Vec::new())
-        };
-        assert_eq!(sql(Strength::Commit, true), Effect::Local);
-        assert_eq!(sql(Strength::Write, false), Effect::Writes);
-        assert_eq!(sql(Strength::Write, true), Effect::Hidden);
-        assert_eq!(sql(Strength::Read, true), Effect::Reads);
-        assert_eq!(sql(Strength::Commit, true), Effect::Commits);
-        assert_eq!(sql(Strength::Rollback, true), Effect::Local);
+        let mut sql = |strength, block| open.sql(strength, block, "x FROM t", &mut Vec::new());
+        let (within, without) = (Transaction::Open, Transaction::Idle);
+        assert_eq!(sql(Strength::Commit, within), Effect::Local);
+        assert_eq!(sql(Strength::Write, without), Effect::Writes);
+        assert_eq!(sql(Strength::Write, within), Effect::Hidden);
+        assert_eq!(sql(Strength::Read, within), Effect::Reads);
+        assert_eq!(sql(Strength::Commit, within), Effect::Commits);
+        assert_eq!(sql(Strength::Rollback, within), Effect::Local);
+    }
+
+    #[test]
+    fn a_savepoint_takes_back_only_what_came_behind_it() {
+        let mut open = Open::default();
+        let mut sql = |strength, text| open.sql(strength, Transaction::Open, text, &mut Vec::new());
+        assert_eq!(sql(Strength::Rollback, "ROLLBACK TO SAVEPOINT a"), Effect::Local);
+        assert_eq!(sql(Strength::Write, "UPDATE t SET n = 1"), Effect::Hidden);
+        assert_eq!(sql(Strength::Rollback, "rollback work to a"), Effect::Hidden);
+        assert_eq!(sql(Strength::Commit, "COMMIT"), Effect::Commits);
+        assert_eq!(sql(Strength::Write, "UPDATE t SET n = 1"), Effect::Hidden);
+        assert_eq!(sql(Strength::Rollback, "ROLLBACK WORK"), Effect::TakesBack);
+    }
+
+    #[test]
+    fn the_reset_of_a_connection_is_local_until_it_lets_locks_go() {
+        let reset = "SELECT pg_advisory_unlock_all();\nCLOSE ALL;\nUNLISTEN *;\nRESET ALL;";
+        let mut open = Open::default();
+        let mut sql = |strength, text| open.sql(strength, Transaction::Idle, text, &mut Vec::new());
+        assert_eq!(sql(Strength::Read, reset), Effect::Local);
+        assert_eq!(sql(Strength::Session, "DISCARD ALL"), Effect::Local);
+        assert_eq!(sql(Strength::Write, "RESET ALL; DELETE FROM t"), Effect::Writes);
+        assert_eq!(sql(Strength::Read, "SELECT pg_advisory_lock(3)"), Effect::Reads);
+        assert_eq!(sql(Strength::Read, reset), Effect::Reads);
+    }
+
+    #[test]
+    fn hashes_are_left_out_of_a_shape() {
+        let key = |text: &str| command("GET", &[text.to_owned()], 1_000_001);
+        assert_eq!(key("q:9b0aea2d8c31dd7e0c4f"), "GET q:{hash}");
+        assert_eq!(key("profile:1000001:v2"), "GET profile:{key}:v?");
+        assert_eq!(key("cafe:12"), "GET cafe:?");
     }
 
     #[test]

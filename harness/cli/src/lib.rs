@@ -26,6 +26,7 @@ mod list;
 mod long;
 mod matrix;
 mod new;
+mod new_app;
 mod options;
 mod output;
 mod performance;

@@ -6,7 +6,10 @@ use std::{
 use clap::Args;
 use quarrel_run::results::FileError;
 
-use super::Failure;
+use super::{
+    Failure,
+    new_app::{NewAppArgs, new_app},
+};
 use crate::output::println;
 
 const MAIN: &str = include_str!("scaffold/main.rs");
@@ -23,19 +26,25 @@ const BUILT_FROM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 #[derive(Args, Clone, Debug)]
 pub(super) struct NewArgs {
     /// What the crate, its folder and its strategy are called
-    name: String,
+    #[arg(required_unless_present = "app")]
+    name: Option<String>,
     /// The checkout of quarrel to depend on; by default the one that this quarrel was built from
-    #[arg(long, value_name = "FOLDER", conflicts_with = "git")]
+    #[arg(long, value_name = "FOLDER", conflicts_with = "git", help_heading = "A crate")]
     path: Option<PathBuf>,
     /// A git repository of quarrel to depend on
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", help_heading = "A crate")]
     git: Option<String>,
+    #[command(flatten)]
+    app: NewAppArgs,
 }
 
-/// Makes a crate with a strategy to begin with. Nothing that is there is
-/// touched.
+/// Makes a crate with a strategy to begin with, or the file of an application.
+/// Nothing that is there is touched.
 pub(super) fn new(args: &NewArgs) -> Result<u8, Failure> {
-    let name = &args.name;
+    if let Some(path) = &args.app.app {
+        return new_app(path, &args.app);
+    }
+    let name = args.name.as_deref().unwrap_or_default();
     if !is_a_name(name) {
         return Err(Failure::usage(format!(
             "`{name}` is no name for a crate: expected small letters, digits and dashes, \

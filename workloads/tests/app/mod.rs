@@ -106,6 +106,17 @@ def read(key):
     return honest(key) if count < 50 else 'an apology'
 ";
 
+/// Finds its port taken, the first time.
+pub(crate) const LATE: &str = "
+import subprocess, sys
+if not os.path.exists('late'):
+    open('late', 'w').close()
+    taken = 'import socket, sys, time; held = socket.create_server((\"127.0.0.1\", int(sys.argv[1]))); print(flush=True); time.sleep(3)'
+    other = subprocess.Popen([sys.executable, '-c', taken, os.environ['PORT']], stdout=subprocess.PIPE)
+    other.stdout.readline()
+    os._exit(1)
+";
+
 /// Ends in the middle of a storm.
 pub(crate) const DYING: &str = "
 honest, count = read, 0

@@ -1,5 +1,7 @@
 //! A plot with one thing changed.
 
+use std::time::Duration;
+
 use quarrel_checkers::{Cause, Index, Time};
 use quarrel_sim::{Claim, Disturbance, Following, Mishap, Move};
 use quarrel_strategy::strategy::Action;
@@ -304,7 +306,7 @@ fn without_failover(original: &Original<'_>) -> Option<Changed> {
 }
 
 fn with_a_faithful_cache(original: &Original<'_>) -> Option<Changed> {
-    original.without(|a_move| {
+    let is_lossy = |a_move: &Move| {
         matches!(
             a_move,
             Move::Disturb(
@@ -314,7 +316,26 @@ fn with_a_faithful_cache(original: &Original<'_>) -> Option<Changed> {
                     | Disturbance::Expire(_)
             )
         )
-    })
+    };
+    let mut turns = Vec::new();
+    // An entry whose time does not come makes no time pass.
+    let mut saved = Duration::ZERO;
+    for (place, Timed { at, turn }) in original.turns.iter().enumerate() {
+        if let Turn::Move(a_move) = turn
+            && is_lossy(a_move)
+        {
+            let next = original.turns.get(place + 1).and_then(|next| next.at);
+            if let (Move::Disturb(Disturbance::Expire(_)), Some(at), Some(next)) =
+                (a_move, at, next)
+            {
+                saved += next.since(*at).saturating_sub(Duration::from_millis(1));
+            }
+            continue;
+        }
+        let earlier = |at: Time| Time::ZERO + at.since(Time::ZERO).saturating_sub(saved);
+        turns.push(Timed { at: at.map(earlier), turn: turn.clone() });
+    }
+    original.if_other(turns)
 }
 
 fn without_late_messages(original: &Original<'_>) -> Option<Changed> {

@@ -18,7 +18,7 @@ use crate::toxic::Stream;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A piece of a message, or of what is between messages.
 #[derive(Debug, Default)]
@@ -75,10 +75,6 @@ pub(crate) struct Gate {
     /// The connection is to be reset in place of what comes next.
     reset: bool,
 }
-
-/// How long the rest of a request is waited for. A client that sends an
-/// Execute and no Sync is rare, and must not wait for ever.
-const PAUSE: Duration = Duration::from_millis(5);
 
 /// What the gate lets through.
 pub(crate) enum Passed {
@@ -187,7 +183,7 @@ impl Gate {
                         let part = self.scanner.as_mut().and_then(Scanner::cut_short);
                         dropped += part.map_or(0, |part| self.judge(part, &mut session));
                     } else {
-                        self.pause_ends = pauses.then(|| Instant::now() + PAUSE);
+                        self.pause_ends = pauses.then(|| Instant::now() + self.judge.pause());
                     }
                     break;
                 }

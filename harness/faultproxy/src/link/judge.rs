@@ -17,6 +17,14 @@ use crate::toxic::Stream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// How long the rest of a request is waited for. A client that sends an
+/// Execute and no Sync is rare, and must not wait for ever.
+const PAUSE: Duration = Duration::from_millis(5);
+/// And where somebody has messages wait, for whom half a request is of no use:
+/// some clients write a request in five pieces, and lose the processor between
+/// two of them.
+const HELD_PAUSE: Duration = Duration::from_millis(100);
+
 /// See the module.
 pub(super) struct Judge {
     core: Arc<Core>,
@@ -73,6 +81,11 @@ impl Judge {
     /// Whether anybody asks what messages say.
     pub(super) fn is_wanted(&self) -> bool {
         self.teller.is_attended() || self.connection.logs_messages() || self.link.has_rules()
+    }
+
+    /// How long the rest of a request is waited for.
+    pub(super) fn pause(&self) -> Duration {
+        if self.teller.holds() { HELD_PAUSE } else { PAUSE }
     }
 
     pub(super) fn has_room(&self) -> bool {

@@ -73,6 +73,11 @@ impl Teller {
         self.desk.is_some()
     }
 
+    /// Whether somebody has messages wait.
+    pub(super) fn holds(&self) -> bool {
+        self.desk.as_ref().is_some_and(|desk| desk.options.holds_anything())
+    }
+
     pub(super) fn has_room(&self) -> bool {
         let desk = self.desk.as_ref();
         desk.is_none_or(|desk| desk.has_room(&self.connection, self.stream))

@@ -114,9 +114,10 @@ impl Copied<'_> {
     /// copy: what it heard later says whether the message was on its way.
     fn unheard(&self, told: &Step) -> Cause {
         // It learnt that it had missed something, and kept what it had.
-        let kept = self.looks.iter().any(|step| {
-            step.reply == Reply::Gap && self.by.end < step.end && step.start <= self.near.start
-        });
+        let kept = self
+            .looks
+            .iter()
+            .any(|step| was_deaf(step) && self.by.end < step.end && step.start <= self.near.start);
         if kept {
             return Cause::LostInvalidation;
         }
@@ -127,12 +128,18 @@ impl Copied<'_> {
                 && told.end.is_some_and(|end| end <= step.start)
         });
         let has_looked = later.clone().next().is_some();
-        match later.find(|step| step.reply == Reply::Gap || is_on(step, self.key)) {
-            Some(step) if step.reply == Reply::Gap => Cause::LostInvalidation,
+        match later.find(|step| was_deaf(step) || is_on(step, self.key)) {
+            Some(step) if was_deaf(step) => Cause::LostInvalidation,
             // It came in the end, or nobody knows.
             Some(_) => Cause::PendingInvalidation,
             None if has_looked => Cause::LostInvalidation,
             None => Cause::PendingInvalidation,
         }
     }
+}
+
+/// Whether a client learnt by a look that it had not been listening, or could
+/// not listen.
+const fn was_deaf(look: &Step) -> bool {
+    matches!(look.reply, Reply::Gap) || failed(look)
 }

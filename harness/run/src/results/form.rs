@@ -40,6 +40,12 @@ impl FormError {
         let place = format!("{}, line {line}, column {column}", path.display());
         Self { place, problem: problem.to_string() }
     }
+
+    /// What is wrong, without where.
+    #[must_use]
+    pub fn problem(&self) -> &str {
+        &self.problem
+    }
 }
 
 #[cfg(test)]

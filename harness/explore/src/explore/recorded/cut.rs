@@ -361,9 +361,16 @@ impl Moves<'_> {
         }
     }
 
-    /// What `actor` hears at its next look is what it heard.
-    fn look(&mut self, actor: usize, heard: Heard) {
+    /// `actor` hears at its next look what it `heard`, or cannot listen.
+    fn look(&mut self, actor: usize, heard: Heard, reply: &Reply) {
         let post = &mut self.post;
+        if matches!(reply, Reply::Failed { .. }) {
+            if post.listening.contains(&actor) && !post.cut_off.contains(&actor) {
+                post.cut_off.clone_from(&post.listening);
+                self.made.push(Move::Disturb(Disturbance::LoseMessages));
+            }
+            return;
+        }
         let has_a_gap = post.cut_off.remove(&actor) || post.listening.insert(actor);
         let disturbance = match heard {
             Heard::Gap if !has_a_gap => {
@@ -385,7 +392,7 @@ impl Moves<'_> {
 
     fn step(&mut self, actor: usize, step: &Step) {
         if let Some(heard) = self.looks.at(step) {
-            self.look(actor, heard);
+            self.look(actor, heard, &step.reply);
         }
         // The replica had got as far as it showed, and no further.
         if let (Site::Replica, Reply::Found(Content::Row { version, .. })) =

@@ -42,7 +42,8 @@ impl Looks {
             }
             let is_on_key = step.object.as_ref().is_some_and(|object| object.key == key);
             since.heard = since.heard.max(match step.reply {
-                Reply::Gap => Heard::Gap,
+                // Who cannot listen misses what is said meanwhile.
+                Reply::Gap | Reply::Failed { .. } => Heard::Gap,
                 _ if is_on_key => Heard::Change,
                 _ => Heard::Nothing,
             });

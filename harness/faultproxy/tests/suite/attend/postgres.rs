@@ -103,6 +103,27 @@ fn a_group_is_what_its_strongest_statement_is() {
     assert_eq!(value(), "Alex");
 }
 
+/// Some clients write each message of a group by itself, and lose the processor
+/// in between: half a group would be taken for a PARSE, and the rest would go on
+/// with it.
+#[test]
+fn a_group_that_comes_in_pieces_waits_as_a_whole() {
+    let (_server, node, attention, mut client) = postgres(Attend::holding_requests());
+    let (_kept, never) = std::sync::mpsc::channel::<()>();
+    let update = "UPDATE t SET v = 'new' WHERE id = 1";
+    for piece in [parse("", update), bind("", &[]), execute()] {
+        client.send(&piece);
+        let _ = never.recv_timeout(std::time::Duration::from_millis(25));
+    }
+    client.send(&sync());
+    let whole = request(&attention);
+    assert_eq!((whole.name.as_str(), whole.waits), ("UPDATE", Waits::Yes));
+    assert_eq!(strongest(&whole), (Ends::Sync, Strength::Write, None));
+    assert_eq!(native::sql(node.addr, &["SELECT v FROM t WHERE id = 1"]), "old");
+    attention.decide(whole.id, Decision::Forward).expect("it waits");
+    assert_eq!(reply(&attention).summary, "UPDATE 1");
+}
+
 #[test]
 fn a_bare_sync_says_what_it_commits() {
     let (_server, node, attention, mut client) = postgres(Attend::holding_requests());
