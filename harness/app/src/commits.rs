@@ -4,7 +4,10 @@
 //! change of every table in commit order; a change that carries the token of a
 //! value is the commit of that value. The user's schema gets nothing added.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError},
+};
 
 use quarrel_checkers::Site;
 use quarrel_checkers::{Key, Value};
@@ -20,17 +23,19 @@ use super::token::values_in;
 
 const SLOT: &str = "quarrel_app";
 
+/// To which key each value is written.
+pub(super) type Announced = std::sync::Mutex<HashMap<Value, Key>>;
+
 /// Follows the primary's commits.
 pub(super) struct Commits {
     primary: PgConnectOptions,
+    pub(super) announced: Arc<Announced>,
     seen: Mutex<Seen>,
 }
 
 #[derive(Default)]
 struct Seen {
     connection: Option<PgConnection>,
-    /// To which key each value is written.
-    keys: HashMap<Value, Key>,
     versions: HashMap<Value, u64>,
     last: HashMap<Key, u64>,
     commits: Vec<Commit>,
@@ -43,7 +48,7 @@ impl Commits {
         let make = format!("SELECT pg_create_logical_replication_slot('{SLOT}', 'test_decoding')");
         connection.execute(sqlx::raw_sql(AssertSqlSafe(make))).await?;
         let seen = Seen { connection: Some(connection), ..Seen::default() };
-        Ok(Self { primary, seen: Mutex::new(seen) })
+        Ok(Self { primary, announced: Arc::default(), seen: Mutex::new(seen) })
     }
 
     /// Takes the slot away, which would keep the primary's log for ever.
@@ -63,8 +68,8 @@ impl Commits {
     }
 
     /// Says that `value` is going to be written to `key`, and to no other.
-    pub(super) async fn announce(&self, key: Key, value: Value) {
-        self.seen.lock().await.keys.insert(value, key);
+    pub(super) fn announce(&self, key: Key, value: Value) {
+        self.announced.lock().unwrap_or_else(PoisonError::into_inner).insert(value, key);
     }
 
     /// The version that the primary gave a value; none of one that is not
@@ -72,7 +77,9 @@ impl Commits {
     pub(super) async fn version(&self, value: &Value) -> Result<Option<u64>, StoreError> {
         let mut seen = self.seen.lock().await;
         if !seen.versions.contains_key(value) {
-            seen.catch_up(&self.primary).await.map_err(|error| classify(Site::Primary, &error))?;
+            seen.catch_up(&self.primary, &self.announced)
+                .await
+                .map_err(|error| classify(Site::Primary, &error))?;
         }
         Ok(seen.versions.get(value).copied())
     }
@@ -80,7 +87,7 @@ impl Commits {
     /// Every commit so far.
     pub(super) async fn so_far(&self) -> Result<Vec<Commit>, sqlx::Error> {
         let mut seen = self.seen.lock().await;
-        seen.catch_up(&self.primary).await?;
+        seen.catch_up(&self.primary, &self.announced).await?;
         Ok(seen.commits.clone())
     }
 }
@@ -97,7 +104,11 @@ impl Seen {
         Ok(self.connection.insert(connection))
     }
 
-    async fn catch_up(&mut self, primary: &PgConnectOptions) -> Result<(), sqlx::Error> {
+    async fn catch_up(
+        &mut self,
+        primary: &PgConnectOptions,
+        announced: &Announced,
+    ) -> Result<(), sqlx::Error> {
         let ask = format!(
             "SELECT data FROM pg_logical_slot_get_changes('{SLOT}', NULL, NULL, \
              'include-xids', '0', 'skip-empty-xacts', '1')"
@@ -113,7 +124,7 @@ impl Seen {
         for row in rows {
             let change: &str = row.try_get(0)?;
             if change.starts_with("table ") {
-                self.take(change);
+                self.take(change, announced);
             }
         }
         Ok(())
@@ -121,9 +132,10 @@ impl Seen {
 
     /// Gives the next version to a value that was not committed before: an
     /// update of other columns carries the same value again.
-    fn take(&mut self, change: &str) {
+    fn take(&mut self, change: &str, announced: &Announced) {
         for value in values_in(change.as_bytes()) {
-            let Some(&key) = self.keys.get(&value) else { continue };
+            let key = announced.lock().unwrap_or_else(PoisonError::into_inner).get(&value).copied();
+            let Some(key) = key else { continue };
             if self.versions.contains_key(&value) {
                 continue;
             }

@@ -25,10 +25,10 @@ pub struct Examination {
 
 /// One request, and what it caused.
 #[derive(Clone, Debug)]
-struct Tried {
+pub(super) struct Tried {
     what: &'static str,
     answer: String,
-    messages: Vec<Message>,
+    pub(super) messages: Vec<Message>,
 }
 
 /// Messages that come so long after an answer belong to no request.
@@ -46,6 +46,12 @@ const STORES: [(&str, Site); 3] =
 /// When a request fails, or messages cannot be read.
 pub async fn examine(app: &Arc<App>) -> Result<Examination, String> {
     let mut ear = Ear::new(app)?;
+    let requests = try_each(app, &mut ear).await?;
+    Ok(Examination::of(app, requests, ear))
+}
+
+/// Each request on a row of its own: what it caused.
+pub(super) async fn try_each(app: &Arc<App>, ear: &mut Ear<'_>) -> Result<Vec<Tried>, String> {
     let told = |error: StoreError| error.to_string();
     let key = Key(app.reserve(1));
     let (first, second) = (app.unused_value(), app.unused_value());
@@ -63,16 +69,18 @@ pub async fn examine(app: &Arc<App>) -> Result<Examination, String> {
         let answer = app.ask(0, key).await.map_err(told)?;
         requests.push(ear.tried(what, &read(answer.as_ref()), key).await);
     }
-    let subject = format!("{} ({})", app.file.name, app.file.path.display());
-    Ok(Examination { subject, requests, unseen: ear.unseen })
+    Ok(requests)
 }
 
 fn read(answer: Option<&Value>) -> String {
     answer.map_or_else(|| "no such row".to_owned(), |value| format!("answers {value}"))
 }
 
+/// A key without a row.
+pub(super) const NO_ROW: Key = Key(u64::MAX >> 40);
+
 /// Hears what the first instance says.
-struct Ear<'a> {
+pub(super) struct Ear<'a> {
     app: &'a App,
     attention: Attention,
     connections: Connections,
@@ -80,7 +88,7 @@ struct Ear<'a> {
 }
 
 impl<'a> Ear<'a> {
-    fn new(app: &'a App) -> Result<Self, String> {
+    pub(super) fn new(app: &'a App) -> Result<Self, String> {
         let told = |error: quarrel_faultproxy::Error| error.to_string();
         let proxy = &app.fleet().proxy;
         let attention = proxy.attend(&name(0, "primary"), Attend::watching()).map_err(told)?;
@@ -91,7 +99,7 @@ impl<'a> Ear<'a> {
     }
 
     /// What a request that has just been answered has caused.
-    async fn tried(&mut self, what: &'static str, answer: &str, key: Key) -> Tried {
+    pub(super) async fn tried(&mut self, what: &'static str, answer: &str, key: Key) -> Tried {
         let row = number(&self.app.file.rows, key);
         let mut messages = Vec::new();
         while let Ok(notice) = timeout(QUIET, self.attention.next()).await {
@@ -116,6 +124,11 @@ impl<'a> Ear<'a> {
 }
 
 impl Examination {
+    pub(super) fn of(app: &App, requests: Vec<Tried>, ear: Ear<'_>) -> Self {
+        let subject = format!("{} ({})", app.file.name, app.file.path.display());
+        Self { subject, requests, unseen: ear.unseen }
+    }
+
     /// Whether everything that its requests said could be read.
     #[must_use]
     pub const fn is_clear(&self) -> bool {

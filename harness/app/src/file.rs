@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use quarrel_checkers::Invalidation;
 use quarrel_run::results::FormError;
 use serde::Deserialize;
 use toml::Spanned;
@@ -59,8 +60,23 @@ pub struct AppFile {
     pub rows: Rows,
     /// The key in Redis of a row's entry, if it can be said.
     pub entry: Option<Template>,
+    /// Who keeps its cache in step with its rows, if that was said.
+    pub invalidation: Option<Invalidation>,
     /// What people said of its steps.
     pub steps: Steps,
+    /// Which messages a search holds until their turn comes.
+    pub replies: Replies,
+}
+
+/// What a search does with the replies of requests that it held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Replies {
+    /// They go on by themselves.
+    #[default]
+    GoOn,
+    /// They wait for their turn: what an application does between a reply and
+    /// its next request, such as reading a clock, has its place in an order.
+    Held,
 }
 
 /// How many instances there are.
@@ -141,6 +157,8 @@ pub struct Rows {
     pub insert: Template,
     /// Reads a row's value.
     pub select: Template,
+    /// Changes a row by hand, beside the application, if that can be said.
+    pub update: Option<Template>,
     /// The number of the first key; quarrel's keys count up from it.
     pub first: u64,
 }
@@ -222,13 +240,15 @@ struct RawWrite {
 struct RawRows {
     insert: Spanned<String>,
     select: Spanned<String>,
+    update: Option<Spanned<String>>,
     first_key: Option<u64>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct RawCache {
-    entry: Spanned<String>,
+    entry: Option<Spanned<String>>,
+    invalidation: Option<Invalidation>,
 }
 
 /// The first key of an application whose file names none: above what its own
@@ -289,10 +309,17 @@ impl Checked<'_> {
             .command
             .as_ref()
             .ok_or_else(|| self.missing("app", "command = \"…\", which starts the application"))?;
-        if let Some(hold) = steps.hold.as_ref().filter(|hold| hold.as_ref() != "requests") {
-            let why = "only requests to the stores can be held: expected \"requests\"";
-            return Err(self.wrong(hold, why));
-        }
+        let replies = match &steps.hold {
+            None => Replies::GoOn,
+            Some(hold) => match hold.as_ref().as_str() {
+                "requests" => Replies::GoOn,
+                "requests+replies" => Replies::Held,
+                _ => {
+                    let why = "expected \"requests\" or \"requests+replies\"";
+                    return Err(self.wrong(hold, why));
+                }
+            },
+        };
         let speaks = match app.protocol {
             Protocol::Stdio => Speaks::Stdio,
             Protocol::Http => Speaks::Http(Box::new(HttpRequests {
@@ -321,6 +348,7 @@ impl Checked<'_> {
             folder,
             command: self.words(command, Words::Addresses)?,
             instances: app.instances,
+            replies,
             ready,
             patience: patience.transpose()?.unwrap_or(PATIENCE),
             env: env.collect::<Result<_, FormError>>()?,
@@ -331,7 +359,11 @@ impl Checked<'_> {
                 .transpose()?,
             speaks,
             rows: self.rows(&rows)?,
-            entry: cache.map(|cache| self.with_key(&cache.entry, Words::Key)).transpose()?,
+            invalidation: cache.as_ref().and_then(|cache| cache.invalidation),
+            entry: cache
+                .and_then(|cache| cache.entry)
+                .map(|entry| self.with_key(&entry, Words::Key))
+                .transpose()?,
             steps,
         })
     }
@@ -342,7 +374,13 @@ impl Checked<'_> {
             return Err(self.wrong(&rows.insert, "a row is inserted with its {value}"));
         }
         let select = self.with_key(&rows.select, Words::Key)?;
-        Ok(Rows { insert, select, first: rows.first_key.unwrap_or(FIRST_KEY) })
+        let update = rows.update.as_ref().map(|update| {
+            let template = self.with_key(update, Words::KeyAndValue)?;
+            let is_whole = template.has("value");
+            if is_whole { Ok(template) } else { Err(self.wrong(update, "it has no {value}")) }
+        });
+        let first = rows.first_key.unwrap_or(FIRST_KEY);
+        Ok(Rows { insert, select, update: update.transpose()?, first })
     }
 
     fn read(&self, raw: RawRead) -> Result<Reads, FormError> {

@@ -25,6 +25,8 @@ pub(super) struct Fleet {
     /// Where probes connect.
     pub(super) direct: Endpoints,
     pub(super) proxy: Arc<FaultProxy>,
+    /// Whether its messages are told apart.
+    pub(super) is_read: bool,
     logs: TempDir,
     reaper: Reaper,
 }
@@ -86,8 +88,15 @@ impl Fleet {
         let proxy = FaultProxy::start(&config).map_err(|error| {
             ClusterError::new(format!("the fault proxy does not start: {error}"), "quarrel doctor")
         })?;
-        let mut fleet =
-            Self { instances: Vec::new(), commits, direct, proxy: Arc::new(proxy), logs, reaper };
+        let mut fleet = Self {
+            instances: Vec::new(),
+            commits,
+            direct,
+            proxy: Arc::new(proxy),
+            is_read: reading == Reading::Messages,
+            logs,
+            reaper,
+        };
         let count = match file.instances {
             Instances::Shared => 1,
             Instances::PerClient => clients,

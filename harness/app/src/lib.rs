@@ -21,6 +21,7 @@ mod fleet;
 mod habits;
 mod http;
 mod instance;
+mod learn;
 mod literals;
 mod locks;
 mod process;
@@ -30,20 +31,22 @@ mod stores;
 mod subject;
 mod template;
 mod token;
+mod transcript;
 mod value_at;
 mod wire;
 
 pub use cluster::AppCluster;
 pub use doctor::{Examination, examine};
 pub use explore::{
-    AppFinding, AppRace, AppReport, Clients, Limits, Line, Replayed, Space, Warmth, explore_app,
-    replay_app,
+    AppFault, AppFinding, AppRace, AppReport, Choices, Clients, Limits, Line, Replayed, Space,
+    Sweep, Warmth, explore_app, replay_app, sweep_app,
 };
 pub use file::{
-    AppFile, AppFileError, HttpRequest, HttpRequests, Instances, Reads, Ready, Rows, Speaks, Steps,
-    Writes,
+    AppFile, AppFileError, HttpRequest, HttpRequests, Instances, Reads, Ready, Replies, Rows,
+    Speaks, Steps, Writes,
 };
 pub use fleet::Reading;
+pub use learn::{Learnt, learn};
 pub use subject::App;
 pub use template::Template;
 pub use value_at::ValueAt;

@@ -39,6 +39,20 @@ impl Direct {
         self.keep_if(done).map(drop)
     }
 
+    /// Changes a row by hand.
+    pub(super) async fn update(
+        &mut self,
+        update: &Template,
+        rows: &Rows,
+        key: Key,
+        value: &Value,
+    ) -> Result<(), StoreError> {
+        let sql = statement(update, number(rows, key), Some(value));
+        let connection = self.connection().await?;
+        let done = connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await;
+        self.keep_if(done).map(drop)
+    }
+
     /// The value of a row; none if there is no row, or it holds none.
     pub(super) async fn select(
         &mut self,
@@ -93,6 +107,16 @@ const TRIALS: u64 = 4096;
 pub(super) const fn number(rows: &Rows, key: Key) -> u64 {
     rows.first.saturating_add(TRIALS).saturating_add(key.0)
 }
+
+/// The key of a row's number, if it is a row of the run.
+pub(super) fn key_of(rows: &Rows, number: u64) -> Option<Key> {
+    let key = number.checked_sub(rows.first)?.checked_sub(TRIALS)?;
+    // What is further away is some other number: a time, a serial number.
+    (key < MOST).then_some(Key(key))
+}
+
+/// Rows that a run or a search may have.
+const MOST: u64 = 1 << 26;
 
 /// The number of the row that a client's instance is tried with.
 pub(super) const fn trial(rows: &Rows, client: u64) -> u64 {

@@ -1,17 +1,19 @@
+mod serving;
+
 use std::{
     collections::HashSet,
     sync::{
-        OnceLock, PoisonError,
+        Arc, OnceLock, PoisonError,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use futures::future::join_all;
-use quarrel_checkers::{Invalidation, Key, Process, Site, Value};
+use quarrel_checkers::{Content, Invalidation, Key, Object, Process, Reply, Site, Value};
 use quarrel_strategy::{
     stores::{Row, StoreError},
-    strategy::{Session, Strategy},
+    strategy::{Call, Session, Strategy},
 };
 use tokio::{
     sync::Mutex,
@@ -24,6 +26,7 @@ use super::{
     fleet::Fleet,
     http::Http,
     rows::{Direct, number, trial},
+    transcript::{Answered, Listener, Spans},
 };
 
 /// An application as a subject of storms.
@@ -41,6 +44,10 @@ struct Running {
     fleet: Fleet,
     desks: Vec<Mutex<Desk>>,
     inserted: std::sync::Mutex<HashSet<Key>>,
+    /// What each client's instance was asked.
+    spans: Arc<[Spans]>,
+    /// Writes down what they say; from the first operation of a storm on.
+    listener: OnceLock<Option<Listener>>,
 }
 
 /// What belongs to one client: its connections.
@@ -61,6 +68,7 @@ impl App {
     }
 
     pub(super) fn board(&self, fleet: Fleet, clients: u64) {
+        let spans = (0..clients).map(|_| Spans::default()).collect();
         let desk = |client| {
             Mutex::new(Desk {
                 process: None,
@@ -70,7 +78,13 @@ impl App {
             })
         };
         let desks = (0..clients).map(desk).collect();
-        let running = Running { fleet, desks, inserted: std::sync::Mutex::default() };
+        let running = Running {
+            fleet,
+            desks,
+            inserted: std::sync::Mutex::default(),
+            spans,
+            listener: OnceLock::new(),
+        };
         assert!(self.running.set(running).is_ok(), "an application is started once");
     }
 
@@ -147,7 +161,16 @@ impl App {
             StoreError { message: why, ..error }
         })?;
         self.expect_row(&mut desk, row, &second).await?;
-        self.expect(client, &desk, row, &second, "after it was written").await?;
+        // The old value is what a cache that is wrong would say, which is for the
+        // judge to tell, and nobody else.
+        match self.read_row(client, &desk, row).await? {
+            Answer::Value(value) if value == first || value == second => {}
+            answer => {
+                let said = said(answer, &second);
+                let why = format!("its read request is of no use after it was written: {said}");
+                return Err(StoreError::refused(Site::Client, why));
+            }
+        }
         let instance = client % running.fleet.instances.len() as u64;
         if !running.fleet.has_asked(instance, &["primary", "replica"]) {
             return Err(StoreError::refused(
@@ -176,11 +199,7 @@ impl App {
                 return Ok(());
             }
             if start.elapsed() > TRIAL {
-                let why = match answer {
-                    Answer::Absent => "it says that the row is not there".to_owned(),
-                    Answer::Value(other) => format!("it says {other}, not {value}"),
-                    Answer::Unreadable(why) => why,
-                };
+                let why = said(answer, value);
                 let why = format!("its read request is of no use {when}: {why}");
                 return Err(StoreError::refused(Site::Client, why));
             }
@@ -228,7 +247,7 @@ impl App {
         key: Key,
         value: &Value,
     ) -> Result<(), StoreError> {
-        self.fleet().commits.announce(key, value.clone()).await;
+        self.fleet().commits.announce(key, value.clone());
         let (_, mut desk) = self.desk(Process::Client(client)).await;
         desk.rows.insert(&self.file.rows, number(&self.file.rows, key), value).await
     }
@@ -251,6 +270,7 @@ impl App {
         key: Key,
         value: &Value,
     ) -> Result<(), StoreError> {
+        self.fleet().commits.announce(key, value.clone());
         let (client, desk) = self.desk(Process::Client(client)).await;
         in_time(self.write_row(client, &desk, number(&self.file.rows, key), value)).await
     }
@@ -259,6 +279,16 @@ impl App {
     pub(super) async fn held(&self, client: u64, key: Key) -> Result<Option<Value>, StoreError> {
         let (_, mut desk) = self.desk(Process::Client(client)).await;
         desk.rows.select(&self.file.rows, number(&self.file.rows, key)).await
+    }
+
+    /// Changes a row beside the application.
+    pub(super) async fn change_by_hand(&self, key: Key, value: &Value) -> Result<(), StoreError> {
+        let Some(update) = &self.file.rows.update else {
+            return Err(StoreError::refused(Site::Primary, "its file has no [rows] update"));
+        };
+        self.fleet().commits.announce(key, value.clone());
+        let mut rows = Direct::new(Site::Primary, self.fleet().direct.primary.clone());
+        rows.update(update, &self.file.rows, key, value).await
     }
 
     /// Returns when the replica holds a value of a key.
@@ -279,6 +309,15 @@ impl App {
             sleep(Duration::from_micros(500)).await;
         }
         Ok(())
+    }
+}
+
+/// What an instance says in place of `value`.
+fn said(answer: Answer, value: &Value) -> String {
+    match answer {
+        Answer::Absent => "it says that the row is not there".to_owned(),
+        Answer::Value(other) => format!("it says {other}, not {value}"),
+        Answer::Unreadable(why) => why,
     }
 }
 
@@ -303,7 +342,14 @@ impl Strategy for App {
     async fn read(&self, session: &mut Session, key: Key) -> Result<Option<Row>, StoreError> {
         let (client, desk) = self.desk(session.process()).await;
         let row = number(&self.file.rows, key);
-        match self.read_row(client, &desk, row).await? {
+        let span = self.begin(client, session, key);
+        let answer = self.read_row(client, &desk, row).await;
+        span.end(match &answer {
+            Ok(Answer::Value(value)) => Answered::Read(Some(value.clone())),
+            Ok(Answer::Absent) => Answered::Read(None),
+            _ => Answered::Otherwise,
+        });
+        match answer? {
             Answer::Absent => Ok(None),
             Answer::Value(value) => Ok(Some(Row { value, version: 0 })),
             // It is no value of this run, whatever it is: nobody can have
@@ -320,14 +366,40 @@ impl Strategy for App {
     ) -> Result<u64, StoreError> {
         let (client, mut desk) = self.desk(session.process()).await;
         let row = number(&self.file.rows, key);
-        self.fleet().commits.announce(key, value.clone()).await;
+        self.fleet().commits.announce(key, value.clone());
         if self.is_first(key) {
-            desk.rows.insert(&self.file.rows, row, &value).await?;
+            let call = change("INSERT", key, &value);
+            let insert = desk.rows.insert(&self.file.rows, row, &value);
+            session.step(call, insert, |()| Reply::Done { version: None }).await?;
             self.has_row(key);
         } else {
-            self.write_row(client, &desk, row, &value).await?;
+            let span = self.begin(client, session, key);
+            let written = self.write_row(client, &desk, row, &value).await;
+            span.end(Answered::Otherwise);
+            written?;
         }
         // The primary's log tells the version afterwards.
+        Ok(0)
+    }
+
+    /// By plain SQL on the application's own table.
+    async fn manual(
+        &self,
+        session: &mut Session,
+        key: Key,
+        value: Value,
+    ) -> Result<u64, StoreError> {
+        let Some(update) = &self.file.rows.update else {
+            return Err(StoreError::refused(Site::Primary, "its file has no [rows] update"));
+        };
+        self.fleet().commits.announce(key, value.clone());
+        let primary = self.fleet().direct.primary.clone();
+        let call = change("UPDATE", key, &value);
+        let by_hand = async {
+            let mut rows = Direct::new(Site::Primary, primary);
+            rows.update(update, &self.file.rows, key, &value).await
+        };
+        session.step(call, by_hand, |()| Reply::Done { version: None }).await?;
         Ok(0)
     }
 
@@ -339,8 +411,26 @@ impl Strategy for App {
         Ok(())
     }
 
-    /// Nobody knows who does it in an application that quarrel did not write.
+    /// All that was said is written down before it is judged.
+    async fn finish(&self, _: &mut Session) -> Result<(), StoreError> {
+        let Some(Some(listener)) = self.running().listener.get() else { return Ok(()) };
+        tokio::task::block_in_place(|| listener.end());
+        Ok(())
+    }
+
+    /// Steps tell who does it in an application that quarrel did not write,
+    /// unless its file does.
     fn invalidation(&self) -> Invalidation {
-        Invalidation::ByWriter
+        self.file.invalidation.unwrap_or(Invalidation::ByWriter)
+    }
+}
+
+/// A change of a row past the application.
+fn change(verb: &'static str, key: Key, value: &Value) -> Call {
+    Call {
+        site: Site::Primary,
+        verb: verb.into(),
+        object: Some(Object::of(key)),
+        argument: Some(Content::Row { value: value.clone(), version: 0 }),
     }
 }

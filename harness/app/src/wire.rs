@@ -320,7 +320,7 @@ const HASH: usize = 16;
 
 /// A key with the row's number, and other numbers and hashes, left out. Bytes
 /// that are no text are one thing, whatever they are.
-fn blank(key: &str, row: u64) -> String {
+pub(super) fn blank(key: &str, row: u64) -> String {
     if key.contains('\u{fffd}') {
         return "{bytes}".to_owned();
     }

@@ -6,8 +6,8 @@ use std::{
 
 use clap::{Args, Subcommand};
 use quarrel_app::{
-    App, AppFile, AppRace, AppReport, Clients, Limits, Reading, Replayed, examine, explore_app,
-    replay_app,
+    App, AppFault, AppFile, AppRace, AppReport, Choices, Clients, Limits, Reading, Replayed,
+    Replies, examine, explore_app, learn, replay_app, sweep_app,
 };
 use quarrel_checkers::Guarantee;
 use quarrel_report::report::command_line;
@@ -43,6 +43,9 @@ pub(super) struct AppExploreArgs {
     /// How often a break of an application is performed again before it is told
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=1000), requires = "app")]
     replays: u64,
+    /// Which messages of an application wait for their turn: requests or requests+replies [default: as its file says, else requests]
+    #[arg(long, value_name = "WHICH", value_parser = ["requests", "requests+replies"], requires = "app")]
+    hold: Option<String>,
     /// Print, and write to --out, tokens for what its rows, statements, headers and messages hold. Such a race can be read, and not be replayed
     #[arg(long, requires = "app")]
     redact: bool,
@@ -52,10 +55,17 @@ pub(super) struct AppExploreArgs {
 pub(super) struct Asked<'a> {
     pub(super) args: &'a AppExploreArgs,
     pub(super) most_clients: usize,
+    /// Names of faults.
+    pub(super) faults: Vec<String>,
+    pub(super) strikes: usize,
     pub(super) expect: Expectation,
     pub(super) out: Option<&'a Path>,
     pub(super) json: bool,
 }
+
+/// A change by hand needs to be told how.
+pub(super) const NO_UPDATE: &str = "manual-sql: the application's file has no [rows] update, the \
+     statement by which a row is changed by hand";
 
 /// Which clients there are in the spaces that are searched, the smallest first.
 const SPACES: [Clients; 3] = [
@@ -80,12 +90,27 @@ pub(super) fn explore(file: &Path, asked: &Asked<'_>) -> Result<u8, Failure> {
         return Err(Failure::usage(why));
     }
     let file = read_app(file)?;
+    let mut faults = Vec::new();
+    for name in &asked.faults {
+        let fault: AppFault = name.parse().map_err(Failure::usage)?;
+        if fault == AppFault::ManualSql && file.rows.update.is_none() {
+            return Err(Failure::usage(NO_UPDATE));
+        }
+        faults.push(fault);
+    }
+    let replies = match asked.args.hold.as_deref() {
+        None => file.replies,
+        Some("requests") => Replies::GoOn,
+        Some(_) => Replies::Held,
+    };
+    let choices = Choices { faults, strikes: asked.strikes, replies };
     let fits = |clients: &&Clients| clients.writers + clients.readers <= asked.most_clients;
     let spaces: Vec<Clients> = SPACES.iter().filter(fits).copied().collect();
     let searched = spaces.clone();
     let limits = Limits {
         time: asked.args.time,
         replays: usize::try_from(asked.args.replays).unwrap_or(usize::MAX),
+        choices,
         ..Limits::default()
     };
     let report = on_stage(file, asked.args.cluster, &spaces, |app, stop| async move {
@@ -181,19 +206,86 @@ enum AppCommand {
         #[arg(long)]
         redact: bool,
     },
+    /// Makes each request alone, cold and warm, and shows what of its messages is taken for of no matter
+    Learn {
+        /// Its app.toml; the commands in it are run
+        file: PathBuf,
+        /// Where to run it: auto, docker or native
+        #[arg(long, default_value = "auto", value_name = "KIND", value_parser = |t: &str| t.parse::<Choice>())]
+        cluster: Choice,
+        /// Add what was learnt to the file, as its table [steps]
+        #[arg(long)]
+        write: bool,
+        /// Print tokens for what its rows, statements, headers and messages hold
+        #[arg(long)]
+        redact: bool,
+    },
+    /// Breaks the connection before and after every message of a write and of a read, and shows which leave the cache wrong and which answers lie
+    Faults {
+        /// Its app.toml; the commands in it are run
+        file: PathBuf,
+        /// Where to run it: auto, docker or native
+        #[arg(long, default_value = "auto", value_name = "KIND", value_parser = |t: &str| t.parse::<Choice>())]
+        cluster: Choice,
+        /// Print tokens for what its rows, statements, headers and messages hold
+        #[arg(long)]
+        redact: bool,
+    },
 }
 
-/// Exit code 0 if all that it said could be read, 2 if not.
+/// Exit code 0 if all that it said could be read, 2 if not; of faults, 1 if one
+/// left something wrong.
 pub(super) fn app(args: &AppArgs) -> Result<u8, Failure> {
-    let AppCommand::Doctor { file, cluster, redact } = &args.command;
+    let (AppCommand::Doctor { redact, .. }
+    | AppCommand::Learn { redact, .. }
+    | AppCommand::Faults { redact, .. }) = &args.command;
     if *redact {
         output::redact();
     }
     let alone = [Clients { writers: 0, readers: 0 }];
-    let found =
-        on_stage(read_app(file)?, *cluster, &alone, |app, _| async move { examine(&app).await })?;
-    print!("{found}");
-    Ok(if found.is_clear() { 0 } else { 2 })
+    match &args.command {
+        AppCommand::Doctor { file, cluster, .. } => {
+            let file = read_app(file)?;
+            let found =
+                on_stage(file, *cluster, &alone, |app, _| async move { examine(&app).await })?;
+            print!("{found}");
+            Ok(if found.is_clear() { 0 } else { 2 })
+        }
+        AppCommand::Learn { file, cluster, write, .. } => {
+            let read = read_app(file)?;
+            if *write && (!read.steps.local.is_empty() || !read.steps.background.is_empty()) {
+                let why = format!("{} has a table [steps]: take it out first", file.display());
+                return Err(Failure::usage(why));
+            }
+            let found =
+                on_stage(read, *cluster, &alone, |app, _| async move { learn(&app).await })?;
+            print!("{found}");
+            if *write {
+                let text = std::fs::read_to_string(file);
+                let text = text.map_err(|error| Failure::reading(file, &error))?;
+                write_text(file, &format!("{}\n\n{}", text.trim_end(), found.steps()))?;
+                eprintln!("written: [steps] in {}", file.display());
+            }
+            Ok(if found.is_clear() { 0 } else { 2 })
+        }
+        AppCommand::Faults { file, cluster, .. } => {
+            let one = [Clients { writers: 1, readers: 0 }];
+            let file = read_app(file)?;
+            let swept =
+                on_stage(
+                    file,
+                    *cluster,
+                    &one,
+                    |app, stop| async move { sweep_app(&app, &stop).await },
+                )?;
+            print!("{swept}");
+            Ok(match (swept.wrong(), swept.is_complete()) {
+                (1.., _) => 1,
+                (0, true) => 0,
+                (0, false) => 2,
+            })
+        }
+    }
 }
 
 /// Starts cluster and application, does `work`, and takes both down.

@@ -73,7 +73,7 @@ pub(super) fn command(catalogue: &Catalogue) -> Command {
 /// Searches the orders of an application's own messages.
 fn explore_app(args: &ExploreArgs, file: &Path, matches: &ArgMatches) -> Result<u8, Failure> {
     // Flags of simulated searches, which mean nothing to a real application.
-    let not_its_own = ["faults", "ops", "deletes", "strikes", "max_states", "seed", "threads"];
+    let not_its_own = ["ops", "deletes", "max_states", "seed", "threads"];
     let given = |name: &&&str| matches.value_source(name) == Some(ValueSource::CommandLine);
     if let Some(name) = not_its_own.iter().find(given) {
         let why = format!("--{}: not for an application", name.replace('_', "-"));
@@ -83,6 +83,8 @@ fn explore_app(args: &ExploreArgs, file: &Path, matches: &ArgMatches) -> Result<
     let asked = Asked {
         args: &args.application,
         most_clients: if is_given { usize::try_from(args.clients).unwrap_or(3) } else { 3 },
+        faults: args.faults.iter().flatten().map(ToString::to_string).collect(),
+        strikes: usize::try_from(args.strikes).unwrap_or(1),
         expect: args.expect,
         out: args.out.as_deref(),
         json: args.format == "json",

@@ -107,6 +107,7 @@ pub(super) fn command(catalogue: &Catalogue) -> Command {
 pub(super) fn run(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> {
     let args = RunArgs::from_arg_matches(matches).map_err(Failure::usage)?;
     let subject = subject(&args, matches, catalogue)?;
+    subject.suits(&args.faults)?;
     let seed = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let workload = catalogue.workload(&args.workload).map_err(Failure::usage)?;
     let keeper = args.gatekeeper.gatekeeper(args.settle)?;
@@ -326,8 +327,9 @@ async fn run_on_cluster(
         seed: plan.seed,
         clients: plan.clients,
     };
-    let up =
-        async { subject.on(start(&wanted).await?, plan.clients, plan.seed, Reading::Bytes).await };
+    let up = async {
+        subject.on(start(&wanted).await?, plan.clients, plan.seed, Reading::Messages).await
+    };
     let cluster: Arc<dyn Cluster> = tokio::select! {
         biased;
         () = asked(&stop) => return keeper.never_begun(),

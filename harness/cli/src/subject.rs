@@ -1,13 +1,16 @@
 use std::{path::Path, sync::Arc};
 
 use quarrel_app::{App, AppCluster, AppFile, AppFileError, Reading};
-use quarrel_run::results::RunSettings;
+use quarrel_run::{
+    faults::{Fault, Strike},
+    results::RunSettings,
+};
 use quarrel_strategy::{
     cluster::{Cluster, ClusterError},
     strategy::{AnyStrategy, Options, StrategyEntry},
 };
 
-use super::{Failure, output::eprintln};
+use super::{Failure, app_explore::NO_UPDATE, output::eprintln};
 
 /// What a run is about: a strategy of the catalogue, or an application.
 pub(super) enum Subject<'a> {
@@ -50,6 +53,27 @@ impl Subject<'_> {
         }
     }
 
+    /// Whether these faults can strike it: an application makes no steps of ours
+    /// at which its clients could be struck.
+    pub(super) fn suits(&self, faults: &[Fault]) -> Result<(), Failure> {
+        let Self::App(app) = self else { return Ok(()) };
+        for fault in faults {
+            match fault.strike() {
+                None => {}
+                Some(Strike::Manual(_)) if app.file.rows.update.is_some() => {}
+                Some(Strike::Manual(_)) => return Err(Failure::usage(NO_UPDATE)),
+                Some(_) => {
+                    let why = format!(
+                        "--fault {fault}: it strikes clients between two steps of a strategy, and \
+                         an application takes its own"
+                    );
+                    return Err(Failure::usage(why));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Says in a run's settings what it was about.
     pub(super) fn describe(&self, settings: &mut RunSettings) {
         match self {
@@ -66,6 +90,7 @@ impl Subject<'_> {
                 settings.source = app.file.source();
                 settings.app = Some(app.file.source());
                 settings.given = Some(std::collections::BTreeMap::new());
+                settings.invalidation = app.file.invalidation;
             }
         }
     }

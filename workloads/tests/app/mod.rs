@@ -1,5 +1,7 @@
 //! Small applications, right and wrong, in a language that is everywhere.
 
+mod causes;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -170,8 +172,8 @@ pub(crate) const WRONG_FILES: &[(&str, &str)] = &[
     ),
     (
         "[app]\ncommand = \"x\"\nprotocol = \"stdio\"\n[rows]\ninsert = \"INSERT {key} {value}\"\n\
-         select = \"SELECT {key}\"\n[steps]\nhold = \"requests+replies\"",
-        "app.toml, line 8, column 8: only requests to the stores can be held",
+         select = \"SELECT {key}\"\n[steps]\nhold = \"everything\"",
+        "app.toml, line 8, column 8: expected \"requests\" or \"requests+replies\"",
     ),
     (
         "[app]\n[rows]\ninsert = \"INSERT {key} {value}\"\nselect = \"SELECT {key}\"",
@@ -181,8 +183,18 @@ pub(crate) const WRONG_FILES: &[(&str, &str)] = &[
 
 /// The file of a sample application.
 pub(crate) fn sample(name: &str) -> String {
+    sample_file(name, "app.toml")
+}
+
+/// One of several files of a sample application.
+fn sample_file(name: &str, file: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("apps").join(name);
-    folder.join("app.toml").to_str().unwrap().to_owned()
+    folder.join(file).to_str().unwrap().to_owned()
+}
+
+/// Runs a command with more in its environment.
+fn quarrel_with(words: &[&str], results: &Path, env: &[(&str, &str)]) -> Output {
+    command(words, results).envs(env.iter().copied()).output().unwrap()
 }
 
 fn command(words: &[&str], results: &Path) -> Command {

@@ -6,12 +6,21 @@
 //! under way from the beginning; a request counts as begun with its first
 //! message and as ended with its last, which is as strict as time can be.
 
+mod beside;
+mod hear;
+mod mishap;
+mod nature;
 mod play;
+mod race;
 mod report;
 mod search;
 mod stage;
+mod sweep;
 mod tree;
 
-pub use report::{AppFinding, AppRace, AppReport, Line, Replayed, Space};
+pub use mishap::AppFault;
+pub use race::{AppRace, Line};
+pub use report::{AppFinding, AppReport, Replayed, Space};
 pub use search::{Clients, Limits, explore_app, replay_app};
-pub use stage::Warmth;
+pub use stage::{Choices, Warmth};
+pub use sweep::{Sweep, sweep_app};

@@ -1,59 +1,101 @@
 //! The course of one execution.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
-
-use futures::{StreamExt as _, stream::FuturesUnordered};
-use quarrel_checkers::{Certainty, History, Index, Key, Kind, Op, Process, Time, Value};
-use quarrel_faultproxy::{
-    Decision,
-    attend::{Waits, What},
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
 };
+
+use futures::stream::FuturesUnordered;
+use quarrel_checkers::{History, Index, Key, Op, Process, Time, Value};
+use quarrel_faultproxy::Decision;
 use quarrel_strategy::stores::StoreError;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::{
-    stage::{Ended, Execution, Lost, Role, Stage, Taken},
+    mishap::Deed,
+    stage::{Ended, Execution, Lost, Role, Stage, Taken, Warmth},
     tree::{Choice, Next},
 };
-use crate::{
-    App,
-    rows::number,
-    wire::{Effect, Message, fits},
-};
+use crate::{App, rows::number, wire::Message};
 
 /// The first moment after the row was made.
-const JUST_AFTER: Time = Time(1_000);
+pub(super) const JUST_AFTER: Time = Time(1_000);
+
+/// How long a client may take to give up a request that is not answered.
+const GIVES_UP: Duration = Duration::from_secs(2);
 
 /// How long a message or an answer may take to come.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long until somebody asks whether a client waits for a lock.
 const BLOCKED: Duration = Duration::from_millis(25);
+/// The same while somebody else is known to hold one.
+const LIKELY_BLOCKED: Duration = Duration::from_millis(1);
 
 /// Where a client stands.
 #[derive(Debug, Default)]
-struct Part {
+pub(super) struct Part {
     /// Messages that wait, oldest first.
-    waiting: VecDeque<Message>,
+    pub(super) waiting: VecDeque<Waiting>,
+    /// It has written what nobody sees yet, or locked it.
+    pub(super) holds_row: bool,
+    /// What it was let say last may wait for somebody's lock.
+    pub(super) may_wait: bool,
     /// It has sent something that was let go on.
-    has_begun: bool,
+    pub(super) has_begun: bool,
     /// Its operation has ended.
-    ended: Option<Ended>,
+    pub(super) ended: Option<Ended>,
     /// It waits for somebody else's lock.
     is_blocked: bool,
 }
 
+/// A message that waits for its turn.
+#[derive(Clone, Debug)]
+pub(super) struct Waiting {
+    /// The number of what waits: of the request, or of its reply.
+    pub(super) id: u64,
+    /// The request.
+    pub(super) message: Message,
+    /// What its turn means.
+    pub(super) turn: Deed,
+}
+
 pub(super) struct Play<'a, N> {
-    stage: &'a mut Stage,
-    key: Key,
-    row: u64,
-    parts: Vec<Part>,
+    pub(super) stage: &'a mut Stage,
+    pub(super) warmth: Warmth,
+    pub(super) key: Key,
+    pub(super) row: u64,
+    pub(super) parts: Vec<Part>,
     next: N,
-    execution: Execution,
-    values: Vec<Option<Value>>,
+    pub(super) execution: Execution,
+    pub(super) values: Vec<Option<Value>>,
+    /// What has happened since the last message was let go.
+    pub(super) ticks: u64,
+    /// Faults so far.
+    pub(super) struck: usize,
+    /// The replica replays nothing.
+    pub(super) is_behind: bool,
+    /// Names of entries of the row that were heard of, and whether something
+    /// was stored there.
+    pub(super) entries: BTreeSet<(String, bool)>,
+    /// Requests whose clients have given them up.
+    pub(super) late: Vec<(usize, Waiting)>,
+    /// Requests that have gone on and whose replies wait for a turn.
+    pub(super) unanswered: HashMap<u64, Message>,
+    /// Requests that were answered.
+    pub(super) answered: BTreeSet<u64>,
+    /// Nothing new can come of it any more.
+    pub(super) is_old: bool,
 }
 
 impl<'a, N: FnMut(usize, &[Choice]) -> Next> Play<'a, N> {
-    pub(super) fn new(stage: &'a mut Stage, key: Key, first: Value, next: N) -> Self {
+    pub(super) fn new(
+        stage: &'a mut Stage,
+        warmth: Warmth,
+        key: Key,
+        first: Value,
+        next: N,
+    ) -> Self {
         let row = number(&stage.app.file.rows, key);
         let mut history = History::default();
         let writer = Process::Client(u64::from(u32::MAX));
@@ -73,9 +115,28 @@ impl<'a, N: FnMut(usize, &[Choice]) -> Next> Play<'a, N> {
             is_complete: false,
             of_nobody: 0,
             silent: 0,
+            given_up: 0,
+            struck: BTreeSet::new(),
         };
         let parts = roles.iter().map(|_| Part::default()).collect();
-        Self { stage, key, row, parts, next, execution, values }
+        Self {
+            stage,
+            warmth,
+            key,
+            row,
+            parts,
+            next,
+            execution,
+            values,
+            ticks: 0,
+            struck: 0,
+            is_behind: false,
+            entries: BTreeSet::new(),
+            late: Vec::new(),
+            unanswered: HashMap::new(),
+            answered: BTreeSet::new(),
+            is_old: false,
+        }
     }
 
     pub(super) async fn run(&mut self) -> Result<Execution, Lost> {
@@ -91,10 +152,10 @@ impl<'a, N: FnMut(usize, &[Choice]) -> Next> Play<'a, N> {
                 async move { (client, operate(&app, client as u64, key, value).await) }
             })
             .collect();
+        self.begin_behind().await?;
         let everybody: Vec<usize> = (0..self.parts.len()).collect();
         self.settle(&everybody, &mut answers).await?;
         self.execution.silent = self.parts.iter().filter(|part| part.ended.is_some()).count();
-        let mut is_new = true;
         loop {
             let enabled = self.enabled();
             if enabled.is_empty() {
@@ -108,11 +169,13 @@ impl<'a, N: FnMut(usize, &[Choice]) -> Next> Play<'a, N> {
                 continue;
             }
             let depth = self.execution.taken.len();
-            let at = if is_new {
+            let at = if self.is_old {
+                0
+            } else {
                 match (self.next)(depth, &enabled) {
                     Next::Go(at) => at,
                     Next::Enough => {
-                        is_new = false;
+                        self.is_old = true;
                         0
                     }
                     Next::Diverged => {
@@ -120,34 +183,16 @@ impl<'a, N: FnMut(usize, &[Choice]) -> Next> Play<'a, N> {
                         return Err(Lost::Diverged(format!("step {depth}: {}", seen.join(", "))));
                     }
                 }
-            } else {
-                0
             };
             self.take(enabled[at].clone(), &mut answers).await?;
         }
-        self.execution.is_complete = is_new;
+        self.end().await?;
+        self.execution.is_complete = !self.is_old;
         self.execution.history.events.sort_by_key(|event| event.time);
         for (index, event) in self.execution.history.events.iter_mut().enumerate() {
             event.index = Index(index as u64);
         }
         Ok(self.execution.clone())
-    }
-
-    /// The oldest message of each client that waits.
-    fn enabled(&self) -> Vec<Choice> {
-        let parts = self.parts.iter().enumerate();
-        let waiting = parts.filter_map(|(client, part)| {
-            let message = part.waiting.front()?;
-            Some(Choice {
-                client,
-                site: message.site,
-                shape: Arc::clone(&message.shape),
-                effect: message.effect,
-                keys: message.keys.clone(),
-                is_first: !part.has_begun,
-            })
-        });
-        waiting.collect()
     }
 
     fn blocked(&self) -> Vec<usize> {
@@ -163,9 +208,16 @@ impl<'a, N: FnMut(usize, &[Choice]) -> Next> Play<'a, N> {
     where
         F: Future<Output = (usize, Result<Option<Value>, StoreError>)>,
     {
+        self.struck += usize::from(choice.deed.is_fault());
+        if !choice.deed.is_of_a_message() {
+            return self.beside(choice).await;
+        }
         let client = choice.client;
+        if choice.deed == Deed::Arrives {
+            return self.arrive(choice).await;
+        }
         let part = &mut self.parts[client];
-        let Some(message) = part.waiting.pop_front() else {
+        let Some(waiting) = part.waiting.pop_front() else {
             return Err(Lost::Broken("what was chosen does not wait".to_owned()));
         };
         let at = Time::from_millis(self.execution.taken.len() as u64 + 1);
@@ -174,9 +226,20 @@ impl<'a, N: FnMut(usize, &[Choice]) -> Next> Play<'a, N> {
             let op = self.op(client);
             self.execution.history.invoke(at, Process::Client(client as u64), op);
         }
-        self.execution.taken.push(Taken { choice, values: message.values, ended: None });
-        self.decide(message.id)?;
-        self.settle(&[client], answers).await?;
+        let values = waiting.message.values.clone();
+        let deed = choice.deed.clone();
+        self.execution.taken.push(Taken { choice, values, ended: None });
+        self.ticks = 0;
+        let now = self.now();
+        if deed != Deed::Answered {
+            self.stage.scribe.goes_on(waiting.id, now);
+        }
+        if deed == Deed::Dawdles {
+            self.dawdle(client, waiting, answers).await?;
+        } else {
+            self.let_go(client, &deed, &waiting)?;
+            self.settle(&[client], answers).await?;
+        }
         // Whoever waited for a lock may have got it.
         while let blocked @ [_, ..] = &self.blocked()[..] {
             if self.stage.locks.waiting().await.map_err(Lost::Broken)? >= blocked.len() {
@@ -187,12 +250,55 @@ impl<'a, N: FnMut(usize, &[Choice]) -> Next> Play<'a, N> {
         Ok(())
     }
 
-    fn decide(&self, id: u64) -> Result<(), Lost> {
-        let decided = self.stage.attention.decide(id, Decision::Forward);
+    /// A request is under way until its client gives it up. One that waits for
+    /// ever is let go after a while, and the rest is nothing new.
+    async fn dawdle<F>(
+        &mut self,
+        client: usize,
+        waiting: Waiting,
+        answers: &mut FuturesUnordered<F>,
+    ) -> Result<(), Lost>
+    where
+        F: Future<Output = (usize, Result<Option<Value>, StoreError>)>,
+    {
+        self.execution.struck.insert(client);
+        let start = Instant::now();
+        let shape = Arc::clone(&waiting.message.shape);
+        let patience = match self.stage.patient.contains(&shape) {
+            true => Duration::ZERO,
+            false => GIVES_UP,
+        };
+        while !self.is_settled(client) {
+            if start.elapsed() >= patience {
+                self.stage.patient.insert(shape);
+                self.is_old = true;
+                self.let_go(client, &Deed::GoesOn, &waiting)?;
+                return self.settle(&[client], answers).await;
+            }
+            self.hear(BLOCKED, answers).await?;
+        }
+        self.late.push((client, waiting));
+        Ok(())
+    }
+
+    /// The time of whatever happens now: between the message that was let go
+    /// last and the end of the operation that it may bring about.
+    pub(super) fn now(&mut self) -> Time {
+        self.ticks = (self.ticks + 1).min(400);
+        let at = Time::from_millis(self.execution.taken.len() as u64).max(JUST_AFTER);
+        at + Duration::from_micros(self.ticks)
+    }
+
+    pub(super) fn decide(&self, id: u64) -> Result<(), Lost> {
+        self.decide_to(id, Decision::Forward)
+    }
+
+    pub(super) fn decide_to(&self, id: u64, decision: Decision) -> Result<(), Lost> {
+        let decided = self.stage.attention.decide(id, decision);
         decided.map_err(|error| Lost::Diverged(format!("a message that waited is gone: {error}")))
     }
 
-    fn op(&self, client: usize) -> Op {
+    pub(super) fn op(&self, client: usize) -> Op {
         match &self.values[client] {
             Some(value) => Op::write(self.key, value.clone()),
             None => Op::read(self.key),
@@ -218,9 +324,13 @@ impl<'a, N: FnMut(usize, &[Choice]) -> Next> Play<'a, N> {
         for client in clients {
             self.parts[*client].is_blocked = false;
         }
+        let holds = |(at, part): (usize, &Part)| part.holds_row && !clients.contains(&at);
+        let may_wait = clients.iter().any(|client| self.parts[*client].may_wait);
+        let is_likely = may_wait && self.parts.iter().enumerate().any(holds);
+        let soon = if is_likely { LIKELY_BLOCKED } else { BLOCKED };
         let mut asked = Instant::now();
         while let Some(open) = clients.iter().find(|client| !self.is_settled(**client)) {
-            if !self.hear(BLOCKED, answers).await? && asked.elapsed() >= BLOCKED {
+            if !self.hear(soon, answers).await? && asked.elapsed() >= soon {
                 asked = Instant::now();
                 let known = self.blocked().len();
                 if self.stage.locks.waiting().await.map_err(Lost::Broken)? > known {
@@ -257,104 +367,6 @@ impl<'a, N: FnMut(usize, &[Choice]) -> Next> Play<'a, N> {
             }
         }
         Ok(())
-    }
-
-    /// Takes in the next thing that happens; whether anything did in time.
-    async fn hear<F>(
-        &mut self,
-        limit: Duration,
-        answers: &mut FuturesUnordered<F>,
-    ) -> Result<bool, Lost>
-    where
-        F: Future<Output = (usize, Result<Option<Value>, StoreError>)>,
-    {
-        tokio::select! {
-            biased;
-            notice = self.stage.attention.next() => self.notice(notice)?,
-            Some((client, answer)) = answers.next() => self.answer(client, answer),
-            () = sleep(limit) => return Ok(false),
-        }
-        Ok(true)
-    }
-
-    fn notice(&mut self, notice: quarrel_faultproxy::Notice) -> Result<(), Lost> {
-        let Some(&(client, site)) = self.stage.proxies.get(&notice.proxy) else { return Ok(()) };
-        match notice.what {
-            What::Request(request) => {
-                let message = self.stage.connections.message(
-                    &notice.proxy,
-                    notice.connection,
-                    site,
-                    &request,
-                    self.row,
-                );
-                if request.waits == Waits::No {
-                    return Ok(());
-                }
-                let steps = &self.stage.app.file.steps;
-                let is_local = message.effect == Effect::Local
-                    || steps.local.iter().any(|pattern| fits(&message.shape, pattern));
-                let is_of_nobody = self.parts[client].ended.is_some()
-                    || steps.background.iter().any(|pattern| fits(&message.shape, pattern));
-                if is_of_nobody && !is_local {
-                    self.execution.of_nobody += 1;
-                }
-                if is_local || is_of_nobody {
-                    return self.decide(message.id);
-                }
-                self.parts[client].waiting.push_back(message);
-            }
-            What::Closed { undecided, .. } => {
-                self.stage.connections.closed(&notice.proxy, notice.connection);
-                self.parts[client].waiting.retain(|message| !undecided.contains(&message.id));
-            }
-            What::FramingLost { reason } => {
-                return Err(Lost::Broken(format!(
-                    "messages of client {client} to the {site} cannot be told apart: {reason}"
-                )));
-            }
-            What::Missed { notices } => {
-                return Err(Lost::Broken(format!("{notices} messages were missed")));
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn answer(&mut self, client: usize, answer: Result<Option<Value>, StoreError>) {
-        let is_writer = self.values[client].is_some();
-        let ended = match answer {
-            Ok(_) if is_writer => Ended::Written,
-            Ok(value) => Ended::Read(value),
-            Err(error) if !is_writer || error.certainty == Certainty::Definite => {
-                Ended::Refused(error.message)
-            }
-            Err(error) => Ended::Unknown(error.message),
-        };
-        let steps = self.execution.taken.len() as u64;
-        let process = Process::Client(client as u64);
-        let op = self.op(client);
-        let history = &mut self.execution.history;
-        if !self.parts[client].has_begun {
-            // It asked no store: it began and ended before anything happened.
-            history.invoke(JUST_AFTER + Duration::from_nanos(1), process, op.clone());
-        }
-        let at = Time::from_millis(steps).max(JUST_AFTER) + Duration::from_micros(500);
-        let (kind, op, error) = match &ended {
-            Ended::Read(value) => {
-                (Kind::Ok, op.returning(value.clone().unwrap_or(Value::Nil)), None)
-            }
-            Ended::Written => (Kind::Ok, op, None),
-            Ended::Refused(why) => (Kind::Fail, op, Some(why.clone())),
-            Ended::Unknown(why) => (Kind::Info, op, Some(why.clone())),
-        };
-        history.push(at, process, kind, op, error);
-        if let Some(taken) =
-            self.execution.taken.iter_mut().rev().find(|taken| taken.choice.client == client)
-        {
-            taken.ended = Some(ended.clone());
-        }
-        self.parts[client].ended = Some(ended);
     }
 }
 

@@ -1,12 +1,14 @@
 use std::{sync::Arc, time::Duration};
 
-use quarrel_checkers::{Anomaly, Guarantee, JudgeOptions, Key, Validity, judge};
-use quarrel_strategy::record::Stop;
+use quarrel_checkers::{Anomaly, Cause, Guarantee, JudgeOptions, Key, Process, Validity, judge};
+use quarrel_run::judge::{Evidence, find_causes};
+use quarrel_strategy::record::{Commit, Stop};
 use tokio::time::Instant;
 
 use super::{
-    report::{AppFinding, AppRace, AppReport, Line, Replayed, Space},
-    stage::{Execution, Lost, Role, Stage, Warmth},
+    race::{AppRace, Line},
+    report::{AppFinding, AppReport, Replayed, Space},
+    stage::{Choices, Execution, Lost, Role, Stage, Warmth},
     tree::{Next, Reduction, Tree},
 };
 use crate::{App, AppFile, file::Instances};
@@ -42,11 +44,18 @@ pub struct Limits {
     pub time: Duration,
     /// How often a break is performed again before it is told.
     pub replays: usize,
+    /// What may be chosen besides the order of requests.
+    pub choices: Choices,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { executions: 20_000, time: Duration::from_secs(300), replays: 20 }
+        Self {
+            executions: 20_000,
+            time: Duration::from_secs(300),
+            replays: 20,
+            choices: Choices::default(),
+        }
     }
 }
 
@@ -71,7 +80,7 @@ pub async fn explore_app(
     stop: &Stop,
 ) -> Result<AppReport, String> {
     let start = Instant::now();
-    let mut report = AppReport::new(&app.file);
+    let mut report = AppReport::new(&app.file, &limits.choices);
     for clients in spaces {
         for warmth in [Warmth::Cold, Warmth::Warm] {
             let searched = Search { app, clients: *clients, warmth, limits, stop, start };
@@ -101,7 +110,7 @@ struct Search<'a> {
 impl Search<'_> {
     async fn run(&self) -> Result<(Space, Option<AppFinding>), Lost> {
         let roles = self.clients.roles();
-        let mut stage = stage(self.app, &roles).await?;
+        let mut stage = stage(self.app, &roles, &self.limits.choices).await?;
         let mut space = Space::new(self.clients, self.warmth);
         let began = Instant::now();
         let mut found = None;
@@ -123,6 +132,7 @@ impl Search<'_> {
                 space.executions_of_all += usize::from(is_last && execution.is_complete);
                 space.of_nobody += execution.of_nobody;
                 space.silent += execution.silent;
+                space.given_up += execution.given_up;
                 space.at_stake += usize::from(execution.is_complete && execution.has_written());
                 if execution.is_complete
                     && let Some(anomaly) = broken(&execution)
@@ -142,6 +152,7 @@ impl Search<'_> {
         }
         space.took = began.elapsed();
         let Some((execution, anomaly)) = found else { return Ok((space, None)) };
+        let anomaly = self.explained(&execution).await?.unwrap_or(anomaly);
         let lines = Line::of(&execution, &roles);
         let replayed = replay(&mut stage, self.warmth, &lines, self.limits.replays).await?;
         let finding = AppFinding {
@@ -149,6 +160,7 @@ impl Search<'_> {
                 app: self.app.file.path.clone(),
                 clients: self.clients,
                 warmth: self.warmth,
+                replies: self.limits.choices.replies,
                 lines,
             },
             audited: execution.audited.clone(),
@@ -157,6 +169,32 @@ impl Search<'_> {
             replayed,
         };
         Ok((space, Some(finding)))
+    }
+
+    /// What an execution broke, with its cause: one that its messages show, if
+    /// there is one.
+    async fn explained(&self, execution: &Execution) -> Result<Option<Anomaly>, Lost> {
+        let commits = self.app.fleet().commits.so_far().await;
+        let commits = commits.map_err(|error| Lost::Broken(error.to_string()))?;
+        let mut history = execution.history.clone();
+        Commit::tell(&commits, &mut history);
+        // With the order in which the primary committed it is told what was
+        // stale; without, only that it cannot be.
+        let judged = |history| judge(history, &[], &JudgeOptions::default()).anomalies;
+        let mut anomalies = judged(&history);
+        if anomalies.is_empty() {
+            anomalies = judged(&execution.history);
+        }
+        find_causes(&history, self.app.file.invalidation, &mut anomalies);
+        let auditor = Process::Client((self.clients.writers + self.clients.readers) as u64);
+        let evidence = Evidence::new(&history);
+        // What stays wrong counts more than what was wrong in passing.
+        let stays = |anomaly: &Anomaly| {
+            let guilty = evidence.as_ref().and_then(|evidence| evidence.guilty(anomaly));
+            guilty.is_some_and(|read| history.events[read.invoke.position()].process == auditor)
+        };
+        let rank = |anomaly: &Anomaly| (anomaly.cause == Some(Cause::Unexplained), !stays(anomaly));
+        Ok(anomalies.iter().min_by_key(|anomaly| rank(anomaly)).cloned())
     }
 
     fn is_over(&self, space: &Space) -> bool {
@@ -190,7 +228,11 @@ impl Search<'_> {
 }
 
 /// A stage whose instances have seen requests before.
-async fn stage(app: &Arc<App>, roles: &[Role]) -> Result<Stage, Lost> {
+pub(super) async fn stage(
+    app: &Arc<App>,
+    roles: &[Role],
+    choices: &Choices,
+) -> Result<Stage, Lost> {
     if app.file.instances == Instances::Shared {
         return Err(Lost::Broken(
             "with one shared instance it is not certain whose request caused a message: \
@@ -211,7 +253,7 @@ async fn stage(app: &Arc<App>, roles: &[Role]) -> Result<Stage, Lost> {
             app.ask(client, key).await?;
         }
     }
-    Stage::new(Arc::clone(app), roles.to_vec(), rows + WARM_UP as u64)
+    Stage::new(Arc::clone(app), roles.to_vec(), rows + WARM_UP as u64, choices)
 }
 
 /// What an execution broke, if it did.
@@ -256,7 +298,7 @@ async fn replay(
 /// When the application cannot be followed.
 pub async fn replay_app(app: &Arc<App>, race: &AppRace, times: usize) -> Result<Replayed, String> {
     let run = async {
-        let mut stage = stage(app, &race.clients.roles()).await?;
+        let mut stage = stage(app, &race.clients.roles(), &race.choices()).await?;
         replay(&mut stage, race.warmth, &race.lines, times).await
     };
     run.await.map_err(|lost| lost.to_string())

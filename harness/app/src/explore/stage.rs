@@ -1,9 +1,17 @@
 //! One execution: every client's request under way at once, each message to a
 //! store held until its turn comes.
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    fmt,
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
-use quarrel_checkers::{History, Key, Op, Process, Site, Time, Value};
+use quarrel_checkers::{
+    Content, History, Key, Kind, Object, Op, Process, Reply, Site, Step, Time, Value,
+};
 use quarrel_faultproxy::{
     Attend, Attention, Decision,
     attend::{Waits, What},
@@ -12,10 +20,18 @@ use quarrel_strategy::stores::StoreError;
 use tokio::time::timeout;
 
 use super::{
+    mishap::AppFault,
+    nature::{Nature, Replays},
     play::Play,
     tree::{Choice, Next, Tree},
 };
-use crate::{App, fleet::name, wire::Connections};
+use crate::{
+    App,
+    file::Replies,
+    fleet::name,
+    transcript::{Names, Owner, Scribe},
+    wire::Connections,
+};
 
 /// One client of an exploration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +96,10 @@ pub(crate) struct Execution {
     pub(crate) of_nobody: usize,
     /// Operations that ended without any message.
     pub(crate) silent: usize,
+    /// Requests that clients gave up while they were held for their turn.
+    pub(crate) given_up: usize,
+    /// Clients whose connections a fault has broken.
+    pub(crate) struck: BTreeSet<usize>,
 }
 
 impl Execution {
@@ -109,6 +129,50 @@ impl From<StoreError> for Lost {
     }
 }
 
+/// What a search may choose besides the order of requests.
+#[derive(Clone, Debug, Default)]
+pub struct Choices {
+    /// What may go wrong.
+    pub faults: Vec<AppFault>,
+    /// How many faults one execution may have.
+    pub strikes: usize,
+    /// What becomes of replies.
+    pub replies: Replies,
+}
+
+impl Choices {
+    /// What was tried, and what not.
+    pub(super) fn within(&self) -> String {
+        let replies = match self.replies {
+            Replies::GoOn => "their replies not",
+            Replies::Held => "and their replies",
+        };
+        let list = |faults: Vec<&str>| faults.join(", ");
+        let is_tried =
+            |name: &&str| name.parse::<AppFault>().is_ok_and(|fault| self.faults.contains(&fault));
+        let (tried, not): (Vec<&str>, Vec<&str>) = AppFault::names().partition(is_tried);
+        let faults = match self.faults.is_empty() || self.strikes == 0 {
+            true => "no faults".to_owned(),
+            false => format!(
+                "at most {} of {} at any point, and none of {}",
+                self.strikes,
+                list(tried),
+                list(not)
+            ),
+        };
+        format!(
+            "one row, one request each, an instance for each; requests to the stores held, \
+             {replies}; {faults}; no instance killed; no timers or background work of the application"
+        )
+    }
+}
+
+/// Rows that are made at once.
+const FRESH: usize = 64;
+/// Rounds of requests after a connection was broken: drivers prepare statements
+/// at their sixth use.
+const WARM_AGAIN: usize = 7;
+
 /// Where executions happen.
 pub(crate) struct Stage {
     pub(super) app: Arc<App>,
@@ -117,6 +181,19 @@ pub(crate) struct Stage {
     /// Whose connections go through which proxy, and to which store.
     pub(super) proxies: HashMap<Arc<str>, (usize, Site)>,
     pub(super) connections: Connections,
+    pub(super) scribe: Scribe,
+    /// Hears the auditor's instance.
+    auditor: Attention,
+    /// What may go wrong, and how often in one execution.
+    pub(super) faults: Vec<AppFault>,
+    pub(super) strikes: usize,
+    /// Whether replies wait for a turn, too.
+    pub(super) holds_replies: bool,
+    pub(super) nature: Nature,
+    /// Requests that their clients do not give up.
+    pub(super) patient: HashSet<Arc<str>>,
+    /// Rows that nobody has used, and what they hold.
+    fresh: VecDeque<(Key, Value)>,
     /// Rows are numbered through all executions: none sees another's.
     next_key: u64,
     pub(super) locks: crate::locks::Locks,
@@ -125,7 +202,12 @@ pub(crate) struct Stage {
 impl Stage {
     /// A stage for these clients, of whom each has an instance, and one more
     /// instance for the auditor.
-    pub(crate) fn new(app: Arc<App>, roles: Vec<Role>, first_key: u64) -> Result<Self, Lost> {
+    pub(crate) fn new(
+        app: Arc<App>,
+        roles: Vec<Role>,
+        first_key: u64,
+        choices: &Choices,
+    ) -> Result<Self, Lost> {
         let broken = |error: quarrel_faultproxy::Error| Lost::Broken(error.to_string());
         let fleet = app.fleet();
         let mut proxies = HashMap::new();
@@ -137,7 +219,12 @@ impl Stage {
                 let name = name(client as u64, store);
                 match &attention {
                     None => {
-                        let attend = Attend::holding_requests();
+                        let attend = match choices.replies {
+                            Replies::GoOn => Attend::holding_requests(),
+                            Replies::Held => {
+                                Attend { replies: Waits::Yes, ..Attend::holding_requests() }
+                            }
+                        };
                         attention = Some(fleet.proxy.attend(&name, attend).map_err(broken)?);
                     }
                     Some(attention) => drop(attention.add(&name).map_err(broken)?),
@@ -146,13 +233,32 @@ impl Stage {
             }
         }
         let attention = attention.ok_or_else(|| Lost::Broken("nobody takes part".to_owned()))?;
+        let last = roles.len();
+        let primary = name(last as u64, "primary");
+        let auditor = fleet.proxy.attend(&primary, Attend::watching()).map_err(broken)?;
+        proxies.insert(Arc::from(primary), (last, Site::Primary));
+        for (store, site) in [("replica", Site::Replica), ("cache", Site::Cache)] {
+            let name = name(last as u64, store);
+            auditor.add(&name).map_err(broken)?;
+            proxies.insert(Arc::from(name), (last, site));
+        }
+        let names = Names::new(&app.file, Arc::clone(&fleet.commits.announced));
         let locks = crate::locks::Locks::new(fleet.direct.primary.clone());
+        let nature = Nature::new(&fleet.direct);
         Ok(Self {
             app,
             roles,
             attention,
             proxies,
             connections: Connections::default(),
+            scribe: Scribe::new(names),
+            auditor,
+            faults: choices.faults.clone(),
+            strikes: choices.strikes,
+            holds_replies: choices.replies == Replies::Held,
+            nature,
+            patient: HashSet::new(),
+            fresh: VecDeque::new(),
             next_key: first_key,
             locks,
         })
@@ -173,22 +279,22 @@ impl Stage {
         warmth: Warmth,
         next: impl FnMut(usize, &[Choice]) -> Next,
     ) -> Result<Execution, Lost> {
-        let key = Key(self.next_key);
-        self.next_key += 1;
         let auditor = self.roles.len() as u64;
-        let first = self.app.unused_value();
         let app = Arc::clone(&self.app);
-        app.insert(auditor, key, &first).await?;
-        app.replicated(auditor, key, &first).await?;
+        let (key, first) = self.fresh_row().await?;
         if warmth == Warmth::Warm {
             app.ask(auditor, key).await?;
         }
-        let mut play = Play::new(self, key, first, next);
+        while self.auditor.try_next().is_some() {}
+        let mut play = Play::new(self, warmth, key, first, next);
         let played = play.run().await;
         let mut execution = match played {
             Ok(execution) => execution,
             Err(lost) => {
                 self.let_all_go().await;
+                self.nature.replay(Replays::Everything).await?;
+                let everybody: Vec<usize> = (0..self.roles.len()).collect();
+                self.warm_again(&everybody).await?;
                 return Err(lost);
             }
         };
@@ -207,22 +313,138 @@ impl Stage {
                 let value = value.clone().unwrap_or(Value::Nil);
                 execution.history.ok(at + Duration::from_millis(1), process, read.returning(value));
             }
+            let audit = self.audit(Process::Client(auditor), key, end);
+            execution.history.steps.extend(audit);
+            let held = execution.held.clone().map(|value| Content::Row { value, version: 0 });
+            let start = end + Duration::from_micros(2_100);
+            execution.history.steps.push(Step {
+                operation: None,
+                process: Process::Client(auditor + 1),
+                start,
+                end: Some(start + Duration::from_micros(100)),
+                site: Site::Primary,
+                verb: "SELECT".into(),
+                object: Some(Object::of(key)),
+                argument: None,
+                reply: held.map_or(Reply::Miss, Reply::Found),
+                lsn: None,
+            });
         }
+        attribute(&mut execution.history);
+        let struck: Vec<usize> = execution.struck.iter().copied().collect();
+        self.warm_again(&struck).await?;
         Ok(execution)
     }
 
+    /// A row that nobody has used. They are made many at a time: each would have
+    /// to wait for the replica.
+    async fn fresh_row(&mut self) -> Result<(Key, Value), Lost> {
+        if let Some(fresh) = self.fresh.pop_front() {
+            return Ok(fresh);
+        }
+        let auditor = self.roles.len() as u64;
+        for _ in 0..FRESH {
+            let (key, value) = (Key(self.next_key), self.app.unused_value());
+            self.next_key += 1;
+            self.app.insert(auditor, key, &value).await?;
+            self.fresh.push_back((key, value));
+        }
+        let Some((key, value)) = self.fresh.back() else {
+            return Err(Lost::Broken("no row could be made".to_owned()));
+        };
+        self.app.replicated(auditor, *key, value).await?;
+        self.fresh.pop_front().ok_or_else(|| Lost::Broken("no row could be made".to_owned()))
+    }
+
+    /// Requests by clients whose connections were broken, until they are as
+    /// they were: connected, with their statements prepared.
+    async fn warm_again(&mut self, clients: &[usize]) -> Result<(), Lost> {
+        if clients.is_empty() {
+            return Ok(());
+        }
+        let (key, _) = self.fresh_row().await?;
+        let app = Arc::clone(&self.app);
+        let clients = clients.to_vec();
+        self.freely(async move {
+            for _ in 0..WARM_AGAIN {
+                for client in &clients {
+                    // The first may meet a connection that is over.
+                    drop(app.ask(*client as u64, key).await);
+                    drop(app.change(*client as u64, key, &app.unused_value()).await);
+                    drop(app.ask(*client as u64, key).await);
+                }
+            }
+        })
+        .await;
+        Ok(())
+    }
+
+    /// Does some work while every message goes on.
+    async fn freely<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                notice = self.attention.next() => self.forward(&notice.what, &notice.proxy, notice.connection),
+                done = &mut work => return done,
+            }
+        }
+    }
+
+    fn forward(&mut self, what: &What, proxy: &Arc<str>, connection: u64) {
+        let waits = match what {
+            What::Request(request) => (request.waits == Waits::Yes).then_some(request.id),
+            What::Reply(reply) => (reply.waits == Waits::Yes).then_some(reply.id),
+            What::Closed { .. } => {
+                self.connections.closed(proxy, connection);
+                None
+            }
+            _ => None,
+        };
+        if let Some(id) = waits {
+            drop(self.attention.decide(id, Decision::Forward));
+        }
+    }
+
+    /// What the auditor's instance said to its stores, as steps from `start` on.
+    fn audit(&mut self, process: Process, key: Key, start: Time) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let mut at = start;
+        while let Some(notice) = self.auditor.try_next() {
+            let Some(&(_, site)) = self.proxies.get(&notice.proxy) else { continue };
+            at = at + Duration::from_micros(1);
+            let place = (Arc::clone(&notice.proxy), notice.connection);
+            match notice.what {
+                What::Request(request) => {
+                    let (proxy, connection) = (&notice.proxy, notice.connection);
+                    let message = self.connections.message(proxy, connection, site, &request, 0);
+                    let owner = Owner { process, operation: None, key: Some(key) };
+                    self.scribe.asks(&place, &request, &message, at, owner);
+                }
+                What::Reply(reply) => steps.extend(self.scribe.answers(&place, &reply, at)),
+                _ => {}
+            }
+        }
+        steps
+    }
+
     /// Lets everything go on that still waits, until nothing comes any more.
-    async fn let_all_go(&self) {
+    async fn let_all_go(&mut self) {
         for id in self.attention.waiting() {
             drop(self.attention.decide(id, Decision::Forward));
         }
         let quiet = Duration::from_millis(200);
         while let Ok(notice) = timeout(quiet, self.attention.next()).await {
-            if let What::Request(request) = notice.what
-                && request.waits == Waits::Yes
-            {
-                drop(self.attention.decide(request.id, Decision::Forward));
-            }
+            self.forward(&notice.what, &notice.proxy, notice.connection);
         }
+    }
+}
+
+/// Gives the steps of each process to its operation: each makes one.
+fn attribute(history: &mut History) {
+    let invoked = history.events.iter().filter(|event| event.kind == Kind::Invoke);
+    let operations: HashMap<_, _> = invoked.map(|event| (event.process, event.index)).collect();
+    for step in &mut history.steps {
+        step.operation = operations.get(&step.process).copied();
     }
 }

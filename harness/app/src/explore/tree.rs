@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use quarrel_checkers::Site;
 
+use super::mishap::Deed;
 use crate::wire::Effect;
 
 /// A message that could go on next.
@@ -24,13 +25,18 @@ pub(crate) struct Choice {
     pub(super) keys: Vec<String>,
     /// Whether its operation begins with it.
     pub(super) is_first: bool,
+    /// What becomes of it.
+    pub(super) deed: Deed,
 }
 
 impl PartialEq for Choice {
     /// Choices are named by client and shape: numbers and connections differ
     /// from one execution to the next.
     fn eq(&self, other: &Self) -> bool {
-        self.client == other.client && self.site == other.site && self.shape == other.shape
+        self.client == other.client
+            && self.site == other.site
+            && self.shape == other.shape
+            && self.deed == other.deed
     }
 }
 
@@ -38,7 +44,10 @@ impl Choice {
     /// Whether nobody can tell in which order two messages went on. What is
     /// not known to be independent is dependent.
     fn is_independent_of(&self, other: &Self) -> bool {
-        if self.client == other.client {
+        // Of faults, and of replies, behind which an application may read its
+        // clock, nothing is known.
+        let goes_on = self.deed == Deed::GoesOn && other.deed == Deed::GoesOn;
+        if self.client == other.client || !goes_on {
             return false;
         }
         // An operation that begins after another has ended must see what that
@@ -236,6 +245,7 @@ mod tests {
             effect,
             keys,
             is_first: at == 0,
+            deed: Deed::GoesOn,
         }
     }
 

@@ -70,6 +70,7 @@ const FLAGS: &[(&str, Group, bool)] = &[
     ("max_states", Group::Search, false),
     ("threads", Group::Search, false),
     ("replays", Group::Search, false),
+    ("hold", Group::Search, false),
     ("times", Group::Search, true),
     ("step", Group::Search, true),
     ("cluster", Group::Cluster, true),

@@ -266,6 +266,32 @@ fractured reads) is denied unless its name is allowed.",
         ],
     },
     Page {
+        command: "app learn",
+        about: "Makes each request alone, cold and warm, and shows what of its messages is taken for of no matter",
+        more: "",
+        examples: &[
+            ("app learn app.toml", "what a search would not hold"),
+            ("app learn app.toml --write", "keep it in the file, to be corrected by hand"),
+        ],
+        codes: &[
+            (0, "all that it said could be read"),
+            (2, "undecided: not all of it could"),
+            (4, "environment: it does not start, or talks to other stores"),
+        ],
+    },
+    Page {
+        command: "app faults",
+        about: "Breaks the connection before and after every message of a write and of a read, and shows which leave the cache wrong and which answers lie",
+        more: "",
+        examples: &[("app faults app.toml", "every message, one connection broken at a time")],
+        codes: &[
+            (0, "nothing was left wrong, and no answer lied"),
+            (1, "something was"),
+            (2, "undecided: not every message could be tried"),
+            (4, "environment: it does not start, or talks to other stores"),
+        ],
+    },
+    Page {
         command: "strategies",
         about: "Lists the strategies",
         more: "",

@@ -1,12 +1,12 @@
 use quarrel_checkers::{
-    Anomaly, Class, Content, F, History, Index, Invalidation, Key, Kind, Operation, Process, Reply,
-    Site, Step, Time,
+    Anomaly, Class, Content, Event, F, History, Index, Invalidation, Key, Kind, Operation, Process,
+    Reply, Site, Step, Time, Value,
 };
 use quarrel_strategy::strategy::{Side, sides};
 use rustc_hash::FxHashMap;
 
 use super::steps::{
-    found, invalidates_as_agent, is_absence, is_on, stored, stores_same, succeeded, value,
+    found, invalidates_as_agent, is_absence, is_gap, is_on, stored, stores_same, succeeded, value,
 };
 
 /// Where a history's operations and steps are, for looking up how a value came
@@ -19,6 +19,10 @@ pub struct Evidence<'a> {
     of_event: Vec<u32>,
     /// Positions of the steps on a key's own entry or row, by start.
     on_key: FxHashMap<Key, Vec<u32>>,
+    /// Versions of values whose readers were told none.
+    versions: FxHashMap<(Key, &'a Value), u64>,
+    /// Steps are missing: that there is none of a kind says nothing.
+    pub(super) has_gap: bool,
     /// Positions of the steps by which clients looked at what they were told.
     looks: FxHashMap<Process, Vec<u32>>,
     /// Who keeps the cache in step, as far as that is known.
@@ -70,6 +74,7 @@ impl<'a> Evidence<'a> {
     #[must_use]
     pub fn new(history: &'a History) -> Option<Self> {
         let operations = history.operations().ok()?;
+        let versions = versions(history);
         let mut of_event = vec![NONE; history.events.len()];
         for (at, operation) in (0..NONE).zip(&operations) {
             of_event[operation.invoke.position()] = at;
@@ -92,7 +97,8 @@ impl<'a> Evidence<'a> {
         }
         let is_seen = history.steps.iter().any(invalidates_as_agent);
         let by = is_seen.then_some(Invalidation::ByAgent);
-        Some(Self { history, operations, of_event, on_key, looks: looked, by })
+        let has_gap = history.steps.iter().any(is_gap);
+        Some(Self { history, operations, of_event, on_key, versions, has_gap, looks: looked, by })
     }
 
     /// Who keeps the cache in step.
@@ -117,6 +123,18 @@ impl<'a> Evidence<'a> {
             step.site == Site::Primary && value(&step.argument) == value(&last.argument)
         });
         acknowledged && !reached
+    }
+
+    /// Whether a write that was acknowledged is part of the evidence, and the
+    /// primary's log, which told the versions, has nothing of it.
+    pub(super) fn was_never_committed(&self, anomaly: &Anomaly) -> bool {
+        let witnessed = anomaly.witness.iter().filter_map(|at| self.operation(*at));
+        let mut ended = witnessed.filter_map(|operation| operation.complete);
+        !self.versions.is_empty()
+            && ended.any(|end| {
+                let event = &self.history.events[end.position()];
+                event.kind == Kind::Ok && event.op.f == F::Write && event.op.version.is_none()
+            })
     }
 
     /// The step by which a client got what it has in a near cache of its own: it
@@ -178,7 +196,12 @@ impl<'a> Evidence<'a> {
     pub fn version_on(&self, operation: &Operation, key: Key) -> Option<u64> {
         let op = &self.history.events[operation.complete?.position()].op;
         let of_side = || sides(op).into_iter().find(|side| side.key == key)?.version;
-        op.version.or_else(of_side)
+        let of_value = || match self.versions.is_empty() || op.key != Some(key) {
+            true => None,
+            // What was never committed has none, as what is not there.
+            false => Some(self.versions.get(&(key, &op.value)).copied().unwrap_or(0)),
+        };
+        op.version.or_else(of_side).or_else(of_value)
     }
 
     /// Whether an operation was meant to change something.
@@ -373,6 +396,24 @@ impl<'a> Evidence<'a> {
     pub fn acknowledged(&self, operation: &Operation) -> Option<Index> {
         operation.complete.filter(|end| self.history.events[end.position()].kind == Kind::Ok)
     }
+}
+
+/// The versions of what was written, in a history whose readers were told none.
+fn versions(history: &History) -> FxHashMap<(Key, &Value), u64> {
+    let read = || {
+        let ended = history.events.iter().filter(|event| event.kind == Kind::Ok);
+        ended.filter(|event| event.op.f == F::Read && !event.op.value.is_nil())
+    };
+    let is_told = |event: &Event| event.op.version.is_some();
+    if read().any(is_told) || read().next().is_none() {
+        return FxHashMap::default();
+    }
+    let written = history.events.iter().filter_map(|event| {
+        let op = &event.op;
+        let is_end = matches!(event.kind, Kind::Ok | Kind::Info);
+        (is_end && op.f == F::Write).then_some(((op.key?, &op.value), op.version?))
+    });
+    written.collect()
 }
 
 /// Whether the lines of a race can claim an anomaly of this class. What is

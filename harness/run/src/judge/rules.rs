@@ -22,6 +22,9 @@ struct Entry<'a> {
 impl Evidence<'_> {
     /// How an anomaly came about, as far as its steps show it.
     pub(super) fn cause(&self, anomaly: &Anomaly) -> Cause {
+        if self.has_gap {
+            return Cause::Unexplained;
+        }
         self.explain(anomaly).unwrap_or(Cause::Unexplained)
     }
 
@@ -36,6 +39,9 @@ impl Evidence<'_> {
         }
         let key = anomaly.key?;
         if anomaly.class == Class::Divergence && self.never_written(key) {
+            return Some(Cause::LostWrite);
+        }
+        if self.was_never_committed(anomaly) {
             return Some(Cause::LostWrite);
         }
         let read = self.guilty(anomaly)?;

@@ -1,7 +1,12 @@
 //! What single steps say.
 
 use quarrel_checkers::{Content, Key, Object, Process, Reply, Site, Step, Value};
-use quarrel_strategy::strategy::OPERATOR;
+use quarrel_strategy::{record::GAP, strategy::OPERATOR};
+
+/// Whether a step says that others are missing.
+pub(super) fn is_gap(step: &Step) -> bool {
+    step.process == Process::Nemesis && step.verb == GAP
+}
 
 /// The version that a step stored in the cache, or told of.
 pub(super) fn stored_or_said(step: &Step) -> Option<u64> {

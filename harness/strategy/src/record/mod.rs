@@ -14,5 +14,5 @@ mod stop;
 pub use clock::{Clock, VirtualClock};
 pub use commit::Commit;
 pub use failure::{EnvironmentFailure, Spoils};
-pub use recorder::{Record, Recorder, Records};
+pub use recorder::{GAP, Record, Recorder, Records};
 pub use stop::Stop;

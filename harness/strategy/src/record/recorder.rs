@@ -4,6 +4,10 @@ use quarrel_checkers::{Event, History, Index, Kind, Op, Process, Step, Time, Val
 
 use super::{Clock, EnvironmentFailure, Spoils};
 
+/// The verb of a step of the nemesis that says that from there on steps are
+/// missing.
+pub const GAP: &str = "UNHEARD";
+
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {

@@ -382,7 +382,21 @@ impl Session {
         self.crashed.clone()
     }
 
-    pub(super) const fn recorder(&self) -> Option<&Arc<Recorder>> {
+    /// The invocation of the running operation, if it is recorded.
+    #[must_use]
+    pub const fn operation(&self) -> Option<Index> {
+        self.operation
+    }
+
+    /// The time of the run.
+    #[must_use]
+    pub const fn clock(&self) -> &Clock {
+        &self.parts.clock
+    }
+
+    /// Where its steps are written down.
+    #[must_use]
+    pub const fn recorder(&self) -> Option<&Arc<Recorder>> {
         self.parts.recorder.as_ref()
     }
 }

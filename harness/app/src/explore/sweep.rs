@@ -1,0 +1,239 @@
+//! Every message of one request with every fault of its connection: what the
+//! request answers then, and what is left in the cache.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use quarrel_checkers::{F, Kind, Process, Site, Value};
+use tokio::time::Instant;
+
+use super::{
+    mishap::{AppFault, Deed},
+    race::short,
+    search::{stage, subject},
+    stage::{Choices, Ended, Execution, Lost, Role, Stage, Warmth},
+    tree::{Choice, Next},
+};
+use crate::{App, file::Replies};
+use quarrel_strategy::record::Stop;
+
+/// What came of breaking each message of a write and of a read.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    subject: String,
+    tried: Vec<Struck>,
+    took: Duration,
+    /// Whether somebody stopped it.
+    cut: bool,
+}
+
+/// One message, and one thing that went wrong with it.
+#[derive(Clone, Debug)]
+struct Struck {
+    role: Role,
+    site: Site,
+    shape: Arc<str>,
+    deed: Deed,
+    came_to: Result<CameTo, String>,
+}
+
+/// What a request came to.
+#[derive(Clone, Debug)]
+struct CameTo {
+    ended: Option<Ended>,
+    /// What it was to write.
+    written: Option<Value>,
+    /// What another instance read afterwards, and what the primary held.
+    audited: Option<Value>,
+    held: Option<Value>,
+}
+
+/// What can be wrong about that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wrong {
+    /// The next reader gets something else than the primary has.
+    Cache,
+    /// It said that it was done, and it was not, or said what is not so.
+    Lie,
+}
+
+/// Breaks each message of a write, of a row that is cached, and of a read, of
+/// one that is not, before the store has it and after.
+///
+/// # Errors
+///
+/// When the application cannot be followed.
+pub async fn sweep_app(app: &Arc<App>, stop: &Stop) -> Result<Sweep, String> {
+    let start = Instant::now();
+    let mut sweep =
+        Sweep { subject: subject(&app.file), tried: Vec::new(), took: Duration::ZERO, cut: false };
+    for (role, warmth) in [(Role::Writer, Warmth::Warm), (Role::Reader, Warmth::Cold)] {
+        let swept = sweep_role(app, role, warmth, stop, &mut sweep).await;
+        swept.map_err(|lost| lost.to_string())?;
+    }
+    sweep.took = start.elapsed();
+    Ok(sweep)
+}
+
+async fn sweep_role(
+    app: &Arc<App>,
+    role: Role,
+    warmth: Warmth,
+    stop: &Stop,
+    sweep: &mut Sweep,
+) -> Result<(), Lost> {
+    let sites = [Site::Primary, Site::Replica, Site::Cache];
+    let faults =
+        sites.into_iter().flat_map(|site| [AppFault::Cut(site), AppFault::ReplyLost(site)]);
+    let choices = Choices { faults: faults.collect(), strikes: 1, replies: Replies::GoOn };
+    let mut stage = stage(app, &[role], &choices).await?;
+    let plain = stage.perform_by(warmth, |_, enabled| go(enabled, &Deed::GoesOn)).await?;
+    for (depth, taken) in plain.taken.iter().enumerate() {
+        for deed in [Deed::Breaks, Deed::LosesReply] {
+            if stop.asked() {
+                sweep.cut = true;
+                return Ok(());
+            }
+            let came_to = match strike(&mut stage, warmth, depth, &taken.choice, &deed).await {
+                Ok(execution) => Ok(CameTo::of(&execution)),
+                Err(Lost::Broken(why)) => return Err(Lost::Broken(why)),
+                Err(lost) => Err(lost.to_string()),
+            };
+            let (site, shape) = (taken.choice.site, Arc::clone(&taken.choice.shape));
+            sweep.tried.push(Struck { role, site, shape, deed, came_to });
+        }
+    }
+    Ok(())
+}
+
+/// Performs the request with one thing that goes wrong at one message.
+async fn strike(
+    stage: &mut Stage,
+    warmth: Warmth,
+    depth: usize,
+    message: &Choice,
+    deed: &Deed,
+) -> Result<Execution, Lost> {
+    let order = |at: usize, enabled: &[Choice]| match at == depth {
+        true if enabled.iter().any(|choice| choice.shape == message.shape) => go(enabled, deed),
+        true => Next::Diverged,
+        false => go(enabled, &Deed::GoesOn),
+    };
+    stage.perform_by(warmth, order).await
+}
+
+fn go(enabled: &[Choice], deed: &Deed) -> Next {
+    let at = enabled.iter().position(|choice| choice.deed == *deed);
+    at.map_or(Next::Diverged, Next::Go)
+}
+
+impl CameTo {
+    fn of(execution: &Execution) -> Self {
+        let ended = execution.taken.iter().rev().find_map(|taken| taken.ended.clone());
+        let invoked = execution.history.events.iter().find(|event| {
+            event.process == Process::Client(0)
+                && event.kind == Kind::Invoke
+                && event.op.f == F::Write
+        });
+        let written = invoked.map(|event| event.op.value.clone());
+        let (audited, held) = (execution.audited.clone(), execution.held.clone());
+        Self { ended, written, audited, held }
+    }
+
+    fn wrong(&self) -> Vec<Wrong> {
+        let mut wrong = Vec::new();
+        if self.audited != self.held {
+            wrong.push(Wrong::Cache);
+        }
+        let is_lie = match &self.ended {
+            Some(Ended::Written) => self.audited != self.held || self.held != self.written,
+            Some(Ended::Read(value)) => *value != self.held,
+            Some(Ended::Refused(_)) => self.written.is_some() && self.held == self.written,
+            Some(Ended::Unknown(_)) | None => false,
+        };
+        if is_lie {
+            wrong.push(Wrong::Lie);
+        }
+        wrong
+    }
+}
+
+impl Sweep {
+    /// Whether every message was tried.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        !self.cut && !self.tried.is_empty() && self.tried.iter().all(|one| one.came_to.is_ok())
+    }
+
+    /// How many of them left something wrong.
+    #[must_use]
+    pub fn wrong(&self) -> usize {
+        let came_to = self.tried.iter().filter_map(|one| one.came_to.as_ref().ok());
+        came_to.filter(|came_to| !came_to.wrong().is_empty()).count()
+    }
+}
+
+/// The beginning of what drivers say in several lines.
+fn in_a_line(why: &str) -> String {
+    let first = why.lines().next().unwrap_or_default();
+    first.chars().take(100).collect()
+}
+
+impl fmt::Display for CameTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = |value: &Option<Value>| value.as_ref().map_or("nothing".to_owned(), short);
+        match &self.ended {
+            None => write!(f, "never answered")?,
+            Some(Ended::Written) => write!(f, "acknowledged")?,
+            Some(Ended::Read(read)) => write!(f, "answers {}", value(read))?,
+            Some(Ended::Refused(why)) => write!(f, "fails ({})", in_a_line(why))?,
+            Some(Ended::Unknown(why)) => write!(f, "unknown outcome ({})", in_a_line(why))?,
+        }
+        if self.held != self.audited {
+            let (audited, held) = (value(&self.audited), value(&self.held));
+            write!(f, "; CACHE WRONG: the next reader gets {audited}, the primary has {held}")?;
+        }
+        if self.wrong().contains(&Wrong::Lie) {
+            write!(f, "; the answer is not true")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Sweep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "application {}", self.subject)?;
+        let mut last = None;
+        for Struck { role, site, shape, deed, came_to } in &self.tried {
+            if last != Some(*role) {
+                last = Some(*role);
+                writeln!(
+                    f,
+                    "{}",
+                    match role {
+                        Role::Writer => "a write of a row that is cached",
+                        Role::Reader => "a read of a row that is not",
+                    }
+                )?;
+            }
+            writeln!(f, "  {site}: {shape} {}", deed.words())?;
+            match came_to {
+                Ok(came_to) => writeln!(f, "    -> {came_to}")?,
+                Err(why) => writeln!(f, "    -> could not be tried: {why}")?,
+            }
+        }
+        let (tried, wrong) = (self.tried.len(), self.wrong());
+        writeln!(
+            f,
+            "{wrong} of {tried} leave something wrong, in {:.1} s",
+            self.took.as_secs_f64()
+        )?;
+        if self.cut {
+            writeln!(f, "stopped before every message was tried")?;
+        }
+        writeln!(
+            f,
+            "  = within: one request at a time; connections break before or after a message; \
+             no order of several requests: quarrel explore --app tries those"
+        )
+    }
+}
