@@ -8,9 +8,12 @@ use std::{
 
 use syn::visit::{self, Visit};
 
+/// A room, and the rooms of the same crate that it may know.
+type Room = (&'static str, &'static [&'static str]);
+
 /// The rooms of crates that have several, and the rooms of the same crate that
 /// each may know. Which crate knows which, Cargo says.
-const ROOMS: &[(&str, &[(&str, &[&str])])] = &[
+const ROOMS: &[(&str, &[Room])] = &[
     (
         "strategy",
         &[

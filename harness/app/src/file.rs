@@ -309,17 +309,7 @@ impl Checked<'_> {
             .command
             .as_ref()
             .ok_or_else(|| self.missing("app", "command = \"…\", which starts the application"))?;
-        let replies = match &steps.hold {
-            None => Replies::GoOn,
-            Some(hold) => match hold.as_ref().as_str() {
-                "requests" => Replies::GoOn,
-                "requests+replies" => Replies::Held,
-                _ => {
-                    let why = "expected \"requests\" or \"requests+replies\"";
-                    return Err(self.wrong(hold, why));
-                }
-            },
-        };
+        let replies = self.replies(&steps)?;
         let speaks = match app.protocol {
             Protocol::Stdio => Speaks::Stdio,
             Protocol::Http => Speaks::Http(Box::new(HttpRequests {
@@ -366,6 +356,16 @@ impl Checked<'_> {
                 .transpose()?,
             steps,
         })
+    }
+
+    /// Which messages wait to be let go on.
+    fn replies(&self, steps: &Steps) -> Result<Replies, FormError> {
+        let Some(hold) = &steps.hold else { return Ok(Replies::GoOn) };
+        match hold.as_ref().as_str() {
+            "requests" => Ok(Replies::GoOn),
+            "requests+replies" => Ok(Replies::Held),
+            _ => Err(self.wrong(hold, "expected \"requests\" or \"requests+replies\"")),
+        }
     }
 
     fn rows(&self, rows: &RawRows) -> Result<Rows, FormError> {

@@ -9,6 +9,17 @@ use super::{
     client::{Progress, Task},
 };
 
+/// What happens to messages on their way to clients with near caches.
+fn disturb_messages(world: &mut World, disturbance: &Disturbance) {
+    match disturbance {
+        Disturbance::HoldMessages => world.cache.mail().hold(),
+        Disturbance::ReleaseMessages => world.cache.mail().release(),
+        Disturbance::LoseMessages => world.cache.hang_up_all(),
+        Disturbance::ReorderMessages => world.cache.mail().reverse(),
+        _ => {}
+    }
+}
+
 impl Stage {
     pub(super) fn disturb(&mut self, disturbance: &Disturbance) -> Result<Happened, Stuck> {
         let world = &mut self.world;
@@ -41,20 +52,11 @@ impl Stage {
                 world.release_acknowledgements();
                 true
             }
-            Disturbance::HoldMessages => {
-                world.cache.mail().hold();
-                true
-            }
-            Disturbance::ReleaseMessages => {
-                world.cache.mail().release();
-                true
-            }
-            Disturbance::LoseMessages => {
-                world.cache.hang_up_all();
-                true
-            }
-            Disturbance::ReorderMessages => {
-                world.cache.mail().reverse();
+            Disturbance::HoldMessages
+            | Disturbance::ReleaseMessages
+            | Disturbance::LoseMessages
+            | Disturbance::ReorderMessages => {
+                disturb_messages(world, disturbance);
                 true
             }
             Disturbance::WipeCache => {

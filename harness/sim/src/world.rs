@@ -242,11 +242,15 @@ impl World {
 
     fn commit(&mut self, key: Key, value: &quarrel_checkers::Value) -> Response {
         let (version, before) = self.primary.commit(key, value.clone());
+        self.stream_to_nobody_if_promoted();
+        Response::Written { version, lsn: Some(before), timeline: self.timeline() }
+    }
+
+    /// Nobody streams from a promoted server.
+    fn stream_to_nobody_if_promoted(&mut self) {
         if self.roles == Roles::Promoted {
-            // Nobody streams from the promoted server.
             self.primary.unreplayed.clear();
         }
-        Response::Written { version, lsn: Some(before), timeline: self.timeline() }
     }
 
     fn answer(&mut self, request: &Request) -> Response {
@@ -267,10 +271,7 @@ impl World {
             }
             Request::PrimaryWritePair(writes) => {
                 let (versions, before) = self.primary.commit_pair(writes.clone());
-                if self.roles == Roles::Promoted {
-                    // Nobody streams from the promoted server.
-                    self.primary.unreplayed.clear();
-                }
+                self.stream_to_nobody_if_promoted();
                 Response::WrittenPair { versions, lsn: Some(before), timeline: self.timeline() }
             }
             Request::PrimaryLoad(rows) => {
@@ -278,10 +279,7 @@ impl World {
                 let rows: Vec<_> = rows.iter().filter(is_new).cloned().collect();
                 let keys: Vec<Key> = rows.iter().map(|(key, _)| *key).collect();
                 let lsn = (!keys.is_empty()).then(|| self.primary.commit_many(rows));
-                if self.roles == Roles::Promoted {
-                    // Nobody streams from the promoted server.
-                    self.primary.unreplayed.clear();
-                }
+                self.stream_to_nobody_if_promoted();
                 Response::Loaded { keys, lsn, timeline: self.timeline() }
             }
             Request::ReadMany { site, keys } => {

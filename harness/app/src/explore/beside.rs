@@ -28,7 +28,10 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
         let plain: Vec<Choice> = parts
             .filter_map(|(client, part)| {
                 let waiting = part.waiting.front()?;
-                Some(choice(client, waiting, !part.has_begun, waiting.turn.clone()))
+                {
+                    let begins = if part.has_begun { Begins::Nothing } else { Begins::AnOperation };
+                    Some(choice(client, waiting, begins, waiting.turn.clone()))
+                }
             })
             .collect();
         if plain.is_empty() {
@@ -58,7 +61,9 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
             all.push(self.beside_choice(Deed::CatchesUp));
         }
         let late = self.late.iter();
-        all.extend(late.map(|(client, waiting)| choice(*client, waiting, false, Deed::Arrives)));
+        all.extend(
+            late.map(|(client, waiting)| choice(*client, waiting, Begins::Nothing, Deed::Arrives)),
+        );
         all
     }
 
@@ -246,7 +251,7 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
     /// arrive, a cache that saved comes back, and the replica catches up.
     pub(super) async fn end(&mut self) -> Result<(), Lost> {
         while let Some((client, waiting)) = self.late.first() {
-            let choice = choice(*client, waiting, false, Deed::Arrives);
+            let choice = choice(*client, waiting, Begins::Nothing, Deed::Arrives);
             self.arrive(choice).await?;
         }
         if self.stage.nature.has_saved() {
@@ -257,9 +262,16 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
     }
 }
 
+/// Whether letting a message go on begins what its client does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begins {
+    AnOperation,
+    Nothing,
+}
+
 type Answer = (usize, Result<Option<Value>, StoreError>);
 
-fn choice(client: usize, waiting: &Waiting, is_first: bool, deed: Deed) -> Choice {
+fn choice(client: usize, waiting: &Waiting, begins: Begins, deed: Deed) -> Choice {
     let message = &waiting.message;
     Choice {
         client,
@@ -267,7 +279,7 @@ fn choice(client: usize, waiting: &Waiting, is_first: bool, deed: Deed) -> Choic
         shape: Arc::clone(&message.shape),
         effect: message.effect,
         keys: message.keys.clone(),
-        is_first,
+        is_first: begins == Begins::AnOperation,
         deed,
     }
 }

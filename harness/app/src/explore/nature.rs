@@ -81,18 +81,20 @@ impl Nature {
             Replays::Everything => "SELECT pg_wal_replay_resume()",
         };
         connection.execute(ask).await.map_err(told)?;
-        while replays == Replays::Nothing {
+        if replays == Replays::Everything {
+            return Ok(());
+        }
+        loop {
             // It replays what it has begun, and says so only when it has stopped.
             let state: String = sqlx::query_scalar("SELECT pg_get_wal_replay_pause_state()")
                 .fetch_one(&mut connection)
                 .await
                 .map_err(told)?;
             if state == "paused" {
-                break;
+                return Ok(());
             }
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
-        Ok(())
     }
 
     async fn connection(&mut self) -> Result<MultiplexedConnection, Lost> {

@@ -257,7 +257,7 @@ pub(super) fn told_by_sql(asked: &Asked, outcomes: &[Outcome], names: &Names) ->
     if asked.verb == "COMMIT" && tags().any(|tag| tag == "ROLLBACK") {
         return Reply::Refused;
     }
-    match tags().any(|tag| touched_nothing(tag)) {
+    match tags().any(touched_nothing) {
         true => Reply::Refused,
         false => Reply::Done { version: None },
     }

@@ -38,8 +38,8 @@ impl Evidence<'_> {
             && copied.heard_more_before()
         {
             // Somebody who puts an older row into the copies after a newer one.
-            let said = self.on(key).filter(|step| step.verb == "PUBLISH");
-            let said = said.filter(|step| stored_or_said(step) == found(by)).next_back();
+            let mut said = self.on(key).filter(|step| step.verb == "PUBLISH");
+            let said = said.rfind(|step| stored_or_said(step) == found(by));
             return Some(match said.is_some_and(|said| said.start >= told.start) {
                 true => Cause::WriteWriteRace,
                 false => Cause::LateMessage,
