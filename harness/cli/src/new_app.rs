@@ -34,7 +34,7 @@ pub(super) struct NewAppArgs {
     /// A variable of its environment, as in DATABASE_URL={primary}; by default that and REDIS_URL={cache}
     #[arg(long, value_name = "NAME=TEXT", requires = "app")]
     env: Vec<String>,
-    /// A command that runs once before, against the stores themselves: it makes the tables
+    /// Runs once before, on the stores themselves: it makes the tables
     #[arg(long, value_name = "COMMAND", requires = "app")]
     setup: Option<String>,
     /// What answers 2xx when an instance is ready, as in "GET /health"

@@ -22,7 +22,8 @@ pub(super) const ALWAYS: &[(u8, &str)] = &[
     (130, "interrupted"),
 ];
 
-const DONE: &[(u8, &str)] = &[(0, "done")];
+const DONE: &[(u8, &str)] =
+    &[(0, "done"), (4, "environment: a file cannot be read or written, or a port is taken")];
 
 const VERDICT: &[(u8, &str)] = &[
     (0, "the guarantee held"),
@@ -184,7 +185,11 @@ as soon as it is convicted; controls last for the whole of --time.",
             ("report 2d1f", "of the run whose id begins so"),
             ("report latest --format json", "where its files are, for a program"),
         ],
-        codes: DONE,
+        codes: &[
+            (0, "done"),
+            (2, "undecided: without its texts (--redact) the run would be judged otherwise"),
+            (4, "environment: a file cannot be read or written"),
+        ],
     },
     Page {
         command: "review",
@@ -262,6 +267,7 @@ fractured reads) is denied unless its name is allowed.",
         examples: &[("app doctor app.toml", "on the first cluster that works")],
         codes: &[
             (0, "it can be judged"),
+            (2, "undecided: not all that it said could be read"),
             (4, "environment: it does not start, or talks to other stores"),
         ],
     },
