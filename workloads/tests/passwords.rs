@@ -91,7 +91,8 @@ fn quarrel(scratch: &TempDir, words: &[&str], variables: &[(&str, &str)]) -> Out
     Command::new(env!("CARGO_BIN_EXE_quarrel"))
         .args(words)
         .current_dir(scratch.path())
-        .env("QUARREL_LOG", "quarrel_harness=trace,warn")
+        // Crates are named by how their names begin.
+        .env("QUARREL_LOG", "quarrel=trace,warn")
         .envs(variables.iter().copied())
         .output()
         .unwrap()
