@@ -1,6 +1,6 @@
 use std::{
     collections::VecDeque,
-    fs::Metadata,
+    fs::{self, Metadata},
     sync::{Mutex, PoisonError},
     time::SystemTime,
 };
@@ -26,7 +26,7 @@ type Stamp = (u64, SystemTime);
 const MOST: usize = 16;
 const MOST_BYTES: usize = 64 << 20;
 
-/// The files that a report is made of.
+/// The files that a report is made of, besides the logs of servers.
 const FILES: [&str; 9] = [
     "run.toml",
     "history.jsonl.zst",
@@ -45,7 +45,9 @@ fn stamp(found: &Metadata) -> Option<Stamp> {
 
 fn stamps(run: &RunFolder) -> Vec<Option<Stamp>> {
     let look = |name| stamp(&run.open(name).ok()?.metadata().ok()?);
-    FILES.into_iter().map(look).collect()
+    // A log is put into its folder whole, which changes the folder.
+    let logs = fs::symlink_metadata(run.file("logs")).ok().and_then(|found| stamp(&found));
+    FILES.into_iter().map(look).chain([logs]).collect()
 }
 
 impl Pages {
@@ -99,9 +101,11 @@ mod tests {
         assert_eq!((ask(), ask()), ("1".to_owned(), "1".to_owned()));
         run.write("verdict.json", "{}").unwrap();
         assert_eq!((ask(), ask()), ("2".to_owned(), "2".to_owned()));
+        run.write("logs/primary.log", "said").unwrap();
+        assert_eq!((ask(), ask()), ("3".to_owned(), "3".to_owned()));
         // What nothing is read of changes nothing.
         run.write("report.html", "forged").unwrap();
-        assert_eq!(ask(), "2");
+        assert_eq!(ask(), "3");
     }
 
     #[test]
