@@ -93,10 +93,12 @@ if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
   mkdir -p /etc/postgresql-common
   echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
 fi
+made=()
+trap 'rm -rf "${made[@]}"' EXIT
 if [ ! -e /usr/sbin/policy-rc.d ]; then
+  made+=(/usr/sbin/policy-rc.d)
   printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
   chmod +x /usr/sbin/policy-rc.d
-  trap 'rm -f /usr/sbin/policy-rc.d' EXIT
 fi
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
@@ -104,6 +106,7 @@ apt-get update -qq
   -o Dpkg::Options::=--force-confold "${missing[@]}" >/dev/null
 if [ ${#unpack[@]} -gt 0 ]; then
   packages=$(mktemp -d)
+  made+=("$packages")
   # Whoever apt fetches as must be able to write there.
   chmod 777 "$packages"
   (
@@ -113,7 +116,9 @@ if [ ${#unpack[@]} -gt 0 ]; then
   )
   mkdir -p "$unpacked_to"
   cp -r "$packages"/unpacked/usr/share/nodejs/. "$unpacked_to"
-  rm -rf "$packages"
+  for package in "${unpack[@]}"; do
+    wanted+=("$package:$unpacked_to/${package#node-}/package.json")
+  done
 fi
 for entry in "${wanted[@]}"; do
   if ! is_there "${entry#*:}"; then
