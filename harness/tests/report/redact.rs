@@ -20,6 +20,9 @@ use crate::server::{ask, finished, serve};
 
 const NAME: &str = "20260301T080000Z-cache-aside-9f3a";
 
+/// What an application stores as nothing but a number.
+const NUMBER: &str = "4111111111111111";
+
 /// Every file below a folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
@@ -79,7 +82,12 @@ fn planted(results: &Path, secrets: &[String]) -> RunFolder {
          \"argument\":{{\"row\":{{\"value\":{escaped},\"version\":1}}}},\
          \"reply\":{{\"failed\":{{\"certainty\":\"definite\",\"error\":{escaped}}}}}}}\n"
     );
-    fs::write(&history, zstd::encode_all((lines + &failed).as_bytes(), 1).unwrap()).unwrap();
+    let number = format!(
+        "{{\"type\":\"step\",\"process\":0,\"time\":1,\"site\":\"cache\",\"f\":\"GETSET\",\
+         \"argument\":{{\"number\":{NUMBER}}},\"reply\":{{\"found\":{{\"number\":{NUMBER}}}}}}}\n"
+    );
+    let lines = lines + &failed + &number;
+    fs::write(&history, zstd::encode_all(lines.as_bytes(), 1).unwrap()).unwrap();
     let receipt = format!(
         "{{\"fault\":{escaped},\"injected\":1,\"evidence\":{escaped},\"errors\":[{escaped}]}}\n"
     );
@@ -136,7 +144,10 @@ proptest! {
     ) {
         let scratch = tempfile::tempdir().unwrap();
         let run = planted(&scratch.path().join("results"), &secrets);
-        let (secrets, root) = (words(&secrets), scratch.path().join("shared"));
+        let (mut secrets, root) = (words(&secrets), scratch.path().join("shared"));
+        secrets.push(NUMBER.to_owned());
+        let numbered = holding(&run.path, &[NUMBER.to_owned()]);
+        prop_assert!(numbered.contains("history.jsonl.zst"), "{:?}", numbered);
         // The control: it is found where it was planted.
         let whole = holding(&run.path, &secrets);
         for name in ["run.toml", "history.jsonl.zst", "env.json", "logs/app-0.log"] {

@@ -21,7 +21,7 @@ use super::{
         Environment, FileError, LoadedRun, MOST_BYTES, Phases, RunFolder, RunSettings, line,
         read_json_lines, write_json, write_json_lines, write_text,
     },
-    Redactor,
+    DIGITS, Redactor,
 };
 use quarrel_strategy::record::{Commit, EnvironmentFailure, Record};
 
@@ -293,7 +293,13 @@ impl Copier<'_> {
             }
             Content::Marker => Content::Marker,
             Content::Tombstone(version) => Content::Tombstone(*version),
-            Content::Number(number) => Content::Number(*number),
+            // Of a strategy it is a lease or a counter, which quarrel chose; of an
+            // application it may be anybody's, as a number in a text is.
+            Content::Number(number) => {
+                let is_short = number.to_string().len() <= DIGITS;
+                let is_shown = self.from.settings.app.is_none() || is_short;
+                if is_shown { Content::Number(*number) } else { Content::Marker }
+            }
         }
     }
 
