@@ -208,9 +208,10 @@ rebuild=no wanted=auto registry=untried base_made=no release='' roles=()
 while [ $# -gt 0 ]; do
     case $1 in
         --rebuild) rebuild=yes ;;
-        --source) wanted=${2:-}; shift ;;
+        --source) [ $# -ge 2 ] || usage; wanted=$2; shift ;;
         --source=*) wanted=${1#--source=} ;;
-        --release) release=${2:-}; shift ;;
+        --release) [ $# -ge 2 ] || usage; release=$2; shift ;;
+        --release=*) release=${1#--release=} ;;
         postgres | cache) roles+=("$1") ;;
         *) usage ;;
     esac

@@ -5,7 +5,8 @@
 #   bash docker/verify.sh
 #
 # What is missing is installed (as root, from Debian's packages) or named (else).
-# Container images are built here if they can be pulled from nowhere.
+# Container images are built here if they can be pulled from nowhere; those of
+# another Debian release (Postgres 17, Valkey) always, which takes root.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

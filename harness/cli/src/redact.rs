@@ -80,10 +80,9 @@ fn finish(
         return Err(Failure::undecided(why));
     }
     write_files(&run, &verdict)?;
-    append_to_index(root, &folder, &verdict)?;
     let operations = View::new(&run, &verdict).rows.len();
     if run.settings.app.is_none() {
-        match Cutter::new(run, verdict.anomalies, catalogue) {
+        match Cutter::new(run, verdict.anomalies.clone(), catalogue) {
             Ok(cutter) => write_races(cutter),
             Err(failure) => eprintln!("no races were cut out: {}", failure.message),
         }
@@ -91,6 +90,8 @@ fn finish(
     if whole.run.folder.is_complete() {
         folder.write("COMPLETE", "")?;
     }
+    // Last: what fails before it leaves no line behind.
+    append_to_index(root, &folder, &verdict)?;
     Ok(Redacted { folder, operations })
 }
 

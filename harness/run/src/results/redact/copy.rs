@@ -66,7 +66,12 @@ pub fn redacted_copy(run: &LoadedRun, root: &Path) -> Result<RunFolder, RedactEr
     }
     let folder = RunFolder { path, ..run.folder.clone() };
     let own = written(&run.history);
-    Copier { redactor: Redactor::default(), own, from: run, to: &folder }.copy()?;
+    let copied = Copier { redactor: Redactor::default(), own, from: run, to: &folder }.copy();
+    if let Err(error) = copied {
+        // Half a copy would stand in the way of the next; the error says why.
+        drop(fs::remove_dir_all(&folder.path));
+        return Err(error.into());
+    }
     Ok(folder)
 }
 
