@@ -62,6 +62,10 @@ struct Open {
     locked: bool,
     /// What a MULTI has queued; none outside of one.
     queued: Option<(Vec<String>, Vec<Value>)>,
+    /// Keys on which the next EXEC depends.
+    watched: Vec<String>,
+    /// What is queued may touch keys that it does not name.
+    queues_unnamed: bool,
     /// Values that the transaction has written.
     pending: Vec<Value>,
 }
@@ -73,7 +77,7 @@ const SILENT: [&str; 12] = [
 ];
 
 /// Commands of Redis that only read. What is in neither list writes.
-const READING: [&str; 26] = [
+const READING: [&str; 25] = [
     "GET",
     "MGET",
     "HGET",
@@ -99,7 +103,6 @@ const READING: [&str; 26] = [
     "GETRANGE",
     "DUMP",
     "EVAL_RO",
-    "WATCH",
 ];
 
 impl Connections {
@@ -146,7 +149,8 @@ impl Connections {
             Site::Cache => command(&request.name, &keys, row),
             _ => sql(&request.text, row),
         };
-        if runs_a_script(&request.name) {
+        let executes_unnamed = open.queues_unnamed && request.name == "EXEC";
+        if runs_a_script(&request.name) || executes_unnamed {
             keys.clear();
         }
         Message { id: request.id, site, shape: shape.into(), effect, keys, values }
@@ -213,23 +217,37 @@ impl Open {
         match (first, &mut self.queued) {
             ("MULTI", _) => {
                 self.queued = Some((Vec::new(), Vec::new()));
+                self.queues_unnamed = false;
                 Effect::Local
             }
             ("EXEC", queued) => {
                 let (mut all, mut written) = queued.take().unwrap_or_default();
                 keys.append(&mut all);
                 values.append(&mut written);
+                // Whoever changes one of these before it, undoes it.
+                self.watched.retain(|key| !keys.contains(key));
+                keys.append(&mut self.watched);
                 Effect::Writes
             }
-            ("DISCARD" | "UNWATCH", queued) => {
+            ("DISCARD", queued) => {
                 *queued = None;
+                self.watched.clear();
+                Effect::Local
+            }
+            ("UNWATCH", None) => {
+                self.watched.clear();
                 Effect::Local
             }
             // What is queued happens with EXEC.
             (_, Some((all, written))) => {
                 all.append(&mut keys.clone());
                 written.append(&mut values.clone());
+                self.queues_unnamed |= runs_a_script(first) || first.starts_with("FLUSH");
                 Effect::Local
+            }
+            ("WATCH", None) => {
+                self.watched.extend_from_slice(keys);
+                Effect::Reads
             }
             (first, None) if SILENT.contains(&first) => Effect::Local,
             (first, None) if READING.contains(&first) => Effect::Reads,
@@ -377,6 +395,27 @@ mod tests {
         assert_eq!(open.redis("EXEC", &mut keys, &mut values), Effect::Writes);
         assert_eq!((keys, values), (vec!["a".to_owned()], vec![Value::Int(1)]));
         assert_eq!(open.redis("SETEX", &mut Vec::new(), &mut Vec::new()), Effect::Writes);
+    }
+
+    #[test]
+    fn exec_depends_on_what_was_watched_and_on_what_scripts_touch() {
+        let mut open = Open::default();
+        let mut redis = |name: &str, keys: &[&str]| {
+            let mut keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+            let effect = open.redis(name, &mut keys, &mut Vec::new());
+            (effect, keys, open.queues_unnamed)
+        };
+        assert_eq!(redis("WATCH", &["version"]).0, Effect::Reads);
+        redis("MULTI", &[]);
+        assert!(!redis("SET", &["entry"]).2);
+        assert_eq!(redis("EXEC", &[]).1, ["entry", "version"]);
+        redis("WATCH", &["version"]);
+        redis("UNWATCH", &[]);
+        redis("MULTI", &[]);
+        assert!(redis("EVALSHA", &["entry"]).2);
+        assert_eq!(redis("EXEC", &[]).1, ["entry"]);
+        redis("MULTI", &[]);
+        assert!(!redis("DISCARD", &[]).2);
     }
 
     #[test]
