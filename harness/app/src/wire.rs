@@ -172,9 +172,15 @@ impl Open {
     ) -> Effect {
         let is_open = block == Transaction::Open;
         let resets = is_a_reset(text);
-        self.locked |= !resets && text.to_lowercase().contains("advisory");
+        let locks = !resets && text.to_lowercase().contains("advisory");
+        self.locked |= locks;
         match strongest {
             _ if resets && !self.locked => Effect::Local,
+            // Who gets a lock first matters, and when it is let go.
+            Strength::Session | Strength::Read if resets || locks => {
+                self.wrote |= is_open;
+                Effect::Writes
+            }
             Strength::Nothing | Strength::Session => Effect::Local,
             Strength::Read if is_about_nothing(text) => Effect::Local,
             Strength::Read => Effect::Reads,
@@ -451,8 +457,9 @@ mod tests {
         assert_eq!(sql(Strength::Read, reset), Effect::Local);
         assert_eq!(sql(Strength::Session, "DISCARD ALL"), Effect::Local);
         assert_eq!(sql(Strength::Write, "RESET ALL; DELETE FROM t"), Effect::Writes);
-        assert_eq!(sql(Strength::Read, "SELECT pg_advisory_lock(3)"), Effect::Reads);
-        assert_eq!(sql(Strength::Read, reset), Effect::Reads);
+        assert_eq!(sql(Strength::Read, "SELECT pg_advisory_lock(3)"), Effect::Writes);
+        assert_eq!(sql(Strength::Read, reset), Effect::Writes);
+        assert_eq!(sql(Strength::Session, "DISCARD ALL"), Effect::Writes);
     }
 
     #[test]
