@@ -41,7 +41,8 @@ pub(super) struct Message {
     /// The number that the fault proxy gave it.
     pub(super) id: u64,
     pub(super) site: Site,
-    /// Its text, with the row's number and what varies left out.
+    /// Its text, with the row's number and what varies left out; empty if no row
+    /// was named.
     pub(super) shape: Arc<str>,
     pub(super) effect: Effect,
     /// Keys of a Redis command; none of one that may touch others as well.
@@ -106,14 +107,14 @@ const READING: [&str; 25] = [
 ];
 
 impl Connections {
-    /// What a request is, of the row with this number.
+    /// What a request is; its shape, too, if the number of a row is given.
     pub(super) fn message(
         &mut self,
         proxy: &Arc<str>,
         connection: u64,
         site: Site,
         request: &Request,
-        row: u64,
+        row: Option<u64>,
     ) -> Message {
         let open = self.0.entry((Arc::clone(proxy), connection)).or_default();
         let mut values: Vec<Value> = values_in(&request.raw).collect();
@@ -145,15 +146,15 @@ impl Connections {
             _ => open.redis(&request.name, &mut keys, &mut values),
         };
         values.dedup();
-        let shape = match site {
-            Site::Cache => command(&request.name, &keys, row),
-            _ => sql(&request.text, row),
-        };
+        let shape: Arc<str> = row.map_or_else(Arc::default, |row| match site {
+            Site::Cache => command(&request.name, &keys, row).into(),
+            _ => sql(&request.text, row).into(),
+        });
         let executes_unnamed = open.queues_unnamed && request.name == "EXEC";
         if runs_a_script(&request.name) || executes_unnamed {
             keys.clear();
         }
-        Message { id: request.id, site, shape: shape.into(), effect, keys, values }
+        Message { id: request.id, site, shape, effect, keys, values }
     }
 
     /// A connection that is over.

@@ -176,8 +176,13 @@ impl Ear {
         let place: Place = (Arc::clone(&notice.proxy), notice.connection);
         match notice.what {
             What::Request(request) => {
-                let message =
-                    self.connections.message(&notice.proxy, notice.connection, site, &request, 0);
+                let message = self.connections.message(
+                    &notice.proxy,
+                    notice.connection,
+                    site,
+                    &request,
+                    None,
+                );
                 let keys = self.scribe.keys(&request, &message);
                 let owner = self.owner(client, &keys, at);
                 self.scribe.asks(&place, &request, &message, at, owner);
