@@ -189,6 +189,17 @@ fn a_search_with_nothing_at_stake_does_not_hold() {
     assert!(said.contains("no write was acknowledged"), "{said}");
 }
 
+/// Nor do faults of a request that fails by itself.
+#[test]
+fn faults_of_a_request_that_fails_without_any_show_nothing() {
+    let app = App::serving(app::REFUSING);
+    let file = app.file();
+    let words = ["app", "faults", file.to_str().unwrap(), "--cluster", "native"];
+    let (code, said) = told(&app.quarrel(&words));
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains("a write fails without any fault"), "{said}");
+}
+
 /// Nothing of which a part was let go unseen is said to hold.
 #[test]
 fn work_behind_the_answer_is_told_and_nothing_is_said_to_hold() {

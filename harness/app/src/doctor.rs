@@ -111,7 +111,7 @@ impl<'a> Ear<'a> {
                     notice.connection,
                     site,
                     &request,
-                    row,
+                    Some(row),
                 )),
                 What::FramingLost { reason } => {
                     self.unseen.push(format!("a connection to the {store}: {reason}"));

@@ -41,7 +41,8 @@ pub(super) struct Message {
     /// The number that the fault proxy gave it.
     pub(super) id: u64,
     pub(super) site: Site,
-    /// Its text, with the row's number and what varies left out.
+    /// Its text, with the row's number and what varies left out; empty if no row
+    /// was named.
     pub(super) shape: Arc<str>,
     pub(super) effect: Effect,
     /// Keys of a Redis command; none of one that may touch others as well.
@@ -62,6 +63,10 @@ struct Open {
     locked: bool,
     /// What a MULTI has queued; none outside of one.
     queued: Option<(Vec<String>, Vec<Value>)>,
+    /// Keys on which the next EXEC depends.
+    watched: Vec<String>,
+    /// What is queued may touch keys that it does not name.
+    queues_unnamed: bool,
     /// Values that the transaction has written.
     pending: Vec<Value>,
 }
@@ -73,7 +78,7 @@ const SILENT: [&str; 12] = [
 ];
 
 /// Commands of Redis that only read. What is in neither list writes.
-const READING: [&str; 26] = [
+const READING: [&str; 25] = [
     "GET",
     "MGET",
     "HGET",
@@ -99,18 +104,17 @@ const READING: [&str; 26] = [
     "GETRANGE",
     "DUMP",
     "EVAL_RO",
-    "WATCH",
 ];
 
 impl Connections {
-    /// What a request is, of the row with this number.
+    /// What a request is; its shape, too, if the number of a row is given.
     pub(super) fn message(
         &mut self,
         proxy: &Arc<str>,
         connection: u64,
         site: Site,
         request: &Request,
-        row: u64,
+        row: Option<u64>,
     ) -> Message {
         let open = self.0.entry((Arc::clone(proxy), connection)).or_default();
         let mut values: Vec<Value> = values_in(&request.raw).collect();
@@ -142,14 +146,15 @@ impl Connections {
             _ => open.redis(&request.name, &mut keys, &mut values),
         };
         values.dedup();
-        let shape = match site {
-            Site::Cache => command(&request.name, &keys, row),
-            _ => sql(&request.text, row),
-        };
-        if runs_a_script(&request.name) {
+        let shape: Arc<str> = row.map_or_else(Arc::default, |row| match site {
+            Site::Cache => command(&request.name, &keys, row).into(),
+            _ => sql(&request.text, row).into(),
+        });
+        let executes_unnamed = open.queues_unnamed && request.name == "EXEC";
+        if runs_a_script(&request.name) || executes_unnamed {
             keys.clear();
         }
-        Message { id: request.id, site, shape: shape.into(), effect, keys, values }
+        Message { id: request.id, site, shape, effect, keys, values }
     }
 
     /// A connection that is over.
@@ -168,9 +173,15 @@ impl Open {
     ) -> Effect {
         let is_open = block == Transaction::Open;
         let resets = is_a_reset(text);
-        self.locked |= !resets && text.to_lowercase().contains("advisory");
+        let locks = !resets && text.to_lowercase().contains("advisory");
+        self.locked |= locks;
         match strongest {
             _ if resets && !self.locked => Effect::Local,
+            // Who gets a lock first matters, and when it is let go.
+            Strength::Session | Strength::Read if resets || locks => {
+                self.wrote |= is_open;
+                Effect::Writes
+            }
             Strength::Nothing | Strength::Session => Effect::Local,
             Strength::Read if is_about_nothing(text) => Effect::Local,
             Strength::Read => Effect::Reads,
@@ -213,23 +224,37 @@ impl Open {
         match (first, &mut self.queued) {
             ("MULTI", _) => {
                 self.queued = Some((Vec::new(), Vec::new()));
+                self.queues_unnamed = false;
                 Effect::Local
             }
             ("EXEC", queued) => {
                 let (mut all, mut written) = queued.take().unwrap_or_default();
                 keys.append(&mut all);
                 values.append(&mut written);
+                // Whoever changes one of these before it, undoes it.
+                self.watched.retain(|key| !keys.contains(key));
+                keys.append(&mut self.watched);
                 Effect::Writes
             }
-            ("DISCARD" | "UNWATCH", queued) => {
+            ("DISCARD", queued) => {
                 *queued = None;
+                self.watched.clear();
+                Effect::Local
+            }
+            ("UNWATCH", None) => {
+                self.watched.clear();
                 Effect::Local
             }
             // What is queued happens with EXEC.
             (_, Some((all, written))) => {
                 all.append(&mut keys.clone());
                 written.append(&mut values.clone());
+                self.queues_unnamed |= runs_a_script(first) || first.starts_with("FLUSH");
                 Effect::Local
+            }
+            ("WATCH", None) => {
+                self.watched.extend_from_slice(keys);
+                Effect::Reads
             }
             (first, None) if SILENT.contains(&first) => Effect::Local,
             (first, None) if READING.contains(&first) => Effect::Reads,
@@ -380,6 +405,27 @@ mod tests {
     }
 
     #[test]
+    fn exec_depends_on_what_was_watched_and_on_what_scripts_touch() {
+        let mut open = Open::default();
+        let mut redis = |name: &str, keys: &[&str]| {
+            let mut keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+            let effect = open.redis(name, &mut keys, &mut Vec::new());
+            (effect, keys, open.queues_unnamed)
+        };
+        assert_eq!(redis("WATCH", &["version"]).0, Effect::Reads);
+        redis("MULTI", &[]);
+        assert!(!redis("SET", &["entry"]).2);
+        assert_eq!(redis("EXEC", &[]).1, ["entry", "version"]);
+        redis("WATCH", &["version"]);
+        redis("UNWATCH", &[]);
+        redis("MULTI", &[]);
+        assert!(redis("EVALSHA", &["entry"]).2);
+        assert_eq!(redis("EXEC", &[]).1, ["entry"]);
+        redis("MULTI", &[]);
+        assert!(!redis("DISCARD", &[]).2);
+    }
+
+    #[test]
     fn a_commit_counts_only_behind_a_write_and_a_write_alone_is_seen_at_once() {
         let mut open = Open::default();
         let mut sql = |strength, block| open.sql(strength, block, "x FROM t", &mut Vec::new());
@@ -412,8 +458,9 @@ mod tests {
         assert_eq!(sql(Strength::Read, reset), Effect::Local);
         assert_eq!(sql(Strength::Session, "DISCARD ALL"), Effect::Local);
         assert_eq!(sql(Strength::Write, "RESET ALL; DELETE FROM t"), Effect::Writes);
-        assert_eq!(sql(Strength::Read, "SELECT pg_advisory_lock(3)"), Effect::Reads);
-        assert_eq!(sql(Strength::Read, reset), Effect::Reads);
+        assert_eq!(sql(Strength::Read, "SELECT pg_advisory_lock(3)"), Effect::Writes);
+        assert_eq!(sql(Strength::Read, reset), Effect::Writes);
+        assert_eq!(sql(Strength::Session, "DISCARD ALL"), Effect::Writes);
     }
 
     #[test]

@@ -96,7 +96,8 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
         place: &Place,
         request: &Request,
     ) -> Result<(), Lost> {
-        let message = self.stage.connections.message(&place.0, place.1, site, request, self.row);
+        let message =
+            self.stage.connections.message(&place.0, place.1, site, request, Some(self.row));
         let is_answered = self.parts[client].ended.is_some();
         let steps = &self.stage.app.file.steps;
         let is_local = message.effect == Effect::Local

@@ -417,7 +417,7 @@ impl Stage {
             match notice.what {
                 What::Request(request) => {
                     let (proxy, connection) = (&notice.proxy, notice.connection);
-                    let message = self.connections.message(proxy, connection, site, &request, 0);
+                    let message = self.connections.message(proxy, connection, site, &request, None);
                     let owner = Owner { process, operation: None, key: Some(key) };
                     self.scribe.asks(&place, &request, &message, at, owner);
                 }

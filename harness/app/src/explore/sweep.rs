@@ -61,7 +61,7 @@ enum Wrong {
 ///
 /// # Errors
 ///
-/// When the application cannot be followed.
+/// When the application cannot be followed, or a request fails by itself.
 pub async fn sweep_app(app: &Arc<App>, stop: &Stop) -> Result<Sweep, String> {
     let start = Instant::now();
     let mut sweep =
@@ -87,6 +87,18 @@ async fn sweep_role(
     let choices = Choices { faults: faults.collect(), strikes: 1, replies: Replies::GoOn };
     let mut stage = stage(app, &[role], &choices).await?;
     let plain = stage.perform_by(warmth, |_, enabled| go(enabled, &Deed::GoesOn)).await?;
+    let is_done = plain
+        .history
+        .events
+        .iter()
+        .any(|event| event.process == Process::Client(0) && event.kind == Kind::Ok);
+    if !is_done {
+        let what = match role {
+            Role::Writer => "write",
+            Role::Reader => "read",
+        };
+        return Err(Lost::Broken(format!("a {what} fails without any fault")));
+    }
     for (depth, taken) in plain.taken.iter().enumerate() {
         for deed in [Deed::Breaks, Deed::LosesReply] {
             if stop.asked() {

@@ -32,8 +32,8 @@ fn patiently() -> Attend {
 
 /// How long nobody need say anything before somebody looks whether it is over.
 const LOOK: Duration = Duration::from_millis(20);
-/// Before an operation that asked no store is said to have asked none: what it
-/// asked would have been heard by then.
+/// How much later a notice must be than the end of an operation that asked no
+/// store, before it is said to have asked none.
 const HEARD: Duration = Duration::from_millis(200);
 
 impl Listener {
@@ -136,15 +136,21 @@ impl Ear {
     fn listen(mut self, attention: &Attention, over: &AtomicBool) {
         loop {
             let is_over = over.load(Ordering::Acquire);
-            match attention.next_within(if is_over { Duration::ZERO } else { LOOK }) {
-                Some(notice) => self.hear(notice),
+            let notice = attention.next_within(if is_over { Duration::ZERO } else { LOOK });
+            // Notices come in the order of their times: what was said before this
+            // one has been heard, however long it waited to be.
+            let heard = match notice {
+                Some(notice) => {
+                    let at = self.since.time(notice.at_ns);
+                    self.hear(notice);
+                    at
+                }
                 None if is_over => break,
-                None => {}
-            }
-            let now = self.recorder.now();
-            if now.since(self.settled) > HEARD {
+                None => self.recorder.now(),
+            };
+            if heard.since(self.settled) > HEARD {
                 self.settle(self.settled);
-                self.settled = now;
+                self.settled = heard;
             }
         }
         let rest = self.scribe.rest();
@@ -170,8 +176,13 @@ impl Ear {
         let place: Place = (Arc::clone(&notice.proxy), notice.connection);
         match notice.what {
             What::Request(request) => {
-                let message =
-                    self.connections.message(&notice.proxy, notice.connection, site, &request, 0);
+                let message = self.connections.message(
+                    &notice.proxy,
+                    notice.connection,
+                    site,
+                    &request,
+                    None,
+                );
                 let keys = self.scribe.keys(&request, &message);
                 let owner = self.owner(client, &keys, at);
                 self.scribe.asks(&place, &request, &message, at, owner);

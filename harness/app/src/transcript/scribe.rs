@@ -49,6 +49,8 @@ struct Open {
     start: Time,
     owner: Owner,
     asked: Vec<Asked>,
+    /// It is the EXEC of what was queued.
+    is_exec: bool,
     /// What it writes without anybody seeing it yet.
     hidden: Vec<Value>,
     /// It surely never got to the store.
@@ -109,6 +111,7 @@ impl Scribe {
             start: at,
             owner,
             asked,
+            is_exec: message.site == Site::Cache && request.name == "EXEC",
             hidden,
             is_broken: false,
         });
@@ -151,7 +154,7 @@ impl Scribe {
         }
         if open.asked.iter().all(|asked| asked.site == Site::Cache) && open.hidden.is_empty() {
             let names = &self.names;
-            let is_aborted = open.asked.len() > 1 && reply.value() == Some(attend::Value::Nil);
+            let is_aborted = open.is_exec && reply.value() == Some(attend::Value::Nil);
             return steps(open, Some(at), |asked| match is_aborted {
                 // EXEC of what was watched, and had changed.
                 true => Reply::Refused,
