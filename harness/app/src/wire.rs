@@ -11,7 +11,8 @@ use quarrel_faultproxy::{
 
 use super::{
     habits::{
-        begins_a_transaction, is_a_reset, returns_to_a_savepoint, runs_a_script, strongest_of,
+        begins_a_transaction, calls_the_unknown, does_something, is_a_reset, is_about_nothing,
+        returns_to_a_savepoint, runs_a_script, strongest_of,
     },
     literals::{Piece, pieces},
     token::values_in,
@@ -141,6 +142,7 @@ impl Connections {
                     _ => *strongest,
                 };
                 let strongest = strongest_of(own, *settles, block);
+                open.group(strongest, request.statements.iter().map(|one| one.strength));
                 open.sql(strongest, block, &request.text, &mut values)
             }
             _ => open.redis(&request.name, &mut keys, &mut values),
@@ -164,6 +166,13 @@ impl Connections {
 }
 
 impl Open {
+    /// A group of statements that ends its transaction itself, as a single one
+    /// does outside of a block, does at once what is in it.
+    fn group(&mut self, strongest: Strength, mut all: impl Iterator<Item = Strength>) {
+        let ends = matches!(strongest, Strength::Commit | Strength::Rollback);
+        self.wrote |= ends && all.any(does_something);
+    }
+
     fn sql(
         &mut self,
         strongest: Strength,
@@ -184,6 +193,10 @@ impl Open {
             }
             Strength::Nothing | Strength::Session => Effect::Local,
             Strength::Read if is_about_nothing(text) => Effect::Local,
+            Strength::Read if calls_the_unknown(text) => {
+                self.wrote |= is_open;
+                Effect::Writes
+            }
             Strength::Read => Effect::Reads,
             Strength::Lock => {
                 self.wrote |= is_open;
@@ -261,53 +274,6 @@ impl Open {
             _ => Effect::Writes,
         }
     }
-}
-
-/// Functions that only tell about the server and the session.
-const ABOUT_THE_SERVER: [&str; 11] = [
-    "version",
-    "pg_catalog.version",
-    "current_schema",
-    "current_database",
-    "current_user",
-    "current_setting",
-    "pg_backend_pid",
-    "pg_is_in_recovery",
-    "cast",
-    "varchar",
-    "numeric",
-];
-
-/// Whether a query reads no table: what drivers and pools ask about the server,
-/// and catalogues, which nothing here changes. What calls a function that is
-/// not known may read anything.
-fn is_about_nothing(text: &str) -> bool {
-    let lower = text.to_lowercase();
-    let words: Vec<&str> = lower
-        .split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '"')))
-        .filter(|word| !word.is_empty())
-        .collect();
-    let tables: Vec<&str> = words
-        .windows(2)
-        .filter(|pair| matches!(pair[0], "from" | "join"))
-        .map(|pair| pair[1])
-        .collect();
-    let is_catalogue = |table: &&str| {
-        ["pg_catalog.", "pg_", "information_schema."].iter().any(|start| table.starts_with(start))
-    };
-    if !tables.is_empty() {
-        // A catalogue beside a table, as a comma joins them, is a table.
-        return tables.iter().all(is_catalogue) && !lower.contains(',');
-    }
-    if words.contains(&"from") || words.contains(&"table") {
-        return false;
-    }
-    let mut called = lower.match_indices('(').map(|(at, _)| {
-        let before = lower[..at].trim_end();
-        let start = before.rfind(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.')));
-        &before[start.map_or(0, |start| start + 1)..]
-    });
-    called.all(|name| ABOUT_THE_SERVER.contains(&name))
 }
 
 /// A command of Redis by its keys: values, times and options vary.
@@ -439,6 +405,25 @@ mod tests {
     }
 
     #[test]
+    fn a_group_that_ends_its_transaction_does_what_is_in_it() {
+        let effect = |all: &[Strength]| {
+            let (mut open, strongest) = (Open::default(), *all.iter().max().unwrap());
+            open.group(strongest, all.iter().copied());
+            open.sql(strongest, Transaction::Idle, "x FROM t", &mut Vec::new())
+        };
+        assert_eq!(
+            effect(&[Strength::Session, Strength::Write, Strength::Commit]),
+            Effect::Commits
+        );
+        assert_eq!(effect(&[Strength::Session, Strength::Read, Strength::Commit]), Effect::Commits);
+        assert_eq!(effect(&[Strength::Session, Strength::Commit]), Effect::Local);
+        assert_eq!(
+            effect(&[Strength::Session, Strength::Read, Strength::Rollback]),
+            Effect::TakesBack
+        );
+    }
+
+    #[test]
     fn a_savepoint_takes_back_only_what_came_behind_it() {
         let mut open = Open::default();
         let mut sql = |strength, text| open.sql(strength, Transaction::Open, text, &mut Vec::new());
@@ -469,32 +454,5 @@ mod tests {
         assert_eq!(key("q:9b0aea2d8c31dd7e0c4f"), "GET q:{hash}");
         assert_eq!(key("profile:1000001:v2"), "GET profile:{key}:v?");
         assert_eq!(key("cafe:12"), "GET cafe:?");
-    }
-
-    #[test]
-    fn what_drivers_ask_about_the_server_is_local() {
-        let local = [
-            "SELECT 1",
-            "select pg_catalog.version()",
-            "SELECT t.oid FROM pg_type t",
-            "SELECT CAST('test plain returns' AS VARCHAR(60)) AS anon_1",
-            "select current_schema()",
-        ];
-        for text in local {
-            assert!(is_about_nothing(text), "{text}");
-        }
-        let not = [
-            "SELECT name FROM profiles",
-            "SELECT profiles.name AS profiles_name\nFROM profiles\nWHERE profiles.id = 1",
-            "SELECT pg_advisory_lock(3)",
-            "SELECT name_of(3)",
-            "SELECT a FROM pg_type, profiles",
-            "SELECT a FROM pg_type JOIN profiles ON true",
-            "TABLE profiles",
-            "SELECT (SELECT name FROM\tprofiles)",
-        ];
-        for text in not {
-            assert!(!is_about_nothing(text), "{text}");
-        }
     }
 }
