@@ -8,8 +8,8 @@
 mod backend;
 mod follow;
 mod frontend;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod fuzz;
+#[cfg(test)]
+mod fuzz;
 mod group;
 mod keys;
 mod plain;
