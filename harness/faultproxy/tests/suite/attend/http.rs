@@ -1,7 +1,9 @@
 //! Controllers in any language: notices as lines of JSON, decisions by POST.
 
-use super::{packed, proxy, wait_for_requests};
-use crate::testbed::{Client, Got, PATIENCE, call, data, eventually, native, settled, start};
+use super::{proxy, wait_for_requests};
+use crate::testbed::{
+    Client, Got, PATIENCE, call, data, eventually, native, packed, settled, start,
+};
 use quarrel_faultproxy::{FaultProxy, Protocol};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};

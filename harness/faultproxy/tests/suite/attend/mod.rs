@@ -3,7 +3,7 @@
 mod http;
 mod postgres;
 
-use crate::testbed::{Client, Got, data, eventually, native, settled, start};
+use crate::testbed::{Client, Got, data, eventually, native, packed, settled, start};
 use quarrel_faultproxy::attend::{Detail, Reply, Request, Side, Value, Waits};
 use quarrel_faultproxy::{
     Attend, Attention, Decision, Ends, Error, FaultProxy, MessageLog, NewProxy, Notice, Protocol,
@@ -58,11 +58,6 @@ fn wait_for_requests(server: &FaultProxy, bytes: usize) {
         connections.first().map_or(0, |connection| connection.upstream_bytes.received)
     };
     eventually("all of it has come", || read() == bytes as u64);
-}
-
-fn packed(words: &[&str]) -> Vec<u8> {
-    let strings = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len()));
-    format!("*{}\r\n{}", words.len(), strings.collect::<String>()).into_bytes()
 }
 
 #[test]

@@ -221,6 +221,12 @@ impl Client {
     }
 }
 
+/// A command of Redis, as clients send it.
+pub(crate) fn packed(words: &[&str]) -> Vec<u8> {
+    let strings = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len()));
+    format!("*{}\r\n{}", words.len(), strings.collect::<String>()).into_bytes()
+}
+
 /// An answer of the API.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
