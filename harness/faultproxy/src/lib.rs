@@ -221,17 +221,3 @@ pub use serve::run_until_stopped;
 pub use server::{Config, DEFAULT_PORT, FaultProxy, Metrics};
 pub use tls::{ProxyTls, TlsIdentity, UpstreamTls, Verify};
 pub use toxic::{NewToxic, Stream, Toxic, ToxicKind};
-
-/// What fuzzers call; see the folder `fuzz`.
-#[cfg(fuzzing)]
-pub mod fuzzing {
-    /// A conversation with Redis, right or wrong.
-    pub fn redis(input: &[u8]) {
-        crate::message::fuzz::check(crate::Protocol::Redis, input);
-    }
-
-    /// A conversation with Postgres, right or wrong.
-    pub fn postgres(input: &[u8]) {
-        crate::message::fuzz::check(crate::Protocol::Postgres, input);
-    }
-}

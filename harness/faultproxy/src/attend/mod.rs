@@ -10,7 +10,7 @@ mod value;
 
 pub(crate) use desk::{Desk, Ticket};
 pub use notice::{Detail, Ending, Notice, Push, Reply, Request, Side, Statement, Waits, What};
-#[cfg(any(test, fuzzing))]
+#[cfg(test)]
 pub(crate) use rows::outcomes;
 pub use rows::{Column, Outcome, SqlError};
 pub use value::Value;

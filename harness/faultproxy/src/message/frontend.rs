@@ -44,6 +44,8 @@ pub(crate) struct Frontend {
     told_ahead: bool,
     /// Somebody asks what messages say.
     wanted: bool,
+    /// A statement of the request has a password, whether or not it runs.
+    secret: bool,
     /// A statement of the request runs.
     executes: bool,
     steps: Vec<Step>,
@@ -65,8 +67,11 @@ struct Portal {
 impl Portal {
     fn commands(&self) -> Vec<Command> {
         let Some(statement) = &self.statement else { return Vec::new() };
-        let parameters = Reader(&self.parameters).parameters(statement.types());
         let mut commands = statement.commands().to_vec();
+        if statement.is_secret() {
+            return commands;
+        }
+        let parameters = Reader(&self.parameters).parameters(statement.types());
         for command in &mut commands {
             let readings = parameters.iter().flat_map(|parameter| &parameter.readings);
             command.keys.extend(readings.cloned());
@@ -195,6 +200,10 @@ impl Frontend {
         }
         if self.wanted && part.commands.is_empty() && !self.begun {
             part.commands.push(nameless(&steps, ends));
+        }
+        let secret = std::mem::take(&mut self.secret);
+        for command in &mut part.commands {
+            command.secret |= secret;
         }
         part.group = Some(Group { steps, ends, settles });
         part.expects = expects;
@@ -361,6 +370,7 @@ impl Frontend {
         let name = reader.text();
         let sql = Bytes::copy_from_slice(reader.bytes());
         let statement = Statement::new(sql, reader.types());
+        self.secret |= self.wanted && statement.is_secret();
         session.statements.parse(self.ordinal(session), &name, statement);
         self.step(Step::Parse { statement: name });
         if session.statements.is_full() {
@@ -374,7 +384,10 @@ impl Frontend {
         let statement = session.statements.get(&name).cloned();
         if self.wanted {
             let types = statement.as_ref().map_or(&[][..], |statement| statement.types());
-            let parameters = Reader(reader.rest()).parameters(types);
+            let is_secret = statement.as_ref().is_some_and(|statement| statement.is_secret());
+            let parameters =
+                if is_secret { Vec::new() } else { Reader(reader.rest()).parameters(types) };
+            self.secret |= is_secret;
             self.steps.push(Step::Bind { statement: name, parameters });
         }
         let parameters = Bytes::copy_from_slice(reader.rest());

@@ -232,8 +232,8 @@ mod tests {
     }
 
     fn cases() -> u32 {
-        let asked = std::env::var("FUZZ_CASES").ok().and_then(|cases| cases.parse().ok());
-        asked.unwrap_or(2_000)
+        let asked = std::env::var("FUZZ_CASES").ok();
+        asked.map_or(2_000, |cases| cases.parse().expect("FUZZ_CASES is a number"))
     }
 
     proptest! {

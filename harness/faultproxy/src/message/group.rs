@@ -21,7 +21,7 @@ pub enum Step {
     Bind {
         /// The statement's name.
         statement: String,
-        /// Its parameters.
+        /// Its parameters; none where the statement has a password.
         parameters: Vec<Parameter>,
     },
     /// What a statement or a portal takes and gives is asked for.

@@ -8,8 +8,8 @@
 mod backend;
 mod follow;
 mod frontend;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod fuzz;
+#[cfg(test)]
+mod fuzz;
 mod group;
 mod keys;
 mod plain;
@@ -81,7 +81,8 @@ pub(crate) struct Command {
     pub(crate) text: String,
     /// How much it can change; known of SQL only.
     pub(crate) strength: Strength,
-    /// A password was in it, which its text does not show.
+    /// A password was in it, which its text does not show, or may be in its
+    /// parameters.
     pub(crate) secret: bool,
     /// The script of Redis that it brings or names.
     pub(crate) script: Option<Script>,

@@ -26,7 +26,7 @@ pub(crate) fn statements(sql: &str) -> Vec<Command> {
                 keys: literals(statement),
                 text,
                 strength,
-                secret: false,
+                secret: may_take_address(statement),
                 script: None,
             })
         })
@@ -49,6 +49,11 @@ fn before_password<'a>(name: &str, statement: &'a str) -> Option<&'a str> {
     });
     let ends = [word.map(|(at, _)| at + PASSWORD.len()), user_in_address(statement)];
     ends.into_iter().flatten().min().map(|end| &statement[..end])
+}
+
+/// Whether an address, with the password in it, may come as a parameter.
+fn may_take_address(statement: &str) -> bool {
+    statement.contains('$') && statement.to_ascii_uppercase().contains("DBLINK")
 }
 
 /// Where the user begins in an address such as `postgresql://ann:pw@db/x`.

@@ -35,6 +35,11 @@ impl Statement {
         self.commands.get_or_init(|| sql::statements(&String::from_utf8_lossy(&self.sql)))
     }
 
+    /// Whether a password is in it: its parameters may be parts of that.
+    pub(crate) fn is_secret(&self) -> bool {
+        self.commands().iter().any(|command| command.secret)
+    }
+
     fn weight(&self) -> usize {
         // Its commands, once they are asked for, take about as much again.
         PLACE + 2 * self.sql.len() + 4 * self.types.len()

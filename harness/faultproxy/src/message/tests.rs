@@ -228,6 +228,38 @@ fn requests_of_postgres_simple_and_extended() {
 }
 
 #[test]
+fn a_statement_with_a_password_keeps_it_however_it_is_sent() {
+    for sql in
+        [&b"SELECT dblink_connect($1 || ' password=' || $2)"[..], b"SELECT dblink_connect($1, $2)"]
+    {
+        let transcript = [
+            startup(),
+            message(b'P', &[&b"s\0"[..], sql, b"\0\0\0"].concat()),
+            message(b'D', b"Ss\0"),
+            message(b'S', b""),
+            message(b'B', b"\0s\0\0\0\0\x02\0\0\0\x01a\0\0\0\x06sesame\0\0"),
+            message(b'H', b""),
+            message(b'E', b"\0\0\0\0\0"),
+            message(b'S', b""),
+            message(b'Q', b"SELECT 1\0"),
+        ]
+        .concat();
+        let (mut session, mut told) = (Session::new(), Vec::new());
+        let mut scanner = Scanner::new(Protocol::Postgres, Stream::Upstream);
+        scanner.feed(&transcript);
+        while let Some(part) = scanner.next(&mut session).expect("it is followed") {
+            let shown = format!("{:?} {:?}", part.commands, part.group.map(|group| group.steps));
+            assert!(!shown.contains("sesame"), "{shown}");
+            let secret = part.commands.iter().any(|command| command.secret);
+            told.push((part.commands[0].name.clone(), secret));
+        }
+        let told: Vec<_> = told.iter().map(|(name, secret)| (name.as_str(), *secret)).collect();
+        let hidden = [("PARSE", true), ("BIND", true), ("SELECT", true)];
+        assert_eq!(told, [&[("STARTUP", false)][..], &hidden, &[("SELECT", false)]].concat());
+    }
+}
+
+#[test]
 fn replies_of_postgres_end_when_it_is_ready_for_more() {
     let transcript = [
         message(b'R', &[0, 0, 0, 0]),

@@ -1,6 +1,6 @@
 //! Rules on a real Redis.
 
-use crate::testbed::{Client, Got, call, data, eventually, native, proxy_to, start};
+use crate::testbed::{Client, Got, call, data, eventually, native, packed, proxy_to, start};
 use quarrel_faultproxy::{Action, Error, FaultProxy, Framing, Happening, MessageLog, NewRule};
 use quarrel_faultproxy::{Protocol, Release, Stream};
 use std::time::Duration;
@@ -76,12 +76,6 @@ fn a_reset_before_prevents_a_command_and_one_after_hides_its_success() {
         assert_eq!(writer.get(), Got::Rst);
         ask(&mut reader, "GET n", after.as_bytes());
     }
-}
-
-/// A command as a client library sends it.
-fn packed(words: &[&str]) -> Vec<u8> {
-    let strings = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len()));
-    format!("*{}\r\n{}", words.len(), strings.collect::<String>()).into_bytes()
 }
 
 #[test]

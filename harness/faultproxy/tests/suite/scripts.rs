@@ -1,16 +1,11 @@
 //! Scripts of a real Redis are known by their texts, though `EVALSHA` names
 //! only a digest.
 
-use crate::testbed::{Client, data, native, proxy_to, start};
+use crate::testbed::{Client, data, native, packed, proxy_to, start};
 use quarrel_faultproxy::{Action, FaultProxy, Happening, MessageLog, NewProxy, NewRule, Protocol};
 use std::net::SocketAddr;
 
 const SCRIPT: &str = "return redis.call('INCRBY', KEYS[1], 5)";
-
-fn packed(words: &[&str]) -> Vec<u8> {
-    let strings = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len()));
-    format!("*{}\r\n{}", words.len(), strings.collect::<String>()).into_bytes()
-}
 
 /// Has the server load the script; its digest.
 fn load(addr: SocketAddr) -> String {

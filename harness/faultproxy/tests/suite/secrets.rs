@@ -1,6 +1,6 @@
 //! Passwords stand in nothing that the fault proxy tells.
 
-use crate::testbed::{Client, call, eventually, native, proxy_to, start};
+use crate::testbed::{Client, call, eventually, native, packed, proxy_to, start};
 use quarrel_faultproxy::{Action, Attend, FaultProxy, MessageLog, NewRule, Protocol};
 use std::time::Duration;
 
@@ -9,11 +9,6 @@ fn told(server: &FaultProxy) -> String {
     let api = server.api_addr();
     let paths = ["/x/events?limit=100000", "/x/proxies/p/held", "/x/proxies/p/rules", "/proxies"];
     paths.map(|path| call(api, "GET", path, "").body).concat()
-}
-
-fn packed(words: &[&str]) -> Vec<u8> {
-    let strings = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len()));
-    format!("*{}\r\n{}", words.len(), strings.collect::<String>()).into_bytes()
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! Controllers in any language: notices as lines of JSON, decisions by POST.
 
-use super::{packed, proxy};
-use crate::testbed::{Client, Got, PATIENCE, call, data, eventually, native, start};
+use super::{proxy, wait_for_requests};
+use crate::testbed::{
+    Client, Got, PATIENCE, call, data, eventually, native, packed, settled, start,
+};
 use quarrel_faultproxy::{FaultProxy, Protocol};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
 
 /// A client that reads lines as they come.
 struct Controller {
@@ -201,11 +202,12 @@ fn a_controller_that_does_not_read_makes_clients_wait_and_loses_nothing() {
     let mut controller = Controller::attend(server.api_addr(), &wanted);
     let mut client = Client::connect(addr);
     client.send(&packed(&["INCR", "n"]).repeat(20_000));
-    std::thread::sleep(Duration::from_millis(300));
+    wait_for_requests(&server, packed(&["INCR", "n"]).len() * 20_000);
     // Its socket and ours take some; the rest is not even looked at.
     let path = format!("/x/attend/{}/waiting", controller.id);
-    let waiting = call(server.api_addr(), "GET", &path, "").json();
-    assert!(waiting.as_array().expect("ids").len() < 20_000);
+    let list = || call(server.api_addr(), "GET", &path, "").json();
+    let waiting = settled("no more requests are told of", || list().as_array().expect("ids").len());
+    assert!(waiting < 20_000, "{waiting}");
     let drain = std::thread::spawn(move || {
         let mut got = Vec::new();
         while !got.ends_with(b":20000\r\n") {

@@ -3,7 +3,7 @@
 mod http;
 mod postgres;
 
-use crate::testbed::{Client, Got, data, eventually, native, start};
+use crate::testbed::{Client, Got, data, eventually, native, packed, settled, start};
 use quarrel_faultproxy::attend::{Detail, Reply, Request, Side, Value, Waits};
 use quarrel_faultproxy::{
     Attend, Attention, Decision, Ends, Error, FaultProxy, MessageLog, NewProxy, Notice, Protocol,
@@ -51,9 +51,13 @@ fn reply(attention: &Attention) -> Reply {
     }
 }
 
-fn packed(words: &[&str]) -> Vec<u8> {
-    let strings = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len()));
-    format!("*{}\r\n{}", words.len(), strings.collect::<String>()).into_bytes()
+/// Waits until the proxy `p` has read so many bytes of its only client.
+fn wait_for_requests(server: &FaultProxy, bytes: usize) {
+    let read = || {
+        let connections = server.connections("p").expect("it exists");
+        connections.first().map_or(0, |connection| connection.upstream_bytes.received)
+    };
+    eventually("all of it has come", || read() == bytes as u64);
 }
 
 #[test]
@@ -265,14 +269,9 @@ fn who_holds_and_does_not_read_makes_clients_wait() {
     let (server, _node, attention, addr) = redis(options);
     let mut client = Client::connect(addr);
     client.send(&packed(&["INCR", "n"]).repeat(2000));
-    let read = || {
-        let connections = server.connections("p").expect("it exists");
-        connections.first().map_or(0, |connection| connection.upstream_bytes.received)
-    };
-    let sent = packed(&["INCR", "n"]).len() as u64 * 2000;
-    eventually("all of it has come", || read() == sent);
-    std::thread::sleep(MOMENT);
-    assert!(attention.waiting().len() < 100, "{}", attention.waiting().len());
+    wait_for_requests(&server, packed(&["INCR", "n"]).len() * 2000);
+    let waiting = settled("no more requests are told of", || attention.waiting().len());
+    assert!(waiting < 100, "{waiting}");
     for ordinal in 1..=2000 {
         let request = request(&attention);
         assert_eq!(request.ordinal, ordinal);

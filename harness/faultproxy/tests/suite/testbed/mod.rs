@@ -133,6 +133,21 @@ pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Looks in a row that must see the same before a count has stopped growing.
+const LOOKS: u32 = 50;
+
+/// Waits until a count has grown and grows no more; what it is then.
+pub(crate) fn settled(what: &str, mut count: impl FnMut() -> usize) -> usize {
+    let (mut last, mut same) = (0, 0);
+    eventually(what, || {
+        let now = count();
+        same = if now > 0 && now == last { same + 1 } else { 0 };
+        last = now;
+        same == LOOKS
+    });
+    last
+}
+
 /// What a client got.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Got {
@@ -204,6 +219,12 @@ impl Client {
         assert_eq!(back, bytes);
         start.elapsed()
     }
+}
+
+/// A command of Redis, as clients send it.
+pub(crate) fn packed(words: &[&str]) -> Vec<u8> {
+    let strings = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len()));
+    format!("*{}\r\n{}", words.len(), strings.collect::<String>()).into_bytes()
 }
 
 /// An answer of the API.
