@@ -7,7 +7,7 @@ use quarrel_checkers::{
 
 use super::{
     Evidence,
-    steps::{failed, invalidates_as_agent, replaces, same, stored, succeeded, value},
+    steps::{failed, invalidates_as_agent, is_of_cache, replaces, same, stored, succeeded, value},
 };
 
 /// An entry that should not have been there: what put it there, what it says,
@@ -108,7 +108,7 @@ impl Evidence<'_> {
     /// had not reached the primary when `source` was read.
     fn cached_too_early(&self, key: Key, source: &Step) -> bool {
         self.on(key).any(|store| {
-            store.site == Site::Cache
+            is_of_cache(store)
                 && Some(store.start) < source.end
                 && succeeded(store)
                 && self.stores_its_own(store)
@@ -124,7 +124,7 @@ impl Evidence<'_> {
         let Some(object) = &hit.object else { return false };
         self.on(object.key).any(|step| {
             let is_unnumbered = matches!(step.argument, Some(Content::Row { version: 0, .. }));
-            step.site == Site::Cache
+            is_of_cache(step)
                 && step.object == hit.object
                 && is_unnumbered
                 && succeeded(step)
@@ -175,8 +175,7 @@ impl Evidence<'_> {
     /// itself brought it back.
     fn put_back(&self, read: &Operation, source: &Step) -> Option<Cause> {
         let steps = read.steps.iter().map(|position| &self.history().steps[*position]);
-        let is_hit = |step: &&Step| step.site == Site::Cache && !step.is_message();
-        let hits = steps.filter(is_hit).filter(|step| step.start <= source.start);
+        let hits = steps.filter(|step| is_of_cache(step) && step.start <= source.start);
         let store = hits.filter_map(|hit| self.store_replaced_before(hit)).next()?;
         Some(match store.map(|store| &store.reply) {
             Some(Reply::Pending | Reply::Failed { .. }) => Cause::LateMessage,
@@ -193,9 +192,10 @@ impl Evidence<'_> {
             let mut changes = self.on(object.key).filter(|step| {
                 let is_change = step.verb == "DEL" || step.argument.is_some();
                 let before = step.end.is_some_and(|end| end < missed.start);
-                is_change && before && step.object.as_ref() == Some(object) && succeeded(step)
+                let is_there = is_of_cache(step) && step.object.as_ref() == Some(object);
+                is_change && before && is_there && succeeded(step)
             });
-            missed.site == Site::Cache
+            is_of_cache(missed)
                 && missed.reply == Reply::Miss
                 && changes.next_back().is_some_and(|last| last.argument.is_some())
         })
@@ -208,10 +208,8 @@ impl Evidence<'_> {
         let object = hit.object.as_ref()?;
         let Reply::Found(content) = &hit.reply else { return None };
         let changes = || {
-            self.on(object.key).filter(|step| {
-                let is_change = step.site == Site::Cache && !step.is_message();
-                is_change && step.object.as_ref() == Some(object)
-            })
+            self.on(object.key)
+                .filter(|step| is_of_cache(step) && step.object.as_ref() == Some(object))
         };
         let is_same = |step: &&Step| step.argument.as_ref().is_some_and(|new| same(new, content));
         // Of several that stored the same the one that may have run last.
@@ -369,4 +367,118 @@ fn may_commit(step: &Step, store: &Step) -> bool {
         && !is_refused
         && value(&step.argument).is_some()
         && value(&step.argument) == value(&store.argument)
+}
+
+#[cfg(test)]
+mod tests {
+    use quarrel_checkers::{
+        Cause, Certainty, Content, History, Index, JudgeOptions, Key, Kind, Object, Op, Process,
+        Reply, Site, Step, Time, Value, judge,
+    };
+
+    use crate::judge::find_causes;
+
+    const KEY: Key = Key(1);
+    const WRITER: Process = Process::Client(0);
+    const READER: Process = Process::Client(1);
+
+    /// A history in which one thing happens at a time.
+    #[derive(Default)]
+    struct Told {
+        history: History,
+        now: u64,
+    }
+
+    impl Told {
+        fn tick(&mut self) -> Time {
+            self.now += 1;
+            Time::from_millis(self.now)
+        }
+
+        fn begin(&mut self, process: Process, op: Op) -> Index {
+            let time = self.tick();
+            self.history.invoke(time, process, op)
+        }
+
+        /// The operation ends with the value that it began or came back with.
+        fn end(&mut self, process: Process, op: Op, version: u64) {
+            let time = self.tick();
+            self.history.push(time, process, Kind::Ok, op.at_version(version), None);
+        }
+
+        fn step(
+            &mut self,
+            operation: Index,
+            site: Site,
+            verb: &'static str,
+            argument: Option<Content>,
+            reply: Reply,
+        ) {
+            let (start, end) = (self.tick(), Some(self.tick()));
+            let process = self.history.events[operation.position()].process;
+            self.history.steps.push(Step {
+                operation: Some(operation),
+                process,
+                start,
+                end,
+                site,
+                verb: verb.into(),
+                object: Some(Object::of(KEY)),
+                argument,
+                reply,
+                lsn: None,
+            });
+        }
+
+        fn update(&mut self, operation: Index, value: &str, version: u64) {
+            let reply = Reply::Done { version: Some(version) };
+            self.step(operation, Site::Primary, "UPDATE", Some(row(value, 0)), reply);
+        }
+
+        fn publish(&mut self, operation: Index, value: &str, version: u64) {
+            let said = Some(row(value, version));
+            self.step(operation, Site::Cache, "PUBLISH", said, Reply::Done { version: None });
+        }
+    }
+
+    fn row(value: &str, version: u64) -> Content {
+        Content::Row { value: Value::from(value), version }
+    }
+
+    /// A deletion failed, and the old entry was found. That the new row was
+    /// published, before the commit or without a version, changes nothing in the
+    /// cache: it was not there too early, and nothing old came back.
+    #[test]
+    fn what_is_published_is_not_in_the_cache() {
+        for (version, is_published_first) in [(0, false), (2, true)] {
+            let mut told = Told::default();
+            let (old, new) = (Op::write(KEY, "Alex"), Op::write(KEY, "Alice"));
+            let write = told.begin(WRITER, old.clone());
+            told.update(write, "Alex", 1);
+            let stored = Some(row("Alex", 1));
+            told.step(write, Site::Cache, "SET", stored, Reply::Done { version: None });
+            told.end(WRITER, old, 1);
+            let write = told.begin(WRITER, new.clone());
+            if is_published_first {
+                told.publish(write, "Alice", version);
+            }
+            told.update(write, "Alice", 2);
+            let error = "connection reset".to_owned();
+            let failed = Reply::Failed { certainty: Certainty::Definite, error };
+            told.step(write, Site::Cache, "DEL", None, failed);
+            if !is_published_first {
+                told.publish(write, "Alice", version);
+            }
+            told.end(WRITER, new, 2);
+            let read = told.begin(READER, Op::read(KEY));
+            told.step(read, Site::Cache, "GET", None, Reply::Found(row("Alex", 1)));
+            told.end(READER, Op::read(KEY).returning("Alex"), 1);
+            let mut found = judge(&told.history, &[], &JudgeOptions::default()).anomalies;
+            find_causes(&told.history, None, &mut found);
+            let causes: Vec<_> = found.iter().map(|anomaly| anomaly.cause).collect();
+            assert!(!causes.is_empty());
+            let is_it = |cause: &Option<Cause>| *cause == Some(Cause::FailedInvalidation);
+            assert!(causes.iter().all(is_it), "{is_published_first}: {causes:?}");
+        }
+    }
 }
