@@ -110,11 +110,12 @@ impl Copied<'_> {
     /// Somebody had told, and the client had not heard of it when it found the
     /// copy: what it heard later says whether the message was on its way.
     fn unheard(&self, told: &Step) -> Cause {
-        // It learnt that it had missed something, and kept what it had.
-        let kept = self
-            .looks
-            .iter()
-            .any(|step| was_deaf(step) && self.by.end < step.end && step.start <= self.near.start);
+        // It learnt that it had missed something, and kept what it had. What was
+        // told only after that it did not miss.
+        let kept = self.looks.iter().any(|step| {
+            let is_between = self.by.end < step.end && step.start <= self.near.start;
+            was_deaf(step) && is_between && Some(told.start) <= step.end
+        });
         if kept {
             return Cause::LostInvalidation;
         }
