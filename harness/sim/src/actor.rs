@@ -9,7 +9,7 @@ use quarrel_strategy::{
 
 use super::{
     Ending, Fingerprint, Happened, Setting, Stage, Stuck, Wait, Watcher,
-    client::{Client, Ended, Progress, Task},
+    client::{Client, ClientProgress, Ended, Task},
 };
 
 /// Jobs are processes after the agents, far from their numbers.
@@ -256,15 +256,17 @@ impl Stage {
         })
     }
 
-    pub(super) fn went_on(&mut self, actor: usize, progress: Progress) -> Result<(), Stuck> {
+    pub(super) fn went_on(&mut self, actor: usize, progress: ClientProgress) -> Result<(), Stuck> {
         let now = self.world.now;
         let a = &mut self.actors[actor];
         match progress {
-            Progress::Calls(Request::Sleep(duration)) => a.state = State::Asleep(now + duration),
-            Progress::Calls(request) => a.state = State::Calls(request),
-            Progress::Stuck => return Err(Stuck::Waits),
-            Progress::Ended(Ended::Work) => a.state = State::Idle,
-            Progress::Ended(Ended::Operation(outcome, timeline, jobs)) => {
+            ClientProgress::Calls(Request::Sleep(duration)) => {
+                a.state = State::Asleep(now + duration);
+            }
+            ClientProgress::Calls(request) => a.state = State::Calls(request),
+            ClientProgress::Stuck => return Err(Stuck::Waits),
+            ClientProgress::Ended(Ended::Work) => a.state = State::Idle,
+            ClientProgress::Ended(Ended::Operation(outcome, timeline, jobs)) => {
                 a.state = State::Idle;
                 let operation = a.open.take().expect("an operation that ends was begun");
                 let retires = matches!(outcome, Outcome::Unknown(_));

@@ -96,7 +96,7 @@ impl Port for Shared {
 
 /// What a client does when it is run as far as it gets.
 #[derive(Debug, PartialEq)]
-pub enum Progress {
+pub enum ClientProgress {
     /// It makes a call and waits for the answer.
     Calls(Request),
     /// What it was told to do is done.
@@ -131,26 +131,26 @@ impl Client {
     }
 
     /// Begins something and runs up to its first call.
-    pub fn start(&mut self, task: Task) -> Progress {
+    pub fn start(&mut self, task: Task) -> ClientProgress {
         self.shared.lock().task = Some(task);
         self.run()
     }
 
     /// Hands over the answer to the last call and runs up to the next one.
-    pub fn answer(&mut self, answer: Answer) -> Progress {
+    pub fn answer(&mut self, answer: Answer) -> ClientProgress {
         self.shared.lock().answer = Some(answer);
         self.run()
     }
 
-    fn run(&mut self) -> Progress {
+    fn run(&mut self) -> ClientProgress {
         let mut context = Context::from_waker(Waker::noop());
         let polled = self.future.as_mut().poll(&mut context);
         debug_assert!(polled.is_pending(), "a client waits for its next operation for ever");
         let mut slot = self.shared.lock();
         if let Some(ended) = slot.ended.take() {
-            Progress::Ended(ended)
+            ClientProgress::Ended(ended)
         } else {
-            slot.request.take().map_or(Progress::Stuck, Progress::Calls)
+            slot.request.take().map_or(ClientProgress::Stuck, ClientProgress::Calls)
         }
     }
 }
@@ -203,7 +203,7 @@ impl World {
             seed: 0,
         });
         let mut progress = client.start(Task::Prepare);
-        while let Progress::Calls(request) = progress {
+        while let ClientProgress::Calls(request) = progress {
             let Reaction::Answer(answer) = self.apply(&request) else { return };
             progress = client.answer(answer);
         }

@@ -6,7 +6,7 @@ use quarrel_strategy::{
 
 use super::{
     Disturbance, Ending, Following, Happened, Reaction, Stage, Stuck, World,
-    client::{Progress, Task},
+    client::{ClientProgress, Task},
 };
 
 /// What happens to messages on their way to clients with near caches.
@@ -106,7 +106,7 @@ impl Stage {
         let mut progress = operator.start(Task::Manual(key, value));
         loop {
             progress = match progress {
-                Progress::Calls(request) => match self.world.apply(&request) {
+                ClientProgress::Calls(request) => match self.world.apply(&request) {
                     Reaction::Answer(answer) => operator.answer(answer),
                     Reaction::Waits(_) => {
                         if let Some(recorder) = &self.setting.recorder {
@@ -117,8 +117,8 @@ impl Stage {
                         return Ok(Happened::Impossible);
                     }
                 },
-                Progress::Stuck => return Err(Stuck::Waits),
-                Progress::Ended(_) => break,
+                ClientProgress::Stuck => return Err(Stuck::Waits),
+                ClientProgress::Ended(_) => break,
             };
         }
         let (timeline, number) = (self.world.timeline(), self.world.primary.version(key));

@@ -39,7 +39,7 @@ mod verdict;
 mod world;
 
 pub use cache::{Cache, Entry};
-pub use client::{Client, Ended, Progress, Task};
+pub use client::{Client, ClientProgress, Ended, Task};
 pub use cluster::SimCluster;
 pub use executor::StandStill;
 pub use feeds::Feeds;

@@ -12,7 +12,7 @@ use quarrel_strategy::{
 const TTL: Ttl = Some(Duration::from_secs(300));
 
 /// Never goes wrong.
-pub struct PrimaryOnly;
+struct PrimaryOnly;
 
 impl Strategy for PrimaryOnly {
     async fn read(&self, session: &mut Session, key: Key) -> Result<Option<Row>, StoreError> {
@@ -69,7 +69,7 @@ pub fn writes_fail() -> Arc<dyn AnyStrategy> {
 
 /// Where a miss reads.
 #[derive(Clone, Copy)]
-pub enum Fill {
+enum Fill {
     /// At the primary.
     Primary,
     /// At the replica.
@@ -78,7 +78,7 @@ pub enum Fill {
 
 /// Update, then delete; a miss fills the cache. Errors of the cache are
 /// swallowed, as most applications do.
-pub struct CacheAside(pub Fill);
+struct CacheAside(Fill);
 
 impl Strategy for CacheAside {
     async fn read(&self, session: &mut Session, key: Key) -> Result<Option<Row>, StoreError> {
@@ -109,7 +109,7 @@ impl Strategy for CacheAside {
 }
 
 /// Sets the new row instead of deleting the old one.
-pub struct WriteThrough;
+struct WriteThrough;
 
 impl Strategy for WriteThrough {
     async fn read(&self, session: &mut Session, key: Key) -> Result<Option<Row>, StoreError> {
@@ -191,7 +191,7 @@ impl Strategy for NearCache {
 }
 
 /// Deletes twice, the second time a while after the first.
-pub struct DoubleDelete;
+struct DoubleDelete;
 
 impl Strategy for DoubleDelete {
     async fn read(&self, session: &mut Session, key: Key) -> Result<Option<Row>, StoreError> {

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use quarrel_checkers::{Kind, Op, Process};
-use quarrel_sim::{Client, Ended, Ending, Progress, Stuck, Task};
+use quarrel_sim::{Client, ClientProgress, Ended, Ending, Stuck, Task};
 use quarrel_strategy::{
     record::Recorder,
     stores::{Backend, Request, Response},
@@ -54,14 +54,14 @@ impl Forcing<'_> {
         let mut progress = client.start(task);
         loop {
             progress = match progress {
-                Progress::Calls(Request::Sleep(duration)) => {
+                ClientProgress::Calls(Request::Sleep(duration)) => {
                     tokio::time::sleep(duration).await;
                     client.answer(Ok(Response::Done))
                 }
-                Progress::Calls(request) => client.answer(self.props.call(&request).await),
-                Progress::Stuck => return Err(Stuck::Waits.into()),
-                Progress::Ended(Ended::Operation(outcome, ..)) => return Ok(Some(outcome)),
-                Progress::Ended(Ended::Work) => return Ok(None),
+                ClientProgress::Calls(request) => client.answer(self.props.call(&request).await),
+                ClientProgress::Stuck => return Err(Stuck::Waits.into()),
+                ClientProgress::Ended(Ended::Operation(outcome, ..)) => return Ok(Some(outcome)),
+                ClientProgress::Ended(Ended::Work) => return Ok(None),
             };
         }
     }
@@ -161,14 +161,14 @@ impl Forcing<'_> {
         self.went_on(name, progress)
     }
 
-    pub(super) fn went_on(&mut self, name: &str, progress: Progress) -> Result<(), RunError> {
+    pub(super) fn went_on(&mut self, name: &str, progress: ClientProgress) -> Result<(), RunError> {
         let actor = self.actors.get_mut(name).expect("it has come on");
         actor.state = match progress {
-            Progress::Calls(Request::Sleep(duration)) => State::Asleep(duration),
-            Progress::Calls(request) => State::Calls(request),
-            Progress::Stuck => return Err(Stuck::Waits.into()),
-            Progress::Ended(Ended::Work) => State::Idle,
-            Progress::Ended(Ended::Operation(outcome, timeline, jobs)) => {
+            ClientProgress::Calls(Request::Sleep(duration)) => State::Asleep(duration),
+            ClientProgress::Calls(request) => State::Calls(request),
+            ClientProgress::Stuck => return Err(Stuck::Waits.into()),
+            ClientProgress::Ended(Ended::Work) => State::Idle,
+            ClientProgress::Ended(Ended::Operation(outcome, timeline, jobs)) => {
                 self.jobs.extend(jobs.into_iter().map(Some));
                 let retires = matches!(outcome, Outcome::Unknown(_));
                 if let Some(operation) = actor.open.take() {

@@ -6,7 +6,8 @@ use quarrel_strategy::strategy::{Side, sides};
 use rustc_hash::FxHashMap;
 
 use super::steps::{
-    found, invalidates_as_agent, is_absence, is_gap, is_on, stored, stores_same, succeeded, value,
+    found, invalidates_as_agent, is_absence, is_gap, is_of_cache, is_on, stored, stores_same,
+    succeeded, value,
 };
 
 /// Where a history's operations and steps are, for looking up how a value came
@@ -111,7 +112,7 @@ impl<'a> Evidence<'a> {
     pub(super) fn never_written(&self, key: Key) -> bool {
         let mut stored = self.on(key).filter(|step| {
             let is_row = matches!(step.argument, Some(Content::Row { .. }));
-            step.site == Site::Cache && is_row && succeeded(step) && !step.is_message()
+            is_of_cache(step) && is_row && succeeded(step)
         });
         let Some(last) = stored.next_back() else { return false };
         let acknowledged = last.operation.and_then(|invoke| self.operation(invoke));
@@ -268,8 +269,7 @@ impl<'a> Evidence<'a> {
     /// The last step that put `version` into the cache before `hit` ended.
     pub(super) fn fill(&self, key: Key, version: u64, hit: &Step) -> Option<&Step> {
         self.on_before(key, hit.end?).rev().find(|step| {
-            step.site == Site::Cache
-                && !step.is_message()
+            is_of_cache(step)
                 && (stored(step) == Some(version) || (version == 0 && stores_same(step, hit)))
                 && step.reply != Reply::Refused
         })
@@ -290,7 +290,7 @@ impl<'a> Evidence<'a> {
         steps
             .iter()
             .map(|position| &self.history.steps[*position])
-            .filter(|step| step.site == Site::Cache && step.verb != "GET" && !step.is_message())
+            .filter(|step| is_of_cache(step) && step.verb != "GET")
             .filter(move |step| step.object.as_ref().map(|object| object.key) == key)
     }
 

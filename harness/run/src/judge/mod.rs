@@ -7,6 +7,8 @@ mod outcome;
 mod phases;
 mod rules;
 mod steps;
+#[cfg(test)]
+mod tests;
 
 pub use cause::{Evidence, Provenance, find_causes};
 pub use outcome::{

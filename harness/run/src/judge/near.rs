@@ -1,10 +1,10 @@
 //! How a copy in a client's own memory came to be stale.
 
-use quarrel_checkers::{Cause, Invalidation, Key, Kind, Reply, Site, Step};
+use quarrel_checkers::{Cause, Invalidation, Key, Kind, Reply, Step};
 
 use super::{
     Evidence,
-    steps::{failed, found, is_on, stored_or_said, succeeded},
+    steps::{failed, found, is_of_cache, is_on, stored_or_said, succeeded},
 };
 
 /// A copy that should not have been there any more.
@@ -68,10 +68,7 @@ impl Evidence<'_> {
             let is_about_it = step.operation == newer.operation || step.operation.is_none();
             let is_telling = match by_channel {
                 true => step.verb == "PUBLISH",
-                false => {
-                    let is_change = step.verb == "DEL" || step.argument.is_some();
-                    step.site == Site::Cache && is_change && !step.is_message()
-                }
+                false => is_of_cache(step) && (step.verb == "DEL" || step.argument.is_some()),
             };
             is_about_it && is_telling && step.start >= newer.start
         });
@@ -113,11 +110,12 @@ impl Copied<'_> {
     /// Somebody had told, and the client had not heard of it when it found the
     /// copy: what it heard later says whether the message was on its way.
     fn unheard(&self, told: &Step) -> Cause {
-        // It learnt that it had missed something, and kept what it had.
-        let kept = self
-            .looks
-            .iter()
-            .any(|step| was_deaf(step) && self.by.end < step.end && step.start <= self.near.start);
+        // It learnt that it had missed something, and kept what it had. What was
+        // told only after that it did not miss.
+        let kept = self.looks.iter().any(|step| {
+            let is_between = self.by.end < step.end && step.start <= self.near.start;
+            was_deaf(step) && is_between && Some(told.start) <= step.end
+        });
         if kept {
             return Cause::LostInvalidation;
         }

@@ -7,7 +7,7 @@ use quarrel_checkers::{
 
 use super::{
     Evidence,
-    steps::{failed, invalidates_as_agent, replaces, same, stored, succeeded, value},
+    steps::{failed, invalidates_as_agent, is_of_cache, replaces, same, stored, succeeded, value},
 };
 
 /// An entry that should not have been there: what put it there, what it says,
@@ -108,7 +108,7 @@ impl Evidence<'_> {
     /// had not reached the primary when `source` was read.
     fn cached_too_early(&self, key: Key, source: &Step) -> bool {
         self.on(key).any(|store| {
-            store.site == Site::Cache
+            is_of_cache(store)
                 && Some(store.start) < source.end
                 && succeeded(store)
                 && self.stores_its_own(store)
@@ -124,7 +124,7 @@ impl Evidence<'_> {
         let Some(object) = &hit.object else { return false };
         self.on(object.key).any(|step| {
             let is_unnumbered = matches!(step.argument, Some(Content::Row { version: 0, .. }));
-            step.site == Site::Cache
+            is_of_cache(step)
                 && step.object == hit.object
                 && is_unnumbered
                 && succeeded(step)
@@ -175,8 +175,7 @@ impl Evidence<'_> {
     /// itself brought it back.
     fn put_back(&self, read: &Operation, source: &Step) -> Option<Cause> {
         let steps = read.steps.iter().map(|position| &self.history().steps[*position]);
-        let is_hit = |step: &&Step| step.site == Site::Cache && !step.is_message();
-        let hits = steps.filter(is_hit).filter(|step| step.start <= source.start);
+        let hits = steps.filter(|step| is_of_cache(step) && step.start <= source.start);
         let store = hits.filter_map(|hit| self.store_replaced_before(hit)).next()?;
         Some(match store.map(|store| &store.reply) {
             Some(Reply::Pending | Reply::Failed { .. }) => Cause::LateMessage,
@@ -193,9 +192,10 @@ impl Evidence<'_> {
             let mut changes = self.on(object.key).filter(|step| {
                 let is_change = step.verb == "DEL" || step.argument.is_some();
                 let before = step.end.is_some_and(|end| end < missed.start);
-                is_change && before && step.object.as_ref() == Some(object) && succeeded(step)
+                let is_there = is_of_cache(step) && step.object.as_ref() == Some(object);
+                is_change && before && is_there && succeeded(step)
             });
-            missed.site == Site::Cache
+            is_of_cache(missed)
                 && missed.reply == Reply::Miss
                 && changes.next_back().is_some_and(|last| last.argument.is_some())
         })
@@ -208,10 +208,8 @@ impl Evidence<'_> {
         let object = hit.object.as_ref()?;
         let Reply::Found(content) = &hit.reply else { return None };
         let changes = || {
-            self.on(object.key).filter(|step| {
-                let is_change = step.site == Site::Cache && !step.is_message();
-                is_change && step.object.as_ref() == Some(object)
-            })
+            self.on(object.key)
+                .filter(|step| is_of_cache(step) && step.object.as_ref() == Some(object))
         };
         let is_same = |step: &&Step| step.argument.as_ref().is_some_and(|new| same(new, content));
         // Of several that stored the same the one that may have run last.

@@ -8,6 +8,12 @@ pub(super) fn is_gap(step: &Step) -> bool {
     step.process == Process::Nemesis && step.verb == GAP
 }
 
+/// Whether a step is about what the cache holds, and not about what it tells
+/// clients: nobody finds in the cache what was published.
+pub(super) fn is_of_cache(step: &Step) -> bool {
+    step.site == Site::Cache && !step.is_message()
+}
+
 /// The version that a step stored in the cache, or told of.
 pub(super) fn stored_or_said(step: &Step) -> Option<u64> {
     match &step.argument {
@@ -20,9 +26,8 @@ pub(super) fn stored_or_said(step: &Step) -> Option<u64> {
 pub(super) fn invalidates_as_agent(step: &Step) -> bool {
     matches!(step.process, Process::Agent(_))
         && step.process < OPERATOR
-        && step.site == Site::Cache
+        && is_of_cache(step)
         && step.verb != "GET"
-        && !step.is_message()
 }
 
 /// Whether a store of `new` leaves what was `found`.
@@ -39,7 +44,7 @@ pub(super) fn replaces(step: &Step, hit: &Step) -> bool {
     let Reply::Found(content) = &hit.reply else { return false };
     let is_newer = || step.argument.as_ref().is_some_and(|new| newer(new, content));
     let is_change = step.verb == "DEL" || is_newer();
-    step.site == Site::Cache && succeeded(step) && !step.is_message() && is_change
+    is_of_cache(step) && succeeded(step) && is_change
 }
 
 /// Whether a store of `new` replaces what was `found` by something newer.
@@ -102,5 +107,5 @@ pub(super) fn found(step: &Step) -> Option<u64> {
 }
 
 pub(super) fn stored(step: &Step) -> Option<u64> {
-    stored_or_said(step).filter(|_| !step.is_message())
+    stored_or_said(step).filter(|_| is_of_cache(step))
 }

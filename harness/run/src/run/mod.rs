@@ -84,7 +84,11 @@ impl Run {
     /// `register`, 16 clients, 2,000 operations a second for 10 seconds, no
     /// fault, held to linearizability. `name` is what its results call it.
     pub fn new(name: &str, strategy: impl Strategy + 'static) -> Self {
-        let strategy: Arc<dyn AnyStrategy> = Arc::new(strategy);
+        Self::of(name, Arc::new(strategy))
+    }
+
+    /// The same of a strategy that was built elsewhere.
+    fn of(name: &str, strategy: Arc<dyn AnyStrategy>) -> Self {
         let entry = &Register::ENTRY;
         let rate = 2_000.0;
         let plan = Plan {
@@ -378,14 +382,14 @@ pub async fn save(
 mod tests {
     use super::*;
     use crate::results::RunOutcome;
-    use quarrel_sim::{SimCluster, subjects::PrimaryOnly};
+    use quarrel_sim::{SimCluster, subjects};
 
     /// Nothing is found, and nothing held, where nobody had the time to look;
     /// the history is kept.
     #[tokio::test]
     #[expect(clippy::disallowed_methods, reason = "a verdict takes real time")]
     async fn what_nobody_had_the_time_to_judge_is_undecided() {
-        let run = Run::new("primary-only", PrimaryOnly).time(Duration::from_secs(1));
+        let run = Run::of("primary-only", subjects::primary_only()).time(Duration::from_secs(1));
         let run = run.judged_until(Some(Instant::now()));
         let ran = run.on(Arc::new(SimCluster::new(1))).await.unwrap();
         assert!(!ran.is_judged() && !ran.held());

@@ -8,12 +8,12 @@ use std::time::Duration;
 use quarrel_checkers::{
     F, Guarantee, History, JudgeOptions, Key, Kind, Site, Validity, Value, judge,
 };
-use quarrel_sim::{SimCluster, subjects::PrimaryOnly};
+use quarrel_sim::{SimCluster, subjects};
 use quarrel_strategy::{
     cluster::Cluster as _,
     record::{Recorder, Stop},
     stores::{Row, StoreError},
-    strategy::{Register, Session, Skew, Strategy},
+    strategy::{AnyStrategy, Register, Session, Skew, Strategy},
 };
 
 use super::{Arrivals, Pauses, Plan, StormOutcome, storm};
@@ -69,16 +69,16 @@ impl Strategy for Elsewhere {
 /// Loads six keys from key 10 on and does nothing else.
 fn loaded(refusals: u64, never: Option<Key>) -> (StormOutcome, Vec<u64>) {
     let strategy = Reluctant { refusals: AtomicU64::new(refusals), never };
-    let (outcome, versions, _) = load(6, strategy);
+    let (outcome, versions, _) = load(6, Arc::new(strategy));
     (outcome, versions)
 }
 
 /// The same of some keys, with what was recorded.
-fn load(keys: u64, strategy: impl Strategy) -> (StormOutcome, Vec<u64>, History) {
+fn load(keys: u64, strategy: Arc<dyn AnyStrategy>) -> (StormOutcome, Vec<u64>, History) {
     let cluster = SimCluster::new(1);
     let recorder = Arc::new(Recorder::new(cluster.clock()));
     let plan = Plan {
-        strategy: Arc::new(strategy),
+        strategy,
         workload: Arc::new(Register),
         clients: 4,
         keys,
@@ -108,7 +108,7 @@ fn load(keys: u64, strategy: impl Strategy) -> (StormOutcome, Vec<u64>, History)
 /// a client that retires takes none of their processes' numbers.
 #[test]
 fn many_keys_have_their_first_values_at_once() {
-    let (outcome, versions, history) = load(2_500, PrimaryOnly);
+    let (outcome, versions, history) = load(2_500, subjects::primary_only());
     assert_eq!(outcome.unloaded, []);
     assert_eq!(versions, vec![1; 2_500]);
     let writes = history.events.iter().filter(|event| event.kind == Kind::Ok);
@@ -126,7 +126,7 @@ fn many_keys_have_their_first_values_at_once() {
 /// where nobody looks; all keys get values that it does see.
 #[test]
 fn a_strategy_that_does_not_see_first_values_writes_its_own() {
-    let (outcome, _, history) = load(1_200, Elsewhere);
+    let (outcome, _, history) = load(1_200, Arc::new(Elsewhere));
     assert_eq!(outcome.unloaded, []);
     let writes = history.events.iter().filter(|event| event.op.f == F::Write);
     let of_kind = |kind| writes.clone().filter(|event| event.kind == kind).count();
