@@ -190,7 +190,10 @@ fn a_proxy_out_of_file_descriptors_recovers() {
     drop(clients);
     // The API is reached again, and new connections are forwarded.
     assert!(post(proxy.api, "/reset", "").starts_with("HTTP/1.1 204"));
-    let _client = TcpStream::connect(listen).expect("the proxy listens");
     let open = || get(proxy.api, "/x/proxies/p/connections").matches("\"client\"").count();
-    eventually("the old ones are gone, the new one is there", || open() == 1);
+    // Only then: a client that comes while the old ones hold every descriptor
+    // is turned away for good, as its upstream cannot be dialled.
+    eventually("the old ones are gone", || open() == 0);
+    let _client = TcpStream::connect(listen).expect("the proxy listens");
+    eventually("the new one is there", || open() == 1);
 }

@@ -124,7 +124,8 @@ fn a_budget_binds_what_stands_still() {
         // One that was stopped after it had been told to end would never do so.
         send(&stopped, Signal::CONT);
         let took = begin.elapsed();
-        assert!(took <= Duration::from_secs(14), "{name}: {took:?}, {finished:?}");
+        // Starting and ending the process are no part of the budget.
+        assert!(took <= Duration::from_secs(20), "{name}: {took:?}, {finished:?}");
         let fails = [1, 2, 4].map(Some).contains(&finished.code);
         assert!(fails, "{name} is no pass: {finished:?}");
         NATIVE.leaves_nothing(&finished);
