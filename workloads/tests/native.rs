@@ -2,7 +2,6 @@
 
 mod broken;
 mod guests;
-mod hostile;
 mod lifecycle;
 mod pooler;
 mod releases;
@@ -12,13 +11,13 @@ use std::{
     fs,
     io::{ErrorKind, Read as _, Write as _},
     net::TcpStream,
-    process::Command,
     time::Duration,
 };
 
-use lifecycle::{Child, Held, Kind, possible};
+use lifecycle::{Child, Held, Kind};
 use rustix::process::Signal;
 use serde_json::Value;
+use servers::here;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
 const NATIVE: Kind = Kind { name: "native", traces: processes };
@@ -35,11 +34,6 @@ fn processes(pid: u32) -> Vec<String> {
             folder.contains(&ours).then(|| format!("{} in {folder}", entry.path().display()))
         })
         .collect()
-}
-
-fn here() -> bool {
-    let shows = "command -v redis-server valkey-server && ls /usr/lib/postgresql/*/bin/postgres || command -v postgres";
-    possible("native cluster", Command::new("sh").args(["-c", shows]))
 }
 
 #[test]

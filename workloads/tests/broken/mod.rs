@@ -4,44 +4,21 @@
 use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output},
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::{
     NATIVE, here,
     lifecycle::{Child, Finished, possible},
+    servers::{send, server, starve},
 };
-
-/// The processes of one server of the quarrel with this id, and its folder.
-pub(crate) fn server(quarrel: u32, name: &str) -> (Vec<i32>, PathBuf) {
-    let ours = format!("quarrel-{quarrel}-");
-    let mut folder = PathBuf::new();
-    let mut pids = Vec::new();
-    for entry in fs::read_dir("/proc").unwrap().flatten() {
-        let Ok(cwd) = fs::read_link(entry.path().join("cwd")) else { continue };
-        let is_ours = cwd.to_string_lossy().contains(&ours) && cwd.ends_with(name);
-        if let (true, Ok(pid)) = (is_ours, entry.file_name().to_string_lossy().parse()) {
-            pids.push(pid);
-            folder = cwd;
-        }
-    }
-    assert!(!pids.is_empty(), "the {name} runs");
-    (pids, folder)
-}
-
-pub(crate) fn send(pids: &[i32], signal: Signal) {
-    for pid in pids {
-        // A child may be gone with its parent.
-        let _ = kill_process(Pid::from_raw(*pid).unwrap(), signal);
-    }
-}
 
 /// The run whose world `breaks`, as soon as its storm is on.
 fn broken(breaks: impl FnOnce(u32)) -> Finished {
@@ -185,14 +162,6 @@ fn a_full_disk_ends_the_storm_and_what_there_is_is_judged() {
         let verdict: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert!(verdict["metrics"]["reads"].as_u64() > Some(100), "{verdict}");
     }
-}
-
-/// Lowers how many files a process may have open below what it has in a storm.
-pub(crate) fn starve(quarrel: u32) {
-    let pid = Pid::from_raw(i32::try_from(quarrel).unwrap());
-    let open = fs::read_dir(format!("/proc/{quarrel}/fd")).unwrap().count() as u64;
-    let few = Some(open * 3 / 4);
-    prlimit(pid, Resource::Nofile, Rlimit { current: few, maximum: few }).unwrap();
 }
 
 /// Connections and sockets of its proxy fail from now on.

@@ -6,12 +6,11 @@ use std::process::Output;
 use rustix::process::Signal;
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::Guest;
 use crate::{
     here,
     lifecycle::Held,
     proxies,
-    servers::{Postgres, keys},
+    servers::{Guest, Postgres, keys},
 };
 
 async fn texts(owner: &mut PgConnection, sql: &str) -> Vec<String> {

@@ -9,12 +9,11 @@ use std::{
 
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
-use super::Guest;
 use crate::{
     here,
     lifecycle::{Held, possible},
     pooler::THEIRS,
-    servers::{Authority, Door, Pooler, Pooling, Postgres, Redis, dump, port},
+    servers::{Authority, Door, Guest, Pooler, Pooling, Postgres, Redis, dump, port},
 };
 
 const PASSWORD: &str = "tops3cret";

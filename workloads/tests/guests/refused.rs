@@ -2,11 +2,10 @@
 
 use sqlx::PgConnection;
 
-use super::Guest;
 use crate::{
     here,
     lifecycle::{Held, possible},
-    servers::{Pooler, Pooling, Postgres, Redis, port},
+    servers::{Guest, Pooler, Pooling, Postgres, Redis, port},
 };
 use std::process::Command;
 

@@ -1,10 +1,9 @@
 //! TLS, with an authority of the test's own.
 
-use super::Guest;
 use crate::{
     here,
     lifecycle::{Child, Finished, Held},
-    servers::{Authority, Postgres, Redis, port},
+    servers::{Authority, Guest, Postgres, Redis, port},
 };
 
 /// Roles that come in by a password, and by a certificate.

@@ -7,11 +7,10 @@ use std::sync::{
 
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
-use super::Guest;
 use crate::{
     here,
     lifecycle::{Child, Finished, Held},
-    servers::{Postgres, Redis},
+    servers::{Guest, Postgres, Redis},
 };
 
 /// The verdict is that there is none.

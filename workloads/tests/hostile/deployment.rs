@@ -4,10 +4,8 @@ use rustix::process::Signal;
 
 use super::Moment;
 use crate::{
-    broken::{send, server, starve},
-    guests::Guest,
     lifecycle::{Child, Held},
-    servers::{Pooler, Pooling, Postgres, Redis, dump, port},
+    servers::{Guest, Pooler, Pooling, Postgres, Redis, dump, port, send, server, starve},
 };
 
 /// A strategy that everything lets be, so that whatever is seen comes from the
@@ -169,7 +167,8 @@ impl Deployment {
     }
 
     pub(super) fn cache_stands_still(&mut self, _: u32) {
-        self.redis.as_ref().unwrap().freeze();
+        let redis = self.redis.as_ref().unwrap();
+        send(&[redis.process.id().cast_signed()], Signal::STOP);
     }
 
     pub(super) fn pooler_dies(&mut self, _: u32) {

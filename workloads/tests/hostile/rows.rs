@@ -8,7 +8,10 @@ use super::{
     Row,
     deployment::{Deployment, alone, container, run_under, signal, wait_for},
 };
-use crate::{broken::starve, lifecycle::possible, servers::Redis};
+use crate::{
+    lifecycle::possible,
+    servers::{Redis, starve},
+};
 
 type Breaks = fn(&mut Deployment, u32);
 

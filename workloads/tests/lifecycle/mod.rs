@@ -177,10 +177,12 @@ fn beginning(pid: u32) -> String {
 /// Whether this machine can run this kind of cluster, as `probe` shows. Where
 /// `CI` is set it must.
 pub(crate) fn possible(kind: &str, probe: &mut Command) -> bool {
-    let works = probe.output().is_ok_and(|output| output.status.success());
-    assert!(works || std::env::var_os("CI").is_none(), "CI must be able to run {kind}");
-    if !works {
-        eprintln!("skipped: this machine has no {kind}");
-    }
-    works
+    let failure = match probe.output() {
+        Ok(output) if output.status.success() => return true,
+        Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
+        Err(error) => error.to_string(),
+    };
+    assert!(std::env::var_os("CI").is_none(), "CI must be able to run {kind}: {failure}");
+    eprintln!("skipped: this machine has no {kind}: {failure}");
+    false
 }

@@ -7,10 +7,9 @@ use serde_json::Value;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use crate::{
-    guests::Guest,
     lifecycle::{Child, Finished, Held, possible},
     pooler::THEIRS,
-    servers::{keys, port},
+    servers::{Guest, keys, port},
 };
 
 const RELEASE: &str = "trixie";

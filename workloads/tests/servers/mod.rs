@@ -2,11 +2,15 @@
 //! quarrel needs. Each ends with what holds it.
 
 mod authority;
+mod guest;
+mod own;
 mod pooler;
 mod postgres;
 mod redis;
 
 pub(crate) use authority::Authority;
+pub(crate) use guest::Guest;
+pub(crate) use own::{here, send, server, starve};
 pub(crate) use pooler::{Door, Pooler, Pooling};
 pub(crate) use postgres::{Postgres, dump, port};
 pub(crate) use redis::{Redis, keys};

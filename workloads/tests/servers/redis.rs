@@ -1,12 +1,10 @@
 use std::process::{Child, Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
-
 use super::{Authority, free_port, until_said};
 
 /// A Redis that runs; it is killed when this is dropped.
 pub(crate) struct Redis {
-    process: Child,
+    pub(crate) process: Child,
     pub(crate) port: u16,
     _folder: tempfile::TempDir,
 }
@@ -84,12 +82,6 @@ impl Redis {
         self.end();
         let port = self.port.to_string();
         *self = Self::launch(self.port, &["--port", &port], "Ready to accept");
-    }
-
-    /// Stops it where it is.
-    pub(crate) fn freeze(&self) {
-        let pid = Pid::from_raw(self.process.id().cast_signed()).unwrap();
-        kill_process(pid, Signal::STOP).unwrap();
     }
 
     fn end(&mut self) {

@@ -1,10 +1,17 @@
 //! What can go wrong around a run, on each kind of cluster and at each moment,
 //! and how the run must end: never with a verdict about the strategy when the
 //! world broke. Printed as a table by
-//! `cargo test -p quarrel-workloads --test native hostile -- --nocapture`.
+//! `cargo test -p quarrel-workloads --test hostile -- --nocapture`. In a process of
+//! its own: its many runs at once would slow down whatever ran beside them.
 
 mod deployment;
+#[path = "../lifecycle/mod.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
+mod lifecycle;
 mod rows;
+#[path = "../servers/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "other tests need more of it")]
+mod servers;
 
 use std::{
     fmt::Write as _,
@@ -16,8 +23,8 @@ use std::{
     thread,
 };
 
-use crate::here;
 use rows::rows;
+use servers::here;
 
 /// When something goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +46,7 @@ struct Row {
 }
 
 /// Runs at once: most of their time they wait.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 4;
 
 /// Each with what was seen, in their order; none is a panic.
 fn happen(rows: &[Row]) -> Vec<Option<i32>> {
