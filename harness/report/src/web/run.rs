@@ -24,7 +24,7 @@ pub(super) async fn page(State(shelf): State<Arc<Shelf>>, Path(name): Path<Strin
     let Some(folder) = shelf.run(&name) else {
         return missing("There is no run of this name.");
     };
-    if !folder.is_complete() && !folder.has("verdict.json") {
+    if !folder.is_complete() && !folder.has(RunFolder::VERDICT) {
         return progress(&folder);
     }
     let made = {
@@ -86,7 +86,7 @@ pub(super) fn report(folder: &RunFolder) -> Option<String> {
 }
 
 fn progress(folder: &RunFolder) -> Response {
-    let text = folder.text("run.toml").unwrap_or_default();
+    let text = folder.text(RunFolder::SETTINGS).unwrap_or_default();
     let settings: Option<RunSettings> = toml::from_str(&text).ok();
     let (strategy, faults, time) = settings
         .map(|settings| (settings.strategy, settings.faults.join(" "), settings.time_ms))

@@ -117,7 +117,7 @@ impl Shelf {
 
     /// The verdict of a run, if it has one.
     pub(super) fn verdict(run: &RunFolder) -> Option<VerdictFile> {
-        let text = run.text("verdict.json").ok()?;
+        let text = run.text(RunFolder::VERDICT).ok()?;
         serde_json::from_str(&text).ok()
     }
 }
@@ -139,7 +139,7 @@ fn not_in_index(folder: &RunFolder) -> IndexLine {
 }
 
 fn unfinished(folder: &RunFolder) -> IndexLine {
-    let text = folder.text("run.toml").unwrap_or_default();
+    let text = folder.text(RunFolder::SETTINGS).unwrap_or_default();
     let settings: Option<RunSettings> = toml::from_str(&text).ok();
     let (strategy, workload, cluster, faults) =
         settings.map(|of| (of.strategy, of.workload, of.cluster, of.faults)).unwrap_or_default();
