@@ -33,6 +33,7 @@ mod template;
 mod token;
 mod transcript;
 mod value_at;
+mod wait;
 mod wire;
 
 pub use cluster::AppCluster;
