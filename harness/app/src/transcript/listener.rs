@@ -216,22 +216,25 @@ impl Ear {
             self.recorder.step(step);
         }
     }
-
-    /// Something was said that nobody heard: what is missing from the steps is
-    /// no evidence from here on.
     fn gap(&self) {
-        let now = self.recorder.now();
-        self.recorder.step(Step {
-            operation: None,
-            process: Process::Nemesis,
-            start: now,
-            end: Some(now),
-            site: Site::Client,
-            verb: GAP.into(),
-            object: None,
-            argument: None,
-            reply: Reply::Done { version: None },
-            lsn: None,
-        });
+        gap(&self.recorder);
     }
+}
+
+/// Something was said that nobody heard, or nobody can tell whose it was: what
+/// is missing from the steps is no evidence from here on.
+pub(crate) fn gap(recorder: &Recorder) {
+    let now = recorder.now();
+    recorder.step(Step {
+        operation: None,
+        process: Process::Nemesis,
+        start: now,
+        end: Some(now),
+        site: Site::Client,
+        verb: GAP.into(),
+        object: None,
+        argument: None,
+        reply: Reply::Done { version: None },
+        lsn: None,
+    });
 }
