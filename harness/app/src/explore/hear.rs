@@ -14,8 +14,9 @@ use super::{
     tree::{Choice, Next},
 };
 use crate::{
+    shape::fits,
     transcript::{Owner, Place},
-    wire::{Effect, fits},
+    wire::Effect,
 };
 use quarrel_strategy::stores::StoreError;
 
