@@ -180,17 +180,18 @@ fn arguments(request: &Request) -> Option<Vec<Vec<u8>>> {
     words.iter().map(|word| word.bytes().map(<[u8]>::to_vec)).collect()
 }
 
-/// What a message to Postgres asks for.
-pub(super) fn of_sql(
+/// What a message to Postgres asks for, of whose values these count.
+pub(super) fn of_sql<'a>(
     request: &Request,
     message: &Message,
+    written: impl Iterator<Item = &'a Value>,
     names: &Names,
     asked: Option<Key>,
 ) -> Vec<Asked> {
     let keys = names.keys(&request.keys);
     let key = keys.first().copied().or(asked);
     let written: Vec<(Key, Value)> =
-        message.values.iter().filter_map(|value| Some((names.of(value)?, value.clone()))).collect();
+        written.filter_map(|value| Some((names.of(value)?, value.clone()))).collect();
     let one = |verb: Cow<'static, str>, key: Option<Key>, argument, brings| Asked {
         site: message.site,
         verb,

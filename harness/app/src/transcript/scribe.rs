@@ -101,10 +101,8 @@ impl Scribe {
         let asked = if message.site == Site::Cache {
             redis(line, request, &mut self.names, owner.key)
         } else {
-            let void = &line.void;
-            let mut message = message.clone();
-            message.values.retain(|value| !void.contains(value));
-            of_sql(request, &message, &self.names, owner.key)
+            let written = message.values.iter().filter(|value| !line.void.contains(value));
+            of_sql(request, message, written, &self.names, owner.key)
         };
         let hidden = match message.effect {
             Effect::Hidden => message.values.clone(),
