@@ -297,13 +297,18 @@ impl App {
         let (_, mut desk) = self.desk(Process::Client(client)).await;
         let row = number(&self.file.rows, key);
         let wait = Wait::begin(Patience { every: Duration::from_micros(500), ..TRIAL });
-        while desk.replica.select(&self.file.rows, row).await?.as_ref() != Some(value) {
+        loop {
+            // It may not even have the table yet, which the set-up has made.
+            let found = desk.replica.select(&self.file.rows, row).await;
+            if matches!(&found, Ok(Some(found)) if found == value) {
+                return Ok(());
+            }
             if !wait.again().await {
+                found?;
                 let why = format!("it did not replay a new row within {:?}", TRIAL.within);
                 return Err(StoreError::unknown(Site::Replica, why));
             }
         }
-        Ok(())
     }
 }
 
