@@ -23,6 +23,8 @@ mod cause;
 mod commute;
 mod evidence;
 mod experiment;
+#[cfg(test)]
+mod failover_tests;
 mod fault;
 mod fewer;
 mod ladder;
