@@ -85,6 +85,9 @@ fn a_small_world_with_a_near_cache_is_searched_to_its_end() {
         };
         let report = report(&maker(line), line, &[], &bounds).unwrap();
         assert_eq!(report.exploration.extent, Extent::Exhaustive, "{line}: {report}");
+        // What even that leaves out is said.
+        let left_out = "the arrival of some of several messages to a client";
+        assert!(report.to_string().contains(left_out), "{line}: {report}");
     }
 }
 

@@ -66,8 +66,9 @@ pub(super) fn fill(
     "sim".clone_into(&mut matrix.cluster);
     matrix.within = format!(
         "A writer, a client that writes and reads, and a client that reads twice, of one key; the \
-         cache cold and warm, and no row yet; at most one strike of the column's faults; the replica shows every commit at once but under \
-         replica-lag and failover; up to {} states.",
+         cache cold and warm, and no row yet; at most one strike of the column's faults; the \
+         replica shows every commit at once but under replica-lag and failover; of several \
+         messages to a client all have arrived when it looks, or none; up to {} states.",
         args.max_states
     );
     let plan: Vec<(&Row<'_>, &Column)> =

@@ -1,7 +1,7 @@
 use quarrel_sim::{Claim, Move, Stuck};
 
 use super::{
-    search::{Count, Coverage, Searched},
+    search::{Count, Coverage, Mailing, Searched},
     walk::{Ground, Walk},
 };
 
@@ -14,12 +14,14 @@ pub(super) fn brute(ground: &Ground<'_>) -> Result<Searched, Stuck> {
     let mut tried = Tried::default();
     let mut best: Option<((u32, u32), Vec<Move>, Claim)> = None;
     let mut count = Count::default();
+    let mut mailing = Mailing::default();
     loop {
         let mut walk = ground.walk();
         tried.run(&mut walk)?;
         let cost = walk.cost();
         let over = walk.over();
         let so_far = walk.was_at_stake();
+        mailing = mailing.max(Mailing::of(&walk.stage));
         if over {
             walk.tell_what_came_of_it();
         }
@@ -41,7 +43,8 @@ pub(super) fn brute(ground: &Ground<'_>) -> Result<Searched, Stuck> {
     }
     let broken = best.map(|(_, path, claim)| (path, claim));
     let Count { interleavings, at_stake } = count;
-    Ok(Searched { broken, interleavings, at_stake, states: 0, coverage: Coverage::Complete })
+    let coverage = Coverage::Complete;
+    Ok(Searched { broken, interleavings, at_stake, states: 0, coverage, mailing })
 }
 
 /// The moves tried at each depth: the current one is the last of those that

@@ -103,7 +103,8 @@ pub fn ladder(
 
 impl LadderRung {
     fn new(guarantee: Guarantee, report: Report) -> Self {
-        let Exploration { broken, interleavings, at_stake, states, extent } = report.exploration;
+        let Exploration { broken, interleavings, at_stake, states, extent, .. } =
+            report.exploration;
         let below_steps = match extent {
             Extent::Exhaustive => None,
             Extent::Sampled { exhaustive_below_steps, .. } => Some(exhaustive_below_steps),

@@ -52,6 +52,7 @@ pub use fault::{Fault, UnknownFault};
 pub use ladder::{Ladder, LadderBreak, LadderRung, ladder};
 pub use recorded::{Recording, recorded};
 pub use report::{Finding, Report, report, shrink_race};
+pub use search::Mailing;
 pub use shrink::shrink;
 
 use self::{
@@ -79,6 +80,8 @@ pub struct Exploration {
     pub states: usize,
     /// How far "none" reaches.
     pub extent: Extent,
+    /// What became of messages to clients.
+    pub mailing: Mailing,
 }
 
 /// How far an exploration reached.
@@ -123,6 +126,7 @@ pub fn explore(make: &Make<'_>, bounds: &Bounds) -> Result<Exploration, Stuck> {
         at_stake: 0,
         states: 0,
         extent: Extent::Exhaustive,
+        mailing: Mailing::None,
     };
     for &start in &bounds.starts {
         let setting = Arc::new(bounds.setting(&make(), start));
@@ -180,6 +184,7 @@ impl Exploration {
         self.interleavings = self.interleavings.saturating_add(searched.interleavings);
         self.at_stake = self.at_stake.saturating_add(searched.at_stake);
         self.states += searched.states;
+        self.mailing = self.mailing.max(searched.mailing);
         let mut broken = searched.broken;
         if let Coverage::FewerStepsThan(steps) = searched.coverage {
             let samples = ground.bounds.samples;

@@ -5,7 +5,7 @@ use quarrel_sim::{Claim, Stuck};
 use serde_json::{Value as Json, json};
 
 use super::{
-    Bounds, Experiment, Exploration, Extent, Reduction, Start, Why, explore,
+    Bounds, Experiment, Exploration, Extent, Mailing, Reduction, Start, Why, explore,
     shrink::{shrink_shown, why},
 };
 use crate::race::{Make, Plotted, Race, RunError, plot_of};
@@ -56,6 +56,17 @@ impl Finding {
 }
 
 impl Report {
+    /// What might break the strategy and was not looked at. A second key never
+    /// is.
+    #[must_use]
+    pub fn untried(&self) -> Vec<&'static str> {
+        let arrives = match self.exploration.mailing {
+            Mailing::None => None,
+            Mailing::AllOrNothing => Some("the arrival of some of several messages to a client"),
+        };
+        self.bounds.untried().into_iter().chain(arrives).collect()
+    }
+
     /// For scripts: what was searched, how far, and what it brought. More
     /// interleavings than a JSON number holds are told as the most it holds.
     #[must_use]
@@ -76,7 +87,7 @@ impl Report {
             "clients": self.bounds.writers + self.bounds.both + self.bounds.readers,
             "operations": self.bounds.operations,
             "deleters": self.bounds.deleters,
-            "untried": self.bounds.untried(),
+            "untried": self.untried(),
             "faults": faults,
             "strikes": self.bounds.strikes,
             "outcome": self.exploration.outcome().to_string(),
@@ -185,7 +196,7 @@ impl Display for Report {
                 writeln!(f, "{}: no break of {} within", self.strategy, self.bounds.guarantee)?
             }
         }
-        writeln!(f, "  = within: {}", self.bounds)?;
+        writeln!(f, "  = within: {}; not tried: {}", self.bounds, self.untried().join(", "))?;
         let Exploration { interleavings, states, extent, .. } = &self.exploration;
         write!(f, "  = searched: ")?;
         if *interleavings > 0 {
@@ -221,8 +232,7 @@ impl Display for Finding {
 
 impl Bounds {
     /// What might break a strategy and is not within them.
-    #[must_use]
-    pub fn untried(&self) -> Vec<&'static str> {
+    fn untried(&self) -> Vec<&'static str> {
         let has = |start| self.starts.contains(&start);
         [
             (self.deleters == 0, "deletes"),
@@ -273,9 +283,7 @@ impl Display for Bounds {
             Start::Warm => "warm cache",
             Start::Absent => "no row",
         });
-        write!(f, "; from {}", starts.collect::<Vec<_>>().join(", "))?;
-        let untried = self.untried();
-        if untried.is_empty() { Ok(()) } else { write!(f, "; not tried: {}", untried.join(", ")) }
+        write!(f, "; from {}", starts.collect::<Vec<_>>().join(", "))
     }
 }
 

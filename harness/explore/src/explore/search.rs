@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, VecDeque};
 
-use quarrel_sim::{Claim, Move, Stuck};
+use quarrel_sim::{Claim, Move, Stage, Stuck};
 use rustc_hash::FxHashMap;
 
 use super::{Reduction, commute::Footprint, symmetry::Named, threads::together, walk::Ground};
@@ -17,6 +17,25 @@ pub(super) struct Searched {
     pub(super) states: usize,
     /// Whether everything within the bounds was covered.
     pub(super) coverage: Coverage,
+    /// What became of messages to clients.
+    pub(super) mailing: Mailing,
+}
+
+/// Whether clients are told anything that they have not asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mailing {
+    /// Nobody is told anything.
+    #[default]
+    None,
+    /// Messages are sent. When their client looks, all of them have arrived or
+    /// none.
+    AllOrNothing,
+}
+
+impl Mailing {
+    pub(super) fn of(stage: &Stage) -> Self {
+        if stage.world.cache.posted().sent() > 0 { Self::AllOrNothing } else { Self::None }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +87,7 @@ struct Frontier {
     queue: BTreeMap<(u32, u32), VecDeque<u32>>,
     moves: Vec<Move>,
     numbers: FxHashMap<Move, u32>,
+    mailing: Mailing,
 }
 
 /// So many states are expanded at a time: enough for every thread, and few
@@ -81,6 +101,7 @@ struct Expansion {
     is_complete: bool,
     /// Whether something could have been wrong in it, if it is.
     was_at_stake: bool,
+    mailing: Mailing,
     made: Vec<Made>,
 }
 
@@ -180,7 +201,8 @@ impl Frontier {
         if is_complete {
             walk.tell_what_came_of_it();
         }
-        let mut expansion = Expansion { is_complete, was_at_stake, made: Vec::new() };
+        let mailing = Mailing::of(&walk.stage);
+        let mut expansion = Expansion { is_complete, was_at_stake, mailing, made: Vec::new() };
         // A state is expanded after every way to it has been found, so what
         // sleeps here sleeps on all of them.
         let asleep = &self.nodes[node as usize].asleep;
@@ -205,6 +227,7 @@ impl Frontier {
 
     /// Adds what a state leads to.
     fn take_up(&mut self, node: u32, expansion: Expansion, reduction: Reduction) {
+        self.mailing = self.mailing.max(expansion.mailing);
         let mut asleep = std::mem::take(&mut self.nodes[node as usize].asleep);
         for made in expansion.made {
             let number = self.number(&made.a_move);
@@ -261,6 +284,7 @@ impl Frontier {
 
     fn end(self, broken: Option<(Vec<Move>, Claim)>, count: Count, coverage: Coverage) -> Searched {
         let Count { interleavings, at_stake } = count;
-        Searched { broken, interleavings, at_stake, states: self.nodes.len(), coverage }
+        let (states, mailing) = (self.nodes.len(), self.mailing);
+        Searched { broken, interleavings, at_stake, states, coverage, mailing }
     }
 }
