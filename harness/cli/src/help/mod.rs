@@ -82,6 +82,7 @@ const FLAGS: &[(&str, Group, bool)] = &[
     ("budget", Group::Build, false),
     ("retries", Group::Build, false),
     ("max_memory", Group::Judging, false),
+    ("redact", Group::Output, false),
     ("results", Group::Output, false),
     ("format", Group::Output, true),
     ("out", Group::Output, true),

@@ -41,6 +41,7 @@ pub use memory::{allow_memory, most_memory, too_much_memory};
 pub use packed::{STDIN, open_history};
 pub use phases::Phases;
 pub use quarrel_checkers::RunOutcome;
+pub(crate) use redact::Veil;
 pub use redact::{RedactError, Redactor, redacted_copy};
 pub use settings::RunSettings;
 pub use verdict::{FaultCount, SCHEMA, VerdictFile};
