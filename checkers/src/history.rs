@@ -12,15 +12,14 @@ pub struct History {
     pub steps: Vec<Step>,
 }
 
-/// An invocation, its completion and the steps between.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An invocation and its completion. [`History::steps_of`] has the calls that it
+/// made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operation {
     /// Where it begins.
     pub invoke: Index,
     /// Where it ends; none if it never did.
     pub complete: Option<Index>,
-    /// Positions in [`History::steps`] of the calls that it made.
-    pub steps: Vec<usize>,
 }
 
 /// Positions in [`History::steps`] by the invocations that they belong to.
@@ -33,11 +32,20 @@ pub struct StepsOf {
 
 impl StepsOf {
     /// The steps of the operation that begins at `invoke`, in their order.
-    pub fn operation(&self, invoke: Index) -> impl DoubleEndedIterator<Item = usize> + '_ {
+    pub fn operation(
+        &self,
+        invoke: Index,
+    ) -> impl DoubleEndedIterator<Item = usize> + ExactSizeIterator + '_ {
+        self.positions(invoke).iter().map(|position| *position as usize)
+    }
+
+    /// The same as they are kept.
+    #[must_use]
+    pub fn positions(&self, invoke: Index) -> &[u32] {
         let at = usize::try_from(invoke.0).unwrap_or(usize::MAX - 1);
         let bounds = self.first.get(at).zip(self.first.get(at + 1));
         let (from, to) = bounds.map_or((0, 0), |(from, to)| (*from as usize, *to as usize));
-        self.positions[from..to].iter().map(|position| *position as usize)
+        &self.positions[from..to]
     }
 }
 
@@ -162,7 +170,6 @@ impl History {
     pub fn operations(&self) -> Result<Vec<Operation>, HistoryError> {
         let mut open: FxHashMap<Process, usize> = FxHashMap::default();
         let mut operations: Vec<Operation> = Vec::with_capacity(self.events.len() / 2);
-        let steps_of = self.steps_of();
         for event in &self.events {
             if event.process == Process::Nemesis {
                 continue;
@@ -175,8 +182,7 @@ impl History {
                         second: event.index.0,
                     });
                 }
-                let steps = steps_of.operation(event.index).collect();
-                operations.push(Operation { invoke: event.index, complete: None, steps });
+                operations.push(Operation { invoke: event.index, complete: None });
             } else {
                 let at = open.remove(&event.process).ok_or(HistoryError::NeverInvoked {
                     process: event.process,

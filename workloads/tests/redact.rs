@@ -42,6 +42,14 @@ fn a_copy_is_judged_as_its_run_whatever_the_workload() {
         assert_eq!(whole["strongest"], copy["strongest"], "{workload}");
         assert_eq!(causes(&whole), causes(&copy), "{workload}");
         assert!(!causes(&whole).is_empty(), "{workload}: {said}");
+        // So is a run that was redacted from its first moment on.
+        let alone = ["--redact", "--results", "alone"];
+        let (code, said) = quarrel(folder, &[&run[..], &how[..], &alone].concat());
+        assert_eq!(code, Some(1), "{workload}: {said}");
+        assert!(folder.join("alone/latest/REDACTED").exists());
+        let alone = verdict(&folder.join("alone"));
+        assert_eq!(whole["strongest"], alone["strongest"], "{workload}");
+        assert_eq!(causes(&whole), causes(&alone), "{workload}");
         // It is a run like others.
         let (code, said) = quarrel(folder, &["check", "latest", "--results", "shared"]);
         assert_eq!(code, Some(1), "{workload}: {said}");

@@ -12,11 +12,16 @@ use super::{
     jepsen::Reading,
     json::{Json, Texts},
     operation::RawOp,
+    room::Room,
 };
 use crate::{Event, Process, Value};
 
 const NAMES: [&str; 10] =
     ["index", "time", "process", "type", "f", "key", "value", "version", "timeline", "error"];
+
+/// Bytes that a cell takes while its record is read, in a list that may have
+/// doubled its room for it.
+const CELL: usize = 2 * size_of::<String>() + 32;
 
 /// Whether a line names the columns of a history.
 pub(super) fn is_header(line: &[u8]) -> bool {
@@ -32,7 +37,7 @@ fn bare(cell: &[u8]) -> &[u8] {
 
 /// Reads a whole file.
 pub(super) fn parse(text: &str, reading: &mut Reading) -> Result<(), ImportError> {
-    let mut records = Records { rest: text, line: 1 };
+    let mut records = Records { rest: text, line: 1, room: reading.room.clone() };
     let Some((_, header)) = records.next()? else { return Ok(()) };
     let names: Vec<String> = header.iter().map(|name| name.trim().to_ascii_lowercase()).collect();
     if !names.iter().any(|name| name == "type") {
@@ -52,7 +57,11 @@ pub(super) fn parse(text: &str, reading: &mut Reading) -> Result<(), ImportError
         }
         let mut op = RawOp::default();
         for (name, cell) in names.iter().zip(&cells) {
-            let value = shared(cell, &mut texts);
+            let value = shared(cell, &mut texts, &reading.room);
+            // It would be taken for a text.
+            if reading.room.was_exceeded() {
+                return Err(Room::full_at((line, 1)));
+            }
             let some = Some(value.clone()).filter(|value| !value.is_nil());
             match name.as_str() {
                 "index" => op.index = some,
@@ -86,21 +95,21 @@ pub(super) fn parse(text: &str, reading: &mut Reading) -> Result<(), ImportError
 /// ```
 #[must_use]
 pub fn value(cell: &str) -> Value {
-    shared(cell, &mut Texts::default())
+    shared(cell, &mut Texts::default(), &Room::of(None))
 }
 
-fn shared(cell: &str, texts: &mut Texts) -> Value {
+fn shared(cell: &str, texts: &mut Texts, room: &Room) -> Value {
     let cell = cell.trim();
     if cell.is_empty() {
         return Value::Nil;
     }
-    let mut json = Json::new(cell.as_bytes(), texts);
+    let mut json = Json::within(cell.as_bytes(), texts, room);
     if let Ok(value) = json.value(0)
         && json.end().is_ok()
     {
         return value;
     }
-    let mut reader = Reader::new(cell);
+    let mut reader = Reader::within(cell, room);
     match reader.form(0) {
         Ok(form) if reader.peek().is_none() && !matches!(form, Form::Other(_)) => form.value(),
         _ => Value::from(cell),
@@ -110,6 +119,7 @@ fn shared(cell: &str, texts: &mut Texts) -> Value {
 struct Records<'a> {
     rest: &'a str,
     line: usize,
+    room: Room,
 }
 
 impl Records<'_> {
@@ -147,7 +157,12 @@ impl Records<'_> {
                     cell.clear();
                     is_quoted = true;
                 }
-                ',' if !is_quoted => cells.push(String::new()),
+                ',' if !is_quoted => {
+                    if !self.room.pass(CELL) {
+                        return Err(Room::full_at((start, at + 1)));
+                    }
+                    cells.push(String::new());
+                }
                 '\n' => {
                     self.line += 1;
                     if !is_quoted {

@@ -1,14 +1,26 @@
 //! Extensible Data Notation (github.com/edn-format/edn), as much as
 //! histories use: comments, discarded forms, metadata, tags, sets, ratios.
 
-use super::{ImportError, form::Form, jepsen::Reading, operation::RawOp, position};
+use super::{
+    ImportError,
+    form::Form,
+    jepsen::Reading,
+    operation::RawOp,
+    position,
+    room::{FULL, Room},
+};
+use crate::Value;
 
 /// Deeper nesting is no history.
 const MAX_DEPTH: usize = 64;
 
+/// Bytes that a form takes while it is read: in a list that may have doubled its
+/// room for it, and as the value that it becomes.
+const FORM: usize = 2 * size_of::<Form>() + 2 * size_of::<Value>() + 32;
+
 /// Reads a history: maps one after the other, or in one list or vector.
 pub(super) fn parse(text: &str, reading: &mut Reading) -> Result<(), ImportError> {
-    let mut reader = Reader::new(text);
+    let mut reader = Reader::within(text, &reading.room);
     let mut opened = None;
     loop {
         reader.skip_space(0)?;
@@ -45,11 +57,12 @@ pub(super) fn parse(text: &str, reading: &mut Reading) -> Result<(), ImportError
 pub(super) struct Reader<'a> {
     text: &'a str,
     pub(super) at: usize,
+    room: Room,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) const fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
+    pub(super) fn within(text: &'a str, room: &Room) -> Self {
+        Self { text, at: 0, room: room.clone() }
     }
 
     pub(super) fn peek(&self) -> Option<u8> {
@@ -88,12 +101,22 @@ impl<'a> Reader<'a> {
             return Err(self.fail(format!("expected no more than {MAX_DEPTH} nested forms")));
         }
         self.skip_space(depth)?;
+        if !self.room.pass(FORM) {
+            return Err(self.fail(FULL));
+        }
         match self.peek() {
             None => Err(self.fail("expected a form, found the end of the text")),
             Some(b'(') => self.sequence(b')', depth),
             Some(b'[') => self.sequence(b']', depth),
             Some(b'{') => self.map(depth),
-            Some(b'"') => self.string().map(Form::Text),
+            Some(b'"') => {
+                let text = self.string()?;
+                // Once more as a value.
+                match self.room.pass(2 * text.len()) {
+                    true => Ok(Form::Text(text)),
+                    false => Err(self.fail(FULL)),
+                }
+            }
             Some(b'#') => self.dispatch(depth),
             Some(b'^') => {
                 self.at += 1;

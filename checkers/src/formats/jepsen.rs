@@ -7,6 +7,7 @@ use super::{
     Format, ImportError, Imported, Keys, json,
     json_lines::RawEvent,
     operation::{RawOp, process},
+    room::Room,
 };
 use crate::{Event, F, History, Index, Key, Kind, Op, Process, Time, Value, transactions};
 
@@ -14,6 +15,8 @@ use crate::{Event, F, History, Index, Key, Kind, Op, Process, Time, Value, trans
 pub(super) struct Reading {
     format: Format,
     keys: Keys,
+    /// What its events may take.
+    pub(super) room: Room,
     pub(super) events: Vec<Event>,
     names: Names,
     skipped: usize,
@@ -26,10 +29,11 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    pub(super) fn new(format: Format, keys: Keys) -> Self {
+    pub(super) fn new(format: Format, keys: Keys, room: &Room) -> Self {
         Self {
             format,
             keys,
+            room: room.clone(),
             events: Vec::new(),
             names: Names::default(),
             skipped: 0,
@@ -101,12 +105,14 @@ impl Reading {
         let key = op.key.map(|key| self.names.key(&key, &mut self.events));
         let error = op.error;
         let op = Op { f, key, value: op.value, version };
-        self.event(time, process, kind, (op, timeline), error);
-        Ok(())
+        match self.event(time, process, kind, (op, timeline), error) {
+            true => Ok(()),
+            false => Err(Room::full_at(position())),
+        }
     }
 
-    /// Takes an event of plain values.
-    pub(super) fn plain(&mut self, raw: RawEvent<'_>) {
+    /// Takes an event of plain values; whether there was room for it.
+    pub(super) fn plain(&mut self, raw: RawEvent<'_>) -> bool {
         let at = self.events.len() as u64;
         self.renumbered += usize::from(raw.index.is_some_and(|index| index != at));
         let key = raw.key.map(|key| match i64::try_from(key) {
@@ -116,10 +122,10 @@ impl Reading {
         let (f, value, version) = (F::from(raw.f), raw.value.value(), raw.version);
         let op = Op { f, key, value, version };
         let process = Process::Client(raw.process);
-        self.event(raw.time, process, raw.kind, (op, raw.timeline), None);
+        self.event(raw.time, process, raw.kind, (op, raw.timeline), None)
     }
 
-    /// Takes an event that was understood already.
+    /// Takes an event that was understood already; whether there was room for it.
     fn event(
         &mut self,
         time: Option<u64>,
@@ -127,11 +133,14 @@ impl Reading {
         kind: Kind,
         (op, timeline): (Op, Option<u32>),
         error: Option<String>,
-    ) {
+    ) -> bool {
         self.without_time += usize::from(time.is_none());
         let index = Index(self.events.len() as u64);
         let time = Time(time.unwrap_or(index.0));
-        self.events.push(Event { index, time, process, kind, op, timeline, error });
+        let event = Event { index, time, process, kind, op, timeline, error };
+        let is_room = self.room.keep(&event);
+        self.events.push(event);
+        is_room
     }
 
     /// Decides what the file left open. A file of which nothing was understood

@@ -5,7 +5,13 @@ use std::{borrow::Cow, sync::Arc};
 
 use rustc_hash::FxHashMap;
 
-use super::{ImportError, jepsen::Reading, operation::RawOp, position};
+use super::{
+    ImportError,
+    jepsen::Reading,
+    operation::RawOp,
+    position,
+    room::{FULL, Room},
+};
 use crate::{Kind, Value};
 
 /// Deeper nesting is no history.
@@ -15,10 +21,14 @@ const MAX_DEPTH: usize = 64;
 const MAX_SHARED_LENGTH: usize = 16;
 const MAX_SHARED: usize = 4_096;
 
+/// Bytes that a value in a list takes while it is read: its own three times, and
+/// what an empty list or a pair holds.
+const ITEM: usize = 3 * size_of::<Value>() + 64;
+
 /// Reads a history in one JSON array.
 pub(super) fn parse(bytes: &[u8], reading: &mut Reading) -> Result<(), ImportError> {
     let mut texts = Texts::default();
-    let mut json = Json::new(bytes, &mut texts);
+    let mut json = Json::within(bytes, &mut texts, &reading.room);
     let fail = |problem: Problem| problem.at(bytes);
     json.space();
     json.expect(b'[', "an array of operations").map_err(fail)?;
@@ -76,11 +86,20 @@ pub(super) struct Json<'a, 't> {
     bytes: &'a [u8],
     pub(super) at: usize,
     texts: &'t mut Texts,
+    room: Room,
 }
 
 impl<'a, 't> Json<'a, 't> {
-    pub(super) const fn new(bytes: &'a [u8], texts: &'t mut Texts) -> Self {
-        Self { bytes, at: 0, texts }
+    pub(super) fn within(bytes: &'a [u8], texts: &'t mut Texts, room: &Room) -> Self {
+        Self { bytes, at: 0, texts, room: room.clone() }
+    }
+
+    /// Takes room until the operation is an event.
+    fn pass(&self, bytes: usize) -> Result<(), Problem> {
+        match self.room.pass(bytes) {
+            true => Ok(()),
+            false => Err(Problem { at: self.at, problem: FULL.to_owned() }),
+        }
     }
 
     fn fail(&self, expected: &str) -> Problem {
@@ -176,6 +195,7 @@ impl<'a, 't> Json<'a, 't> {
         match self.peek() {
             Some(b'"') => {
                 let text = self.string()?;
+                self.pass(text.len())?;
                 Ok(Value::Text(self.texts.get(&text)))
             }
             Some(b'-' | b'0'..=b'9') => self.number(),
@@ -205,6 +225,7 @@ impl<'a, 't> Json<'a, 't> {
         }
         loop {
             self.space();
+            self.pass(ITEM)?;
             items.push(self.value(depth + 1)?);
             self.space();
             if !self.take(b',') {
@@ -229,6 +250,7 @@ impl<'a, 't> Json<'a, 't> {
             self.space();
             self.expect(b':', "a colon")?;
             self.space();
+            self.pass(ITEM)?;
             items.push(Value::List([name, self.value(depth + 1)?].into()));
             self.space();
             if !self.take(b',') {

@@ -8,13 +8,14 @@ use super::{
     Format, ImportError, Imported, Keys,
     jepsen::Reading,
     json::{Json, Texts},
+    room::Room,
 };
 use crate::{Kind, Probe, Step, Value};
 
 /// Reads a whole file.
-pub(super) fn parse(bytes: &[u8], keys: Keys) -> Result<Imported, ImportError> {
+pub(super) fn parse(bytes: &[u8], keys: Keys, room: &Room) -> Result<Imported, ImportError> {
     let mut lines = Lines {
-        reading: Reading::new(Format::JsonLines, keys),
+        reading: Reading::new(Format::JsonLines, keys, room),
         texts: Texts::default(),
         steps: Vec::new(),
         probes: Vec::new(),
@@ -34,7 +35,7 @@ pub(super) fn parse(bytes: &[u8], keys: Keys) -> Result<Imported, ImportError> {
         match lines.read(line, number) {
             Ok(()) => {}
             // A run that was killed leaves half a line, without an end.
-            Err(error) if end.is_none() => truncated = Some(error),
+            Err(error) if end.is_none() && !room.was_exceeded() => truncated = Some(error),
             Err(error) => return Err(error),
         }
     }
@@ -76,7 +77,8 @@ impl Lines {
         }
         let fail =
             |at: usize, problem: String| ImportError { line: number, column: at + 1, problem };
-        let mut json = Json::new(line, &mut self.texts);
+        self.reading.room.passed();
+        let mut json = Json::within(line, &mut self.texts, &self.reading.room);
         json.space();
         let op = json.operation().and_then(|op| json.end().map(|()| op));
         let op = op.map_err(|problem| fail(problem.at, problem.problem))?;
@@ -84,12 +86,12 @@ impl Lines {
             Some("step") => {
                 self.numbering = Numbering::Dense;
                 self.steps.push(slowly(line, "a step").map_err(|(at, text)| fail(at, text))?);
-                Ok(())
+                self.take(size_of::<Step>() + line.len(), number)
             }
             Some("probe") => {
                 self.numbering = Numbering::Dense;
                 self.probes.push(slowly(line, "a probe").map_err(|(at, text)| fail(at, text))?);
-                Ok(())
+                self.take(size_of::<Probe>() + line.len(), number)
             }
             None => {
                 self.reading.skip_line(&String::from_utf8_lossy(line), number);
@@ -108,8 +110,17 @@ impl Lines {
         if let Some(index) = raw.index {
             self.check(Some(index), number)?;
         }
-        self.reading.plain(raw);
-        Ok(())
+        match self.reading.plain(raw) {
+            true => Ok(()),
+            false => Err(Room::full_at((number, 1))),
+        }
+    }
+
+    fn take(&self, bytes: usize, number: usize) -> Result<(), ImportError> {
+        match self.reading.room.take(bytes) {
+            true => Ok(()),
+            false => Err(Room::full_at((number, 1))),
+        }
     }
 
     fn check(&self, index: Option<u64>, number: usize) -> Result<(), ImportError> {
@@ -378,8 +389,8 @@ mod tests {
     /// The event of a line.
     fn event(raw: RawEvent<'_>) -> Event {
         let at = raw.index.unwrap_or(0);
-        let mut reading = Reading::new(Format::JsonLines, Keys::None);
-        reading.plain(raw);
+        let mut reading = Reading::new(Format::JsonLines, Keys::None, &Room::of(None));
+        assert!(reading.plain(raw));
         let mut event = reading.events.remove(0);
         event.index = crate::Index(at);
         event

@@ -38,9 +38,13 @@ pub(super) fn is_operation(line: &[u8]) -> bool {
     text.and_then(message).is_some_and(|message| start(&message).is_some())
 }
 
+/// Longer lines are no structured logging: as a tree they would take many times
+/// their length.
+const MOST_STRUCTURED: usize = 1 << 20;
+
 /// The message of a line of structured logging.
 fn message(line: &str) -> Option<String> {
-    if !line.trim_start().starts_with('{') {
+    if line.len() > MOST_STRUCTURED || !line.trim_start().starts_with('{') {
         return None;
     }
     let json: serde_json::Value = serde_json::from_str(line).ok()?;
@@ -72,7 +76,7 @@ fn is_process(token: &str) -> bool {
 /// Reads an operation from the columns of a line.
 fn columns(line: &str, at: usize, number: usize, reading: &mut Reading) -> Result<(), ImportError> {
     let here = |error: ImportError| ImportError { line: number, ..error };
-    let mut reader = Reader::new(line);
+    let mut reader = Reader::within(line, &reading.room);
     reader.at = at;
     let mut fields = Vec::new();
     while fields.len() < 5 {

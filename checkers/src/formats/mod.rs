@@ -33,10 +33,12 @@ pub(crate) mod json_lines;
 mod log;
 mod operation;
 mod print;
+pub(crate) mod room;
 
 use std::{fmt, io::BufRead};
 
 use crate::{History, Probe, Value};
+use room::Room;
 
 pub use csv::value;
 pub use print::{write, write_event};
@@ -91,6 +93,9 @@ pub struct ImportOptions {
     pub format: Option<Format>,
     /// Whether values carry keys.
     pub keys: Keys,
+    /// About how many bytes of memory the file and its history may take while
+    /// they are read; none for as many as there are.
+    pub most_memory: Option<u64>,
 }
 
 /// A history that was read, and how.
@@ -132,17 +137,38 @@ pub enum ReadError {
     /// What it read is no history.
     #[error(transparent)]
     Import(#[from] ImportError),
+    /// It would take more memory than [`ImportOptions::most_memory`].
+    #[error("line {line}: to read on would take more memory than is allowed")]
+    Memory {
+        /// Where there was no more.
+        line: usize,
+    },
 }
 
 /// Reads a history to its end and parses it.
 ///
 /// # Errors
 ///
-/// Of the reader, or as [`parse`].
+/// Of the reader, for want of memory, or as [`parse`].
 pub fn read(mut input: impl BufRead, options: &ImportOptions) -> Result<Imported, ReadError> {
+    let room = Room::of(options.most_memory);
     let mut bytes = Vec::new();
-    input.read_to_end(&mut bytes)?;
-    Ok(parse(&bytes, options)?)
+    loop {
+        let chunk = input.fill_buf()?;
+        let length = chunk.len();
+        if length == 0 {
+            break;
+        }
+        if !room.take(length) {
+            return Err(ReadError::Memory { line: position(&bytes).0 });
+        }
+        bytes.extend_from_slice(chunk);
+        input.consume(length);
+    }
+    parse_within(&bytes, options, &room).map_err(|error| match room.was_exceeded() {
+        true => ReadError::Memory { line: error.line },
+        false => error.into(),
+    })
 }
 
 /// Parses a history.
@@ -154,12 +180,20 @@ pub fn read(mut input: impl BufRead, options: &ImportOptions) -> Result<Imported
 /// of [`Format::JsonLines`] that does not end is no error, see
 /// [`Imported::truncated`].
 pub fn parse(bytes: &[u8], options: &ImportOptions) -> Result<Imported, ImportError> {
+    parse_within(bytes, options, &Room::of(options.most_memory))
+}
+
+fn parse_within(
+    bytes: &[u8],
+    options: &ImportOptions,
+    room: &Room,
+) -> Result<Imported, ImportError> {
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     let format = options.format.unwrap_or_else(|| recognise(bytes));
     if format == Format::JsonLines {
-        return json_lines::parse(bytes, options.keys);
+        return json_lines::parse(bytes, options.keys, room);
     }
-    let mut reading = jepsen::Reading::new(format, options.keys);
+    let mut reading = jepsen::Reading::new(format, options.keys, room);
     match format {
         Format::Json | Format::JsonLines => json::parse(bytes, &mut reading)?,
         Format::Edn => edn::parse(text(bytes)?, &mut reading)?,

@@ -128,11 +128,10 @@ impl Keyed {
 
     /// The operations for a search.
     pub(super) fn paired(&self) -> Vec<crate::Operation> {
-        let paired = self.entries.iter().map(|entry| crate::Operation {
-            invoke: entry.invoke,
-            complete: entry.complete,
-            steps: Vec::new(),
-        });
+        let paired = self
+            .entries
+            .iter()
+            .map(|entry| crate::Operation { invoke: entry.invoke, complete: entry.complete });
         let mut paired: Vec<_> = paired.collect();
         paired.sort_by_key(|operation| operation.invoke);
         paired

@@ -50,7 +50,7 @@ pub use dense::{Conflict, DenseError, Record, Records};
 pub use interner::Interner;
 pub use numbering::Numbering;
 pub use operation::{Action, NotUnique, OPEN, Operation, ValueId, Violation};
-pub use stream::{StreamError, Streamed, check_json_lines};
+pub use stream::{StreamError, Streamed, check_json_lines, check_json_lines_within};
 pub use versioned::{VersionedRecord, VersionedRecords};
 
 pub(crate) use cluster::Clusters;

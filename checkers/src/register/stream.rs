@@ -10,6 +10,7 @@ use crate::{
     formats::{
         BYTE_ORDER_MARK, ImportError,
         json_lines::{RawEvent, RawValue},
+        room::Room,
     },
 };
 
@@ -39,6 +40,12 @@ pub enum StreamError {
     /// A line is no event, or no event that can stand there.
     #[error(transparent)]
     Import(#[from] ImportError),
+    /// It would take more memory than is allowed.
+    #[error("line {line}: to read on would take more memory than is allowed")]
+    Memory {
+        /// Where there was no more.
+        line: usize,
+    },
     /// A line is more than a read or write of a whole number, or a value is
     /// written twice: [`formats::parse`](crate::formats::parse) and
     /// [`judge`](crate::judge) can say more.
@@ -74,7 +81,23 @@ pub enum StreamError {
 /// # Errors
 ///
 /// [`StreamError`]; an unsuitable file may still be a good history.
-pub fn check_json_lines(mut input: impl BufRead) -> Result<Streamed, StreamError> {
+pub fn check_json_lines(input: impl BufRead) -> Result<Streamed, StreamError> {
+    gather(input, &Room::of(None))
+}
+
+/// The same in about `most_memory` bytes of memory at most.
+///
+/// # Errors
+///
+/// The same, and [`StreamError::Memory`].
+pub fn check_json_lines_within(
+    input: impl BufRead,
+    most_memory: u64,
+) -> Result<Streamed, StreamError> {
+    gather(input, &Room::of(Some(most_memory)))
+}
+
+fn gather(mut input: impl BufRead, room: &Room) -> Result<Streamed, StreamError> {
     let mut gathered = Gathered::default();
     // What a chunk leaves of its last line waits here for the next one.
     let mut carried: Vec<u8> = Vec::new();
@@ -86,14 +109,22 @@ pub fn check_json_lines(mut input: impl BufRead) -> Result<Streamed, StreamError
         let length = chunk.len();
         let mut rest = chunk;
         while let Some(end) = memchr::memchr(b'\n', rest) {
+            let before = gathered.events;
             if carried.is_empty() {
                 gathered.line(&rest[..end])?;
             } else {
                 carried.extend_from_slice(&rest[..end]);
                 gathered.line(&carried)?;
                 carried.clear();
+                room.passed();
+            }
+            if gathered.events > before && !room.take(EVENT) {
+                return Err(StreamError::Memory { line: gathered.lines });
             }
             rest = &rest[end + 1..];
+        }
+        if !room.pass(rest.len()) {
+            return Err(StreamError::Memory { line: gathered.lines + 1 });
         }
         carried.extend_from_slice(rest);
         input.consume(length);
@@ -109,6 +140,14 @@ pub fn check_json_lines(mut input: impl BufRead) -> Result<Streamed, StreamError
     }
     gathered.judge(truncated)
 }
+
+/// About the bytes that an event takes, of which two are an operation: its record
+/// and the number of its value, in lists that may have doubled for it.
+const EVENT: usize = 2 * size_of::<Record>();
+
+/// Longer lines are not asked what they are: as a tree they would take many times
+/// their length.
+const MOST_ODD: usize = 1 << 20;
 
 /// An operation under way.
 #[derive(Clone, Copy)]
@@ -225,6 +264,9 @@ impl Gathered {
         }
         if line.trim_ascii().is_empty() {
             return Ok(());
+        }
+        if line.len() > MOST_ODD {
+            return Err(self.unsuitable("the line is longer than 1 MB"));
         }
         let tag: Tag = serde_json::from_slice(line)
             .map_err(|error| self.fail(format!("expected an event, a step or a probe: {error}")))?;

@@ -156,7 +156,7 @@ fn no_damage_makes_a_parser_panic() {
             let mut bytes = whole.clone();
             damage(&mut bytes, &mut random);
             let keys = [Keys::Infer, Keys::InValues, Keys::None][random.below(3) as usize];
-            match formats::parse(&bytes, &ImportOptions { format: None, keys }) {
+            match formats::parse(&bytes, &ImportOptions { keys, ..ImportOptions::default() }) {
                 Ok(imported) => {
                     kinds[0] += 1;
                     // What was read can be taken apart, or says why not.

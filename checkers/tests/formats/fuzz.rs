@@ -36,7 +36,8 @@ const SAMPLES: [&str; 8] = [
 fn survive(bytes: &[u8]) {
     for format in FORMATS {
         for keys in [Keys::Infer, Keys::InValues, Keys::None] {
-            match formats::parse(bytes, &ImportOptions { format, keys }) {
+            match formats::parse(bytes, &ImportOptions { format, keys, ..ImportOptions::default() })
+            {
                 Ok(imported) => {
                     let events = &imported.history.events;
                     assert!(events.iter().enumerate().all(|(n, e)| e.index.0 == n as u64));

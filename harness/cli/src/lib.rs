@@ -25,6 +25,7 @@ mod leftovers;
 mod list;
 mod long;
 mod matrix;
+mod memory;
 mod new;
 mod new_app;
 mod options;
@@ -97,6 +98,9 @@ pub fn main(catalogue: Catalogue) -> ExitCode {
 }
 
 fn dispatch(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> {
+    if let Some((_, matches)) = matches.subcommand() {
+        memory::obey(matches);
+    }
     match matches.subcommand() {
         Some(("run", matches)) => run::run(matches, catalogue),
         Some(("bench", matches)) => bench::bench(matches, catalogue),
@@ -202,7 +206,7 @@ pub fn command(catalogue: &Catalogue) -> Command {
         .subcommand(proxy::ProxyArgs::augment_args(named("proxy")))
         .subcommand(completions::CompletionsArgs::augment_args(named("completions")))
         .subcommand(completions::ManArgs::augment_args(named("man")));
-    help::arrange(command)
+    help::arrange(command.mut_subcommands(memory::with_flag))
 }
 
 /// Diagnostics go to standard error when `QUARREL_LOG` asks for them.

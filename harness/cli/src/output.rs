@@ -4,6 +4,7 @@
 use std::{
     fmt,
     io::{self, Write as _},
+    path::Path,
     sync::{Mutex, OnceLock, PoisonError},
 };
 
@@ -57,10 +58,25 @@ pub(super) fn shown(text: String) -> String {
     }
 }
 
+/// Prints a text that holds nothing of an application: what was made of a run
+/// that is redacted itself, whose tokens stay what they are.
+pub(super) fn print_own(text: &str) {
+    write_out(text);
+}
+
+/// Says where a run is kept. People and quarrel named that.
+pub(super) fn tell_folder(folder: &Path) {
+    drop(anstream::stderr().write_all(format!("run: {}\n", folder.display()).as_bytes()));
+}
+
 /// What stands behind [`println`] and [`print`].
 pub(super) fn write(text: fmt::Arguments<'_>) {
+    write_out(&shown(text.to_string()));
+}
+
+fn write_out(text: &str) {
     // One write: lines of several threads do not mix.
-    let written = anstream::stdout().write_all(shown(text.to_string()).as_bytes());
+    let written = anstream::stdout().write_all(text.as_bytes());
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             // The first says what is wrong.

@@ -18,7 +18,7 @@ use quarrel_strategy::{
     strategy::{Catalogue, WorkloadEntry, parse_duration},
 };
 
-use super::output::{eprintln, print, println};
+use super::output::{self, eprintln};
 use super::{
     Failure,
     choose::{Choice, ExternalArgs, Wanted, start},
@@ -89,6 +89,9 @@ pub(super) struct RunArgs {
     cluster: Choice,
     #[command(flatten)]
     external: ExternalArgs,
+    /// Keep and print tokens for what an application's rows, statements, headers and messages hold, from the first moment on
+    #[arg(long)]
+    redact: bool,
     /// Where results are kept
     #[arg(long, default_value = "results", value_name = "FOLDER", env = "QUARREL_RESULTS")]
     results: PathBuf,
@@ -106,6 +109,9 @@ pub(super) fn command(catalogue: &Catalogue) -> Command {
 
 pub(super) fn run(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> {
     let args = RunArgs::from_arg_matches(matches).map_err(Failure::usage)?;
+    if args.redact {
+        output::redact();
+    }
     let subject = subject(&args, matches, catalogue)?;
     subject.suits(&args.faults)?;
     let seed = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
@@ -208,6 +214,10 @@ pub(super) fn prepare(
         return Err(Failure::usage(why));
     }
     let mut args = RunArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
+    if args.redact {
+        let why = format!("`{words}`: only quarrel run itself can --redact");
+        return Err(Failure::usage(why));
+    }
     args.time = time;
     let subject = subject(&args, &matches, catalogue)?;
     let workload = catalogue.workload(&args.workload).map_err(Failure::usage)?;
@@ -390,11 +400,12 @@ async fn storm_and_judge(
     catalogue: &Catalogue,
 ) -> Result<VerdictFile, Failure> {
     let folder = RunFolder::create(&args.results, &settings.strategy, Timestamp::now())?;
-    eprintln!("run: {}", folder.path.display());
+    output::tell_folder(&folder.path);
     let watch = Watch::new();
     let tell = |progress| watch.tell(progress);
     let run = Run::planned(plan, settings.clone(), args.expect);
     let run = run.judged_until(keeper.judged_until());
+    let run = if args.redact { run.redacted() } else { run };
     let ran = run.in_folder(folder, cluster, stop, &tell).await;
     watch.end();
     let ran = ran?;
@@ -455,13 +466,13 @@ fn print(args: &RunArgs, run: &LoadedRun, verdict: &VerdictFile) -> Result<(), F
     let annotation = tell_github(run, verdict);
     if args.format == "json" {
         let json = serde_json::to_string_pretty(verdict).map_err(Failure::bug)?;
-        println!("{json}");
+        output::print_own(&format!("{json}\n"));
         return Ok(());
     }
     if let Some(annotation) = annotation {
-        println!("{annotation}");
+        output::print_own(&format!("{annotation}\n"));
     }
-    print!("{}", summary(run, verdict, Ink::colours(), Width::of_terminal()));
+    output::print_own(&summary(run, verdict, Ink::colours(), Width::of_terminal()));
     Ok(())
 }
 

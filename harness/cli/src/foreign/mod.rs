@@ -10,10 +10,13 @@ use decide::{AtStake, Decided, Finding, decide, is_judged};
 use quarrel_checkers::{
     Evidence, Guarantee, RunOutcome, Stake, Validity, Value,
     formats::{self, Format, ImportOptions, Keys, ReadError},
-    register::{StreamError, check_json_lines},
+    register::{StreamError, check_json_lines_within},
 };
 use quarrel_report::report::Ink;
-use quarrel_run::{judge::Expectation, results::open_history};
+use quarrel_run::{
+    judge::Expectation,
+    results::{most_memory, open_history, too_much_memory},
+};
 
 use super::Failure;
 use crate::output::println;
@@ -100,12 +103,14 @@ pub(super) fn check(asked: &Asked<'_>) -> Result<u8, Failure> {
         KeysIn::Values => Keys::InValues,
         KeysIn::None => Keys::None,
     };
-    let options = ImportOptions { format: asked.from.map(format), keys };
+    let most_memory = Some(most_memory());
+    let options = ImportOptions { format: asked.from.map(format), keys, most_memory };
     let opened = open_history(asked.path);
     let (file, cut) = opened.map_err(|error| Failure::reading(asked.path, &error))?;
     let mut imported = formats::read(file, &options).map_err(|error| match error {
         ReadError::Io(error) => Failure::reading(asked.path, &error),
         ReadError::Import(error) => not_understood(asked.path, &error),
+        ReadError::Memory { line } => out_of_memory(asked.path, line),
     })?;
     if cut.was_met() {
         imported.assumptions.push(ENDS_EARLY.to_owned());
@@ -162,6 +167,10 @@ fn not_understood(path: &Path, error: &impl Display) -> Failure {
     ))
 }
 
+fn out_of_memory(path: &Path, line: usize) -> Failure {
+    Failure::bad_input(format!("{}: {}", path.display(), too_much_memory(line)))
+}
+
 const ENDS_EARLY: &str = "the compressed file ends early; it is judged as far as it goes";
 
 /// Judges a file of reads and writes while it is read.
@@ -170,10 +179,11 @@ pub(super) fn stream(path: &Path) -> Result<u8, Failure> {
         Failure::bad_input(format!("{}: {error}{advice}", path.display()))
     };
     let (file, cut) = open_history(path).map_err(|error| Failure::reading(path, &error))?;
-    let streamed = check_json_lines(file).map_err(|error| match error {
+    let streamed = check_json_lines_within(file, most_memory()).map_err(|error| match error {
         StreamError::Unsuitable { .. } => fail(&error, "; without --stream it can be judged"),
         StreamError::Io(error) => Failure::reading(path, &error),
         StreamError::Import(error) => not_understood(path, &error),
+        StreamError::Memory { line } => out_of_memory(path, line),
     })?;
     if streamed.events == 0 {
         return Err(not_understood(path, &"line 1, column 1: expected a history, found nothing"));

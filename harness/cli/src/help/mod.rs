@@ -81,6 +81,8 @@ const FLAGS: &[(&str, Group, bool)] = &[
     ("policy", Group::Build, true),
     ("budget", Group::Build, false),
     ("retries", Group::Build, false),
+    ("max_memory", Group::Judging, false),
+    ("redact", Group::Output, false),
     ("results", Group::Output, false),
     ("format", Group::Output, true),
     ("out", Group::Output, true),

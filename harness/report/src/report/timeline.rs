@@ -65,7 +65,6 @@ impl Timeline {
     pub fn of(evidence: &Evidence<'_>, anomaly: &Anomaly) -> Self {
         let story = evidence.story(anomaly);
         let names = Names::of_story(evidence, &story);
-        let history = evidence.history();
         let teller = Teller {
             evidence,
             anomaly,
@@ -75,11 +74,12 @@ impl Timeline {
         };
         let mut rows = Vec::new();
         for operation in &story {
-            if operation.steps.is_empty() {
+            let steps = evidence.steps_of(operation);
+            if steps.len() == 0 {
                 rows.push(teller.whole(operation, &names));
             }
-            for position in &operation.steps {
-                rows.push(teller.row(operation, &history.steps[*position], &names));
+            for step in steps {
+                rows.push(teller.row(operation, step, &names));
             }
         }
         rows.sort_by_key(|row| (row.at, row.end));

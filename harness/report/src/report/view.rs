@@ -172,7 +172,7 @@ fn row(evidence: &Evidence<'_>, operation: &quarrel_checkers::Operation, lanes: 
     };
     let key = pair.map_or(invoke.op.key, |(one, _)| Some(one.key));
     let version = pair.map_or(op.version, |(one, _)| one.version);
-    let source = operation.steps.iter().rev().map(|at| &history.steps[*at]).find(|step| {
+    let source = evidence.steps_of(operation).rev().find(|step| {
         let is_on = pair.is_none() || step.object.as_ref().map(|object| object.key) == key;
         is_on && matches!(step.reply, Reply::Found(_)) && Evidence::number_of(step) == version
     });
@@ -206,9 +206,9 @@ fn row(evidence: &Evidence<'_>, operation: &quarrel_checkers::Operation, lanes: 
 impl View<'_> {
     /// The steps of an operation, in their order.
     pub fn steps_of(&self, row: &Row) -> impl ExactSizeIterator<Item = &Step> {
-        let operation = self.evidence.as_ref().and_then(|one| one.operation_at(row.invoke));
-        let steps = operation.map(|operation| operation.steps.as_slice()).unwrap_or_default();
-        steps.iter().map(|at| &self.run.history.steps[*at])
+        let evidence = self.evidence.as_ref();
+        let positions = evidence.map(|one| one.positions_of(row.invoke)).unwrap_or_default();
+        positions.iter().map(|at| &self.run.history.steps[*at as usize])
     }
 }
 

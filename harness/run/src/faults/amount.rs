@@ -13,6 +13,16 @@ pub enum Unit {
     Rate,
 }
 
+/// Reads a size with its unit: `512B`, `64kB`, `400MB`, `4GB`, of 1000 each.
+#[must_use]
+pub fn parse_bytes(text: &str) -> Option<u64> {
+    let units = [("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000), ("B", 1)];
+    let (number, factor) = units
+        .into_iter()
+        .find_map(|(suffix, factor)| Some((text.strip_suffix(suffix)?, factor)))?;
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
 /// How much of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Amount {
@@ -53,13 +63,10 @@ impl Amount {
     pub fn parse(unit: Unit, text: &str) -> Option<Self> {
         let count = match unit {
             Unit::Time => u64::try_from(parse_duration(text)?.as_nanos()).ok()?,
-            Unit::Bytes => {
-                let (number, factor) = [("MB", 1_000_000), ("kB", 1_000), ("B", 1)]
-                    .into_iter()
-                    .find_map(|(suffix, factor)| Some((text.strip_suffix(suffix)?, factor)))
-                    .unwrap_or((text, 1));
-                number.parse::<u64>().ok()?.checked_mul(factor)?
-            }
+            Unit::Bytes => match text.parse() {
+                Ok(bytes) => bytes,
+                Err(_) => parse_bytes(text)?,
+            },
             Unit::Rate => text.strip_suffix("kB/s")?.parse().ok()?,
         };
         (1..=unit.most().count).contains(&count).then_some(Self { unit, count })

@@ -18,7 +18,7 @@ mod schedule;
 mod sign;
 mod strikes;
 
-pub use amount::{Amount, Unit};
+pub use amount::{Amount, Unit, parse_bytes};
 pub use builtin::{FaultEntry, builtin};
 pub use excuses::{Excuses, Tally, Way};
 pub use fault::{Fault, FaultError};

@@ -1,11 +1,12 @@
 use quarrel_checkers::{
     Anomaly, Class, Content, Event, F, History, Index, Invalidation, Key, Kind, Operation, Probe,
-    Process, Reply, Site, Step, Time, Value, Version,
+    Process, Reply, Site, Step, StepsOf, Value, Version,
 };
 use quarrel_strategy::strategy::{Side, sides};
 use rustc_hash::FxHashMap;
 
 use super::{
+    on_key::OnKey,
     steps::{
         invalidates_as_agent, is_absence, is_gap, is_of_cache, is_on, stores_same, succeeded, value,
     },
@@ -17,11 +18,13 @@ use super::{
 pub struct Evidence<'a> {
     history: &'a History,
     operations: Vec<Operation>,
+    /// The steps of each.
+    steps_of: StepsOf,
     /// Positions of operations by the events that begin and end them;
     /// [`NONE`] for other events.
     of_event: Vec<u32>,
-    /// Positions of the steps on a key's own entry or row, by start.
-    on_key: FxHashMap<Key, Vec<u32>>,
+    /// The steps on each key's own entry or row.
+    pub(super) on_key: FxHashMap<Key, OnKey>,
     /// Which version each row is.
     pub(super) versions: Versions,
     /// Numbers of values whose readers were told none.
@@ -87,23 +90,36 @@ impl<'a> Evidence<'a> {
                 of_event[end.position()] = at;
             }
         }
-        let mut on_key: FxHashMap<Key, Vec<u32>> = FxHashMap::default();
+        let mut on_key: FxHashMap<Key, OnKey> = FxHashMap::default();
         for (position, step) in (0..NONE).zip(&history.steps) {
             if let Some(object) = &step.object {
-                on_key.entry(object.key).or_default().push(position);
+                on_key.entry(object.key).or_default().positions.push(position);
             }
         }
         let mut looks: FxHashMap<Process, Vec<u32>> = FxHashMap::default();
         for (position, step) in (0..NONE).zip(&history.steps).filter(|(_, step)| step.is_look()) {
             looks.entry(step.process).or_default().push(position);
         }
-        for positions in on_key.values_mut().chain(looks.values_mut()) {
+        let on_keys = on_key.values_mut().map(|on| &mut on.positions);
+        for positions in on_keys.chain(looks.values_mut()) {
             positions.sort_by_key(|position| history.steps[*position as usize].start);
         }
         let is_seen = history.steps.iter().any(invalidates_as_agent);
         let by = is_seen.then_some(Invalidation::ByAgent);
         let has_gap = history.steps.iter().any(is_gap);
-        Some(Self { history, operations, of_event, on_key, versions, untold, has_gap, looks, by })
+        let steps_of = history.steps_of();
+        Some(Self {
+            history,
+            operations,
+            steps_of,
+            of_event,
+            on_key,
+            versions,
+            untold,
+            has_gap,
+            looks,
+            by,
+        })
     }
 
     /// Who keeps the cache in step.
@@ -236,7 +252,7 @@ impl<'a> Evidence<'a> {
 
     /// The step of `read` that brought the value of `key` that it returned.
     pub(super) fn source(&self, read: &Operation, key: Key, version: Version) -> Option<&Step> {
-        let steps = read.steps.iter().rev().map(|position| &self.history.steps[*position]);
+        let steps = self.steps_of(read).rev();
         let brought = |step: &&Step| {
             let is_it = self.versions.found(step) == Some(version)
                 || (version == Version::ABSENT && is_absence(step));
@@ -253,23 +269,20 @@ impl<'a> Evidence<'a> {
         key: Key,
         version: Version,
     ) -> Option<&Step> {
-        let commits = || self.on(key).filter(|step| self.versions.written(step).is_some());
-        let updates = || commits().filter(move |step| self.versions.written(step) > Some(version));
-        let witnessed = |step: &&Step| {
-            let operation = step.operation.and_then(|invoke| self.operation(invoke));
-            operation.is_some_and(|operation| {
-                anomaly.witness.contains(&operation.invoke)
-                    || operation.complete.is_some_and(|end| anomaly.witness.contains(&end))
-            })
-        };
+        let operations = anomaly.witness.iter().filter_map(|at| self.operation(*at));
+        let steps = operations.flat_map(|operation| self.steps_of(operation));
+        let is_commit = |step: &&Step| is_on(step, key) && self.versions.written(step).is_some();
+        let mut witnessed: Vec<&Step> = steps.filter(is_commit).collect();
+        witnessed.sort_by_key(|step| step.start);
+        let is_newer = |step: &&&Step| self.versions.written(step) > Some(version);
         // Where nobody tells the timelines, numbers are given again after a
         // failover: what overwrote may have one that is no higher, and then the
         // evidence alone says that it did.
         let read = self.guilty(anomaly).and_then(|read| read.complete);
         let read = read.map(|end| &self.history.events[end.position()].op.value);
-        let is_other = |step: &&Step| value(&step.argument) != read;
-        let given_again = || commits().filter(is_other).find(witnessed);
-        updates().find(witnessed).or_else(given_again).or_else(|| updates().next())
+        let is_other = |step: &&&Step| value(&step.argument) != read;
+        let evident = witnessed.iter().find(is_newer).or_else(|| witnessed.iter().find(is_other));
+        evident.copied().or_else(|| self.first_above(key, version))
     }
 
     /// The last step that put `version` into the cache before `hit` ended.
@@ -294,32 +307,12 @@ impl<'a> Evidence<'a> {
     /// What the write of `update` did to the cache.
     pub(super) fn invalidations(&self, update: &'a Step) -> impl Iterator<Item = &Step> {
         let operation = update.operation.and_then(|invoke| self.operation(invoke));
-        let steps = operation.map(|operation| operation.steps.as_slice()).unwrap_or_default();
         let key = update.object.as_ref().map(|object| object.key);
-        steps
-            .iter()
-            .map(|position| &self.history.steps[*position])
+        operation
+            .into_iter()
+            .flat_map(|operation| self.steps_of(operation))
             .filter(|step| is_of_cache(step) && step.verb != "GET")
             .filter(move |step| step.object.as_ref().map(|object| object.key) == key)
-    }
-
-    pub(super) fn on(&self, key: Key) -> impl DoubleEndedIterator<Item = &Step> {
-        self.steps(self.positions(key))
-    }
-
-    /// The same of those that began before `end`.
-    pub(super) fn on_before(&self, key: Key, end: Time) -> impl DoubleEndedIterator<Item = &Step> {
-        let positions = self.positions(key);
-        let began = |position: &u32| self.history.steps[*position as usize].start < end;
-        self.steps(&positions[..positions.partition_point(began)])
-    }
-
-    fn positions(&self, key: Key) -> &[u32] {
-        self.on_key.get(&key).map(Vec::as_slice).unwrap_or_default()
-    }
-
-    fn steps<'b>(&'b self, positions: &'b [u32]) -> impl DoubleEndedIterator<Item = &'b Step> {
-        positions.iter().map(|position| &self.history.steps[*position as usize])
     }
 
     /// The history.
@@ -332,6 +325,20 @@ impl<'a> Evidence<'a> {
     #[must_use]
     pub fn operations(&self) -> &[Operation] {
         &self.operations
+    }
+
+    /// The calls that an operation made, in their order.
+    pub fn steps_of(
+        &self,
+        operation: &Operation,
+    ) -> impl DoubleEndedIterator<Item = &'a Step> + ExactSizeIterator {
+        let history = self.history;
+        self.steps_of.operation(operation.invoke).map(|position| &history.steps[position])
+    }
+
+    /// Positions of the calls of the operation that begins at `invoke`.
+    pub fn positions_of(&self, invoke: Index) -> &[u32] {
+        self.steps_of.positions(invoke)
     }
 
     /// The operation that begins or ends at `index`.
@@ -379,7 +386,7 @@ impl<'a> Evidence<'a> {
         let fetched = filler
             .and_then(|operation| self.source(operation, key, version))
             .filter(|step| step.site != Site::Cache);
-        let written = self.on(key).find(|step| self.versions.written(step) == Some(version));
+        let written = self.first_of(key, version);
         let newer = self.newer_write(anomaly, key, version);
         Some(Provenance { version, source, fill, fetched, written, newer })
     }

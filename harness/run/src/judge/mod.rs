@@ -3,6 +3,7 @@
 
 mod cause;
 mod near;
+mod on_key;
 mod outcome;
 mod phases;
 mod rules;

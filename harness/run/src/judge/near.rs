@@ -66,13 +66,13 @@ impl Evidence<'_> {
     fn tellings<'b>(&'b self, copied: &Copied<'_>) -> Vec<&'b Step> {
         let Copied { key, near, newer, .. } = *copied;
         let by_channel = copied.hears_the_channel();
-        let steps = self.on_before(key, near.start).filter(|step| {
+        let steps = self.on_between(key, newer.start, near.start).filter(|step| {
             let is_about_it = step.operation == newer.operation || step.operation.is_none();
             let is_telling = match by_channel {
                 true => step.verb == "PUBLISH",
                 false => is_of_cache(step) && (step.verb == "DEL" || step.argument.is_some()),
             };
-            is_about_it && is_telling && step.start >= newer.start
+            is_about_it && is_telling
         });
         steps.collect()
     }

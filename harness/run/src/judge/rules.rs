@@ -1,8 +1,8 @@
 //! What the way of a value says about how it came to be read.
 
 use quarrel_checkers::{
-    Anomaly, Cause, Certainty, Class, Content, Invalidation, Key, Kind, Operation, Process, Reply,
-    Site, Step, Time, Version,
+    Anomaly, Cause, Class, Content, Invalidation, Key, Kind, Operation, Process, Reply, Site, Step,
+    Time, Version,
 };
 
 use super::{
@@ -107,27 +107,15 @@ impl Evidence<'_> {
     /// Whether a value was put into the cache, where others could see it, and
     /// had not reached the primary when `source` was read.
     fn cached_too_early(&self, key: Key, source: &Step) -> bool {
-        self.on(key).any(|store| {
-            is_of_cache(store)
-                && Some(store.start) < source.end
-                && succeeded(store)
-                && self.stores_its_own(store)
-                && !self.on(key).any(|commit| {
-                    commits(commit, store) && commit.end.is_some_and(|end| end <= source.start)
-                })
-        })
+        source.end.is_some_and(|end| self.was_ahead(key, end, source.start))
     }
 
     /// Whether a write without a version yet had replaced what was found, and
     /// nobody had put that back.
     fn is_overtaken(&self, hit: &Step, fill: Option<&Step>) -> bool {
         let Some(object) = &hit.object else { return false };
-        self.on(object.key).any(|step| {
-            let is_unnumbered = matches!(step.argument, Some(Content::Row { version: 0, .. }));
-            is_of_cache(step)
-                && step.object == hit.object
-                && is_unnumbered
-                && succeeded(step)
+        self.unnumbered(object.key).any(|step| {
+            step.object == hit.object
                 && step.end.is_some_and(|end| end < hit.start)
                 && fill.is_none_or(|fill| fill.end.is_some_and(|end| end < step.start))
         })
@@ -142,13 +130,13 @@ impl Evidence<'_> {
             matches!(kind, Kind::Fail | Kind::Info)
         });
         let Some(object) = &fill.object else { return false };
-        failed
-            && self.stores_its_own(fill)
-            && !self.on(object.key).any(|step| may_commit(step, fill))
+        // What stores its own has a value.
+        let reached = |value| self.may_have_reached(object.key, value);
+        failed && self.stores_its_own(fill) && !value(&fill.argument).is_some_and(reached)
     }
 
     /// Whether a step stores the value that its own operation writes.
-    fn stores_its_own(&self, store: &Step) -> bool {
+    pub(super) fn stores_its_own(&self, store: &Step) -> bool {
         let Some(operation) = store.operation.and_then(|invoke| self.operation_at(invoke)) else {
             return false;
         };
@@ -158,7 +146,7 @@ impl Evidence<'_> {
 
     /// The entry was there before the history began.
     fn old_entry_cause(&self, entry: &Entry<'_>) -> Cause {
-        let removed = self.on(entry.key).any(|step| {
+        let removed = self.on_before(entry.key, entry.hit.start).any(|step| {
             step.object == entry.hit.object
                 && step.end.is_some_and(|end| end < entry.hit.start)
                 && self.versions.replaces(step, entry.hit)
@@ -174,7 +162,7 @@ impl Evidence<'_> {
     /// a store whose client had given up may have run late; else the cache
     /// itself brought it back.
     fn put_back(&self, read: &Operation, source: &Step) -> Option<Cause> {
-        let steps = read.steps.iter().map(|position| &self.history().steps[*position]);
+        let steps = self.steps_of(read);
         let hits = steps.filter(|step| is_of_cache(step) && step.start <= source.start);
         let store = hits.filter_map(|hit| self.store_replaced_before(hit)).next()?;
         Some(match store.map(|store| &store.reply) {
@@ -186,10 +174,10 @@ impl Evidence<'_> {
     /// Whether the read found its value under another name than the newest,
     /// as the cache had lost, by itself, what named that.
     fn lost_what_replaced(&self, read: &Operation, hit: &Step) -> bool {
-        let steps = read.steps.iter().map(|position| &self.history().steps[*position]);
+        let steps = self.steps_of(read);
         steps.filter(|step| step.object != hit.object && step.start <= hit.start).any(|missed| {
             let Some(object) = missed.object.as_ref() else { return false };
-            let mut changes = self.on(object.key).filter(|step| {
+            let mut changes = self.on_before(object.key, missed.start).filter(|step| {
                 let is_change = step.verb == "DEL" || step.argument.is_some();
                 let before = step.end.is_some_and(|end| end < missed.start);
                 let is_there = is_of_cache(step) && step.object.as_ref() == Some(object);
@@ -207,21 +195,21 @@ impl Evidence<'_> {
     fn store_replaced_before(&self, hit: &Step) -> Option<Option<&Step>> {
         let object = hit.object.as_ref()?;
         let Reply::Found(content) = &hit.reply else { return None };
-        let changes = || {
-            self.on(object.key)
-                .filter(|step| is_of_cache(step) && step.object.as_ref() == Some(object))
-        };
-        let is_same = |step: &&Step| self.versions.stores(step, content);
+        let is_there = |step: &&Step| step.object.as_ref() == Some(object);
         // Of several that stored the same the one that may have run last.
-        let store = changes()
+        let store = self
+            .stores(object.key, content)
+            .filter(is_there)
             .filter(|step| Some(step.start) < hit.end)
-            .filter(is_same)
             .max_by_key(|step| step.end.unwrap_or(Time::MAX));
-        let replaced = changes().any(|step| {
-            self.versions.replaces(step, hit)
-                && store.is_none_or(|store| store.end.is_some_and(|end| end < step.start))
-                && step.end.is_some_and(|end| end < hit.start)
-        });
+        // What is still under way when this is asked, nothing came after.
+        let stored = store.map_or(Some(Time::ZERO), |store| store.end)?;
+        let replaced =
+            self.on_between(object.key, stored, hit.start).filter(is_there).any(|step| {
+                self.versions.replaces(step, hit)
+                    && store.is_none_or(|_| stored < step.start)
+                    && step.end.is_some_and(|end| end < hit.start)
+            });
         replaced.then_some(store)
     }
 
@@ -331,10 +319,8 @@ impl Evidence<'_> {
     /// order of its steps: instants do not tell that where none passes.
     fn around_the_commit<'b>(&'b self, newer: &'b Step) -> (Vec<&'b Step>, Vec<&'b Step>) {
         let operation = newer.operation.and_then(|invoke| self.operation_at(invoke));
-        let steps = operation.map(|operation| operation.steps.as_slice()).unwrap_or_default();
-        let place = |step: &Step| {
-            steps.iter().position(|at| std::ptr::eq(&self.history().steps[*at], step))
-        };
+        let place =
+            |step: &Step| self.steps_of(operation?).position(|other| std::ptr::eq(other, step));
         let commit = place(newer);
         self.invalidations(newer).partition(|step| place(step) < commit)
     }
@@ -350,23 +336,8 @@ impl Evidence<'_> {
     fn by_agents(&self, newer: &Step, hit: &Step) -> impl Iterator<Item = &Step> {
         let key = newer.object.as_ref().map(|object| object.key);
         let (after, before) = (newer.start, hit.start);
-        key.into_iter().flat_map(|key| self.on(key)).filter(move |step| {
-            invalidates_as_agent(step) && after < step.start && step.start < before
-        })
+        key.into_iter()
+            .flat_map(move |key| self.on_between(key, after, before))
+            .filter(move |step| invalidates_as_agent(step) && after < step.start)
     }
-}
-
-/// Whether a step commits on the primary what `store` put into the cache.
-fn commits(step: &Step, store: &Step) -> bool {
-    may_commit(step, store) && succeeded(step)
-}
-
-/// The same, or nobody knows.
-fn may_commit(step: &Step, store: &Step) -> bool {
-    let is_refused =
-        matches!(step.reply, Reply::Refused | Reply::Failed { certainty: Certainty::Definite, .. });
-    step.site == Site::Primary
-        && !is_refused
-        && value(&step.argument).is_some()
-        && value(&step.argument) == value(&store.argument)
 }

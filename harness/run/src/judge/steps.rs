@@ -1,6 +1,6 @@
 //! What single steps say.
 
-use quarrel_checkers::{Content, Key, Object, Process, Reply, Site, Step, Value};
+use quarrel_checkers::{Certainty, Content, Key, Object, Process, Reply, Site, Step, Value};
 use quarrel_strategy::{record::GAP, strategy::OPERATOR};
 
 /// Whether a step says that others are missing.
@@ -20,6 +20,13 @@ pub(super) fn invalidates_as_agent(step: &Step) -> bool {
         && step.process < OPERATOR
         && is_of_cache(step)
         && step.verb != "GET"
+}
+
+/// Whether a step commits on the primary what it stores, or nobody knows.
+pub(super) const fn may_be_committed(step: &Step) -> bool {
+    let is_refused =
+        matches!(step.reply, Reply::Refused | Reply::Failed { certainty: Certainty::Definite, .. });
+    matches!(step.site, Site::Primary) && !is_refused
 }
 
 pub(super) const fn value(content: &Option<Content>) -> Option<&Value> {

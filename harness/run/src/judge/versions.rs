@@ -56,8 +56,13 @@ impl Versions {
     }
 
     fn of_content(&self, step: &Step, content: &Content) -> Option<Version> {
+        self.of_found(step.object.as_ref()?.key, content)
+    }
+
+    /// Of what was found under a key, if it is a row.
+    pub(super) fn of_found(&self, key: Key, content: &Content) -> Option<Version> {
         let Content::Row { value, version } = content else { return None };
-        Some(self.of_row(step.object.as_ref()?.key, value, *version))
+        Some(self.of_row(key, value, *version))
     }
 
     /// Of the row that a step found.
@@ -88,15 +93,6 @@ impl Versions {
             _ => &Value::Nil,
         };
         Some(self.of_row(key, value, number))
-    }
-
-    /// Whether `step` stores what `found` is, in whichever place.
-    pub(super) fn stores(&self, step: &Step, found: &Content) -> bool {
-        let Some(new) = &step.argument else { return false };
-        match (self.of_content(step, new), self.of_content(step, found)) {
-            (Some(new), Some(found)) => new == found,
-            _ => new == found,
-        }
     }
 
     /// Whether a step on the same object takes away what `hit` found, or puts

@@ -1,6 +1,6 @@
 use std::{
     fs::Permissions,
-    io::{self, BufRead as _, BufReader, Write as _},
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
@@ -9,8 +9,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use tempfile::NamedTempFile;
 
 use super::{
-    AtMost, FormError,
-    inside::{most_memory, open_own},
+    FormError,
+    inside::open_own,
+    memory::{memory_exceeded, most_memory, taken},
 };
 
 /// A file of a run could not be read or written.
@@ -107,11 +108,20 @@ pub fn read_json_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, FileE
         Err(error) => return Err(FileError::io(path)(error)),
     };
     let mut values = Vec::new();
-    let file = AtMost::new(file, most_memory() / 4);
-    for (number, line) in BufReader::new(file).lines().enumerate() {
-        let line = line.map_err(FileError::io(path))?;
-        let value = serde_json::from_str(&line)
-            .map_err(|error| FormError::json(path, number + 1, &error))?;
+    let mut file = BufReader::new(file);
+    let mut left = most_memory();
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        let read = (&mut file).take(left.saturating_add(1)).read_until(b'\n', &mut line);
+        if read.map_err(FileError::io(path))? == 0 {
+            break;
+        }
+        left = left
+            .checked_sub(taken::<T>(&line))
+            .ok_or_else(|| FileError::io(path)(memory_exceeded(number)))?;
+        let value = serde_json::from_slice(line.trim_ascii_end())
+            .map_err(|error| FormError::json(path, number, &error))?;
         values.push(value);
     }
     Ok(values)

@@ -8,7 +8,6 @@ use std::{
     io::{self, Read},
     os::fd::OwnedFd,
     path::{Component, Path},
-    sync::LazyLock,
 };
 
 use rustix::{
@@ -18,27 +17,6 @@ use rustix::{
 
 /// The largest file that is read whole, but for histories: 64 MB.
 pub const MOST_BYTES: u64 = 64 << 20;
-
-/// What overrides [`most_memory`].
-const VARIABLE: &str = "QUARREL_MAX_MEMORY";
-
-/// About the most memory that a history may take: 4 GiB, or what
-/// `QUARREL_MAX_MEMORY` says, in MB.
-pub(crate) fn most_memory() -> u64 {
-    static MOST: LazyLock<u64> = LazyLock::new(|| {
-        let asked = std::env::var(VARIABLE).ok().and_then(|text| text.trim().parse::<u64>().ok());
-        asked.unwrap_or(4 << 10).saturating_mul(1 << 20)
-    });
-    *MOST
-}
-
-/// What to say of a history that would take more than [`most_memory`].
-pub(crate) fn too_much_memory() -> io::Error {
-    refused(format!(
-        "it would take more than {} MB of memory; if that is meant, set {VARIABLE} to more MB",
-        most_memory() >> 20
-    ))
-}
 
 /// That a file is not read, and why.
 pub(crate) fn refused(why: impl Into<String>) -> io::Error {

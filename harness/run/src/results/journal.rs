@@ -2,14 +2,14 @@ use std::{
     fs::File,
     io::{self, Write as _},
     path::Path,
-    sync::{Arc, mpsc},
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread::{self, JoinHandle},
     time::Duration,
 };
 
 use quarrel_strategy::record::{Recorder, Spoils};
 
-use super::{FileError, line};
+use super::{FileError, Veil, line};
 
 /// How often the journal is brought to the disk: what a killed run can lose.
 const FLUSH: Duration = Duration::from_millis(100);
@@ -40,14 +40,25 @@ pub struct Journal {
     writer: JoinHandle<io::Result<()>>,
 }
 
-/// Writes until the end is asked for.
-fn keep(file: File, recorder: &Recorder, ended: &mpsc::Receiver<()>) -> io::Result<()> {
+/// Writes until the end is asked for, behind a veil if there is one.
+fn keep(
+    file: File,
+    recorder: &Recorder,
+    veil: Option<&Mutex<Veil>>,
+    ended: &mpsc::Receiver<()>,
+) -> io::Result<()> {
     let mut stream = zstd::stream::Encoder::new(file, LEVEL)?;
     let mut lines = Vec::new();
     loop {
         let last = ended.recv_timeout(FLUSH) != Err(mpsc::RecvTimeoutError::Timeout);
         for record in recorder.drain().iter() {
-            line::append(record, &mut lines);
+            match veil {
+                Some(veil) => {
+                    let mut veil = veil.lock().unwrap_or_else(PoisonError::into_inner);
+                    line::append(&veil.record(record), &mut lines);
+                }
+                None => line::append(record, &mut lines),
+            }
             // What a busy moment brings does not stay in memory at once.
             if lines.len() >= PIECE {
                 stream.write_all(&lines)?;
@@ -72,11 +83,20 @@ impl Journal {
     ///
     /// When the file exists or cannot be made.
     pub fn start(path: &Path, recorder: Arc<Recorder>) -> Result<Self, JournalError> {
+        Self::start_behind(None, path, recorder)
+    }
+
+    /// The same, behind a veil.
+    pub(crate) fn start_behind(
+        veil: Option<Arc<Mutex<Veil>>>,
+        path: &Path,
+        recorder: Arc<Recorder>,
+    ) -> Result<Self, JournalError> {
         let file = File::create_new(path).map_err(FileError::io(path))?;
         let (end, ended) = mpsc::channel();
         let path = path.to_owned();
         let writer = thread::Builder::new().name("journal".to_owned()).spawn(move || {
-            let written = keep(file, &recorder, &ended);
+            let written = keep(file, &recorder, veil.as_deref(), &ended);
             if let Err(error) = &written {
                 // Whoever records stops: nobody could ever see it.
                 let what = format!("{}: the history could not be written: {error}", path.display());

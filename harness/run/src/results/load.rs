@@ -9,7 +9,8 @@ use serde::Deserialize;
 
 use super::{
     FileError, FormError, RunFolder, RunSettings,
-    inside::{most_memory, open_own, refused, too_much_memory},
+    inside::{open_own, refused},
+    memory::{memory_exceeded, most_memory, taken},
     packed::{MOST_LINE, unpack},
     read_json_lines,
     reader::Reader,
@@ -95,7 +96,7 @@ struct Kind<'a> {
 pub fn read_history(path: &Path) -> Result<(History, bool), FileError> {
     let opened = open_own(path).and_then(unpack);
     let (mut lines, cut) = opened.map_err(FileError::io(path))?;
-    let mut memory = 0;
+    let (mut memory, most) = (0, most_memory());
     let mut history = History::default();
     let mut line = Vec::new();
     let mut reader = Reader::default();
@@ -104,9 +105,10 @@ pub fn read_history(path: &Path) -> Result<(History, bool), FileError> {
         line.clear();
         number += 1;
         let read = (&mut lines).take(MOST_LINE).read_until(b'\n', &mut line);
-        memory += (read.map_err(FileError::io(path))? + size_of::<Event>()) as u64;
-        if memory > most_memory() {
-            return Err(FileError::io(path)(too_much_memory()));
+        read.map_err(FileError::io(path))?;
+        memory += taken::<Event>(&line);
+        if memory > most {
+            return Err(FileError::io(path)(memory_exceeded(number)));
         }
         if line.len() as u64 == MOST_LINE {
             return Err(FileError::io(path)(refused(format!("line {number} has no end"))));

@@ -16,6 +16,7 @@ mod line;
 mod load;
 mod lock;
 mod matrix;
+mod memory;
 mod packed;
 mod phases;
 mod reader;
@@ -36,9 +37,11 @@ pub use matrix::{
     CellBreak, CellEvidence, CellOutcome, CellRung, CellSearch, MATRIX_FILE, MATRIX_SCHEMA,
     MatrixCell, MatrixFile, list_matrices, read_matrix,
 };
+pub use memory::{allow_memory, most_memory, too_much_memory};
 pub use packed::{STDIN, open_history};
 pub use phases::Phases;
 pub use quarrel_checkers::RunOutcome;
+pub(crate) use redact::Veil;
 pub use redact::{RedactError, Redactor, redacted_copy};
 pub use settings::RunSettings;
 pub use verdict::{FaultCount, SCHEMA, VerdictFile};

@@ -38,6 +38,7 @@
 mod cut;
 mod error;
 mod ran;
+mod screen;
 
 use std::{
     sync::Arc,
@@ -48,6 +49,7 @@ use jiff::Timestamp;
 use quarrel_checkers::History;
 
 pub use self::cut::within;
+use self::screen::Screen;
 pub use self::{error::RunError, ran::Ran};
 use crate::{
     faults::{Fault, Schedule},
@@ -75,6 +77,7 @@ pub struct Run {
     expect: Expectation,
     faults: Vec<Fault>,
     judged_until: Option<Instant>,
+    is_redacted: bool,
 }
 
 impl Run {
@@ -138,13 +141,14 @@ impl Run {
             expect: Expectation::default(),
             faults: Vec::new(),
             judged_until: None,
+            is_redacted: false,
         }
     }
 
     /// A run that was worked out elsewhere: `settings` say what `plan` does.
     #[must_use]
     pub const fn planned(plan: Plan, settings: RunSettings, expect: Expectation) -> Self {
-        Self { plan, settings, expect, faults: Vec::new(), judged_until: None }
+        Self { plan, settings, expect, faults: Vec::new(), judged_until: None, is_redacted: false }
     }
 
     /// What clients do, on as many keys, as unevenly and with as many reads as
@@ -208,6 +212,15 @@ impl Run {
         self
     }
 
+    /// From its first moment on nothing of an application's rows, statements,
+    /// headers and messages comes into its folder, or is judged: tokens stand for
+    /// them, the same for what is equal.
+    #[must_use]
+    pub const fn redacted(mut self) -> Self {
+        self.is_redacted = true;
+        self
+    }
+
     /// Until when it must be judged. What is not decided by then is undecided,
     /// its history is not read, and `quarrel check` decides it at leisure.
     #[must_use]
@@ -244,15 +257,20 @@ impl Run {
         tell: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Ran, RunError> {
         self.settle_on(&**cluster);
-        let Self { plan, settings, expect, judged_until, .. } = self;
+        let Self { plan, settings, expect, judged_until, is_redacted, .. } = self;
+        let screen =
+            if is_redacted { Screen::before(&settings, &folder)? } else { Screen::default() };
+        let settings = screen.settings(settings);
         let toml = toml::to_string_pretty(&settings)?;
         write_text(&folder.file(RunFolder::SETTINGS), &toml)?;
-        write_json(&folder.file(RunFolder::ENVIRONMENT), &environment(&**cluster))?;
+        let environment = screen.environment(environment(&**cluster));
+        write_json(&folder.file(RunFolder::ENVIRONMENT), &environment)?;
 
         let recorder = Arc::new(Recorder::journaled(cluster.clock()));
         let workload = Arc::clone(&plan.workload);
         let plan_time = plan.time;
-        let journal = Journal::start(&folder.file(RunFolder::HISTORY), Arc::clone(&recorder))?;
+        let history = folder.file(RunFolder::HISTORY);
+        let journal = Journal::start_behind(screen.veil(), &history, Arc::clone(&recorder))?;
         let mut ended = None;
         let work = Box::pin(async {
             let recorder = Arc::clone(&recorder);
@@ -261,7 +279,7 @@ impl Run {
         let driven = cluster.drive(work).await;
         let journaled = journal.finish();
         driven?;
-        let outcome = ended.ok_or(RunError::NoEnd)??;
+        let outcome = screen.outcome(ended.ok_or(RunError::NoEnd)??);
         tell(Progress {
             phase: Phase::Judge,
             elapsed: outcome.heal_began.since(outcome.storm_began),
@@ -272,8 +290,8 @@ impl Run {
         if let Err(why) = &commits {
             recorder.fail(why, Spoils::Evidence);
         }
-        let commits = commits.ok().flatten().unwrap_or_default();
-        let mut saved = save(&folder, &outcome, &**cluster).await;
+        let commits = screen.commits(commits.ok().flatten().unwrap_or_default());
+        let mut saved = save_behind(&screen, &folder, &outcome, &**cluster).await;
         if saved.is_ok() && !commits.is_empty() {
             saved = write_json_lines(&folder.file(Commit::FILE), &commits);
         }
@@ -285,7 +303,7 @@ impl Run {
             receipts: outcome.receipts,
             probes: outcome.probes,
             // What the journal's end met comes after the storm.
-            failure: recorder.failure().cloned(),
+            failure: recorder.failure().map(|failure| screen.failure(failure)),
         };
         let judging = {
             let mut run = run.clone();
@@ -360,6 +378,16 @@ pub async fn save(
     outcome: &StormOutcome,
     cluster: &dyn Cluster,
 ) -> Result<(), FileError> {
+    save_behind(&Screen::default(), folder, outcome, cluster).await
+}
+
+/// The same, of an outcome that is behind the screen already.
+async fn save_behind(
+    screen: &Screen,
+    folder: &RunFolder,
+    outcome: &StormOutcome,
+    cluster: &dyn Cluster,
+) -> Result<(), FileError> {
     write_json_lines(&folder.file(RunFolder::RECEIPTS), &outcome.receipts)?;
     write_json_lines(&folder.file(RunFolder::PROBES), &outcome.probes)?;
     let phases =
@@ -371,7 +399,8 @@ pub async fn save(
     let logs = folder.file("logs");
     std::fs::create_dir_all(&logs).map_err(FileError::io(&logs))?;
     for (node, text) in cluster.logs().await {
-        write_text(&logs.join(format!("{node}.log")), &text)?;
+        let name = format!("{}.log", screen.text(node.to_string()));
+        write_text(&logs.join(name), &screen.text(text))?;
     }
     Ok(())
 }

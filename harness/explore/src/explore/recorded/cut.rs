@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use quarrel_checkers::{
     Anomaly, Certainty, Class, Content, F, History, Index, Key, Operation, Process, Reply, Site,
-    Step, Time, Value, Version,
+    Step, StepsOf, Time, Value, Version,
 };
 use quarrel_run::judge;
 use quarrel_sim::{Following, Mishap};
@@ -27,6 +27,7 @@ pub(super) struct Cut<'a> {
     key: Key,
     /// In order of invocation.
     operations: Vec<Operation>,
+    steps_of: StepsOf,
     /// Steps of the strategy's agents that lead to one on the key.
     agents: Vec<(usize, &'a Step)>,
     looks: Looks,
@@ -131,11 +132,11 @@ impl<'a> Cut<'a> {
                     .map_or(Time::MAX, |complete| history.events[complete.position()].time);
                 invoke.time <= end
                     && ends >= began
-                    && !did_nothing(history, operation)
+                    && !did_nothing(evidence, operation)
                     // The write that began it all is part of the set-up.
                     && !on_key.is_write_of(operation, version, value.as_ref())
             })
-            .cloned()
+            .copied()
             .collect();
         thin_out(evidence, &mut cut, witnessed, victim);
         let from = cut
@@ -143,7 +144,8 @@ impl<'a> Cut<'a> {
             .map_or(began, |first| began.max(history.events[first.invoke.position()].time));
         let agents = turns_of_agents(history, key, agents, from, end);
         let looks = Looks::of(history, key, &cut.iter().map(|it| it.invoke).collect());
-        Some(Self { history, key, operations: cut, agents, looks, value, version, victim })
+        let (operations, steps_of) = (cut, history.steps_of());
+        Some(Self { history, key, operations, steps_of, agents, looks, value, version, victim })
     }
 
     pub(super) fn plot(
@@ -178,7 +180,8 @@ impl<'a> Cut<'a> {
         let mut taken = Vec::new();
         for operation in &self.operations {
             let invoke = &self.history.events[operation.invoke.position()];
-            let steps = operation.steps.iter().map(|&step| &self.history.steps[step]);
+            let steps = self.steps_of.operation(operation.invoke);
+            let steps = steps.map(|step| &self.history.steps[step]);
             let mut looked = None;
             // One look is a step for each key that it heard of.
             let steps = steps.filter(move |step| {
@@ -219,12 +222,11 @@ struct Cast<'a> {
 }
 
 /// Whether an operation surely left no trace and saw nothing.
-fn did_nothing(history: &History, operation: &Operation) -> bool {
-    let failed = |&step: &usize| {
-        let reply = &history.steps[step].reply;
-        matches!(reply, Reply::Failed { certainty: Certainty::Definite, .. })
-    };
-    !operation.steps.is_empty() && operation.steps.iter().all(failed)
+fn did_nothing(evidence: &judge::Evidence<'_>, operation: &Operation) -> bool {
+    let failed =
+        |step: &Step| matches!(step.reply, Reply::Failed { certainty: Certainty::Definite, .. });
+    let mut steps = evidence.steps_of(operation);
+    steps.len() > 0 && steps.all(failed)
 }
 
 /// Leaves no more than [`MOST_OPERATIONS`] if it can: all that put into the cache
@@ -236,12 +238,8 @@ fn thin_out(
     witnessed: Version,
     victim: Option<Index>,
 ) {
-    let history = evidence.history();
     let mut surplus = operations.len().saturating_sub(MOST_OPERATIONS);
-    let steps = |operation: &Operation| {
-        let steps = operation.steps.clone().into_iter();
-        steps.map(|step| &history.steps[step]).collect::<Vec<_>>()
-    };
+    let steps = |operation: &Operation| evidence.steps_of(operation).collect::<Vec<_>>();
     let caches = |operation: &Operation| {
         steps(operation).into_iter().any(|step| {
             let is_it = match &step.argument {

@@ -80,7 +80,7 @@ impl<'a> Scene<'a> {
     fn of(run: &LoadedRun, evidence: &'a Evidence<'a>, anomaly: &'a Anomaly) -> Option<Self> {
         let story = evidence.story(anomaly);
         let history = evidence.history();
-        let steps: usize = story.iter().map(|operation| operation.steps.len()).sum();
+        let steps: usize = story.iter().map(|operation| evidence.steps_of(operation).len()).sum();
         if steps == 0 || steps > MOST_STEPS {
             return None;
         }
@@ -98,14 +98,12 @@ impl<'a> Scene<'a> {
         let mut frames = Vec::new();
         let mut boxes = Vec::new();
         let key_of = |step: &Step| step.object.as_ref().map(|object| object.key);
-        let told_steps = || story.iter().flat_map(|operation| &operation.steps);
-        let keys: BTreeSet<_> =
-            told_steps().filter_map(|position| key_of(&history.steps[*position])).collect();
+        let told_steps = story.iter().flat_map(|operation| evidence.steps_of(operation));
+        let keys: BTreeSet<_> = told_steps.filter_map(key_of).collect();
         let is_pair = keys.len() > 1;
         for operation in &story {
             let frame = frame(evidence, anomaly, operation, &lanes);
-            for position in &operation.steps {
-                let step = &history.steps[*position];
+            for step in evidence.steps_of(operation) {
                 let told = way.is_some_and(|way| {
                     [Some(way.source), way.fill, way.fetched]
                         .into_iter()
@@ -150,7 +148,7 @@ fn frame(
     let history = evidence.history();
     let invoke = &history.events[operation.invoke.position()];
     let complete = operation.complete.map(|end| &history.events[end.position()]);
-    let steps = operation.steps.iter().map(|at| &history.steps[*at]);
+    let steps = evidence.steps_of(operation);
     let last_step = steps.filter_map(|step| step.end.or(Some(step.start))).max();
     let end = complete.map(|complete| complete.time).or(last_step).unwrap_or(invoke.time);
     let writes = evidence.writes(operation);

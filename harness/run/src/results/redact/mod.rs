@@ -8,6 +8,7 @@
 //! that it has never seen cannot pass, whatever it is.
 
 mod copy;
+mod veil;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -17,6 +18,7 @@ use std::{
 use quarrel_checkers::Value;
 
 pub use copy::{RedactError, redacted_copy};
+pub(crate) use veil::Veil;
 
 /// Words that say nothing of anybody's data.
 static WORDS: LazyLock<HashSet<&'static str>> =
@@ -54,6 +56,15 @@ impl Redactor {
             None => *self.seen.entry(text.to_owned()).or_insert(next),
         };
         format!("redacted-{number}")
+    }
+
+    /// Whether a value that is no list has been replaced by a token.
+    fn has_token(&self, value: &Value) -> bool {
+        match value {
+            Value::Int(number) => self.seen.contains_key(&of_number(*number)),
+            Value::Text(text) | Value::Atom(text) => self.seen.contains_key(&**text),
+            Value::Nil | Value::Bool(_) | Value::List(_) => false,
+        }
     }
 
     /// A text of which only what is known is left.
@@ -110,7 +121,7 @@ impl Redactor {
             Value::Int(_) if own.contains(value) => value.clone(),
             Value::Text(text) if is_count(text) && own.contains(value) => value.clone(),
             // A number is another value than the text of its digits.
-            Value::Int(number) => self.token(&format!("\0{number}")).as_str().into(),
+            Value::Int(number) => self.token(&of_number(*number)).as_str().into(),
             Value::Text(text) if CALLS.contains(&&**text) => value.clone(),
             Value::Text(text) => self.token(text).as_str().into(),
             Value::Atom(text) => Value::Atom(Arc::from(self.token(text))),
@@ -119,6 +130,11 @@ impl Redactor {
             }
         }
     }
+}
+
+/// What a number is called among the texts that have tokens.
+fn of_number(number: i64) -> String {
+    format!("\0{number}")
 }
 
 /// The length of a terminal's style (`ESC [ 1 ; 31 m`) at the beginning of a
