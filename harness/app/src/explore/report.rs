@@ -5,7 +5,7 @@ use quarrel_checkers::{Anomaly, Value};
 use super::{
     race::{AppRace, actor, short},
     search::{Clients, subject},
-    stage::{Choices, Warmth},
+    stage::{Choices, Execution, Warmth},
 };
 use crate::AppFile;
 
@@ -80,6 +80,16 @@ impl Space {
             first_break: None,
             took: Duration::ZERO,
         }
+    }
+
+    /// Takes an execution into account.
+    pub(super) fn count(&mut self, execution: &Execution) {
+        self.executions += 1;
+        self.of_nobody += execution.of_nobody;
+        self.silent += execution.silent;
+        self.given_up += execution.given_up;
+        self.at_once += execution.at_once;
+        self.at_stake += usize::from(execution.is_complete && execution.has_written());
     }
 
     /// Whether nothing was left out that this search could have met, and there

@@ -129,13 +129,8 @@ impl Search<'_> {
                 let Some(execution) = self.once(&mut stage, &mut tree, &mut space).await? else {
                     break;
                 };
-                space.executions += 1;
+                space.count(&execution);
                 space.executions_of_all += usize::from(is_last && execution.is_complete);
-                space.of_nobody += execution.of_nobody;
-                space.silent += execution.silent;
-                space.given_up += execution.given_up;
-                space.at_once += execution.at_once;
-                space.at_stake += usize::from(execution.is_complete && execution.has_written());
                 if execution.is_complete
                     && let Some(anomaly) = broken(&execution)
                 {

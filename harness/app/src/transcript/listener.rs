@@ -82,6 +82,7 @@ impl Listener {
         self.over.store(true, Ordering::Release);
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
+            thread.thread().unpark();
             drop(thread.join());
         }
     }
@@ -151,7 +152,7 @@ impl Ear {
                     // Nobody is in a hurry to have it written down: many at a time
                     // cost those who talk less than one by one, for each of which
                     // somebody is woken.
-                    std::thread::sleep(LOOK);
+                    std::thread::park_timeout(LOOK);
                     now
                 }
             };

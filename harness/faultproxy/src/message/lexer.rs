@@ -59,8 +59,8 @@ impl SqlToken<'_> {
     #[must_use]
     pub fn literal(&self) -> Option<String> {
         let Self::Text(text) = self else { return None };
-        if text.starts_with('$') {
-            let tag = &text[..text[1..].find('$')? + 2];
+        if let Some(tagged) = text.strip_prefix('$') {
+            let tag = &text[..tagged.find('$')? + 2];
             let inner = &text[tag.len()..];
             return Some(inner.strip_suffix(tag).unwrap_or(inner).to_owned());
         }
