@@ -98,7 +98,7 @@ fn a_strategy_of_ones_own_is_explored_replayed_and_shrunk_like_the_others() {
     let found = own(at, &["explore", "my-cache", "--out", "found.race"], 1);
     assert!(found.starts_with("my-cache breaks in 4 steps: !stale\n"), "{found}");
     let met = own(at, &["replay", "--cluster", "sim", "found.race", "-n", "3"], 0);
-    assert!(met.ends_with("3/3 performances went as written\n"), "{met}");
+    assert!(met.ends_with("reproduced 3 of 3 times\n"), "{met}");
     let storm = ["run", "my-cache", "--cluster", "sim", "--fault", "replica-lag", "--time", "2s"];
     own(at, &storm, 1);
     let shrunk = own(at, &["shrink", "latest"], 0);

@@ -243,10 +243,10 @@ fn operations() -> Markup {
 
 fn help() -> Markup {
     let keys = [
-        ("n p", "next and last anomaly: zoom to it, dim the rest, show what the stores held"),
+        ("n p", "next and previous anomaly: zoom to it, dim the rest, show what the stores held"),
         (
             "j k",
-            "next and last step of the anomaly, or of the selected key, with all state beside it",
+            "next and previous step of the anomaly, or of the selected key, with all state beside it",
         ),
         (
             "click",

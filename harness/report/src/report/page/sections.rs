@@ -1,7 +1,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use maud::{Markup, PreEscaped, html};
-use quarrel_checkers::{F, Guarantee, Key, Site, Validity, millis};
+use quarrel_checkers::{F, Guarantee, Key, Rung, Site, Validity, millis, thousands};
 use quarrel_run::results::{RunOutcome, VerdictFile};
 
 use crate::report::{
@@ -9,7 +9,7 @@ use crate::report::{
     command_line, explain,
     logs::{Log, logs},
     summary,
-    terminal::{Ink, Width, thousands},
+    terminal::{Ink, Width, is_unasked},
     view::{Ending, View},
 };
 
@@ -31,7 +31,7 @@ pub(super) fn verdict(view: &View<'_>) -> Markup {
     let metrics = &verdict.metrics;
     let said = summary(view.run, verdict, Ink::plain(), Width::Free);
     // The table below has the ladder.
-    let said = said.split("\n\nwhat ").next().unwrap_or(&said);
+    let said = said.split("\n\nguarantees ").next().unwrap_or(&said);
     let fact = |name: &str, value: String| html! { div { dt { (name) } dd { (value) } } };
     let hits = match metrics.reads {
         0 => "–".to_owned(),
@@ -62,7 +62,7 @@ pub(super) fn verdict(view: &View<'_>) -> Markup {
                     @for rung in verdict.ladder.iter().filter(|rung| rung.guarantee != Guarantee::None) {
                         tr {
                             td { (rung.guarantee) @if rung.guarantee == verdict.expected { " (asked for)" } }
-                            (mark(verdict.outcome, rung.validity))
+                            (mark(verdict, rung))
                             td { (rung.reason) }
                             td.sub { (explain::guarantee(rung.guarantee).summary) }
                         }
@@ -73,13 +73,14 @@ pub(super) fn verdict(view: &View<'_>) -> Markup {
     }
 }
 
-fn mark(outcome: RunOutcome, validity: Validity) -> Markup {
-    match validity {
+fn mark(verdict: &VerdictFile, rung: &Rung) -> Markup {
+    match rung.validity {
         // Where nothing was at stake nothing was shown to hold.
-        Validity::Valid if outcome == RunOutcome::Vacuous => {
+        Validity::Valid if verdict.outcome == RunOutcome::Vacuous => {
             html! { td.sub { "– not contradicted" } }
         }
         Validity::Valid => html! { td.good { "✓ yes" } },
+        Validity::Unknown if is_unasked(verdict, rung) => html! { td.sub { "– not asked" } },
         Validity::Unknown => html! { td.warn { "? open" } },
         Validity::Invalid => html! { td.bad { "✗ no" } },
     }
@@ -176,8 +177,8 @@ pub(super) fn run(view: &View<'_>) -> Markup {
     html! {
         section id="run" {
             h2 { "Run" }
-            p { "Again: " code { (again(view.run)) } }
-            p { "Judge anew: " code { (command_line(["quarrel", "check", &view.run.folder.called()])) } " · began " (settings.began) " · quarrel " (view.verdict.quarrel) " · run " code { (view.verdict.run) } }
+            p { "Run again: " code { (again(view.run)) } }
+            p { "Re-check: " code { (command_line(["quarrel", "check", &view.run.folder.called()])) } " · began " (settings.began) " · quarrel " (view.verdict.quarrel) " · run " code { (view.verdict.run) } }
             @if !view.run.receipts.is_empty() { (receipts(view)) }
             details { summary { "Configuration" } pre { code { (toml) } } }
             @if !env.is_empty() { details { summary { "Versions" } pre { code { (env) } } } }

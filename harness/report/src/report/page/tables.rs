@@ -3,12 +3,9 @@
 use std::time::Duration;
 
 use maud::{Markup, html};
-use quarrel_checkers::{F, Metrics, Site, Time, millis};
+use quarrel_checkers::{F, Metrics, Site, Time, millis, thousands};
 
-use crate::report::{
-    terminal::thousands,
-    view::{Ending, Row, View},
-};
+use crate::report::view::{Ending, Row, View};
 
 /// Stretches of time in the table of what plots over time show.
 const STRETCHES: u64 = 16;

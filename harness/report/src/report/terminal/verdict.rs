@@ -10,7 +10,7 @@ use quarrel_run::{
 use super::{
     Ink, Width, extent, faults_seen, headline,
     headline::{healed, why},
-    outcome::{checked_note, counted, reach},
+    outcome::{checked_note, counted, is_unasked, open_rungs, reach},
     phases::by_phase,
     printable,
     sheet::Sheet,
@@ -110,8 +110,8 @@ fn plainly(sheet: &mut Sheet, run: &LoadedRun, verdict: &VerdictFile) {
     sheet.item((style, word), (Style::new(), &verdict_line(verdict)), 2);
     sheet.item((ink.mark, "  --> "), (Style::new(), &place(run, verdict)), 6);
     if verdict.outcome == RunOutcome::Undecided {
-        let open = verdict.ladder.iter().filter(|rung| rung.validity == Validity::Unknown);
-        let open: Vec<_> = open.map(|rung| format!("`{}`", rung.guarantee)).collect();
+        let open: Vec<_> =
+            open_rungs(verdict).map(|rung| format!("`{}`", rung.guarantee)).collect();
         let advice = match open.as_slice() {
             [] => "what the workload asks for could not be checked".to_owned(),
             open => format!("{} could not be checked; see `?` below", open.join(", ")),
@@ -148,8 +148,10 @@ fn ladder(sheet: &mut Sheet, verdict: &VerdictFile) {
     let ink = sheet.ink;
     sheet.line("");
     match verdict.outcome {
-        RunOutcome::Vacuous => sheet.line("what was not contradicted, with next to nothing seen:"),
-        _ => sheet.line(&format!("what held (strongest: {}):", verdict.strongest)),
+        RunOutcome::Vacuous => {
+            sheet.line("guarantees (not contradicted, but next to nothing was seen):")
+        }
+        _ => sheet.line(&format!("guarantees (strongest that held: {}):", verdict.strongest)),
     }
     for rung in &verdict.ladder {
         if rung.guarantee == quarrel_checkers::Guarantee::None {
@@ -159,6 +161,7 @@ fn ladder(sheet: &mut Sheet, verdict: &VerdictFile) {
             // Where nothing was at stake nothing was shown to hold.
             Validity::Valid if verdict.outcome == RunOutcome::Vacuous => (ink.mark, "  -"),
             Validity::Valid => (ink.good, "yes"),
+            Validity::Unknown if is_unasked(verdict, rung) => (ink.mark, "  -"),
             Validity::Unknown => (ink.warn, "  ?"),
             Validity::Invalid => (ink.bad, " no"),
         };
