@@ -1,5 +1,6 @@
 //! What a run says to people, to build servers and to browsers.
 
+mod access;
 mod browser;
 mod causes;
 mod ci;

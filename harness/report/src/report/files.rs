@@ -88,8 +88,8 @@ fn write_anomalies(view: &View<'_>) -> Result<(), FileError> {
         };
         let timeline = Timeline::of(evidence, &anomalies[at]);
         write("timeline.txt", &timeline.to_string())?;
-        if let Some(svg) = zoom::zoom(view.run, evidence, &anomalies[at], number) {
-            write("zoom.svg", &stand_alone(&svg))?;
+        if let Some(pictures) = zoom::zoom(view.run, evidence, &anomalies[at], number) {
+            write("zoom.svg", &stand_alone(&pictures.lying))?;
         }
     }
     Ok(())

@@ -98,7 +98,7 @@ fn compare(a: &Side, b: &Side) -> Markup {
     html! {
         section { h2 { "Numbers" } (numbers(&a.verdict, &b.verdict)) }
         section id="phases" { h2 { "By phase of the faults" } (phases(&view_a, &view_b)) }
-        section id="curves" { h2 { "Staleness" } div.scroll { (PreEscaped(curves)) } }
+        section id="curves" { h2 { "Staleness" } div.scroll tabindex="0" role="group" aria-label="compare" { (PreEscaped(curves)) } }
         section id="diverging" { h2 { "Where they part" } (diverging(&view_a, &view_b)) }
     }
 }
@@ -197,7 +197,7 @@ fn phases(a: &View<'_>, b: &View<'_>) -> Markup {
         },
     };
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" role="group" aria-label="compare" { table {
             thead {
                 tr { th {} th colspan="3" { "a" } th colspan="3" { "b" } }
                 tr { th { "phase" } @for _ in 0..2 { th.number { "reads" } th.number { "stale" } th.number { "worst" } } }

@@ -100,7 +100,7 @@ pub(super) async fn page(State(shelf): State<Arc<Shelf>>, Query(filter): Query<F
             @if entries.is_empty() {
                 p { "There are no runs yet. " code { "quarrel run cache-aside --fault replica-lag" } " makes one." }
             }
-            div.scroll { table {
+            div.scroll tabindex="0" role="group" aria-label="list" { table {
                 thead { tr {
                     th scope="col" { "run" } th scope="col" { "outcome" } th scope="col" { "strongest" }
                     th scope="col" { "strategy" } th scope="col" { "workload" } th scope="col" { "faults" } th scope="col" { "cluster" }

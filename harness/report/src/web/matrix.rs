@@ -149,7 +149,7 @@ fn table(name: &str, matrix: &MatrixFile) -> Markup {
             @if matrix.simulated { "explored on simulated stores" } @else { "storms on " (matrix.cluster) } ". "
             a href={ "/matrix/" (encode(name)) "/file/matrix.json" } { "matrix.json" } }
         p.hint { "✓ linearizable · ◐ a weaker guarantee is what holds · ✗ none does · ? not decided · – not possible. " (matrix_legend(matrix)) }
-        div.scroll { table.matrix {
+        div.scroll tabindex="0" role="group" aria-label="matrix" { table.matrix {
             thead { tr { th scope="col" { "strategy" } @for fault in &matrix.faults { th scope="col" { (fault) } } } }
             tbody { @for strategy in &matrix.strategies { tr {
                 th scope="row" { (strategy) }
@@ -240,7 +240,7 @@ fn witness(name: &str, folder: &std::path::Path, broken: &CellBreak) -> Markup {
             b { (broken.what) } ", because of " b { (cause.name) } ": " (cause.summary) "."
         }
         @if let Some((path, text)) = race {
-            pre.race { code { (text) } }
+            pre.race tabindex="0" role="group" aria-label="the race" { code { (text) } }
             p { "Again, on real servers: " code { (command_line(["quarrel", "replay", &folder.join(path).to_string_lossy()])) } " · "
                 a href={ "/matrix/" (encode(name)) "/file/" (path) } { "the file" } }
         }

@@ -30,7 +30,7 @@ pub(super) fn matrix(shelf: &Shelf) -> Markup {
     html! {
             p.hint { "The newest run of each strategy under each fault: the strongest guarantee that held. ✓ what was asked for held, ✗ it did not, ? nothing was shown." }
             @if newest.is_empty() { p { "There are no finished runs yet." } }
-            div.scroll { table.matrix {
+            div.scroll tabindex="0" role="group" aria-label="overview" { table.matrix {
                 thead { tr { th { "strategy" } @for fault in &faults { th scope="col" { (fault) } } } }
                 tbody { @for strategy in &strategies { tr {
                     th scope="row" { (strategy) }
@@ -92,9 +92,9 @@ pub(super) async fn trend(
                 p.hint { "Runs of different strategies or faults stand in one line here: choose one of each to see how it went from run to run." }
             }
             @if points.is_empty() { p { "No finished run fits." } } @else {
-                div.scroll { (PreEscaped(trend_plot(&points))) }
+                div.scroll tabindex="0" role="group" aria-label="overview" { (PreEscaped(trend_plot(&points))) }
             }
-            div.scroll { table {
+            div.scroll tabindex="0" role="group" aria-label="overview" { table {
                 thead { tr { th.number { "no." } th { "run" } th { "outcome" } th { "strongest" } th.number { "stale" } } }
                 tbody { @for (at, entry) in chosen.iter().enumerate() { tr {
                     td.number { (at + 1) }

@@ -115,6 +115,7 @@ class Page {
     }
     this.anomaly = (number + anomalies.length) % anomalies.length;
     const anomaly = anomalies[this.anomaly];
+    model.actors = new Map(anomaly.actors);
     chart.story = { ops: anomaly.story, set: new Set(anomaly.story), guilty: anomaly.guilty, word: verdictWord(anomaly) };
     this.setKey(anomaly.key);
     this.trail = anomaly.story.flatMap((i) => model.stepsOf(i)).sort((a, b) => a.begin - b.begin);
@@ -163,12 +164,13 @@ class Page {
     const took = model.duration[i] === NONE ? 1 / model.unitMs : model.duration[i];
     const margin = Math.max(took * 4, 2 / model.unitMs);
     chart.story = null;
+    model.actors = new Map();
     chart.lookAtTimes(Math.max(0, model.start[i] - margin), model.start[i] + took + margin);
     this.select(i);
     document.getElementById("timeline").scrollIntoView({ block: "start" });
   }
 
-  // The next or the last step: of the anomaly, else of the selected key.
+  // The next or the previous step: of the anomaly, else of the selected key.
   walk(by) {
     const { model, chart } = this;
     if (!chart.story && chart.key !== null) this.trail = model.stateOf(chart.key).steps;
@@ -185,8 +187,9 @@ class Page {
   }
 
   leave() {
-    const { chart } = this;
+    const { chart, model } = this;
     chart.story = null;
+    model.actors = new Map();
     chart.selected = null;
     this.anomaly = -1;
     document.getElementById("anomaly-name").textContent = "";
@@ -346,7 +349,7 @@ function drawOver(page, x, y, from) {
   }
   const hit = from === null ? chart.hit(x, y) : null;
   if (hit !== null) {
-    text += "  " + model.lanes[model.lane[hit]] + ": " + model.functionName(hit) + " " + model.keyText(hit) +
+    text += "  " + model.laneName(model.lane[hit]) + ": " + model.functionName(hit) + " " + model.keyText(hit) +
       model.outcomeText(hit) +
       (model.stale[hit] ? ", stale for " + duration(model.stale[hit] * model.unitMs) : "");
   }

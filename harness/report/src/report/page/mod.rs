@@ -10,6 +10,7 @@ mod anomalies;
 mod data;
 mod outline;
 mod pack;
+mod scroller;
 mod sections;
 mod tables;
 
@@ -22,6 +23,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use quarrel_run::results::RunOutcome;
 use sha2::{Digest as _, Sha256};
 
+use self::scroller::scroller;
 use super::{
     plots::{self, Plot, Series},
     terminal::headline,
@@ -82,8 +84,9 @@ pub fn page_of(view: &View<'_>, part: Part) -> String {
             body {
                 (head(view))
                 main {
+                    (anomalies::first(view))
                     (sections::verdict(view))
-                    (anomalies::anomalies(view))
+                    (anomalies::others(view))
                     (timeline(view, &over_time))
                     (staleness(view, &of_staleness))
                     (sections::keys(view))
@@ -129,6 +132,7 @@ fn head(view: &View<'_>) -> Markup {
                 "; strongest guarantee that held: " b { (verdict.strongest) }
             }
             nav aria-label="parts of the report" {
+                @if !verdict.anomalies.is_empty() { a href="#anomaly" { "Picture" } }
                 a href="#verdict" { "Verdict" }
                 a href="#anomalies" { "Anomalies" }
                 a href="#timeline" { "Timeline and plots" }
@@ -166,7 +170,7 @@ fn timeline(view: &View<'_>, over_time: &[Plot]) -> Markup {
                         canvas id="chart" {}
                         canvas id="over" {}
                     }
-                    aside id="detail" aria-live="polite" aria-label="what is selected" {}
+                    div id="detail" tabindex="0" role="group" aria-live="polite" aria-label="what is selected" {}
                 }
                 p.hint { span id="status" role="status" { "decoding…" } " " a id="rest" hidden { "carry what is in sight" } }
             }
@@ -225,7 +229,7 @@ fn staleness(view: &View<'_>, plots: &[Plot]) -> Markup {
 fn figure(plot: &Plot) -> Markup {
     html! {
         figure {
-            div.scroll { (PreEscaped(&plot.svg)) }
+            (scroller(plot.name, &PreEscaped(plot.svg.clone())))
             figcaption { (plot.caption) }
         }
     }
@@ -236,7 +240,7 @@ fn operations() -> Markup {
         section id="operations" {
             h2 { "Operations" }
             p.hint.without-js { "The table needs a script; quarrel check --format json and the run's history.jsonl.zst have the same data." }
-            div.scroll.needs-js id="operation-table" {}
+            div.scroll.needs-js id="operation-table" tabindex="0" role="group" aria-label="operations" {}
         }
     }
 }

@@ -9,7 +9,7 @@ mod verdict;
 mod width;
 
 pub use headline::headline;
-pub(in crate::report) use headline::{Fracture, numeral};
+pub(in crate::report) use headline::{Fracture, cause_told, numeral, value_of, why};
 pub use ink::Ink;
 pub use outcome::{extent, faults_seen, verdict_line};
 pub use verdict::summary;

@@ -9,14 +9,14 @@ use quarrel_run::{
 
 use super::{
     Ink, Width, extent, faults_seen, headline,
-    headline::{healed, why},
+    headline::{cause_told, healed, why},
     outcome::{checked_note, counted, is_unasked, open_rungs, reach},
     phases::by_phase,
     printable,
     sheet::Sheet,
     verdict_line,
 };
-use crate::report::{Timeline, again::again, command_line, explain};
+use crate::report::{Timeline, again::again, command_line};
 
 /// What a run says.
 #[must_use]
@@ -55,8 +55,7 @@ fn violation(sheet: &mut Sheet, run: &LoadedRun, verdict: &VerdictFile, anomaly:
         }
         healing = healed(evidence, anomaly, timeline.origin);
     }
-    let told =
-        anomaly.cause.map_or_else(String::new, |cause| explain::cause(cause).summary.to_owned());
+    let told = cause_told(evidence.as_ref(), verdict, anomaly).unwrap_or_default();
     let words = cause.replacen("-refill", " refill", 1);
     sheet.item((ink.mark, "  = cause: "), (Style::new(), &format!("{words}: {told}")), 4);
     let mut reach = reach(verdict, anomaly.class);
