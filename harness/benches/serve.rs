@@ -85,6 +85,8 @@ fn fill(root: &Path) {
             strongest: "monotonic-reads".to_owned(),
             stale_reads: 12,
             reads_at_risk: 3000,
+            cause: "stale-read/replica-lag-refill".to_owned(),
+            case: format!("{strategy} × replica-lag on native"),
         };
         let _ = writeln!(index, "{}", serde_json::to_string(&line).expect("a line is JSON"));
     }

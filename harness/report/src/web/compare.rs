@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::{
     layout::{layout, missing, outcome_class, outcome_glyph},
-    shelf::{Shelf, UNFINISHED, judged},
+    shelf::{Shelf, judged},
 };
 use crate::report::{Band, Ending, View, overlaid_pbs};
 
@@ -41,7 +41,7 @@ pub(super) async fn page(State(shelf): State<Arc<Shelf>>, Query(pair): Query<Pai
     let names: Vec<String> = shelf
         .entries()
         .into_iter()
-        .filter(|entry| entry.line.outcome != UNFINISHED)
+        .filter(|entry| entry.state.is_judged())
         .take(500)
         .map(|entry| entry.folder.name)
         .collect();

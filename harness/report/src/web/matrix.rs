@@ -108,8 +108,10 @@ pub(super) async fn report(
     let Some(folder) = shelf.matrix(&name) else {
         return missing("There is no matrix of this name.");
     };
-    let made = shelf.heavy(move || run::report(&RunFolder::within(&folder, &path)?)).await;
-    run::answer(made)
+    let Some(run) = RunFolder::within(&folder, &path) else {
+        return missing("This matrix has no such run.");
+    };
+    run::answer(shelf.report(run).await)
 }
 
 fn read(shelf: &Shelf, name: &str) -> Option<(PathBuf, MatrixFile)> {

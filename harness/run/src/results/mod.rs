@@ -21,6 +21,7 @@ mod phases;
 mod reader;
 mod redact;
 mod settings;
+mod state;
 mod verdict;
 
 pub use case::Case;
@@ -41,4 +42,5 @@ pub use phases::Phases;
 pub use quarrel_checkers::RunOutcome;
 pub use redact::{RedactError, Redactor, redacted_copy};
 pub use settings::RunSettings;
+pub use state::{RunState, states};
 pub use verdict::{FaultCount, SCHEMA, VerdictFile};

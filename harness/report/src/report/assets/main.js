@@ -69,16 +69,31 @@ class Page {
   // The address keeps the place where it can; a sandboxed page cannot.
   remember() {
     clearTimeout(this.saving);
-    this.saving = setTimeout(() => {
-      const { chart } = this;
-      const parts = ["t=" + Math.round(chart.t0) + "," + Math.round(chart.t1)];
-      const filter = document.getElementById("filter").value;
-      if (filter) parts.push("q=" + encodeURIComponent(filter));
-      if (this.anomaly >= 0) parts.push("a=" + (this.anomaly + 1));
-      try {
-        history.replaceState(null, "", "#" + parts.join("&"));
-      } catch { /* sandboxed */ }
-    }, 300);
+    this.saving = setTimeout(() => this.keepPlace(), 300);
+  }
+
+  keepPlace() {
+    const { chart } = this;
+    const parts = ["t=" + Math.round(chart.t0) + "," + Math.round(chart.t1)];
+    const filter = document.getElementById("filter").value;
+    if (filter) parts.push("q=" + encodeURIComponent(filter));
+    if (this.anomaly >= 0) parts.push("a=" + (this.anomaly + 1));
+    try {
+      history.replaceState(null, "", "#" + parts.join("&"));
+    } catch { /* sandboxed */ }
+  }
+
+  // The address of what is in sight, for somebody else. A page from a disk or in
+  // a sandbox may have no clipboard: then the address can be taken by hand.
+  async copyLink() {
+    clearTimeout(this.saving);
+    this.keepPlace();
+    try {
+      await navigator.clipboard.writeText(location.href);
+      this.status.textContent = "The link to what is in sight is copied.";
+    } catch {
+      this.status.textContent = "Link to what is in sight: " + location.href;
+    }
   }
 
   restore() {
@@ -246,6 +261,7 @@ const ACTIONS = {
   step: (page) => page.walk(1),
   back: (page) => page.walk(-1),
   search: () => document.getElementById("filter").focus(),
+  link: (page) => page.copyLink(),
   help: () => {
     const help = document.getElementById("help");
     if (help.open) help.close(); else help.showModal();
@@ -253,7 +269,7 @@ const ACTIONS = {
 };
 
 const KEYS = {
-  n: "next", p: "before", j: "step", k: "back", e: "even", 0: "all", "+": "closer", "=": "closer",
+  n: "next", p: "before", c: "link", j: "step", k: "back", e: "even", 0: "all", "+": "closer", "=": "closer",
   "-": "farther", ArrowLeft: "left", ArrowRight: "right", "/": "search", "?": "help",
 };
 

@@ -105,6 +105,14 @@ pub fn page_of(view: &View<'_>, part: Part) -> String {
     page.into_string()
 }
 
+/// A page that was made before, with something of those who serve it on top:
+/// what stands in a page never changes, what is beside it does.
+#[must_use]
+pub fn beside(page: &str, top: &Markup) -> String {
+    // No value of a history can look like the element: none is markup.
+    page.replacen("<body>", &format!("<body>{}", top.0), 1)
+}
+
 /// The page's policy: its own script, its own styles, and nothing else.
 #[must_use]
 pub fn policy() -> String {
@@ -268,6 +276,7 @@ fn help() -> Markup {
             "/",
             "filter: key:7 client:3 f:write stale stale>20ms took>5ms hit miss failed unknown version:98 value:text during:replica-lag after:2s before:3s; -word for the opposite",
         ),
+        ("c", "copy a link to what is in sight"),
         ("Esc", "leave the anomaly, the filter's field or this help"),
     ];
     html! {

@@ -34,6 +34,8 @@ pub fn overlaid_pbs(runs: &[(String, &[PbsBin])]) -> String {
 pub struct TrendPoint {
     /// Its name.
     pub run: String,
+    /// The commit that it ran at; empty if none is known.
+    pub commit: String,
     /// The share of stale reads among those at risk.
     pub share: f64,
 }
@@ -49,7 +51,12 @@ pub fn trend(points: &[TrendPoint]) -> String {
     let numbered = || points.iter().enumerate().map(|(at, point)| ((at + 1) as f64, point.share));
     chart.line("stale", "stale reads", numbered().map(|(x, y)| (x, Some(y))));
     for ((x, share), point) in numbered().zip(points) {
-        chart.interval(x, share, share, share, &format!("{}: {:.2} %", point.run, share * 100.0));
+        let at = match point.commit.get(..10) {
+            Some(commit) => format!(" at {commit}"),
+            None => String::new(),
+        };
+        let told = format!("{}{at}: {:.2} %", point.run, share * 100.0);
+        chart.interval(x, share, share, share, &told);
     }
     chart.finish()
 }

@@ -13,6 +13,10 @@ if (live) {
   source.addEventListener("progress", (event) => {
     const now = JSON.parse(event.data);
     set("live-operations", now.operations.toLocaleString("en"));
+    set("live-stale", now.stale.toLocaleString("en"));
+    set("live-faults", now.faults.length ? now.faults.join(", ") : "none");
+    document.title = (now.stale ? "✗ " + now.stale.toLocaleString("en") + " stale · " : "") +
+      (now.time_ms / 1000).toFixed(0) + " s · quarrel";
     set("live-failed", now.failed.toLocaleString("en"));
     set("live-time", (now.time_ms / 1000).toFixed(1) + " s");
     set("live-rate", Math.round(now.rate).toLocaleString("en"));
