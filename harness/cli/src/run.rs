@@ -26,6 +26,7 @@ use super::{
     gatekeeper::{Gatekeeper, GatekeeperArgs},
     keep::keep,
     options::{flags, given},
+    profile,
     signals::stop_on_signals,
     subject::Subject,
     watch::Watch,
@@ -34,8 +35,11 @@ use super::{
 #[derive(Args, Clone, Debug)]
 pub(super) struct RunArgs {
     /// The strategy; `quarrel strategies` lists them
-    #[arg(required_unless_present = "app")]
+    #[arg(required_unless_present_any = ["app", "profile"])]
     strategy: Option<String>,
+    /// Several runs, as this profile of the project's quarrel.toml says; flags given beside it hold for all of them
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["strategy", "app"])]
+    profile: Option<String>,
     /// An application in place of a strategy: its app.toml. The commands in it are run: read a file that is not yours first
     #[arg(long, value_name = "FILE", conflicts_with = "strategy")]
     app: Option<PathBuf>,
@@ -97,6 +101,9 @@ pub(super) struct RunArgs {
     format: String,
     #[command(flatten)]
     gatekeeper: GatekeeperArgs,
+    /// Whether its verdict is one of several that are told together.
+    #[arg(skip)]
+    is_one_of_many: bool,
 }
 
 /// The subcommand, with a flag for every option that some strategy takes.
@@ -106,7 +113,38 @@ pub(super) fn command(catalogue: &Catalogue) -> Command {
 
 pub(super) fn run(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> {
     let args = RunArgs::from_arg_matches(matches).map_err(Failure::usage)?;
+    match &args.profile {
+        Some(name) => profile::run(name, &args.format, matches, catalogue),
+        None => Ok(storms(&args, matches, catalogue)?.code),
+    }
+}
+
+/// One of several runs, read from the arguments of `quarrel run`.
+pub(super) fn one_of_many(matches: &ArgMatches, catalogue: &Catalogue) -> Result<Ended, Failure> {
+    let args = RunArgs::from_arg_matches(matches).map_err(Failure::usage)?;
+    storms(&RunArgs { is_one_of_many: true, ..args }, matches, catalogue)
+}
+
+/// Whether a run could begin, for all that its arguments tell.
+pub(super) fn makes_sense(matches: &ArgMatches, catalogue: &Catalogue) -> Result<(), Failure> {
+    let args = RunArgs::from_arg_matches(matches).map_err(Failure::usage)?;
     let subject = subject(&args, matches, catalogue)?;
+    subject.suits(&args.faults)?;
+    let workload = catalogue.workload(&args.workload).map_err(Failure::usage)?;
+    args.gatekeeper.gatekeeper(args.settle)?;
+    plan(&args, &subject, workload, 0).map(drop)
+}
+
+/// What came of a run.
+pub(super) struct Ended {
+    pub(super) code: u8,
+    /// None of one that was stopped before it had begun.
+    pub(super) verdict: Option<VerdictFile>,
+}
+
+/// A run, begun again as often as its environment fails and `--retries` allows.
+fn storms(args: &RunArgs, matches: &ArgMatches, catalogue: &Catalogue) -> Result<Ended, Failure> {
+    let subject = subject(args, matches, catalogue)?;
     subject.suits(&args.faults)?;
     let seed = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let workload = catalogue.workload(&args.workload).map_err(Failure::usage)?;
@@ -121,16 +159,16 @@ pub(super) fn run(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Fai
         .map_err(Failure::environment)?;
     for attempt in 0.. {
         let subject = subject.anew();
-        let plan = plan(&args, &subject, workload, seed)?;
+        let plan = plan(args, &subject, workload, seed)?;
         if attempt == 0 {
             for step in plan.schedule.to_string().lines().skip(1) {
                 eprintln!("schedule: {step}");
             }
         }
-        let settings = settings(&args, &subject, &plan);
-        let ran = run_on_cluster(&args, &subject, plan, settings, &keeper, catalogue);
+        let settings = settings(args, &subject, &plan);
+        let ran = run_on_cluster(args, &subject, plan, settings, &keeper, catalogue);
         match runtime.block_on(ran) {
-            Ok(4) if attempt < args.gatekeeper.retries && !keeper.is_over() => {
+            Ok(Ended { code: 4, .. }) if attempt < args.gatekeeper.retries && !keeper.is_over() => {
                 eprintln!("the environment failed, once more");
             }
             // Never a verdict: a violation that is tried again until it is not
@@ -177,8 +215,9 @@ pub(super) struct Prepared {
 }
 
 /// What the commands that run many storms decide for all of them.
-const NOT_ITS_OWN: [&str; 11] = [
+const NOT_ITS_OWN: [&str; 12] = [
     "app",
+    "profile",
     "cluster",
     "primary",
     "replica",
@@ -317,7 +356,8 @@ async fn run_on_cluster(
     mut settings: RunSettings,
     keeper: &Gatekeeper,
     catalogue: &Catalogue,
-) -> Result<u8, Failure> {
+) -> Result<Ended, Failure> {
+    let never_begun = || Ok(Ended { code: keeper.never_begun()?, verdict: None });
     let stop = stop_on_signals().map_err(Failure::environment)?;
     keeper.watch(&stop);
     let wanted = Wanted {
@@ -332,13 +372,13 @@ async fn run_on_cluster(
     };
     let cluster: Arc<dyn Cluster> = tokio::select! {
         biased;
-        () = asked(&stop) => return keeper.never_begun(),
+        () = asked(&stop) => return never_begun(),
         started = up => started?,
     };
     // The wish to stop may have come in the moment in which it came up.
     if stop.asked() {
         take_down(&*cluster).await;
-        return keeper.never_begun();
+        return never_begun();
     }
     settings.cluster = cluster.kind().to_string();
     let mut plan = plan;
@@ -348,7 +388,7 @@ async fn run_on_cluster(
     }
     let judged = storm_and_judge(args, plan, &settings, &cluster, stop, keeper, catalogue)
         .await
-        .map(|verdict| keeper.exit_code(&verdict));
+        .map(|verdict| Ended { code: keeper.exit_code(&verdict), verdict: Some(verdict) });
     // The verdict stands, whatever the teardown says.
     match keeper.gone_until() {
         None => take_down(&*cluster).await,
@@ -453,6 +493,9 @@ pub(super) fn warn_of_unloaded(unloaded: &[Unloaded]) {
 
 fn print(args: &RunArgs, run: &LoadedRun, verdict: &VerdictFile) -> Result<(), Failure> {
     let annotation = tell_github(run, verdict);
+    if args.format == "json" && args.is_one_of_many {
+        return Ok(());
+    }
     if args.format == "json" {
         let json = serde_json::to_string_pretty(verdict).map_err(Failure::bug)?;
         println!("{json}");
