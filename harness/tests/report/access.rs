@@ -132,6 +132,7 @@ async fn axe_finds_nothing_on_any_page() {
         ("matrices", "matrix", "document.querySelector('table')"),
         ("matrix", &format!("matrix/{matrix}"), "document.querySelector('table')"),
         ("newest", "matrix?of=runs", "document.querySelector('table')"),
+        ("notes", &format!("run/{}/notes", first.name), "document.querySelector('h1')"),
         ("missing", "run/none", "document.querySelector('h1, h2')"),
     ] {
         inspect(&browser, &axe, name, &format!("http://{address}/{path}"), ready).await;

@@ -273,6 +273,8 @@ fn a_policy_that_names_nothing_real_is_refused() {
     let denies = complain("deny = [\"stale-reed\"]");
     assert!(denies.starts_with("policy.toml, line 2, "), "{denies}");
     assert!(denies.contains("nothing is called `stale-reed`"), "{denies}");
+    let word = complain("deny = [\"refill\"]");
+    assert!(word.contains("`refill` is neither an anomaly nor a cause"), "{word}");
     let allows = complain("allow = [\"replica-lag-refill\"]");
     assert!(allows.contains("nothing that is denied by itself"), "{allows}");
     let both = complain("allow = [\"lost-write\"]\ndeny = [\"lost-write\"]");

@@ -8,6 +8,7 @@ mod driver;
 mod example;
 mod findings;
 mod hostile;
+mod notes;
 mod page;
 mod pairs;
 mod redact;

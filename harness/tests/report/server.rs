@@ -11,7 +11,7 @@ use quarrel_harness::{
         CellBreak, CellOutcome, CellRung, Environment, MATRIX_FILE, MATRIX_SCHEMA, MatrixCell,
         MatrixFile, RunFolder, append_to_index, write_json, write_json_lines,
     },
-    web::{ServeOptions, Server},
+    web::{Noting, ServeOptions, Server},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -25,8 +25,12 @@ const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
 /// Serves a folder for as long as the test's runtime lives.
 pub(crate) async fn serve(results: &Path) -> SocketAddr {
+    serve_noting(results, Noting::Off).await
+}
+
+pub(crate) async fn serve_noting(results: &Path, noting: Noting) -> SocketAddr {
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
-    let options = ServeOptions { results: results.to_owned(), address };
+    let options = ServeOptions { results: results.to_owned(), address, noting };
     let server = Server::bind(options).await.unwrap();
     let address = server.address();
     tokio::spawn(server.run(std::future::pending()));

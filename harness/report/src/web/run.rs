@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::{
     layout::{layout, missing},
+    notes,
     shelf::{Neighbours, Shelf, judged},
 };
 use crate::report::{
@@ -24,7 +25,7 @@ pub(super) async fn page(State(shelf): State<Arc<Shelf>>, Path(name): Path<Strin
     let Some(folder) = shelf.run(&name) else {
         return missing("There is no run of this name.");
     };
-    let beside = neighbours(&shelf.neighbours(&name), &name);
+    let beside = neighbours(&shelf.neighbours(&name), &folder);
     let state = RunState::of(&folder, None);
     if !folder.is_complete() && !state.is_judged() {
         return progress(&folder, &state, &beside);
@@ -34,7 +35,9 @@ pub(super) async fn page(State(shelf): State<Arc<Shelf>>, Path(name): Path<Strin
 }
 
 /// Ways to other runs.
-fn neighbours(of: &Neighbours, name: &str) -> Markup {
+fn neighbours(of: &Neighbours, folder: &RunFolder) -> Markup {
+    let name = &folder.name;
+    let notes = notes::count(folder);
     let way = |words: &str, to: &Option<String>, rel: &str| {
         html! { @if let Some(run) = to { a href={ "/run/" (run) } rel=(rel) title=(run) { (words) } } }
     };
@@ -46,6 +49,7 @@ fn neighbours(of: &Neighbours, name: &str) -> Markup {
             @if let Some(other) = &of.same_case {
                 a href={ "/compare?a=" (other) "&b=" (name) } title=(other) { "compare with the last of this case" }
             }
+            a href={ "/run/" (name) "/notes" } { "Notes" @if notes > 0 { " (" (notes) ")" } }
             a href="/matrix" { "Matrix" }
             a href="/trend" { "Trend" }
         }

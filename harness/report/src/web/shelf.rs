@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::{pages::Pages, run::report};
+use super::{notes::Notebook, pages::Pages, run::report};
 use quarrel_checkers::Verdict;
 use quarrel_run::{
     judge::judge_with,
@@ -24,6 +24,8 @@ pub(super) struct Shelf {
     index: Mutex<Option<Read>>,
     /// Reports that were made a moment ago.
     pages: Pages,
+    /// Who may leave notes.
+    pub(super) notebook: Notebook,
     /// One history at a time: each may take much memory.
     heavy: Arc<Semaphore>,
 }
@@ -71,9 +73,9 @@ pub(super) struct Neighbours {
 }
 
 impl Shelf {
-    pub(super) fn new(root: PathBuf) -> Self {
+    pub(super) fn new(root: PathBuf, notebook: Notebook) -> Self {
         let heavy = Arc::new(Semaphore::new(1));
-        Self { root, index: Mutex::new(None), pages: Pages::default(), heavy }
+        Self { root, index: Mutex::new(None), pages: Pages::default(), notebook, heavy }
     }
 
     /// Does what may read a whole history, when nobody else does.

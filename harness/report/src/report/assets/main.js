@@ -96,6 +96,19 @@ class Page {
     }
   }
 
+  // A note on what is selected, else on the middle of what is in sight: where
+  // somebody serves the page who keeps it.
+  note() {
+    const { chart, model } = this;
+    if (!location.pathname.startsWith("/run/")) {
+      this.status.textContent = "Notes are kept by quarrel serve --notes.";
+      return;
+    }
+    const time = chart.selected === null ? (chart.t0 + chart.t1) / 2 : model.start[chart.selected];
+    const run = location.pathname.split("/").slice(0, 3).join("/");
+    location.href = run + "/notes?at_ms=" + Math.round(time * model.unitMs);
+  }
+
   restore() {
     const values = new URLSearchParams(location.hash.slice(1));
     const filter = values.get("q");
@@ -105,6 +118,10 @@ class Page {
     }
     const anomaly = Number(values.get("a"));
     if (anomaly >= 1 && anomaly <= this.model.meta.anomalies.length) this.goto(anomaly - 1);
+    // A note's moment, with what was around it.
+    const moment = Number(values.get("ms")) / this.model.unitMs;
+    const around = 50 / this.model.unitMs;
+    if (values.has("ms")) this.chart.lookAtTimes(Math.max(0, moment - around), moment + around);
     const times = (values.get("t") || "").split(",").map(Number);
     if (times.length === 2 && times[1] > times[0]) this.chart.lookAtTimes(times[0], times[1]);
   }
@@ -262,6 +279,7 @@ const ACTIONS = {
   back: (page) => page.walk(-1),
   search: () => document.getElementById("filter").focus(),
   link: (page) => page.copyLink(),
+  note: (page) => page.note(),
   help: () => {
     const help = document.getElementById("help");
     if (help.open) help.close(); else help.showModal();
@@ -269,7 +287,7 @@ const ACTIONS = {
 };
 
 const KEYS = {
-  n: "next", p: "before", c: "link", j: "step", k: "back", e: "even", 0: "all", "+": "closer", "=": "closer",
+  n: "next", p: "before", c: "link", m: "note", j: "step", k: "back", e: "even", 0: "all", "+": "closer", "=": "closer",
   "-": "farther", ArrowLeft: "left", ArrowRight: "right", "/": "search", "?": "help",
 };
 

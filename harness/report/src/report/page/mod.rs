@@ -277,6 +277,7 @@ fn help() -> Markup {
             "filter: key:7 client:3 f:write stale stale>20ms took>5ms hit miss failed unknown version:98 value:text during:replica-lag after:2s before:3s; -word for the opposite",
         ),
         ("c", "copy a link to what is in sight"),
+        ("m", "a note on what is selected or in sight, where quarrel serve keeps them"),
         ("Esc", "leave the anomaly, the filter's field or this help"),
     ];
     html! {

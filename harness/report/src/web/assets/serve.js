@@ -5,6 +5,20 @@ for (const field of document.querySelectorAll("form.filters select")) {
   field.addEventListener("change", () => field.form.submit());
 }
 
+// Keeps a note, and shows it among the others.
+const note = document.getElementById("note");
+if (note) {
+  note.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const body = { at_ms: Number(note.at_ms.value), text: note.text.value, token: note.dataset.token };
+    const answer = await fetch(note.dataset.to, {
+      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
+    });
+    if (answer.ok) location.reload();
+    else document.getElementById("note-said").textContent = "Not kept: " + await answer.text();
+  });
+}
+
 // Follows a run that goes on.
 const live = document.getElementById("live");
 if (live) {

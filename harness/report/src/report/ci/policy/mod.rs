@@ -10,7 +10,7 @@ use toml_edit::DocumentMut;
 
 use self::breach::NEVER_HEALS;
 pub use self::breach::{Breach, BreachKind, Ruling};
-use crate::report::explain;
+use crate::report::explain::{self, Kind};
 use quarrel_run::{
     faults::Fault,
     judge::Expectation,
@@ -198,7 +198,10 @@ impl Bounds {
             lists.iter().flat_map(|(list, names)| names.iter().map(move |n| (list, n)))
         {
             if name != NEVER_HEALS {
-                explain::find(name).map_err(|error| format!("{list}: {error}"))?;
+                let found = explain::find(name).map_err(|error| format!("{list}: {error}"))?;
+                if found.iter().all(|entry| matches!(entry.kind, Kind::Guarantee | Kind::Word)) {
+                    return Err(format!("{list}: `{name}` is neither an anomaly nor a cause"));
+                }
             }
             if self.allow.contains(name) && self.deny.contains(name) {
                 return Err(format!("{name} is allowed and denied"));
