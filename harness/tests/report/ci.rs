@@ -259,7 +259,7 @@ fn what_is_denied_must_not_happen_at_all() {
         .unwrap();
     let found = breaches(&policy, &verdict);
     assert_eq!(found.len(), 1);
-    assert_eq!(found[0].accepted, "no replica-lag-refill");
+    assert_eq!(found[0].accepted, "never");
     policy.accept(&verdict.case().unwrap(), &found[0]);
     assert_eq!(told(&policy, &verdict), ["accepted"]);
 }

@@ -136,7 +136,7 @@ fn a_page_brings_the_servers_logs_on_the_runs_clock() {
     .unwrap();
     fs::write(run.folder.file("env.json"), r#"{"clock_zero": "2026-03-01T08:00:00Z"}"#).unwrap();
     let text = page::page(&View::new(&run, &verdict));
-    assert!(text.contains("Log of replica.log"));
+    assert!(text.contains("Log of the replica"));
     assert!(text.contains("    0.250 s  2026-03-01 09:00:00.250 CET [1] LOG:  recovery paused"));
     assert!(text.contains("\"at\":250000000"), "the script has it too");
     assert!(!text.contains("<script>window"));

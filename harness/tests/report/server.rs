@@ -178,7 +178,7 @@ async fn runs_that_never_ended_are_listed_as_what_they_are() {
     fs::copy(run.file("run.toml"), killed.join("run.toml")).unwrap();
     let address = serve(scratch.path()).await;
     let (_, all) = ask(address, "GET /", "localhost").await;
-    assert!(all.contains("unfinished") && all.contains("2 of 2 runs"), "{all}");
+    assert!(all.contains("? killed") && all.contains("2 of 2 runs"), "{all}");
     let (_, some) = ask(address, "GET /?outcome=violated&fault=replica-lag", "localhost").await;
     assert!(some.contains("1 of 2 runs") && !some.contains("-aaaa\""), "{some}");
     let (_, none) = ask(address, "GET /?strategy=write-through", "localhost").await;

@@ -130,7 +130,7 @@ fn numbers(a: &VerdictFile, b: &VerdictFile) -> Markup {
     };
     html! {
         table {
-            thead { tr { th {} th scope="col" { "a: " a href={ "/run/" (a.run) } { (a.run) } } th scope="col" { "b: " a href={ "/run/" (b.run) } { (b.run) } } } }
+            thead { tr { td {} th scope="col" { "a: " a href={ "/run/" (a.run) } { (a.run) } } th scope="col" { "b: " a href={ "/run/" (b.run) } { (b.run) } } } }
             tbody {
                 tr { th scope="row" { "outcome" } (outcome(a)) (outcome(b)) }
                 @for (name, left, right) in rows { tr { th scope="row" { (name) } td { (left) } td { (right) } } }
@@ -199,7 +199,7 @@ fn phases(a: &View<'_>, b: &View<'_>) -> Markup {
     html! {
         div.scroll tabindex="0" role="group" aria-label="compare" { table {
             thead {
-                tr { th {} th colspan="3" { "a" } th colspan="3" { "b" } }
+                tr { td {} th colspan="3" { "a" } th colspan="3" { "b" } }
                 tr { th { "phase" } @for _ in 0..2 { th.number { "reads" } th.number { "stale" } th.number { "worst" } } }
             }
             tbody { @for name in names { tr { th scope="row" { (name) } (cells(&left, name)) (cells(&right, name)) } } }

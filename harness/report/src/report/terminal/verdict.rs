@@ -146,12 +146,13 @@ fn advice(run: &LoadedRun, verdict: &VerdictFile) -> String {
 fn ladder(sheet: &mut Sheet, verdict: &VerdictFile) {
     let ink = sheet.ink;
     sheet.line("");
-    match verdict.outcome {
+    let heading = match verdict.outcome {
         RunOutcome::Vacuous => {
-            sheet.line("guarantees (not contradicted, but next to nothing was seen):")
+            "guarantees (not contradicted, but next to nothing was seen):".to_owned()
         }
-        _ => sheet.line(&format!("guarantees (strongest that held: {}):", verdict.strongest)),
-    }
+        _ => format!("guarantees (strongest that held: {}):", verdict.strongest),
+    };
+    sheet.item((Style::new(), ""), (Style::new(), &heading), 2);
     for rung in &verdict.ladder {
         if rung.guarantee == quarrel_checkers::Guarantee::None {
             continue;
