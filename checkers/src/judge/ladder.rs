@@ -114,7 +114,10 @@ fn linearizable(tally: &Tally) -> Finding {
         return (Validity::Invalid, broken);
     }
     if let Some(why) = &tally.undecided {
-        return (Validity::Unknown, format!("{} keys undecided; {why}", tally.undecided_keys));
+        return (
+            Validity::Unknown,
+            format!("{} undecided; {why}", told(tally.undecided_keys, KEY)),
+        );
     }
     if tally.transactions > 0 {
         let why = format!("{} transactions are judged by `transactions`", tally.transactions);
@@ -162,8 +165,8 @@ fn undecided_or_kept(tally: &Tally, broken: Option<String>) -> Finding {
     }
     if tally.unordered_keys > 0 {
         let why = format!(
-            "on {} keys the order of the values is not known: operations carry no versions",
-            tally.unordered_keys
+            "on {} the order of the values is not known: operations carry no versions",
+            told(tally.unordered_keys, KEY)
         );
         return (Validity::Unknown, why);
     }

@@ -147,7 +147,9 @@ pub(in crate::report) fn why(evidence: &Evidence<'_>, names: &Names, anomaly: &A
         }
         Some(match anomaly.class {
             Class::StaleRead if evidence.writes(pair.proof) => {
-                format!("{proof}'s write was acknowledged before {late}'s read began")
+                let due = evidence.due(anomaly).unwrap_or(pair.proof);
+                let (writer, written) = (who(due), version(evidence, due, key));
+                format!("{writer}'s write of {written} was acknowledged before {late}'s read began")
             }
             Class::StaleRead => format!(
                 "{proof} had read {} before {late}'s read began",
