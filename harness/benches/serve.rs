@@ -43,7 +43,12 @@ async fn main() {
     let scratch = tempfile::tempdir().expect("a folder");
     fill(scratch.path());
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
-    let options = ServeOptions { results: scratch.path().to_owned(), address, noting: Noting::Off };
+    let options = ServeOptions {
+        results: scratch.path().to_owned(),
+        address,
+        policy: None,
+        noting: Noting::Off,
+    };
     let server = Server::bind(options).await.expect("a free port");
     let address = server.address();
     tokio::spawn(server.run(std::future::pending()));

@@ -33,6 +33,9 @@ pub struct ServeOptions {
     pub results: PathBuf,
     /// The address to listen on; port 0 takes a free one.
     pub address: SocketAddr,
+    /// What is accepted of cases, drawn into trends; a file that is not there
+    /// accepts nothing.
+    pub policy: Option<PathBuf>,
     /// Whether notes are taken.
     pub noting: Noting,
 }
@@ -53,8 +56,10 @@ impl Server {
     pub async fn bind(options: ServeOptions) -> io::Result<Self> {
         let listener = tokio::net::TcpListener::bind(options.address).await?;
         let address = listener.local_addr()?;
-        let routes =
-            routes(Arc::new(Shelf::new(options.results, Notebook::new(options.noting))), address);
+        let routes = routes(
+            Arc::new(Shelf::new(options.results, options.policy, Notebook::new(options.noting))),
+            address,
+        );
         Ok(Self { listener, address, routes })
     }
 

@@ -82,6 +82,9 @@ pub(super) async fn trend(
             share: entry.line().stale_reads as f64 / entry.line().reads_at_risk.max(1) as f64,
         })
         .collect();
+    let cases: BTreeSet<String> = chosen.iter().map(|entry| entry.case()).collect();
+    // Of several cases no one bound holds.
+    let accepted = cases.first().filter(|_| cases.len() == 1).and_then(|case| shelf.accepts(case));
     let body = html! {
         section {
             form.filters method="get" action="/trend" {
@@ -93,7 +96,7 @@ pub(super) async fn trend(
                 p.hint { "Runs of different strategies or faults stand in one line here: choose one of each to see how it went from run to run." }
             }
             @if points.is_empty() { p { "No finished run fits." } } @else {
-                div.scroll tabindex="0" role="group" aria-label="overview" { (PreEscaped(trend_plot(&points))) }
+                div.scroll tabindex="0" role="group" aria-label="overview" { (PreEscaped(trend_plot(&points, accepted))) }
             }
             div.scroll tabindex="0" role="group" aria-label="overview" { table {
                 thead { tr { th.number { "no." } th { "run" } th { "began" } th { "commit" } th { "outcome" } th { "strongest" } th.number { "stale" } } }

@@ -16,11 +16,15 @@ use quarrel_run::{
     },
 };
 use rustc_hash::FxBuildHasher;
+
+use crate::report::ci::Policy;
 use tokio::sync::Semaphore;
 
 /// The results folder, with what was read of it last.
 pub(super) struct Shelf {
     root: PathBuf,
+    /// What is accepted of cases, if a file says so.
+    policy: Option<PathBuf>,
     index: Mutex<Option<Read>>,
     /// Reports that were made a moment ago.
     pages: Pages,
@@ -73,9 +77,9 @@ pub(super) struct Neighbours {
 }
 
 impl Shelf {
-    pub(super) fn new(root: PathBuf, notebook: Notebook) -> Self {
+    pub(super) fn new(root: PathBuf, policy: Option<PathBuf>, notebook: Notebook) -> Self {
         let heavy = Arc::new(Semaphore::new(1));
-        Self { root, index: Mutex::new(None), pages: Pages::default(), notebook, heavy }
+        Self { root, policy, index: Mutex::new(None), pages: Pages::default(), notebook, heavy }
     }
 
     /// Does what may read a whole history, when nobody else does.
@@ -92,6 +96,12 @@ impl Shelf {
             done
         };
         tokio::task::spawn_blocking(work).await.ok().flatten()
+    }
+
+    /// The share of stale reads that is accepted of a case; read anew each time,
+    /// as `quarrel review` may have changed it.
+    pub(super) fn accepts(&self, case: &str) -> Option<f64> {
+        Policy::read(self.policy.as_ref()?).ok()?.stale_rate(case)
     }
 
     /// The report of a run. One that is kept waits for nobody's turn.

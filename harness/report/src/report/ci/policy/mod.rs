@@ -121,6 +121,12 @@ impl Policy {
         }
     }
 
+    /// The share of stale reads that is accepted of a case, by the case's name.
+    #[must_use]
+    pub fn stale_rate(&self, case: &str) -> Option<f64> {
+        self.bounds.iter().find(|bounds| bounds.case().to_string() == case)?.stale_rate
+    }
+
     fn parse(path: &Path, text: &str) -> Result<Self, FormError> {
         let at = |offset: usize, problem: &str| {
             let line = text.get(..offset).unwrap_or(text).matches('\n').count() + 1;
