@@ -475,7 +475,8 @@ pub(super) async fn conduct(
     let Ran { run, verdict, unloaded, kept, .. } =
         run.in_folder(folder, cluster, stop, tell).await?;
     warn_of_unloaded(&unloaded);
-    let kept = kept.map_err(Failure::from).and_then(|()| Ok(write_files(&run, &verdict)?));
+    let kept =
+        kept.map_err(Failure::from).and_then(|()| Ok(write_files(&run, &verdict).map(drop)?));
     Ok(Conducted { run, verdict, kept })
 }
 
