@@ -1,6 +1,6 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use clap::{ArgMatches, Args, Command, FromArgMatches as _, parser::ValueSource};
+use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use jiff::Timestamp;
 use quarrel_app::Reading;
 use quarrel_report::report::{Ink, Width, ci::tell_github, summary, write_files};
@@ -31,6 +31,10 @@ use super::{
     subject::Subject,
     watch::Watch,
 };
+
+mod many;
+
+pub(super) use many::{Prepared, makes_sense, one_of_many, prepare};
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct RunArgs {
@@ -119,22 +123,6 @@ pub(super) fn run(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Fai
     }
 }
 
-/// One of several runs, read from the arguments of `quarrel run`.
-pub(super) fn one_of_many(matches: &ArgMatches, catalogue: &Catalogue) -> Result<Ended, Failure> {
-    let args = RunArgs::from_arg_matches(matches).map_err(Failure::usage)?;
-    storms(&RunArgs { is_one_of_many: true, ..args }, matches, catalogue)
-}
-
-/// Whether a run could begin, for all that its arguments tell.
-pub(super) fn makes_sense(matches: &ArgMatches, catalogue: &Catalogue) -> Result<(), Failure> {
-    let args = RunArgs::from_arg_matches(matches).map_err(Failure::usage)?;
-    let subject = subject(&args, matches, catalogue)?;
-    subject.suits(&args.faults)?;
-    let workload = catalogue.workload(&args.workload).map_err(Failure::usage)?;
-    args.gatekeeper.gatekeeper(args.settle)?;
-    plan(&args, &subject, workload, 0).map(drop)
-}
-
 /// What came of a run.
 pub(super) struct Ended {
     pub(super) code: u8,
@@ -205,54 +193,6 @@ fn subject<'a>(
     let name = args.strategy.as_deref().unwrap_or_default();
     let entry = catalogue.strategy(name).map_err(Failure::usage)?;
     Ok(Subject::Strategy(entry, given(matches, catalogue, entry)?))
-}
-
-/// What `quarrel run` would do.
-pub(super) struct Prepared {
-    pub(super) plan: Plan,
-    pub(super) settings: RunSettings,
-    pub(super) expect: Expectation,
-}
-
-/// What the commands that run many storms decide for all of them.
-const NOT_ITS_OWN: [&str; 12] = [
-    "app",
-    "profile",
-    "cluster",
-    "primary",
-    "replica",
-    "cache",
-    "toxiproxy",
-    "time",
-    "seed",
-    "timeout",
-    "results",
-    "format",
-];
-
-/// One of many storms, written as the arguments of `quarrel run`.
-pub(super) fn prepare(
-    words: &str,
-    catalogue: &Catalogue,
-    time: Duration,
-    seed: u64,
-) -> Result<Prepared, Failure> {
-    let command = command(catalogue).no_binary_name(true);
-    let matches = command
-        .try_get_matches_from(words.split_whitespace())
-        .map_err(|error| Failure::usage(format!("`{words}`, as after quarrel run: {error}")))?;
-    let given = |name: &&&str| matches.value_source(name) == Some(ValueSource::CommandLine);
-    if let Some(name) = NOT_ITS_OWN.iter().find(given) {
-        let why = format!("`{words}`: --{name} is the same for all storms; give it outside");
-        return Err(Failure::usage(why));
-    }
-    let mut args = RunArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
-    args.time = time;
-    let subject = subject(&args, &matches, catalogue)?;
-    let workload = catalogue.workload(&args.workload).map_err(Failure::usage)?;
-    let plan = plan(&args, &subject, workload, seed)?;
-    let settings = settings(&args, &subject, &plan);
-    Ok(Prepared { plan, settings, expect: args.expect })
 }
 
 pub(super) fn plan(

@@ -129,13 +129,13 @@ fn numbers(a: &VerdictFile, b: &VerdictFile) -> Markup {
         html! { td class=(outcome_class(&word)) { (outcome_glyph(&word)) (word) } }
     };
     html! {
-        table {
+        div.scroll tabindex="0" role="group" aria-label="numbers" { table {
             thead { tr { td {} th scope="col" { "a: " a href={ "/run/" (a.run) } { (a.run) } } th scope="col" { "b: " a href={ "/run/" (b.run) } { (b.run) } } } }
             tbody {
                 tr { th scope="row" { "outcome" } (outcome(a)) (outcome(b)) }
                 @for (name, left, right) in rows { tr { th scope="row" { (name) } td { (left) } td { (right) } } }
             }
-        }
+        } }
     }
 }
 
