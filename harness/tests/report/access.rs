@@ -121,6 +121,7 @@ async fn axe_finds_nothing_on_any_page() {
     }
     let matrix = matrix(results.path(), "20260302T080000Z-matrix-1234");
     let matrix = matrix.file_name().unwrap().to_string_lossy().into_owned();
+    let cell = format!("matrix/{matrix}/cell?strategy=cache-aside&fault=replica-lag");
     let compare = format!("compare?a={}&b={}", first.name, second.name);
     let address = serve(results.path()).await;
     for (name, path, ready) in [
@@ -130,7 +131,7 @@ async fn axe_finds_nothing_on_any_page() {
         ("compare", &compare, "document.getElementById('curves')"),
         ("trend", "trend", "document.querySelector('td.name')"),
         ("matrices", "matrix", "document.querySelector('table')"),
-        ("matrix", &format!("matrix/{matrix}"), "document.querySelector('table')"),
+        ("cell", &cell, "document.querySelector('pre.race')"),
         ("newest", "matrix?of=runs", "document.querySelector('table')"),
         ("notes", &format!("run/{}/notes", first.name), "document.querySelector('h1')"),
         ("missing", "run/none", "document.querySelector('h1, h2')"),

@@ -177,7 +177,7 @@ async fn a_trend_of_one_case_has_the_line_of_the_policy() {
     let address = serve(scratch.path()).await;
     let trend = async || ask(address, "GET /trend", "localhost").await.1;
     let told = trend().await;
-    assert!(told.contains("2026-03-01 08:00:00") && !told.contains("policy: "), "{told}");
+    assert!(told.contains("2026-03-01 08:00:00") && !told.contains("policy: 25"), "{told}");
     let case = "strategy = \"cache-aside\"\nfaults = [\"replica-lag\"]\ncluster = \"native\"";
     let policy = format!("[[case]]\n{case}\nstale_rate = 0.25\n");
     fs::write(scratch.path().join("policy.toml"), policy).unwrap();

@@ -149,6 +149,11 @@ pub(in crate::report) fn why(evidence: &Evidence<'_>, names: &Names, anomaly: &A
             Class::StaleRead if evidence.writes(pair.proof) => {
                 let due = evidence.due(anomaly).unwrap_or(pair.proof);
                 let (writer, written) = (who(due), version(evidence, due, key));
+                if writer == late {
+                    return Some(format!(
+                        "{late}'s own write of {written} was acknowledged before its read began"
+                    ));
+                }
                 format!("{writer}'s write of {written} was acknowledged before {late}'s read began")
             }
             Class::StaleRead => format!(

@@ -105,12 +105,11 @@ impl Upright<'_> {
             Held::Old(_) => format!(r#" fill="url(#up{})""#, self.number),
             _ => String::new(),
         };
-        // A long version is told without what its stripes say anyway.
-        let short = text.split(' ').next().unwrap_or_default().to_owned();
-        let text = if text.len() as f64 * LETTER > STORE - 2.0 && weight.is_empty() {
-            short
-        } else {
-            text
+        // Where there is no room, the stripes say by themselves that it is old.
+        let is_too_long = text.len() as f64 * LETTER > STORE - 2.0;
+        let text = match text.split(' ').next() {
+            Some(short) if is_too_long => short.to_owned(),
+            _ => text,
         };
         let squeeze = if text.len() as f64 * LETTER > STORE - 4.0 {
             format!(r#" textLength="{:.1}" lengthAdjust="spacingAndGlyphs""#, STORE - 6.0)
