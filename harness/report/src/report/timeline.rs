@@ -74,6 +74,7 @@ impl Timeline {
             provenance: evidence.provenance(anomaly),
             last: evidence.guilty(anomaly).and_then(|operation| operation.complete),
             fracture: Fracture::of(evidence, anomaly),
+            due: evidence.due(anomaly),
             origin: origin(evidence, &story),
         };
         let mut rows = Vec::new();
@@ -173,6 +174,8 @@ struct Teller<'a> {
     /// The event by which the anomaly is proved.
     last: Option<Index>,
     fracture: Option<Fracture>,
+    /// The write that should have been seen.
+    due: Option<&'a Operation>,
     /// When the story begins.
     origin: Time,
 }
@@ -267,7 +270,7 @@ impl Teller<'_> {
         if let Some(Fracture { seen: [_, (other, seen)], written: [missed, _] }) = &self.fracture {
             return format!("FRACTURED, must be v{missed} beside v{seen} of key {other}");
         }
-        if let Some(due) = version.and(self.due()) {
+        if let Some(due) = version.and(self.told_due()) {
             return format!("STALE: {due}");
         }
         match (self.anomaly.versions_behind, version) {
@@ -277,8 +280,8 @@ impl Teller<'_> {
     }
 
     /// Which write should have been seen, and since when.
-    fn due(&self) -> Option<String> {
-        let due = self.evidence.due(self.anomaly)?;
+    fn told_due(&self) -> Option<String> {
+        let due = self.due?;
         let version = self.evidence.version_on(due, self.anomaly.key?)?;
         let event = &self.evidence.history().events[self.evidence.acknowledged(due)?.position()];
         Some(format!("v{version} was acknowledged at t={}", since(event.time, self.origin)))
@@ -313,8 +316,7 @@ impl Teller<'_> {
         let on_the_way = self.provenance.as_ref().is_some_and(|way| {
             let steps = [Some(way.source), way.fill, way.fetched, way.newer];
             let is_newer = way.newer.is_some_and(|newer| newer.operation == step.operation);
-            let is_due =
-                self.evidence.due(self.anomaly).is_some_and(|due| due.invoke == operation.invoke);
+            let is_due = self.due.is_some_and(|due| due.invoke == operation.invoke);
             is_newer || is_due || steps.into_iter().flatten().any(|known| std::ptr::eq(known, step))
         });
         if guilty || on_the_way { Weight::Key } else { Weight::Context }
