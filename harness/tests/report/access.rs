@@ -29,21 +29,25 @@ fn axe() -> String {
     if !script.is_file() {
         fs::create_dir_all(&folder).unwrap();
         let dest = folder.display().to_string();
-        python(&["-m", "pip", "download", "--quiet", "--no-deps", "--dest", &dest, PACKAGE]);
+        // Debian's Python has pip only in an environment of one's own.
+        let own = folder.join("venv");
+        let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
+        works(Path::new(&python), &["-m", "venv", "--clear", &own.display().to_string()]);
+        let own = own.join("bin/python");
+        works(&own, &["-m", "pip", "download", "--quiet", "--no-deps", "--dest", &dest, PACKAGE]);
         let wheel = fs::read_dir(&folder).unwrap().filter_map(|entry| Some(entry.ok()?.path()));
         let is_wheel = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "whl");
         let wheel = wheel.into_iter().find(is_wheel).expect("pip downloads a wheel");
-        python(&["-m", "zipfile", "-e", &wheel.display().to_string(), &dest]);
+        works(&own, &["-m", "zipfile", "-e", &wheel.display().to_string(), &dest]);
     }
     fs::read_to_string(script).unwrap()
 }
 
-fn python(arguments: &[&str]) {
-    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let done = Command::new(&python).args(arguments).output();
-    let done = done.unwrap_or_else(|error| panic!("{python} does not start: {error}"));
+fn works(program: &Path, arguments: &[&str]) {
+    let done = Command::new(program).args(arguments).output();
+    let done = done.unwrap_or_else(|error| panic!("{} does not start: {error}", program.display()));
     let told = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{python} {arguments:?}: {told}");
+    assert!(done.status.success(), "{} {arguments:?}: {told}", program.display());
 }
 
 /// What axe has against the page that is shown: rule, and where.
