@@ -52,7 +52,7 @@ fn a_crate_is_made_that_cargo_understands() {
     assert_eq!(named("bin")["required-features"][0], "command", "{own}");
     assert_eq!(named("lib")["name"], "shop_cache");
     let main = fs::read_to_string(crate_.join("src/main.rs")).unwrap();
-    assert!(main.contains("use shop_cache::strategy;"), "{main}");
+    assert!(main.contains("use shop_cache::{strategy, workload};"), "{main}");
     let has = |tree: &str, package: &str| {
         tree.lines().any(|line| line.split(' ').next() == Some(package))
     };
@@ -105,6 +105,9 @@ fn a_strategy_of_ones_own_is_explored_replayed_and_shrunk_like_the_others() {
     assert!(shrunk.contains("  strategy my-cache\n"), "{shrunk}");
     assert!(shrunk.contains("  = cause: replica-lag"), "{shrunk}");
     own(at, &["replay", "--cluster", "sim", "latest"], 0);
+    // Its workload looks at what it has saved.
+    let looks = own(at, &[&storm[..], &["--workload", "save-and-look"]].concat(), 1);
+    assert!(looks.contains("no read-your-writes  "), "{looks}");
 }
 
 #[test]
