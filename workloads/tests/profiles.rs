@@ -81,6 +81,12 @@ fn several_runs_have_one_summary_and_the_gravest_exit_code() {
     let (code, said, told) = quarrel(&below, "run --profile accepted");
     assert_eq!(code, Some(0), "{said}{told}");
     assert!(said.contains("accepted "), "{said}");
+    // One document for a program, whatever the policy has to say.
+    let (code, said, told) = quarrel(&below, "run --profile accepted --format json");
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("accepted by "), "{told}");
+    let said: Json = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"));
+    assert_eq!(said["exit_code"], 0);
 }
 
 #[test]

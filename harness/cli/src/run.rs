@@ -18,7 +18,7 @@ use quarrel_strategy::{
     strategy::{Catalogue, WorkloadEntry, parse_duration},
 };
 
-use super::output::{eprintln, print, println};
+use super::output::{eprint, eprintln, print, println};
 use super::{
     Failure,
     choose::{Choice, ExternalArgs, Wanted, start},
@@ -328,7 +328,15 @@ async fn run_on_cluster(
     }
     let judged = storm_and_judge(args, plan, &settings, &cluster, stop, keeper, catalogue)
         .await
-        .map(|verdict| Ended { code: keeper.exit_code(&verdict), verdict: Some(verdict) });
+        .map(|verdict| {
+            let (code, told) = keeper.exit_code(&verdict);
+            // Standard output is one document where a program reads it.
+            match args.format.as_str() {
+                "json" => eprint!("{told}"),
+                _ => print!("{told}"),
+            }
+            Ended { code, verdict: Some(verdict) }
+        });
     // The verdict stands, whatever the teardown says.
     match keeper.gone_until() {
         None => take_down(&*cluster).await,
