@@ -116,9 +116,10 @@ fn the_picture_of_an_anomaly_shows_every_store_and_the_way() {
     let evidence = quarrel_harness::judge::Evidence::new(&run.history).unwrap();
     let drawn = quarrel_harness::report::zoom(&run, &evidence, &verdict.anomalies[0], 1).unwrap();
     let (svg, standing) = (drawn.lying, drawn.standing);
-    for told in ["Writer A", "Reader B", "Reader C", "Cache", "Replica", "Primary", "v1 old"] {
+    for told in ["Writer A", "Reader B", "Reader C", "Cache", "Replica", "Primary", "strip old"] {
         assert!(svg.contains(told) && standing.contains(told), "{told}");
     }
+    assert!(svg.contains("v1 old"), "{svg}");
     // Up from the replica, on to the store, and through the cache.
     assert_eq!(svg.matches("class=\"way\"").count(), 3);
 }
