@@ -16,13 +16,14 @@ struct Sample<'a> {
     /// An interpreter with what it needs.
     python: PathBuf,
     order: &'a [&'a str],
+    cluster: &'static str,
     results: TempDir,
 }
 
 impl<'a> Sample<'a> {
     fn of(name: &'static str, order: &'a [&'a str]) -> Self {
         let results = tempfile::tempdir().unwrap();
-        Self { name, python: "/usr/bin/python3".into(), order, results }
+        Self { name, python: "/usr/bin/python3".into(), order, cluster: "native", results }
     }
 
     fn quarrel(&self, words: &[&str]) -> (Option<i32>, String) {
@@ -31,7 +32,7 @@ impl<'a> Sample<'a> {
             .args(words)
             .arg("--app")
             .arg(folder.join("app.toml"))
-            .args(["--cluster", "native"])
+            .args(["--cluster", self.cluster])
             .env("QUARREL_RESULTS", self.results.path())
             .env("PYTHON", &self.python)
             .output()
@@ -77,6 +78,20 @@ fn fastapi_with_asyncpg() {
         "Reader B: cache SET profile:{key}",
     ];
     Sample::of("fastapi", &order).breaks();
+}
+
+const FLASK: [&str; 5] = [
+    "Reader B: primary SELECT profiles.id",
+    "Writer A: primary UPDATE profiles",
+    "Writer A: primary COMMIT",
+    "Writer A: cache DEL profile:{key}",
+    "Reader B: cache SET profile:{key}",
+];
+
+/// The application runs on this machine, and its stores in containers.
+#[test]
+fn flask_on_docker() {
+    Sample { cluster: "docker", ..Sample::of("flask", &FLASK) }.breaks();
 }
 
 /// Its driver ends each statement with a Flush, and a Sync by itself.

@@ -257,7 +257,7 @@ fn an_application_that_dies_in_a_storm_is_no_verdict() {
 fn nothing_of_an_application_is_left_when_quarrel_is_killed() {
     let app = App::serving(app::HONEST);
     let mut child = app.start(&["--time", "60s"]);
-    app.wait_until_it_serves(&mut child);
+    app.wait_until_it_serves(&mut child, 2);
     child.kill().unwrap();
     child.wait().unwrap();
     for _ in 0..100 {
@@ -267,6 +267,62 @@ fn nothing_of_an_application_is_left_when_quarrel_is_killed() {
         thread::sleep(Duration::from_millis(100));
     }
     panic!("still there: {:?}", app.instances());
+}
+
+/// Whoever interrupts a command finds nothing left of it: no instance, no
+/// server.
+#[test]
+fn nothing_is_left_of_a_command_about_an_application_that_was_interrupted() {
+    let app = App::serving(app::SLOW);
+    let file = app.file();
+    let file = file.to_str().unwrap();
+    let race = app.results().with_file_name("it.race");
+    let lines = "clients 1 writing, 1 reading\nrow cached nowhere\n";
+    fs::write(&race, format!("app {file}\n{lines}")).unwrap();
+    let replay = ["replay", race.to_str().unwrap(), "--app", file, "-n", "1000"];
+    let commands: [&[&str]; 5] = [
+        &["app", "doctor", file],
+        &["app", "learn", file],
+        &["app", "faults", file],
+        &["explore", "--app", file],
+        &replay,
+    ];
+    for command in commands {
+        let words = [command, &["--cluster", "native"]].concat();
+        let mut child = app.start_command(&words);
+        app.wait_until_it_serves(&mut child, 1);
+        let started = app::descendants(child.id());
+        assert!(started.len() > 2, "{command:?}: {started:?}");
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{command:?}");
+        let is_there = |pid: &&u32| Path::new(&format!("/proc/{pid}")).exists();
+        for _ in 0..50 {
+            if !started.iter().any(|pid| is_there(&pid)) {
+                break;
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        assert_eq!(started.iter().find(is_there), None, "{command:?}");
+        assert_eq!(app.instances(), Vec::<String>::new(), "{command:?}");
+    }
+}
+
+/// What stores tell clients by themselves comes in between as it does: nothing
+/// is said to hold in every order.
+#[test]
+fn an_application_that_is_told_of_changes_is_not_said_to_hold() {
+    let (code, said) = told(&App::serving(app::TELLING).explore());
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains(" pushes of the stores came in between"), "{said}");
+}
+
+/// Nor is one that asks two stores at once.
+#[test]
+fn an_application_that_asks_two_stores_at_once_is_not_said_to_hold() {
+    let (code, said) = told(&App::serving(app::AT_ONCE).explore());
+    assert_eq!(code, Some(2), "{said}");
+    assert!(!said.contains("holds:"), "{said}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! Caches in the clients themselves: what the explorer, a race and a storm say
-//! of one fault is one cause, and it is as true on real servers.
+//! Caches in the clients themselves: what becomes of a message (late, lost, out
+//! of order) has one name, whether the explorer, a race or a simulated storm
+//! meets it; and real servers lose messages, too.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -142,6 +142,36 @@ fn a_run_can_be_judged_again(cluster: &str) {
     assert!(String::from_utf8_lossy(&list.stdout).contains("violated"));
 }
 
+/// What was not heard of may be what goes wrong.
+#[test]
+fn a_run_with_a_gap_does_not_hold() {
+    let run = run("sim", "primary-only --time 3s");
+    assert_eq!(run.exit(), 0, "{}", run.verdict["reason"]);
+    let history = run.results.path().join("latest/history.jsonl.zst");
+    let lines = zstd::decode_all(&*std::fs::read(&history).unwrap()).unwrap();
+    let lines = String::from_utf8(lines).unwrap();
+    let step = lines.lines().find(|line| line.contains("\"site\":\"primary\"")).unwrap();
+    let mut gap: Json = serde_json::from_str(step).unwrap();
+    let told = gap.as_object_mut().unwrap();
+    told.extend([
+        ("process".to_owned(), "nemesis".into()),
+        ("site".to_owned(), "client".into()),
+        ("f".to_owned(), quarrel_harness::record::GAP.into()),
+        ("reply".to_owned(), serde_json::json!({"done": {}})),
+    ]);
+    for other in ["operation", "object", "argument", "lsn"] {
+        told.remove(other);
+    }
+    let with_gap = format!("{lines}{gap}\n");
+    std::fs::write(&history, zstd::encode_all(with_gap.as_bytes(), 0).unwrap()).unwrap();
+    let again = quarrel(run.results.path(), &["check", "latest", "--format", "json"]);
+    let said = String::from_utf8_lossy(&again.stderr);
+    assert_eq!(again.status.code(), Some(2), "{said}");
+    let verdict: Json = serde_json::from_slice(&again.stdout).unwrap();
+    let reason = verdict["reason"].as_str().unwrap();
+    assert!(reason.contains("not all was heard of what was said to the stores"), "{reason}");
+}
+
 macro_rules! on_each_cluster {
     ($($name:ident),* $(,)?) => {
         mod native {

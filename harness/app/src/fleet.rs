@@ -234,18 +234,9 @@ async fn setup(
     };
     let process = Process::start(shell, path, super::process::Wires::None, reaper)
         .map_err(|error| failed(format!("could not be started: {error}")))?;
-    let start = tokio::time::Instant::now();
-    loop {
-        match process.ended() {
-            Some(how) if how == "exit status 0" => return Ok(()),
-            Some(how) => return Err(failed(format!("failed ({how}){}", process.last_words()))),
-            None if start.elapsed() > SETUP => {
-                return Err(failed(format!(
-                    "did not end within {SETUP:?}{}",
-                    process.last_words()
-                )));
-            }
-            None => tokio::time::sleep(Duration::from_millis(20)).await,
-        }
+    match process.ends_within(SETUP).await {
+        Some(how) if how == "exit status 0" => Ok(()),
+        Some(how) => Err(failed(format!("failed ({how}){}", process.last_words()))),
+        None => Err(failed(format!("did not end within {SETUP:?}{}", process.last_words()))),
     }
 }

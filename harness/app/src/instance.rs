@@ -6,10 +6,7 @@ use std::{
 
 use quarrel_cluster::Reaper;
 use quarrel_strategy::cluster::ClusterError;
-use tokio::{
-    net::TcpStream,
-    time::{Instant, sleep},
-};
+use tokio::net::TcpStream;
 
 use super::{
     addresses::Addresses,
@@ -17,6 +14,7 @@ use super::{
     http::Http,
     process::{Process, Wires, shell},
     stdio::Stdio,
+    wait::{Patience, Wait},
 };
 
 const POLL: Duration = Duration::from_millis(20);
@@ -102,8 +100,8 @@ impl Instance {
     }
 
     async fn become_ready(&self, file: &AppFile) -> Result<(), ClusterError> {
-        let start = Instant::now();
         let http = Http::new(self.base.clone());
+        let wait = Wait::begin(Patience { within: file.patience, every: POLL });
         loop {
             if let Some(ended) = self.process.ended() {
                 return Err(self.not_ready(&format!("it ended ({ended}) before it was ready")));
@@ -116,16 +114,16 @@ impl Instance {
             if is_ready {
                 return Ok(());
             }
-            if start.elapsed() > file.patience {
-                let what = match &file.ready {
-                    Ready::Path(path) => format!("GET {path} did not answer 2xx"),
-                    Ready::Line(line) => format!("it did not say `{line}`"),
-                    Ready::Port => "nothing listens at $PORT".to_owned(),
-                };
-                return Err(self.not_ready(&format!("{what} within {:?}", file.patience)));
+            if !wait.again().await {
+                break;
             }
-            sleep(POLL).await;
         }
+        let what = match &file.ready {
+            Ready::Path(path) => format!("GET {path} did not answer 2xx"),
+            Ready::Line(line) => format!("it did not say `{line}`"),
+            Ready::Port => "nothing listens at $PORT".to_owned(),
+        };
+        Err(self.not_ready(&format!("{what} within {:?}", file.patience)))
     }
 
     async fn takes_connections(&self) -> bool {

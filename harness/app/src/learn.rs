@@ -42,7 +42,9 @@ pub async fn learn(app: &Arc<App>) -> Result<Learnt, String> {
         let of_kind = messages.filter(move |one| (one.effect == Effect::Local) == wanted);
         of_kind.map(|one| one.shape.to_string()).collect::<BTreeSet<_>>()
     };
-    let (local, counts) = (shapes(true), shapes(false));
+    // What counts once, as a COMMIT behind a write, counts always.
+    let counts = shapes(false);
+    let local = shapes(true).difference(&counts).cloned().collect::<BTreeSet<_>>();
     let background = idle.messages.iter().map(|one| one.shape.to_string());
     let background =
         background.filter(|shape| !counts.contains(shape) && !local.contains(shape)).collect();

@@ -13,7 +13,8 @@ use std::{
 
 use quarrel_cluster::Reaper;
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::time::{Instant, sleep};
+
+use super::wait::{Patience, Wait};
 
 /// How long an instance may take to end when it is asked to.
 const GRACE: Duration = Duration::from_secs(2);
@@ -74,13 +75,21 @@ impl Process {
         let _ = self.child().wait();
     }
 
+    /// How it ended, if it does within this time.
+    pub(super) async fn ends_within(&self, within: Duration) -> Option<String> {
+        let wait = Wait::begin(Patience { within, every: POLL });
+        loop {
+            let ended = self.ended();
+            if ended.is_some() || !wait.again().await {
+                return ended;
+            }
+        }
+    }
+
     /// Ends it: asks, and after a while insists.
     pub(super) async fn end(&self) {
         let _ = kill_process_group(self.group, Signal::TERM);
-        let start = Instant::now();
-        while self.ended().is_none() && start.elapsed() < GRACE {
-            sleep(POLL).await;
-        }
+        self.ends_within(GRACE).await;
         self.kill();
     }
 

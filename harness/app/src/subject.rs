@@ -15,10 +15,7 @@ use quarrel_strategy::{
     stores::{Row, StoreError},
     strategy::{Call, Session, Strategy},
 };
-use tokio::{
-    sync::Mutex,
-    time::{Instant, sleep, timeout},
-};
+use tokio::{sync::Mutex, time::timeout};
 
 use super::{
     answer::Answer,
@@ -27,6 +24,7 @@ use super::{
     http::Http,
     rows::{Direct, number, trial},
     transcript::{Answered, Listener, Spans},
+    wait::{Patience, Wait},
 };
 
 /// An application as a subject of storms.
@@ -192,30 +190,29 @@ impl App {
         when: &str,
     ) -> Result<(), StoreError> {
         let wanted = Answer::Value(value.clone());
-        let start = Instant::now();
+        let wait = Wait::begin(TRIAL);
         loop {
             let answer = self.read_row(client, desk, row).await?;
             if answer == wanted {
                 return Ok(());
             }
-            if start.elapsed() > TRIAL {
+            if !wait.again().await {
                 let why = said(answer, value);
                 let why = format!("its read request is of no use {when}: {why}");
                 return Err(StoreError::refused(Site::Client, why));
             }
-            sleep(Duration::from_millis(20)).await;
         }
     }
 
     /// Waits until the primary has the value: some write later than they say.
     async fn expect_row(&self, desk: &mut Desk, row: u64, value: &Value) -> Result<(), StoreError> {
-        let start = Instant::now();
+        let wait = Wait::begin(TRIAL);
         loop {
             let found = desk.rows.select(&self.file.rows, row).await?;
             if found.as_ref() == Some(value) {
                 return Ok(());
             }
-            if start.elapsed() > TRIAL {
+            if !wait.again().await {
                 let found = found.map_or_else(|| "nothing".to_owned(), |found| found.to_string());
                 let why = format!(
                     "it acknowledged a write, and [rows] select still finds {found}, not {value}, \
@@ -223,7 +220,6 @@ impl App {
                 );
                 return Err(StoreError::refused(Site::Client, why));
             }
-            sleep(Duration::from_millis(20)).await;
         }
     }
 }
@@ -300,15 +296,19 @@ impl App {
     ) -> Result<(), StoreError> {
         let (_, mut desk) = self.desk(Process::Client(client)).await;
         let row = number(&self.file.rows, key);
-        let start = Instant::now();
-        while desk.replica.select(&self.file.rows, row).await?.as_ref() != Some(value) {
-            if start.elapsed() > TRIAL {
-                let why = format!("it did not replay a new row within {TRIAL:?}");
+        let wait = Wait::begin(Patience { every: Duration::from_micros(500), ..TRIAL });
+        loop {
+            // It may not even have the table yet, which the set-up has made.
+            let found = desk.replica.select(&self.file.rows, row).await;
+            if matches!(&found, Ok(Some(found)) if found == value) {
+                return Ok(());
+            }
+            if !wait.again().await {
+                found?;
+                let why = format!("it did not replay a new row within {:?}", TRIAL.within);
                 return Err(StoreError::unknown(Site::Replica, why));
             }
-            sleep(Duration::from_micros(500)).await;
         }
-        Ok(())
     }
 }
 
@@ -332,7 +332,8 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Resu
 }
 
 /// How long an instance may take to show, in a trial, what is right.
-const TRIAL: Duration = Duration::from_secs(5);
+const TRIAL: Patience =
+    Patience { within: Duration::from_secs(5), every: Duration::from_millis(20) };
 
 fn client_value(client: u64) -> i64 {
     i64::try_from(client % 100_000).unwrap_or_default()

@@ -10,11 +10,9 @@ use quarrel_faultproxy::{
 };
 
 use super::{
-    habits::{
-        begins_a_transaction, calls_the_unknown, does_something, is_a_reset, is_about_nothing,
-        returns_to_a_savepoint, runs_a_script, strongest_of,
-    },
-    literals::{Piece, pieces},
+    habits::{asks_to_be_told, begins_a_transaction, does_something, names_its_keys, strongest_of},
+    saying::{Saying, Sayings},
+    shape::{command, sql},
     token::values_in,
 };
 
@@ -54,7 +52,10 @@ pub(super) struct Message {
 
 /// What is known of each connection.
 #[derive(Debug, Default)]
-pub(super) struct Connections(HashMap<(Arc<str>, u64), Open>);
+pub(super) struct Connections {
+    open: HashMap<(Arc<str>, u64), Open>,
+    sayings: Sayings,
+}
 
 #[derive(Debug, Default)]
 struct Open {
@@ -117,7 +118,7 @@ impl Connections {
         request: &Request,
         row: Option<u64>,
     ) -> Message {
-        let open = self.0.entry((Arc::clone(proxy), connection)).or_default();
+        let open = self.open.entry((Arc::clone(proxy), connection)).or_default();
         let mut values: Vec<Value> = values_in(&request.raw).collect();
         let mut keys = request.keys.clone();
         let effect = match &request.detail {
@@ -143,7 +144,7 @@ impl Connections {
                 };
                 let strongest = strongest_of(own, *settles, block);
                 open.group(strongest, request.statements.iter().map(|one| one.strength));
-                open.sql(strongest, block, &request.text, &mut values)
+                open.sql(strongest, block, &self.sayings.of(request, *ends), &mut values)
             }
             _ => open.redis(&request.name, &mut keys, &mut values),
         };
@@ -153,7 +154,7 @@ impl Connections {
             _ => sql(&request.text, row).into(),
         });
         let executes_unnamed = open.queues_unnamed && request.name == "EXEC";
-        if runs_a_script(&request.name) || executes_unnamed {
+        if site == Site::Cache && (!names_its_keys(&request.name) || executes_unnamed) {
             keys.clear();
         }
         Message { id: request.id, site, shape, effect, keys, values }
@@ -161,7 +162,7 @@ impl Connections {
 
     /// A connection that is over.
     pub(super) fn closed(&mut self, proxy: &Arc<str>, connection: u64) {
-        self.0.remove(&(Arc::clone(proxy), connection));
+        self.open.remove(&(Arc::clone(proxy), connection));
     }
 }
 
@@ -177,38 +178,44 @@ impl Open {
         &mut self,
         strongest: Strength,
         block: Transaction,
-        text: &str,
+        said: &[Saying],
         values: &mut Vec<Value>,
     ) -> Effect {
         let is_open = block == Transaction::Open;
-        let resets = is_a_reset(text);
-        let locks = !resets && text.to_lowercase().contains("advisory");
+        let says = |saying| said.contains(&saying);
+        let only =
+            |sayings: &[Saying]| !said.is_empty() && said.iter().all(|s| sayings.contains(s));
+        let resets = only(&[Saying::Reset]);
+        let locks = says(Saying::Locks);
         self.locked |= locks;
         match strongest {
             _ if resets && !self.locked => Effect::Local,
-            // Who gets a lock first matters, and when it is let go.
-            Strength::Session | Strength::Read if resets || locks => {
+            // Who gets a lock first matters, and when it is let go; and from when
+            // on somebody is told of what others do.
+            Strength::Session | Strength::Read if resets || locks || says(Saying::Listens) => {
                 self.wrote |= is_open;
                 Effect::Writes
             }
             Strength::Nothing | Strength::Session => Effect::Local,
-            Strength::Read if is_about_nothing(text) => Effect::Local,
-            Strength::Read if calls_the_unknown(text) => {
+            Strength::Read if only(&[Saying::AboutNothing]) => Effect::Local,
+            Strength::Read if says(Saying::CallsTheUnknown) || said.is_empty() => {
                 self.wrote |= is_open;
                 Effect::Writes
             }
             Strength::Read => Effect::Reads,
             Strength::Lock => {
                 self.wrote |= is_open;
-                Effect::Hidden
+                if says(Saying::CallsTheUnknown) { Effect::Writes } else { Effect::Hidden }
             }
             Strength::Write if is_open => {
                 self.wrote = true;
-                self.pending.append(&mut values.clone());
-                Effect::Hidden
+                self.pending.extend(values.iter().cloned());
+                // What is done to whole tables stops everybody who reads them.
+                let rows = [Saying::ChangesRows, Saying::Plain, Saying::AboutNothing];
+                if only(&rows) { Effect::Hidden } else { Effect::Writes }
             }
             // What was written before the savepoint stands.
-            Strength::Rollback if returns_to_a_savepoint(text) => {
+            Strength::Rollback if says(Saying::ToSavepoint) => {
                 if self.wrote {
                     Effect::Hidden
                 } else {
@@ -262,13 +269,14 @@ impl Open {
             (_, Some((all, written))) => {
                 all.append(&mut keys.clone());
                 written.append(&mut values.clone());
-                self.queues_unnamed |= runs_a_script(first) || first.starts_with("FLUSH");
+                self.queues_unnamed |= !names_its_keys(first);
                 Effect::Local
             }
             ("WATCH", None) => {
                 self.watched.extend_from_slice(keys);
                 Effect::Reads
             }
+            (_, None) if asks_to_be_told(name) => Effect::Writes,
             (first, None) if SILENT.contains(&first) => Effect::Local,
             (first, None) if READING.contains(&first) => Effect::Reads,
             _ => Effect::Writes,
@@ -276,86 +284,13 @@ impl Open {
     }
 }
 
-/// A command of Redis by its keys: values, times and options vary.
-fn command(name: &str, keys: &[String], row: u64) -> String {
-    keys.iter().fold(name.to_owned(), |shape, key| {
-        let key = blank(key, row);
-        format!("{shape} {key}")
-    })
-}
-
-/// The text of SQL with its literals and comments left out.
-fn sql(text: &str, row: u64) -> String {
-    let mut shape = String::with_capacity(text.len());
-    for piece in pieces(text) {
-        match piece {
-            Piece::Text(literal) => {
-                let is_value = values_in(literal.as_bytes()).next().is_some();
-                shape.push_str(if is_value { "{value}" } else { "?" });
-            }
-            Piece::Number(digits) => {
-                shape.push_str(if digits.parse() == Ok(row) { "{key}" } else { "?" });
-            }
-            Piece::Space if shape.ends_with(' ') => {}
-            Piece::Space => shape.push(' '),
-            Piece::Sign(sign) => shape.push(sign),
-        }
-    }
-    // A comment may be the last.
-    shape.truncate(shape.trim_end().len());
-    shape
-}
-
-/// So many hexadecimal digits in a row are a hash.
-const HASH: usize = 16;
-
-/// A key with the row's number, and other numbers and hashes, left out. Bytes
-/// that are no text are one thing, whatever they are.
-pub(super) fn blank(key: &str, row: u64) -> String {
-    if key.contains('\u{fffd}') {
-        return "{bytes}".to_owned();
-    }
-    let mut blank = String::with_capacity(key.len());
-    let mut rest = key;
-    while let Some(first) = rest.chars().next() {
-        let run = |is_in: fn(&char) -> bool| rest.chars().take_while(is_in).count();
-        let (digits, hash) = (run(char::is_ascii_digit), run(char::is_ascii_hexdigit));
-        if digits > 0 && rest[..digits].parse() == Ok(row) {
-            blank.push_str("{key}");
-            rest = &rest[digits..];
-        } else if hash >= HASH {
-            blank.push_str("{hash}");
-            rest = &rest[hash..];
-        } else if digits > 0 {
-            blank.push('?');
-            rest = &rest[digits..];
-        } else {
-            blank.push(first);
-            rest = &rest[first.len_utf8()..];
-        }
-    }
-    blank
-}
-
-/// Whether a shape is the one that a person wrote, where `*` at the end stands
-/// for anything.
-pub(super) fn fits(shape: &str, pattern: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(start) => shape.starts_with(start),
-        None => shape == pattern,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn literals_are_left_out_of_a_shape() {
-        let text = "UPDATE  t1 SET name='v000000007', at = '2026-01-01'\n WHERE id = 12 AND n < 13";
-        assert_eq!(sql(text, 12), "UPDATE t1 SET name={value}, at = ? WHERE id = {key} AND n < ?");
-        assert_eq!(command("SET", &["profile:12:v3".to_owned()], 12), "SET profile:{key}:v?");
-        assert_eq!(sql("SELECT $1 FROM t WHERE id = $2", 1), "SELECT $1 FROM t WHERE id = $2");
+    fn said(text: &str) -> Saying {
+        let name = text.trim().split(' ').next().unwrap_or_default();
+        Saying::of(&name.to_uppercase(), text)
     }
 
     #[test]
@@ -394,7 +329,13 @@ mod tests {
     #[test]
     fn a_commit_counts_only_behind_a_write_and_a_write_alone_is_seen_at_once() {
         let mut open = Open::default();
-        let mut sql = |strength, block| open.sql(strength, block, "x FROM t", &mut Vec::new());
+        let mut sql = |strength, block| {
+            let said = match strength {
+                Strength::Write => Saying::ChangesRows,
+                _ => Saying::Plain,
+            };
+            open.sql(strength, block, &[said], &mut Vec::new())
+        };
         let (within, without) = (Transaction::Open, Transaction::Idle);
         assert_eq!(sql(Strength::Commit, within), Effect::Local);
         assert_eq!(sql(Strength::Write, without), Effect::Writes);
@@ -409,7 +350,7 @@ mod tests {
         let effect = |all: &[Strength]| {
             let (mut open, strongest) = (Open::default(), *all.iter().max().unwrap());
             open.group(strongest, all.iter().copied());
-            open.sql(strongest, Transaction::Idle, "x FROM t", &mut Vec::new())
+            open.sql(strongest, Transaction::Idle, &[Saying::Plain], &mut Vec::new())
         };
         assert_eq!(
             effect(&[Strength::Session, Strength::Write, Strength::Commit]),
@@ -426,7 +367,8 @@ mod tests {
     #[test]
     fn a_savepoint_takes_back_only_what_came_behind_it() {
         let mut open = Open::default();
-        let mut sql = |strength, text| open.sql(strength, Transaction::Open, text, &mut Vec::new());
+        let mut sql =
+            |strength, text| open.sql(strength, Transaction::Open, &[said(text)], &mut Vec::new());
         assert_eq!(sql(Strength::Rollback, "ROLLBACK TO SAVEPOINT a"), Effect::Local);
         assert_eq!(sql(Strength::Write, "UPDATE t SET n = 1"), Effect::Hidden);
         assert_eq!(sql(Strength::Rollback, "rollback work to a"), Effect::Hidden);
@@ -437,9 +379,12 @@ mod tests {
 
     #[test]
     fn the_reset_of_a_connection_is_local_until_it_lets_locks_go() {
-        let reset = "SELECT pg_advisory_unlock_all();\nCLOSE ALL;\nUNLISTEN *;\nRESET ALL;";
+        let reset = "SELECT pg_advisory_unlock_all();\nCLOSE ALL;\nUNLISTEN *;\nRESET ALL";
         let mut open = Open::default();
-        let mut sql = |strength, text| open.sql(strength, Transaction::Idle, text, &mut Vec::new());
+        let mut sql = |strength, text: &str| {
+            let said: Vec<_> = text.split(';').map(said).collect();
+            open.sql(strength, Transaction::Idle, &said, &mut Vec::new())
+        };
         assert_eq!(sql(Strength::Read, reset), Effect::Local);
         assert_eq!(sql(Strength::Session, "DISCARD ALL"), Effect::Local);
         assert_eq!(sql(Strength::Write, "RESET ALL; DELETE FROM t"), Effect::Writes);
@@ -449,10 +394,37 @@ mod tests {
     }
 
     #[test]
-    fn hashes_are_left_out_of_a_shape() {
-        let key = |text: &str| command("GET", &[text.to_owned()], 1_000_001);
-        assert_eq!(key("q:9b0aea2d8c31dd7e0c4f"), "GET q:{hash}");
-        assert_eq!(key("profile:1000001:v2"), "GET profile:{key}:v?");
-        assert_eq!(key("cafe:12"), "GET cafe:?");
+    fn only_changes_of_rows_are_hidden_until_they_are_committed() {
+        let effect = |text: &str| {
+            let (mut open, said) = (Open::default(), [said(text)]);
+            open.sql(Strength::Write, Transaction::Open, &said, &mut Vec::new())
+        };
+        for text in
+            ["UPDATE t SET n = 1", "insert into t values (1)", "WITH a AS (DELETE FROM t) x"]
+        {
+            assert_eq!(effect(text), Effect::Hidden, "{text}");
+        }
+        for text in
+            ["TRUNCATE t", "LOCK TABLE t", "ALTER TABLE t ADD n int", "DO $$ x $$", "EXECUTE p"]
+        {
+            assert_eq!(effect(text), Effect::Writes, "{text}");
+        }
+        // A group of which more may come.
+        let more = [Saying::ChangesRows, Saying::CallsTheUnknown];
+        let effect =
+            Open::default().sql(Strength::Write, Transaction::Open, &more, &mut Vec::new());
+        assert_eq!(effect, Effect::Writes);
+    }
+
+    #[test]
+    fn to_begin_to_listen_is_a_step() {
+        let mut open = Open::default();
+        let said = [said("LISTEN changes")];
+        let effect = open.sql(Strength::Session, Transaction::Idle, &said, &mut Vec::new());
+        assert_eq!(effect, Effect::Writes);
+        let mut redis = |name: &str| open.redis(name, &mut Vec::new(), &mut Vec::new());
+        assert_eq!(redis("CLIENT TRACKING"), Effect::Writes);
+        assert_eq!(redis("SUBSCRIBE"), Effect::Writes);
+        assert_eq!(redis("CLIENT SETINFO"), Effect::Local);
     }
 }

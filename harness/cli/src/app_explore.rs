@@ -75,7 +75,7 @@ const SPACES: [Clients; 3] = [
 ];
 
 /// Exit code 0 if no order breaks it and all were tried, 1 if one does, 2 if
-/// something was left out.
+/// something was left out, 130 if somebody stopped it before one did.
 pub(super) fn explore(file: &Path, asked: &Asked<'_>) -> Result<u8, Failure> {
     if asked.args.redact {
         output::redact();
@@ -116,11 +116,12 @@ pub(super) fn explore(file: &Path, asked: &Asked<'_>) -> Result<u8, Failure> {
     let report = on_stage(file, asked.args.cluster, &spaces, |app, stop| async move {
         explore_app(&app, &searched, &limits, &stop).await
     })?;
+    let Staged { came_to: report, ended } = report;
     tell(&report, asked)?;
     Ok(match (&report.finding, report.holds()) {
         (Some(_), _) => 1,
         (None, true) => 0,
-        (None, false) => 2,
+        (None, false) => ended.code(2),
     })
 }
 
@@ -167,13 +168,10 @@ pub(super) fn replay(
     };
     let file = read_app(app)?;
     let spaces = [race.clients];
-    let replayed =
-        on_stage(
-            file,
-            choice,
-            &spaces,
-            |app, _| async move { replay_app(&app, &race, times).await },
-        )?;
+    let replayed = on_stage(file, choice, &spaces, |app, stop| async move {
+        let_be_stopped(&stop, replay_app(&app, &race, times)).await
+    })?
+    .unless_stopped()?;
     let Replayed { times, same, broken, other } = &replayed;
     println!("broken {broken} of {times} times; its messages went on as written {same} times");
     if let Some(other) = other {
@@ -246,8 +244,10 @@ pub(super) fn app(args: &AppArgs) -> Result<u8, Failure> {
     match &args.command {
         AppCommand::Doctor { file, cluster, .. } => {
             let file = read_app(file)?;
-            let found =
-                on_stage(file, *cluster, &alone, |app, _| async move { examine(&app).await })?;
+            let found = on_stage(file, *cluster, &alone, |app, stop| async move {
+                let_be_stopped(&stop, examine(&app)).await
+            })?
+            .unless_stopped()?;
             print!("{found}");
             Ok(if found.is_clear() { 0 } else { 2 })
         }
@@ -257,8 +257,10 @@ pub(super) fn app(args: &AppArgs) -> Result<u8, Failure> {
                 let why = format!("{} has a table [steps]: take it out first", file.display());
                 return Err(Failure::usage(why));
             }
-            let found =
-                on_stage(read, *cluster, &alone, |app, _| async move { learn(&app).await })?;
+            let found = on_stage(read, *cluster, &alone, |app, stop| async move {
+                let_be_stopped(&stop, learn(&app)).await
+            })?
+            .unless_stopped()?;
             print!("{found}");
             if *write {
                 let text = std::fs::read_to_string(file);
@@ -271,22 +273,67 @@ pub(super) fn app(args: &AppArgs) -> Result<u8, Failure> {
         AppCommand::Faults { file, cluster, .. } => {
             let one = [Clients { writers: 1, readers: 0 }];
             let file = read_app(file)?;
-            let swept =
-                on_stage(
-                    file,
-                    *cluster,
-                    &one,
-                    |app, stop| async move { sweep_app(&app, &stop).await },
-                )?;
+            let Staged { came_to: swept, ended } = on_stage(
+                file,
+                *cluster,
+                &one,
+                |app, stop| async move { sweep_app(&app, &stop).await },
+            )?;
             print!("{swept}");
             Ok(match (swept.wrong(), swept.is_complete()) {
                 (1.., _) => 1,
                 (0, true) => 0,
-                (0, false) => 2,
+                (0, false) => ended.code(2),
             })
         }
     }
 }
+
+/// What came of some work on an application.
+struct Staged<T> {
+    came_to: T,
+    ended: Ended,
+}
+
+/// Who ended it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    ByItself,
+    BySomebody,
+}
+
+impl Ended {
+    /// The exit code of what is not as it should be.
+    const fn code(self, otherwise: u8) -> u8 {
+        match self {
+            Self::ByItself => otherwise,
+            Self::BySomebody => 130,
+        }
+    }
+}
+
+impl<T> Staged<Option<T>> {
+    /// What came of work of which nothing is told if it was stopped.
+    fn unless_stopped(self) -> Result<T, Failure> {
+        self.came_to.ok_or_else(interrupted)
+    }
+}
+
+/// Gives work up when somebody wants it to end.
+async fn let_be_stopped<T>(
+    stop: &Stop,
+    work: impl Future<Output = Result<T, String>>,
+) -> Result<Option<T>, String> {
+    tokio::select! {
+        biased;
+        () = asked(stop) => Ok(None),
+        done = work => done.map(Some),
+    }
+}
+
+/// How long work that tells what it has come to, when it is to end, may take to
+/// end.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Starts cluster and application, does `work`, and takes both down.
 fn on_stage<T, F>(
@@ -294,7 +341,7 @@ fn on_stage<T, F>(
     choice: Choice,
     spaces: &[Clients],
     work: impl FnOnce(Arc<App>, Stop) -> F,
-) -> Result<T, Failure>
+) -> Result<Staged<T>, Failure>
 where
     F: Future<Output = Result<T, String>>,
 {
@@ -324,11 +371,22 @@ where
             () = asked(&stop) => return Err(interrupted()),
             up = up => up?,
         };
-        let done = work(app, stop).await;
+        let overdue = async {
+            asked(&stop).await;
+            tokio::time::sleep(GRACE).await;
+        };
+        let done = tokio::select! {
+            biased;
+            done = work(app, stop.clone()) => Some(done),
+            () = overdue => None,
+        };
         let died = cluster.missing();
         take_down(&*cluster).await;
+        let ended = if stop.asked() { Ended::BySomebody } else { Ended::ByItself };
+        let Some(done) = done else { return Err(interrupted()) };
         match (done, died) {
-            (Ok(done), _) => Ok(done),
+            (Ok(came_to), _) => Ok(Staged { came_to, ended }),
+            (Err(_), _) if ended == Ended::BySomebody => Err(interrupted()),
             (Err(why), Some(died)) => Err(Failure::environment(format!("{why}; {died} ended"))),
             (Err(why), None) => Err(Failure::environment(why)),
         }

@@ -18,16 +18,13 @@ use quarrel_strategy::strategy::{AnyStrategy, Catalogue};
 
 use super::{
     Failure,
-    matrix::{Column, Row, Way, cast, columns, rows},
+    matrix::{Column, MAX_STATES, Row, Way, cast, columns, rows},
     output::eprintln,
 };
 
 /// The columns that storms of a few seconds are held to. Of other faults it
 /// takes luck to meet one at the right moment; they may be asked for.
 const FAULTS: [&str; 3] = ["none", "replica-lag", "redis-cut"];
-
-/// How far each cell is searched: most breaks are far shorter.
-const MAX_STATES: usize = 10_000;
 
 /// Explores the cells that were asked for; each as a pair. One that cannot be
 /// explored is left out, and so is one of which nothing can be expected; that

@@ -32,8 +32,6 @@ pub(super) type Making = Box<dyn Fn() -> Arc<dyn AnyStrategy> + Send + Sync>;
 const RECORDED: &str = "recorded.race";
 /// The smallest that shows the same.
 const MINIMAL: &str = "min.race";
-/// What every anomaly that has a folder has there.
-const TIMELINE: &str = "timeline.txt";
 
 /// The longest that the end of a run is put off by cutting.
 pub(super) const LONGEST: Duration = Duration::from_secs(2);
@@ -91,7 +89,7 @@ impl Cutter {
         }
         let making = making(catalogue, &run.settings.strategy, &run.settings.options);
         let making = making.map_err(|error| {
-            let path = run.folder.file("run.toml");
+            let path = run.folder.file(RunFolder::SETTINGS);
             Failure::bad_input(format!("{}: {error}", path.display()))
         })?;
         let options = changed(catalogue, &run);
@@ -176,7 +174,7 @@ impl Cutter {
     fn cut_all(&self, tell: &mpsc::Sender<(String, String)>) {
         let mut recorded_races = Vec::new();
         for number in 1..=self.anomalies.len() {
-            if !self.run.folder.has(&place(number, TIMELINE)) {
+            if !self.run.folder.has(&place(number, RunFolder::TIMELINE)) {
                 continue;
             }
             let Ok(Some((race, cause))) = self.cut(number) else { continue };

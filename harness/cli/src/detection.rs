@@ -307,10 +307,10 @@ impl Judged {
         let settings = &self.run.settings;
         let folder = RunFolder::create(results, &settings.strategy, Timestamp::now())?;
         let toml = toml::to_string_pretty(settings).map_err(Failure::bug)?;
-        write_text(&folder.file("run.toml"), &toml)?;
+        write_text(&folder.file(RunFolder::SETTINGS), &toml)?;
         let pieces: std::collections::BTreeMap<_, _> = cluster.pieces().into_iter().collect();
-        write_json(&folder.file("env.json"), &pieces)?;
-        Journal::start(&folder.file("history.jsonl.zst"), self.recorder)
+        write_json(&folder.file(RunFolder::ENVIRONMENT), &pieces)?;
+        Journal::start(&folder.file(RunFolder::HISTORY), self.recorder)
             .and_then(Journal::finish)
             .map_err(Failure::environment)?;
         save(&folder, outcome, cluster).await?;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use quarrel_report::report::write_files_with;
 use quarrel_run::{
-    results::{append_to_index, write_json, write_text},
+    results::{RunFolder, append_to_index, write_json, write_text},
     run::{Ran, within},
 };
 use quarrel_strategy::strategy::Catalogue;
@@ -29,7 +29,7 @@ pub(super) fn keep(
     let Ran { run, verdict, kept, .. } = ran;
     kept?;
     let folder = run.folder.clone();
-    write_json(&folder.file("verdict.json"), &verdict)?;
+    write_json(&folder.file(RunFolder::VERDICT), &verdict)?;
     append_to_index(results, &folder, &verdict)?;
     if !is_judged {
         return Ok(());

@@ -47,7 +47,7 @@ pub(super) fn new(args: &NewArgs) -> Result<u8, Failure> {
         return new_app(path, &args.app);
     }
     let name = args.name.as_deref().unwrap_or_default();
-    if !is_a_name(name) {
+    if !is_a_crate_name(name) {
         return Err(Failure::usage(format!(
             "`{name}` is no name for a crate: expected small letters, digits and dashes, \
              a letter first, as in my-cache"
@@ -90,7 +90,7 @@ pub(super) fn new(args: &NewArgs) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn is_a_name(name: &str) -> bool {
+fn is_a_crate_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_lowercase())
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }

@@ -18,7 +18,7 @@ impl<'a> Recorded<'a> {
     /// Reads a run. Whatever is wrong in its files is bad input.
     pub(super) fn load(folder: RunFolder, catalogue: &'a Catalogue) -> Result<Self, Failure> {
         let run = load_run(folder)?;
-        let path = run.folder.file("run.toml");
+        let path = run.folder.file(RunFolder::SETTINGS);
         let named = |what: &str, error: &dyn std::fmt::Display| {
             Failure::bad_input(format!("{}: {what}: {error}", path.display()))
         };

@@ -56,7 +56,7 @@ pub(super) fn report(args: &ReportArgs, catalogue: &Catalogue) -> Result<u8, Fai
 
 /// Says where the report of a run is.
 fn tell(run: &RunFolder, operations: usize, args: &ReportArgs) {
-    let path = run.file("report.html");
+    let path = run.file(RunFolder::REPORT);
     let whole = std::path::absolute(&path).unwrap_or(path);
     if args.format == "json" {
         let told = serde_json::json!({"run": run.name, "report": whole, "operations": operations});

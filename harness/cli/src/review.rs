@@ -217,7 +217,7 @@ fn chosen(args: &ReviewArgs) -> Result<Vec<(Case, VerdictFile)>, Failure> {
     let mut newest: BTreeMap<Case, VerdictFile> = BTreeMap::new();
     let mut without = 0;
     for run in list_runs(&args.results) {
-        if run.file("verdict.json").is_file() {
+        if run.file(RunFolder::VERDICT).is_file() {
             let (case, verdict) = read(&run)?;
             newest.insert(case, verdict);
         } else {
@@ -234,8 +234,8 @@ fn chosen(args: &ReviewArgs) -> Result<Vec<(Case, VerdictFile)>, Failure> {
 }
 
 fn read(run: &RunFolder) -> Result<(Case, VerdictFile), Failure> {
-    let path = run.file("verdict.json");
-    let text = run.text("verdict.json").map_err(|error| {
+    let path = run.file(RunFolder::VERDICT);
+    let text = run.text(RunFolder::VERDICT).map_err(|error| {
         let Failure { code, message } = match error.kind() {
             io::ErrorKind::NotFound => Failure::bad_input(format!("{}: {error}", path.display())),
             _ => Failure::reading(&path, &error),

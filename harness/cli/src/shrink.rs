@@ -191,7 +191,7 @@ fn confirm(
 
 fn came_from(run: &RunFolder) -> Result<Choice, Failure> {
     let run = load_run(run.clone())?;
-    let path = run.folder.file("run.toml");
+    let path = run.folder.file(RunFolder::SETTINGS);
     let kind = run.settings.cluster.parse();
     kind.map_err(|error| Failure::bad_input(format!("{}: cluster: {error}", path.display())))
 }

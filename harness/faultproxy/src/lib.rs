@@ -211,6 +211,7 @@ pub use link::connection::{Bytes, ConnectionView};
 pub use link::hold::Release;
 pub use link::plan::Close;
 pub use link::{MessageLog, Refuses};
+pub use message::lexer::{SqlToken, sql_tokens};
 pub use message::wal::Lsn;
 pub use message::{Ends, Framing, Parameter, Protocol, Step, Strength, Transaction};
 pub use proxy::{Enabled, ProxyView};

@@ -2,7 +2,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use quarrel_checkers::{Kind, Op, Process, Time};
 use quarrel_strategy::{
-    record::Clock,
+    record::{Clock, VirtualClock},
     stores::Request,
     strategy::{Action, Job, Outcome, SessionParts},
 };
@@ -10,12 +10,14 @@ use quarrel_strategy::{
 use super::{
     Ending, Fingerprint, Happened, Setting, Stage, Stuck, Wait, Watcher,
     client::{Client, ClientProgress, Ended, Task},
+    life::Life,
 };
 
 /// Jobs are processes after the agents, far from their numbers.
 const FIRST_JOB: u64 = 100;
 
 /// What an actor does.
+#[derive(Clone)]
 pub(super) enum Role {
     /// Operations.
     Client,
@@ -30,6 +32,7 @@ pub(super) enum Role {
     },
 }
 
+#[derive(Clone)]
 pub(super) enum State {
     Idle,
     Calls(Request),
@@ -38,8 +41,11 @@ pub(super) enum State {
 }
 
 pub(super) struct Actor {
-    /// None until it begins something.
+    /// None until it begins something, and on a [fork](Stage::fork) until it goes
+    /// on.
     pub(super) client: Option<Client>,
+    /// What its client has lived through, where stages are forked.
+    pub(super) life: Life,
     pub(super) role: Role,
     pub(super) process: Process,
     /// How much of its script it has begun.
@@ -52,6 +58,7 @@ pub(super) struct Actor {
     pub(super) seen: Fingerprint,
 }
 
+#[derive(Clone)]
 pub(super) struct Late {
     pub(super) actor: usize,
     pub(super) request: Request,
@@ -134,9 +141,7 @@ impl Stage {
             self.move_clock_to(job.due);
         }
         self.look_at_the_clock(actor);
-        if self.actors[actor].client.is_none() {
-            self.actors[actor].client = Some(self.client(self.actors[actor].process));
-        }
+        self.revive(actor)?;
         let a = &mut self.actors[actor];
         let task = match &mut a.role {
             Role::Agent(agent) => Task::Turn(*agent),
@@ -153,8 +158,7 @@ impl Stage {
                 Task::Operation(action)
             }
         };
-        let client = a.client.as_mut().expect("it was made a few lines ago");
-        let progress = client.start(task);
+        let progress = self.start(actor, task);
         self.went_on(actor, progress)
     }
 
@@ -226,6 +230,7 @@ impl Stage {
     pub(super) fn enter(&mut self, role: Role, process: Process) {
         self.actors.push(Actor {
             client: None,
+            life: Life::default(),
             role,
             process,
             begun: 0,
@@ -241,12 +246,13 @@ impl Stage {
         self.enter(Role::Job { owner, job: Some(job) }, process);
     }
 
-    pub(super) fn client(&self, process: Process) -> Client {
+    /// A new client whose code reads `clock`.
+    pub(super) fn client(&self, process: Process, clock: VirtualClock) -> Client {
         let setting = &self.setting;
         Client::new(Arc::clone(&self.strategy), |backend| SessionParts {
             process,
             backend,
-            clock: Clock::Virtual(self.clock.clone()),
+            clock: Clock::Virtual(clock),
             recorder: setting.recorder.clone(),
             gate: None,
             seed: match process {
@@ -293,6 +299,7 @@ impl Stage {
         self.has_told |= client.is_some_and(Client::has_asked_who_it_is);
         let a = &mut self.actors[actor];
         (a.client, a.process, a.state, a.open) = (None, process, State::Idle, None);
+        a.life = Life::default();
         a.seen = Fingerprint::default();
     }
 

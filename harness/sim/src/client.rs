@@ -38,7 +38,7 @@ enum Identity {
 }
 
 /// What a client is told to do.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Task {
     /// An operation.
     Operation(Action),

@@ -102,7 +102,7 @@ impl Stage {
     fn manual_update(&mut self, key: Key, value: Value) -> Result<Happened, Stuck> {
         let op = Op::write(key, value.clone());
         let operation = self.play.begin(usize::MAX, OPERATOR, Action::Write(key, value.clone()));
-        let mut operator = self.client(OPERATOR);
+        let mut operator = self.client(OPERATOR, self.clock_of_now());
         let mut progress = operator.start(Task::Manual(key, value));
         loop {
             progress = match progress {

@@ -24,6 +24,7 @@ mod executor;
 mod feeds;
 mod fingerprint;
 mod impair;
+mod life;
 mod mail;
 mod moves;
 mod network;

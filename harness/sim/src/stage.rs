@@ -27,8 +27,8 @@ pub struct Setting {
     pub tick: Duration,
     /// Where the history is written; none in searches.
     pub recorder: Option<Arc<Recorder>>,
-    /// The time of the run, shared with the recorder; without one each stage has
-    /// a clock of its own.
+    /// The time of the run, shared with the recorder; without one nobody else reads
+    /// it, and each client has a clock of its own.
     pub clock: VirtualClock,
     /// Whether [`Stage::fingerprint`] will be asked for.
     pub memory: Memory,
@@ -81,6 +81,11 @@ pub enum Stuck {
         "the strategy waits for something that is no call through its session (a timer or channel of its own?): use Session::sleep and Session::step, or the simulator cannot know when it goes on"
     )]
     Waits,
+    /// It goes another way when it is run again with the same answers.
+    #[error(
+        "the strategy's code made another call when it was run again with the same answers: its clients share something beside the stores, or it decides by something that is not told it (a random number or clock of its own?), so that its executions cannot be searched"
+    )]
+    Wavers,
 }
 
 /// Clients of one strategy on simulated stores, moved by hand.
@@ -89,13 +94,12 @@ pub struct Stage {
     pub world: World,
     pub(super) strategy: Arc<dyn AnyStrategy>,
     pub(super) setting: Arc<Setting>,
-    pub(super) clock: VirtualClock,
     pub(super) following: Following,
     pub(super) actors: Vec<Actor>,
     pub(super) late: Vec<Late>,
     pub(super) play: Play,
-    steps: usize,
-    last_call: Option<Called>,
+    pub(super) steps: usize,
+    pub(super) last_call: Option<Called>,
     /// Whether a client that is gone had asked who it is.
     pub(super) has_told: bool,
 }
@@ -116,14 +120,8 @@ impl Stage {
             has_told: false,
             strategy,
             setting: Arc::clone(setting),
-            // Where nobody records, nobody else reads the clock: executions that
-            // follow each other, or run at once, must not share their time.
-            clock: match &setting.recorder {
-                Some(_) => setting.clock.clone(),
-                None => VirtualClock::default(),
-            },
         };
-        stage.clock.advance_to(stage.world.now);
+        stage.move_clock_to(stage.world.now);
         for number in 0..actors {
             stage.enter(Role::Client, Process::Client(number as u64));
         }
@@ -290,6 +288,7 @@ impl Stage {
             // by waiting.
             return Ok(if begins { Happened::Other } else { Happened::Impossible });
         }
+        self.revive(actor)?;
         let state = std::mem::replace(&mut self.actors[actor].state, State::Idle);
         let State::Calls(request) = state else { unreachable!("it was a call a line ago") };
         self.steps += 1;
@@ -345,12 +344,10 @@ impl Stage {
         answer: Result<Response, StoreError>,
     ) -> Result<(), Stuck> {
         self.look_at_the_clock(actor);
-        let a = &mut self.actors[actor];
         if self.setting.memory == Memory::Kept {
-            a.seen.add(&answer);
+            self.actors[actor].seen.add(&answer);
         }
-        let client = a.client.as_mut().expect("only who has begun something is answered");
-        let progress = client.answer(answer);
+        let progress = self.answer(actor, answer);
         self.went_on(actor, progress)
     }
 
@@ -366,6 +363,7 @@ impl Stage {
         let State::Asleep(until) = self.actors[actor].state else {
             return Ok(Happened::Impossible);
         };
+        self.revive(actor)?;
         self.move_clock_to(until);
         self.deliver_answer(actor, Ok(Response::Done))?;
         Ok(Happened::Other)
@@ -391,7 +389,9 @@ impl Stage {
 
     pub(super) fn move_clock_to(&mut self, time: Time) {
         self.world.now = self.world.now.max(time);
-        self.clock.advance_to(self.world.now);
+        if self.setting.recorder.is_some() {
+            self.setting.clock.advance_to(self.world.now);
+        }
     }
 
     /// Answers the calls whose wait is over, until nothing changes.
@@ -401,6 +401,7 @@ impl Stage {
                 |actor| matches!(&actor.state, State::Waits(wait, _) if self.world.ready(wait)),
             );
             let Some(actor) = ready else { return Ok(()) };
+            self.revive(actor)?;
             let state = std::mem::replace(&mut self.actors[actor].state, State::Idle);
             let State::Waits(wait, request) = state else { unreachable!("it waits") };
             match wait {

@@ -17,7 +17,7 @@ const FILE: &str = r#"
 command = "exec /usr/bin/python3 app.py"
 ready-within = "5s"
 setup = "psql -q '{primary}' -c 'CREATE TABLE things (id bigint PRIMARY KEY, name text)'"
-env = { DATABASE = "{primary}" }
+env = { DATABASE = "{primary}", CACHE = "{cache}" }
 [read]
 request = "GET /{key}"
 value = "body"
@@ -151,6 +151,40 @@ def touch(key):
     other.close()
 ";
 
+/// Tells the others of each write, who do nothing about it.
+pub(crate) const TELLING: &str = "
+import redis, threading
+cache = redis.Redis.from_url(os.environ['CACHE'])
+heard = cache.pubsub()
+heard.subscribe('changes')
+threading.Thread(target=lambda: [None for _ in heard.listen()], daemon=True).start()
+def write(key, value):
+    sql('UPDATE things SET name = %s WHERE id = %s', value, key)
+    cache.publish('changes', key)
+";
+
+/// Asks both stores at once, for no good reason.
+pub(crate) const AT_ONCE: &str = "
+import redis, threading
+cache = redis.Redis.from_url(os.environ['CACHE'])
+honest = read
+def read(key):
+    look = threading.Thread(target=cache.get, args=[f'thing:{key}'])
+    look.start()
+    found = honest(key)
+    look.join()
+    return found
+";
+
+/// Takes its time.
+pub(crate) const SLOW: &str = "
+import time
+honest = read
+def read(key):
+    time.sleep(0.3)
+    return honest(key)
+";
+
 /// Files that make no sense, and what is to be said of each.
 pub(crate) const WRONG_FILES: &[(&str, &str)] = &[
     ("[app]\ncommand = 1", "app.toml, line 2, column 11: invalid type: integer `1`"),
@@ -276,6 +310,12 @@ impl App {
         self.command(more).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
+    /// The same of any command, whose words follow after it.
+    pub(crate) fn start_command(&self, words: &[&str]) -> Child {
+        let mut command = command(words, &self.results());
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
     /// Processes that run in its folder.
     pub(crate) fn instances(&self) -> Vec<String> {
         let here = self.folder.path().canonicalize().unwrap();
@@ -286,14 +326,36 @@ impl App {
         here.map(|process| process.path().display().to_string()).collect()
     }
 
-    pub(crate) fn wait_until_it_serves(&self, child: &mut Child) {
+    /// Returns when so many of its processes run.
+    pub(crate) fn wait_until_it_serves(&self, child: &mut Child, processes: usize) {
         for _ in 0..300 {
             assert!(child.try_wait().unwrap().is_none(), "it ended");
-            if self.instances().len() >= 2 {
+            if self.instances().len() >= processes {
                 return;
             }
             thread::sleep(Duration::from_millis(100));
         }
         panic!("it never served");
     }
+}
+
+/// Processes that a process has started, and those that they have.
+pub(crate) fn descendants(of: u32) -> Vec<u32> {
+    let mut parents = Vec::new();
+    for process in fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(stat) = fs::read_to_string(process.path().join("stat")) else { continue };
+        // Behind the name, which may have brackets of its own: state and parent.
+        let (head, rest) = stat.rsplit_once(')').unwrap();
+        let number = head.split(' ').next().unwrap().parse::<u32>().unwrap();
+        let parent = rest.split_whitespace().nth(1).unwrap().parse::<u32>().unwrap();
+        parents.push((number, parent));
+    }
+    let mut found = vec![of];
+    let mut at = 0;
+    while at < found.len() {
+        let of = found[at];
+        found.extend(parents.iter().filter(|(_, parent)| *parent == of).map(|(number, _)| number));
+        at += 1;
+    }
+    found.split_off(1)
 }

@@ -14,7 +14,7 @@ use super::{
     stage::{Lost, Taken, Warmth},
     tree::{Choice, Next},
 };
-use crate::wire::{Effect, blank};
+use crate::{shape::blank, wire::Effect};
 use quarrel_strategy::{stores::StoreError, strategy::OPERATOR};
 
 /// How long a late message may take to be done.

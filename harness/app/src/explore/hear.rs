@@ -14,8 +14,9 @@ use super::{
     tree::{Choice, Next},
 };
 use crate::{
+    shape::fits,
     transcript::{Owner, Place},
-    wire::{Effect, fits},
+    wire::Effect,
 };
 use quarrel_strategy::stores::StoreError;
 
@@ -46,7 +47,7 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
                 let at = self.now();
                 let steps = self.stage.scribe.answers(&place, &reply, at);
                 self.execution.history.steps.extend(steps);
-                self.reply(client, &reply)?;
+                self.reply(client, &place, &reply)?;
             }
             What::Gone { side: Side::Client, waiting, .. } => {
                 // Held for longer than its client waits: it will go on all the same,
@@ -82,7 +83,7 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
             What::Missed { notices } => {
                 return Err(Lost::Broken(format!("{notices} messages were missed")));
             }
-            _ => {}
+            what => self.stage.count_push(&what),
         }
         Ok(())
     }
@@ -123,13 +124,23 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
         if site == Site::Cache {
             self.entries.extend(message.keys.iter().map(|name| (name.clone(), false)));
         }
-        let waiting = Waiting { id: message.id, message, turn: Deed::GoesOn };
-        self.parts[client].waiting.push_back(waiting);
+        let place = place.clone();
+        self.wait(client, Waiting { id: message.id, message, place, turn: Deed::GoesOn });
         Ok(())
     }
 
+    /// A message waits for its turn. Of one client they have theirs in the order
+    /// in which they came: on one connection that is the only one there is.
+    fn wait(&mut self, client: usize, waiting: Waiting) {
+        let part = &mut self.parts[client];
+        if part.waiting.iter().any(|other| other.place != waiting.place) {
+            self.execution.at_once += 1;
+        }
+        part.waiting.push_back(waiting);
+    }
+
     /// A reply has come: it waits for its turn if its request had one.
-    fn reply(&mut self, client: usize, reply: &Reply) -> Result<(), Lost> {
+    fn reply(&mut self, client: usize, place: &Place, reply: &Reply) -> Result<(), Lost> {
         let request = reply.request_id.unwrap_or_default();
         self.answered.insert(request);
         if reply.waits == Waits::No {
@@ -138,8 +149,8 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
         match self.unanswered.remove(&request) {
             None => self.decide(reply.id),
             Some(message) => {
-                let waiting = Waiting { id: reply.id, message, turn: Deed::Answered };
-                self.parts[client].waiting.push_back(waiting);
+                let place = place.clone();
+                self.wait(client, Waiting { id: reply.id, message, place, turn: Deed::Answered });
                 Ok(())
             }
         }

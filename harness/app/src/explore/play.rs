@@ -17,7 +17,7 @@ use super::{
     stage::{Ended, Execution, Lost, Role, Stage, Taken, Warmth},
     tree::{Choice, Next},
 };
-use crate::{App, rows::number, wire::Message};
+use crate::{App, rows::number, transcript::Place, wire::Message};
 
 /// The first moment after the row was made.
 pub(super) const JUST_AFTER: Time = Time(1_000);
@@ -56,6 +56,8 @@ pub(super) struct Waiting {
     pub(super) id: u64,
     /// The request.
     pub(super) message: Message,
+    /// Where it came from.
+    pub(super) place: Place,
     /// What its turn means.
     pub(super) turn: Deed,
 }
@@ -116,6 +118,7 @@ impl<'a, N: FnMut(usize, &[Choice]) -> Next> Play<'a, N> {
             of_nobody: 0,
             silent: 0,
             given_up: 0,
+            at_once: 0,
             struck: BTreeSet::new(),
         };
         let parts = roles.iter().map(|_| Part::default()).collect();

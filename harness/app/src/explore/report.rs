@@ -45,6 +45,12 @@ pub struct Space {
     pub silent: usize,
     /// Requests that clients gave up while they were held.
     pub given_up: usize,
+    /// Messages of stores that nobody asked for: notifications, messages of
+    /// channels, invalidations. They were delivered as they came.
+    pub pushes: usize,
+    /// Messages that waited beside another of the same request, on another
+    /// connection. They went on as they came.
+    pub at_once: usize,
     /// Complete executions in which a write was acknowledged: only in those
     /// something can be wrong.
     pub at_stake: usize,
@@ -68,6 +74,8 @@ impl Space {
             of_nobody: 0,
             silent: 0,
             given_up: 0,
+            pushes: 0,
+            at_once: 0,
             at_stake: 0,
             first_break: None,
             took: Duration::ZERO,
@@ -83,6 +91,8 @@ impl Space {
             && self.of_nobody == 0
             && self.silent == 0
             && self.given_up == 0
+            && self.pushes == 0
+            && self.at_once == 0
             && self.nondeterministic.is_none()
     }
 }
@@ -173,6 +183,8 @@ impl AppReport {
                     "messages_of_nobody": space.of_nobody,
                     "requests_without_messages": space.silent,
                     "requests_given_up": space.given_up,
+                    "pushes": space.pushes,
+                    "messages_at_once": space.at_once,
                     "with_an_acknowledged_write": space.at_stake,
                     "nondeterministic": space.nondeterministic,
                     "ms": space.took.as_millis() as u64,
@@ -223,6 +235,12 @@ impl fmt::Display for Space {
         }
         if self.given_up > 0 {
             write!(f, ", {} requests were given up while they were held", self.given_up)?;
+        }
+        if self.pushes > 0 {
+            write!(f, ", {} pushes of the stores came in between as they did", self.pushes)?;
+        }
+        if self.at_once > 0 {
+            write!(f, ", {} messages went on beside others of their request", self.at_once)?;
         }
         if self.silent > 0 {
             write!(f, ", {} requests asked no store", self.silent)?;

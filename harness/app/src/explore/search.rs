@@ -9,7 +9,7 @@ use super::{
     race::{AppRace, Line},
     report::{AppFinding, AppReport, Replayed, Space},
     stage::{Choices, Execution, Lost, Role, Stage, Warmth},
-    tree::{Next, Reduction, Tree},
+    tree::{Next, Pushes, Reduction, Tree},
 };
 use crate::{App, AppFile, file::Instances};
 
@@ -114,9 +114,10 @@ impl Search<'_> {
         let mut space = Space::new(self.clients, self.warmth);
         let began = Instant::now();
         let mut found = None;
+        let mut pushes = Pushes::None;
         for reduction in FEW.map(Reduction::Switches).into_iter().chain([Reduction::Sleep]) {
             let is_last = reduction == Reduction::Sleep;
-            let mut tree = Tree::new(reduction);
+            let mut tree = Tree::new(reduction, pushes);
             if is_last {
                 space.executions_of_all = 0;
             }
@@ -133,6 +134,7 @@ impl Search<'_> {
                 space.of_nobody += execution.of_nobody;
                 space.silent += execution.silent;
                 space.given_up += execution.given_up;
+                space.at_once += execution.at_once;
                 space.at_stake += usize::from(execution.is_complete && execution.has_written());
                 if execution.is_complete
                     && let Some(anomaly) = broken(&execution)
@@ -140,6 +142,14 @@ impl Search<'_> {
                     space.first_break = Some((space.executions, began.elapsed()));
                     found = Some((execution, anomaly));
                     break;
+                }
+                space.pushes = stage.pushes();
+                if space.pushes > 0 && pushes == Pushes::None {
+                    // What was left out so far may not have been the same.
+                    pushes = Pushes::Seen;
+                    space.executions_of_all = 0;
+                    tree = Tree::new(reduction, pushes);
+                    continue;
                 }
                 if !tree.backtrack() {
                     space.exhausted = is_last;

@@ -98,6 +98,9 @@ pub(crate) struct Execution {
     pub(crate) silent: usize,
     /// Requests that clients gave up while they were held for their turn.
     pub(crate) given_up: usize,
+    /// Messages that waited beside another of their request, on another
+    /// connection.
+    pub(crate) at_once: usize,
     /// Clients whose connections a fault has broken.
     pub(crate) struck: BTreeSet<usize>,
 }
@@ -197,6 +200,8 @@ pub(crate) struct Stage {
     /// Rows are numbered through all executions: none sees another's.
     next_key: u64,
     pub(super) locks: crate::locks::Locks,
+    /// What stores have told instances unasked, so far.
+    pushes: usize,
 }
 
 impl Stage {
@@ -261,6 +266,7 @@ impl Stage {
             fresh: VecDeque::new(),
             next_key: first_key,
             locks,
+            pushes: 0,
         })
     }
 
@@ -285,7 +291,9 @@ impl Stage {
         if warmth == Warmth::Warm {
             app.ask(auditor, key).await?;
         }
-        while self.auditor.try_next().is_some() {}
+        while let Some(notice) = self.auditor.try_next() {
+            self.count_push(&notice.what);
+        }
         let mut play = Play::new(self, warmth, key, first, next);
         let played = play.run().await;
         let mut execution = match played {
@@ -391,7 +399,23 @@ impl Stage {
         }
     }
 
+    /// What stores have told instances unasked, up to now.
+    pub(super) fn pushes(&mut self) -> usize {
+        while let Some(notice) = self.attention.try_next() {
+            self.forward(&notice.what, &notice.proxy, notice.connection);
+        }
+        self.pushes
+    }
+
+    pub(super) fn count_push(&mut self, what: &What) {
+        // That a server ends a connection is told to nobody else.
+        if matches!(what, What::Push(push) if push.kind != "error") {
+            self.pushes += 1;
+        }
+    }
+
     fn forward(&mut self, what: &What, proxy: &Arc<str>, connection: u64) {
+        self.count_push(what);
         let waits = match what {
             What::Request(request) => (request.waits == Waits::Yes).then_some(request.id),
             What::Reply(reply) => (reply.waits == Waits::Yes).then_some(reply.id),
@@ -422,7 +446,7 @@ impl Stage {
                     self.scribe.asks(&place, &request, &message, at, owner);
                 }
                 What::Reply(reply) => steps.extend(self.scribe.answers(&place, &reply, at)),
-                _ => {}
+                what => self.count_push(&what),
             }
         }
         steps

@@ -20,8 +20,18 @@ use quarrel_strategy::record::Stop;
 #[derive(Clone, Debug)]
 pub struct Sweep {
     subject: String,
-    tried: Vec<Struck>,
+    swept: Vec<Swept>,
     took: Duration,
+}
+
+/// What came of breaking each message of one request.
+#[derive(Clone, Debug)]
+struct Swept {
+    role: Role,
+    tried: Vec<Struck>,
+    /// Messages of it that were let go on unbroken: nobody's, and those that
+    /// stores pushed.
+    unbroken: usize,
     /// Whether somebody stopped it.
     cut: bool,
 }
@@ -29,7 +39,6 @@ pub struct Sweep {
 /// One message, and one thing that went wrong with it.
 #[derive(Clone, Debug)]
 struct Struck {
-    role: Role,
     site: Site,
     shape: Arc<str>,
     deed: Deed,
@@ -64,23 +73,23 @@ enum Wrong {
 /// When the application cannot be followed, or a request fails by itself.
 pub async fn sweep_app(app: &Arc<App>, stop: &Stop) -> Result<Sweep, String> {
     let start = Instant::now();
-    let mut sweep =
-        Sweep { subject: subject(&app.file), tried: Vec::new(), took: Duration::ZERO, cut: false };
-    for (role, warmth) in [(Role::Writer, Warmth::Warm), (Role::Reader, Warmth::Cold)] {
-        let swept = sweep_role(app, role, warmth, stop, &mut sweep).await;
-        swept.map_err(|lost| lost.to_string())?;
+    let mut swept = Vec::new();
+    for (role, warmth) in ROLES {
+        let one = sweep_role(app, role, warmth, stop).await;
+        swept.push(one.map_err(|lost| lost.to_string())?);
     }
-    sweep.took = start.elapsed();
-    Ok(sweep)
+    Ok(Sweep { subject: subject(&app.file), swept, took: start.elapsed() })
 }
+
+/// The requests whose messages are broken, and what is cached when they begin.
+const ROLES: [(Role, Warmth); 2] = [(Role::Writer, Warmth::Warm), (Role::Reader, Warmth::Cold)];
 
 async fn sweep_role(
     app: &Arc<App>,
     role: Role,
     warmth: Warmth,
     stop: &Stop,
-    sweep: &mut Sweep,
-) -> Result<(), Lost> {
+) -> Result<Swept, Lost> {
     let sites = [Site::Primary, Site::Replica, Site::Cache];
     let faults =
         sites.into_iter().flat_map(|site| [AppFault::Cut(site), AppFault::ReplyLost(site)]);
@@ -99,11 +108,13 @@ async fn sweep_role(
         };
         return Err(Lost::Broken(format!("a {what} fails without any fault")));
     }
+    let mut swept =
+        Swept { role, tried: Vec::new(), unbroken: plain.of_nobody + stage.pushes(), cut: false };
     for (depth, taken) in plain.taken.iter().enumerate() {
         for deed in [Deed::Breaks, Deed::LosesReply] {
             if stop.asked() {
-                sweep.cut = true;
-                return Ok(());
+                swept.cut = true;
+                return Ok(swept);
             }
             let came_to = match strike(&mut stage, warmth, depth, &taken.choice, &deed).await {
                 Ok(execution) => Ok(CameTo::of(&execution)),
@@ -111,10 +122,10 @@ async fn sweep_role(
                 Err(lost) => Err(lost.to_string()),
             };
             let (site, shape) = (taken.choice.site, Arc::clone(&taken.choice.shape));
-            sweep.tried.push(Struck { role, site, shape, deed, came_to });
+            swept.tried.push(Struck { site, shape, deed, came_to });
         }
     }
-    Ok(())
+    Ok(swept)
 }
 
 /// Performs the request with one thing that goes wrong at one message.
@@ -169,17 +180,32 @@ impl CameTo {
     }
 }
 
+impl Swept {
+    /// Whether it had messages, and each was broken.
+    fn is_complete(&self) -> bool {
+        !self.cut
+            && self.unbroken == 0
+            && !self.tried.is_empty()
+            && self.tried.iter().all(|one| one.came_to.is_ok())
+    }
+}
+
 impl Sweep {
-    /// Whether every message was tried.
+    /// Whether every message was tried, of each request.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        !self.cut && !self.tried.is_empty() && self.tried.iter().all(|one| one.came_to.is_ok())
+        let is_complete = |role| self.swept.iter().any(|one| one.role == role && one.is_complete());
+        ROLES.iter().all(|(role, _)| is_complete(*role))
+    }
+
+    fn tried(&self) -> impl Iterator<Item = &Struck> {
+        self.swept.iter().flat_map(|one| &one.tried)
     }
 
     /// How many of them left something wrong.
     #[must_use]
     pub fn wrong(&self) -> usize {
-        let came_to = self.tried.iter().filter_map(|one| one.came_to.as_ref().ok());
+        let came_to = self.tried().filter_map(|one| one.came_to.as_ref().ok());
         came_to.filter(|came_to| !came_to.wrong().is_empty()).count()
     }
 }
@@ -214,38 +240,74 @@ impl fmt::Display for CameTo {
 impl fmt::Display for Sweep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "application {}", self.subject)?;
-        let mut last = None;
-        for Struck { role, site, shape, deed, came_to } in &self.tried {
-            if last != Some(*role) {
-                last = Some(*role);
-                writeln!(
-                    f,
-                    "{}",
-                    match role {
-                        Role::Writer => "a write of a row that is cached",
-                        Role::Reader => "a read of a row that is not",
-                    }
-                )?;
+        for swept in &self.swept {
+            let what = match swept.role {
+                Role::Writer => "a write of a row that is cached",
+                Role::Reader => "a read of a row that is not",
+            };
+            writeln!(f, "{what}")?;
+            for Struck { site, shape, deed, came_to } in &swept.tried {
+                writeln!(f, "  {site}: {shape} {}", deed.words())?;
+                match came_to {
+                    Ok(came_to) => writeln!(f, "    -> {came_to}")?,
+                    Err(why) => writeln!(f, "    -> could not be tried: {why}")?,
+                }
             }
-            writeln!(f, "  {site}: {shape} {}", deed.words())?;
-            match came_to {
-                Ok(came_to) => writeln!(f, "    -> {came_to}")?,
-                Err(why) => writeln!(f, "    -> could not be tried: {why}")?,
+            if swept.tried.is_empty() && !swept.cut {
+                writeln!(f, "  no message: nothing of it was tried")?;
+            }
+            if swept.unbroken > 0 {
+                let many = swept.unbroken;
+                writeln!(f, "  and {many} messages that no request caused: they were let go on")?;
+            }
+            if swept.cut {
+                writeln!(f, "  stopped before every message was tried")?;
             }
         }
-        let (tried, wrong) = (self.tried.len(), self.wrong());
+        let (tried, wrong) = (self.tried().count(), self.wrong());
         writeln!(
             f,
             "{wrong} of {tried} leave something wrong, in {:.1} s",
             self.took.as_secs_f64()
         )?;
-        if self.cut {
-            writeln!(f, "stopped before every message was tried")?;
-        }
         writeln!(
             f,
             "  = within: one request at a time; connections break before or after a message; \
              no order of several requests: quarrel explore --app tries those"
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn swept(role: Role, tried: usize) -> Swept {
+        let ended = Some(Ended::Read(None));
+        let came_to = CameTo { ended, written: None, audited: None, held: None };
+        let struck = Struck {
+            site: Site::Cache,
+            shape: "GET a".into(),
+            deed: Deed::Breaks,
+            came_to: Ok(came_to),
+        };
+        Swept { role, tried: vec![struck; tried], unbroken: 0, cut: false }
+    }
+
+    fn is_complete(swept: Vec<Swept>) -> bool {
+        Sweep { subject: String::new(), swept, took: Duration::ZERO }.is_complete()
+    }
+
+    #[test]
+    fn what_was_not_tried_of_one_request_is_not_covered_by_another() {
+        let writer = || swept(Role::Writer, 3);
+        assert!(is_complete(vec![writer(), swept(Role::Reader, 1)]));
+        assert!(!is_complete(vec![writer(), swept(Role::Reader, 0)]));
+        assert!(!is_complete(vec![writer(), writer()]));
+        assert!(!is_complete(vec![writer()]));
+        let heard = Swept { unbroken: 1, ..swept(Role::Reader, 1) };
+        assert!(!is_complete(vec![writer(), heard]));
+        let cut = Swept { cut: true, ..swept(Role::Reader, 1) };
+        assert!(!is_complete(vec![writer(), cut]));
     }
 }

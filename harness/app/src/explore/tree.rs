@@ -43,7 +43,7 @@ impl PartialEq for Choice {
 impl Choice {
     /// Whether nobody can tell in which order two messages went on. What is
     /// not known to be independent is dependent.
-    fn is_independent_of(&self, other: &Self) -> bool {
+    fn is_independent_of(&self, other: &Self, pushes: Pushes) -> bool {
         // Of faults, and of replies, behind which an application may read its
         // clock, nothing is known.
         let goes_on = self.deed == Deed::GoesOn && other.deed == Deed::GoesOn;
@@ -56,6 +56,11 @@ impl Choice {
         if self.is_first || other.is_first {
             return false;
         }
+        // Whoever is told of a change may do anything differently from then on,
+        // whatever it is that comes before or after.
+        if pushes == Pushes::Seen && (self.may_be_told() || other.may_be_told()) {
+            return false;
+        }
         match (self.site, other.site) {
             (Site::Cache, Site::Cache) => {
                 let both_read = self.effect == Effect::Reads && other.effect == Effect::Reads;
@@ -64,15 +69,35 @@ impl Choice {
                     && self.keys.iter().all(|key| !other.keys.contains(key));
                 both_read || apart
             }
-            // No server of these two knows of the other.
-            (Site::Cache, _) | (_, Site::Cache) => true,
+            // No server of these two knows of the other, and no client hears of
+            // one what another did there.
+            (Site::Cache, Site::Primary | Site::Replica)
+            | (Site::Primary | Site::Replica, Site::Cache) => true,
             // The replica follows the primary.
-            _ => matches!(
+            (Site::Primary | Site::Replica, Site::Primary | Site::Replica) => matches!(
                 (self.effect, other.effect),
                 (Effect::Reads, Effect::Reads | Effect::Hidden) | (Effect::Hidden, Effect::Reads)
             ),
+            _ => false,
         }
     }
+
+    /// Whether a store may tell others of it, who asked to be told: a message to
+    /// a channel, a write of a key that is tracked, a NOTIFY that is committed.
+    const fn may_be_told(&self) -> bool {
+        !matches!(self.effect, Effect::Reads | Effect::Hidden)
+    }
+}
+
+/// Whether stores have told clients of what others did.
+///
+/// As long as none has, in no execution, none would have in any other order: it
+/// would have come of the same messages, of which those that bring it about
+/// depend on each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pushes {
+    None,
+    Seen,
 }
 
 /// See the [module](self).
@@ -80,6 +105,7 @@ impl Choice {
 pub(super) struct Tree {
     nodes: Vec<Node>,
     reduction: Reduction,
+    pushes: Pushes,
 }
 
 /// How the orders that are tried are chosen.
@@ -118,8 +144,8 @@ pub(super) enum Next {
 }
 
 impl Tree {
-    pub(super) const fn new(reduction: Reduction) -> Self {
-        Self { nodes: Vec::new(), reduction }
+    pub(super) const fn new(reduction: Reduction, pushes: Pushes) -> Self {
+        Self { nodes: Vec::new(), reduction, pushes }
     }
 
     /// What to let go on at this depth, where these can.
@@ -170,7 +196,8 @@ impl Tree {
         let asleep = match self.reduction {
             Reduction::Sleep => {
                 let sleepers = parent.asleep.iter().chain(&parent.done);
-                sleepers.filter(|other| other.is_independent_of(chosen)).cloned().collect()
+                let stays = |other: &&Choice| other.is_independent_of(chosen, self.pushes);
+                sleepers.filter(stays).cloned().collect()
             }
             _ => Vec::new(),
         };
@@ -218,6 +245,8 @@ mod tests {
         Update,
         Begin,
         Commit,
+        /// Says something to all the others, who hear it at once.
+        Publish,
     }
 
     /// Whether a transaction is under way.
@@ -237,6 +266,7 @@ mod tests {
             // Here an order is of no matter; the explorer never holds one.
             Do::Begin => (Site::Primary, Effect::Writes, Vec::new()),
             Do::Commit => (Site::Primary, Effect::Commits, Vec::new()),
+            Do::Publish => (Site::Cache, Effect::Writes, Vec::new()),
         };
         Choice {
             client,
@@ -254,6 +284,8 @@ mod tests {
         row: u32,
         hidden: Vec<(usize, u32)>,
         entries: [u32; 2],
+        /// How often somebody published.
+        published: u32,
         next: u32,
     }
 
@@ -262,6 +294,7 @@ mod tests {
             // Values tell who wrote them, and not when.
             let value = u32::try_from(client).unwrap() * 100 + self.next;
             match call {
+                Do::Publish => self.published += 1,
                 Do::Get(key) => return Some(self.entries[usize::from(key)]),
                 Do::Put(key) => self.entries[usize::from(key)] = value,
                 Do::Select => {
@@ -288,14 +321,19 @@ mod tests {
     /// Every outcome that a search meets, and how many executions it took. An
     /// outcome is what was read, what is left, and which operations ended
     /// before others began.
-    fn outcomes(clients: &[Vec<Do>], reduction: Reduction) -> (BTreeSet<String>, usize) {
-        let mut tree = Tree::new(reduction);
+    fn outcomes(
+        clients: &[Vec<Do>],
+        reduction: Reduction,
+        pushes: Pushes,
+    ) -> (BTreeSet<String>, usize) {
+        let mut tree = Tree::new(reduction, pushes);
         let mut found = BTreeSet::new();
         for executions in 1.. {
             let mut world = World::default();
             let mut at = vec![0; clients.len()];
             let mut open = vec![Block::Closed; clients.len()];
             let mut read = vec![Vec::new(); clients.len()];
+            let mut heard = vec![Vec::new(); clients.len()];
             let mut order = Vec::new();
             let mut depth = 0;
             let complete = loop {
@@ -312,6 +350,8 @@ mod tests {
                 let client = enabled[chosen].client;
                 let call = clients[client][at[client]];
                 world.next = u32::try_from(at[client]).unwrap();
+                // Who hears what is published sees after which of its own calls.
+                heard[client].push(world.published);
                 read[client].extend(world.perform(client, call));
                 open[client] = match call {
                     Do::Begin => Block::Open,
@@ -338,7 +378,8 @@ mod tests {
                     .flat_map(|a| names.iter().map(move |b| (a, b)))
                     .filter(|(a, b)| a != b && ends_before(a, b))
                     .collect();
-                found.insert(format!("{read:?} {} {:?} {before:?}", world.row, world.entries));
+                let left = (world.row, world.entries);
+                found.insert(format!("{read:?} {heard:?} {left:?} {before:?}"));
             }
             if !tree.backtrack() {
                 return (found, executions);
@@ -348,6 +389,11 @@ mod tests {
     }
 
     fn call() -> impl Strategy<Value = Do> {
+        prop_oneof![silent_call(), Just(Do::Publish)]
+    }
+
+    /// Of which nobody is told.
+    fn silent_call() -> impl Strategy<Value = Do> {
         prop_oneof![
             (0u8..2).prop_map(Do::Get),
             (0u8..2).prop_map(Do::Put),
@@ -365,10 +411,21 @@ mod tests {
         /// executions.
         #[test]
         fn sleep_sets_lose_no_outcome(
+            clients in prop::collection::vec(prop::collection::vec(silent_call(), 1..4), 2..4),
+        ) {
+            let (all, full) = outcomes(&clients, Reduction::Off, Pushes::None);
+            let (some, reduced) = outcomes(&clients, Reduction::Sleep, Pushes::None);
+            prop_assert_eq!(all, some);
+            prop_assert!(reduced <= full);
+        }
+
+        /// The same where clients are told of what others do.
+        #[test]
+        fn sleep_sets_lose_no_push(
             clients in prop::collection::vec(prop::collection::vec(call(), 1..4), 2..4),
         ) {
-            let (all, full) = outcomes(&clients, Reduction::Off);
-            let (some, reduced) = outcomes(&clients, Reduction::Sleep);
+            let (all, full) = outcomes(&clients, Reduction::Off, Pushes::Seen);
+            let (some, reduced) = outcomes(&clients, Reduction::Sleep, Pushes::Seen);
             prop_assert_eq!(all, some);
             prop_assert!(reduced <= full);
         }
@@ -378,8 +435,8 @@ mod tests {
         fn a_bound_on_switches_grows_to_everything(
             clients in prop::collection::vec(prop::collection::vec(call(), 1..4), 2..3),
         ) {
-            let (all, full) = outcomes(&clients, Reduction::Off);
-            let (some, bounded) = outcomes(&clients, Reduction::Switches(20));
+            let (all, full) = outcomes(&clients, Reduction::Off, Pushes::None);
+            let (some, bounded) = outcomes(&clients, Reduction::Switches(20), Pushes::None);
             prop_assert_eq!((all, full), (some, bounded));
         }
     }
@@ -388,7 +445,23 @@ mod tests {
     fn a_write_that_everybody_sees_is_not_taken_for_a_hidden_one() {
         let update = choice(0, 1, Do::Update, Block::Closed);
         let select = choice(1, 1, Do::Select, Block::Closed);
-        assert!(!update.is_independent_of(&select));
-        assert!(choice(0, 1, Do::Update, Block::Open).is_independent_of(&select));
+        assert!(!update.is_independent_of(&select, Pushes::None));
+        let hidden = choice(0, 1, Do::Update, Block::Open);
+        assert!(hidden.is_independent_of(&select, Pushes::None));
+    }
+
+    /// Two clients of which one publishes while the other is between its calls:
+    /// only an order in which it is told between them shows what it does then.
+    #[test]
+    fn what_is_published_depends_on_whatever_its_hearers_do() {
+        let clients = [vec![Do::Get(0), Do::Publish], vec![Do::Put(0), Do::Select, Do::Select]];
+        let (all, _) = outcomes(&clients, Reduction::Off, Pushes::Seen);
+        assert_eq!(outcomes(&clients, Reduction::Sleep, Pushes::Seen).0, all);
+        assert_ne!(outcomes(&clients, Reduction::Sleep, Pushes::None).0, all);
+        let publish = choice(0, 1, Do::Publish, Block::Closed);
+        for other in [Do::Select, Do::Get(0), Do::Put(0), Do::Update, Do::Commit] {
+            let other = choice(1, 1, other, Block::Open);
+            assert!(!publish.is_independent_of(&other, Pushes::Seen), "{other:?}");
+        }
     }
 }

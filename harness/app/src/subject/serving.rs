@@ -11,7 +11,7 @@ use quarrel_strategy::{
 use super::App;
 use crate::{
     file::Instances,
-    transcript::{Answered, Listener, Names, Spans},
+    transcript::{Answered, Listener, Names, Spans, gap},
 };
 
 /// An operation that an instance is serving.
@@ -46,7 +46,10 @@ impl App {
         let spans = &self.running().spans[usize::try_from(client).unwrap_or_default()];
         let operation = session.operation();
         if let Some(operation) = operation {
-            spans.begin(session.process(), operation, key, session.now());
+            let forgotten = spans.begin(session.process(), operation, key, session.now());
+            if let (Some(_), Some(recorder)) = (forgotten, session.recorder()) {
+                gap(recorder);
+            }
         }
         let clock = session.clock().clone();
         Serving { spans, clock, operation, answered: Answered::Never }

@@ -16,6 +16,8 @@ pub(super) struct Asked {
     pub(super) object: Option<Object>,
     pub(super) argument: Option<Content>,
     pub(super) brings: Brings,
+    /// Which element of the reply of EXEC its own reply is, if it was queued.
+    pub(super) within: Option<usize>,
 }
 
 /// What its reply brings.
@@ -27,6 +29,52 @@ pub(super) enum Brings {
     Rows,
     /// Whether it was done.
     Done,
+    /// Whether it was stored.
+    Stored(NotStored),
+}
+
+/// Which reply of a command says that nothing was stored: a condition was not
+/// fulfilled (NX, a comparison in a script).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotStored {
+    Nil,
+    /// Nothing, or nought.
+    NilOrZero,
+    /// It tells what was there before, and stores only where nothing was.
+    Something,
+    /// It tells what was there before, and stores in any case.
+    Never,
+}
+
+impl NotStored {
+    fn of(name: &str, words: Option<&[Vec<u8>]>) -> Self {
+        let has = |option: &str| {
+            let options = words.unwrap_or_default().iter().skip(3);
+            options.into_iter().any(|word| word.eq_ignore_ascii_case(option.as_bytes()))
+        };
+        match name {
+            "GETSET" => Self::Never,
+            "SET" if has("GET") && has("NX") => Self::Something,
+            "SET" if has("GET") && !has("XX") => Self::Never,
+            "SETNX" | "MSETNX" | "HSETNX" => Self::NilOrZero,
+            _ if runs_a_script(name) => Self::NilOrZero,
+            _ => Self::Nil,
+        }
+    }
+
+    const fn says(self, value: &attend::Value) -> bool {
+        use attend::Value::{Boolean, Integer, Nil};
+        match self {
+            Self::Nil => matches!(value, Nil | Boolean(false)),
+            Self::NilOrZero => matches!(value, Nil | Boolean(false) | Integer(0)),
+            Self::Something => !matches!(value, Nil),
+            Self::Never => false,
+        }
+    }
+}
+
+fn runs_a_script(name: &str) -> bool {
+    matches!(name, "EVAL" | "EVALSHA" | "FCALL")
 }
 
 /// Commands that read an entry's content.
@@ -62,7 +110,8 @@ fn row(value: Value) -> Content {
 pub(super) fn of_redis(request: &Request, names: &mut Names, asked: Option<Key>) -> Vec<Asked> {
     let name = request.name.split(' ').next().unwrap_or_default().to_owned();
     let arguments = arguments(request);
-    let is_evaluated = matches!(name.as_str(), "EVAL" | "EVALSHA" | "FCALL");
+    let is_evaluated = runs_a_script(&name);
+    let stored = Brings::Stored(NotStored::of(&name, arguments.as_deref()));
     let is_pairs = matches!(name.as_str(), "MSET" | "MSETNX");
     let mut all = Vec::with_capacity(request.keys.len());
     for (at, key) in request.keys.iter().enumerate() {
@@ -90,7 +139,7 @@ pub(super) fn of_redis(request: &Request, names: &mut Names, asked: Option<Key>)
         } else if REMOVES.contains(&name.as_str()) || expires_at_once(&name, arguments.as_deref()) {
             ("DEL".into(), Brings::Done)
         } else if argument.is_some() && !is_evaluated {
-            ("SET".into(), Brings::Done)
+            ("SET".into(), stored)
         } else if matches!(name.as_str(), "SET" | "SETEX" | "PSETEX" | "SETNX" | "HSET" | "GETSET")
         {
             let text =
@@ -100,16 +149,17 @@ pub(super) fn of_redis(request: &Request, names: &mut Names, asked: Option<Key>)
                 Some(number) if !is_entry => Content::Number(number),
                 _ => Content::Marker,
             });
-            ("SET".into(), Brings::Done)
+            ("SET".into(), stored)
         } else if is_evaluated && argument.is_none() {
             // A script may read or write; its reply tells whether it read.
             (name.clone().into(), Brings::Entry(None))
         } else if is_evaluated {
-            ("SET".into(), Brings::Done)
+            ("SET".into(), stored)
         } else {
             (name.clone().into(), Brings::Done)
         };
-        all.push(Asked { site: Site::Cache, verb, object: Some(object), argument, brings });
+        let object = Some(object);
+        all.push(Asked { site: Site::Cache, verb, object, argument, brings, within: None });
     }
     all
 }
@@ -130,23 +180,25 @@ fn arguments(request: &Request) -> Option<Vec<Vec<u8>>> {
     words.iter().map(|word| word.bytes().map(<[u8]>::to_vec)).collect()
 }
 
-/// What a message to Postgres asks for.
-pub(super) fn of_sql(
+/// What a message to Postgres asks for, of whose values these count.
+pub(super) fn of_sql<'a>(
     request: &Request,
     message: &Message,
+    written: impl Iterator<Item = &'a Value>,
     names: &Names,
     asked: Option<Key>,
 ) -> Vec<Asked> {
     let keys = names.keys(&request.keys);
     let key = keys.first().copied().or(asked);
     let written: Vec<(Key, Value)> =
-        message.values.iter().filter_map(|value| Some((names.of(value)?, value.clone()))).collect();
+        written.filter_map(|value| Some((names.of(value)?, value.clone()))).collect();
     let one = |verb: Cow<'static, str>, key: Option<Key>, argument, brings| Asked {
         site: message.site,
         verb,
         object: key.map(Object::of),
         argument,
         brings,
+        within: None,
     };
     let name = || Cow::Owned(request.name.clone());
     let rows = if request.name == "SELECT" { Brings::Rows } else { Brings::Done };
@@ -179,32 +231,30 @@ pub(super) fn told_by_redis(asked: &Asked, reply: &attend::Reply, names: &Names)
     if let Some(error) = &reply.error {
         return failed(error);
     }
-    let value = reply.value();
-    let element = match (asked.brings, value) {
+    told_by_value(asked, reply.value(), names)
+}
+
+fn told_by_value(asked: &Asked, value: Option<attend::Value>, names: &Names) -> Reply {
+    let own = match (asked.within, value) {
+        (Some(at), Some(attend::Value::Array(all))) => all.into_iter().nth(at),
+        (Some(_), _) => None,
+        (None, value) => value,
+    };
+    if let Some(attend::Value::Error(error)) = &own {
+        return failed(error.split(' ').next().unwrap_or_default());
+    }
+    let element = match (asked.brings, own) {
         (Brings::Entry(Some(at)), Some(attend::Value::Array(all))) => all.into_iter().nth(at),
-        (_, value) => value,
+        (_, own) => own,
     };
     let Some(value) = element else {
         return Reply::Failed { certainty: Certainty::Indefinite, error: "cut".to_owned() };
     };
     match asked.brings {
         Brings::Entry(_) => found(&value, names),
-        _ if asked.argument.is_some() => match value {
-            // A condition (NX, a script's comparison) was false.
-            attend::Value::Nil | attend::Value::Boolean(false) => Reply::Refused,
-            attend::Value::Integer(0) if asked.verb == "SET" && is_compared(reply) => {
-                Reply::Refused
-            }
-            _ => Reply::Done { version: None },
-        },
+        Brings::Stored(not) if not.says(&value) => Reply::Refused,
         _ => Reply::Done { version: None },
     }
-}
-
-/// HSET answers 0 for a field that it replaced: only what answers nothing but a
-/// number, and stored nothing, says so by it. `SETNX` and scripts do.
-fn is_compared(reply: &attend::Reply) -> bool {
-    reply.summary.starts_with(":0")
 }
 
 fn found(value: &attend::Value, names: &Names) -> Reply {
@@ -272,4 +322,83 @@ pub(super) fn touched_nothing(tag: &str) -> bool {
 /// A store that answers with an error has done nothing.
 fn failed(error: &str) -> Reply {
     Reply::Failed { certainty: Certainty::Definite, error: error.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use quarrel_checkers::Key;
+
+    use super::*;
+    use crate::{AppFile, commits::Announced, token::token};
+
+    fn names() -> Names {
+        let file = "[app]\ncommand = \"true\"\n[read]\nrequest = \"GET /{key}\"\nvalue = \"body\"\n\
+                    [write]\nrequest = \"PUT /{key}\"\nbody = \"{value}\"\n[rows]\n\
+                    insert = \"INSERT INTO t VALUES ({key}, {value})\"\n\
+                    select = \"SELECT n FROM t WHERE id = {key}\"\n";
+        let announced = Announced::default();
+        announced.lock().unwrap().insert(Value::Int(28), Key(1));
+        Names::new(&AppFile::parse(Path::new("app.toml"), file).unwrap(), announced.into())
+    }
+
+    fn asked(name: &str, words: &[&str], within: Option<usize>) -> Asked {
+        let words: Vec<Vec<u8>> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
+        Asked {
+            site: Site::Cache,
+            verb: "SET".into(),
+            object: Some(Object::of(Key(1))),
+            argument: Some(row(Value::Int(28))),
+            brings: Brings::Stored(NotStored::of(name, Some(&words))),
+            within,
+        }
+    }
+
+    fn told(asked: &Asked, reply: &str) -> Reply {
+        told_by_value(asked, attend::Value::parse(&reply.as_bytes().to_vec().into()), &names())
+    }
+
+    const DONE: Reply = Reply::Done { version: None };
+
+    #[test]
+    fn what_a_condition_kept_from_being_stored_was_refused() {
+        let set = |options: &[&str]| asked("SET", &[&["SET", "k", "v"], options].concat(), None);
+        assert_eq!(told(&set(&[]), "+OK\r\n"), DONE);
+        assert_eq!(told(&set(&["NX"]), "$-1\r\n"), Reply::Refused);
+        assert_eq!(told(&set(&["get"]), "$-1\r\n"), DONE);
+        assert_eq!(told(&set(&["NX", "GET"]), "$-1\r\n"), DONE);
+        assert_eq!(told(&set(&["NX", "GET"]), "$1\r\nx\r\n"), Reply::Refused);
+        assert_eq!(told(&set(&["XX", "GET"]), "_\r\n"), Reply::Refused);
+        assert_eq!(told(&asked("SETNX", &[], None), ":0\r\n"), Reply::Refused);
+        assert_eq!(told(&asked("GETSET", &[], None), "$-1\r\n"), DONE);
+        // The field was there before.
+        assert_eq!(told(&asked("HSET", &[], None), ":0\r\n"), DONE);
+    }
+
+    #[test]
+    fn each_command_of_exec_has_an_answer_of_its_own() {
+        let exec = format!(
+            "*5\r\n$10\r\n{}\r\n$-1\r\n-WRONGTYPE of a kind\r\n+OK\r\n*2\r\n$-1\r\n$10\r\n{}\r\n",
+            token(&Value::Int(28)),
+            token(&Value::Int(28))
+        );
+        let set = |at| asked("SET", &["SET", "k", "v", "NX"], Some(at));
+        assert_eq!(told(&set(1), &exec), Reply::Refused);
+        let failed = Reply::Failed { certainty: Certainty::Definite, error: "WRONGTYPE".into() };
+        assert_eq!(told(&set(2), &exec), failed);
+        assert_eq!(told(&set(3), &exec), DONE);
+        let indefinite =
+            Reply::Failed { certainty: Certainty::Indefinite, error: "cut".to_owned() };
+        assert_eq!(told(&set(5), &exec), indefinite);
+        let get = |element, at| Asked {
+            argument: None,
+            brings: Brings::Entry(element),
+            ..asked("GET", &[], Some(at))
+        };
+        let found = Reply::Found(row(Value::Int(28)));
+        assert_eq!(told(&get(None, 0), &exec), found);
+        assert_eq!(told(&get(Some(0), 4), &exec), Reply::Miss);
+        assert_eq!(told(&get(Some(1), 4), &exec), found);
+    }
 }

@@ -30,8 +30,8 @@ fn patiently() -> Attend {
     Attend { capacity: 128 << 20, ..Attend::watching() }
 }
 
-/// How long nobody need say anything before somebody looks whether it is over.
-const LOOK: Duration = Duration::from_millis(20);
+/// How long nobody listens when everything has been heard.
+const LOOK: Duration = Duration::from_millis(10);
 /// How much later a notice must be than the end of an operation that asked no
 /// store, before it is said to have asked none.
 const HEARD: Duration = Duration::from_millis(200);
@@ -136,7 +136,7 @@ impl Ear {
     fn listen(mut self, attention: &Attention, over: &AtomicBool) {
         loop {
             let is_over = over.load(Ordering::Acquire);
-            let notice = attention.next_within(if is_over { Duration::ZERO } else { LOOK });
+            let notice = attention.try_next();
             // Notices come in the order of their times: what was said before this
             // one has been heard, however long it waited to be.
             let heard = match notice {
@@ -146,7 +146,14 @@ impl Ear {
                     at
                 }
                 None if is_over => break,
-                None => self.recorder.now(),
+                None => {
+                    let now = self.recorder.now();
+                    // Nobody is in a hurry to have it written down: many at a time
+                    // cost those who talk less than one by one, for each of which
+                    // somebody is woken.
+                    std::thread::sleep(LOOK);
+                    now
+                }
             };
             if heard.since(self.settled) > HEARD {
                 self.settle(self.settled);
@@ -216,22 +223,25 @@ impl Ear {
             self.recorder.step(step);
         }
     }
-
-    /// Something was said that nobody heard: what is missing from the steps is
-    /// no evidence from here on.
     fn gap(&self) {
-        let now = self.recorder.now();
-        self.recorder.step(Step {
-            operation: None,
-            process: Process::Nemesis,
-            start: now,
-            end: Some(now),
-            site: Site::Client,
-            verb: GAP.into(),
-            object: None,
-            argument: None,
-            reply: Reply::Done { version: None },
-            lsn: None,
-        });
+        gap(&self.recorder);
     }
+}
+
+/// Something was said that nobody heard, or nobody can tell whose it was: what
+/// is missing from the steps is no evidence from here on.
+pub(crate) fn gap(recorder: &Recorder) {
+    let now = recorder.now();
+    recorder.step(Step {
+        operation: None,
+        process: Process::Nemesis,
+        start: now,
+        end: Some(now),
+        site: Site::Client,
+        verb: GAP.into(),
+        object: None,
+        argument: None,
+        reply: Reply::Done { version: None },
+        lsn: None,
+    });
 }

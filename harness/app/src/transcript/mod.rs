@@ -17,7 +17,7 @@ mod names;
 mod scribe;
 mod spans;
 
-pub(super) use listener::Listener;
+pub(super) use listener::{Listener, gap};
 pub(super) use names::Names;
 pub(super) use scribe::{Owner, Place, Scribe};
 pub(super) use spans::{Answered, Spans};

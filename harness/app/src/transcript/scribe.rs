@@ -38,9 +38,17 @@ struct Line {
     opened: Option<(Site, Time, Owner)>,
     open: VecDeque<Open>,
     /// What a MULTI has queued; none outside of one.
-    queued: Option<Vec<Asked>>,
+    queued: Option<Queued>,
     /// What the transaction was to write, and did not: no row fitted.
     void: Vec<Value>,
+}
+
+/// What MULTI has queued.
+#[derive(Default)]
+struct Queued {
+    asked: Vec<Asked>,
+    /// Commands, of which EXEC answers each.
+    commands: usize,
 }
 
 /// A request without its reply.
@@ -93,10 +101,8 @@ impl Scribe {
         let asked = if message.site == Site::Cache {
             redis(line, request, &mut self.names, owner.key)
         } else {
-            let void = &line.void;
-            let mut message = message.clone();
-            message.values.retain(|value| !void.contains(value));
-            of_sql(request, &message, &self.names, owner.key)
+            let written = message.values.iter().filter(|value| !line.void.contains(value));
+            of_sql(request, message, written, &self.names, owner.key)
         };
         let hidden = match message.effect {
             Effect::Hidden => message.values.clone(),
@@ -224,22 +230,19 @@ fn not_reached((site, start, owner): (Site, Time, Owner), end: Time) -> Option<S
 fn redis(line: &mut Line, request: &Request, names: &mut Names, key: Option<Key>) -> Vec<Asked> {
     match (request.name.as_str(), &mut line.queued) {
         ("MULTI", queued) => {
-            *queued = Some(Vec::new());
+            *queued = Some(Queued::default());
             Vec::new()
         }
-        ("EXEC", queued) => queued.take().unwrap_or_default(),
+        ("EXEC", queued) => queued.take().unwrap_or_default().asked,
         ("DISCARD", queued) => {
             *queued = None;
             Vec::new()
         }
         (_, Some(queued)) => {
-            for (at, mut asked) in of_redis(request, names, key).into_iter().enumerate() {
-                // Its reply is an element of that of EXEC.
-                if let super::call::Brings::Entry(element) = &mut asked.brings {
-                    *element = Some(queued.len() + at);
-                }
-                queued.push(asked);
-            }
+            let within = Some(queued.commands);
+            queued.commands += 1;
+            let asked = of_redis(request, names, key);
+            queued.asked.extend(asked.into_iter().map(|asked| Asked { within, ..asked }));
             Vec::new()
         }
         (_, None) => of_redis(request, names, key),

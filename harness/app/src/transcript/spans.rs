@@ -1,6 +1,9 @@
 use std::{
     collections::VecDeque,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use quarrel_checkers::{Content, Index, Key, Object, Process, Reply, Site, Step, Time, Value};
@@ -9,7 +12,11 @@ use super::Owner;
 
 /// What one client's instance was asked, and when: whose a message is.
 #[derive(Default)]
-pub(crate) struct Spans(Mutex<VecDeque<Span>>);
+pub(crate) struct Spans {
+    spans: Mutex<VecDeque<Span>>,
+    /// Somebody was told that one was forgotten.
+    has_told: AtomicBool,
+}
 
 /// How an operation came back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +28,10 @@ pub(crate) enum Answered {
     /// Not at all: somebody gave it up, and the instance may still be at it.
     Never,
 }
+
+/// An operation was forgotten of which messages may still come.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Forgotten;
 
 struct Span {
     process: Process,
@@ -37,12 +48,23 @@ struct Span {
 const MOST: usize = 4096;
 
 impl Spans {
-    pub(crate) fn begin(&self, process: Process, operation: Index, key: Key, begun: Time) {
+    /// An operation begins. If one is forgotten for it, the first time, says so:
+    /// nobody knows any more whose the messages of that are.
+    #[must_use]
+    pub(crate) fn begin(
+        &self,
+        process: Process,
+        operation: Index,
+        key: Key,
+        begun: Time,
+    ) -> Option<Forgotten> {
         let mut spans = self.lock();
         spans.push_back(Span { process, operation, key, begun, ended: None, asked: false });
-        if spans.len() > MOST {
-            spans.pop_front();
+        if spans.len() <= MOST {
+            return None;
         }
+        spans.pop_front();
+        (!self.has_told.swap(true, Ordering::Relaxed)).then_some(Forgotten)
     }
 
     /// The operation that begins there is over.
@@ -92,7 +114,7 @@ impl Spans {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Span>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.spans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -126,9 +148,9 @@ mod tests {
 
     fn spans() -> Spans {
         let spans = Spans::default();
-        spans.begin(A, Index(0), Key(7), Time(10));
+        assert_eq!(spans.begin(A, Index(0), Key(7), Time(10)), None);
         spans.end(Index(0), Time(20), Answered::Read(None));
-        spans.begin(A, Index(2), Key(8), Time(30));
+        assert_eq!(spans.begin(A, Index(2), Key(8), Time(30)), None);
         spans
     }
 
@@ -149,16 +171,27 @@ mod tests {
     fn what_was_given_up_may_still_be_under_way() {
         let spans = spans();
         spans.end(Index(2), Time(50), Answered::Never);
-        spans.begin(Process::Client(8), Index(4), Key(9), Time(60));
+        assert_eq!(spans.begin(Process::Client(8), Index(4), Key(9), Time(60)), None);
         assert_eq!(spans.owner(0, &[Key(8)], Time(70)).operation, Some(Index(2)));
         assert_eq!(spans.owner(0, &[Key(9)], Time(70)).operation, Some(Index(4)));
+    }
+
+    #[test]
+    fn it_is_said_once_that_an_operation_was_forgotten() {
+        let spans = Spans::default();
+        let begin = |at: u64| spans.begin(A, Index(at), Key(7), Time(at));
+        let most = MOST as u64;
+        assert!((0..most).all(|at| begin(at).is_none()));
+        assert_eq!(begin(most), Some(Forgotten));
+        assert_eq!(begin(most + 1), None);
+        assert_eq!(spans.owner(0, &[], Time(1)).operation, None);
     }
 
     #[test]
     fn a_read_without_messages_found_its_value_in_memory() {
         let spans = Spans::default();
         for (index, asked) in [(0, true), (2, false)] {
-            spans.begin(A, Index(index), Key(7), Time(10 * index + 1));
+            assert_eq!(spans.begin(A, Index(index), Key(7), Time(10 * index + 1)), None);
             if asked {
                 spans.owner(0, &[Key(7)], Time(10 * index + 2));
             }

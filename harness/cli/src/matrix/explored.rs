@@ -27,6 +27,10 @@ use crate::signals::stop_on_signals;
 /// The most time for a cell.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// The most states that a search keeps unless something else is asked for: few
+/// cells need more, and those that do are searched in seconds up to here.
+pub(crate) const MAX_STATES: usize = 100_000;
+
 /// What is drawn beyond the states that are kept.
 const SAMPLES: u64 = 20_000;
 

@@ -12,7 +12,7 @@ use crate::output::{eprintln, print, println};
 
 pub(super) use self::{
     chosen::{Column, Row, Way, columns, rows},
-    explored::cast,
+    explored::{MAX_STATES, cast},
 };
 use super::{
     Failure,
@@ -47,7 +47,7 @@ pub(super) struct MatrixArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     time: Option<std::time::Duration>,
     /// The most states that a search keeps before the rest is sampled
-    #[arg(long, default_value_t = 10_000, value_name = "N")]
+    #[arg(long, default_value_t = MAX_STATES, value_name = "N")]
     max_states: usize,
     /// Decides every draw
     #[arg(long, default_value_t = 0, value_name = "NUMBER")]

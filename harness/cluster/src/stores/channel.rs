@@ -3,14 +3,13 @@
 
 use std::time::Duration;
 
-use ::redis::{
-    AsyncConnectionConfig, PushInfo, PushKind, RedisError, Value as RedisValue,
-    aio::MultiplexedConnection, cmd,
-};
+use ::redis::{AsyncConnectionConfig, PushKind, RedisError};
 use quarrel_checkers::{Content, Key};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::CacheClient;
+use super::{
+    CacheClient,
+    pushed::{Pushed, text},
+};
 use quarrel_strategy::stores::{Row, Stale, decode, encode};
 
 /// The channel's name, behind the run's prefix.
@@ -40,11 +39,8 @@ fn meaning(message: &str) -> Option<Stale> {
     })
 }
 
-/// A connection that listens, and what it heard.
-pub(super) struct Subscription {
-    connection: MultiplexedConnection,
-    heard: UnboundedReceiver<PushInfo>,
-}
+/// A connection that listens.
+pub(super) struct Subscription(Pushed);
 
 impl Subscription {
     /// Connects, and returns once the server has it among those who listen.
@@ -54,38 +50,19 @@ impl Subscription {
         config: AsyncConnectionConfig,
         prefix: &str,
     ) -> Result<Self, RedisError> {
-        // As many messages wait as are said between two looks.
-        let (sender, heard) = unbounded_channel();
-        let config = config.set_push_sender(sender);
-        let mut connection = client.told().connect_with(limit, config).await?;
-        connection.subscribe(name(prefix)).await?;
-        Ok(Self { connection, heard })
+        let mut pushed = Pushed::connect(client, limit, config).await?;
+        pushed.connection.subscribe(name(prefix)).await?;
+        Ok(Self(pushed))
     }
 
     /// What was said since the last call; none once the connection has broken.
     pub(super) fn heard(&mut self) -> Option<Vec<Stale>> {
-        let mut said = Vec::new();
-        while let Ok(push) = self.heard.try_recv() {
-            match push.kind {
-                PushKind::Message => said.extend(push.data.last().and_then(text).and_then(meaning)),
-                PushKind::Disconnection => return None,
-                _ => {}
-            }
-        }
-        Some(said)
+        self.0.said(&PushKind::Message, |data| data.last().and_then(text).and_then(meaning))
     }
 
     /// Returns when everything that the server had said before is here.
     pub(super) async fn hear_out(&mut self) -> Result<(), RedisError> {
-        cmd("PING").exec_async(&mut self.connection).await
-    }
-}
-
-fn text(value: &RedisValue) -> Option<&str> {
-    match value {
-        RedisValue::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
-        RedisValue::SimpleString(text) => Some(text),
-        _ => None,
+        self.0.hear_out().await
     }
 }
 

@@ -8,6 +8,7 @@ mod dial;
 mod endpoints;
 mod feed;
 mod postgres;
+mod pushed;
 mod redis;
 mod schema;
 mod sql;

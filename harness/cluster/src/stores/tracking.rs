@@ -3,21 +3,17 @@
 
 use std::time::Duration;
 
-use ::redis::{
-    AsyncConnectionConfig, PushInfo, PushKind, RedisError, Value as RedisValue,
-    aio::MultiplexedConnection, cmd,
-};
+use ::redis::{AsyncConnectionConfig, PushKind, RedisError, Value as RedisValue, cmd};
 use quarrel_checkers::Key;
 use quarrel_strategy::stores::{Item, Stale};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::CacheClient;
+use super::{
+    CacheClient,
+    pushed::{Pushed, text},
+};
 
-/// A tracking connection, and what it was told.
-pub(super) struct Tracking {
-    connection: MultiplexedConnection,
-    told: UnboundedReceiver<PushInfo>,
-}
+/// A tracking connection.
+pub(super) struct Tracking(Pushed);
 
 impl Tracking {
     /// Connects and turns tracking on.
@@ -26,13 +22,9 @@ impl Tracking {
         limit: Duration,
         config: AsyncConnectionConfig,
     ) -> Result<Self, RedisError> {
-        // As many messages wait as the client reads between two looks; the
-        // server sends one for each key that it was asked for, no more.
-        let (sender, told) = unbounded_channel();
-        let config = config.set_push_sender(sender);
-        let mut connection = client.told().connect_with(limit, config).await?;
-        cmd("CLIENT").arg("TRACKING").arg("ON").exec_async(&mut connection).await?;
-        Ok(Self { connection, told })
+        let mut pushed = Pushed::connect(client, limit, config).await?;
+        cmd("CLIENT").arg("TRACKING").arg("ON").exec_async(&mut pushed.connection).await?;
+        Ok(Self(pushed))
     }
 
     pub(super) async fn get(
@@ -40,26 +32,18 @@ impl Tracking {
         item: &Item,
         prefix: &str,
     ) -> Result<RedisValue, RedisError> {
-        cmd("GET").arg(item.redis_key(prefix)).query_async(&mut self.connection).await
+        cmd("GET").arg(item.redis_key(prefix)).query_async(&mut self.0.connection).await
     }
 
-    /// What was told since the last call; none once the connection has broken,
-    /// which means that anything may have changed.
+    /// What was told since the last call: the server tells of each key that it
+    /// was asked for once. None once the connection has broken.
     pub(super) fn invalidations(&mut self, prefix: &str) -> Option<Vec<Stale>> {
-        let mut stale = Vec::new();
-        while let Ok(push) = self.told.try_recv() {
-            match push.kind {
-                PushKind::Invalidate => stale.extend(keys(&push.data, prefix)),
-                PushKind::Disconnection => return None,
-                _ => {}
-            }
-        }
-        Some(stale)
+        self.0.said(&PushKind::Invalidate, |data| keys(data, prefix))
     }
 
     /// Returns when everything that the server had told before is here.
     pub(super) async fn hear_out(&mut self) -> Result<(), RedisError> {
-        cmd("PING").exec_async(&mut self.connection).await
+        self.0.hear_out().await
     }
 }
 
@@ -69,11 +53,7 @@ fn keys(data: &[RedisValue], prefix: &str) -> Vec<Stale> {
     let entry = format!("{prefix}kv:");
     names
         .iter()
-        .filter_map(|name| match name {
-            RedisValue::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
-            RedisValue::SimpleString(text) => Some(text.as_str()),
-            _ => None,
-        })
+        .filter_map(text)
         .filter_map(|name| name.strip_prefix(&entry)?.parse().ok())
         .map(|key| Stale::Key(Key(key)))
         .collect()

@@ -12,6 +12,10 @@
 //! step and ends with its last. Nothing is lost by that: whatever else happens
 //! between a call and its answer commutes with one of the two, and an
 //! operation that began earlier or ended later would be bound by less.
+//!
+//! What a client is told without having asked is an exception: of several
+//! messages that are on their way to it, all have arrived when it looks, or
+//! none.
 
 mod bounds;
 mod brute;

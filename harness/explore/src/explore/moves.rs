@@ -135,8 +135,9 @@ fn may_go_wrong(call: &Request, mishap: Mishap) -> bool {
     }
 }
 
-/// Messages may be under way for any time. To hold back nothing, or from nobody
-/// who looks, changes nothing.
+/// Messages may be under way for any time: at each look of a client either all
+/// that was sent to it has arrived, or nothing of it. That a part of it has is
+/// not tried. To hold back nothing, or from nobody who looks, changes nothing.
 fn climate_of_messages(stage: &Stage, ground: &Ground<'_>, moves: &mut Vec<Move>) {
     let mut others = (0..stage.actors()).filter(|actor| *actor != ground.auditor());
     if others.any(|actor| stage.would_hear(actor)) {

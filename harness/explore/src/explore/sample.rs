@@ -1,7 +1,7 @@
 use std::cell::RefCell;
 
 use proptest::{
-    collection, option,
+    collection,
     prelude::any,
     strategy::{Strategy, ValueTree},
     test_runner::{TestCaseError, TestError, TestRunner},
@@ -43,10 +43,21 @@ pub(super) struct Schedule {
 /// Schedules for so many actors.
 pub(super) fn schedules(actors: usize) -> impl Strategy<Value = Schedule> {
     let changes = collection::vec(0..40_u32, CHANGES);
-    // One move in four is something other than a step of the first actor.
-    let turns = collection::vec(option::weighted(0.25, any::<u16>()), TURNS);
-    (collection::vec(1_u16.., actors + 1), changes, turns)
-        .prop_map(|(priorities, changes, turns)| Schedule { priorities, changes, turns })
+    let turns = collection::vec(any::<u32>(), TURNS);
+    (collection::vec(1_u16.., actors + 1), changes, turns).prop_map(
+        |(priorities, changes, turns)| {
+            let turns = turns.into_iter().map(turn).collect();
+            Schedule { priorities, changes, turns }
+        },
+    )
+}
+
+/// One move in four is something other than a step of the first actor. Drawn as
+/// one number, of which the small ones are the simple turns, it takes a tenth of
+/// the time of a choice between two kinds.
+fn turn(drawn: u32) -> Option<u16> {
+    const OTHERS: u32 = u32::MAX / 4 * 3;
+    drawn.checked_sub(OTHERS).map(|choice| choice as u16)
 }
 
 /// What a schedule led to.

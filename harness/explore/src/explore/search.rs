@@ -93,9 +93,10 @@ struct Made {
     broken: Option<Claim>,
 }
 
-/// Searches all states from the fewest steps up (uniform-cost search), running
-/// the strategy again from the beginning for every edge: futures cannot be
-/// copied, and a run takes microseconds.
+/// Searches all states from the fewest steps up (uniform-cost search). To be
+/// expanded a state is reached once more from the beginning, as futures cannot be
+/// copied, and is then forked for every move: whoever makes it lives through what
+/// it was told once more, and nobody else does.
 ///
 /// Every move costs something, so states of one cost do not lead to each other:
 /// they are expanded at once, on as many threads as the bounds say, and what
@@ -172,8 +173,7 @@ impl Frontier {
     }
 
     fn expand_one(&self, ground: &Ground<'_>, node: u32) -> Result<Expansion, Stuck> {
-        let path = self.path(node);
-        let mut walk = ground.walk_along(&path)?;
+        let walk = ground.walk_along(&self.path(node))?;
         let candidates = walk.candidates();
         let is_complete = candidates.is_empty() && walk.over();
         let was_at_stake = is_complete && walk.was_at_stake();
@@ -184,15 +184,12 @@ impl Frontier {
         // A state is expanded after every way to it has been found, so what
         // sleeps here sleeps on all of them.
         let asleep = &self.nodes[node as usize].asleep;
-        let mut fresh = true;
         for a_move in candidates {
             let number = self.numbers.get(&a_move);
             if asleep.iter().any(|(other, _)| Some(other) == number) {
                 continue;
             }
-            if !std::mem::replace(&mut fresh, false) {
-                walk = ground.walk_along(&path)?;
-            }
+            let mut walk = walk.fork();
             let Some(footprint) = walk.go_and_look(&a_move)? else { continue };
             let (state, cost) = (walk.fingerprint(), walk.cost());
             let broken = match walk.broken {

@@ -73,6 +73,18 @@ impl<'a> Walk<'a> {
         self.ground.walk_along(moves)
     }
 
+    /// The same execution once more, to go on in another way.
+    pub(super) fn fork(&self) -> Self {
+        Self {
+            ground: self.ground,
+            stage: self.stage.fork((self.ground.make)()),
+            struck: self.struck,
+            cost: self.cost,
+            judged: self.judged,
+            broken: self.broken,
+        }
+    }
+
     /// Steps and other moves so far.
     pub(super) const fn cost(&self) -> (u32, u32) {
         self.cost

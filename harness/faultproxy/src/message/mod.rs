@@ -12,6 +12,7 @@ mod frontend;
 mod fuzz;
 mod group;
 mod keys;
+pub(crate) mod lexer;
 mod plain;
 #[cfg(test)]
 mod random_tests;

@@ -1,5 +1,6 @@
 //! Just enough SQL to name statements: not a parser, and it never fails.
 
+use super::lexer::{SqlToken, sql_tokens};
 use super::{Command, Strength, text};
 
 /// The statements of a query text, named by their first word.
@@ -83,7 +84,8 @@ fn strength(name: &str, statement: &str) -> Strength {
         }
         "SELECT" | "VALUES" | "TABLE" if !has(&["INTO"]) => Strength::Read,
         "WITH" | "EXPLAIN" | "DECLARE" if !writes() => Strength::Read,
-        "FETCH" | "MOVE" => Strength::Read,
+        // The cursor's query may lock what is fetched.
+        "FETCH" | "MOVE" => Strength::Lock,
         "COPY" if !has(&["FROM", "PROGRAM"]) && !writes() => Strength::Read,
         _ => Strength::Write,
     }
@@ -91,87 +93,38 @@ fn strength(name: &str, statement: &str) -> Strength {
 
 /// Splits at semicolons outside of quotes and comments.
 fn split(sql: &str) -> Vec<&str> {
-    let bytes = sql.as_bytes();
     let mut parts = Vec::new();
     let (mut start, mut at) = (0, 0);
-    while at < bytes.len() {
-        match bytes[at] {
-            quote @ (b'\'' | b'"') => at = after(sql, at + 1, &[quote]),
-            b'-' if bytes[at..].starts_with(b"--") => at = after(sql, at, b"\n"),
-            b'/' if bytes[at..].starts_with(b"/*") => at = after(sql, at + 2, b"*/"),
-            b'$' => at = after_dollar_quote(sql, at),
-            b';' => {
-                parts.push(&sql[start..at]);
-                at += 1;
-                start = at;
-            }
-            _ => at += 1,
+    for token in sql_tokens(sql) {
+        if token == SqlToken::Sign(';') {
+            parts.push(&sql[start..at]);
+            start = at + 1;
         }
+        at += token.len();
     }
     parts.push(&sql[start..]);
     parts
 }
 
-/// The position after the next `end`, or the end of the text.
-fn after(sql: &str, from: usize, end: &[u8]) -> usize {
-    let rest = sql.as_bytes().get(from..).unwrap_or_default();
-    rest.windows(end.len())
-        .position(|window| window == end)
-        .map_or(sql.len(), |at| from + at + end.len())
-}
-
-/// `$tag$ … $tag$`; a `$1` is none.
-fn after_dollar_quote(sql: &str, at: usize) -> usize {
-    let rest = &sql.as_bytes()[at + 1..];
-    let tag = rest
-        .iter()
-        .position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_')
-        .filter(|end| rest[*end] == b'$' && !rest[0].is_ascii_digit());
-    match tag {
-        Some(end) => {
-            let open = at + end + 2;
-            let tag = &sql.as_bytes()[at..open];
-            after(sql, open, tag)
-        }
-        None => at + 1,
-    }
-}
-
 /// The literals of a statement, as the values that they stand for: texts
 /// without their quotes, numbers with their sign.
 fn literals(sql: &str) -> Vec<String> {
-    let bytes = sql.as_bytes();
     let mut found = Vec::new();
-    let mut at = 0;
-    while at < bytes.len() {
-        match bytes[at] {
-            b'\'' => {
-                let is_escape = matches!(sql[..at].chars().next_back(), Some('E' | 'e'))
-                    && !sql[..at - 1].ends_with(is_part_of_word);
-                let escape = if is_escape { Some('\\') } else { None };
-                let (value, end) = quoted(sql, at + 1, escape);
-                found.push(value);
-                at = end;
+    // What a minus is when a number follows it: a sign, or between two values.
+    let (mut sign, mut is_behind_value) = ("", false);
+    for token in sql_tokens(sql) {
+        match token {
+            SqlToken::Space(_) | SqlToken::Comment(_) => continue,
+            SqlToken::Sign('-') if !is_behind_value => {
+                sign = "-";
+                continue;
             }
-            b'"' => at = after(sql, at + 1, b"\""),
-            b'-' if bytes[at..].starts_with(b"--") => at = after(sql, at, b"\n"),
-            b'/' if bytes[at..].starts_with(b"/*") => at = after(sql, at + 2, b"*/"),
-            b'$' => {
-                let end = after_dollar_quote(sql, at);
-                let body = sql[at..end].split_once('$').and_then(|(_, rest)| rest.split_once('$'));
-                let inner = body.and_then(|(tag, rest)| rest.strip_suffix(&format!("${tag}$")));
-                found.extend(inner.map(str::to_owned));
-                // A `$1` is a place for a parameter, and its digits no literal.
-                at = end + digits(&bytes[end..]);
-            }
-            digit if digit.is_ascii_digit() && !sql[..at].ends_with(is_part_of_word) => {
-                let end = at + number(&bytes[at..]);
-                let sign = if is_signed(&sql[..at]) { "-" } else { "" };
-                found.push(format!("{sign}{}", &sql[at..end]));
-                at = end;
-            }
-            _ => at += 1,
+            SqlToken::Number(number) => found.push(format!("{sign}{number}")),
+            SqlToken::Text(_) => found.extend(token.literal()),
+            _ => {}
         }
+        is_behind_value = !matches!(token, SqlToken::Sign(sign) if !matches!(sign, ')' | ']'));
+        sign = "";
     }
     found
 }
@@ -180,68 +133,15 @@ fn is_part_of_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// The text of a literal that begins at `from`, in which `escape` gives the
-/// next character another meaning; and where it ends.
-fn quoted(sql: &str, from: usize, escape: Option<char>) -> (String, usize) {
-    let mut value = String::new();
-    let mut rest = sql[from..].char_indices().peekable();
-    while let Some((at, c)) = rest.next() {
-        match c {
-            '\'' if rest.peek().is_some_and(|&(_, next)| next == '\'') => {
-                rest.next();
-                value.push('\'');
-            }
-            '\'' => return (value, from + at + 1),
-            c if Some(c) == escape => value.extend(rest.next().map(|(_, escaped)| escaped)),
-            c => value.push(c),
-        }
-    }
-    (value, sql.len())
-}
-
-fn digits(bytes: &[u8]) -> usize {
-    bytes.iter().take_while(|byte| byte.is_ascii_digit()).count()
-}
-
-/// The length of a number: digits, a fraction, an exponent.
-fn number(bytes: &[u8]) -> usize {
-    let mut len = digits(bytes);
-    if bytes.get(len) == Some(&b'.') {
-        len += 1 + digits(&bytes[len + 1..]);
-    }
-    if matches!(bytes.get(len), Some(b'e' | b'E')) {
-        let sign = usize::from(matches!(bytes.get(len + 1), Some(b'+' | b'-')));
-        let exponent = digits(bytes.get(len + 1 + sign..).unwrap_or_default());
-        if exponent > 0 {
-            len += 1 + sign + exponent;
-        }
-    }
-    len
-}
-
-/// Whether a minus before a number is its sign, and not between two values.
-fn is_signed(before: &str) -> bool {
-    let Some(before) = before.trim_end().strip_suffix('-') else { return false };
-    match before.trim_end().chars().next_back() {
-        None => true,
-        Some(last) => !is_part_of_word(last) && !matches!(last, ')' | '\'' | '"' | ']'),
-    }
-}
-
+/// The word that a statement begins with, behind comments and brackets.
 fn first_word(statement: &str) -> Option<&str> {
-    let mut rest = statement;
-    loop {
-        rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == '(');
-        if let Some(comment) = rest.strip_prefix("--") {
-            rest = comment.split_once('\n')?.1;
-        } else if let Some(comment) = rest.strip_prefix("/*") {
-            rest = comment.split_once("*/")?.1;
-        } else {
-            break;
-        }
+    let mut tokens = sql_tokens(statement).skip_while(|token| {
+        matches!(token, SqlToken::Space(_) | SqlToken::Comment(_) | SqlToken::Sign('('))
+    });
+    match tokens.next() {
+        Some(SqlToken::Word(word)) => Some(word),
+        _ => None,
     }
-    let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
-    (end > 0).then(|| &rest[..end])
 }
 
 /// Whether `word` stands in `text` on its own, not as a part of a longer one.
@@ -267,6 +167,9 @@ mod tests {
             ("-- hm; hm\n /* ; */ (select 1)", vec!["SELECT"]),
             ("do $x$ a; b $x$; end", vec!["DO", "END"]),
             ("select $1; select 'it''s;'", vec!["SELECT", "SELECT"]),
+            (r"select E'\'; drop', '\'; end", vec!["SELECT", "END"]),
+            ("/* a /* b */ ; */ begin; commit", vec!["BEGIN", "COMMIT"]),
+            ("select \"a;b\"\"\"; end", vec!["SELECT", "END"]),
             ("", vec![]),
             ("'", vec![]),
             ("$", vec![]),
@@ -285,6 +188,8 @@ mod tests {
             ("SELECT $q$ it's $q$, \"7\", 5-2 -- 9", vec![" it's ", "5", "2"]),
             ("SELECT 'it', $$'$$, 'ends", vec!["it", "'", "ends"]),
             ("(-1)", vec!["-1"]),
+            ("a /* '1' /* 2 */ 3 */ = - 4", vec!["-4"]),
+            (r"SELECT E'a\nb', x'1F', U&'d', .5", vec!["a\nb", "1F", "d", ".5"]),
             ("SELECT 1.", vec!["1."]),
             ("SELECT name'x'", vec!["x"]),
         ] {
@@ -339,6 +244,7 @@ mod tests {
             ("SELECT 1", Strength::Read),
             ("SELECT 1 FROM t FOR UPDATE", Strength::Lock),
             ("WITH a AS (DELETE FROM t RETURNING 1) SELECT 1", Strength::Write),
+            ("FETCH 1 FROM c", Strength::Lock),
             ("COPY t TO STDOUT", Strength::Read),
             ("COPY t FROM STDIN", Strength::Write),
             ("PREPARE TRANSACTION 'x'", Strength::Commit),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use quarrel_run::{
     faults::{Fault, Schedule},
-    results::{LoadedRun, RunSettings},
+    results::{LoadedRun, RunFolder, RunSettings},
 };
 
 use super::command_line;
@@ -25,7 +25,7 @@ pub(super) fn again(run: &LoadedRun) -> String {
     if is_drawn(settings) {
         settings.faults.iter().for_each(|fault| add("fault", fault));
     } else {
-        add("schedule", &run.folder.file("run.toml").display());
+        add("schedule", &run.folder.file(RunFolder::SETTINGS).display());
     }
     add("workload", &settings.workload);
     add("time", &format!("{}ms", settings.time_ms));

@@ -3,7 +3,7 @@ use std::time::Duration;
 use quarrel_checkers::ReadFinding;
 use quarrel_run::{
     judge::stale_reads,
-    results::{FileError, LoadedRun, VerdictFile, json_text},
+    results::{FileError, LoadedRun, RunFolder, VerdictFile, json_text},
 };
 
 use super::{
@@ -44,7 +44,7 @@ pub fn write_files_with(
     stale: &[ReadFinding],
 ) -> Result<usize, FileError> {
     let folder = &run.folder;
-    folder.write("verdict.json", &json_text(verdict))?;
+    folder.write(RunFolder::VERDICT, &json_text(verdict))?;
     let plain = summary(run, verdict, Ink::plain(), Width::Free);
     folder.write("summary.md", &format!("```text\n{plain}```\n"))?;
     let view = View::with_reads(run, verdict, stale);
@@ -68,7 +68,7 @@ pub fn write_files_with(
 ///
 /// When the system says no.
 pub fn write_report(view: &View<'_>) -> Result<(), FileError> {
-    view.run.folder.write("report.html", &page::page(view))
+    view.run.folder.write(RunFolder::REPORT, &page::page(view))
 }
 
 fn write_plots(view: &View<'_>) -> Result<(), FileError> {
@@ -89,7 +89,7 @@ fn write_anomalies(view: &View<'_>) -> Result<(), FileError> {
             view.run.folder.write(&format!("anomalies/{number}/{name}"), text)
         };
         let timeline = Timeline::of(evidence, &anomalies[at]);
-        write("timeline.txt", &timeline.to_string())?;
+        write(RunFolder::TIMELINE, &timeline.to_string())?;
         if let Some(pictures) = zoom::zoom(view.run, evidence, &anomalies[at], number) {
             write("zoom.svg", &stand_alone(&pictures.lying))?;
         }

@@ -1,13 +1,13 @@
 use std::fmt;
 
 use quarrel_checkers::{
-    Anomaly, Content, Index, Kind, Operation, Process, Reply, Site, Step, Time,
+    Anomaly, Content, Index, Kind, Operation, Process, Reply, Site, Step, Time, Version,
 };
 use quarrel_run::judge::{Evidence, Provenance};
 
 use super::{
     names::Names,
-    terminal::{Fracture, printable, shorten, text_columns},
+    terminal::{Fracture, numeral, printable, shorten, text_columns},
 };
 
 /// Rows of a timeline before it is cut around what matters.
@@ -254,7 +254,7 @@ impl Teller<'_> {
             notes.push(behind);
         }
         if self.is_wrong(operation, step) {
-            notes.push(self.verdict(Evidence::version_of(step)));
+            notes.push(self.verdict(self.evidence.version_of(step)));
         }
         notes.join(", ")
     }
@@ -266,16 +266,24 @@ impl Teller<'_> {
     }
 
     /// What is wrong with the row that proves the anomaly.
-    fn verdict(&self, version: Option<u64>) -> String {
+    fn verdict(&self, version: Option<Version>) -> String {
         if let Some(Fracture { seen: [_, (other, seen)], written: [missed, _] }) = &self.fracture {
-            return format!("FRACTURED, must be v{missed} beside v{seen} of key {other}");
+            let [missed, seen] = [*missed, *seen].map(numeral);
+            return format!("FRACTURED, must be {missed} beside {seen} of key {other}");
         }
         if let Some(due) = version.and(self.told_due()) {
             return format!("STALE: {due}");
         }
         match (self.anomaly.versions_behind, version) {
             (0, _) | (_, None) => self.anomaly.class.to_string().replace('-', " ").to_uppercase(),
-            (behind, Some(version)) => format!("STALE, must be v{} or newer", version + behind),
+            (behind, Some(version)) => {
+                // A number says how many came after it on its own timeline only.
+                let newer = self.provenance.as_ref().and_then(|way| way.newer);
+                let newer = newer.and_then(|step| self.evidence.version_of(step));
+                let least = newer.filter(|newer| newer.timeline > version.timeline);
+                let counted = Version { number: version.number + behind, ..version };
+                format!("STALE, must be {} or newer", numeral(least.unwrap_or(counted)))
+            }
         }
     }
 
@@ -284,7 +292,11 @@ impl Teller<'_> {
         let due = self.due?;
         let version = self.evidence.version_on(due, self.anomaly.key?)?;
         let event = &self.evidence.history().events[self.evidence.acknowledged(due)?.position()];
-        Some(format!("v{version} was acknowledged at t={}", since(event.time, self.origin)))
+        Some(format!(
+            "{} was acknowledged at t={}",
+            numeral(version),
+            since(event.time, self.origin)
+        ))
     }
 
     /// How many writes the replica had not replayed when it was read.
@@ -292,7 +304,7 @@ impl Teller<'_> {
         if step.site != Site::Replica {
             return None;
         }
-        let found = Evidence::version_of(step)?;
+        let found = self.evidence.version_of(step)?;
         let key = step.object.as_ref()?.key;
         let count = self
             .evidence
@@ -300,7 +312,8 @@ impl Teller<'_> {
             .filter(|write| {
                 write.site == Site::Primary
                     && write.end.is_some_and(|end| end <= step.start)
-                    && matches!(write.reply, Reply::Done { version: Some(v) } if v > found)
+                    && matches!(write.reply, Reply::Done { version: Some(_) })
+                    && self.evidence.version_of(write) > Some(found)
             })
             .count();
         match count {

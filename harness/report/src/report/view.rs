@@ -176,7 +176,7 @@ fn row(evidence: &Evidence<'_>, operation: &quarrel_checkers::Operation, lanes: 
     let version = pair.map_or(op.version, |(one, _)| one.version);
     let source = operation.steps.iter().rev().map(|at| &history.steps[*at]).find(|step| {
         let is_on = pair.is_none() || step.object.as_ref().map(|object| object.key) == key;
-        is_on && matches!(step.reply, Reply::Found(_)) && Evidence::version_of(step) == version
+        is_on && matches!(step.reply, Reply::Found(_)) && Evidence::number_of(step) == version
     });
     Row {
         invoke: operation.invoke,

@@ -27,9 +27,6 @@ use super::{layout::missing, shelf::Shelf};
 /// How often a page hears of a run that goes on.
 const EVERY: Duration = Duration::from_millis(250);
 
-/// The history of a run that goes on.
-const JOURNAL: &str = "history.jsonl.zst";
-
 /// The longest line that is looked at; what is longer is passed over.
 const LONGEST: usize = 1 << 20;
 
@@ -127,7 +124,7 @@ struct Follower {
 
 impl Follower {
     fn new(folder: RunFolder) -> io::Result<Self> {
-        let decoder = zstd::stream::Decoder::new(Growing(folder.open(JOURNAL)?))?;
+        let decoder = zstd::stream::Decoder::new(Growing(folder.open(RunFolder::HISTORY)?))?;
         let lines = BufReader::new(decoder);
         Ok(Self {
             folder,
@@ -174,7 +171,7 @@ impl Follower {
         }
         let ms = self.progress.time_ms.saturating_sub(before.0);
         let operations = self.progress.operations - before.1;
-        self.progress.quiet_ms = quiet(&self.folder.file(JOURNAL));
+        self.progress.quiet_ms = quiet(&self.folder.file(RunFolder::HISTORY));
         self.progress.rate = if ms == 0 { 0.0 } else { operations as f64 * 1e3 / ms as f64 };
         self.progress.clone()
     }
@@ -240,7 +237,7 @@ mod tests {
     #[test]
     fn a_journal_is_read_while_it_is_written() {
         let scratch = tempfile::tempdir().unwrap();
-        let path = scratch.path().join("history.jsonl.zst");
+        let path = scratch.path().join(RunFolder::HISTORY);
         let mut writer = zstd::stream::Encoder::new(File::create(&path).unwrap(), 1).unwrap();
         writer.flush().unwrap();
         let folder = RunFolder {

@@ -28,14 +28,14 @@ const MOST_BYTES: usize = 64 << 20;
 
 /// The files that a report is made of, besides the logs of servers.
 const FILES: [&str; 9] = [
-    "run.toml",
-    "history.jsonl.zst",
+    RunFolder::SETTINGS,
+    RunFolder::HISTORY,
     "commits.jsonl",
-    "faults.jsonl",
-    "probes.jsonl",
-    "verdict.json",
+    RunFolder::RECEIPTS,
+    RunFolder::PROBES,
+    RunFolder::VERDICT,
     "failure.json",
-    "env.json",
+    RunFolder::ENVIRONMENT,
     "phases.json",
 ];
 
@@ -106,12 +106,12 @@ mod tests {
             text.unwrap()
         };
         assert_eq!((ask(), ask()), ("1".to_owned(), "1".to_owned()));
-        run.write("verdict.json", "{}").unwrap();
+        run.write(RunFolder::VERDICT, "{}").unwrap();
         assert_eq!((ask(), ask()), ("2".to_owned(), "2".to_owned()));
         run.write("logs/primary.log", "said").unwrap();
         assert_eq!((ask(), ask()), ("3".to_owned(), "3".to_owned()));
         // What nothing is read of changes nothing.
-        run.write("report.html", "forged").unwrap();
+        run.write(RunFolder::REPORT, "forged").unwrap();
         assert_eq!(ask(), "3");
         assert_eq!(pages.kept(&run).as_deref(), Some("3"));
         run.write("faults.jsonl", "").unwrap();

@@ -108,7 +108,7 @@ pub(super) fn report(folder: &RunFolder) -> Option<String> {
 }
 
 fn progress(folder: &RunFolder, state: &RunState, beside: &Markup) -> Response {
-    let text = folder.text("run.toml").unwrap_or_default();
+    let text = folder.text(RunFolder::SETTINGS).unwrap_or_default();
     let settings: Option<RunSettings> = toml::from_str(&text).ok();
     let (strategy, faults, time) = settings
         .map(|settings| (settings.strategy, settings.faults.join(" "), settings.time_ms))

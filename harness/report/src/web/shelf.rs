@@ -184,7 +184,7 @@ impl Shelf {
 
     /// The verdict of a run, if it has one.
     pub(super) fn verdict(run: &RunFolder) -> Option<VerdictFile> {
-        let text = run.text("verdict.json").ok()?;
+        let text = run.text(RunFolder::VERDICT).ok()?;
         serde_json::from_str(&text).ok()
     }
 }

@@ -1,13 +1,15 @@
 use quarrel_checkers::{
-    Anomaly, Class, Content, Event, F, History, Index, Invalidation, Key, Kind, Operation, Process,
-    Reply, Site, Step, Time, Value,
+    Anomaly, Class, Content, Event, F, History, Index, Invalidation, Key, Kind, Operation, Probe,
+    Process, Reply, Site, Step, Time, Value, Version,
 };
 use quarrel_strategy::strategy::{Side, sides};
 use rustc_hash::FxHashMap;
 
-use super::steps::{
-    found, invalidates_as_agent, is_absence, is_gap, is_of_cache, is_on, stored, stores_same,
-    succeeded, value,
+use super::{
+    steps::{
+        invalidates_as_agent, is_absence, is_gap, is_of_cache, is_on, stores_same, succeeded, value,
+    },
+    versions::Versions,
 };
 
 /// Where a history's operations and steps are, for looking up how a value came
@@ -20,8 +22,10 @@ pub struct Evidence<'a> {
     of_event: Vec<u32>,
     /// Positions of the steps on a key's own entry or row, by start.
     on_key: FxHashMap<Key, Vec<u32>>,
-    /// Versions of values whose readers were told none.
-    versions: FxHashMap<(Key, &'a Value), u64>,
+    /// Which version each row is.
+    pub(super) versions: Versions,
+    /// Numbers of values whose readers were told none.
+    untold: FxHashMap<(Key, &'a Value), u64>,
     /// Steps are missing: that there is none of a kind says nothing.
     pub(super) has_gap: bool,
     /// Positions of the steps by which clients looked at what they were told.
@@ -38,7 +42,7 @@ const NONE: u32 = u32::MAX;
 #[derive(Clone, Copy, Debug)]
 pub struct Provenance<'a> {
     /// The version that was read.
-    pub version: u64,
+    pub version: Version,
     /// The step of the read that found it.
     pub source: &'a Step,
     /// The step that had put it into the cache, if it was found there.
@@ -75,7 +79,7 @@ impl<'a> Evidence<'a> {
     #[must_use]
     pub fn new(history: &'a History) -> Option<Self> {
         let operations = history.operations().ok()?;
-        let versions = versions(history);
+        let (versions, untold) = (Versions::of(history), untold(history));
         let mut of_event = vec![NONE; history.events.len()];
         for (at, operation) in (0..NONE).zip(&operations) {
             of_event[operation.invoke.position()] = at;
@@ -89,17 +93,17 @@ impl<'a> Evidence<'a> {
                 on_key.entry(object.key).or_default().push(position);
             }
         }
-        let mut looked: FxHashMap<Process, Vec<u32>> = FxHashMap::default();
+        let mut looks: FxHashMap<Process, Vec<u32>> = FxHashMap::default();
         for (position, step) in (0..NONE).zip(&history.steps).filter(|(_, step)| step.is_look()) {
-            looked.entry(step.process).or_default().push(position);
+            looks.entry(step.process).or_default().push(position);
         }
-        for positions in on_key.values_mut().chain(looked.values_mut()) {
+        for positions in on_key.values_mut().chain(looks.values_mut()) {
             positions.sort_by_key(|position| history.steps[*position as usize].start);
         }
         let is_seen = history.steps.iter().any(invalidates_as_agent);
         let by = is_seen.then_some(Invalidation::ByAgent);
         let has_gap = history.steps.iter().any(is_gap);
-        Some(Self { history, operations, of_event, on_key, versions, has_gap, looks: looked, by })
+        Some(Self { history, operations, of_event, on_key, versions, untold, has_gap, looks, by })
     }
 
     /// Who keeps the cache in step.
@@ -131,7 +135,7 @@ impl<'a> Evidence<'a> {
     pub(super) fn was_never_committed(&self, anomaly: &Anomaly) -> bool {
         let witnessed = anomaly.witness.iter().filter_map(|at| self.operation(*at));
         let mut ended = witnessed.filter_map(|operation| operation.complete);
-        !self.versions.is_empty()
+        !self.untold.is_empty()
             && ended.any(|end| {
                 let event = &self.history.events[end.position()];
                 event.kind == Kind::Ok && event.op.f == F::Write && event.op.version.is_none()
@@ -140,12 +144,12 @@ impl<'a> Evidence<'a> {
 
     /// The step by which a client got what it has in a near cache of its own: it
     /// found it, was told it, or wrote it.
-    pub(super) fn copied(&self, key: Key, version: u64, near: &Step) -> Option<&Step> {
+    pub(super) fn copied(&self, key: Key, version: Version, near: &Step) -> Option<&Step> {
         self.on_before(key, near.start).rev().find(|step| {
-            let wrote = step.reply == Reply::Done { version: Some(version) };
+            let brought = [self.versions.found(step), self.versions.written(step)];
             step.process == near.process
                 && step.site != Site::Client
-                && (found(step) == Some(version) || wrote)
+                && brought.contains(&Some(version))
         })
     }
 
@@ -161,7 +165,7 @@ impl<'a> Evidence<'a> {
         &self,
         anomaly: &Anomaly,
         key: Key,
-        version: u64,
+        version: Version,
         source: &Step,
     ) -> bool {
         let overwritten = || self.newer_write(anomaly, key, version)?.end;
@@ -194,15 +198,18 @@ impl<'a> Evidence<'a> {
 
     /// The version that an operation read or wrote of a key, if it is known.
     #[must_use]
-    pub fn version_on(&self, operation: &Operation, key: Key) -> Option<u64> {
+    pub fn version_on(&self, operation: &Operation, key: Key) -> Option<Version> {
         let op = &self.history.events[operation.complete?.position()].op;
-        let of_side = || sides(op).into_iter().find(|side| side.key == key)?.version;
-        let of_value = || match self.versions.is_empty() || op.key != Some(key) {
+        if let Some(side) = sides(op).into_iter().find(|side| side.key == key) {
+            return Some(self.versions.of_row(key, &side.value, side.version?));
+        }
+        let of_value = || match self.untold.is_empty() || op.key != Some(key) {
             true => None,
             // What was never committed has none, as what is not there.
-            false => Some(self.versions.get(&(key, &op.value)).copied().unwrap_or(0)),
+            false => Some(self.untold.get(&(key, &op.value)).copied().unwrap_or(0)),
         };
-        op.version.or_else(of_side).or_else(of_value)
+        let number = op.version.or_else(of_value)?;
+        Some(self.versions.of_row(key, &op.value, number))
     }
 
     /// Whether an operation was meant to change something.
@@ -228,10 +235,11 @@ impl<'a> Evidence<'a> {
     }
 
     /// The step of `read` that brought the value of `key` that it returned.
-    pub(super) fn source(&self, read: &Operation, key: Key, version: u64) -> Option<&Step> {
+    pub(super) fn source(&self, read: &Operation, key: Key, version: Version) -> Option<&Step> {
         let steps = read.steps.iter().rev().map(|position| &self.history.steps[*position]);
         let brought = |step: &&Step| {
-            let is_it = found(step) == Some(version) || (version == 0 && is_absence(step));
+            let is_it = self.versions.found(step) == Some(version)
+                || (version == Version::ABSENT && is_absence(step));
             is_on(step, key) && is_it
         };
         steps.filter(brought).find(|step| step.verb != "SET")
@@ -239,17 +247,14 @@ impl<'a> Evidence<'a> {
 
     /// The oldest write of `key` that is newer than `version` and part of the
     /// evidence, else the oldest such write at all.
-    pub(super) fn newer_write(&self, anomaly: &Anomaly, key: Key, version: u64) -> Option<&Step> {
-        let commits = || {
-            self.on(key).filter(|step| {
-                step.site == Site::Primary && matches!(step.reply, Reply::Done { version: Some(_) })
-            })
-        };
-        let updates = || {
-            commits().filter(
-                move |step| matches!(step.reply, Reply::Done { version: Some(v) } if v > version),
-            )
-        };
+    pub(super) fn newer_write(
+        &self,
+        anomaly: &Anomaly,
+        key: Key,
+        version: Version,
+    ) -> Option<&Step> {
+        let commits = || self.on(key).filter(|step| self.versions.written(step).is_some());
+        let updates = || commits().filter(move |step| self.versions.written(step) > Some(version));
         let witnessed = |step: &&Step| {
             let operation = step.operation.and_then(|invoke| self.operation(invoke));
             operation.is_some_and(|operation| {
@@ -257,8 +262,9 @@ impl<'a> Evidence<'a> {
                     || operation.complete.is_some_and(|end| anomaly.witness.contains(&end))
             })
         };
-        // After a failover numbers are given again: what overwrote may have one
-        // that is no higher, and then the evidence alone says that it did.
+        // Where nobody tells the timelines, numbers are given again after a
+        // failover: what overwrote may have one that is no higher, and then the
+        // evidence alone says that it did.
         let read = self.guilty(anomaly).and_then(|read| read.complete);
         let read = read.map(|end| &self.history.events[end.position()].op.value);
         let is_other = |step: &&Step| value(&step.argument) != read;
@@ -267,10 +273,11 @@ impl<'a> Evidence<'a> {
     }
 
     /// The last step that put `version` into the cache before `hit` ended.
-    pub(super) fn fill(&self, key: Key, version: u64, hit: &Step) -> Option<&Step> {
+    pub(super) fn fill(&self, key: Key, version: Version, hit: &Step) -> Option<&Step> {
         self.on_before(key, hit.end?).rev().find(|step| {
             is_of_cache(step)
-                && (stored(step) == Some(version) || (version == 0 && stores_same(step, hit)))
+                && (self.versions.stored(step) == Some(version)
+                    || (version == Version::ABSENT && stores_same(step, hit)))
                 && step.reply != Reply::Refused
         })
     }
@@ -278,7 +285,9 @@ impl<'a> Evidence<'a> {
     /// The step by which an agent had fetched what it then put into the cache.
     pub(super) fn fetched(&self, key: Key, fill: &Step) -> Option<&Step> {
         self.on_before(key, fill.start).rev().find(|step| {
-            step.process == fill.process && step.site != Site::Cache && found(step) == stored(fill)
+            step.process == fill.process
+                && step.site != Site::Cache
+                && self.versions.found(step) == self.versions.stored(fill)
         })
     }
 
@@ -339,10 +348,11 @@ impl<'a> Evidence<'a> {
         let key = anomaly.key?;
         let is_stale = anomaly.class == Class::StaleRead && anomaly.versions_behind > 0;
         let read = self.guilty(anomaly).filter(|_| is_stale)?;
-        let version = self.version_on(read, key)?.checked_add(anomaly.versions_behind)?;
-        let written = self.on(key).find(|step| {
-            step.site == Site::Primary && step.reply == Reply::Done { version: Some(version) }
-        });
+        let seen = self.version_on(read, key)?;
+        // Numbers count on their own timeline only.
+        let number = seen.number.checked_add(anomaly.versions_behind)?;
+        let version = Version { number, ..seen };
+        let written = self.on(key).find(|step| self.versions.written(step) == Some(version));
         let due = self.operation(written?.operation?)?;
         let time = |index: Index| self.history.events[index.position()].time;
         let acknowledged = time(self.acknowledged(due)?);
@@ -390,9 +400,7 @@ impl<'a> Evidence<'a> {
         let fetched = filler
             .and_then(|operation| self.source(operation, key, version))
             .filter(|step| step.site != Site::Cache);
-        let written = self.on(key).find(|step| {
-            step.site == Site::Primary && step.reply == Reply::Done { version: Some(version) }
-        });
+        let written = self.on(key).find(|step| self.versions.written(step) == Some(version));
         let newer = self.newer_write(anomaly, key, version);
         Some(Provenance { version, source, fill, fetched, written, newer })
     }
@@ -404,11 +412,31 @@ impl<'a> Evidence<'a> {
 
     /// The version that a step brought or wrote, if it is about a row.
     #[must_use]
-    pub fn version_of(step: &Step) -> Option<u64> {
-        found(step).or_else(|| stored(step)).or(match step.reply {
-            Reply::Done { version } => version,
+    pub fn version_of(&self, step: &Step) -> Option<Version> {
+        let brought = || self.versions.found(step).or_else(|| self.versions.stored(step));
+        brought().or_else(|| self.versions.written(step))
+    }
+
+    /// The number that a step itself tells, if it is about a row: what a label
+    /// says of it. It orders nothing.
+    #[must_use]
+    pub fn number_of(step: &Step) -> Option<u64> {
+        let row = |content: &Content| match content {
+            Content::Row { version, .. } => Some(*version),
             _ => None,
-        })
+        };
+        let stored = step.argument.as_ref().filter(|_| is_of_cache(step));
+        match &step.reply {
+            Reply::Found(content) => row(content),
+            Reply::Done { version } => stored.and_then(row).or(*version),
+            _ => stored.and_then(row),
+        }
+    }
+
+    /// The version of what a store held when it was looked at.
+    #[must_use]
+    pub fn version_at(&self, probe: &Probe) -> Version {
+        self.versions.of_row(probe.key, &probe.value, probe.version)
     }
 
     /// Whether the operation is a write that was acknowledged.
@@ -418,8 +446,8 @@ impl<'a> Evidence<'a> {
     }
 }
 
-/// The versions of what was written, in a history whose readers were told none.
-fn versions(history: &History) -> FxHashMap<(Key, &Value), u64> {
+/// The numbers of what was written, in a history whose readers were told none.
+fn untold(history: &History) -> FxHashMap<(Key, &Value), u64> {
     let read = || {
         let ended = history.events.iter().filter(|event| event.kind == Kind::Ok);
         ended.filter(|event| event.op.f == F::Read && !event.op.value.is_nil())

@@ -9,6 +9,7 @@ mod rules;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 pub use cause::{Evidence, Provenance, find_causes};
 pub use outcome::{

@@ -4,7 +4,8 @@ use quarrel_checkers::{Cause, Invalidation, Key, Kind, Reply, Step};
 
 use super::{
     Evidence,
-    steps::{failed, found, is_of_cache, is_on, stored_or_said, succeeded},
+    steps::{failed, is_of_cache, is_on, succeeded},
+    versions::Versions,
 };
 
 /// A copy that should not have been there any more.
@@ -35,11 +36,12 @@ impl Evidence<'_> {
         let told = tellings.iter().copied().rfind(|step| succeeded(step));
         if by.is_message()
             && let Some(told) = told
-            && copied.heard_more_before()
+            && copied.heard_more_before(&self.versions)
         {
             // Somebody who puts an older row into the copies after a newer one.
             let mut said = self.on(key).filter(|step| step.verb == "PUBLISH");
-            let said = said.rfind(|step| stored_or_said(step) == found(by));
+            let said =
+                said.rfind(|step| self.versions.stored_or_said(step) == self.versions.found(by));
             return Some(match said.is_some_and(|said| said.start >= told.start) {
                 true => Cause::WriteWriteRace,
                 false => Cause::LateMessage,
@@ -101,9 +103,10 @@ impl Copied<'_> {
     }
 
     /// Whether its client had heard of a newer version before it heard this one.
-    fn heard_more_before(&self) -> bool {
+    fn heard_more_before(&self, versions: &Versions) -> bool {
         self.looks.iter().any(|step| {
-            is_on(step, self.key) && step.start <= self.by.start && found(step) > found(self.by)
+            let is_before = is_on(step, self.key) && step.start <= self.by.start;
+            is_before && versions.found(step) > versions.found(self.by)
         })
     }
 

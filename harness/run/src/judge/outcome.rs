@@ -12,7 +12,7 @@ use quarrel_strategy::{
     strategy::{Workload, parse_duration},
 };
 
-use super::{find_causes, phases::phases};
+use super::{find_causes, phases::phases, steps::is_gap};
 use crate::{
     faults::Receipt,
     results::{FaultCount, LoadedRun, SCHEMA, VerdictFile},
@@ -250,6 +250,14 @@ fn decide(
         let why = format!(
             "the history breaks off, and what came then may break it; up to there: {}",
             rung.reason
+        );
+        return (RunOutcome::Undecided, why);
+    }
+    if let Some(gap) = run.history.steps.iter().find(|step| is_gap(step)) {
+        let why = format!(
+            "from {} on not all was heard of what was said to the stores, and what was not may \
+             be what goes wrong; of what clients saw: {}",
+            gap.start, rung.reason
         );
         return (RunOutcome::Undecided, why);
     }

@@ -2,19 +2,19 @@
 
 use quarrel_checkers::{
     Anomaly, Cause, Certainty, Class, Content, Invalidation, Key, Kind, Operation, Process, Reply,
-    Site, Step, Time,
+    Site, Step, Time, Version,
 };
 
 use super::{
     Evidence,
-    steps::{failed, invalidates_as_agent, is_of_cache, replaces, same, stored, succeeded, value},
+    steps::{failed, invalidates_as_agent, is_of_cache, succeeded, value},
 };
 
 /// An entry that should not have been there: what put it there, what it says,
 /// and the write that it missed.
 struct Entry<'a> {
     key: Key,
-    version: u64,
+    version: Version,
     hit: &'a Step,
     newer: &'a Step,
 }
@@ -161,7 +161,7 @@ impl Evidence<'_> {
         let removed = self.on(entry.key).any(|step| {
             step.object == entry.hit.object
                 && step.end.is_some_and(|end| end < entry.hit.start)
-                && replaces(step, entry.hit)
+                && self.versions.replaces(step, entry.hit)
         });
         if removed {
             return Cause::ResurrectedEntry;
@@ -211,14 +211,14 @@ impl Evidence<'_> {
             self.on(object.key)
                 .filter(|step| is_of_cache(step) && step.object.as_ref() == Some(object))
         };
-        let is_same = |step: &&Step| step.argument.as_ref().is_some_and(|new| same(new, content));
+        let is_same = |step: &&Step| self.versions.stores(step, content);
         // Of several that stored the same the one that may have run last.
         let store = changes()
             .filter(|step| Some(step.start) < hit.end)
             .filter(is_same)
             .max_by_key(|step| step.end.unwrap_or(Time::MAX));
         let replaced = changes().any(|step| {
-            replaces(step, hit)
+            self.versions.replaces(step, hit)
                 && store.is_none_or(|store| store.end.is_some_and(|end| end < step.start))
                 && step.end.is_some_and(|end| end < hit.start)
         });
@@ -261,8 +261,10 @@ impl Evidence<'_> {
         if late.iter().any(&before_fill) || by_agents.any(|step| before_fill(&step)) {
             return Cause::InFlightRefill;
         }
-        let took_away =
-            |step: &&&Step| step.object == hit.object && stored(step).is_none() && succeeded(step);
+        let took_away = |step: &&&Step| {
+            let is_store = self.versions.stored(step).is_some();
+            step.object == hit.object && !is_store && succeeded(step)
+        };
         let only_early = !late.iter().any(|step| step.object == hit.object);
         if only_early && early.iter().filter(took_away).any(before_fill) {
             return Cause::InvalidateBeforeCommit;
@@ -339,7 +341,7 @@ impl Evidence<'_> {
 
     /// Whether the entry says that there is no row.
     fn is_of_absence(&self, entry: &Entry<'_>) -> bool {
-        entry.version == 0
+        entry.version == Version::ABSENT
             && !matches!(&entry.hit.reply, Reply::Found(Content::Row { value, .. }) if !value.is_nil())
     }
 

@@ -14,49 +14,12 @@ pub(super) fn is_of_cache(step: &Step) -> bool {
     step.site == Site::Cache && !step.is_message()
 }
 
-/// The version that a step stored in the cache, or told of.
-pub(super) fn stored_or_said(step: &Step) -> Option<u64> {
-    match &step.argument {
-        Some(Content::Row { version, .. }) if step.site == Site::Cache => Some(*version),
-        _ => None,
-    }
-}
-
 /// Whether a standing agent of the strategy changed the cache by this step.
 pub(super) fn invalidates_as_agent(step: &Step) -> bool {
     matches!(step.process, Process::Agent(_))
         && step.process < OPERATOR
         && is_of_cache(step)
         && step.verb != "GET"
-}
-
-/// Whether a store of `new` leaves what was `found`.
-pub(super) fn same(new: &Content, found: &Content) -> bool {
-    match (new, found) {
-        (Content::Row { version: new, .. }, Content::Row { version: found, .. }) => new == found,
-        _ => new == found,
-    }
-}
-
-/// Whether a step on the same object takes away what `hit` found, or puts
-/// something newer in its place.
-pub(super) fn replaces(step: &Step, hit: &Step) -> bool {
-    let Reply::Found(content) = &hit.reply else { return false };
-    let is_newer = || step.argument.as_ref().is_some_and(|new| newer(new, content));
-    let is_change = step.verb == "DEL" || is_newer();
-    is_of_cache(step) && succeeded(step) && is_change
-}
-
-/// Whether a store of `new` replaces what was `found` by something newer.
-const fn newer(new: &Content, found: &Content) -> bool {
-    match (new, found) {
-        (
-            Content::Row { version: new, .. } | Content::Tombstone(new),
-            Content::Row { version: found, .. } | Content::Tombstone(found),
-        )
-        | (Content::Number(new), Content::Number(found)) => *new > *found,
-        _ => false,
-    }
 }
 
 pub(super) const fn value(content: &Option<Content>) -> Option<&Value> {
@@ -97,15 +60,4 @@ pub(super) fn stores_same(step: &Step, hit: &Step) -> bool {
 
 pub(super) fn is_on(step: &Step, key: Key) -> bool {
     step.object.as_ref().is_some_and(|object| object.key == key)
-}
-
-pub(super) fn found(step: &Step) -> Option<u64> {
-    match &step.reply {
-        Reply::Found(Content::Row { version, .. }) => Some(*version),
-        _ => None,
-    }
-}
-
-pub(super) fn stored(step: &Step) -> Option<u64> {
-    stored_or_said(step).filter(|_| is_of_cache(step))
 }

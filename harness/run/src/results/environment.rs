@@ -29,7 +29,7 @@ impl Environment {
     /// What `env.json` of a run says; nothing if it cannot be read.
     #[must_use]
     pub fn of(run: &RunFolder) -> Self {
-        let text = run.text("env.json").unwrap_or_default();
+        let text = run.text(RunFolder::ENVIRONMENT).unwrap_or_default();
         serde_json::from_str(&text).unwrap_or_default()
     }
 }

@@ -42,6 +42,24 @@ pub enum FindError {
 }
 
 impl RunFolder {
+    /// The file with what a run was asked to do. A folder with it is a run.
+    pub const SETTINGS: &str = "run.toml";
+    /// The file with what its clients saw.
+    pub const HISTORY: &str = "history.jsonl.zst";
+    /// The file with the faults that struck.
+    pub const RECEIPTS: &str = "faults.jsonl";
+    /// The file with what its stores held when they were looked at.
+    pub const PROBES: &str = "probes.jsonl";
+    /// The file with what came of it.
+    pub const VERDICT: &str = "verdict.json";
+    /// The file with what it ran on.
+    pub const ENVIRONMENT: &str = "env.json";
+    /// The page for a person.
+    pub const REPORT: &str = "report.html";
+    /// The file with the few steps that tell an anomaly, in the anomaly's own
+    /// folder.
+    pub const TIMELINE: &str = "timeline.txt";
+
     /// Makes a new folder for a run of `subject`. It never takes one that is
     /// there.
     ///
@@ -147,7 +165,7 @@ impl RunFolder {
 
     /// When its settings were written: at its beginning, and never again.
     fn began(&self) -> Option<SystemTime> {
-        self.file("run.toml").metadata().and_then(|settings| settings.modified()).ok()
+        self.file(RunFolder::SETTINGS).metadata().and_then(|settings| settings.modified()).ok()
     }
 
     /// The run at `path` in a folder that may be a stranger's, if there is one
@@ -161,7 +179,7 @@ impl RunFolder {
         let name = path.file_name()?.to_str()?.to_owned();
         let id = name.rsplit('-').next()?.to_owned();
         // A run's folder has a history from its first moment on.
-        is_inside(&path, "run.toml").then_some(Self { path, name, id })
+        is_inside(&path, RunFolder::SETTINGS).then_some(Self { path, name, id })
     }
 }
 
@@ -238,7 +256,7 @@ mod tests {
         let begin = |name: &str, after: u64| {
             let folder = root.path().join(name);
             fs::create_dir(&folder).unwrap();
-            let settings = fs::File::create(folder.join("run.toml")).unwrap();
+            let settings = fs::File::create(folder.join(RunFolder::SETTINGS)).unwrap();
             let began = SystemTime::UNIX_EPOCH + Duration::from_millis(after);
             settings.set_modified(began).unwrap();
         };

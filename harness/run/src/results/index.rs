@@ -52,7 +52,7 @@ impl IndexLine {
     /// What the index says of a judged run.
     #[must_use]
     pub fn of(run: &RunFolder, verdict: &VerdictFile) -> Self {
-        let settings = run.text("run.toml").unwrap_or_default();
+        let settings = run.text(RunFolder::SETTINGS).unwrap_or_default();
         let settings: Option<RunSettings> = toml::from_str(&settings).ok();
         Self {
             run: run.name.clone(),

@@ -58,13 +58,13 @@ impl LoadedRun {
 ///
 /// When a file is missing or of another form.
 pub fn load_run(folder: RunFolder) -> Result<LoadedRun, LoadError> {
-    let path = folder.file("run.toml");
-    let text = folder.text("run.toml").map_err(FileError::io(&path))?;
+    let path = folder.file(RunFolder::SETTINGS);
+    let text = folder.text(RunFolder::SETTINGS).map_err(FileError::io(&path))?;
     let settings = toml::from_str(&text).map_err(|error| FormError::toml(&path, &text, &error))?;
-    let (mut history, truncated) = read_history(&folder.file("history.jsonl.zst"))?;
+    let (mut history, truncated) = read_history(&folder.file(RunFolder::HISTORY))?;
     Commit::tell(&read_json_lines(&folder.file(Commit::FILE))?, &mut history);
-    let receipts = read_json_lines(&folder.file("faults.jsonl"))?;
-    let probes = read_json_lines(&folder.file("probes.jsonl"))?;
+    let receipts = read_json_lines(&folder.file(RunFolder::RECEIPTS))?;
+    let probes = read_json_lines(&folder.file(RunFolder::PROBES))?;
     let failure = read_failure(&folder)?;
     Ok(LoadedRun { folder, settings, history, truncated, receipts, probes, failure })
 }
@@ -187,7 +187,7 @@ mod tests {
 
     fn read(bytes: &[u8]) -> (PathBuf, Result<(History, bool), FileError>) {
         let folder = TempDir::new().unwrap();
-        let path = folder.path().join("history.jsonl.zst");
+        let path = folder.path().join(RunFolder::HISTORY);
         std::fs::write(&path, bytes).unwrap();
         let read = read_history(&path);
         (path, read)

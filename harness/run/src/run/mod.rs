@@ -64,8 +64,6 @@ use quarrel_strategy::{
     strategy::{AnyStrategy, Register, Strategy, WorkloadEntry},
 };
 
-/// The file of a run's history.
-const HISTORY: &str = "history.jsonl.zst";
 /// How long one operation may take on real servers.
 const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -264,13 +262,13 @@ impl Run {
         self.settle_on(&**cluster);
         let Self { plan, settings, expect, judged_until, .. } = self;
         let toml = toml::to_string_pretty(&settings)?;
-        write_text(&folder.file("run.toml"), &toml)?;
-        write_json(&folder.file("env.json"), &environment(&**cluster))?;
+        write_text(&folder.file(RunFolder::SETTINGS), &toml)?;
+        write_json(&folder.file(RunFolder::ENVIRONMENT), &environment(&**cluster))?;
 
         let recorder = Arc::new(Recorder::journaled(cluster.clock()));
         let workload = Arc::clone(&plan.workload);
         let plan_time = plan.time;
-        let journal = Journal::start(&folder.file(HISTORY), Arc::clone(&recorder))?;
+        let journal = Journal::start(&folder.file(RunFolder::HISTORY), Arc::clone(&recorder))?;
         let mut ended = None;
         let work = Box::pin(async {
             let recorder = Arc::clone(&recorder);
@@ -309,7 +307,7 @@ impl Run {
             let mut run = run.clone();
             move || {
                 // What is judged is what anybody can judge again.
-                let (mut history, truncated) = read_history(&run.folder.file(HISTORY))?;
+                let (mut history, truncated) = read_history(&run.folder.file(RunFolder::HISTORY))?;
                 Commit::tell(&commits, &mut history);
                 run.history = history;
                 run.truncated |= truncated;
@@ -378,8 +376,8 @@ pub async fn save(
     outcome: &StormOutcome,
     cluster: &dyn Cluster,
 ) -> Result<(), FileError> {
-    write_json_lines(&folder.file("faults.jsonl"), &outcome.receipts)?;
-    write_json_lines(&folder.file("probes.jsonl"), &outcome.probes)?;
+    write_json_lines(&folder.file(RunFolder::RECEIPTS), &outcome.receipts)?;
+    write_json_lines(&folder.file(RunFolder::PROBES), &outcome.probes)?;
     let phases =
         Phases { storm: outcome.storm_began, heal: outcome.heal_began, last: outcome.final_began };
     write_json(&folder.file(Phases::FILE), &phases)?;
@@ -415,7 +413,7 @@ mod tests {
         assert!(
             verdict.ladder.iter().all(|rung| rung.validity == quarrel_checkers::Validity::Unknown)
         );
-        let (history, truncated) = read_history(&ran.run.folder.file(HISTORY)).unwrap();
+        let (history, truncated) = read_history(&ran.run.folder.file(RunFolder::HISTORY)).unwrap();
         assert!(!history.events.is_empty() && !truncated);
     }
 }

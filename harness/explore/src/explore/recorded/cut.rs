@@ -1,18 +1,17 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use quarrel_checkers::{
     Anomaly, Certainty, Class, Content, F, History, Index, Key, Operation, Process, Reply, Site,
-    Step, Time, Value,
+    Step, Time, Value, Version,
 };
-use quarrel_sim::{Disturbance, Following, Mishap, Move};
-use quarrel_strategy::{
-    stores::Item,
-    strategy::{Action, OPERATOR},
-};
+use quarrel_run::judge;
+use quarrel_sim::{Following, Mishap};
+use quarrel_strategy::strategy::{Action, OPERATOR};
 
 use super::{
     Evidence, Instant, Origin,
-    looks::{Heard, Looks},
+    looks::Looks,
+    moves::Moves,
     order::{Taken, Turn, Who, agreeing},
     when,
 };
@@ -34,7 +33,7 @@ pub(super) struct Cut<'a> {
     /// The row from which everything begins, at this version; none if it was
     /// absent.
     value: Option<Value>,
-    version: u64,
+    version: Version,
     /// Where the operation that went wrong begins; none if it is the end that
     /// is wrong.
     victim: Option<Index>,
@@ -45,59 +44,100 @@ struct Subject {
     key: Key,
     victim: Option<Index>,
     /// The version from which everything begins.
-    version: u64,
+    version: Version,
     end: Time,
 }
 
-/// Whether an operation is the write that gave a row this version and value.
-/// Deletes all leave the same value: only the version tells them apart.
-fn is_of(history: &History, write: &Operation, version: u64, value: Option<&Value>) -> bool {
-    let invoke = &history.events[write.invoke.position()];
-    let told = write.complete.and_then(|end| history.events[end.position()].op.version);
-    let is_it = told.map_or(!invoke.op.value.is_nil(), |told| told == version);
-    invoke.op.f == F::Write && Some(&invoke.op.value) == value && is_it
+/// A history's operations on one key.
+struct OnKey<'a, 'h> {
+    evidence: &'a judge::Evidence<'h>,
+    key: Key,
+}
+
+impl<'h> OnKey<'_, 'h> {
+    fn operations(&self) -> impl Iterator<Item = &Operation> {
+        let events = &self.evidence.history().events;
+        let all = self.evidence.operations().iter();
+        all.filter(|operation| events[operation.invoke.position()].op.key == Some(self.key))
+    }
+
+    fn version(&self, operation: &Operation) -> Option<Version> {
+        self.evidence.version_on(operation, self.key)
+    }
+
+    /// The first completion that tells of a version.
+    fn first(&self, version: Version) -> Option<&'h quarrel_checkers::Event> {
+        let told = self.operations().filter(|it| self.version(it) == Some(version));
+        let first = told.filter_map(|it| it.complete).min()?;
+        Some(&self.evidence.history().events[first.position()])
+    }
+
+    /// Whether the history has the write of a version. What nobody wrote was there
+    /// before it began, however late somebody first read it.
+    fn is_written(&self, version: Version) -> bool {
+        let events = &self.evidence.history().events;
+        let is_write = |it: &&Operation| events[it.invoke.position()].op.f != F::Read;
+        self.operations().filter(is_write).any(|it| self.version(it) == Some(version))
+    }
+
+    /// The version that was overwritten by `version`: the newest below it with
+    /// the number before. What a failover lost is not among its predecessors,
+    /// and has a number of its own.
+    fn before(&self, version: Version) -> Option<Version> {
+        let number = version.number.checked_sub(1)?;
+        let known = self.operations().filter_map(|it| self.version(it));
+        let below = known.filter(|it| it.number == number && *it < version);
+        Some(below.max().unwrap_or(Version::first(number)))
+    }
+
+    /// Whether an operation is the write that gave a row this version and value.
+    /// Deletes all leave the same value: only the version tells them apart.
+    fn is_write_of(&self, write: &Operation, version: Version, value: Option<&Value>) -> bool {
+        let invoke = &self.evidence.history().events[write.invoke.position()];
+        let told = self.version(write);
+        let is_it = told.map_or(!invoke.op.value.is_nil(), |told| told == version);
+        invoke.op.f == F::Write && Some(&invoke.op.value) == value && is_it
+    }
 }
 
 impl<'a> Cut<'a> {
     pub(super) fn of(
-        history: &'a History,
+        evidence: &judge::Evidence<'a>,
         anomaly: &Anomaly,
         agents: usize,
         origin: Origin,
     ) -> Option<Self> {
-        let operations = history.operations().ok()?;
-        let Subject { key, victim, version, end } = subject(history, &operations, anomaly)?;
-        let witnessed = version;
+        let history = evidence.history();
+        let Subject { key, victim, version: witnessed, end } = subject(evidence, anomaly)?;
+        let on_key = OnKey { evidence, key };
         let version = match origin {
             Origin::Witnessed => witnessed,
-            Origin::Before => witnessed.checked_sub(1)?,
+            Origin::Before => on_key.before(witnessed)?,
         };
-        let first = history
-            .events
-            .iter()
-            .find(|event| event.op.key == Some(key) && event.op.version == Some(version));
-        let began = first.map_or(Time::ZERO, |event| event.time);
-        // Version 0 is that of a row that never was.
-        let value = first.filter(|_| version > 0).map(|event| event.op.value.clone());
-        if value.is_none() && version > 0 {
+        let first = on_key.first(version);
+        let began = first.filter(|_| on_key.is_written(version)).map_or(Time::ZERO, |it| it.time);
+        // An absent row has no value to begin with.
+        let is_there = version != Version::ABSENT;
+        let value = first.filter(|_| is_there).map(|event| event.op.value.clone());
+        if value.is_none() && is_there {
             return None;
         }
-        let mut cut: Vec<Operation> = operations
-            .into_iter()
+        let mut cut: Vec<Operation> = on_key
+            .operations()
             .filter(|operation| {
                 let invoke = &history.events[operation.invoke.position()];
                 let ends = operation
                     .complete
                     .map_or(Time::MAX, |complete| history.events[complete.position()].time);
-                invoke.op.key == Some(key)
-                    && invoke.time <= end
+                invoke.time <= end
                     && ends >= began
                     && !did_nothing(history, operation)
                     // The write that began it all is part of the set-up.
-                    && !is_of(history, operation, version, value.as_ref())
+                    && !on_key.is_write_of(operation, version, value.as_ref())
             })
+            .cloned()
             .collect();
-        thin_out(history, &mut cut, witnessed, victim);
+        thin_out(evidence, &mut cut, witnessed, victim);
         let from = cut
             .first()
             .map_or(began, |first| began.max(history.events[first.invoke.position()].time));
@@ -121,14 +161,7 @@ impl<'a> Cut<'a> {
         };
         // Agents stand after the clients and the auditor of the key.
         let first_agent = clients.len() + 1;
-        let mut moves = Moves {
-            made: Vec::new(),
-            replayed: self.version,
-            first_agent,
-            unanswered,
-            looks: &self.looks,
-            post: Post::default(),
-        };
+        let mut moves = Moves::new(self.version.number, first_agent, unanswered, &self.looks);
         for turn in &turns {
             moves.add(turn, self.key);
         }
@@ -198,11 +231,12 @@ fn did_nothing(history: &History, operation: &Operation) -> bool {
 /// what was read in vain, and of the others first those that changed something;
 /// of those that are too many still, the first ones and the last ones.
 fn thin_out(
-    history: &History,
+    evidence: &judge::Evidence<'_>,
     operations: &mut Vec<Operation>,
-    witnessed: u64,
+    witnessed: Version,
     victim: Option<Index>,
 ) {
+    let history = evidence.history();
     let mut surplus = operations.len().saturating_sub(MOST_OPERATIONS);
     let steps = |operation: &Operation| {
         let steps = operation.steps.clone().into_iter();
@@ -211,9 +245,9 @@ fn thin_out(
     let caches = |operation: &Operation| {
         steps(operation).into_iter().any(|step| {
             let is_it = match &step.argument {
-                Some(Content::Row { version, .. }) => *version == witnessed,
+                Some(Content::Row { .. }) => evidence.version_of(step) == Some(witnessed),
                 // What stands for "there is none" is no row.
-                Some(_) => witnessed == 0,
+                Some(_) => witnessed == Version::ABSENT,
                 None => false,
             };
             step.site == Site::Cache && is_it
@@ -241,37 +275,40 @@ fn thin_out(
 }
 
 /// What the read among the witnesses, or else the first write, is about.
-fn subject(history: &History, operations: &[Operation], anomaly: &Anomaly) -> Option<Subject> {
+fn subject(evidence: &judge::Evidence<'_>, anomaly: &Anomaly) -> Option<Subject> {
+    let events = &evidence.history().events;
     let of_witness = |operation: &&Operation| {
         anomaly.witness.contains(&operation.invoke)
             || operation.complete.is_some_and(|complete| anomaly.witness.contains(&complete))
     };
+    let key_of = |operation: &Operation| events[operation.invoke.position()].op.key;
     let completed = |f: F| {
-        operations.iter().filter(of_witness).filter_map(move |operation| {
-            let is_it = history.events[operation.invoke.position()].op.f == f;
-            let end = operation.complete.filter(|_| is_it)?;
-            Some((operation.invoke, &history.events[end.position()]))
-        })
+        let ended = evidence.operations().iter().filter(of_witness).filter(move |operation| {
+            events[operation.invoke.position()].op.f == f && operation.complete.is_some()
+        });
+        ended.filter_map(move |operation| Some((operation, key_of(operation)?)))
     };
+    let end = |operation: &Operation| Some(events[operation.complete?.position()].time);
     if anomaly.class == Class::Divergence {
+        let key = anomaly.key?;
         // Of what the stores hold in the end the older is what stayed.
-        let held = || completed(F::Write).filter_map(|(_, write)| write.op.version);
+        let held = || completed(F::Write).filter_map(|(write, _)| evidence.version_on(write, key));
         let version = match held().count() {
             0 => return None,
             // Whoever wrote the other is not known; it may be the row before.
-            1 => held().next()?.checked_sub(1)?,
+            1 => OnKey { evidence, key }.before(held().next()?)?,
             _ => held().min()?,
         };
-        return Some(Subject { key: anomaly.key?, victim: None, version, end: Time::MAX });
+        return Some(Subject { key, victim: None, version, end: Time::MAX });
     }
-    if let Some((invoke, read)) = completed(F::Read).next_back() {
-        let (key, version) = (read.op.key?, read.op.version?);
-        return Some(Subject { key, victim: Some(invoke), version, end: read.time });
+    if let Some((read, key)) = completed(F::Read).next_back() {
+        let version = evidence.version_on(read, key)?;
+        return Some(Subject { key, victim: Some(read.invoke), version, end: end(read)? });
     }
-    let (_, lost) = completed(F::Write).next()?;
-    let (_, last) = completed(F::Write).next_back()?;
-    let version = lost.op.version?.checked_sub(1)?;
-    Some(Subject { key: lost.op.key?, victim: None, version, end: last.time })
+    let (lost, key) = completed(F::Write).next()?;
+    let (last, _) = completed(F::Write).next_back()?;
+    let version = OnKey { evidence, key }.before(evidence.version_on(lost, key)?)?;
+    Some(Subject { key, victim: None, version, end: end(last)? })
 }
 
 fn is_by_hand(process: Process) -> bool {
@@ -309,112 +346,4 @@ fn turns_of_agents(
         }
     }
     turns
-}
-
-/// Whether messages are held, and who would learn of a gap.
-#[derive(Default)]
-struct Post {
-    held: Delivery,
-    /// Clients that have looked before.
-    listening: BTreeSet<usize>,
-    /// Those of them whose connection has broken since.
-    cut_off: BTreeSet<usize>,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Delivery {
-    #[default]
-    Flows,
-    Held,
-}
-
-/// Turns become moves.
-struct Moves<'a> {
-    made: Vec<Move>,
-    /// The newest version that the replica is known to have.
-    replayed: u64,
-    first_agent: usize,
-    unanswered: Mishap,
-    looks: &'a Looks,
-    post: Post,
-}
-
-impl Moves<'_> {
-    fn add(&mut self, turn: &Turn<'_>, key: Key) {
-        let item = Item::entry(key);
-        match turn {
-            Turn::Step(Taken { who: Who::Operator(value), .. }) => {
-                let value = (*value).clone();
-                self.made.push(Move::Disturb(Disturbance::ManualUpdate { key, value }));
-            }
-            Turn::Step(Taken { who: Who::Client(actor), step }) => self.step(*actor, step),
-            Turn::Step(Taken { who: Who::Agent(agent), step }) => {
-                self.step(self.first_agent + agent, step);
-            }
-            Turn::Save => self.made.push(Move::Disturb(Disturbance::SaveCache)),
-            Turn::Restore => self.made.push(Move::Disturb(Disturbance::RestoreCache)),
-            Turn::Evict => self.made.push(Move::Disturb(Disturbance::Evict(item))),
-            Turn::FailOver { kept } => {
-                self.replay_to(*kept);
-                self.made.push(Move::Disturb(Disturbance::FailOver));
-            }
-        }
-    }
-
-    /// `actor` hears at its next look what it `heard`, or cannot listen.
-    fn look(&mut self, actor: usize, heard: Heard, reply: &Reply) {
-        let post = &mut self.post;
-        if matches!(reply, Reply::Failed { .. }) {
-            if post.listening.contains(&actor) && !post.cut_off.contains(&actor) {
-                post.cut_off.clone_from(&post.listening);
-                self.made.push(Move::Disturb(Disturbance::LoseMessages));
-            }
-            return;
-        }
-        let has_a_gap = post.cut_off.remove(&actor) || post.listening.insert(actor);
-        let disturbance = match heard {
-            Heard::Gap if !has_a_gap => {
-                post.cut_off = post.listening.iter().copied().filter(|it| *it != actor).collect();
-                Disturbance::LoseMessages
-            }
-            Heard::Nothing if post.held == Delivery::Flows => {
-                post.held = Delivery::Held;
-                Disturbance::HoldMessages
-            }
-            Heard::Change if post.held == Delivery::Held => {
-                post.held = Delivery::Flows;
-                Disturbance::ReleaseMessages
-            }
-            _ => return,
-        };
-        self.made.push(Move::Disturb(disturbance));
-    }
-
-    fn step(&mut self, actor: usize, step: &Step) {
-        if let Some(heard) = self.looks.at(step) {
-            self.look(actor, heard, &step.reply);
-        }
-        // The replica had got as far as it showed, and no further.
-        if let (Site::Replica, Reply::Found(Content::Row { version, .. })) =
-            (step.site, &step.reply)
-        {
-            self.replay_to(*version);
-        }
-        self.made.push(match &step.reply {
-            Reply::Pending => Move::Crash { actor },
-            Reply::Failed { certainty: Certainty::Definite, .. } => {
-                Move::Step { actor, mishap: Some(Mishap::Fails) }
-            }
-            Reply::Failed { certainty: Certainty::Indefinite, .. } => {
-                Move::Step { actor, mishap: Some(self.unanswered) }
-            }
-            _ => Move::Step { actor, mishap: None },
-        });
-    }
-
-    fn replay_to(&mut self, version: u64) {
-        let newer = version.saturating_sub(self.replayed);
-        self.made.extend((0..newer).map(|_| Move::Replay));
-        self.replayed = self.replayed.max(version);
-    }
 }

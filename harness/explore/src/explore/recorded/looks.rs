@@ -16,17 +16,26 @@ pub(super) enum Heard {
     Gap,
 }
 
-/// What each look of the operations that were cut out heard of the key, by who
-/// looked when. What a client heard between them, in an operation on another
-/// key, it heard at the next.
-pub(super) struct Looks(BTreeMap<(Process, Time), Heard>);
+/// What each look of the operations that were cut out heard of the key. What a
+/// client heard between them, in an operation on another key, it heard at the
+/// next.
+pub(super) struct Looks(BTreeMap<Look, Heard>);
+
+/// Who looked in which operation, and when: where no time passes, the last look
+/// of one operation and the first of the next begin at the same instant.
+type Look = (Process, Option<Index>, Time);
+
+/// The look that a step is a part of.
+const fn look(step: &Step) -> Look {
+    (step.process, step.operation, step.start)
+}
 
 /// What a process has heard since its last look that counts.
 #[derive(Default)]
 struct Since {
     heard: Heard,
-    /// When the last look that counts began.
-    counted: Option<Time>,
+    /// The last look that counts.
+    counted: Option<Look>,
 }
 
 impl Looks {
@@ -37,7 +46,7 @@ impl Looks {
         for step in history.steps.iter().filter(|step| step.is_look()) {
             let since = since.entry(step.process).or_default();
             // One look is a step for each key that it heard of.
-            if since.counted.is_some_and(|counted| counted != step.start) {
+            if since.counted.is_some_and(|counted| counted != look(step)) {
                 *since = Since::default();
             }
             let is_on_key = step.object.as_ref().is_some_and(|object| object.key == key);
@@ -48,8 +57,8 @@ impl Looks {
                 _ => Heard::Nothing,
             });
             if step.operation.is_some_and(|operation| operations.contains(&operation)) {
-                looks.insert((step.process, step.start), since.heard);
-                since.counted = Some(step.start);
+                looks.insert(look(step), since.heard);
+                since.counted = Some(look(step));
             }
         }
         Self(looks)
@@ -57,6 +66,6 @@ impl Looks {
 
     /// What the look of which `step` is a part heard; none if it is no look.
     pub(super) fn at(&self, step: &Step) -> Option<Heard> {
-        self.0.get(&(step.process, step.start)).copied().filter(|_| step.is_look())
+        self.0.get(&look(step)).copied().filter(|_| step.is_look())
     }
 }

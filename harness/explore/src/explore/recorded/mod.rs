@@ -2,11 +2,13 @@
 
 mod cut;
 mod looks;
+mod moves;
 mod order;
 #[cfg(test)]
 mod tests;
 
 use quarrel_checkers::{Anomaly, Cause, History, Index, Time};
+use quarrel_run::judge;
 use quarrel_sim::{Mishap, Stuck};
 
 use self::cut::Cut;
@@ -80,12 +82,13 @@ pub fn recorded(
     anomaly: &Anomaly,
 ) -> Result<Option<Recording>, Stuck> {
     let agents = make().agents().len();
+    let Some(told) = judge::Evidence::new(history) else { return Ok(None) };
     let mut second_best = None;
     // Another operation on the key that went wrong in the same way says more
     // than nothing.
     for victim in [Victim::Witness, Victim::Anyone] {
         for origin in [Origin::Witnessed, Origin::Before] {
-            let Some(cut) = Cut::of(history, anomaly, agents, origin) else { continue };
+            let Some(cut) = Cut::of(&told, anomaly, agents, origin) else { continue };
             match tried(make, &cut, anomaly, victim)? {
                 Some(found) if is_the_same(anomaly, found.cause) => return Ok(Some(found)),
                 found => second_best = second_best.or(found),

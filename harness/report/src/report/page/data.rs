@@ -393,7 +393,7 @@ impl Columns {
         // A failed step has no version; the column says what the error was.
         self.step_version.push(match error {
             Some(error) => self.errors.of(printable(error)),
-            None => version(Evidence::version_of(step)),
+            None => version(Evidence::number_of(step)),
         });
         self.step_lsn.push(step.lsn.map_or(0, |lsn| lsn.0 as u32));
     }

@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use maud::{Markup, PreEscaped, html};
 use quarrel_checkers::{F, Guarantee, Key, Rung, Site, Validity, millis, thousands};
-use quarrel_run::results::{RunOutcome, VerdictFile};
+use quarrel_run::results::{RunFolder, RunOutcome, VerdictFile};
 
 use super::scroller::verbatim;
 use crate::report::{
@@ -174,7 +174,7 @@ fn heat(key: Key, row: &KeyRow) -> Markup {
 pub(super) fn run(view: &View<'_>) -> Markup {
     let settings = &view.run.settings;
     let toml = toml::to_string_pretty(settings).unwrap_or_default();
-    let env = view.run.folder.text("env.json").unwrap_or_default();
+    let env = view.run.folder.text(RunFolder::ENVIRONMENT).unwrap_or_default();
     html! {
         section id="run" {
             h2 { "Run" }

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use quarrel_checkers::{Anomaly, Cause, Class, Key, Kind, Operation, Process, Reply, Site, millis};
+use quarrel_checkers::{
+    Anomaly, Cause, Class, Key, Kind, Operation, Process, Reply, Site, Version, millis,
+};
 use quarrel_run::{judge::Evidence, results::VerdictFile};
 
 use super::{printable, width::cut};
@@ -39,9 +41,9 @@ impl<'a> Pair<'a> {
 pub(in crate::report) struct Fracture {
     /// What was seen: the key that was missed at an old version, then the
     /// other.
-    pub(in crate::report) seen: [(Key, u64); 2],
+    pub(in crate::report) seen: [(Key, Version); 2],
     /// The versions that the transaction had given them.
-    pub(in crate::report) written: [u64; 2],
+    pub(in crate::report) written: [Version; 2],
 }
 
 impl Fracture {
@@ -60,9 +62,13 @@ impl Fracture {
     }
 }
 
-/// `v2`; `nothing` of what is absent.
-pub(in crate::report) fn numeral(version: u64) -> String {
-    if version == 0 { "nothing".to_owned() } else { format!("v{version}") }
+/// `v2`; `v2 of timeline 2` after a failover, `nothing` of what is absent.
+pub(in crate::report) fn numeral(version: Version) -> String {
+    match version {
+        Version::ABSENT => "nothing".to_owned(),
+        Version { timeline: 0 | 1, number } => format!("v{number}"),
+        Version { timeline, number } => format!("v{number} of timeline {timeline}"),
+    }
 }
 
 /// What happened, in the fewest words: `key 7 read v1, 118 ms after v2 was
@@ -127,7 +133,8 @@ fn lost(evidence: &Evidence<'_>, anomaly: &Anomaly) -> Option<[String; 2]> {
     let is_known = anomaly.class == Class::LostWrite && anomaly.versions_behind > 0;
     let key = anomaly.key.filter(|_| is_known)?;
     let lost = evidence.version_on(evidence.guilty(anomaly)?, key)?;
-    Some([lost, lost.checked_sub(anomaly.versions_behind)?].map(numeral))
+    let held = lost.number.checked_sub(anomaly.versions_behind)?;
+    Some([lost, Version { number: held, ..lost }].map(numeral))
 }
 
 /// Why it must not have been: the sentence behind `= why`.
@@ -219,7 +226,7 @@ fn version(evidence: &Evidence<'_>, operation: &Operation, key: Key) -> String {
 fn version_and_value(evidence: &Evidence<'_>, operation: &Operation, key: Key) -> String {
     let told = version(evidence, operation, key);
     match value_of(evidence, operation) {
-        Some(value) if evidence.version_on(operation, key).is_some_and(|v| v > 0) => {
+        Some(value) if evidence.version_on(operation, key).is_some_and(|v| v > Version::ABSENT) => {
             format!("{told} ({value})")
         }
         _ => told,
@@ -263,7 +270,7 @@ pub(super) fn healed(
     for step in steps.filter(|step| step.site == Site::Cache) {
         // A delete that was under way when the value was read counts.
         let Some(end) = step.end.filter(|end| *end >= seen) else { continue };
-        let stored = Evidence::version_of(step).is_some_and(|v| v > provenance.version);
+        let stored = evidence.version_of(step) > Some(provenance.version);
         match (&step.reply, &step.argument) {
             (Reply::Done { .. }, None) => {
                 return Some(format!("healed by {} at t={}", step.verb, after(end)));

@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use quarrel_checkers::{Site, Step, millis};
+use quarrel_checkers::{Site, Step, Version, millis};
 
 use super::{
     Scene, StepBox,
@@ -330,8 +330,8 @@ impl Canvas<'_> {
 /// What a piece of that width can say.
 fn fitting(held: Held, width: f64) -> Option<String> {
     let texts = match held {
-        Held::Fresh(version) => vec![format!("v{version}")],
-        Held::Old(version) => vec![format!("v{version} old"), format!("v{version}")],
+        Held::Fresh(Version { number, .. }) => vec![format!("v{number}")],
+        Held::Old(Version { number, .. }) => vec![format!("v{number} old"), format!("v{number}")],
         Held::Empty => vec!["empty".to_owned()],
         Held::Unknown => vec!["?".to_owned()],
     };

@@ -175,12 +175,12 @@ fn frame(
     };
     let sides = evidence.sides(operation);
     let keys = invoke.op.key.into_iter().chain(sides.iter().map(|side| side.key));
-    let keys: Vec<String> = keys.map(|key| key.to_string()).collect();
+    let keys: Vec<Key> = keys.collect();
     if !keys.is_empty() {
-        label += &format!(" {}", keys.join(" and "));
+        let names: Vec<String> = keys.iter().map(ToString::to_string).collect();
+        label += &format!(" {}", names.join(" and "));
     }
-    let version = complete.and_then(|complete| complete.op.version);
-    let versions = version.into_iter().chain(sides.iter().filter_map(|side| side.version));
+    let versions = keys.iter().filter_map(|key| evidence.version_on(operation, *key));
     let versions: Vec<String> = versions.map(numeral).collect();
     if !versions.is_empty() {
         label += &format!(" {} {}", if writes { "=" } else { "→" }, versions.join(" and "));
@@ -203,7 +203,7 @@ fn frame(
 /// The call and its answer, as short as can be: `SELECT → v98`; with the key
 /// where there are several.
 fn label(step: &Step, key: Option<Key>) -> String {
-    let written = Evidence::version_of(step);
+    let written = Evidence::number_of(step);
     let answer = match &step.reply {
         Reply::Done { version: Some(version) } => format!(" = v{version}"),
         Reply::Done { .. } => match written {

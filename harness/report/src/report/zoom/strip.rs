@@ -1,4 +1,4 @@
-use quarrel_checkers::{Content, Key, Lsn, Probe, Reply, Site, Step, Time};
+use quarrel_checkers::{Content, Key, Lsn, Probe, Reply, Site, Step, Time, Version};
 use quarrel_run::judge::Evidence;
 
 /// What a store held under a key, over the time of a picture.
@@ -20,9 +20,9 @@ pub(super) struct Piece {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Held {
     /// A version that is the primary's newest.
-    Fresh(u64),
+    Fresh(Version),
     /// A version that the primary has overwritten.
-    Old(u64),
+    Old(Version),
     /// Nothing.
     Empty,
     /// One of two things: nobody looked.
@@ -39,7 +39,7 @@ enum By {
 }
 
 /// A version, or none, seen in a store.
-type Sighting = (Time, Option<u64>, By);
+type Sighting = (Time, Option<Version>, By);
 
 /// The three stores, the cache on top.
 pub(super) fn strips(
@@ -50,11 +50,12 @@ pub(super) fn strips(
 ) -> Vec<Strip> {
     let seen = |site: Site| {
         let steps = evidence.steps_on(key).filter(|step| step.site == site);
-        let mut seen: Vec<Sighting> = steps.filter_map(sighting).collect();
+        let mut seen: Vec<Sighting> = steps.filter_map(|step| sighting(evidence, step)).collect();
         let looks = probes.iter().filter(|probe| probe.site == site && probe.key == key);
-        seen.extend(
-            looks.map(|probe| (probe.end, (probe.version > 0).then_some(probe.version), By::Look)),
-        );
+        seen.extend(looks.map(|probe| {
+            let version = evidence.version_at(probe);
+            (probe.end, Some(version).filter(|version| *version != Version::ABSENT), By::Look)
+        }));
         seen.sort_by_key(|(time, _, _)| *time);
         seen
     };
@@ -82,11 +83,11 @@ pub(super) fn strips(
 /// it the replica may still show the version before. What the looks at the key
 /// itself contradict is therefore left out.
 fn by_position(evidence: &Evidence<'_>, key: Key, looks: &[Sighting]) -> Vec<Sighting> {
-    let mut writes: Vec<(u64, Lsn)> = evidence
+    let mut writes: Vec<(Version, Lsn)> = evidence
         .steps_on(key)
         .filter(|step| step.site == Site::Primary)
         .filter_map(|step| match step.reply {
-            Reply::Done { version: Some(version) } => Some((version, step.lsn?)),
+            Reply::Done { version: Some(_) } => Some((evidence.version_of(step)?, step.lsn?)),
             _ => None,
         })
         .collect();
@@ -95,11 +96,11 @@ fn by_position(evidence: &Evidence<'_>, key: Key, looks: &[Sighting]) -> Vec<Sig
     if !writes.is_sorted_by(|a, b| a.1 < b.1) {
         return Vec::new();
     }
-    let agrees = |time: Time, version: u64| {
+    let agrees = |time: Time, version: Version| {
         let at = looks.partition_point(|(look, _, _)| *look <= time);
-        let before = at.checked_sub(1).and_then(|at| looks[at].1).unwrap_or(0);
-        let after = looks.get(at).and_then(|look| look.1).unwrap_or(u64::MAX);
-        before <= version && version <= after
+        let before = at.checked_sub(1).and_then(|at| looks[at].1);
+        let after = looks.get(at).and_then(|look| look.1);
+        before <= Some(version) && after.is_none_or(|after| version <= after)
     };
     let steps = evidence.history().steps.iter();
     steps
@@ -113,19 +114,19 @@ fn by_position(evidence: &Evidence<'_>, key: Key, looks: &[Sighting]) -> Vec<Sig
         .collect()
 }
 
-fn sighting(step: &Step) -> Option<Sighting> {
+fn sighting(evidence: &Evidence<'_>, step: &Step) -> Option<Sighting> {
     let object = step.object.as_ref()?;
     // What clients are told is nothing that the cache holds.
     if !object.space.is_empty() || step.is_message() {
         return None;
     }
     let end = step.end?;
+    let version = evidence.version_of(step);
     match (&step.reply, &step.argument) {
-        (Reply::Found(Content::Row { version, .. }), _) => Some((end, Some(*version), By::Look)),
+        (Reply::Found(Content::Row { .. }), _) => Some((end, version, By::Look)),
         (Reply::Miss, _) => Some((end, None, By::Look)),
-        (Reply::Done { version: Some(version) }, _) => Some((end, Some(*version), By::Change)),
-        (Reply::Done { .. }, Some(Content::Row { version, .. })) => {
-            Some((end, Some(*version), By::Change))
+        (Reply::Done { version: Some(_) }, _) | (Reply::Done { .. }, Some(Content::Row { .. })) => {
+            Some((end, version, By::Change))
         }
         (Reply::Done { .. }, None) => Some((end, None, By::Change)),
         _ => None,
@@ -138,7 +139,7 @@ fn sighting(step: &Step) -> Option<Sighting> {
 fn pieces(seen: &[Sighting], window: (Time, Time)) -> Vec<Piece> {
     let (from, to) = window;
     let mut pieces: Vec<Piece> = Vec::new();
-    let held = |version: Option<u64>| version.map_or(Held::Empty, Held::Fresh);
+    let held = |version: Option<Version>| version.map_or(Held::Empty, Held::Fresh);
     for (at, (time, version, _)) in seen.iter().enumerate() {
         let next = seen.get(at + 1);
         // After the last sighting nobody knows, but nothing speaks against
@@ -194,18 +195,22 @@ mod tests {
         Time::from_millis(ms)
     }
 
+    fn v(number: u64) -> Option<Version> {
+        Some(Version::first(number))
+    }
+
     #[test]
     fn a_version_is_old_from_the_moment_the_primary_went_on() {
-        let primary = [(at(0), Some(1), By::Change), (at(5), Some(2), By::Change)];
-        let cache = [(at(1), Some(1), By::Change), (at(9), None, By::Change)];
+        let primary = [(at(0), v(1), By::Change), (at(5), v(2), By::Change)];
+        let cache = [(at(1), v(1), By::Change), (at(9), None, By::Change)];
         let aged = age(&pieces(&cache, (at(0), at(10))), &primary);
         let piece = |from, to, held| Piece { from: at(from), to: at(to), held };
         assert_eq!(
             aged,
             [
                 piece(0, 1, Held::Unknown),
-                piece(1, 5, Held::Fresh(1)),
-                piece(5, 9, Held::Old(1)),
+                piece(1, 5, Held::Fresh(Version::first(1))),
+                piece(5, 9, Held::Old(Version::first(1))),
                 piece(9, 10, Held::Empty),
             ]
         );
@@ -213,10 +218,12 @@ mod tests {
 
     #[test]
     fn between_two_different_looks_nobody_knows() {
-        let replica =
-            [(at(2), Some(1), By::Look), (at(4), Some(1), By::Look), (at(8), Some(2), By::Look)];
+        let replica = [(at(2), v(1), By::Look), (at(4), v(1), By::Look), (at(8), v(2), By::Look)];
         let held: Vec<_> =
             pieces(&replica, (at(2), at(9))).into_iter().map(|piece| piece.held).collect();
-        assert_eq!(held, [Held::Fresh(1), Held::Unknown, Held::Fresh(2)]);
+        assert_eq!(
+            held,
+            [Held::Fresh(Version::first(1)), Held::Unknown, Held::Fresh(Version::first(2))]
+        );
     }
 }

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use quarrel_checkers::{Site, Step, Time, millis};
+use quarrel_checkers::{Site, Step, Time, Version, millis};
 
 use super::{
     Scene, StepBox, safe,
@@ -96,8 +96,8 @@ impl Upright<'_> {
             return;
         }
         let (class, text, weight) = match piece.held {
-            Held::Fresh(version) => ("", format!("v{version}"), ""),
-            Held::Old(version) => ("old", format!("v{version} old"), "shout"),
+            Held::Fresh(Version { number, .. }) => ("", format!("v{number}"), ""),
+            Held::Old(Version { number, .. }) => ("old", format!("v{number} old"), "shout"),
             Held::Empty => ("void", "empty".to_owned(), ""),
             Held::Unknown => ("void", "?".to_owned(), ""),
         };

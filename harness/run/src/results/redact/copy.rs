@@ -106,12 +106,12 @@ impl Copier<'_> {
             self.from;
         let settings = self.settings(settings);
         let text = toml::to_string(&settings).expect("settings were read from such a file");
-        write_text(&self.to.file("run.toml"), &text)?;
+        write_text(&self.to.file(RunFolder::SETTINGS), &text)?;
         self.history(history)?;
         let receipts: Vec<_> = receipts.iter().map(|receipt| self.receipt(receipt)).collect();
-        write_json_lines(&self.to.file("faults.jsonl"), &receipts)?;
+        write_json_lines(&self.to.file(RunFolder::RECEIPTS), &receipts)?;
         let probes: Vec<_> = probes.iter().map(|probe| self.probe(probe)).collect();
-        write_json_lines(&self.to.file("probes.jsonl"), &probes)?;
+        write_json_lines(&self.to.file(RunFolder::PROBES), &probes)?;
         let commits = read_json_lines::<Commit>(&folder.file(Commit::FILE))?;
         if !commits.is_empty() {
             let commits: Vec<_> = commits.iter().map(|commit| self.commit(commit)).collect();
@@ -123,7 +123,7 @@ impl Copier<'_> {
             write_json(&self.to.file(LoadedRun::FAILURE), &failure)?;
         }
         let environment = self.environment(Environment::of(folder));
-        write_json(&self.to.file("env.json"), &environment)?;
+        write_json(&self.to.file(RunFolder::ENVIRONMENT), &environment)?;
         if let Some(phases) = Phases::of(folder) {
             write_json(&self.to.file(Phases::FILE), &phases)?;
         }
@@ -310,7 +310,7 @@ impl Copier<'_> {
 
     /// Writes the history in order of time, as a journal does.
     fn history(&mut self, history: &History) -> Result<(), FileError> {
-        let path = self.to.file("history.jsonl.zst");
+        let path = self.to.file(RunFolder::HISTORY);
         let file = File::create_new(&path).map_err(FileError::io(&path))?;
         let mut stream = zstd::stream::Encoder::new(file, 1).map_err(FileError::io(&path))?;
         let mut lines = Vec::new();
