@@ -4,7 +4,8 @@
 # native cluster), a pooler (guests behind one), Chromium with its driver (the
 # report's tests), what the sample applications are written with (Python, Node,
 # PHP, Go and Ruby with their frameworks and drivers), and drivers for the fault
-# proxy to be tried with.
+# proxy to be tried with. What axe has to say of the pages comes from PyPI, with pip,
+# when the tests run.
 #
 #   bash docker/packages.sh
 #

@@ -64,6 +64,7 @@ pub mod transactions;
 mod value;
 mod verdict;
 mod version;
+mod words;
 
 pub use checker::{Budget, Checker};
 pub use event::{Event, F, Index, Kind, Op, Process};
@@ -80,3 +81,4 @@ pub use time::{Time, millis};
 pub use value::{Key, Value};
 pub use verdict::{Anomaly, Cause, Class, Guarantee, Invalidation, Validity, Verdict};
 pub use version::Version;
+pub use words::thousands;

@@ -5,6 +5,7 @@
 //! has set itself: a million operations open in 3 s and redraw in 16 ms.
 
 #[path = "../tests/report/driver.rs"]
+#[allow(dead_code, reason = "tests need more of a browser than a measurement does")]
 mod driver;
 
 use std::{borrow::Cow, collections::BTreeMap, fs, path::Path};

@@ -7,7 +7,7 @@ use std::{fmt::Write as _, fs, net::SocketAddr, path::Path};
 
 use quarrel_harness::{
     results::IndexLine,
-    web::{ServeOptions, Server},
+    web::{Noting, ServeOptions, Server},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -43,7 +43,12 @@ async fn main() {
     let scratch = tempfile::tempdir().expect("a folder");
     fill(scratch.path());
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
-    let options = ServeOptions { results: scratch.path().to_owned(), address };
+    let options = ServeOptions {
+        results: scratch.path().to_owned(),
+        address,
+        policy: None,
+        noting: Noting::Off,
+    };
     let server = Server::bind(options).await.expect("a free port");
     let address = server.address();
     tokio::spawn(server.run(std::future::pending()));
@@ -85,6 +90,8 @@ fn fill(root: &Path) {
             strongest: "monotonic-reads".to_owned(),
             stale_reads: 12,
             reads_at_risk: 3000,
+            cause: "stale-read/replica-lag-refill".to_owned(),
+            case: format!("{strategy} × replica-lag on native"),
         };
         let _ = writeln!(index, "{}", serde_json::to_string(&line).expect("a line is JSON"));
     }

@@ -48,8 +48,8 @@ fn a_race_that_claims_nothing_shows_nothing() {
     let as_json = "replay silent.race --cluster sim --format json";
     exits(&scratch, as_json, VACUOUS, "\"outcome\": \"vacuous\"");
     exits(&scratch, "shrink silent.race", VACUOUS, "claims nothing");
-    exits(&scratch, "replay answers.race --cluster sim", HELD, "1/1 performances");
-    exits(&scratch, "replay claims.race --cluster sim", VIOLATED, "0/1 performances");
+    exits(&scratch, "replay answers.race --cluster sim", HELD, "reproduced 1 of 1 time");
+    exits(&scratch, "replay claims.race --cluster sim", VIOLATED, "reproduced 0 of 1 time");
 }
 
 fn line(n: usize, process: usize, kind: &str, f: &str, value: &str) -> String {
@@ -162,7 +162,7 @@ fn a_policy_accepts_no_run_that_shows_nothing_else() {
 fn a_search_that_judged_something_holds() {
     let scratch = tempfile::tempdir().unwrap();
     let explore = "explore primary-only --clients 2 --fault none";
-    exits(&scratch, explore, HELD, "no break of linearizable");
+    exits(&scratch, explore, HELD, "nothing breaks linearizable");
     let matrix = "matrix --strategy primary-only --fault none --expect linearizable";
     exits(&scratch, matrix, HELD, "linearizable");
 }

@@ -249,7 +249,7 @@ fn an_external_cluster_is_refused_what_is_not_ours_to_do() {
         assert!(finished.stderr.contains("try: "), "{finished:?}");
     };
     refused(replica, "replica-lag", "is a replica, and takes no writes");
-    refused(primary, "redis-cut", "there is no fault proxy between its parts");
+    refused(primary, "redis-cut", "it needs a fault proxy");
     refused(primary, "kill-redis", "its servers are not quarrel's to stop");
     refused(primary, "replica-lag", "settings of somebody's replica are not quarrel's to change");
     refused(primary, "replica-lag=via=link", "what the replica dials is not quarrel's to change");

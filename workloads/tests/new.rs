@@ -52,7 +52,7 @@ fn a_crate_is_made_that_cargo_understands() {
     assert_eq!(named("bin")["required-features"][0], "command", "{own}");
     assert_eq!(named("lib")["name"], "shop_cache");
     let main = fs::read_to_string(crate_.join("src/main.rs")).unwrap();
-    assert!(main.contains("use shop_cache::strategy;"), "{main}");
+    assert!(main.contains("use shop_cache::{strategy, workload};"), "{main}");
     let has = |tree: &str, package: &str| {
         tree.lines().any(|line| line.split(' ').next() == Some(package))
     };
@@ -98,13 +98,16 @@ fn a_strategy_of_ones_own_is_explored_replayed_and_shrunk_like_the_others() {
     let found = own(at, &["explore", "my-cache", "--out", "found.race"], 1);
     assert!(found.starts_with("my-cache breaks in 4 steps: !stale\n"), "{found}");
     let met = own(at, &["replay", "--cluster", "sim", "found.race", "-n", "3"], 0);
-    assert!(met.ends_with("3/3 performances went as written\n"), "{met}");
+    assert!(met.ends_with("reproduced 3 of 3 times\n"), "{met}");
     let storm = ["run", "my-cache", "--cluster", "sim", "--fault", "replica-lag", "--time", "2s"];
     own(at, &storm, 1);
     let shrunk = own(at, &["shrink", "latest"], 0);
     assert!(shrunk.contains("  strategy my-cache\n"), "{shrunk}");
     assert!(shrunk.contains("  = cause: replica-lag"), "{shrunk}");
     own(at, &["replay", "--cluster", "sim", "latest"], 0);
+    // Its workload looks at what it has saved.
+    let looks = own(at, &[&storm[..], &["--workload", "save-and-look"]].concat(), 1);
+    assert!(looks.contains("no read-your-writes  "), "{looks}");
 }
 
 #[test]

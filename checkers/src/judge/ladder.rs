@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{JudgeOptions, tally::Tally};
-use crate::{Guarantee, Validity, millis};
+use crate::{Guarantee, Validity, millis, thousands};
 
 /// One guarantee, whether the run kept it, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,10 +14,38 @@ pub struct Rung {
     pub reason: String,
 }
 
-const NOBODY_WROTE: &str = "reads of values that nobody wrote";
-const ROLLED_BACK: &str = "reads of values whose write had failed";
-const MISSED_OWN: &str = "reads that missed a write of their own session";
-const WENT_BACK: &str = "reads older than an earlier one of their session";
+/// What is counted: one of it, and several.
+type Counted = [&'static str; 2];
+
+const LOST: Counted = ["acknowledged write lost", "acknowledged writes lost"];
+const NOBODY_WROTE: Counted =
+    ["read of a value that nobody wrote", "reads of values that nobody wrote"];
+const ROLLED_BACK: Counted =
+    ["read of a value whose write had failed", "reads of values whose write had failed"];
+const NOT_YET: Counted = ["read of a value not yet written", "reads of values not yet written"];
+const READ: Counted = ["read", "reads"];
+const NEVER: Counted =
+    ["read of a value never or not yet written", "reads of values never or not yet written"];
+const KEY: Counted = ["key", "keys"];
+const STALE: Counted = ["stale read", "stale reads"];
+const MISORDERED: Counted =
+    ["write ordered before what had been seen", "writes ordered before what had been seen"];
+const NO_ORDER: Counted = ["key without a legal order", "keys without a legal order"];
+const OF_SESSIONS: Counted = ["session violation", "session violations"];
+const MISSED_OWN: Counted =
+    ["read missed a write of its own session", "reads missed a write of their own session"];
+const WENT_BACK: Counted = [
+    "read was older than an earlier one of its session",
+    "reads were older than an earlier one of their session",
+];
+const BEFORE_OWN: Counted = [
+    "write was ordered before an earlier one of its session",
+    "writes were ordered before an earlier one of their session",
+];
+const BEFORE_READ: Counted = [
+    "write was ordered before what its session had read",
+    "writes were ordered before what their session had read",
+];
 
 /// All rungs, strongest first.
 pub(super) fn rungs(tally: &Tally, options: &JudgeOptions) -> Vec<Rung> {
@@ -53,10 +81,15 @@ fn unreadable(tally: &Tally) -> Option<Finding> {
     tally.unreadable.clone().map(|why| (Validity::Unknown, why))
 }
 
-/// `stale reads: 3`, without the ones that are zero.
-fn list(counts: &[(u64, &str)]) -> Option<String> {
+/// `3 stale reads`, with its thousands apart.
+fn told(count: u64, [one, several]: Counted) -> String {
+    format!("{} {}", thousands(count), if count == 1 { one } else { several })
+}
+
+/// The same of each that is not zero.
+fn list(counts: &[(u64, Counted)]) -> Option<String> {
     let some = counts.iter().filter(|(count, _)| *count > 0);
-    let texts: Vec<String> = some.map(|(count, what)| format!("{what}: {count}")).collect();
+    let texts: Vec<String> = some.map(|(count, what)| told(*count, *what)).collect();
     (!texts.is_empty()).then(|| texts.join(", "))
 }
 
@@ -66,25 +99,25 @@ fn linearizable(tally: &Tally) -> Finding {
         return unreadable;
     }
     let broken = list(&[
-        (metrics.lost_updates, "acknowledged writes lost"),
+        (metrics.lost_updates, LOST),
         (metrics.phantom_reads, NOBODY_WROTE),
         (metrics.dirty_reads, ROLLED_BACK),
-        (metrics.future_reads, "reads of values not yet written"),
-        (metrics.stale_reads, "stale reads"),
-        (tally.misordered, "writes ordered before what had been seen"),
+        (metrics.future_reads, NOT_YET),
+        (metrics.stale_reads, STALE),
+        (tally.misordered, MISORDERED),
     ]);
     // What follows from the above is not worth a word beside it.
     let broken = broken.or_else(|| {
-        list(&[
-            (tally.violated_keys, "keys without a legal order"),
-            (metrics.sessions.total(), "session violations"),
-        ])
+        list(&[(tally.violated_keys, NO_ORDER), (metrics.sessions.total(), OF_SESSIONS)])
     });
     if let Some(broken) = broken {
         return (Validity::Invalid, broken);
     }
     if let Some(why) = &tally.undecided {
-        return (Validity::Unknown, format!("{} keys undecided; {why}", tally.undecided_keys));
+        return (
+            Validity::Unknown,
+            format!("{} undecided; {why}", told(tally.undecided_keys, KEY)),
+        );
     }
     if tally.transactions > 0 {
         let why = format!("{} transactions are judged by `transactions`", tally.transactions);
@@ -99,8 +132,8 @@ fn none_stale(tally: &Tally) -> String {
         return "no read was at risk of being stale".to_owned();
     }
     format!(
-        "0 stale of {} reads at risk (< {:.2} % at 95 %)",
-        metrics.reads_at_risk,
+        "0 stale of {} at risk (< {:.2} % at 95 %)",
+        told(metrics.reads_at_risk, READ),
         metrics.stale_share_upper * 100.0
     )
 }
@@ -113,13 +146,13 @@ fn sequential(tally: &Tally) -> Finding {
         (metrics.dirty_reads, ROLLED_BACK),
         (sessions.read_your_writes, MISSED_OWN),
         (sessions.monotonic_reads, WENT_BACK),
-        (sessions.monotonic_writes, "writes ordered before an earlier one of their session"),
-        (sessions.writes_follow_reads, "writes ordered before what their session had read"),
+        (sessions.monotonic_writes, BEFORE_OWN),
+        (sessions.writes_follow_reads, BEFORE_READ),
     ]);
     undecided_or_kept(tally, broken)
 }
 
-fn session(tally: &Tally, (count, what): (u64, &str)) -> Finding {
+fn session(tally: &Tally, (count, what): (u64, Counted)) -> Finding {
     undecided_or_kept(tally, list(&[(count, what)]))
 }
 
@@ -132,30 +165,30 @@ fn undecided_or_kept(tally: &Tally, broken: Option<String>) -> Finding {
     }
     if tally.unordered_keys > 0 {
         let why = format!(
-            "on {} keys the order of the values is not known: operations carry no versions",
-            tally.unordered_keys
+            "on {} the order of the values is not known: operations carry no versions",
+            told(tally.unordered_keys, KEY)
         );
         return (Validity::Unknown, why);
     }
-    (Validity::Valid, format!("no violation in {} reads", tally.metrics.reads))
+    (Validity::Valid, format!("no violation in {}", told(tally.metrics.reads, READ)))
 }
 
 fn bounded(tally: &Tally, options: &JudgeOptions) -> Finding {
-    let worst = tally.metrics.worst_staleness;
-    let (healed, how) = eventual(tally);
-    let text = format!("worst staleness {}; {how}", millis(worst));
-    if options.bound.is_some_and(|bound| worst > bound) {
-        return (Validity::Invalid, text);
-    }
     let metrics = &tally.metrics;
+    let worst = metrics.worst_staleness;
+    let (healed, how) = eventual(tally);
     let impossible = metrics.phantom_reads + metrics.dirty_reads + metrics.future_reads;
-    if impossible > 0 {
-        return (
-            Validity::Invalid,
-            format!("{impossible} reads of values never or not yet written"),
-        );
+    let text = format!("the worst staleness was {}; {how}", millis(worst));
+    match options.bound {
+        Some(bound) if worst > bound => (Validity::Invalid, text),
+        _ if impossible > 0 => (Validity::Invalid, told(impossible, NEVER)),
+        // Stores that never agree keep no bound at all.
+        None if healed == Validity::Invalid => (healed, text),
+        None => {
+            (Validity::Unknown, format!("no bound was asked for; the worst was {}", millis(worst)))
+        }
+        Some(_) => (healed, text),
     }
-    (healed, text)
 }
 
 fn eventual(tally: &Tally) -> Finding {
@@ -164,18 +197,21 @@ fn eventual(tally: &Tally) -> Finding {
         return unreadable;
     }
     if metrics.lost_updates > 0 {
-        return (Validity::Invalid, format!("{} acknowledged writes lost", metrics.lost_updates));
+        return (Validity::Invalid, told(metrics.lost_updates, LOST));
     }
     let convergence = metrics.convergence;
     match convergence.agree() {
-        None => (Validity::Unknown, "nobody looked into the stores in the end".to_owned()),
-        Some(true) => {
-            (Validity::Valid, format!("the stores agree on {} keys", convergence.keys_compared))
-        }
+        None => (Validity::Unknown, "the stores were not compared at the end".to_owned()),
+        Some(true) => (
+            Validity::Valid,
+            format!("the stores agree on {}", told(convergence.keys_compared, KEY)),
+        ),
         Some(false) => {
             let apart = convergence.keys_compared - convergence.keys_agreeing;
-            let text =
-                format!("the stores disagree on {apart} of {} keys", convergence.keys_compared);
+            let text = format!(
+                "the stores disagree on {apart} of {}",
+                told(convergence.keys_compared, KEY)
+            );
             (Validity::Invalid, text)
         }
     }

@@ -313,7 +313,7 @@ fn a_search_that_gives_up_says_where() {
     assert_eq!(rung.validity, Validity::Unknown);
     assert_eq!(
         rung.reason,
-        "1 keys undecided; key 0: events 49 to 55 are not decided after 30 steps; 48 \
+        "1 key undecided; key 0: events 49 to 55 are not decided after 30 steps; 48 \
          operations of unknown outcome are open there; a larger budget, fewer of them or unique \
          values would help"
     );

@@ -56,11 +56,12 @@ fn a_bound_is_broken_by_what_is_staler_and_by_what_was_never_written() {
     };
     let stale = "A: [w1] [w2]
                  B:                 [r1]";
-    let reason = "worst staleness 8.0 ms; nobody looked into the stores in the end".to_owned();
+    let reason =
+        "the worst staleness was 8.0 ms; the stores were not compared at the end".to_owned();
     assert_eq!(bounded(stale, 7), (Validity::Invalid, reason.clone()));
     assert_eq!(bounded(stale, 8), (Validity::Unknown, reason));
     let never = "A: [w1] [r7]";
-    let reason = "1 reads of values never or not yet written".to_owned();
+    let reason = "1 read of a value never or not yet written".to_owned();
     assert_eq!(bounded(never, 8), (Validity::Invalid, reason));
 }
 
@@ -223,7 +224,7 @@ fn where_one_value_has_no_version_real_time_tells_that_it_was_replaced() {
 #[test]
 fn stores_that_lost_a_write_are_not_eventual() {
     let rung = judged("A: [w1@1] [w2@1]", &[]).rung(Guarantee::Eventual).clone();
-    assert_eq!((rung.validity, &*rung.reason), (Validity::Invalid, "1 acknowledged writes lost"));
+    assert_eq!((rung.validity, &*rung.reason), (Validity::Invalid, "1 acknowledged write lost"));
 }
 
 /// However many there are, the worst are kept, of each class at least one, and
@@ -272,9 +273,14 @@ fn several_keys_add_up() {
         assert_eq!(metrics.indeterminate_writes, keys);
         assert_eq!((metrics.future_reads, metrics.phantom_reads), (keys, keys));
         let reason = &judgement.rung(Guarantee::Linearizable).reason;
-        let expected = format!(
-            "reads of values that nobody wrote: {keys}, reads of values not yet written: {keys}"
-        );
+        let expected = match keys {
+            1 => {
+                "1 read of a value that nobody wrote, 1 read of a value not yet written".to_owned()
+            }
+            _ => format!(
+                "{keys} reads of values that nobody wrote, {keys} reads of values not yet written"
+            ),
+        };
         assert_eq!(*reason, expected);
     }
 }

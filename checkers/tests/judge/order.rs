@@ -15,7 +15,7 @@ fn a_write_ordered_before_what_had_been_seen_is_illegal() {
     );
     let rung = judgement.rung(Guarantee::Linearizable);
     assert_eq!(rung.validity, Validity::Invalid);
-    assert_eq!(rung.reason, "writes ordered before what had been seen: 1");
+    assert_eq!(rung.reason, "1 write ordered before what had been seen");
     assert_eq!(
         told(&judgement),
         ["not-linearizable: key 0: process 1 wrote 2 (version 1), though 1 (version 2) had been \

@@ -6,7 +6,7 @@ use super::output::{print, println};
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct ExplainArgs {
-    /// An anomaly, a cause or a guarantee, as verdicts print it, such as stale-read/replica-lag-refill; `history` shows what a history of your own looks like; all names are listed without one
+    /// An anomaly, a cause or a guarantee, as verdicts print it, such as stale-read/replica-lag-refill, or a word of reports, such as at-risk; `history` shows what a history of your own looks like; all names are listed without one
     name: Option<String>,
     /// What to print: text or json
     #[arg(long, default_value = "text", value_name = "FORMAT", value_parser = ["text", "json"])]

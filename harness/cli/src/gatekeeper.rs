@@ -9,11 +9,7 @@ use quarrel_run::results::{RunOutcome, VerdictFile};
 use quarrel_strategy::record::Stop;
 use tokio::time::Instant;
 
-use super::{
-    Failure,
-    output::{eprintln, println},
-    run::duration,
-};
+use super::{Failure, output::eprintln, run::duration};
 
 /// What a build server asks of a run besides its verdict.
 #[derive(Args, Clone, Debug, Default)]
@@ -139,30 +135,31 @@ impl Gatekeeper {
         Ok(130)
     }
 
-    /// The exit code, and why it is not the verdict's where there is a policy.
-    pub(super) fn exit_code(&self, verdict: &VerdictFile) -> u8 {
+    /// The exit code, and why it is not the verdict's where there is a policy: in
+    /// lines, none where there is nothing to say.
+    pub(super) fn exit_code(&self, verdict: &VerdictFile) -> (u8, String) {
         let outcome = verdict.outcome;
-        let Some((path, policy)) = &self.policy else { return outcome.exit_code() };
-        let Some(case) = verdict.case() else { return outcome.exit_code() };
+        let ruled = self.policy.as_ref().zip(verdict.case());
+        let Some(((path, policy), case)) = ruled else {
+            return (outcome.exit_code(), String::new());
+        };
         let ink = Ink::colours();
         let path = path.display();
         let ruling = policy.ruling(&case, verdict);
-        match &ruling {
+        let told = match &ruling {
             Ruling::Accepted if outcome == RunOutcome::Violated => {
-                println!("{0}accepted{0:#} by {path}: exit code 0", ink.good);
+                format!("{0}accepted{0:#} by {path}: exit code 0\n", ink.good)
             }
             Ruling::Beyond(breaches) => {
-                println!("{0}beyond{0:#} what {path} accepts of {case}:", ink.bad);
-                for breach in breaches {
-                    println!("  {breach}");
-                }
+                let beyond = format!("{0}beyond{0:#} what {path} accepts of {case}:\n", ink.bad);
+                breaches.iter().fold(beyond, |told, breach| told + &format!("  {breach}\n"))
             }
             Ruling::Accepted
             | Ruling::Undecided(_)
             | Ruling::Vacuous(_)
-            | Ruling::Environment(_) => {}
-        }
-        ruling.exit_code()
+            | Ruling::Environment(_) => String::new(),
+        };
+        (ruling.exit_code(), told)
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn keep(
         return Ok(());
     }
     let anomalies = verdict.anomalies.clone();
-    let writing = move || write_files_with(&run, &verdict, &stale).map(|()| run);
+    let writing = move || write_files_with(&run, &verdict, &stale).map(|_| run);
     let Some(written) = within(until, writing) else {
         eprintln!(
             "budget: no time is left for the report; quarrel report {} makes it",

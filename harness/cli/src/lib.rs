@@ -20,6 +20,7 @@ mod failure;
 mod foreign;
 mod gatekeeper;
 mod help;
+mod init;
 mod keep;
 mod leftovers;
 mod list;
@@ -31,6 +32,7 @@ mod new_app;
 mod options;
 mod output;
 mod performance;
+mod profile;
 mod proxy;
 mod race;
 mod recorded;
@@ -133,6 +135,7 @@ fn dispatch(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> 
         }
         Some(("workloads", matches)) => catalogue::workloads(&catalogue_args(matches)?, catalogue),
         Some(("faults", matches)) => catalogue::faults(&catalogue_args(matches)?),
+        Some(("init", _)) => init::init(),
         Some(("new", matches)) => {
             new::new(&new::NewArgs::from_arg_matches(matches).map_err(Failure::bug)?)
         }
@@ -196,6 +199,7 @@ pub fn command(catalogue: &Catalogue) -> Command {
         .subcommand(serve::ServeArgs::augment_args(named("serve")))
         .subcommand(list::ListArgs::augment_args(named("list")))
         .subcommand(explain::ExplainArgs::augment_args(named("explain")))
+        .subcommand(named("init"))
         .subcommand(new::NewArgs::augment_args(named("new")))
         .subcommand(app_explore::AppArgs::augment_args(named("app")))
         .subcommand(catalogue::command("strategies"))

@@ -13,10 +13,12 @@ use super::{
 use crate::output::println;
 
 const MAIN: &str = include_str!("scaffold/main.rs");
-const LIB: &str = "//! A caching strategy of your own.\n\npub mod strategy;\n";
+const LIB: &str =
+    "//! A caching strategy and a workload of your own.\n\npub mod strategy;\npub mod workload;\n";
 /// `cargo quarrel …` is the command with the strategy in it.
 const ALIAS: &str = "[alias]\nquarrel = \"run --release --features command --\"\n";
 const STRATEGY: &str = include_str!("scaffold/strategy.rs");
+const WORKLOAD: &str = include_str!("scaffold/workload.rs");
 const CARGO: &str = include_str!("scaffold/cargo.toml.txt");
 /// What the templates call the strategy.
 const TEMPLATE_NAME: &str = "my-cache";
@@ -59,13 +61,15 @@ pub(super) fn new(args: &NewArgs) -> Result<u8, Failure> {
     let strategy = STRATEGY.replace(&format!("\"{TEMPLATE_NAME}\""), &format!("\"{name}\""));
     // The library is what a test builds; the command is a thin shell around it.
     let library = name.replace('-', "_");
-    let main = MAIN.replace("pub mod strategy;", &format!("use {library}::strategy;"));
+    let own = "pub mod strategy;\npub mod workload;";
+    let main = MAIN.replace(own, &format!("use {library}::{{strategy, workload}};"));
     let files = [
         ("Cargo.toml", cargo.as_str()),
         (".cargo/config.toml", ALIAS),
         ("src/lib.rs", LIB),
         ("src/main.rs", main.as_str()),
         ("src/strategy.rs", strategy.as_str()),
+        ("src/workload.rs", WORKLOAD),
         (".gitignore", "/target\n/results\n"),
     ];
     fs::create_dir(folder).map_err(FileError::io(folder))?;
@@ -76,7 +80,7 @@ pub(super) fn new(args: &NewArgs) -> Result<u8, Failure> {
         fs::write(&path, text).map_err(FileError::io(&path))?;
     }
     println!(
-        "made {name}: your strategy is in {name}/src/strategy.rs\n\
+        "made {name}: your strategy is in {name}/src/strategy.rs, a workload in {name}/src/workload.rs\n\
          \n  cd {name}\
          \n  cargo test                                          what the explorer says of it\
          \n  cargo quarrel run {name} --fault replica-lag        a storm\

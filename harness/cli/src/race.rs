@@ -201,7 +201,8 @@ impl Score<'_> {
             return outcome.exit_code();
         }
         let style = if outcome.is_held() { ink.good } else { ink.bad };
-        println!("{style}{}/{times}{style:#} performances went as written", self.hits);
+        let plural = if times == 1 { "" } else { "s" };
+        println!("{style}reproduced {} of {times} time{plural}{style:#}", self.hits);
         outcome.exit_code()
     }
 }

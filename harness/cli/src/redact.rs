@@ -8,7 +8,7 @@ use super::{
     output::eprintln,
     recorded::Recorded,
 };
-use quarrel_report::report::{View, write_files};
+use quarrel_report::report::write_files;
 use quarrel_run::{
     judge::judge_run,
     results::{RedactError, RunFolder, VerdictFile, append_to_index, redacted_copy},
@@ -79,8 +79,7 @@ fn finish(
         );
         return Err(Failure::undecided(why));
     }
-    write_files(&run, &verdict)?;
-    let operations = View::new(&run, &verdict).rows.len();
+    let operations = write_files(&run, &verdict)?;
     if run.settings.app.is_none() {
         match Cutter::new(run, verdict.anomalies.clone(), catalogue) {
             Ok(cutter) => write_races(cutter),

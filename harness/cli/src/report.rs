@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use quarrel_report::report::{View, write_files};
+use quarrel_report::report::write_files;
 use quarrel_run::{
     judge::judge_run,
     results::{RunFolder, find_run},
@@ -46,8 +46,8 @@ pub(super) fn report(args: &ReportArgs, catalogue: &Catalogue) -> Result<u8, Fai
     }
     let Recorded { run, expected, workload } = recorded;
     let verdict = judge_run(&run, expected, &*(workload.build)());
-    write_files(&run, &verdict)?;
-    tell(&run.folder, View::new(&run, &verdict).rows.len(), args);
+    let operations = write_files(&run, &verdict)?;
+    tell(&run.folder, operations, args);
     if run.settings.app.is_none() {
         write_races(Cutter::new(run, verdict.anomalies, catalogue)?);
     }

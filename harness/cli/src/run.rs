@@ -1,6 +1,6 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use clap::{ArgMatches, Args, Command, FromArgMatches as _, parser::ValueSource};
+use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use jiff::Timestamp;
 use quarrel_app::Reading;
 use quarrel_report::report::{Ink, Width, ci::tell_github, summary, write_files};
@@ -18,7 +18,7 @@ use quarrel_strategy::{
     strategy::{Catalogue, WorkloadEntry, parse_duration},
 };
 
-use super::output::{self, eprintln};
+use super::output::{self, eprint, eprintln, print};
 use super::{
     Failure,
     choose::{Choice, ExternalArgs, Wanted, start},
@@ -26,16 +26,24 @@ use super::{
     gatekeeper::{Gatekeeper, GatekeeperArgs},
     keep::keep,
     options::{flags, given},
+    profile,
     signals::stop_on_signals,
     subject::Subject,
     watch::Watch,
 };
 
+mod many;
+
+pub(super) use many::{Prepared, makes_sense, one_of_many, prepare};
+
 #[derive(Args, Clone, Debug)]
 pub(super) struct RunArgs {
     /// The strategy; `quarrel strategies` lists them
-    #[arg(required_unless_present = "app")]
+    #[arg(required_unless_present_any = ["app", "profile"])]
     strategy: Option<String>,
+    /// Several runs, as this profile of the project's quarrel.toml says; flags given beside it hold for all of them
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["strategy", "app"])]
+    profile: Option<String>,
     /// An application in place of a strategy: its app.toml. The commands in it are run: read a file that is not yours first
     #[arg(long, value_name = "FILE", conflicts_with = "strategy")]
     app: Option<PathBuf>,
@@ -100,6 +108,9 @@ pub(super) struct RunArgs {
     format: String,
     #[command(flatten)]
     gatekeeper: GatekeeperArgs,
+    /// Whether its verdict is one of several that are told together.
+    #[arg(skip)]
+    is_one_of_many: bool,
 }
 
 /// The subcommand, with a flag for every option that some strategy takes.
@@ -109,10 +120,25 @@ pub(super) fn command(catalogue: &Catalogue) -> Command {
 
 pub(super) fn run(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> {
     let args = RunArgs::from_arg_matches(matches).map_err(Failure::usage)?;
+    match &args.profile {
+        Some(name) => profile::run(name, &args.format, matches, catalogue),
+        None => Ok(storms(&args, matches, catalogue)?.code),
+    }
+}
+
+/// What came of a run.
+pub(super) struct Ended {
+    pub(super) code: u8,
+    /// None of one that was stopped before it had begun.
+    pub(super) verdict: Option<VerdictFile>,
+}
+
+/// A run, begun again as often as its environment fails and `--retries` allows.
+fn storms(args: &RunArgs, matches: &ArgMatches, catalogue: &Catalogue) -> Result<Ended, Failure> {
     if args.redact {
         output::redact();
     }
-    let subject = subject(&args, matches, catalogue)?;
+    let subject = subject(args, matches, catalogue)?;
     subject.suits(&args.faults)?;
     let seed = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let workload = catalogue.workload(&args.workload).map_err(Failure::usage)?;
@@ -127,16 +153,16 @@ pub(super) fn run(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Fai
         .map_err(Failure::environment)?;
     for attempt in 0.. {
         let subject = subject.anew();
-        let plan = plan(&args, &subject, workload, seed)?;
+        let plan = plan(args, &subject, workload, seed)?;
         if attempt == 0 {
             for step in plan.schedule.to_string().lines().skip(1) {
                 eprintln!("schedule: {step}");
             }
         }
-        let settings = settings(&args, &subject, &plan);
-        let ran = run_on_cluster(&args, &subject, plan, settings, &keeper, catalogue);
+        let settings = settings(args, &subject, &plan);
+        let ran = run_on_cluster(args, &subject, plan, settings, &keeper, catalogue);
         match runtime.block_on(ran) {
-            Ok(4) if attempt < args.gatekeeper.retries && !keeper.is_over() => {
+            Ok(Ended { code: 4, .. }) if attempt < args.gatekeeper.retries && !keeper.is_over() => {
                 eprintln!("the environment failed, once more");
             }
             // Never a verdict: a violation that is tried again until it is not
@@ -173,57 +199,6 @@ fn subject<'a>(
     let name = args.strategy.as_deref().unwrap_or_default();
     let entry = catalogue.strategy(name).map_err(Failure::usage)?;
     Ok(Subject::Strategy(entry, given(matches, catalogue, entry)?))
-}
-
-/// What `quarrel run` would do.
-pub(super) struct Prepared {
-    pub(super) plan: Plan,
-    pub(super) settings: RunSettings,
-    pub(super) expect: Expectation,
-}
-
-/// What the commands that run many storms decide for all of them.
-const NOT_ITS_OWN: [&str; 11] = [
-    "app",
-    "cluster",
-    "primary",
-    "replica",
-    "cache",
-    "toxiproxy",
-    "time",
-    "seed",
-    "timeout",
-    "results",
-    "format",
-];
-
-/// One of many storms, written as the arguments of `quarrel run`.
-pub(super) fn prepare(
-    words: &str,
-    catalogue: &Catalogue,
-    time: Duration,
-    seed: u64,
-) -> Result<Prepared, Failure> {
-    let command = command(catalogue).no_binary_name(true);
-    let matches = command
-        .try_get_matches_from(words.split_whitespace())
-        .map_err(|error| Failure::usage(format!("`{words}`, as after quarrel run: {error}")))?;
-    let given = |name: &&&str| matches.value_source(name) == Some(ValueSource::CommandLine);
-    if let Some(name) = NOT_ITS_OWN.iter().find(given) {
-        let why = format!("`{words}`: --{name} is the same for all storms; give it outside");
-        return Err(Failure::usage(why));
-    }
-    let mut args = RunArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
-    if args.redact {
-        let why = format!("`{words}`: only quarrel run itself can --redact");
-        return Err(Failure::usage(why));
-    }
-    args.time = time;
-    let subject = subject(&args, &matches, catalogue)?;
-    let workload = catalogue.workload(&args.workload).map_err(Failure::usage)?;
-    let plan = plan(&args, &subject, workload, seed)?;
-    let settings = settings(&args, &subject, &plan);
-    Ok(Prepared { plan, settings, expect: args.expect })
 }
 
 pub(super) fn plan(
@@ -327,7 +302,8 @@ async fn run_on_cluster(
     mut settings: RunSettings,
     keeper: &Gatekeeper,
     catalogue: &Catalogue,
-) -> Result<u8, Failure> {
+) -> Result<Ended, Failure> {
+    let never_begun = || Ok(Ended { code: keeper.never_begun()?, verdict: None });
     let stop = stop_on_signals().map_err(Failure::environment)?;
     keeper.watch(&stop);
     let wanted = Wanted {
@@ -342,13 +318,13 @@ async fn run_on_cluster(
     };
     let cluster: Arc<dyn Cluster> = tokio::select! {
         biased;
-        () = asked(&stop) => return keeper.never_begun(),
+        () = asked(&stop) => return never_begun(),
         started = up => started?,
     };
     // The wish to stop may have come in the moment in which it came up.
     if stop.asked() {
         take_down(&*cluster).await;
-        return keeper.never_begun();
+        return never_begun();
     }
     settings.cluster = cluster.kind().to_string();
     let mut plan = plan;
@@ -358,7 +334,15 @@ async fn run_on_cluster(
     }
     let judged = storm_and_judge(args, plan, &settings, &cluster, stop, keeper, catalogue)
         .await
-        .map(|verdict| keeper.exit_code(&verdict));
+        .map(|verdict| {
+            let (code, told) = keeper.exit_code(&verdict);
+            // Standard output is one document where a program reads it.
+            match args.format.as_str() {
+                "json" => eprint!("{told}"),
+                _ => print!("{told}"),
+            }
+            Ended { code, verdict: Some(verdict) }
+        });
     // The verdict stands, whatever the teardown says.
     match keeper.gone_until() {
         None => take_down(&*cluster).await,
@@ -446,7 +430,8 @@ pub(super) async fn conduct(
     let Ran { run, verdict, unloaded, kept, .. } =
         run.in_folder(folder, cluster, stop, tell).await?;
     warn_of_unloaded(&unloaded);
-    let kept = kept.map_err(Failure::from).and_then(|()| Ok(write_files(&run, &verdict)?));
+    let kept =
+        kept.map_err(Failure::from).and_then(|()| Ok(write_files(&run, &verdict).map(drop)?));
     Ok(Conducted { run, verdict, kept })
 }
 
@@ -464,6 +449,9 @@ pub(super) fn warn_of_unloaded(unloaded: &[Unloaded]) {
 
 fn print(args: &RunArgs, run: &LoadedRun, verdict: &VerdictFile) -> Result<(), Failure> {
     let annotation = tell_github(run, verdict);
+    if args.format == "json" && args.is_one_of_many {
+        return Ok(());
+    }
     if args.format == "json" {
         let json = serde_json::to_string_pretty(verdict).map_err(Failure::bug)?;
         output::print_own(&format!("{json}\n"));

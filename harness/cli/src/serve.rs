@@ -4,7 +4,7 @@ use std::{
 };
 
 use clap::Args;
-use quarrel_report::web::{ServeOptions, Server};
+use quarrel_report::web::{Noting, ServeOptions, Server};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Failure;
@@ -21,6 +21,12 @@ pub(super) struct ServeArgs {
     /// Port to listen on; 0 takes a free one
     #[arg(long, default_value_t = 7480, value_name = "PORT")]
     port: u16,
+    /// What is accepted of each case: the trend shows it
+    #[arg(long, default_value = "policy.toml", value_name = "FILE")]
+    policy: PathBuf,
+    /// Let those who look at a run leave notes on its moments, in its folder; without it nothing is ever written
+    #[arg(long)]
+    notes: bool,
 }
 
 /// Shows the results folder in a browser until a signal ends it.
@@ -29,11 +35,16 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8, Failure> {
         .enable_all()
         .build()
         .map_err(Failure::environment)?;
+    if !args.results.is_dir() && args.results != std::path::Path::new("results") {
+        return Err(Failure::usage(format!("there is no folder {}", args.results.display())));
+    }
     runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::environment)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(Failure::environment)?;
         let address = SocketAddr::new(args.host, args.port);
-        let options = ServeOptions { results: args.results.clone(), address };
+        let policy = Some(args.policy.clone());
+        let noting = if args.notes { Noting::On } else { Noting::Off };
+        let options = ServeOptions { results: args.results.clone(), address, policy, noting };
         let server = Server::bind(options).await.map_err(|error| {
             Failure::environment(format!(
                 "could not listen on {address}: {error}; --port 0 takes a free port"

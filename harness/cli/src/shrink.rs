@@ -144,7 +144,7 @@ impl std::fmt::Display for Confirmation {
                     some if some < *times => "confirmed in part",
                     _ => "confirmed",
                 };
-                write!(f, "{word}: {hits} of {times} performances on {on} went as written")?;
+                write!(f, "{word}: reproduced {hits} of {times} times on {on}")?;
                 complaint.as_ref().map_or(Ok(()), |why| write!(f, "; first difference: {why}"))
             }
         }

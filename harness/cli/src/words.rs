@@ -12,7 +12,7 @@ pub(super) fn as_given() -> String {
     told(std::env::args().skip(1))
 }
 
-fn told(words: impl IntoIterator<Item = String>) -> String {
+pub(super) fn told(words: impl IntoIterator<Item = String>) -> String {
     let mut words = words.into_iter();
     let mut told = vec!["quarrel".to_owned()];
     while let Some(word) = words.next() {

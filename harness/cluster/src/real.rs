@@ -179,8 +179,8 @@ impl Cluster for RealCluster {
             | Control::DropReplies(_)
             | Control::Impair { .. }
             | Control::Restore(_) => (
-                self.links.is_none().then_some("there is no fault proxy between its parts"),
-                "put a Toxiproxy between and name it with --toxiproxy, or use --cluster docker or native",
+                self.links.is_none().then_some("it needs a fault proxy between client and server"),
+                "add --toxiproxy HOST:PORT, or use --cluster docker or native",
             ),
             Control::Kill(_) | Control::Start(_) | Control::Freeze(_) | Control::Thaw(_) => (
                 self.nodes.is_none().then_some("its servers are not quarrel's to stop"),

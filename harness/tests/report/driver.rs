@@ -11,6 +11,10 @@ use std::{
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Map, Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 /// How long a page may take for anything that a test waits for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -19,6 +23,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Browser {
     pub(crate) client: Client,
     driver: Child,
+    port: u16,
+}
+
+/// How wide a screen is, and whether it is for the night.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Screen {
+    pub(crate) width: u32,
+    pub(crate) is_dark: bool,
 }
 
 /// A chromedriver, and the port on which it listens; none if it ended.
@@ -71,7 +83,7 @@ impl Browser {
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .expect("chromium starts; is the package chromium installed?");
-        Self { client, driver }
+        Self { client, driver, port }
     }
 
     /// What a script returns.
@@ -103,6 +115,46 @@ impl Browser {
         let script = "document.body.dispatchEvent(new KeyboardEvent('keydown', \
                       { key: arguments[0], bubbles: true }))";
         self.client.execute(script, vec![json!(key)]).await.unwrap();
+    }
+
+    /// Shows pages as a screen of that kind does: narrower than any window can
+    /// be, too.
+    pub(crate) async fn show_on(&self, screen: Screen) {
+        let height = if screen.width < 600 { 844 } else { 1000 };
+        let metrics = json!({
+            "width": screen.width, "height": height, "deviceScaleFactor": 1, "mobile": false,
+        });
+        self.tell("Emulation.setDeviceMetricsOverride", metrics).await;
+        let scheme = if screen.is_dark { "dark" } else { "light" };
+        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        self.tell("Emulation.setEmulatedMedia", json!({ "features": features })).await;
+    }
+
+    /// Chromium's own protocol, which WebDriver does not cover.
+    async fn tell(&self, command: &str, params: Value) {
+        let session = self.client.session_id().await.unwrap().expect("a session was begun");
+        let body = json!({ "cmd": command, "params": params }).to_string();
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
+        let head = format!(
+            "POST /session/{session}/goog/cdp/execute HTTP/1.1\r\nHost: 127.0.0.1\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            body.len()
+        );
+        stream.write_all((head + &body).as_bytes()).await.unwrap();
+        // The driver keeps its connections: the answer ends before they do.
+        let mut answer = Vec::new();
+        let whole = |answer: &[u8]| {
+            let text = String::from_utf8_lossy(answer).to_ascii_lowercase();
+            let (head, body) = text.split_once("\r\n\r\n")?;
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length:"))?;
+            Some(body.len() >= length.trim().parse::<usize>().ok()?)
+        };
+        while whole(&answer) != Some(true) {
+            let read = stream.read_buf(&mut answer).await.unwrap();
+            assert!(read > 0, "{command}: the driver hung up");
+        }
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{command}: {answer}");
     }
 
     /// Keeps what the browser shows, for people to look at.

@@ -1,5 +1,6 @@
 //! What a run says to people, to build servers and to browsers.
 
+mod access;
 mod browser;
 mod causes;
 mod ci;
@@ -7,6 +8,7 @@ mod driver;
 mod example;
 mod findings;
 mod hostile;
+mod notes;
 mod page;
 mod pairs;
 mod redact;

@@ -105,7 +105,7 @@ fn a_fractured_read_says_which_versions_were_seen_together() {
     assert_eq!(verdict.anomalies[0].cause, Some(Cause::SeparateReads));
     let said = summary(&run, &verdict, Ink::plain(), Width::Free);
     let said = said.replace(&scratch.path().display().to_string(), "SCRATCH");
-    insta::assert_snapshot!(said.split("\nwhat held").next().unwrap());
+    insta::assert_snapshot!(said.split("\nguarantees").next().unwrap());
 }
 
 #[test]

@@ -11,7 +11,7 @@ use quarrel_harness::{
         CellBreak, CellOutcome, CellRung, Environment, MATRIX_FILE, MATRIX_SCHEMA, MatrixCell,
         MatrixFile, RunFolder, append_to_index, write_json, write_json_lines,
     },
-    web::{ServeOptions, Server},
+    web::{Noting, ServeOptions, Server},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -25,8 +25,13 @@ const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
 /// Serves a folder for as long as the test's runtime lives.
 pub(crate) async fn serve(results: &Path) -> SocketAddr {
+    serve_noting(results, Noting::Off).await
+}
+
+pub(crate) async fn serve_noting(results: &Path, noting: Noting) -> SocketAddr {
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
-    let options = ServeOptions { results: results.to_owned(), address };
+    let policy = Some(results.join("policy.toml"));
+    let options = ServeOptions { results: results.to_owned(), address, policy, noting };
     let server = Server::bind(options).await.unwrap();
     let address = server.address();
     tokio::spawn(server.run(std::future::pending()));
@@ -166,6 +171,46 @@ async fn only_reading_and_only_by_a_loopback_name() {
 }
 
 #[tokio::test]
+async fn a_trend_of_one_case_has_the_line_of_the_policy() {
+    let scratch = tempfile::tempdir().unwrap();
+    finished(scratch.path(), "20260301T080000Z-cache-aside-9f3a", "Alex");
+    let address = serve(scratch.path()).await;
+    let trend = async || ask(address, "GET /trend", "localhost").await.1;
+    let told = trend().await;
+    assert!(told.contains("2026-03-01 08:00:00") && !told.contains("policy: 25"), "{told}");
+    let case = "strategy = \"cache-aside\"\nfaults = [\"replica-lag\"]\ncluster = \"native\"";
+    let policy = format!("[[case]]\n{case}\nstale_rate = 0.25\n");
+    fs::write(scratch.path().join("policy.toml"), policy).unwrap();
+    let told = trend().await;
+    assert!(told.contains("policy: 25.00 %"), "{told}");
+}
+
+#[tokio::test]
+async fn runs_are_told_as_new_or_known_and_lead_to_those_beside_them() {
+    let scratch = tempfile::tempdir().unwrap();
+    let names = ["20260301T080000Z-cache-aside-9f3a", "20260301T090000Z-cache-aside-b00b"];
+    let [first, second] = names.map(|name| finished(scratch.path(), name, "Alex").name);
+    let address = serve(scratch.path()).await;
+    let get = async |path: &str| ask(address, &format!("GET {path}"), "localhost").await.1;
+    let list = get("/").await;
+    assert_eq!(list.matches(">new</span>").count(), 1, "{list}");
+    assert_eq!(list.matches("<td>stale-read/replica-lag-refill").count(), 2, "{list}");
+    let at = |list: &str, run: &str| list.find(&format!("/run/{run}")).expect("it is listed");
+    assert!(at(&list, &second) < at(&list, &first), "the newest first");
+    let by_cause = get("/?sort=cause").await;
+    assert!(at(&by_cause, &first) < at(&by_cause, &second), "what is new first");
+    let report = get(&format!("/run/{second}")).await;
+    for way in
+        [format!("/run/{first}\" rel=\"prev\""), format!("/compare?a={first}&amp;b={second}")]
+    {
+        assert!(report.contains(&way), "{way}");
+    }
+    let report = get(&format!("/run/{first}")).await;
+    assert!(report.contains(&format!("/run/{second}\" rel=\"next\"")));
+    assert!(!report.contains("/compare?a="), "it is the first of its case");
+}
+
+#[tokio::test]
 async fn runs_that_never_ended_are_listed_as_what_they_are() {
     let scratch = tempfile::tempdir().unwrap();
     let run = finished(scratch.path(), "20260301T080000Z-cache-aside-9f3a", "Alex");
@@ -174,7 +219,7 @@ async fn runs_that_never_ended_are_listed_as_what_they_are() {
     fs::copy(run.file("run.toml"), killed.join("run.toml")).unwrap();
     let address = serve(scratch.path()).await;
     let (_, all) = ask(address, "GET /", "localhost").await;
-    assert!(all.contains("unfinished") && all.contains("2 of 2 runs"), "{all}");
+    assert!(all.contains("? killed") && all.contains("2 of 2 runs"), "{all}");
     let (_, some) = ask(address, "GET /?outcome=violated&fault=replica-lag", "localhost").await;
     assert!(some.contains("1 of 2 runs") && !some.contains("-aaaa\""), "{some}");
     let (_, none) = ask(address, "GET /?strategy=write-through", "localhost").await;

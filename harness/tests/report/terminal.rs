@@ -88,7 +88,7 @@ fn a_long_story_is_cut_around_what_matters() {
     let lines = timeline.lines(None);
     assert!(lines.len() <= 10, "{lines:#?}");
     assert_eq!(lines.iter().filter(|line| *line == "…").count(), 1);
-    assert!(lines.last().unwrap().ends_with("STALE, must be v2 or newer"));
+    assert!(lines.last().unwrap().ends_with("STALE: v2 was acknowledged at t=4ms"));
 }
 
 #[test]

@@ -200,7 +200,10 @@ def read(key):
 /// Files that make no sense, and what is to be said of each.
 pub(crate) const WRONG_FILES: &[(&str, &str)] = &[
     ("[app]\ncommand = 1", "app.toml, line 2, column 11: invalid type: integer `1`"),
-    ("[app]\ncomand = \"x\"", "app.toml, line 2, column 1: unknown field `comand`"),
+    (
+        "[app]\ncomand = \"x\"",
+        "app.toml, line 2, column 1: unknown key `comand`; did you mean `command`?",
+    ),
     (
         "[app]\ncommand = \"x\"\n[rows]\ninsert = \"INSERT {key} {value}\"\nselect = \"SELECT {id}\"\n\
          [read]\nrequest = \"GET /{key}\"\nvalue = \"body\"\n[write]\nrequest = \"PUT /{key}/{value}\"",

@@ -49,8 +49,17 @@ pub(super) const PAGES: &[Page] = &[
                 "no servers: simulated, in a second",
             ),
             ("run --app app.toml --fault replica-lag", "your own application, as it is"),
+            ("run --profile ci", "the runs that quarrel.toml has under that name, one exit code"),
         ],
         codes: VERDICT,
+    },
+    Page {
+        command: "init",
+        about: "Writes a quarrel.toml: which runs belong to this project",
+        more: "`quarrel run --profile NAME` looks for the file in the current folder and in those \
+above it.",
+        examples: &[("init", "a file to begin with, in the current folder")],
+        codes: DONE,
     },
     Page {
         command: "explore",

@@ -131,7 +131,11 @@ fn of_cell(least: Option<Guarantee>, cell: &MatrixCell) -> Option<RunOutcome> {
         CellOutcome::Vacuous => return Some(RunOutcome::Vacuous),
         CellOutcome::Undecided => Validity::Unknown,
         CellOutcome::Held | CellOutcome::Broken => match (least, cell.strongest) {
-            (Some(least), Some(strongest)) if strongest > least => Validity::Invalid,
+            // Storms that were given no bound do not tell whether they kept one.
+            (Some(least), Some(strongest)) if strongest > least => match is_open(cell, least) {
+                true => Validity::Unknown,
+                false => Validity::Invalid,
+            },
             // What was only sampled may break after all.
             (Some(_), _) if cell.below_steps().is_some() => Validity::Unknown,
             _ => Validity::Valid,
@@ -147,6 +151,11 @@ fn of_cell(least: Option<Guarantee>, cell: &MatrixCell) -> Option<RunOutcome> {
         .flatten()
         .find_map(|(of, count)| Evidence::counted(of, count));
     Some(RunOutcome::of(validity, evidence))
+}
+
+/// Whether a guarantee was looked at and could not be told.
+fn is_open(cell: &MatrixCell, guarantee: Guarantee) -> bool {
+    cell.rung(guarantee).is_some_and(|rung| rung.validity == Validity::Unknown)
 }
 
 /// What may stand in the name of a file, for a label of a row or a column.

@@ -193,7 +193,7 @@ impl Display for Report {
                 self.strategy
             )?,
             (None, None) => {
-                writeln!(f, "{}: no break of {} within", self.strategy, self.bounds.guarantee)?
+                writeln!(f, "{}: nothing breaks {}", self.strategy, self.bounds.guarantee)?
             }
         }
         writeln!(f, "  = within: {}; not tried: {}", self.bounds, self.untried().join(", "))?;

@@ -23,12 +23,13 @@ const FOLDERS: usize = 12;
 /// `verdict.json`, `summary.md`, `report.html`, `junit.xml`, `metrics.txt`,
 /// `trace.json.gz`, the plots, and a folder for each anomaly that is worth one.
 ///
-/// The verdict is written first, so that nothing after it can lose it.
+/// The verdict is written first, so that nothing after it can lose it. Returns
+/// how many operations the report tells of.
 ///
 /// # Errors
 ///
 /// When the system says no.
-pub fn write_files(run: &LoadedRun, verdict: &VerdictFile) -> Result<(), FileError> {
+pub fn write_files(run: &LoadedRun, verdict: &VerdictFile) -> Result<usize, FileError> {
     write_files_with(run, verdict, &stale_reads(run))
 }
 
@@ -41,7 +42,7 @@ pub fn write_files_with(
     run: &LoadedRun,
     verdict: &VerdictFile,
     stale: &[ReadFinding],
-) -> Result<(), FileError> {
+) -> Result<usize, FileError> {
     let folder = &run.folder;
     folder.write(RunFolder::VERDICT, &json_text(verdict))?;
     let plain = summary(run, verdict, Ink::plain(), Width::Free);
@@ -57,7 +58,8 @@ pub fn write_files_with(
     })?;
     let took = Duration::from_nanos(view.end.as_nanos());
     folder.write("junit.xml", &ci::junit(&[(verdict, &plain, took)]))?;
-    folder.write("metrics.txt", &ci::open_metrics(verdict))
+    folder.write("metrics.txt", &ci::open_metrics(verdict))?;
+    Ok(view.rows.len())
 }
 
 /// Writes `report.html` alone.
@@ -88,8 +90,8 @@ fn write_anomalies(view: &View<'_>) -> Result<(), FileError> {
         };
         let timeline = Timeline::of(evidence, &anomalies[at]);
         write(RunFolder::TIMELINE, &timeline.to_string())?;
-        if let Some(svg) = zoom::zoom(view.run, evidence, &anomalies[at], number) {
-            write("zoom.svg", &stand_alone(&svg))?;
+        if let Some(pictures) = zoom::zoom(view.run, evidence, &anomalies[at], number) {
+            write("zoom.svg", &stand_alone(&pictures.lying))?;
         }
     }
     Ok(())

@@ -31,4 +31,4 @@ pub use terminal::{Ink, Width, extent, faults_seen, headline, printable, summary
 pub use timeline::{Timeline, TimelineRow, Weight};
 pub use trace::write_trace;
 pub use view::{Band, Ending, Phase, Row, View};
-pub use zoom::zoom;
+pub use zoom::{Pictures, zoom};

@@ -42,6 +42,15 @@ impl Names {
     }
 }
 
+/// What a client is called wherever it has no part in a story: processes that
+/// took over from each other are one client.
+pub(super) fn client_name(process: Process, clients: u64) -> String {
+    match process {
+        Process::Client(number) => format!("client {}", number % clients.max(1)),
+        other => other.to_string(),
+    }
+}
+
 /// `A` to `Z`, then `A2` and so on.
 fn letter(number: usize) -> String {
     let letter = char::from(b'A' + u8::try_from(number % 26).unwrap_or(0));

@@ -54,6 +54,8 @@ pub struct TimelineRow {
     pub site: Site,
     /// How much hangs on it.
     pub weight: Weight,
+    /// Whether it is what must not have been seen.
+    pub is_wrong: bool,
 }
 
 impl Timeline {
@@ -71,6 +73,8 @@ impl Timeline {
             provenance: evidence.provenance(anomaly),
             last: evidence.guilty(anomaly).and_then(|operation| operation.complete),
             fracture: Fracture::of(evidence, anomaly),
+            due: evidence.due(anomaly),
+            origin: origin(evidence, &story),
         };
         let mut rows = Vec::new();
         for operation in &story {
@@ -83,9 +87,8 @@ impl Timeline {
             }
         }
         rows.sort_by_key(|row| (row.at, row.end));
-        let origin = rows.first().map_or(Time::ZERO, |row| row.at);
-        let shift =
-            |time: Time| Time(u64::try_from(time.since(origin).as_nanos()).unwrap_or(u64::MAX));
+        let origin = teller.origin;
+        let shift = |time| since(time, origin);
         for row in &mut rows {
             row.at = shift(row.at);
             row.end = row.end.map(shift);
@@ -171,6 +174,24 @@ struct Teller<'a> {
     /// The event by which the anomaly is proved.
     last: Option<Index>,
     fracture: Option<Fracture>,
+    /// The write that should have been seen.
+    due: Option<&'a Operation>,
+    /// When the story begins.
+    origin: Time,
+}
+
+/// When the first step of a story began.
+fn origin(evidence: &Evidence<'_>, story: &[&Operation]) -> Time {
+    let history = evidence.history();
+    let begins = story.iter().map(|operation| {
+        let steps = evidence.steps_of(operation).map(|step| step.start);
+        steps.min().unwrap_or(history.events[operation.invoke.position()].time)
+    });
+    begins.min().unwrap_or(Time::ZERO)
+}
+
+fn since(time: Time, origin: Time) -> Time {
+    Time(u64::try_from(time.since(origin).as_nanos()).unwrap_or(u64::MAX))
 }
 
 impl Teller<'_> {
@@ -185,6 +206,7 @@ impl Teller<'_> {
             process: step.process,
             site: step.site,
             weight: self.weight(operation, step),
+            is_wrong: self.is_wrong(operation, step),
         }
     }
 
@@ -218,12 +240,11 @@ impl Teller<'_> {
             process: invoke.process,
             site: Site::Client,
             weight: Weight::Key,
+            is_wrong: is_last,
         }
     }
 
     fn note(&self, operation: &Operation, step: &Step) -> String {
-        let guilty = operation.complete.is_some() && operation.complete == self.last;
-        let is_source = self.provenance.as_ref().is_some_and(|way| std::ptr::eq(way.source, step));
         let mut notes = Vec::new();
         if let Some(lsn) = step.lsn {
             let word = if step.site == Site::Replica { "at" } else { "lsn" };
@@ -232,10 +253,16 @@ impl Teller<'_> {
         if let Some(behind) = self.behind(step) {
             notes.push(behind);
         }
-        if guilty && is_source {
+        if self.is_wrong(operation, step) {
             notes.push(self.verdict(self.evidence.version_of(step)));
         }
         notes.join(", ")
+    }
+
+    /// Whether the step brought what the operation that proves the anomaly saw.
+    fn is_wrong(&self, operation: &Operation, step: &Step) -> bool {
+        let guilty = operation.complete.is_some() && operation.complete == self.last;
+        guilty && self.provenance.as_ref().is_some_and(|way| std::ptr::eq(way.source, step))
     }
 
     /// What is wrong with the row that proves the anomaly.
@@ -243,6 +270,9 @@ impl Teller<'_> {
         if let Some(Fracture { seen: [_, (other, seen)], written: [missed, _] }) = &self.fracture {
             let [missed, seen] = [*missed, *seen].map(numeral);
             return format!("FRACTURED, must be {missed} beside {seen} of key {other}");
+        }
+        if let Some(due) = version.and(self.told_due()) {
+            return format!("STALE: {due}");
         }
         match (self.anomaly.versions_behind, version) {
             (0, _) | (_, None) => self.anomaly.class.to_string().replace('-', " ").to_uppercase(),
@@ -255,6 +285,18 @@ impl Teller<'_> {
                 format!("STALE, must be {} or newer", numeral(least.unwrap_or(counted)))
             }
         }
+    }
+
+    /// Which write should have been seen, and since when.
+    fn told_due(&self) -> Option<String> {
+        let due = self.due?;
+        let version = self.evidence.version_on(due, self.anomaly.key?)?;
+        let event = &self.evidence.history().events[self.evidence.acknowledged(due)?.position()];
+        Some(format!(
+            "{} was acknowledged at t={}",
+            numeral(version),
+            since(event.time, self.origin)
+        ))
     }
 
     /// How many writes the replica had not replayed when it was read.
@@ -287,7 +329,8 @@ impl Teller<'_> {
         let on_the_way = self.provenance.as_ref().is_some_and(|way| {
             let steps = [Some(way.source), way.fill, way.fetched, way.newer];
             let is_newer = way.newer.is_some_and(|newer| newer.operation == step.operation);
-            is_newer || steps.into_iter().flatten().any(|known| std::ptr::eq(known, step))
+            let is_due = self.due.is_some_and(|due| due.invoke == operation.invoke);
+            is_newer || is_due || steps.into_iter().flatten().any(|known| std::ptr::eq(known, step))
         });
         if guilty || on_the_way { Weight::Key } else { Weight::Context }
     }

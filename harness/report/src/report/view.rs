@@ -9,6 +9,8 @@ use quarrel_run::{
 };
 use rustc_hash::FxHashMap;
 
+use super::names::client_name;
+
 /// A run as reports look at it: every operation on its lane, with how stale
 /// it was and where its value came from.
 pub struct View<'a> {
@@ -234,10 +236,7 @@ impl Lanes {
             return *lane;
         }
         let lane = u16::try_from(self.names.len()).unwrap_or(u16::MAX);
-        self.names.push(match process {
-            Process::Client(number) => format!("client {number}"),
-            other => other.to_string(),
-        });
+        self.names.push(client_name(process, self.clients));
         self.of.insert(process, lane);
         lane
     }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::{
     layout::{layout, missing, outcome_class, outcome_glyph},
-    shelf::{Shelf, UNFINISHED, judged},
+    shelf::{Shelf, judged},
 };
 use crate::report::{Band, Ending, View, overlaid_pbs};
 
@@ -41,7 +41,7 @@ pub(super) async fn page(State(shelf): State<Arc<Shelf>>, Query(pair): Query<Pai
     let names: Vec<String> = shelf
         .entries()
         .into_iter()
-        .filter(|entry| entry.line.outcome != UNFINISHED)
+        .filter(|entry| entry.state.is_judged())
         .take(500)
         .map(|entry| entry.folder.name)
         .collect();
@@ -98,7 +98,7 @@ fn compare(a: &Side, b: &Side) -> Markup {
     html! {
         section { h2 { "Numbers" } (numbers(&a.verdict, &b.verdict)) }
         section id="phases" { h2 { "By phase of the faults" } (phases(&view_a, &view_b)) }
-        section id="curves" { h2 { "Staleness" } div.scroll { (PreEscaped(curves)) } }
+        section id="curves" { h2 { "Staleness" } div.scroll tabindex="0" role="group" aria-label="compare" { (PreEscaped(curves)) } }
         section id="diverging" { h2 { "Where they part" } (diverging(&view_a, &view_b)) }
     }
 }
@@ -129,13 +129,13 @@ fn numbers(a: &VerdictFile, b: &VerdictFile) -> Markup {
         html! { td class=(outcome_class(&word)) { (outcome_glyph(&word)) (word) } }
     };
     html! {
-        table {
-            thead { tr { th {} th scope="col" { "a: " a href={ "/run/" (a.run) } { (a.run) } } th scope="col" { "b: " a href={ "/run/" (b.run) } { (b.run) } } } }
+        div.scroll tabindex="0" role="group" aria-label="numbers" { table {
+            thead { tr { td {} th scope="col" { "a: " a href={ "/run/" (a.run) } { (a.run) } } th scope="col" { "b: " a href={ "/run/" (b.run) } { (b.run) } } } }
             tbody {
                 tr { th scope="row" { "outcome" } (outcome(a)) (outcome(b)) }
                 @for (name, left, right) in rows { tr { th scope="row" { (name) } td { (left) } td { (right) } } }
             }
-        }
+        } }
     }
 }
 
@@ -197,9 +197,9 @@ fn phases(a: &View<'_>, b: &View<'_>) -> Markup {
         },
     };
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" role="group" aria-label="compare" { table {
             thead {
-                tr { th {} th colspan="3" { "a" } th colspan="3" { "b" } }
+                tr { td {} th colspan="3" { "a" } th colspan="3" { "b" } }
                 tr { th { "phase" } @for _ in 0..2 { th.number { "reads" } th.number { "stale" } th.number { "worst" } } }
             }
             tbody { @for name in names { tr { th scope="row" { (name) } (cells(&left, name)) (cells(&right, name)) } } }

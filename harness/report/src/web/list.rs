@@ -1,13 +1,14 @@
-use std::{collections::BTreeSet, sync::Arc};
+use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
 
 use axum::extract::{Query, State};
 use maud::{Markup, html};
+use quarrel_checkers::thousands;
 use quarrel_run::results::IndexLine;
 use serde::Deserialize;
 
 use super::{
     layout::{Answer, layout, outcome_class, outcome_glyph},
-    shelf::{Entry, Shelf, UNFINISHED},
+    shelf::{Entry, Shelf},
 };
 
 /// Rows on a page.
@@ -24,7 +25,63 @@ pub(super) struct Filter {
     pub(super) workload: String,
     /// A commit, or its beginning.
     pub(super) commit: String,
+    pub(super) sort: Sort,
     pub(super) page: usize,
+}
+
+/// By what a list is put in order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Sort {
+    /// The newest first.
+    #[default]
+    When,
+    /// What is wrong first.
+    Outcome,
+    /// By cause, what is new of each first.
+    Cause,
+    /// By strategy, workload, faults and cluster.
+    Case,
+    /// The stalest first.
+    Stale,
+}
+
+impl Sort {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::When => "when",
+            Self::Outcome => "outcome",
+            Self::Cause => "cause",
+            Self::Case => "case",
+            Self::Stale => "stale",
+        }
+    }
+
+    /// Of what is the same, the newest stays first.
+    fn put_in_order(self, entries: &mut [&Entry]) {
+        /// What somebody has to look at stands before what only is.
+        const GRAVITY: [&str; 8] = [
+            "violated",
+            "failed",
+            "environment",
+            "killed",
+            "undecided",
+            "vacuous",
+            "running",
+            "held",
+        ];
+        let gravity = |entry: &Entry| GRAVITY.iter().position(|o| *o == entry.line().outcome);
+        match self {
+            Self::When => {}
+            Self::Outcome => entries.sort_by_key(|entry| gravity(entry)),
+            Self::Cause => entries.sort_by_key(|entry| {
+                let cause = entry.line().cause.clone();
+                (cause.is_empty(), cause, !entry.is_new)
+            }),
+            Self::Case => entries.sort_by_key(|entry| entry.case()),
+            Self::Stale => entries.sort_by_key(|entry| Reverse(entry.line().stale_reads)),
+        }
+    }
 }
 
 impl Filter {
@@ -40,6 +97,10 @@ impl Filter {
     }
 
     fn address(&self, page: usize) -> String {
+        let sort = match self.sort {
+            Sort::When => String::new(),
+            sort => sort.name().to_owned(),
+        };
         let fields = [
             ("strategy", &self.strategy),
             ("fault", &self.fault),
@@ -47,6 +108,7 @@ impl Filter {
             ("cluster", &self.cluster),
             ("workload", &self.workload),
             ("commit", &self.commit),
+            ("sort", &sort),
         ];
         let mut address = format!("/?page={page}");
         for (name, value) in fields.into_iter().filter(|(_, value)| !value.is_empty()) {
@@ -69,7 +131,7 @@ pub(super) fn fault_name(line: &IndexLine) -> String {
 }
 
 /// A commit as people write it.
-fn short(commit: &str) -> &str {
+pub(super) fn short(commit: &str) -> &str {
     commit.get(..10).unwrap_or(commit)
 }
 
@@ -90,7 +152,9 @@ pub(super) fn encode(text: &str) -> String {
 /// Every run that the filter takes, newest first.
 pub(super) async fn page(State(shelf): State<Arc<Shelf>>, Query(filter): Query<Filter>) -> Answer {
     let entries = shelf.entries();
-    let shown: Vec<&Entry> = entries.iter().filter(|entry| filter.takes(&entry.line)).collect();
+    let mut shown: Vec<&Entry> =
+        entries.iter().filter(|entry| filter.takes(entry.line())).collect();
+    filter.sort.put_in_order(&mut shown);
     let pages = shown.len().div_ceil(PAGE).max(1);
     let at = filter.page.min(pages - 1);
     let body = html! {
@@ -100,11 +164,13 @@ pub(super) async fn page(State(shelf): State<Arc<Shelf>>, Query(filter): Query<F
             @if entries.is_empty() {
                 p { "There are no runs yet. " code { "quarrel run cache-aside --fault replica-lag" } " makes one." }
             }
-            div.scroll { table {
+            div.scroll tabindex="0" role="group" aria-label="list" { table {
                 thead { tr {
-                    th scope="col" { "run" } th scope="col" { "outcome" } th scope="col" { "strongest" }
-                    th scope="col" { "strategy" } th scope="col" { "workload" } th scope="col" { "faults" } th scope="col" { "cluster" }
-                    th.number scope="col" { "stale" } th.number scope="col" { "at risk" } th scope="col" { "commit" }
+                    (heading(&filter, Sort::When, "began")) th scope="col" { "run" }
+                    (heading(&filter, Sort::Outcome, "outcome")) (heading(&filter, Sort::Cause, "cause"))
+                    th scope="col" { "strongest" } (heading(&filter, Sort::Case, "strategy"))
+                    th scope="col" { "workload" } th scope="col" { "faults" } th scope="col" { "cluster" }
+                    (heading(&filter, Sort::Stale, "stale")) th.number scope="col" { "at risk" } th scope="col" { "commit" }
                 } }
                 tbody { @for entry in shown.iter().skip(at * PAGE).take(PAGE) { (row(entry)) } }
             } }
@@ -120,21 +186,37 @@ pub(super) async fn page(State(shelf): State<Arc<Shelf>>, Query(filter): Query<F
     Ok(layout("Runs", &body))
 }
 
+/// A heading by which the list can be put in order.
+fn heading(filter: &Filter, sort: Sort, name: &str) -> Markup {
+    let sorted = (filter.sort == sort).then_some(match sort {
+        Sort::When | Sort::Stale => "descending",
+        Sort::Outcome | Sort::Cause | Sort::Case => "ascending",
+    });
+    let address = Filter { sort, ..filter.clone() }.address(0);
+    html! { th scope="col" aria-sort=[sorted] { a href=(address) { (name) } } }
+}
+
 fn row(entry: &Entry) -> Markup {
-    let line = &entry.line;
+    let line = entry.line();
     html! {
         tr {
+            td.when { (began(&entry.folder.name)) }
             td.name { a href={ "/run/" (entry.folder.name) } { (entry.folder.name) } }
             td class=(outcome_class(&line.outcome)) { (outcome_glyph(&line.outcome)) (line.outcome) }
+            td {
+                (line.cause)
+                @if entry.is_new { " " span.new title="no earlier run of this case had this cause" { "new" } }
+                @if let Some(reason) = entry.state.reason() { span.sub { (reason) } }
+            }
             td { (line.strongest) }
             td { (line.strategy) }
             td { (line.workload) }
             td { (line.faults.join(" ")) }
             td { (line.cluster) }
-            @if line.outcome == UNFINISHED { td.number { "–" } td.number { "–" } } @else {
-                td.number { (line.stale_reads) }
-                td.number { (line.reads_at_risk) }
-            }
+            @if entry.state.is_judged() {
+                td.number { (thousands(line.stale_reads)) }
+                td.number { (thousands(line.reads_at_risk)) }
+            } @else { td.number { "–" } td.number { "–" } }
             td.name { @if !line.commit.is_empty() {
                 a href={ "/?commit=" (short(&line.commit)) } title=(line.commit) { (short(&line.commit)) }
             } }
@@ -142,9 +224,18 @@ fn row(entry: &Entry) -> Markup {
     }
 }
 
+/// When a run began, as its folder's name tells: `2026-03-01 08:00:00`.
+pub(super) fn began(name: &str) -> String {
+    let told = name.split('-').next().and_then(|time| {
+        let time = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", time).ok()?;
+        Some(time.strftime("%Y-%m-%d %H:%M:%S").to_string())
+    });
+    told.unwrap_or_default()
+}
+
 fn form(entries: &[Entry], filter: &Filter) -> Markup {
     let values = |of: fn(&IndexLine) -> String| -> BTreeSet<String> {
-        entries.iter().map(|entry| of(&entry.line)).filter(|value| !value.is_empty()).collect()
+        entries.iter().map(|entry| of(entry.line())).filter(|value| !value.is_empty()).collect()
     };
     html! {
         form.filters method="get" action="/" {

@@ -108,8 +108,10 @@ pub(super) async fn report(
     let Some(folder) = shelf.matrix(&name) else {
         return missing("There is no matrix of this name.");
     };
-    let made = shelf.heavy(move || run::report(&RunFolder::within(&folder, &path)?)).await;
-    run::answer(made)
+    let Some(run) = RunFolder::within(&folder, &path) else {
+        return missing("This matrix has no such run.");
+    };
+    run::answer(shelf.report(run).await)
 }
 
 fn read(shelf: &Shelf, name: &str) -> Option<(PathBuf, MatrixFile)> {
@@ -149,7 +151,7 @@ fn table(name: &str, matrix: &MatrixFile) -> Markup {
             @if matrix.simulated { "explored on simulated stores" } @else { "storms on " (matrix.cluster) } ". "
             a href={ "/matrix/" (encode(name)) "/file/matrix.json" } { "matrix.json" } }
         p.hint { "✓ linearizable · ◐ a weaker guarantee is what holds · ✗ none does · ? not decided · – not possible. " (matrix_legend(matrix)) }
-        div.scroll { table.matrix {
+        div.scroll tabindex="0" role="group" aria-label="matrix" { table.matrix {
             thead { tr { th scope="col" { "strategy" } @for fault in &matrix.faults { th scope="col" { (fault) } } } }
             tbody { @for strategy in &matrix.strategies { tr {
                 th scope="row" { (strategy) }
@@ -240,7 +242,7 @@ fn witness(name: &str, folder: &std::path::Path, broken: &CellBreak) -> Markup {
             b { (broken.what) } ", because of " b { (cause.name) } ": " (cause.summary) "."
         }
         @if let Some((path, text)) = race {
-            pre.race { code { (text) } }
+            pre.race tabindex="0" role="group" aria-label="the race" { code { (text) } }
             p { "Again, on real servers: " code { (command_line(["quarrel", "replay", &folder.join(path).to_string_lossy()])) } " · "
                 a href={ "/matrix/" (encode(name)) "/file/" (path) } { "the file" } }
         }

@@ -1,6 +1,7 @@
 //! `quarrel serve`: the results folder in a browser.
 //!
-//! Read-only: nothing here writes a file or starts a run. It listens on the
+//! Read-only, unless notes are asked for: nothing else is ever written, and no
+//! run is started. It listens on the
 //! loopback interface unless told otherwise, answers only to the names of that
 //! interface, and no path leads out of the results folder.
 
@@ -12,6 +13,7 @@ mod layout;
 mod list;
 mod live;
 mod matrix;
+mod notes;
 mod overview;
 mod pages;
 mod run;
@@ -20,6 +22,8 @@ mod shelf;
 use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use axum::{Router, middleware, routing::get};
+use notes::Notebook;
+pub use notes::Noting;
 use shelf::Shelf;
 
 /// What a server shows, and where.
@@ -29,6 +33,11 @@ pub struct ServeOptions {
     pub results: PathBuf,
     /// The address to listen on; port 0 takes a free one.
     pub address: SocketAddr,
+    /// What is accepted of cases, drawn into trends; a file that is not there
+    /// accepts nothing.
+    pub policy: Option<PathBuf>,
+    /// Whether notes are taken.
+    pub noting: Noting,
 }
 
 /// A server that listens, and has not begun to answer.
@@ -47,7 +56,10 @@ impl Server {
     pub async fn bind(options: ServeOptions) -> io::Result<Self> {
         let listener = tokio::net::TcpListener::bind(options.address).await?;
         let address = listener.local_addr()?;
-        let routes = routes(Arc::new(Shelf::new(options.results)), address);
+        let routes = routes(
+            Arc::new(Shelf::new(options.results, options.policy, Notebook::new(options.noting))),
+            address,
+        );
         Ok(Self { listener, address, routes })
     }
 
@@ -85,6 +97,7 @@ fn routes(shelf: Arc<Shelf>, address: SocketAddr) -> Router {
         .route("/compare", get(compare::page))
         .route("/run/{run}", get(run::page))
         .route("/run/{run}/window", get(run::window))
+        .route("/run/{run}/notes", get(notes::page).post(notes::keep))
         .route("/run/{run}/live", get(live::events))
         .route("/run/{run}/file/{*path}", get(files::file))
         .route("/style.css", get(layout::style))

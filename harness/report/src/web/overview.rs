@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use super::{
     layout::{Answer, layout, outcome_class, outcome_glyph},
-    list::{choice, encode, fault_name},
-    shelf::{Entry, Shelf, UNFINISHED},
+    list::{began, choice, encode, fault_name, short},
+    shelf::{Entry, Shelf},
 };
 use crate::report::{TrendPoint, trend as trend_plot};
 
@@ -21,8 +21,8 @@ const TREND: usize = 200;
 pub(super) fn matrix(shelf: &Shelf) -> Markup {
     let entries = shelf.entries();
     let mut newest: BTreeMap<(String, String), &Entry> = BTreeMap::new();
-    for entry in entries.iter().filter(|entry| entry.line.outcome != UNFINISHED) {
-        let place = (entry.line.strategy.clone(), fault_name(&entry.line));
+    for entry in entries.iter().filter(|entry| entry.state.is_judged()) {
+        let place = (entry.line().strategy.clone(), fault_name(entry.line()));
         newest.entry(place).or_insert(entry);
     }
     let strategies: BTreeSet<&String> = newest.keys().map(|(strategy, _)| strategy).collect();
@@ -30,7 +30,7 @@ pub(super) fn matrix(shelf: &Shelf) -> Markup {
     html! {
             p.hint { "The newest run of each strategy under each fault: the strongest guarantee that held. ✓ what was asked for held, ✗ it did not, ? nothing was shown." }
             @if newest.is_empty() { p { "There are no finished runs yet." } }
-            div.scroll { table.matrix {
+            div.scroll tabindex="0" role="group" aria-label="overview" { table.matrix {
                 thead { tr { th { "strategy" } @for fault in &faults { th scope="col" { (fault) } } } }
                 tbody { @for strategy in &strategies { tr {
                     th scope="row" { (strategy) }
@@ -42,7 +42,7 @@ pub(super) fn matrix(shelf: &Shelf) -> Markup {
 
 fn cell(entry: Option<&&Entry>) -> Markup {
     let Some(entry) = entry else { return html! { td.sub { "–" } } };
-    let line = &entry.line;
+    let line = entry.line();
     html! {
         td class=(outcome_class(&line.outcome)) {
             (outcome_glyph(&line.outcome))
@@ -65,22 +65,26 @@ pub(super) async fn trend(
     Query(asked): Query<TrendFilter>,
 ) -> Answer {
     let entries = shelf.entries();
-    let finished = || entries.iter().filter(|entry| entry.line.outcome != UNFINISHED);
-    let strategies = finished().map(|entry| entry.line.strategy.clone()).collect();
-    let faults = finished().map(|entry| fault_name(&entry.line)).collect();
+    let finished = || entries.iter().filter(|entry| entry.state.is_judged());
+    let strategies = finished().map(|entry| entry.line().strategy.clone()).collect();
+    let faults = finished().map(|entry| fault_name(entry.line())).collect();
     let mut chosen: Vec<&Entry> = finished()
-        .filter(|entry| asked.strategy.is_empty() || entry.line.strategy == asked.strategy)
-        .filter(|entry| asked.fault.is_empty() || fault_name(&entry.line) == asked.fault)
+        .filter(|entry| asked.strategy.is_empty() || entry.line().strategy == asked.strategy)
+        .filter(|entry| asked.fault.is_empty() || fault_name(entry.line()) == asked.fault)
         .take(TREND)
         .collect();
     chosen.reverse();
     let points: Vec<TrendPoint> = chosen
         .iter()
         .map(|entry| TrendPoint {
-            run: entry.line.run.clone(),
-            share: entry.line.stale_reads as f64 / entry.line.reads_at_risk.max(1) as f64,
+            run: entry.line().run.clone(),
+            commit: entry.line().commit.clone(),
+            share: entry.line().stale_reads as f64 / entry.line().reads_at_risk.max(1) as f64,
         })
         .collect();
+    let cases: BTreeSet<String> = chosen.iter().map(|entry| entry.case()).collect();
+    // Of several cases no one bound holds.
+    let accepted = cases.first().filter(|_| cases.len() == 1).and_then(|case| shelf.accepts(case));
     let body = html! {
         section {
             form.filters method="get" action="/trend" {
@@ -92,15 +96,17 @@ pub(super) async fn trend(
                 p.hint { "Runs of different strategies or faults stand in one line here: choose one of each to see how it went from run to run." }
             }
             @if points.is_empty() { p { "No finished run fits." } } @else {
-                div.scroll { (PreEscaped(trend_plot(&points))) }
+                div.scroll tabindex="0" role="group" aria-label="overview" { (PreEscaped(trend_plot(&points, accepted))) }
             }
-            div.scroll { table {
-                thead { tr { th.number { "no." } th { "run" } th { "outcome" } th { "strongest" } th.number { "stale" } } }
+            div.scroll tabindex="0" role="group" aria-label="overview" { table {
+                thead { tr { th.number { "no." } th { "run" } th { "began" } th { "commit" } th { "outcome" } th { "strongest" } th.number { "stale" } } }
                 tbody { @for (at, entry) in chosen.iter().enumerate() { tr {
                     td.number { (at + 1) }
                     td.name { a href={ "/run/" (entry.folder.name) } { (entry.folder.name) } }
-                    td class=(outcome_class(&entry.line.outcome)) { (outcome_glyph(&entry.line.outcome)) (entry.line.outcome) }
-                    td { (entry.line.strongest) }
+                    td { (began(entry.folder.name.as_str())) }
+                    td.name { (short(&entry.line().commit)) }
+                    td class=(outcome_class(&entry.line().outcome)) { (outcome_glyph(&entry.line().outcome)) (entry.line().outcome) }
+                    td { (entry.line().strongest) }
                     td.number { (format!("{:.2} %", points[at].share * 100.0)) }
                 } } }
             } }

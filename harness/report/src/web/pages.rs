@@ -51,6 +51,17 @@ fn stamps(run: &RunFolder) -> Vec<Option<Stamp>> {
 }
 
 impl Pages {
+    /// The page of a run, if it was made and is still what it would be.
+    pub(super) fn kept(&self, run: &RunFolder) -> Option<String> {
+        self.made_of(run, &stamps(run))
+    }
+
+    fn made_of(&self, run: &RunFolder, made_of: &[Option<Stamp>]) -> Option<String> {
+        let pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |page: &&Page| page.run == *run && page.made_of == made_of;
+        pages.iter().find(is_it).map(|page| page.text.clone())
+    }
+
     /// The page of a run; made by `make` if there is none.
     pub(super) fn of(
         &self,
@@ -59,12 +70,8 @@ impl Pages {
     ) -> Option<String> {
         // Looked at before it is read: what changes meanwhile is made anew.
         let made_of = stamps(run);
-        {
-            let pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_it = |page: &&Page| page.run == *run && page.made_of == made_of;
-            if let Some(page) = pages.iter().find(is_it) {
-                return Some(page.text.clone());
-            }
+        if let Some(text) = self.made_of(run, &made_of) {
+            return Some(text);
         }
         let text = make(run)?;
         let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -106,6 +113,9 @@ mod tests {
         // What nothing is read of changes nothing.
         run.write(RunFolder::REPORT, "forged").unwrap();
         assert_eq!(ask(), "3");
+        assert_eq!(pages.kept(&run).as_deref(), Some("3"));
+        run.write("faults.jsonl", "").unwrap();
+        assert_eq!(pages.kept(&run), None);
     }
 
     #[test]

@@ -5,14 +5,15 @@ use axum::{
     http::{HeaderValue, header},
     response::{Html, IntoResponse as _, Response},
 };
-use maud::html;
+use maud::{Markup, html};
 use quarrel_checkers::Time;
-use quarrel_run::results::{RunFolder, RunSettings, load_run};
+use quarrel_run::results::{RunFolder, RunSettings, RunState, load_run};
 use serde::Deserialize;
 
 use super::{
     layout::{layout, missing},
-    shelf::{Shelf, judged},
+    notes,
+    shelf::{Neighbours, Shelf, judged},
 };
 use crate::report::{
     View, command_line,
@@ -24,14 +25,35 @@ pub(super) async fn page(State(shelf): State<Arc<Shelf>>, Path(name): Path<Strin
     let Some(folder) = shelf.run(&name) else {
         return missing("There is no run of this name.");
     };
-    if !folder.is_complete() && !folder.has(RunFolder::VERDICT) {
-        return progress(&folder);
+    let beside = neighbours(&shelf.neighbours(&name), &folder);
+    let state = RunState::of(&folder, None);
+    if !folder.is_complete() && !state.is_judged() {
+        return progress(&folder, &state, &beside);
     }
-    let made = {
-        let shelf = Arc::clone(&shelf);
-        shelf.clone().heavy(move || shelf.pages.of(&folder, report)).await
+    let made = shelf.report(folder).await;
+    answer(made.map(|page| report_page::beside(&page, &beside)))
+}
+
+/// Ways to other runs.
+fn neighbours(of: &Neighbours, folder: &RunFolder) -> Markup {
+    let name = &folder.name;
+    let notes = notes::count(folder);
+    let way = |words: &str, to: &Option<String>, rel: &str| {
+        html! { @if let Some(run) = to { a href={ "/run/" (run) } rel=(rel) title=(run) { (words) } } }
     };
-    answer(made)
+    html! {
+        nav.runs aria-label="runs" {
+            a href="/" { "Runs" }
+            (way("‹ previous", &of.previous, "prev"))
+            (way("next ›", &of.next, "next"))
+            @if let Some(other) = &of.same_case {
+                a href={ "/compare?a=" (other) "&b=" (name) } title=(other) { "compare with the last of this case" }
+            }
+            a href={ "/run/" (name) "/notes" } { "Notes" @if notes > 0 { " (" (notes) ")" } }
+            a href="/matrix" { "Matrix" }
+            a href="/trend" { "Trend" }
+        }
+    }
 }
 
 /// A stretch of a run, in milliseconds.
@@ -85,13 +107,17 @@ pub(super) fn report(folder: &RunFolder) -> Option<String> {
     Some(report_page::page(&View::new(&run, &verdict)))
 }
 
-fn progress(folder: &RunFolder) -> Response {
+fn progress(folder: &RunFolder, state: &RunState, beside: &Markup) -> Response {
     let text = folder.text(RunFolder::SETTINGS).unwrap_or_default();
     let settings: Option<RunSettings> = toml::from_str(&text).ok();
     let (strategy, faults, time) = settings
         .map(|settings| (settings.strategy, settings.faults.join(" "), settings.time_ms))
         .unwrap_or_default();
     let body = html! {
+        (beside)
+        @if let (false, Some(reason)) = (matches!(state, RunState::Live(_)), state.reason()) {
+            section.verdictless { p { b.warn { "? " (state.line().outcome) } ": " (reason) } }
+        }
         section id="live" data-events={ "/run/" (folder.name) "/live" } {
             h2 { (strategy) " under " @if faults.is_empty() { "no fault" } @else { (faults) } }
             progress id="live-bar" max=(time.max(1)) value="0" aria-label="time of the storm" {}
@@ -99,8 +125,10 @@ fn progress(folder: &RunFolder) -> Response {
                 div { dt { "time" } dd id="live-time" { "–" } }
                 div { dt { "operations" } dd id="live-operations" { "–" } }
                 div { dt { "a second" } dd id="live-rate" { "–" } }
+                div { dt { "stale reads so far" } dd id="live-stale" { "–" } }
                 div { dt { "failed or unknown" } dd id="live-failed" { "–" } }
             }
+            p { "faults that are on: " b id="live-faults" role="status" { "none" } }
             p.hint id="live-quiet" {}
             p.hint {
                 "Its report comes here when it has ended. If it was killed, "

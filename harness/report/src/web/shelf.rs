@@ -1,29 +1,35 @@
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
 
-use super::pages::Pages;
+use super::{notes::Notebook, pages::Pages, run::report};
 use quarrel_checkers::Verdict;
 use quarrel_run::{
     judge::judge_with,
     results::{
-        Environment, IndexLine, LoadedRun, RunFolder, RunSettings, VerdictFile, list_matrices,
-        list_runs, read_index,
+        IndexLine, LoadedRun, RunFolder, RunState, VerdictFile, list_matrices, list_runs,
+        read_index, states,
     },
 };
 use rustc_hash::FxBuildHasher;
+
+use crate::report::ci::Policy;
 use tokio::sync::Semaphore;
 
 /// The results folder, with what was read of it last.
 pub(super) struct Shelf {
     root: PathBuf,
+    /// What is accepted of cases, if a file says so.
+    policy: Option<PathBuf>,
     index: Mutex<Option<Read>>,
     /// Reports that were made a moment ago.
-    pub(super) pages: Pages,
+    pages: Pages,
+    /// Who may leave notes.
+    pub(super) notebook: Notebook,
     /// One history at a time: each may take much memory.
     heavy: Arc<Semaphore>,
 }
@@ -39,16 +45,41 @@ struct Read {
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) folder: RunFolder,
-    pub(super) line: IndexLine,
+    pub(super) state: RunState,
+    /// Whether no earlier run of its case had the same cause.
+    pub(super) is_new: bool,
 }
 
-/// The outcome of a run that has none yet.
-pub(super) const UNFINISHED: &str = "unfinished";
+impl Entry {
+    pub(super) const fn line(&self) -> &IndexLine {
+        self.state.line()
+    }
+
+    /// Its case by name; of runs from before cases were noted what makes one.
+    pub(super) fn case(&self) -> String {
+        let line = self.line();
+        match line.case.as_str() {
+            "" => format!("{} {} {:?} {}", line.strategy, line.workload, line.faults, line.cluster),
+            case => case.to_owned(),
+        }
+    }
+}
+
+/// Where a run stands among others.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Neighbours {
+    /// The one that began before it.
+    pub(super) previous: Option<String>,
+    /// The one that began after it.
+    pub(super) next: Option<String>,
+    /// The last one before it of the same case that was judged.
+    pub(super) same_case: Option<String>,
+}
 
 impl Shelf {
-    pub(super) fn new(root: PathBuf) -> Self {
+    pub(super) fn new(root: PathBuf, policy: Option<PathBuf>, notebook: Notebook) -> Self {
         let heavy = Arc::new(Semaphore::new(1));
-        Self { root, index: Mutex::new(None), pages: Pages::default(), heavy }
+        Self { root, policy, index: Mutex::new(None), pages: Pages::default(), notebook, heavy }
     }
 
     /// Does what may read a whole history, when nobody else does.
@@ -65,6 +96,21 @@ impl Shelf {
             done
         };
         tokio::task::spawn_blocking(work).await.ok().flatten()
+    }
+
+    /// The share of stale reads that is accepted of a case; read anew each time,
+    /// as `quarrel review` may have changed it.
+    pub(super) fn accepts(&self, case: &str) -> Option<f64> {
+        Policy::read(self.policy.as_ref()?).ok()?.stale_rate(case)
+    }
+
+    /// The report of a run. One that is kept waits for nobody's turn.
+    pub(super) async fn report(self: &Arc<Self>, folder: RunFolder) -> Option<String> {
+        if let Some(text) = self.pages.kept(&folder) {
+            return Some(text);
+        }
+        let shelf = Arc::clone(self);
+        self.heavy(move || shelf.pages.of(&folder, report)).await
     }
 
     /// The run of exactly this name. A name is looked for among those that
@@ -86,18 +132,39 @@ impl Shelf {
 
     /// Every run, newest first.
     pub(super) fn entries(&self) -> Vec<Entry> {
-        let mut runs = list_runs(&self.root);
-        runs.reverse();
+        let runs = list_runs(&self.root);
         let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         self.refresh(&mut index);
-        let lines = index.as_ref().map(|read| &read.lines);
-        runs.into_iter()
-            .map(|folder| {
-                let line = lines.and_then(|lines| lines.get(&folder.name)).cloned();
-                let line = line.unwrap_or_else(|| not_in_index(&folder));
-                Entry { folder, line }
-            })
-            .collect()
+        let none = HashMap::default();
+        let states = states(runs, index.as_ref().map_or(&none, |read| &read.lines));
+        let entries = states.into_iter();
+        let mut entries: Vec<_> =
+            entries.map(|(folder, state)| Entry { folder, state, is_new: false }).collect();
+        let mut known: HashSet<(String, String), FxBuildHasher> = HashSet::default();
+        for entry in &mut entries {
+            let cause = entry.line().cause.clone();
+            entry.is_new = !cause.is_empty() && known.insert((entry.case(), cause));
+        }
+        entries.reverse();
+        entries
+    }
+
+    /// What stands beside the run of this name.
+    pub(super) fn neighbours(&self, name: &str) -> Neighbours {
+        let entries = self.entries();
+        let Some(at) = entries.iter().position(|entry| entry.folder.name == name) else {
+            return Neighbours::default();
+        };
+        let called = |entry: &Entry| entry.folder.name.clone();
+        let case = entries[at].case();
+        let mut before = entries[at + 1..].iter();
+        Neighbours {
+            previous: entries.get(at + 1).map(called),
+            next: at.checked_sub(1).map(|at| called(&entries[at])),
+            same_case: before
+                .find(|entry| entry.state.is_judged() && entry.case() == case)
+                .map(called),
+        }
     }
 
     /// Reads the index again if it is not what it was.
@@ -127,32 +194,4 @@ impl Shelf {
 pub(super) fn judged(run: &LoadedRun) -> Option<VerdictFile> {
     let expected = run.settings.expect.parse().ok()?;
     (run.settings.workload == "register").then(|| judge_with(run, expected, Verdict::valid()))
-}
-
-/// A run that was killed and then judged, or brought here from another
-/// machine, has a verdict though the index does not know it.
-fn not_in_index(folder: &RunFolder) -> IndexLine {
-    match Shelf::verdict(folder) {
-        Some(verdict) => IndexLine::of(folder, &verdict),
-        None => unfinished(folder),
-    }
-}
-
-fn unfinished(folder: &RunFolder) -> IndexLine {
-    let text = folder.text(RunFolder::SETTINGS).unwrap_or_default();
-    let settings: Option<RunSettings> = toml::from_str(&text).ok();
-    let (strategy, workload, cluster, faults) =
-        settings.map(|of| (of.strategy, of.workload, of.cluster, of.faults)).unwrap_or_default();
-    IndexLine {
-        run: folder.name.clone(),
-        strategy,
-        workload,
-        commit: Environment::of(folder).commit.unwrap_or_default(),
-        cluster,
-        faults,
-        outcome: UNFINISHED.to_owned(),
-        strongest: String::new(),
-        stale_reads: 0,
-        reads_at_risk: 0,
-    }
 }

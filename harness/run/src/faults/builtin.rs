@@ -433,7 +433,7 @@ const CLIENTS: &[FaultEntry] = &[
     },
     FaultEntry {
         name: "client-pause",
-        summary: "now and then a client stands still this long between two steps (a long collection)",
+        summary: "now and then a client pauses this long between two steps, as in a garbage collection",
         amount: Some(Amount::millis(300)),
         ways: &[],
         effect: Effect::Clients(|shape| Strike::Pause(shape.time())),

@@ -347,9 +347,29 @@ impl<'a> Evidence<'a> {
         self.operation(index)
     }
 
+    /// The write that a stale read should have seen: the newest that had been
+    /// acknowledged when it began. None where numbers do not tell, as after a
+    /// failover, which gives them a second time.
+    #[must_use]
+    pub fn due(&self, anomaly: &Anomaly) -> Option<&Operation> {
+        let key = anomaly.key?;
+        let is_stale = anomaly.class == Class::StaleRead && anomaly.versions_behind > 0;
+        let read = self.guilty(anomaly).filter(|_| is_stale)?;
+        let seen = self.version_on(read, key)?;
+        // Numbers count on their own timeline only.
+        let number = seen.number.checked_add(anomaly.versions_behind)?;
+        let version = Version { number, ..seen };
+        let written = self.on(key).find(|step| self.versions.written(step) == Some(version));
+        let due = self.operation(written?.operation?)?;
+        let time = |index: Index| self.history.events[index.position()].time;
+        let acknowledged = time(self.acknowledged(due)?);
+        (acknowledged <= time(read.invoke)).then_some(due)
+    }
+
     /// The operations whose steps tell how the value of `anomaly` came to be
-    /// read: the read, what filled the cache with it, and the write that had
-    /// overwritten it. In order of their beginning.
+    /// read: the read, what filled the cache with it, the write that had
+    /// overwritten it, and the one that should have been seen instead. In order
+    /// of their beginning.
     #[must_use]
     pub fn story(&self, anomaly: &Anomaly) -> Vec<&Operation> {
         let mut told: Vec<&Operation> =
@@ -368,6 +388,7 @@ impl<'a> Evidence<'a> {
             told.push(filler);
             told.extend(newer);
         }
+        told.extend(self.due(anomaly));
         told.sort_by_key(|operation| operation.invoke);
         told.dedup_by_key(|operation| operation.invoke);
         told

@@ -47,17 +47,29 @@ impl Expectation {
 
 /// Not a guarantee.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is no guarantee: linearizable, sequential, read-your-writes, monotonic-reads, bounded=TIME or eventual"
-)]
-pub struct ParseExpectationError(String);
+pub enum ParseExpectationError {
+    /// A guarantee without what it promises.
+    #[error("`bounded` needs a bound, e.g. bounded=500ms")]
+    NoBound,
+    /// A bound that is no length of time.
+    #[error("`{0}` is no bound: a length of time such as bounded=500ms")]
+    WrongBound(String),
+    /// Anything else.
+    #[error(
+        "`{0}` is no guarantee: linearizable, sequential, read-your-writes, monotonic-reads, bounded=TIME or eventual"
+    )]
+    Unknown(String),
+}
 
 impl FromStr for Expectation {
     type Err = ParseExpectationError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || ParseExpectationError(text.to_owned());
+        if text == "bounded" {
+            return Err(ParseExpectationError::NoBound);
+        }
         if let Some(bound) = text.strip_prefix("bounded=") {
+            let wrong = || ParseExpectationError::WrongBound(text.to_owned());
             let bound = Some(parse_duration(bound).ok_or_else(wrong)?);
             return Ok(Self { guarantee: Guarantee::Bounded, bound });
         }
@@ -69,7 +81,8 @@ impl FromStr for Expectation {
             Guarantee::Eventual,
         ];
         let guarantee = named.into_iter().find(|guarantee| guarantee.to_string() == text);
-        guarantee.map(|guarantee| Self { guarantee, bound: None }).ok_or_else(wrong)
+        let known = guarantee.map(|guarantee| Self { guarantee, bound: None });
+        known.ok_or_else(|| ParseExpectationError::Unknown(text.to_owned()))
     }
 }
 
@@ -278,7 +291,13 @@ fn at_stake(run: &LoadedRun, judgement: &Judgement) -> Result<Evidence, String> 
     let at_risk = judgement.metrics.reads_at_risk;
     let evidence = Evidence::counted(Stake::ReadsAtRisk, at_risk);
     evidence.filter(|_| at_risk >= ENOUGH_READS).ok_or_else(|| {
-        format!("only {at_risk} reads were at risk; {ENOUGH_READS} are the least that say anything")
+        let one = if at_risk == 1 { "read" } else { "reads" };
+        match judgement.metrics.reads {
+            0 => "no read succeeded, so nothing was tested".to_owned(),
+            _ => format!(
+                "{at_risk} {one} could have been stale; at least {ENOUGH_READS} are needed for a verdict"
+            ),
+        }
     })
 }
 
@@ -298,5 +317,11 @@ mod tests {
         }
         let error = "strong".parse::<Expectation>().unwrap_err().to_string();
         assert!(error.starts_with("`strong` is no guarantee: linearizable,"), "{error}");
+        let asked = |text: &str| text.parse::<Expectation>().unwrap_err();
+        assert_eq!(asked("bounded"), ParseExpectationError::NoBound);
+        assert_eq!(
+            asked("bounded=soon"),
+            ParseExpectationError::WrongBound("bounded=soon".to_owned())
+        );
     }
 }

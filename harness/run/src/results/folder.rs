@@ -95,6 +95,12 @@ impl RunFolder {
         self.path.display().to_string()
     }
 
+    /// Takes the run for as long as the returned value lives: whoever lists it
+    /// sees that it goes on.
+    pub(crate) fn hold(&self) -> Result<Locked, FileError> {
+        Locked::wait_for(&self.path)
+    }
+
     /// A file of the run.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {

@@ -1,5 +1,7 @@
 use std::{fmt::Display, path::Path};
 
+use quarrel_strategy::strategy::KnownNames;
+
 /// A file that somebody gave is not of the form that it should be of.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {problem}")]
@@ -13,7 +15,7 @@ impl FormError {
     /// What is wrong in TOML.
     #[must_use]
     pub fn toml(path: &Path, text: &str, error: &toml::de::Error) -> Self {
-        let problem = error.message().trim().replace('\n', "; ");
+        let problem = told(error.message());
         let Some(span) = error.span() else {
             return Self { place: path.display().to_string(), problem };
         };
@@ -48,6 +50,18 @@ impl FormError {
     }
 }
 
+/// What serde says of a key that is not known, as every other unknown name is
+/// told; the rest in one line.
+fn told(message: &str) -> String {
+    let message = message.trim().replace('\n', "; ");
+    let unknown = || {
+        let (asked, known) = message.strip_prefix("unknown field `")?.split_once("`, expected ")?;
+        let names: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+        Some(format!("unknown key `{asked}`; {}", KnownNames::of(asked, names)))
+    };
+    unknown().unwrap_or(message)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,6 +73,21 @@ mod tests {
         let told = FormError::toml(Path::new("x.toml"), text, &error).to_string();
         assert!(told.starts_with("x.toml, line 2, column 14: "), "{told}");
         assert!(!told.contains('\n'), "{told}");
+    }
+
+    #[test]
+    fn a_key_that_is_not_known_is_answered_with_what_was_meant() {
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Bound {
+            #[serde(rename = "stale_rate")]
+            _rate: f64,
+        }
+        let text = "stale_rat = 1.0";
+        let error = toml::from_str::<Bound>(text).unwrap_err();
+        let told = FormError::toml(Path::new("x.toml"), text, &error).to_string();
+        let meant = "unknown key `stale_rat`; did you mean `stale_rate`? known are stale_rate";
+        assert_eq!(told, format!("x.toml, line 1, column 1: {meant}"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::{
     path::Path,
 };
 
+use quarrel_checkers::Anomaly;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -37,6 +38,14 @@ pub struct IndexLine {
     pub stale_reads: u64,
     /// Reads that could have.
     pub reads_at_risk: u64,
+    /// The class and the cause of the worst that was found, as
+    /// `stale-read/replica-lag-refill`; empty if nothing was, and in older
+    /// lines.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub cause: String,
+    /// What was run against what, as policies name it; empty in older lines.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub case: String,
 }
 
 impl IndexLine {
@@ -56,8 +65,16 @@ impl IndexLine {
             strongest: verdict.strongest.to_string(),
             stale_reads: verdict.metrics.stale_reads,
             reads_at_risk: verdict.metrics.reads_at_risk,
+            cause: verdict.anomalies.first().map(found).unwrap_or_default(),
+            case: verdict.case().map(|case| case.to_string()).unwrap_or_default(),
         }
     }
+}
+
+/// An anomaly by its class and its cause.
+fn found(anomaly: &Anomaly) -> String {
+    let cause = anomaly.cause.map_or_else(|| "unexplained".to_owned(), |cause| cause.to_string());
+    format!("{}/{cause}", anomaly.class)
 }
 
 /// Notes a finished run and points `latest` at it.

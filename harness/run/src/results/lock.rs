@@ -7,13 +7,21 @@ use rustix::{
 
 use super::FileError;
 
-/// A results folder that nobody else writes into, as long as this is held. The
+/// A folder that nobody else writes into, as long as this is held. The
 /// system lets go of it when its holder dies.
 pub(crate) struct Locked {
     _folder: File,
 }
 
 impl Locked {
+    /// Whether somebody has taken the folder. Where the file system has no
+    /// locks nobody knows, and nobody has.
+    pub(crate) fn is_held(root: &Path) -> bool {
+        let Ok(folder) = File::open(root) else { return false };
+        // Shared: several who look do not take each other for an owner.
+        matches!(flock(&folder, FlockOperation::NonBlockingLockShared), Err(Errno::WOULDBLOCK))
+    }
+
     /// Waits until the folder is free, and takes it.
     pub(crate) fn wait_for(root: &Path) -> Result<Self, FileError> {
         let take = || {

@@ -179,6 +179,12 @@ impl MatrixCell {
         breaks.rev().min_by_key(|broken| broken.steps.unwrap_or(usize::MAX))
     }
 
+    /// What was found of a guarantee, if it was looked at.
+    #[must_use]
+    pub fn rung(&self, guarantee: Guarantee) -> Option<&CellRung> {
+        self.rungs.iter().find(|rung| rung.guarantee == guarantee)
+    }
+
     /// How far the search for the guarantee that held reached, if that was
     /// not everything within the bound.
     #[must_use]

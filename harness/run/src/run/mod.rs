@@ -55,8 +55,8 @@ use crate::{
     faults::{Fault, Schedule},
     judge::{Expectation, judge_nothing, judge_run_and_reads},
     results::{
-        Environment, FileError, Journal, LoadedRun, Phases, RunFolder, RunSettings, SCHEMA,
-        checked_out, read_history, write_json, write_json_lines, write_text,
+        Environment, FileError, Journal, LoadedRun, Phases, RunFolder, RunSettings, RunState,
+        SCHEMA, checked_out, read_history, write_json, write_json_lines, write_text,
     },
     runner::{Arrivals, Pauses, Phase, Plan, Progress, Skew, StormOutcome, storm},
 };
@@ -250,6 +250,22 @@ impl Run {
     ///
     /// As [`Run::on`].
     pub async fn in_folder(
+        self,
+        folder: RunFolder,
+        cluster: &Arc<dyn Cluster>,
+        stop: Stop,
+        tell: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<Ran, RunError> {
+        // Lists tell a run that goes on from one that was killed.
+        let _held = folder.hold()?;
+        let ran = self.held_in(folder.clone(), cluster, stop, tell).await;
+        if let Err(error) = &ran {
+            RunState::stop(&folder, error);
+        }
+        ran
+    }
+
+    async fn held_in(
         mut self,
         folder: RunFolder,
         cluster: &Arc<dyn Cluster>,

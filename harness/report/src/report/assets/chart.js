@@ -56,7 +56,7 @@ class Chart {
   resize() {
     const lanes = this.model.lanes.length;
     this.laneH = Math.max(7, Math.min(24, Math.floor(420 / Math.max(1, lanes))));
-    this.width = Math.max(360, this.canvas.parentElement.clientWidth);
+    this.width = Math.max(280, this.canvas.parentElement.clientWidth);
     this.lanesTop = TOP;
     this.lanesEnd = TOP + lanes * this.laneH;
     let y = this.lanesEnd + 8;
@@ -297,7 +297,7 @@ class Chart {
       ctx.stroke();
       if (lane % every !== 0 && !told.has(lane)) return;
       ctx.fillStyle = told.has(lane) ? this.c.stale : this.c.dim;
-      ctx.fillText(name, LEFT - 8, top + this.laneH / 2);
+      ctx.fillText(model.actors.get(lane) || name, LEFT - 8, top + this.laneH / 2);
     });
     ctx.textAlign = "left";
   }

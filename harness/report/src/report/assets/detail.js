@@ -88,7 +88,7 @@ class DetailPanel {
     const written = before.find((s) => s.site === "primary" && s.reply === REPLY_DONE);
     for (const step of [own, fill, fetched, written]) {
       if (!step) continue;
-      const button = element("button", model.time(step.begin) + "  " + model.lanes[model.lane[step.op]] + ": " +
+      const button = element("button", model.time(step.begin) + "  " + model.laneName(model.lane[step.op]) + ": " +
         step.call + " → " + step.answer);
       button.type = "button";
       button.addEventListener("click", () => this.act.select(step.op, step.at));

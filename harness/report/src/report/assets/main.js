@@ -69,16 +69,44 @@ class Page {
   // The address keeps the place where it can; a sandboxed page cannot.
   remember() {
     clearTimeout(this.saving);
-    this.saving = setTimeout(() => {
-      const { chart } = this;
-      const parts = ["t=" + Math.round(chart.t0) + "," + Math.round(chart.t1)];
-      const filter = document.getElementById("filter").value;
-      if (filter) parts.push("q=" + encodeURIComponent(filter));
-      if (this.anomaly >= 0) parts.push("a=" + (this.anomaly + 1));
-      try {
-        history.replaceState(null, "", "#" + parts.join("&"));
-      } catch { /* sandboxed */ }
-    }, 300);
+    this.saving = setTimeout(() => this.keepPlace(), 300);
+  }
+
+  keepPlace() {
+    const { chart } = this;
+    const parts = ["t=" + Math.round(chart.t0) + "," + Math.round(chart.t1)];
+    const filter = document.getElementById("filter").value;
+    if (filter) parts.push("q=" + encodeURIComponent(filter));
+    if (this.anomaly >= 0) parts.push("a=" + (this.anomaly + 1));
+    try {
+      history.replaceState(null, "", "#" + parts.join("&"));
+    } catch { /* sandboxed */ }
+  }
+
+  // The address of what is in sight, for somebody else. A page from a disk or in
+  // a sandbox may have no clipboard: then the address can be taken by hand.
+  async copyLink() {
+    clearTimeout(this.saving);
+    this.keepPlace();
+    try {
+      await navigator.clipboard.writeText(location.href);
+      this.status.textContent = "The link to what is in sight is copied.";
+    } catch {
+      this.status.textContent = "Link to what is in sight: " + location.href;
+    }
+  }
+
+  // A note on what is selected, else on the middle of what is in sight: where
+  // somebody serves the page who keeps it.
+  note() {
+    const { chart, model } = this;
+    if (!location.pathname.startsWith("/run/")) {
+      this.status.textContent = "Notes are kept by quarrel serve --notes.";
+      return;
+    }
+    const time = chart.selected === null ? (chart.t0 + chart.t1) / 2 : model.start[chart.selected];
+    const run = location.pathname.split("/").slice(0, 3).join("/");
+    location.href = run + "/notes?at_ms=" + Math.round(time * model.unitMs);
   }
 
   restore() {
@@ -90,6 +118,10 @@ class Page {
     }
     const anomaly = Number(values.get("a"));
     if (anomaly >= 1 && anomaly <= this.model.meta.anomalies.length) this.goto(anomaly - 1);
+    // A note's moment, with what was around it.
+    const moment = Number(values.get("ms")) / this.model.unitMs;
+    const around = 50 / this.model.unitMs;
+    if (values.has("ms")) this.chart.lookAtTimes(Math.max(0, moment - around), moment + around);
     const times = (values.get("t") || "").split(",").map(Number);
     if (times.length === 2 && times[1] > times[0]) this.chart.lookAtTimes(times[0], times[1]);
   }
@@ -115,6 +147,7 @@ class Page {
     }
     this.anomaly = (number + anomalies.length) % anomalies.length;
     const anomaly = anomalies[this.anomaly];
+    model.actors = new Map(anomaly.actors);
     chart.story = { ops: anomaly.story, set: new Set(anomaly.story), guilty: anomaly.guilty, word: verdictWord(anomaly) };
     this.setKey(anomaly.key);
     this.trail = anomaly.story.flatMap((i) => model.stepsOf(i)).sort((a, b) => a.begin - b.begin);
@@ -163,12 +196,13 @@ class Page {
     const took = model.duration[i] === NONE ? 1 / model.unitMs : model.duration[i];
     const margin = Math.max(took * 4, 2 / model.unitMs);
     chart.story = null;
+    model.actors = new Map();
     chart.lookAtTimes(Math.max(0, model.start[i] - margin), model.start[i] + took + margin);
     this.select(i);
     document.getElementById("timeline").scrollIntoView({ block: "start" });
   }
 
-  // The next or the last step: of the anomaly, else of the selected key.
+  // The next or the previous step: of the anomaly, else of the selected key.
   walk(by) {
     const { model, chart } = this;
     if (!chart.story && chart.key !== null) this.trail = model.stateOf(chart.key).steps;
@@ -185,8 +219,9 @@ class Page {
   }
 
   leave() {
-    const { chart } = this;
+    const { chart, model } = this;
     chart.story = null;
+    model.actors = new Map();
     chart.selected = null;
     this.anomaly = -1;
     document.getElementById("anomaly-name").textContent = "";
@@ -243,6 +278,8 @@ const ACTIONS = {
   step: (page) => page.walk(1),
   back: (page) => page.walk(-1),
   search: () => document.getElementById("filter").focus(),
+  link: (page) => page.copyLink(),
+  note: (page) => page.note(),
   help: () => {
     const help = document.getElementById("help");
     if (help.open) help.close(); else help.showModal();
@@ -250,7 +287,7 @@ const ACTIONS = {
 };
 
 const KEYS = {
-  n: "next", p: "before", j: "step", k: "back", e: "even", 0: "all", "+": "closer", "=": "closer",
+  n: "next", p: "before", c: "link", m: "note", j: "step", k: "back", e: "even", 0: "all", "+": "closer", "=": "closer",
   "-": "farther", ArrowLeft: "left", ArrowRight: "right", "/": "search", "?": "help",
 };
 
@@ -346,7 +383,7 @@ function drawOver(page, x, y, from) {
   }
   const hit = from === null ? chart.hit(x, y) : null;
   if (hit !== null) {
-    text += "  " + model.lanes[model.lane[hit]] + ": " + model.functionName(hit) + " " + model.keyText(hit) +
+    text += "  " + model.laneName(model.lane[hit]) + ": " + model.functionName(hit) + " " + model.keyText(hit) +
       model.outcomeText(hit) +
       (model.stale[hit] ? ", stale for " + duration(model.stale[hit] * model.unitMs) : "");
   }

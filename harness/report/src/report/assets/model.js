@@ -11,6 +11,7 @@ class Model {
     this.count = this.start.length;
     this.end = Math.max(1, this.meta.end);
     this.lanes = this.meta.lanes;
+    this.actors = new Map();
     this.unitMs = this.meta.unit_ns / 1e6;
     this.offsets();
     this.byLane();
@@ -90,9 +91,14 @@ class Model {
   }
 
   who(i) {
-    const lane = this.lanes[this.lane[i]];
-    const process = this.process[i];
-    return process === NONE || lane === "client " + process ? lane : lane + " (process " + process + ")";
+    return this.laneName(this.lane[i]);
+  }
+
+  // Who is at a lane: by the name that the story in sight gives, as the picture
+  // and the steps above do, and as a client.
+  laneName(lane) {
+    const actor = this.actors.get(lane);
+    return actor ? actor + " (" + this.lanes[lane] + ")" : this.lanes[lane];
   }
 
   // A step of operation i in words.

@@ -10,7 +10,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                Somebody who was told \"saved\" looks again and sees the old text.",
         timeline: "t=0ms    Writer A: UPDATE 7 = v2    -> ok\n\
                    t=1ms    Writer A: DEL 7            -> ok\n\
-                   t=100ms  Reader B: GET 7            -> v1  STALE, must be v2 or newer",
+                   t=100ms  Reader B: GET 7            -> v1  STALE: v2 was acknowledged",
         source: "Herlihy & Wing, Linearizability, TOPLAS 1990; as a measure: Golab, Li & Shah, \
                  Analyzing Consistency Properties for Fun and Profit, PODC 2011",
         cures: &[

@@ -15,7 +15,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                    t=2ms    Reader B: GET 7            -> miss\n\
                    t=3ms    Reader B: SELECT replica 7 -> v1  one write behind\n\
                    t=4ms    Reader B: SET 7 = v1       -> ok\n\
-                   t=119ms  Reader C: GET 7            -> v1  STALE, must be v2 or newer",
+                   t=119ms  Reader C: GET 7            -> v1  STALE: v2 was acknowledged",
         source: "Nishtala et al., Scaling Memcache at Facebook, NSDI 2013 (remote markers)",
         cures: &[
             "fill from the primary: cache-aside --fill primary, at the price of its load",
@@ -52,7 +52,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                    t=2ms    Writer A: UPDATE 7 = v2    -> ok\n\
                    t=3ms    Writer A: DEL 7            -> ok\n\
                    t=4ms    Reader B: SET 7 = v1       -> ok\n\
-                   t=90ms   Reader C: GET 7            -> v1  STALE, must be v2 or newer",
+                   t=90ms   Reader C: GET 7            -> v1  STALE: v2 was acknowledged",
         source: "Nishtala et al., Scaling Memcache at Facebook, NSDI 2013 (leases)",
         cures: &[
             "leases: a fill counts only while no delete has come since its miss (lease, iq-lease)",
@@ -68,7 +68,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                acknowledged all the same.",
         timeline: "t=0ms    Writer A: UPDATE 7 = v2    -> ok\n\
                    t=1ms    Writer A: DEL 7            -> error: connection reset\n\
-                   t=80ms   Reader B: GET 7            -> v1  STALE, must be v2 or newer",
+                   t=80ms   Reader B: GET 7            -> v1  STALE: v2 was acknowledged",
         source: "Kleppmann, Designing Data-Intensive Applications, ch. 11 (dual writes)",
         cures: &[
             "let the database tell the cache: an outbox written in the same transaction, or change \
@@ -88,7 +88,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                    t=1ms    Writer B: UPDATE 7 = v3    -> ok\n\
                    t=2ms    Writer B: SET 7 = v3       -> ok\n\
                    t=3ms    Writer A: SET 7 = v2       -> ok\n\
-                   t=80ms   Reader C: GET 7            -> v2  STALE, must be v3 or newer",
+                   t=80ms   Reader C: GET 7            -> v2  STALE: v3 was acknowledged",
         source: "Nishtala et al., Scaling Memcache at Facebook, NSDI 2013 (stale sets)",
         cures: &[
             "delete instead of storing: deletes commute (cache-aside)",
@@ -102,7 +102,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         text: "Somebody changed rows by hand, or another program did. Nobody told the cache: \"but \
                I fixed it in the database\".",
         timeline: "t=0ms    by hand: UPDATE 7 = v2     -> ok\n\
-                   t=80ms   Reader B: GET 7            -> v1  STALE, must be v2 or newer",
+                   t=80ms   Reader B: GET 7            -> v1  STALE: v2 was acknowledged",
         source: "Kleppmann, Designing Data-Intensive Applications, ch. 11 (change data capture)",
         cures: &[
             "a call that updates and invalidates, used for repairs too (admin-api)",
@@ -136,7 +136,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                    t=2ms    Writer A: UPDATE 7 = v2    -> ok\n\
                    t=3ms    Writer A: DEL 7            -> ok\n\
                    t=9ms    the cache restarts from its snapshot\n\
-                   t=80ms   Reader C: GET 7            -> v1  STALE, must be v2 or newer",
+                   t=80ms   Reader C: GET 7            -> v1  STALE: v2 was acknowledged",
         source: "Redis documentation, Persistence (RDB snapshots, and what a restart brings back)",
         cures: &[
             "no snapshots where Redis is a cache: save \"\"",
@@ -153,7 +153,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                    t=2ms    Writer A: UPDATE 7 = v2    -> ok\n\
                    t=3ms    Writer A: DEL 7            -> ok\n\
                    t=9ms    the SET of Reader B arrives\n\
-                   t=80ms   Reader C: GET 7            -> v1  STALE, must be v2 or newer",
+                   t=80ms   Reader C: GET 7            -> v1  STALE: v2 was acknowledged",
         source: "Kleppmann, How to do distributed locking, 2016 (late writes, fencing tokens)",
         cures: &[
             "conditional stores that a late arrival fails (version-guard, lease)",
@@ -174,7 +174,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                    t=2ms    Reader B: SELECT primary 7 -> v1\n\
                    t=3ms    Reader B: SET 7 = v1       -> ok\n\
                    t=4ms    Writer A: UPDATE 7 = v2    -> ok\n\
-                   t=90ms   Reader C: GET 7            -> v1  STALE, must be v2 or newer",
+                   t=90ms   Reader C: GET 7            -> v1  STALE: v2 was acknowledged",
         source: "Django documentation, Performing actions after commit (transaction.on_commit)",
         cures: &[
             "invalidate after the commit, in an after-commit hook (cache-aside)",
@@ -205,7 +205,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                counter that is incremented in place, a second service. The entry stays as it was \
                until it expires, and nothing in the write's steps will change that.",
         timeline: "t=0ms    Writer A: UPDATE 7 = v2    -> ok\n\
-                   t=80ms   Reader B: GET 7            -> v1  STALE, must be v2 or newer",
+                   t=80ms   Reader B: GET 7            -> v1  STALE: v2 was acknowledged",
         source: "Rails guide, Active Record Callbacks (methods that skip callbacks)",
         cures: &[
             "delete the entry after every write (cache-aside)",
@@ -223,7 +223,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                    t=1ms    Reader A: SELECT primary 7 -> miss\n\
                    t=2ms    Reader A: SETNX 7 = marker -> ok\n\
                    t=3ms    Writer B: UPDATE 7 = v1    -> ok\n\
-                   t=90ms   Reader C: GET 7            -> marker  STALE, must be v1 or newer",
+                   t=90ms   Reader C: GET 7            -> marker  STALE: v1 was acknowledged",
         source: "RFC 2308, Negative Caching of DNS Queries",
         cures: &[
             "treat a creation like any other write: delete the entry (cache-aside)",
@@ -240,7 +240,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         timeline: "t=0ms    Reader B: GET 7            -> v1  and keeps it\n\
                    t=1ms    Writer A: UPDATE 7 = v2    -> ok\n\
                    t=2ms    Writer A: DEL 7            -> ok\n\
-                   t=90ms   Reader B: NEAR 7           -> v1  STALE, must be v2 or newer",
+                   t=90ms   Reader B: NEAR 7           -> v1  STALE: v2 was acknowledged",
         source: "Redis documentation, Client-side caching (tracking)",
         cures: &[
             "keep no copies in processes (cache-aside)",
@@ -262,7 +262,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                    t=3ms    Writer A: DEL 7            -> ok\n\
                    t=4ms    Writer A: PUBLISH 7        -> ok\n\
                    t=90ms   Reader B: HEAR             -> gap\n\
-                   t=90ms   Reader B: NEAR 7           -> v1  STALE, must be v2 or newer",
+                   t=90ms   Reader B: NEAR 7           -> v1  STALE: v2 was acknowledged",
         source: "Redis documentation, Pub/Sub (delivery semantics: at most once)",
         cures: &[
             "drop every copy when the connection was gone (near-pubsub with --on-gap drop)",
@@ -278,7 +278,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                If that is what was chosen, hold the run to the bound: --expect bounded=TTL.",
         timeline: "t=0ms    Reader B: SET 7 = v1       -> ok      TTL 3 s\n\
                    t=10ms   Writer A: UPDATE 7 = v2    -> ok\n\
-                   t=2.9s   Reader C: GET 7            -> v1  STALE, must be v2 or newer",
+                   t=2.9s   Reader C: GET 7            -> v1  STALE: v2 was acknowledged",
         source: "Cao & Liu, Maintaining Strong Cache Consistency in the World-Wide Web, ICDCS 1997 (TTL)",
         cures: &["delete the entry after the write (cache-aside)", "a shorter TTL"],
     },
@@ -292,7 +292,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                listener or a message of Redis does it after the acknowledgement, even the writer \
                reads its own old value, for as long as that is slow or dead.",
         timeline: "t=0ms    Writer A: UPDATE+OUTBOX 7 = v2 -> ok\n\
-                   t=3ms    Reader B: GET 7            -> v1  STALE, must be v2 or newer\n\
+                   t=3ms    Reader B: GET 7            -> v1  STALE: v2 was acknowledged\n\
                    t=9ms    Agent: DEL 7               -> ok",
         source: "Richardson, Microservices Patterns, 2018 (transactional outbox)",
         cures: &[

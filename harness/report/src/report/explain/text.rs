@@ -51,6 +51,7 @@ pub fn list_text(ink: Ink, width: Width) -> String {
         (Kind::Anomaly, "Anomalies: what clients and probes saw"),
         (Kind::Cause, "Causes: how a cache and a database come apart"),
         (Kind::Guarantee, "Guarantees, strongest first"),
+        (Kind::Word, "Words"),
     ] {
         if !sheet.text.is_empty() {
             sheet.line("");

@@ -152,7 +152,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                serializability allows it, for T2 may be placed first; strict serializability does \
                not.",
         timeline: "t=0ms    T1: write 4 = v2               -> committed\n\
-                   t=5ms    T2: read 4                     -> v1  STALE, must be v2 or newer",
+                   t=5ms    T2: read 4                     -> v1  STALE: v2 was acknowledged",
         source: STRICT,
         cures: &[
             "read from the primary, or from a replica that has the write (lsn-fence)",

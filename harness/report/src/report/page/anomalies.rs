@@ -3,7 +3,15 @@ use std::collections::BTreeSet;
 use maud::{Markup, PreEscaped, html};
 use quarrel_checkers::{Anomaly, millis};
 
-use crate::report::{Timeline, command_line, explain, terminal::headline, view::View, zoom};
+use super::scroller::scroller;
+use crate::report::{
+    Timeline,
+    again::again,
+    command_line, explain,
+    terminal::{cause_told, headline, printable, why},
+    view::View,
+    zoom::{self, Pictures},
+};
 
 /// How many anomalies are drawn; the others stand in a table.
 const DRAWN: usize = 8;
@@ -27,33 +35,47 @@ pub(in crate::report) fn worth_drawing(anomalies: &[Anomaly], most: usize) -> Ve
     chosen
 }
 
-/// Whether an anomaly's picture is seen at once.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Shown {
-    Open,
-    Folded,
+/// The first anomaly, whose headline is the page's: the picture, what it was,
+/// what helps, and how to see it again.
+pub(super) fn first(view: &View<'_>) -> Markup {
+    let found = &view.verdict.anomalies;
+    let Some(at) = worth_drawing(found, DRAWN).first().copied() else { return html! {} };
+    html! {
+        section id="anomaly" {
+            h2 { "How it came about" }
+            div id={ "anomaly-" (at + 1) } { (story(view, at)) }
+        }
+    }
 }
 
-/// Every anomaly: the first ones as pictures, all in a table.
-pub(super) fn anomalies(view: &View<'_>) -> Markup {
+/// The other anomalies: the ones worth it as pictures, all in a table.
+pub(super) fn others(view: &View<'_>) -> Markup {
     let found = &view.verdict.anomalies;
     let drawn = worth_drawing(found, DRAWN);
     html! {
         section id="anomalies" {
-            h2 { "Anomalies" }
-            @if found.is_empty() {
-                p { "None was found." }
-            } @else {
-                p.hint {
-                    "Colours of steps: " (site("cache")) " " (site("replica")) " " (site("primary"))
-                    ". Time is stretched where steps are dense; every step has its true time. "
-                    "Red is the way that the wrong value took; striped is what the primary had overtaken."
-                }
-                @for (rank, at) in drawn.iter().enumerate() {
-                    (anomaly(view, *at, if rank == 0 { Shown::Open } else { Shown::Folded }))
-                }
-                @if found.len() > drawn.len() { (table(view)) }
+            h2 { @if found.len() > 1 { "Other anomalies" } @else { "Anomalies" } }
+            @match found.len() {
+                0 => p { "None was found." },
+                1 => p { "The one above is all that was found." },
+                _ => {
+                    @for at in drawn.iter().skip(1) { (folded(view, *at)) }
+                    @if found.len() > drawn.len() { (table(view)) }
+                },
             }
+        }
+    }
+}
+
+fn folded(view: &View<'_>, at: usize) -> Markup {
+    let anomaly = &view.verdict.anomalies[at];
+    html! {
+        details id={ "anomaly-" (at + 1) } {
+            summary {
+                (at + 1) ". " (headline(view.evidence.as_ref(), anomaly)) " "
+                span.sub { (anomaly.class) @if let Some(cause) = anomaly.cause { " / " (cause) } }
+            }
+            (story(view, at))
         }
     }
 }
@@ -62,39 +84,81 @@ fn site(name: &str) -> Markup {
     html! { span.legend style="display:inline" { i style={ "--k:var(--" (name) ")" } {} (name) } }
 }
 
-fn anomaly(view: &View<'_>, at: usize, shown: Shown) -> Markup {
+/// An anomaly from its picture to its steps.
+fn story(view: &View<'_>, at: usize) -> Markup {
     let anomaly = &view.verdict.anomalies[at];
     let number = at + 1;
-    let cause = anomaly.cause.map(explain::cause);
-    // A race can be cut out of the run if its steps show the value's way.
-    let is_told = view.evidence.as_ref().is_some_and(|e| e.is_retold(anomaly));
-    let timeline = view.evidence.as_ref().map(|evidence| Timeline::of(evidence, anomaly));
-    let picture =
-        view.evidence.as_ref().and_then(|evidence| zoom::zoom(view.run, evidence, anomaly, number));
+    let evidence = view.evidence.as_ref();
+    let pictures = evidence.and_then(|evidence| zoom::zoom(view.run, evidence, anomaly, number));
+    let timeline = evidence.map(|evidence| Timeline::of(evidence, anomaly));
+    let reason = match (evidence, &timeline) {
+        (Some(evidence), Some(timeline)) => why(evidence, &timeline.names, anomaly),
+        _ => printable(&anomaly.explanation),
+    };
     html! {
-        details open[shown == Shown::Open] id={ "anomaly-" (number) } {
-            summary {
-                (number) ". " (headline(view.evidence.as_ref(), anomaly)) " "
-                span.sub { (anomaly.class) @if let Some(cause) = cause { " / " (cause.name) } }
+        @if let Some(pictures) = pictures { (picture(&pictures)) }
+        p.why { (reason) "." }
+        @if let Some(cause) = anomaly.cause {
+            @let entry = explain::cause(cause);
+            @let told = cause_told(evidence, view.verdict, anomaly).unwrap_or(entry.summary);
+            p.cause { b { (cause) } ": " (told) "." }
+            @if !entry.cures.is_empty() {
+                p { b { "What helps:" } }
+                ul.cures { @for cure in entry.cures { li { (cure) } } }
             }
-            @if let Some(cause) = cause {
-                p { b { (cause.name) } ": " (cause.summary) ". " (cause.text) }
-                @if !cause.cures.is_empty() {
-                    p { "What helps:" }
-                    ul { @for cure in cause.cures { li { (cure) } } }
+        }
+        (reproduce(view, at))
+        button type="button" data-anomaly=(number) hidden { "show it in the timeline" }
+        @if let Some(timeline) = timeline { (steps(&timeline)) }
+        @if let Some(cause) = anomaly.cause {
+            details { summary { "More about " (cause) } p { (explain::cause(cause).text) } }
+        }
+    }
+}
+
+/// Lying for wide screens, standing for narrow ones.
+fn picture(pictures: &Pictures) -> Markup {
+    html! {
+        figure.race {
+            div.lying { (scroller("the picture of the anomaly", &PreEscaped(pictures.lying.clone()))) }
+            div.standing { (PreEscaped(&pictures.standing)) }
+            figcaption {
+                "Red is the way that the wrong value took; striped is what the primary had overtaken. Steps at the "
+                (site("cache")) " " (site("replica")) " " (site("primary"))
+                "; every one has its true time, the distances are not to scale."
+            }
+        }
+    }
+}
+
+/// The command that shows it again.
+fn reproduce(view: &View<'_>, at: usize) -> Markup {
+    let anomaly = &view.verdict.anomalies[at];
+    // A race can be cut out of the run if its steps show the value's way.
+    let is_told = view.evidence.as_ref().is_some_and(|evidence| evidence.is_retold(anomaly));
+    let replay = format!("{}:{}", view.run.folder.called(), at + 1);
+    html! {
+        @if is_told && view.run.settings.app.is_none() {
+            p { b { "Reproduce:" } " " code { (command_line(["quarrel", "replay", &replay])) } }
+        } @else {
+            p { b { "Run again:" } " " code { (again(view.run)) } }
+        }
+    }
+}
+
+/// Its steps in words: in a line each, on narrow screens in two.
+fn steps(timeline: &Timeline) -> Markup {
+    html! {
+        h3 { "Step by step" }
+        ol.told {
+            @for row in &timeline.rows {
+                li class={ (row.site) @if row.is_wrong { " wrong" } } {
+                    span.at { "t=" (row.at) }
+                    span.call { (row.who) ": " (row.call) }
+                    span.reply { "→ " (row.reply) }
+                    span.note { (row.note) }
                 }
             }
-            @if let Some(picture) = picture {
-                div.scroll { (PreEscaped(picture)) }
-            }
-            @if let Some(timeline) = timeline {
-                pre { code { (timeline) } }
-            }
-            @if is_told {
-                p { "Again, step by step: " code { (command_line(["quarrel", "replay", &format!("{}:{number}", view.run.folder.called())])) } }
-            }
-            p.hint { (anomaly.explanation) }
-            button type="button" data-anomaly=(number) hidden { "show it in the timeline" }
         }
     }
 }
@@ -103,12 +167,12 @@ fn table(view: &View<'_>) -> Markup {
     html! {
         details {
             summary { "All " (view.verdict.anomalies.len()) " that are kept as evidence" }
-            div.scroll {
+            div.scroll tabindex="0" role="group" aria-label="all anomalies" {
                 table {
                     thead { tr {
                         th scope="col" { "no." } th scope="col" { "class" } th scope="col" { "cause" }
                         th.number scope="col" { "key" } th.number scope="col" { "stale for" }
-                        th.number scope="col" { "versions behind" } th scope="col" { "what" } th {}
+                        th.number scope="col" { "versions behind" } th scope="col" { "what" } td {}
                     } }
                     tbody {
                         @for (at, anomaly) in view.verdict.anomalies.iter().enumerate() {

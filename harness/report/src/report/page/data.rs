@@ -10,6 +10,7 @@ use super::{
 };
 use crate::report::{
     logs::{Log, logs},
+    names::Names,
     plots::{BINS, Series},
     terminal::{headline, printable},
     view::{Band, Ending, Row, View},
@@ -83,6 +84,8 @@ struct AnomalyMeta {
     to: u32,
     /// Positions, in the columns, of the operations that tell it.
     story: Vec<u32>,
+    /// What its actors are called, by lane.
+    actors: Vec<(u16, String)>,
     /// The one that proves it.
     guilty: Option<u32>,
 }
@@ -178,6 +181,11 @@ fn anomalies(
                 let begins = story.iter().map(|op| events[op.invoke.position()].time);
                 let ends = story.iter().filter_map(|op| Some(events[op.complete?.position()].time));
                 let guilty = evidence.guilty(anomaly);
+                let names = Names::of_story(evidence, &story);
+                let at_lanes = story.iter().filter_map(|operation| {
+                    let row = rows.get(at(&operation.invoke)? as usize)?;
+                    Some((row.lane, names.of(row.process)))
+                });
                 AnomalyMeta {
                     class: anomaly.class.to_string(),
                     cause: anomaly.cause.map_or_else(String::new, |cause| cause.to_string()),
@@ -186,6 +194,7 @@ fn anomalies(
                     from: begins.min().map_or(0, unit),
                     to: ends.max().map_or(0, unit),
                     story: story.iter().filter_map(|op| at(&op.invoke)).collect(),
+                    actors: at_lanes.collect(),
                     guilty: guilty.and_then(|operation| at(&operation.invoke)),
                 }
             })

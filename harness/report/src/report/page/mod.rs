@@ -10,6 +10,7 @@ mod anomalies;
 mod data;
 mod outline;
 mod pack;
+mod scroller;
 mod sections;
 mod tables;
 
@@ -22,6 +23,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use quarrel_run::results::RunOutcome;
 use sha2::{Digest as _, Sha256};
 
+use self::scroller::scroller;
 use super::{
     plots::{self, Plot, Series},
     terminal::headline,
@@ -82,8 +84,9 @@ pub fn page_of(view: &View<'_>, part: Part) -> String {
             body {
                 (head(view))
                 main {
+                    (anomalies::first(view))
                     (sections::verdict(view))
-                    (anomalies::anomalies(view))
+                    (anomalies::others(view))
                     (timeline(view, &over_time))
                     (staleness(view, &of_staleness))
                     (sections::keys(view))
@@ -100,6 +103,14 @@ pub fn page_of(view: &View<'_>, part: Part) -> String {
         }
     };
     page.into_string()
+}
+
+/// A page that was made before, with something of those who serve it on top:
+/// what stands in a page never changes, what is beside it does.
+#[must_use]
+pub fn beside(page: &str, top: &Markup) -> String {
+    // No value of a history can look like the element: none is markup.
+    page.replacen("<body>", &format!("<body>{}", top.0), 1)
 }
 
 /// The page's policy: its own script, its own styles, and nothing else.
@@ -129,6 +140,7 @@ fn head(view: &View<'_>) -> Markup {
                 "; strongest guarantee that held: " b { (verdict.strongest) }
             }
             nav aria-label="parts of the report" {
+                @if !verdict.anomalies.is_empty() { a href="#anomaly" { "Picture" } }
                 a href="#verdict" { "Verdict" }
                 a href="#anomalies" { "Anomalies" }
                 a href="#timeline" { "Timeline and plots" }
@@ -166,7 +178,7 @@ fn timeline(view: &View<'_>, over_time: &[Plot]) -> Markup {
                         canvas id="chart" {}
                         canvas id="over" {}
                     }
-                    aside id="detail" aria-live="polite" aria-label="what is selected" {}
+                    div id="detail" tabindex="0" role="group" aria-live="polite" aria-label="what is selected" {}
                 }
                 p.hint { span id="status" role="status" { "decoding…" } " " a id="rest" hidden { "carry what is in sight" } }
             }
@@ -225,7 +237,7 @@ fn staleness(view: &View<'_>, plots: &[Plot]) -> Markup {
 fn figure(plot: &Plot) -> Markup {
     html! {
         figure {
-            div.scroll { (PreEscaped(&plot.svg)) }
+            (scroller(plot.name, &PreEscaped(plot.svg.clone())))
             figcaption { (plot.caption) }
         }
     }
@@ -236,17 +248,17 @@ fn operations() -> Markup {
         section id="operations" {
             h2 { "Operations" }
             p.hint.without-js { "The table needs a script; quarrel check --format json and the run's history.jsonl.zst have the same data." }
-            div.scroll.needs-js id="operation-table" {}
+            div.scroll.needs-js id="operation-table" tabindex="0" role="group" aria-label="operations" {}
         }
     }
 }
 
 fn help() -> Markup {
     let keys = [
-        ("n p", "next and last anomaly: zoom to it, dim the rest, show what the stores held"),
+        ("n p", "next and previous anomaly: zoom to it, dim the rest, show what the stores held"),
         (
             "j k",
-            "next and last step of the anomaly, or of the selected key, with all state beside it",
+            "next and previous step of the anomaly, or of the selected key, with all state beside it",
         ),
         (
             "click",
@@ -264,6 +276,8 @@ fn help() -> Markup {
             "/",
             "filter: key:7 client:3 f:write stale stale>20ms took>5ms hit miss failed unknown version:98 value:text during:replica-lag after:2s before:3s; -word for the opposite",
         ),
+        ("c", "copy a link to what is in sight"),
+        ("m", "a note on what is selected or in sight, where quarrel serve keeps them"),
         ("Esc", "leave the anomaly, the filter's field or this help"),
     ];
     html! {

@@ -1,15 +1,16 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use maud::{Markup, PreEscaped, html};
-use quarrel_checkers::{F, Guarantee, Key, Site, Validity, millis};
+use quarrel_checkers::{F, Guarantee, Key, Rung, Site, Validity, millis, thousands};
 use quarrel_run::results::{RunFolder, RunOutcome, VerdictFile};
 
+use super::scroller::verbatim;
 use crate::report::{
     again::again,
     command_line, explain,
     logs::{Log, logs},
     summary,
-    terminal::{Ink, Width, thousands},
+    terminal::{Ink, Width, is_unasked},
     view::{Ending, View},
 };
 
@@ -25,13 +26,13 @@ pub(super) fn faults_in_words(verdict: &VerdictFile) -> String {
     }
 }
 
-/// What the terminal said, the numbers, and the ladder of guarantees.
+/// The numbers, the ladder of guarantees, and what the terminal said.
 pub(super) fn verdict(view: &View<'_>) -> Markup {
     let verdict = view.verdict;
     let metrics = &verdict.metrics;
     let said = summary(view.run, verdict, Ink::plain(), Width::Free);
     // The table below has the ladder.
-    let said = said.split("\n\nwhat ").next().unwrap_or(&said);
+    let said = said.split("\n\nguarantees ").next().unwrap_or(&said);
     let fact = |name: &str, value: String| html! { div { dt { (name) } dd { (value) } } };
     let hits = match metrics.reads {
         0 => "–".to_owned(),
@@ -40,7 +41,6 @@ pub(super) fn verdict(view: &View<'_>) -> Markup {
     html! {
         section id="verdict" {
             h2 { "Verdict" }
-            pre { code { (said.trim_end()) } }
             dl.facts {
                 (fact("reads", thousands(metrics.reads)))
                 (fact("at risk", thousands(metrics.reads_at_risk)))
@@ -55,31 +55,33 @@ pub(super) fn verdict(view: &View<'_>) -> Markup {
                 (fact("cache hits", hits))
                 (fact("lost writes", thousands(metrics.lost_updates)))
             }
-            h3 style="margin-top:16px" { "What held" }
-            table {
+            h3 style="margin-top:16px" { "Guarantees" }
+            div.scroll tabindex="0" role="group" aria-label="guarantees" { table {
                 thead { tr { th scope="col" { "guarantee" } th scope="col" { "held" } th scope="col" { "because" } th scope="col" { "what it asks" } } }
                 tbody {
                     @for rung in verdict.ladder.iter().filter(|rung| rung.guarantee != Guarantee::None) {
                         tr {
                             td { (rung.guarantee) @if rung.guarantee == verdict.expected { " (asked for)" } }
-                            (mark(verdict.outcome, rung.validity))
+                            (mark(verdict, rung))
                             td { (rung.reason) }
                             td.sub { (explain::guarantee(rung.guarantee).summary) }
                         }
                     }
                 }
-            }
+            } }
+            details { summary { "As the terminal told it" } (verbatim("as the terminal told it", said.trim_end())) }
         }
     }
 }
 
-fn mark(outcome: RunOutcome, validity: Validity) -> Markup {
-    match validity {
+fn mark(verdict: &VerdictFile, rung: &Rung) -> Markup {
+    match rung.validity {
         // Where nothing was at stake nothing was shown to hold.
-        Validity::Valid if outcome == RunOutcome::Vacuous => {
+        Validity::Valid if verdict.outcome == RunOutcome::Vacuous => {
             html! { td.sub { "– not contradicted" } }
         }
         Validity::Valid => html! { td.good { "✓ yes" } },
+        Validity::Unknown if is_unasked(verdict, rung) => html! { td.sub { "– not asked" } },
         Validity::Unknown => html! { td.warn { "? open" } },
         Validity::Invalid => html! { td.bad { "✗ no" } },
     }
@@ -127,7 +129,7 @@ pub(super) fn keys(view: &View<'_>) -> Markup {
             h2 { "Keys" }
             @if count == 0 { p { "No operation had a key." } } @else {
             p.hint { "Each strip is the run from left to right: pale where the key was read, the redder the more of its reads were stale." }
-            div.scroll { table {
+            div.scroll tabindex="0" role="group" aria-label="keys" { table {
                 thead { tr {
                     th.number scope="col" { "key" } th scope="col" style="width:45%" { "over the run" }
                     th.number scope="col" { "reads" } th.number scope="col" { "stale" }
@@ -176,11 +178,11 @@ pub(super) fn run(view: &View<'_>) -> Markup {
     html! {
         section id="run" {
             h2 { "Run" }
-            p { "Again: " code { (again(view.run)) } }
-            p { "Judge anew: " code { (command_line(["quarrel", "check", &view.run.folder.called()])) } " · began " (settings.began) " · quarrel " (view.verdict.quarrel) " · run " code { (view.verdict.run) } }
+            p { "Run again: " code { (again(view.run)) } }
+            p { "Re-check: " code { (command_line(["quarrel", "check", &view.run.folder.called()])) } " · began " (settings.began) " · quarrel " (view.verdict.quarrel) " · run " code { (view.verdict.run) } }
             @if !view.run.receipts.is_empty() { (receipts(view)) }
-            details { summary { "Configuration" } pre { code { (toml) } } }
-            @if !env.is_empty() { details { summary { "Versions" } pre { code { (env) } } } }
+            details { summary { "Configuration" } (verbatim("configuration", &toml)) }
+            @if !env.is_empty() { details { summary { "Versions" } (verbatim("versions", &env)) } }
             @for log in logs(view) { (server_log(&log)) }
         }
     }
@@ -198,8 +200,8 @@ fn server_log(log: &Log) -> Markup {
     }
     html! {
         details {
-            summary { "Log of " (log.name) @if log.left_out > 0 { span.sub { " without " (log.left_out) " lines far from its ends and from every anomaly" } } }
-            @if log.lines.is_empty() { p.hint { "It said nothing." } } @else { pre.log { code { (text) } } }
+            summary { "Log of the " (log.name.trim_end_matches(".log")) @if log.left_out > 0 { span.sub { " without " (log.left_out) " lines far from its ends and from every anomaly" } } }
+            @if log.lines.is_empty() { p.hint { "It said nothing." } } @else { pre.log tabindex="0" role="group" aria-label={ "log of the " (log.name.trim_end_matches(".log")) } { code { (text) } } }
         }
     }
 }
@@ -210,7 +212,7 @@ fn receipts(view: &View<'_>) -> Markup {
     };
     html! {
         h3 { "Faults" }
-        div.scroll { table {
+        div.scroll tabindex="0" role="group" aria-label="faults" { table {
             thead { tr {
                 th scope="col" { "fault" } th.number scope="col" { "injected" } th.number scope="col" { "observed" }
                 th.number scope="col" { "healed" } th scope="col" { "evidence" }

@@ -3,12 +3,9 @@
 use std::time::Duration;
 
 use maud::{Markup, html};
-use quarrel_checkers::{F, Metrics, Site, Time, millis};
+use quarrel_checkers::{F, Metrics, Site, Time, millis, thousands};
 
-use crate::report::{
-    terminal::thousands,
-    view::{Ending, Row, View},
-};
+use crate::report::view::{Ending, Row, View};
 
 /// Stretches of time in the table of what plots over time show.
 const STRETCHES: u64 = 16;
@@ -69,7 +66,7 @@ pub(super) fn over_time(view: &View<'_>) -> Markup {
     html! {
         details {
             summary { "The plots as a table" }
-            div.scroll { table {
+            div.scroll tabindex="0" role="group" aria-label="the plots as a table" { table {
                 thead { tr {
                     th.number scope="col" { "from" } th scope="col" { "what the run was doing" }
                     th.number scope="col" { "reads" } th.number scope="col" { "writes" }
@@ -112,7 +109,7 @@ pub(super) fn of_staleness(metrics: &Metrics) -> Markup {
     html! {
         details {
             summary { "These as tables" }
-            @if !metrics.pbs.is_empty() { div.scroll { table {
+            @if !metrics.pbs.is_empty() { div.scroll tabindex="0" role="group" aria-label="staleness by time since the write" { table {
                 thead { tr {
                     th scope="col" { "time since the write" } th.number scope="col" { "reads" } th.number scope="col" { "stale" }
                     th.number scope="col" { "share" } th.number scope="col" { "95 % interval" }
@@ -125,7 +122,7 @@ pub(super) fn of_staleness(metrics: &Metrics) -> Markup {
                     td.number { (percent(bin.wilson_low)) " to " (percent(bin.wilson_high)) }
                 } } }
             } } }
-            @if !metrics.staleness_histogram.is_empty() { div.scroll { table {
+            @if !metrics.staleness_histogram.is_empty() { div.scroll tabindex="0" role="group" aria-label="how stale reads were" { table {
                 thead { tr { th scope="col" { "staleness" } th.number scope="col" { "reads" } } }
                 tbody { @for bin in &metrics.staleness_histogram { tr {
                     td { (millis(bin.from)) " to " (millis(bin.to)) }

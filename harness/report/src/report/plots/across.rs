@@ -34,22 +34,36 @@ pub fn overlaid_pbs(runs: &[(String, &[PbsBin])]) -> String {
 pub struct TrendPoint {
     /// Its name.
     pub run: String,
+    /// The commit that it ran at; empty if none is known.
+    pub commit: String,
     /// The share of stale reads among those at risk.
     pub share: f64,
 }
 
-/// The share of stale reads from run to run, oldest first, as SVG.
+/// The share of stale reads from run to run, oldest first, as SVG; with the
+/// share that is accepted, if one is.
 #[must_use]
-pub fn trend(points: &[TrendPoint]) -> String {
-    let x = Chart::width_linear(0.0, points.len().max(2) as f64 + 1.0);
-    let most = points.iter().map(|point| point.share).fold(0.01, f64::max);
+pub fn trend(points: &[TrendPoint], accepted: Option<f64>) -> String {
+    let end = points.len().max(2) as f64 + 1.0;
+    let x = Chart::width_linear(0.0, end);
+    let shares = points.iter().map(|point| point.share).chain(accepted);
+    let most = shares.fold(0.01, f64::max);
     let y = Chart::height_linear(0.0, (most * 1.1).min(1.0));
     let title = "Share of stale reads among those at risk, run by run";
     let mut chart = Chart::over(title, x, (Unit::Count, Unit::Share), y, "run, oldest first");
     let numbered = || points.iter().enumerate().map(|(at, point)| ((at + 1) as f64, point.share));
     chart.line("stale", "stale reads", numbered().map(|(x, y)| (x, Some(y))));
+    if let Some(accepted) = accepted {
+        let told = format!("policy: {:.2} %", accepted * 100.0);
+        chart.line("read", &told, [0.0, end].map(|x| (x, Some(accepted))).into_iter());
+    }
     for ((x, share), point) in numbered().zip(points) {
-        chart.interval(x, share, share, share, &format!("{}: {:.2} %", point.run, share * 100.0));
+        let at = match point.commit.get(..10) {
+            Some(commit) => format!(" at {commit}"),
+            None => String::new(),
+        };
+        let told = format!("{}{at}: {:.2} %", point.run, share * 100.0);
+        chart.interval(x, share, share, share, &told);
     }
     chart.finish()
 }

@@ -10,13 +10,10 @@ pub use across::{TrendPoint, overlaid_pbs, trend};
 pub(super) use chart::{escape, stand_alone};
 pub(super) use series::{BINS, Series};
 
-use quarrel_checkers::{F, PbsBin, StalenessBin, millis};
+use quarrel_checkers::{F, PbsBin, StalenessBin, millis, thousands};
 
 use self::chart::{Chart, Unit};
-use super::{
-    terminal::thousands,
-    view::{Ending, View},
-};
+use super::view::{Ending, View};
 
 /// A picture of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]

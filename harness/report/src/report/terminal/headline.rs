@@ -1,10 +1,15 @@
 use std::time::Duration;
 
-use quarrel_checkers::{Anomaly, Cause, Class, Key, Kind, Operation, Process, Version, millis};
-use quarrel_run::judge::Evidence;
+use quarrel_checkers::{
+    Anomaly, Cause, Class, Key, Kind, Operation, Process, Reply, Site, Version, millis,
+};
+use quarrel_run::{judge::Evidence, results::VerdictFile};
 
-use super::printable;
-use crate::report::names::Names;
+use super::{printable, width::cut};
+use crate::report::{explain, names::Names};
+
+/// Columns of a value beside its version.
+const LONGEST_VALUE: usize = 16;
 
 /// The operations that an anomaly of one key sets against each other: what was
 /// seen last, and what proves that it must not have been.
@@ -90,23 +95,34 @@ pub fn headline(evidence: Option<&Evidence<'_>>, anomaly: &Anomaly) -> String {
                 numeral(new)
             ));
         }
-        let seen = version(evidence, pair.late, key);
-        let newer = version(evidence, pair.proof, key);
+        let seen = version_and_value(evidence, pair.late, key);
+        let newer = version_and_value(evidence, pair.proof, key);
         let after = millis(anomaly.stale_for);
-        Some(match anomaly.class {
-            Class::StaleRead if evidence.writes(pair.proof) => {
-                format!("key {key} read {seen}, {after} after {newer} was acknowledged")
-            }
-            Class::StaleRead => {
-                format!("key {key} read {seen}, {after} after another client had read {newer}")
-            }
-            Class::ReadYourWrites => {
-                format!("key {key} read {seen}, {after} after the same client had written {newer}")
-            }
-            Class::NonMonotonicRead => {
-                format!("key {key} went back: read {newer}, and {after} later {seen}")
-            }
-            _ => return None,
+        let due = evidence.due(anomaly).filter(|due| due.invoke != pair.proof.invoke);
+        Some(match (anomaly.class, due) {
+            // It had been overtaken before by a write that is not the one to be
+            // seen: the newest of those that were acknowledged is.
+            (Class::StaleRead, Some(due)) => format!(
+                "key {key} read {seen} after {} had been acknowledged; {after} stale",
+                version_and_value(evidence, due, key)
+            ),
+            (class, _) => match class {
+                Class::StaleRead if evidence.writes(pair.proof) => {
+                    format!("key {key} read {seen}, {after} after {newer} was acknowledged")
+                }
+                Class::StaleRead => {
+                    format!("key {key} read {seen}, {after} after another client had read {newer}")
+                }
+                Class::ReadYourWrites => {
+                    format!(
+                        "key {key} read {seen}, {after} after the same client had written {newer}"
+                    )
+                }
+                Class::NonMonotonicRead => {
+                    format!("key {key} went back: read {newer}, and {after} later {seen}")
+                }
+                _ => return None,
+            },
         })
     };
     short().unwrap_or_else(|| printable(&anomaly.explanation))
@@ -122,7 +138,7 @@ fn lost(evidence: &Evidence<'_>, anomaly: &Anomaly) -> Option<[String; 2]> {
 }
 
 /// Why it must not have been: the sentence behind `= why`.
-pub(super) fn why(evidence: &Evidence<'_>, names: &Names, anomaly: &Anomaly) -> String {
+pub(in crate::report) fn why(evidence: &Evidence<'_>, names: &Names, anomaly: &Anomaly) -> String {
     let short = || {
         let pair = Pair::of(evidence, anomaly)?;
         let key = anomaly.key?;
@@ -138,7 +154,14 @@ pub(super) fn why(evidence: &Evidence<'_>, names: &Names, anomaly: &Anomaly) -> 
         }
         Some(match anomaly.class {
             Class::StaleRead if evidence.writes(pair.proof) => {
-                format!("{proof}'s write was acknowledged before {late}'s read began")
+                let due = evidence.due(anomaly).unwrap_or(pair.proof);
+                let (writer, written) = (who(due), version(evidence, due, key));
+                if writer == late {
+                    return Some(format!(
+                        "{late}'s own write of {written} was acknowledged before its read began"
+                    ));
+                }
+                format!("{writer}'s write of {written} was acknowledged before {late}'s read began")
             }
             Class::StaleRead => format!(
                 "{proof} had read {} before {late}'s read began",
@@ -158,6 +181,35 @@ fn process(evidence: &Evidence<'_>, operation: &Operation) -> Process {
     evidence.history().events[operation.invoke.position()].process
 }
 
+/// How it came about, in a sentence: of a lost write who forgot it, as its steps
+/// and the faults of the run tell, else what the cause stands for.
+pub(in crate::report) fn cause_told(
+    evidence: Option<&Evidence<'_>>,
+    verdict: &VerdictFile,
+    anomaly: &Anomaly,
+) -> Option<&'static str> {
+    let cause = anomaly.cause?;
+    let forgotten = || {
+        let evidence = evidence.filter(|_| cause == Cause::LostWrite)?;
+        let write = evidence.guilty(anomaly).filter(|guilty| evidence.writes(guilty))?;
+        let mut steps = evidence.steps_of(write);
+        let asked_nothing = steps.len() == 0;
+        let reached = steps.any(|step| {
+            step.site == Site::Primary && matches!(step.reply, Reply::Done { version: Some(_) })
+        });
+        let is_failover = |fault: &String| fault.split('=').next() == Some("failover");
+        match reached {
+            true if verdict.faults.iter().any(is_failover) => {
+                Some("failover: the new primary had not received the write")
+            }
+            true => Some("the primary acknowledged the write, and has it no more"),
+            false if asked_nothing => None,
+            false => Some("it was acknowledged before the primary had it, and never reached it"),
+        }
+    };
+    Some(forgotten().unwrap_or_else(|| explain::cause(cause).summary))
+}
+
 /// `v2`, or the value where versions are not known.
 fn version(evidence: &Evidence<'_>, operation: &Operation, key: Key) -> String {
     let events = &evidence.history().events;
@@ -170,6 +222,29 @@ fn version(evidence: &Evidence<'_>, operation: &Operation, key: Key) -> String {
     }
 }
 
+/// `v2 (Alice)`: a version with the value that it is of, as races and logs
+/// know values only.
+fn version_and_value(evidence: &Evidence<'_>, operation: &Operation, key: Key) -> String {
+    let told = version(evidence, operation, key);
+    match value_of(evidence, operation) {
+        Some(value) if evidence.version_on(operation, key).is_some_and(|v| v > Version::ABSENT) => {
+            format!("{told} ({value})")
+        }
+        _ => told,
+    }
+}
+
+/// The value that an operation on one key read or wrote, short.
+pub(in crate::report) fn value_of(
+    evidence: &Evidence<'_>,
+    operation: &Operation,
+) -> Option<String> {
+    let is_of_one = evidence.sides(operation).is_empty();
+    let last = operation.complete.filter(|_| is_of_one)?;
+    let value = &evidence.history().events[last.position()].op.value;
+    (!value.is_nil()).then(|| cut(&printable(&value.to_string()), Some(LONGEST_VALUE)))
+}
+
 /// When the stale value was gone from the cache again, and what removed it,
 /// counted from the timeline's origin.
 pub(super) fn healed(
@@ -177,7 +252,7 @@ pub(super) fn healed(
     anomaly: &Anomaly,
     origin: quarrel_checkers::Time,
 ) -> Option<String> {
-    use quarrel_checkers::{Content, Reply, Site, Time};
+    use quarrel_checkers::{Content, Time};
     let key = anomaly.key?;
     // What was wrong only beside something else does not heal.
     if anomaly.cause == Some(Cause::SeparateReads) {

@@ -1,4 +1,4 @@
-use quarrel_checkers::{Class, Guarantee, Metrics, Validity, millis};
+use quarrel_checkers::{Class, Guarantee, Metrics, Rung, Validity, millis, thousands};
 use quarrel_run::results::{RunOutcome, VerdictFile};
 
 /// A run's verdict in one line, as a list or a pass shows it.
@@ -22,7 +22,7 @@ pub fn verdict_line(verdict: &VerdictFile) -> String {
 
 /// How much of the run stands behind the verdict.
 fn checked(verdict: &VerdictFile) -> &'static str {
-    let unknown = verdict.ladder.iter().any(|rung| rung.validity == Validity::Unknown);
+    let unknown = open_rungs(verdict).next().is_some();
     if verdict.truncated {
         "checked up to where the run was killed"
     } else if unknown {
@@ -30,6 +30,19 @@ fn checked(verdict: &VerdictFile) -> &'static str {
     } else {
         "checked completely"
     }
+}
+
+/// Whether a rung asks for a bound that nobody gave: it is no open question.
+pub(in crate::report) fn is_unasked(verdict: &VerdictFile, rung: &Rung) -> bool {
+    rung.guarantee == Guarantee::Bounded
+        && verdict.expected != Guarantee::Bounded
+        && rung.validity == Validity::Unknown
+}
+
+/// What was asked and could not be decided.
+pub(super) fn open_rungs(verdict: &VerdictFile) -> impl Iterator<Item = &Rung> {
+    let open = verdict.ladder.iter().filter(|rung| rung.validity == Validity::Unknown);
+    open.filter(|rung| !is_unasked(verdict, rung))
 }
 
 /// What a reader must know about how the verdict was reached.
@@ -132,17 +145,4 @@ pub fn faults_seen(verdict: &VerdictFile) -> String {
         0 => "no faults".to_owned(),
         injected => format!("{} of {injected} faults observed", verdict.fault_count.observed),
     }
-}
-
-/// A number with its thousands apart: `2,210`.
-pub(in crate::report) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

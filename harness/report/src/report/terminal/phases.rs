@@ -1,7 +1,7 @@
 use anstyle::Style;
-use quarrel_checkers::{PhaseMetrics, millis};
+use quarrel_checkers::{PhaseMetrics, millis, thousands};
 
-use super::{outcome::thousands, sheet::Sheet, width::columns};
+use super::{sheet::Sheet, width::columns};
 
 /// What clients saw while which fault was on; nothing of a run without faults.
 pub(super) fn by_phase(sheet: &mut Sheet, phases: &[PhaseMetrics]) {
@@ -10,7 +10,7 @@ pub(super) fn by_phase(sheet: &mut Sheet, phases: &[PhaseMetrics]) {
         return;
     }
     sheet.line("");
-    sheet.line("while which fault was on:");
+    sheet.line("by fault:");
     let widest = seen.iter().map(|phase| columns(&phase.name)).max().unwrap_or(0).min(40);
     for phase in seen {
         let gap = " ".repeat(widest.saturating_sub(columns(&phase.name)) + 2);

@@ -9,14 +9,14 @@ use quarrel_run::{
 
 use super::{
     Ink, Width, extent, faults_seen, headline,
-    headline::{healed, why},
-    outcome::{checked_note, counted, reach},
+    headline::{cause_told, healed, why},
+    outcome::{checked_note, counted, is_unasked, open_rungs, reach},
     phases::by_phase,
     printable,
     sheet::Sheet,
     verdict_line,
 };
-use crate::report::{Timeline, again::again, command_line, explain};
+use crate::report::{Timeline, again::again, command_line};
 
 /// What a run says.
 #[must_use]
@@ -55,8 +55,7 @@ fn violation(sheet: &mut Sheet, run: &LoadedRun, verdict: &VerdictFile, anomaly:
         }
         healing = healed(evidence, anomaly, timeline.origin);
     }
-    let told =
-        anomaly.cause.map_or_else(String::new, |cause| explain::cause(cause).summary.to_owned());
+    let told = cause_told(evidence.as_ref(), verdict, anomaly).unwrap_or_default();
     let words = cause.replacen("-refill", " refill", 1);
     sheet.item((ink.mark, "  = cause: "), (Style::new(), &format!("{words}: {told}")), 4);
     let mut reach = reach(verdict, anomaly.class);
@@ -110,8 +109,8 @@ fn plainly(sheet: &mut Sheet, run: &LoadedRun, verdict: &VerdictFile) {
     sheet.item((style, word), (Style::new(), &verdict_line(verdict)), 2);
     sheet.item((ink.mark, "  --> "), (Style::new(), &place(run, verdict)), 6);
     if verdict.outcome == RunOutcome::Undecided {
-        let open = verdict.ladder.iter().filter(|rung| rung.validity == Validity::Unknown);
-        let open: Vec<_> = open.map(|rung| format!("`{}`", rung.guarantee)).collect();
+        let open: Vec<_> =
+            open_rungs(verdict).map(|rung| format!("`{}`", rung.guarantee)).collect();
         let advice = match open.as_slice() {
             [] => "what the workload asks for could not be checked".to_owned(),
             open => format!("{} could not be checked; see `?` below", open.join(", ")),
@@ -147,10 +146,13 @@ fn advice(run: &LoadedRun, verdict: &VerdictFile) -> String {
 fn ladder(sheet: &mut Sheet, verdict: &VerdictFile) {
     let ink = sheet.ink;
     sheet.line("");
-    match verdict.outcome {
-        RunOutcome::Vacuous => sheet.line("what was not contradicted, with next to nothing seen:"),
-        _ => sheet.line(&format!("what held (strongest: {}):", verdict.strongest)),
-    }
+    let heading = match verdict.outcome {
+        RunOutcome::Vacuous => {
+            "guarantees (not contradicted, but next to nothing was seen):".to_owned()
+        }
+        _ => format!("guarantees (strongest that held: {}):", verdict.strongest),
+    };
+    sheet.item((Style::new(), ""), (Style::new(), &heading), 2);
     for rung in &verdict.ladder {
         if rung.guarantee == quarrel_checkers::Guarantee::None {
             continue;
@@ -159,6 +161,7 @@ fn ladder(sheet: &mut Sheet, verdict: &VerdictFile) {
             // Where nothing was at stake nothing was shown to hold.
             Validity::Valid if verdict.outcome == RunOutcome::Vacuous => (ink.mark, "  -"),
             Validity::Valid => (ink.good, "yes"),
+            Validity::Unknown if is_unasked(verdict, rung) => (ink.mark, "  -"),
             Validity::Unknown => (ink.warn, "  ?"),
             Validity::Invalid => (ink.bad, " no"),
         };

@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use quarrel_checkers::{Process, Site, Step, Version, millis};
+use quarrel_checkers::{Site, Step, Version, millis};
 
 use super::{
     Scene, StepBox,
@@ -103,18 +103,14 @@ impl Canvas<'_> {
 
     fn lanes(&mut self) {
         let right = self.scene.stretch.width - 8.0;
-        for (lane, (name, process)) in self.scene.lanes.iter().enumerate() {
+        for (lane, (name, who)) in self.scene.lanes.iter().enumerate() {
             let top = Self::lane_top(lane);
-            let who = match process {
-                Process::Client(number) => format!("process {number}"),
-                other => other.to_string(),
-            };
             self.put(format_args!(
                 r#"<text class="bold" x="8" y="{:.1}">{}</text><text class="tick" x="8" y="{:.1}">{}</text><path class="lane" d="M8 {:.1}H{right:.1}"/>"#,
                 top + 32.0,
                 safe(name),
                 top + 47.0,
-                safe(&who),
+                safe(who),
                 top + LANE - 2.0
             ));
         }

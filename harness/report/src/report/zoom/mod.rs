@@ -7,6 +7,7 @@
 mod axis;
 mod draw;
 mod strip;
+mod upright;
 
 use std::collections::BTreeSet;
 
@@ -18,9 +19,9 @@ use quarrel_run::{
 
 use self::{axis::Stretch, strip::Strip};
 use super::{
-    names::Names,
+    names::{Names, client_name},
     plots::escape,
-    terminal::{Fracture, numeral},
+    terminal::{Fracture, numeral, value_of},
     timeline,
 };
 
@@ -51,7 +52,8 @@ struct Frame {
 struct Scene<'a> {
     anomaly: &'a Anomaly,
     way: Option<Provenance<'a>>,
-    lanes: Vec<(String, Process)>,
+    /// Names from the top: an actor's, its client's.
+    lanes: Vec<(String, String)>,
     frames: Vec<Frame>,
     boxes: Vec<StepBox<'a>>,
     strips: Vec<Strip>,
@@ -62,18 +64,27 @@ struct Scene<'a> {
     stale: Option<(Time, Time)>,
 }
 
-/// Draws an anomaly as SVG; none if its steps were not recorded, or are too
-/// many to be seen. `number` is the anomaly's in its run: names inside the
-/// picture carry it, so that several can stand in one page.
+/// The picture of an anomaly, as SVG, in two shapes.
+#[derive(Clone, Debug)]
+pub struct Pictures {
+    /// Time goes to the right.
+    pub lying: String,
+    /// Time goes down, for screens that are narrow.
+    pub standing: String,
+}
+
+/// Draws an anomaly; none if its steps were not recorded, or are too many to be
+/// seen. `number` is the anomaly's in its run: names inside the pictures carry
+/// it, so that several can stand in one page.
 #[must_use]
 pub fn zoom(
     run: &LoadedRun,
     evidence: &Evidence<'_>,
     anomaly: &Anomaly,
     number: usize,
-) -> Option<String> {
+) -> Option<Pictures> {
     let scene = Scene::of(run, evidence, anomaly)?;
-    Some(draw::draw(&scene, number))
+    Some(Pictures { lying: draw::draw(&scene, number), standing: upright::draw(&scene, number) })
 }
 
 impl<'a> Scene<'a> {
@@ -117,6 +128,9 @@ impl<'a> Scene<'a> {
             }
             frames.push(frame);
         }
+        let clients = run.settings.clients;
+        let lanes = lanes.into_iter().map(|(name, process)| (name, client_name(process, clients)));
+        let lanes = lanes.collect();
         let origin = frames.iter().map(|frame| frame.begin).min()?;
         let end = frames.iter().map(|frame| frame.end).max()?;
         let stretch = Stretch::of(&frames, &boxes);
@@ -168,6 +182,9 @@ fn frame(
     let versions: Vec<String> = versions.map(numeral).collect();
     if !versions.is_empty() {
         label += &format!(" {} {}", if writes { "=" } else { "→" }, versions.join(" and "));
+        if let Some(value) = value_of(evidence, operation) {
+            label += &format!(" ({value})");
+        }
     }
     let guilty = operation.complete.is_some()
         && evidence.guilty(anomaly).is_some_and(|guilty| guilty.invoke == operation.invoke);

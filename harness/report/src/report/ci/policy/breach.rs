@@ -93,7 +93,7 @@ pub enum BreachKind {
 
 impl fmt::Display for Breach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; accepted: {}", self.seen, self.accepted)
+        write!(f, "{} (policy: {})", self.seen, self.accepted)
     }
 }
 
@@ -172,14 +172,14 @@ fn breaches(bounds: Option<&Bounds>, verdict: &VerdictFile) -> Vec<Breach> {
     let mut breaches = Vec::new();
     for (name, seen) in worse_than_stale(verdict) {
         if !is_in(|bounds| &bounds.allow, &name) {
-            let accepted = format!("no {name}");
+            let accepted = "never".to_owned();
             breaches.push(Breach { kind: BreachKind::Grave(name), seen, accepted });
         }
     }
     for name in bounds.map_or(&[][..], |bounds| &bounds.deny) {
         let is_told = breaches.iter().any(|breach| breach.name() == name);
         if let Some(seen) = seen(verdict, name).filter(|_| !is_told) {
-            let accepted = format!("no {name}");
+            let accepted = "never".to_owned();
             breaches.push(Breach { kind: BreachKind::Denied(name.clone()), seen, accepted });
         }
     }
@@ -188,7 +188,7 @@ fn breaches(bounds: Option<&Bounds>, verdict: &VerdictFile) -> Vec<Breach> {
     let is_explained = worse_than_stale(verdict).next().is_some() || share(verdict) > 0.0;
     if breaches.is_empty() && verdict.outcome == RunOutcome::Violated && !is_explained {
         let seen = printable(&verdict.reason);
-        let accepted = format!("nothing else than {}", verdict.expected);
+        let accepted = verdict.expected.to_string();
         breaches.push(Breach { kind: BreachKind::Guarantee, seen, accepted });
     }
     breaches

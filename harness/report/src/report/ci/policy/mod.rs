@@ -10,7 +10,7 @@ use toml_edit::DocumentMut;
 
 use self::breach::NEVER_HEALS;
 pub use self::breach::{Breach, BreachKind, Ruling};
-use crate::report::explain;
+use crate::report::explain::{self, Kind};
 use quarrel_run::{
     faults::Fault,
     judge::Expectation,
@@ -121,6 +121,12 @@ impl Policy {
         }
     }
 
+    /// The share of stale reads that is accepted of a case, by the case's name.
+    #[must_use]
+    pub fn stale_rate(&self, case: &str) -> Option<f64> {
+        self.bounds.iter().find(|bounds| bounds.case().to_string() == case)?.stale_rate
+    }
+
     fn parse(path: &Path, text: &str) -> Result<Self, FormError> {
         let at = |offset: usize, problem: &str| {
             let line = text.get(..offset).unwrap_or(text).matches('\n').count() + 1;
@@ -198,7 +204,10 @@ impl Bounds {
             lists.iter().flat_map(|(list, names)| names.iter().map(move |n| (list, n)))
         {
             if name != NEVER_HEALS {
-                explain::find(name).map_err(|error| format!("{list}: {error}"))?;
+                let found = explain::find(name).map_err(|error| format!("{list}: {error}"))?;
+                if found.iter().all(|entry| matches!(entry.kind, Kind::Guarantee | Kind::Word)) {
+                    return Err(format!("{list}: `{name}` is neither an anomaly nor a cause"));
+                }
             }
             if self.allow.contains(name) && self.deny.contains(name) {
                 return Err(format!("{name} is allowed and denied"));

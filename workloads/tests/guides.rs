@@ -1,5 +1,5 @@
-//! The guide does what it says: every command in it is run, in order and in one
-//! folder, and every output compared.
+//! The guides do what they say: every command in them is run, in order and in
+//! one folder, and every output compared.
 
 use std::{fs, path::Path, process::Command};
 
@@ -84,12 +84,22 @@ fn is_as_written(written: &str, printed: &str) -> bool {
 }
 
 #[test]
-fn every_command_of_the_guide_does_what_it_says() {
+fn every_command_of_the_guide_of_applications_does_what_it_says() {
+    follow("apps/GUIDE.md", 8);
+}
+
+#[test]
+fn every_command_of_the_guide_of_strategies_does_what_it_says() {
+    follow("README.md", 8);
+}
+
+/// Runs a guide that has at least so many commands.
+fn follow(guide: &str, least: usize) {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let guide = fs::read_to_string(package.join("apps/GUIDE.md")).unwrap();
+    let guide = fs::read_to_string(package.join(guide)).unwrap();
     let blocks = blocks(&guide);
     let is_command = |block: &&Block| matches!(block, Block::Command { .. });
-    assert!(blocks.iter().filter(is_command).count() >= 8, "{blocks:?}");
+    assert!(blocks.iter().filter(is_command).count() >= least, "{blocks:?}");
     let folder = tempfile::tempdir().unwrap();
     let programs = Path::new(env!("CARGO_BIN_EXE_quarrel")).parent().unwrap();
     for block in &blocks {

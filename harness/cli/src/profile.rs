@@ -1,0 +1,348 @@
+//! `quarrel.toml`: the runs that belong to a project, by profile.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use clap::{ArgMatches, Command, parser::ValueSource};
+use quarrel_report::report::Ink;
+use quarrel_run::results::{FileError, FormError, VerdictFile};
+use quarrel_strategy::strategy::{Catalogue, KnownNames};
+use serde_json::json;
+use toml_edit::{Document, Item, Table, Value};
+
+use super::{
+    Failure,
+    output::{eprintln, println},
+    run::{Ended, command, makes_sense, one_of_many},
+    words::told,
+};
+
+/// The project's file.
+pub(super) const PROJECT: &str = "quarrel.toml";
+
+/// Flags that name a file: it is looked for beside the project's.
+const FILES: [&str; 3] = ["app", "policy", "schedule"];
+
+/// What only the command line says of several runs.
+const OUTSIDE: [&str; 2] = ["profile", "format"];
+
+/// The runs of a profile, one after the other, with one summary and the gravest
+/// of their exit codes.
+pub(super) fn run(
+    name: &str,
+    format: &str,
+    given: &ArgMatches,
+    catalogue: &Catalogue,
+) -> Result<u8, Failure> {
+    let here = std::env::current_dir().map_err(Failure::environment)?;
+    let project = Project::above(&here)?;
+    let command = command(catalogue).no_binary_name(true);
+    let runs = project.runs(name, &command, given)?;
+    // Whoever starts it sees which file decides, before anything of it runs.
+    eprintln!("project: {}, profile {name}: {}", project.path.display(), counted(runs.len()));
+    let mut parsed = Vec::new();
+    for run in &runs {
+        let matches = command.clone().try_get_matches_from(&run.words).map_err(|error| {
+            let told = error.to_string();
+            let told = told.trim_start_matches("error: ").lines().next().unwrap_or_default();
+            Failure::from(FormError::at(&project.path, run.line, 1, told))
+        })?;
+        makes_sense(&matches, catalogue).map_err(|failure| Failure {
+            code: if failure.code == 64 { 65 } else { failure.code },
+            message: format!("{}, line {}: {}", project.path.display(), run.line, failure.message),
+        })?;
+        parsed.push(matches);
+    }
+    let mut done = Vec::new();
+    for (at, (run, matches)) in runs.iter().zip(&parsed).enumerate() {
+        eprintln!("run {} of {}: {}", at + 1, runs.len(), run.called());
+        let ended = Done { called: run.called(), ended: one_of_many(matches, catalogue) };
+        let is_over = matches!(ended.code(), 70 | 130);
+        done.push(ended);
+        // Somebody stopped it, or nothing that it says can be trusted.
+        if is_over {
+            break;
+        }
+    }
+    let code = gravest(done.iter().map(Done::code));
+    match format {
+        "json" => {
+            let runs: Vec<_> = done.iter().map(Done::to_json).collect();
+            let left_out = parsed.len() - done.len();
+            println!(
+                "{:#}",
+                json!({"profile": name, "exit_code": code, "runs": runs, "not_run": left_out})
+            );
+        }
+        _ => summary(name, &done, parsed.len()),
+    }
+    Ok(code)
+}
+
+/// A run that came to its end.
+struct Done {
+    called: String,
+    ended: Result<Ended, Failure>,
+}
+
+impl Done {
+    const fn code(&self) -> u8 {
+        match &self.ended {
+            Ok(ended) => ended.code,
+            Err(failure) => failure.code,
+        }
+    }
+
+    const fn verdict(&self) -> Option<&VerdictFile> {
+        match &self.ended {
+            Ok(ended) => ended.verdict.as_ref(),
+            Err(_) => None,
+        }
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        json!({
+            "command": self.called,
+            "exit_code": self.code(),
+            "verdict": self.verdict(),
+            "error": self.ended.as_ref().err().map(|failure| &failure.message),
+        })
+    }
+
+    /// What came of it, in a word and a sentence.
+    fn told(&self) -> (&'static str, String) {
+        let why = match (&self.ended, self.verdict()) {
+            (Err(failure), _) => failure.message.clone(),
+            (Ok(_), Some(verdict)) => verdict.reason.clone(),
+            (Ok(_), None) => String::new(),
+        };
+        let violated = self.verdict().is_some_and(|v| v.outcome.exit_code() == 1);
+        let word = match self.code() {
+            0 if violated => "accepted",
+            0 => "held",
+            1 => "violated",
+            2 => "undecided",
+            3 => "vacuous",
+            4 => "environment",
+            130 => "interrupted",
+            _ => "error",
+        };
+        (word, why)
+    }
+}
+
+fn summary(name: &str, done: &[Done], all: usize) {
+    let ink = Ink::colours();
+    println!("\nprofile {name}:");
+    for one in done {
+        let style = match one.code() {
+            0 => ink.good,
+            1 => ink.bad,
+            _ => ink.warn,
+        };
+        let (word, why) = one.told();
+        println!("  {style}{word:<11}{style:#} {}", one.called);
+        if !why.is_empty() {
+            println!("              {why}");
+        }
+    }
+    if done.len() < all {
+        println!("  {} of {all} runs were not begun", all - done.len());
+    }
+}
+
+/// What outweighs what: an end by force or a bug, a violation, a world that
+/// broke, what is open, what showed nothing.
+fn gravest(codes: impl Iterator<Item = u8>) -> u8 {
+    let codes: Vec<u8> = codes.collect();
+    let known = [70, 130, 1, 4, 65, 64, 2, 3];
+    known.into_iter().find(|code| codes.contains(code)).unwrap_or(0)
+}
+
+/// A project's file.
+struct Project {
+    path: PathBuf,
+    text: String,
+    document: Document<String>,
+}
+
+/// A run of a profile, as the arguments of `quarrel run`.
+struct Storm {
+    words: Vec<String>,
+    /// Where it begins in the file.
+    line: usize,
+}
+
+impl Storm {
+    fn called(&self) -> String {
+        told(["run".to_owned()].into_iter().chain(self.words.iter().cloned()))
+    }
+}
+
+impl Project {
+    /// The file in `folder`, or in the nearest above it.
+    fn above(folder: &Path) -> Result<Self, Failure> {
+        let mut paths = folder.ancestors().map(|folder| folder.join(PROJECT));
+        let path = paths.find(|path| path.is_file()).ok_or_else(|| {
+            Failure::usage(format!(
+                "--profile: there is no {PROJECT} here or above; quarrel init writes one"
+            ))
+        })?;
+        let text = fs::read_to_string(&path).map_err(FileError::io(&path))?;
+        let document = Document::parse(text.clone()).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            FormError::at(&path, line(&text, at), 1, error.message().trim())
+        })?;
+        Ok(Self { path, text, document })
+    }
+
+    /// What is wrong at an item.
+    fn wrong(&self, item: &Item, problem: impl std::fmt::Display) -> Failure {
+        let at = item.span().map_or(1, |span| line(&self.text, span.start));
+        FormError::at(&self.path, at, 1, problem).into()
+    }
+
+    /// The runs of a profile, with what was given on the command line.
+    fn runs(
+        &self,
+        name: &str,
+        command: &Command,
+        given: &ArgMatches,
+    ) -> Result<Vec<Storm>, Failure> {
+        let root = self.document.as_item();
+        if let Some((key, item)) = self.document.iter().find(|(key, _)| *key != "profile") {
+            return Err(self.wrong(item, format!("unknown key `{key}`; known is profile")));
+        }
+        let none = || self.wrong(root, "there is no [profile.NAME] in it");
+        let profiles = self.document.get("profile").and_then(Item::as_table).ok_or_else(none)?;
+        let known = || KnownNames::of(name, profiles.iter().map(|(name, _)| name));
+        let profile = profiles.get(name).and_then(Item::as_table);
+        let profile = profile.ok_or_else(|| {
+            Failure::usage(format!("{} has no profile `{name}`; {}", self.path.display(), known()))
+        })?;
+        let runs = profile.get("run").and_then(Item::as_array_of_tables);
+        let runs = runs.ok_or_else(|| {
+            let item = profiles.get(name).unwrap_or(root);
+            self.wrong(item, format!("profile {name} has no [[profile.{name}.run]]"))
+        })?;
+        let outside = outside(command, given);
+        runs.iter().map(|run| self.storm(profile, run, command, &outside)).collect()
+    }
+
+    fn storm(
+        &self,
+        profile: &Table,
+        run: &Table,
+        command: &Command,
+        outside: &BTreeMap<String, Vec<String>>,
+    ) -> Result<Storm, Failure> {
+        let mut said: BTreeMap<&str, &Item> =
+            profile.iter().filter(|(key, _)| *key != "run").collect();
+        said.extend(run.iter());
+        let mut words = Vec::new();
+        for (key, item) in said {
+            let known = |name: &str| known_flags(command).any(|flag| flag == name);
+            if !known(key) {
+                let names = KnownNames::of(key, known_flags(command));
+                return Err(self.wrong(item, format!("unknown key `{key}`; {names}")));
+            }
+            if OUTSIDE.contains(&key) {
+                return Err(self.wrong(item, format!("{key} is for the command line only")));
+            }
+            if !outside.contains_key(key) {
+                words.extend(self.words(key, item)?);
+            }
+        }
+        words.extend(outside.values().flatten().cloned());
+        let line = run.span().map_or(1, |span| line(&self.text, span.start));
+        Ok(Storm { words, line })
+    }
+
+    /// A key and its value as on the command line.
+    fn words(&self, key: &str, item: &Item) -> Result<Vec<String>, Failure> {
+        let values: Vec<&Value> = match item.as_value() {
+            Some(Value::Array(values)) => values.iter().collect(),
+            Some(value) => vec![value],
+            None => return Err(self.wrong(item, format!("{key}: expected a value"))),
+        };
+        let mut words = Vec::new();
+        for value in values {
+            let text = match value {
+                Value::String(text) => text.value().clone(),
+                Value::Integer(number) => number.value().to_string(),
+                Value::Float(number) => number.value().to_string(),
+                // A flag without a value: there, or not.
+                Value::Boolean(is_set) => {
+                    words.extend(is_set.value().then(|| format!("--{key}")));
+                    continue;
+                }
+                _ => return Err(self.wrong(item, format!("{key}: expected text or a number"))),
+            };
+            match key {
+                "strategy" => words.insert(0, text),
+                _ if FILES.contains(&key) => {
+                    let beside = self.path.parent().unwrap_or(Path::new("")).join(text);
+                    words.push(format!("--{key}={}", beside.display()));
+                }
+                _ => words.push(format!("--{key}={text}")),
+            }
+        }
+        Ok(words)
+    }
+}
+
+/// `1 run`, `2 runs`.
+fn counted(runs: usize) -> String {
+    format!("{runs} run{}", if runs == 1 { "" } else { "s" })
+}
+
+/// The line of a place in a text, counted from 1.
+fn line(text: &str, at: usize) -> usize {
+    text.get(..at).unwrap_or(text).matches('\n').count() + 1
+}
+
+/// The flags of `quarrel run` by name, and what it runs.
+fn known_flags(command: &Command) -> impl Iterator<Item = &str> {
+    command.get_arguments().filter_map(|arg| {
+        arg.get_long().or_else(|| arg.is_positional().then(|| arg.get_id().as_str()))
+    })
+}
+
+/// What was given on the command line, by flag: it holds for every run, instead
+/// of what the file says.
+fn outside(command: &Command, given: &ArgMatches) -> BTreeMap<String, Vec<String>> {
+    let mut words: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for arg in command.get_arguments() {
+        let id = arg.get_id().as_str();
+        let is_given = given.value_source(id) == Some(ValueSource::CommandLine);
+        let Some(flag) = arg.get_long().filter(|flag| is_given && *flag != "profile") else {
+            continue;
+        };
+        let raw = given.get_raw(id).into_iter().flatten();
+        let told = raw.map(|value| match arg.get_action().takes_values() {
+            true => format!("--{flag}={}", value.to_string_lossy()),
+            false => format!("--{flag}"),
+        });
+        words.insert(flag.to_owned(), told.collect());
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_violation_outweighs_a_world_that_broke_and_that_what_is_open() {
+        let of = |codes: &[u8]| gravest(codes.iter().copied());
+        assert_eq!(of(&[0, 3, 2, 4, 1]), 1);
+        assert_eq!(of(&[0, 3, 2, 4]), 4);
+        assert_eq!(of(&[0, 3, 2]), 2);
+        assert_eq!(of(&[0, 3]), 3);
+        assert_eq!(of(&[0, 0]), 0);
+        assert_eq!(of(&[1, 130]), 130);
+    }
+}
