@@ -14,7 +14,7 @@ use std::{
 
 use quarrel_checkers::{
     formats::{self, Format},
-    generate::{Store, Workload},
+    generate::{GeneratedLoad, Store},
 };
 
 const USAGE: &str = "\
@@ -75,8 +75,8 @@ fn generate() -> Result<(), Box<dyn Error>> {
 
 fn arguments(
     mut arguments: impl Iterator<Item = String>,
-) -> Result<(Workload, Format), Box<dyn Error>> {
-    let mut workload = Workload::default();
+) -> Result<(GeneratedLoad, Format), Box<dyn Error>> {
+    let mut workload = GeneratedLoad::default();
     let mut format = Format::JsonLines;
     while let Some(name) = arguments.next() {
         let value = arguments.next().ok_or_else(|| format!("{name} needs a value; see --help"))?;

@@ -4,22 +4,22 @@
 
 use quarrel_checkers::{
     Budget, Checker, Class, Guarantee, JudgeOptions, Validity,
-    generate::{Store, Workload},
+    generate::{GeneratedLoad, Store},
     judge, models,
     search::{Linearizable, Witness},
 };
 
-fn workloads(store: Store) -> impl Iterator<Item = Workload> {
+fn workloads(store: Store) -> impl Iterator<Item = GeneratedLoad> {
     let shapes = [(1, 1), (2, 1), (8, 3), (64, 10), (300, 2)];
     shapes.into_iter().enumerate().flat_map(move |(seed, (clients, keys))| {
-        [0, 50, 300].map(|indeterminate_permille| Workload {
+        [0, 50, 300].map(|indeterminate_permille| GeneratedLoad {
             operations: 5_000,
             clients,
             keys,
             indeterminate_permille,
             store,
             seed: seed as u64,
-            ..Workload::default()
+            ..GeneratedLoad::default()
         })
     })
 }
@@ -74,7 +74,8 @@ fn the_search_agrees_where_it_gets_through() {
         (Store::OneStaleRead { from: 1_000 }, Validity::Invalid),
     ] {
         for clients in [1, 2, 4] {
-            let workload = Workload { operations: 2_000, clients, store, ..Workload::default() };
+            let workload =
+                GeneratedLoad { operations: 2_000, clients, store, ..GeneratedLoad::default() };
             let checker = Linearizable::new(models::Register).witness(Witness::Omitted);
             let verdict = checker.check(&workload.history(), Budget::default());
             assert_eq!(verdict.validity, expected, "{workload:?}: {:?}", verdict.undecided);
@@ -84,7 +85,7 @@ fn the_search_agrees_where_it_gets_through() {
 
 #[test]
 fn the_same_seed_gives_the_same_history() {
-    let history = |seed| Workload { seed, ..Workload::default() }.history();
+    let history = |seed| GeneratedLoad { seed, ..GeneratedLoad::default() }.history();
     assert_eq!(history(3), history(3));
     assert_ne!(history(3), history(4));
 }

@@ -4,27 +4,27 @@ use std::num::NonZeroUsize;
 
 use quarrel_checkers::{
     Budget, Checker, JudgeOptions, Judgement,
-    generate::{Store, Workload},
+    generate::{GeneratedLoad, Store},
     judge, models,
     search::Linearizable,
 };
 
 const THREADS: [usize; 5] = [1, 2, 3, 8, 200];
 
-fn workloads() -> impl Iterator<Item = Workload> {
+fn workloads() -> impl Iterator<Item = GeneratedLoad> {
     let stores = [
         Store::Linearizable,
         Store::Replica { lag_ns: 80_000 },
         Store::Lossy { lost_permille: 100 },
     ];
     stores.into_iter().flat_map(|store| {
-        [1, 7, 300].map(|keys| Workload {
+        [1, 7, 300].map(|keys| GeneratedLoad {
             operations: 6_000,
             clients: 20,
             keys,
             indeterminate_permille: 50,
             store,
-            ..Workload::default()
+            ..GeneratedLoad::default()
         })
     })
 }
@@ -51,7 +51,7 @@ fn a_judgement_does_not_depend_on_the_number_of_threads() {
 #[test]
 fn a_search_does_not_depend_on_the_number_of_threads() {
     for workload in workloads() {
-        let workload = Workload { operations: 600, ..workload };
+        let workload = GeneratedLoad { operations: 600, ..workload };
         let history = workload.history();
         let verdict = |threads| {
             let checker = Linearizable::new(models::Register)

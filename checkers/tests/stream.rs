@@ -5,12 +5,12 @@ use std::io::BufReader;
 use quarrel_checkers::{
     Guarantee, JudgeOptions, Validity,
     formats::{self, Format},
-    generate::{Store, Workload},
+    generate::{GeneratedLoad, Store},
     judge,
     register::{StreamError, check_json_lines},
 };
 
-fn file(workload: &Workload) -> Vec<u8> {
+fn file(workload: &GeneratedLoad) -> Vec<u8> {
     let mut file = Vec::new();
     formats::write(&workload.history(), Format::JsonLines, &mut file).unwrap();
     file
@@ -20,14 +20,14 @@ fn file(workload: &Workload) -> Vec<u8> {
 fn a_stream_says_what_the_judge_says() {
     let mut conflicts = 0;
     for seed in 0..300 {
-        let workload = Workload {
+        let workload = GeneratedLoad {
             operations: 30,
             clients: 1 + seed % 7,
             keys: 1 + seed % 3,
             indeterminate_permille: 100 * (seed % 4),
             store: [Store::Linearizable, Store::Replica { lag_ns: 9_000 }][seed as usize / 4 % 2],
             seed,
-            ..Workload::default()
+            ..GeneratedLoad::default()
         };
         // Versions say more than values; the stream looks at values only.
         let mut history = workload.history();
@@ -49,7 +49,7 @@ fn a_stream_says_what_the_judge_says() {
 
 #[test]
 fn a_killed_run_loses_its_last_line_only() {
-    let bytes = file(&Workload { operations: 10, ..Workload::default() });
+    let bytes = file(&GeneratedLoad { operations: 10, ..GeneratedLoad::default() });
     let streamed = check_json_lines(&bytes[..bytes.len() - 5]).unwrap();
     assert_eq!(streamed.truncated.expect("it is reported").line, 20);
 }

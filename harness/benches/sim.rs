@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use quarrel_checkers::{Guarantee, Key, Process, Value};
 use quarrel_harness::{
     cluster::Cluster,
-    explore::{Bounds, Fault, Reduction, Start, explore},
+    explore::{Bounds, PlacedFault, Reduction, Start, explore},
     record::Recorder,
     results::Journal,
     sim::SimCluster,
@@ -54,7 +54,7 @@ fn everything(reduction: Reduction) -> Bounds {
     Bounds {
         writers: 2,
         readers: 2,
-        faults: vec![Fault::ReplicaLag],
+        faults: vec![PlacedFault::ReplicaLag],
         guarantee: Guarantee::None,
         starts: vec![Start::Warm],
         reduction,

@@ -19,7 +19,7 @@ use quarrel_harness::{
     },
     record::{Recorder, Stop},
     runner::{Arrivals, Pauses, Plan, Skew, storm},
-    strategy::Register,
+    strategy::RegisterWorkload,
 };
 
 const TIME: Duration = Duration::from_secs(6);
@@ -75,7 +75,7 @@ async fn round(reading: Reading) -> Storm {
     let inner: Arc<dyn Cluster> = Arc::from(native::start(NativeOptions::default()).await.unwrap());
     let cluster: Arc<dyn Cluster> =
         Arc::new(AppCluster::start(inner, Arc::clone(&app), CLIENTS, 1, reading).await.unwrap());
-    let entry = &Register::ENTRY;
+    let entry = &RegisterWorkload::ENTRY;
     let plan = Plan {
         strategy: app,
         workload: (entry.build)(),

@@ -4,13 +4,13 @@
 use std::{process::ExitCode, sync::Arc};
 
 use quarrel_checkers::{History, Verdict};
-use quarrel_harness::strategy::{Generator, Register, Skew, Workload, WorkloadEntry};
+use quarrel_harness::strategy::{Generator, RegisterWorkload, Skew, Workload, WorkloadEntry};
 
 struct Panics;
 
 impl Workload for Panics {
     fn client(&self) -> Box<dyn Generator> {
-        Register.client()
+        RegisterWorkload.client()
     }
 
     fn check(&self, _history: &History) -> Verdict {

@@ -1,7 +1,7 @@
 //! Who may know whom. Every `use` and every path of every source file is read.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -144,6 +144,34 @@ fn strategies_see_no_fault_and_no_cluster() {
         });
         assert_eq!(forbidden, None, "{}", file.display());
     }
+}
+
+/// One word, one meaning: a message or an import is understood without looking
+/// up which crate it comes from.
+#[test]
+fn a_public_types_name_is_used_once() {
+    let sources = ["checkers/src", "workloads/src"].map(|source| root().join(source));
+    let homes = fs::read_dir(root().join("harness")).unwrap().flatten();
+    let homes = homes.map(|home| home.path().join("src")).filter(|source| source.is_dir());
+    let mut places = BTreeMap::<String, Vec<String>>::new();
+    for file in homes.chain(sources).flat_map(|source| rust_files(&source)) {
+        let parsed = syn::parse_file(&fs::read_to_string(&file).unwrap()).unwrap();
+        for item in parsed.items {
+            let (visibility, name) = match item {
+                syn::Item::Struct(item) => (item.vis, item.ident),
+                syn::Item::Enum(item) => (item.vis, item.ident),
+                syn::Item::Trait(item) => (item.vis, item.ident),
+                syn::Item::Type(item) => (item.vis, item.ident),
+                _ => continue,
+            };
+            if matches!(visibility, syn::Visibility::Public(_)) {
+                places.entry(name.to_string()).or_default().push(file.display().to_string());
+            }
+        }
+    }
+    assert!(places.len() > 300, "only {} types were found", places.len());
+    places.retain(|_, places| places.len() > 1);
+    assert!(places.is_empty(), "{places:#?}");
 }
 
 #[test]

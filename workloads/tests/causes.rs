@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use quarrel_harness::{
-    explore::{Bounds, Fault, report},
+    explore::{Bounds, PlacedFault, report},
     strategy::{AnyStrategy, Options},
 };
 
@@ -17,7 +17,7 @@ fn steps_and_experiments_agree_on_every_strategy_and_fault() {
     for entry in &entries {
         let options = Options::resolve(entry.name, entry.options, &BTreeMap::new()).unwrap();
         let make = || -> Arc<dyn AnyStrategy> { (entry.build)(&options).unwrap() };
-        for fault in Fault::all() {
+        for fault in PlacedFault::all() {
             let bounds = Bounds {
                 writers: 1,
                 faults: vec![fault],

@@ -263,7 +263,7 @@ fn what_is_said_to_help_helps() {
 
 #[test]
 fn everything_that_is_said_to_help_is_tried() {
-    let causes = explain::entries().filter(|entry| entry.kind == explain::Kind::Cause);
+    let causes = explain::entries().filter(|entry| entry.kind == explain::TopicKind::Cause);
     for entry in causes.filter(|entry| !ELSEWHERE.contains(&entry.name)) {
         let ill = ILLS.iter().find(|ill| ill.cause.to_string() == entry.name);
         let ill = ill.unwrap_or_else(|| panic!("nobody has {}", entry.name));

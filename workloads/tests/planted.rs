@@ -6,9 +6,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use quarrel_checkers::{Anomaly, Cause, Index, JudgeOptions, Key, Value, generate::Random, judge};
 use quarrel_harness::{
-    explore::{Bounds, Fault, Finding, report},
-    judge::{Evidence, find_causes},
-    race::{Aim, Cached, Make, Performance, Plot, Setup, plot_of},
+    explore::{Bounds, Finding, PlacedFault, report},
+    judge::{CauseEvidence, find_causes},
+    race::{Aim, Cached, Course, Make, Performance, Setup, plot_of},
     sim::Move,
     strategy::{Action, AnyStrategy, Options},
 };
@@ -30,7 +30,7 @@ const THEIRS: [Key; 2] = [Key(2), Key(3)];
 
 /// A plot among what up to three other clients do to rows of their own, and the
 /// operation by its client that is the same as before.
-fn among_others(plot: &Plot, random: &mut Random) -> Plot {
+fn among_others(plot: &Course, random: &mut Random) -> Course {
     let mut among = plot.clone();
     let others = 1 + random.below(3) as usize;
     for other in 0..others {
@@ -79,7 +79,7 @@ fn named(performance: &Performance, victim: Index, strategy: &dyn AnyStrategy) -
     let history = &performance.history;
     let mut found = judge(history, &[], &JudgeOptions::default()).anomalies;
     find_causes(history, Some(strategy.invalidation()), &mut found);
-    let evidence = Evidence::new(history).expect("a simulated history pairs");
+    let evidence = CauseEvidence::new(history).expect("a simulated history pairs");
     let is_guilty = |anomaly: &&Anomaly| {
         evidence.guilty(anomaly).is_some_and(|operation| operation.invoke == victim)
     };
@@ -124,7 +124,7 @@ fn what_is_planted_is_recovered_ninety_nine_times_of_a_hundred() {
     for entry in &quarrel_workloads::catalogue().strategies {
         let options = Options::resolve(entry.name, entry.options, &BTreeMap::new()).unwrap();
         let make = || -> Arc<dyn AnyStrategy> { (entry.build)(&options).unwrap() };
-        for fault in Fault::all() {
+        for fault in PlacedFault::all() {
             if UNTOLD.contains(&entry.name) && fault.to_string() == "redis-rollback" {
                 continue;
             }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 
 use quarrel_harness::{
     cluster::{Cluster, Control, Fencing, native},
-    race::{Race, RunError, force},
+    race::{Race, RaceError, force},
     stores::TimeLimits,
     strategy::{AnyStrategy, Options},
 };
@@ -54,7 +54,7 @@ async fn every_race_is_met_on(cluster: &dyn Cluster) {
                     None => met = true,
                     Some(complaint) => complaints.push(complaint),
                 },
-                Err(RunError::Unsupported { .. }) => {
+                Err(RaceError::Unsupported { .. }) => {
                     only_simulated.push(name.clone());
                     met = true;
                 }

@@ -11,7 +11,7 @@ use std::{
 use quarrel_checkers::{
     JudgeOptions,
     formats::{self, Format, ImportOptions},
-    generate::{Store, Workload},
+    generate::{GeneratedLoad, Store},
     judge,
     register::check_json_lines,
 };
@@ -21,7 +21,7 @@ use crate::{
     registers::workload,
 };
 
-fn lines(workload: &Workload, to: impl Write) {
+fn lines(workload: &GeneratedLoad, to: impl Write) {
     let mut to = BufWriter::with_capacity(1 << 20, to);
     workload.each_event(|event| {
         formats::write_event(&event, Format::JsonLines, &mut to).expect("there is room");

@@ -4,8 +4,8 @@ use std::{collections::HashMap, hint::black_box};
 
 use quarrel_checkers::{
     F, Kind, Process,
-    generate::{Store, Workload},
-    register::{Numbering, OPEN, Record, Records, VersionedRecord, VersionedRecords},
+    generate::{GeneratedLoad, Store},
+    register::{DenseRecord, DenseRecords, Numbering, OPEN, VersionedRecord, VersionedRecords},
 };
 
 use crate::measure::{at_least, at_most, beside, median, peak_bytes, ratio};
@@ -15,15 +15,15 @@ pub(crate) fn workload(
     clients: u64,
     indeterminate_permille: u64,
     store: Store,
-) -> Workload {
-    Workload {
+) -> GeneratedLoad {
+    GeneratedLoad {
         operations,
         clients,
         keys: 100,
         indeterminate_permille,
         store,
         seed: 1,
-        ..Workload::default()
+        ..GeneratedLoad::default()
     }
 }
 
@@ -33,7 +33,7 @@ fn stale(operations: u64) -> Store {
 
 const LAGGING: Store = Store::Replica { lag_ns: 100_000 };
 
-fn check(records: &Records) {
+fn check(records: &DenseRecords) {
     black_box(records.check().expect("values are unique"));
 }
 
@@ -50,7 +50,7 @@ struct Done {
 }
 
 /// In order of return, the ones of unknown outcome last.
-fn done(workload: &Workload) -> Vec<Done> {
+fn done(workload: &GeneratedLoad) -> Vec<Done> {
     let mut open: HashMap<Process, u64> = HashMap::new();
     let mut done = Vec::with_capacity(workload.operations as usize);
     let mut unknown = Vec::new();
@@ -103,10 +103,10 @@ pub(crate) fn values(operations: u64, runs: usize, limits: [f64; 2]) {
         let pairs: Vec<_> = done.iter().map(|ran| (ran.key, ran.value)).collect();
         let numbering = Numbering::of(&pairs);
         drop(pairs);
-        let mut records = Records::with_capacity(done.len());
+        let mut records = DenseRecords::with_capacity(done.len());
         for (ran, number) in done.iter().zip(numbering.numbers) {
-            let number = if ran.value == 0 { Record::INITIAL } else { number };
-            let record = if ran.is_write { Record::write } else { Record::read };
+            let number = if ran.value == 0 { DenseRecord::INITIAL } else { number };
+            let record = if ran.is_write { DenseRecord::write } else { DenseRecord::read };
             let pushed = records.push(record(ran.key, number, ran.invoked, ran.returned));
             pushed.expect("returns come in order");
         }
@@ -139,7 +139,7 @@ pub(crate) fn concurrency(operations: u64, runs: usize) {
 }
 
 pub(crate) fn delta(operations: u64, runs: usize) {
-    let delta = |records: &Records| {
+    let delta = |records: &DenseRecords| {
         black_box(records.delta().expect("values are unique"));
     };
     let valid = workload(operations, 8, 0, Store::Linearizable).records();

@@ -22,7 +22,7 @@ use store::Simulated;
 
 use crate::{
     Event, F, History, Index, Key, Kind, Op, Process, Time, Value,
-    register::{OPEN, Record, Records},
+    register::{DenseRecord, DenseRecords, OPEN},
 };
 
 /// What answers the clients.
@@ -52,7 +52,7 @@ pub enum Store {
 
 /// Clients and what they do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Workload {
+pub struct GeneratedLoad {
     /// Operations in all.
     pub operations: u64,
     /// Clients at once.
@@ -70,7 +70,7 @@ pub struct Workload {
     pub seed: u64,
 }
 
-impl Default for Workload {
+impl Default for GeneratedLoad {
     fn default() -> Self {
         Self {
             operations: 1_000,
@@ -107,7 +107,7 @@ enum Happens {
     Return,
 }
 
-impl Workload {
+impl GeneratedLoad {
     /// Runs the clients; `on` is told of every invocation and every return, in
     /// order of time.
     fn run(&self, mut on: impl FnMut(u64, Kind, &Ran)) {
@@ -192,18 +192,18 @@ impl Workload {
 
     /// The same as records for the fast check, values numbered from 0.
     #[must_use]
-    pub fn records(&self) -> Records {
-        let mut records = Records::with_capacity(self.operations as usize);
+    pub fn records(&self) -> DenseRecords {
+        let mut records = DenseRecords::with_capacity(self.operations as usize);
         let mut open = Vec::new();
         let number = |n: u64| u32::try_from(n).expect("a workload has < 2^31 operations");
         self.run(|now, kind, ran| {
-            let value = if ran.value == 0 { Record::INITIAL } else { number(ran.value) - 1 };
+            let value = if ran.value == 0 { DenseRecord::INITIAL } else { number(ran.value) - 1 };
             let key = number(ran.key);
             match kind {
                 Kind::Invoke => {}
-                Kind::Info => open.push(Record::write(key, value, ran.invoked, OPEN)),
+                Kind::Info => open.push(DenseRecord::write(key, value, ran.invoked, OPEN)),
                 _ => {
-                    let record = if ran.is_write { Record::write } else { Record::read };
+                    let record = if ran.is_write { DenseRecord::write } else { DenseRecord::read };
                     let pushed = records.push(record(key, value, ran.invoked, now));
                     pushed.expect("returns come in order");
                 }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Version,
-    register::{Action, Operation},
+    register::{RegisterAction, RegisterOperation},
 };
 
 /// Settles it for every such read of a key; whether that was possible.
@@ -29,7 +29,7 @@ pub(super) fn settle(keyed: &mut Keyed, timelines: Timelines) -> Settled {
     }
     // What a compare-and-set replaced is an absence, too; a search decides it.
     let replaces_nothing = |entry: &Entry| match entry.operation.action {
-        Action::Cas { old, .. } => keyed.values[old.position()].is_nil(),
+        RegisterAction::Cas { old, .. } => keyed.values[old.position()].is_nil(),
         _ => false,
     };
     if keyed.entries.iter().any(replaces_nothing) {
@@ -42,7 +42,7 @@ pub(super) fn settle(keyed: &mut Keyed, timelines: Timelines) -> Settled {
     for &(at, version) in &chosen {
         let number = version.number;
         let value = keyed.id(&crate::Value::Nil, Some(number));
-        keyed.entries[at].operation.action = Action::Read(value);
+        keyed.entries[at].operation.action = RegisterAction::Read(value);
         keyed.entries[at].number = Some(number);
     }
     name_unknown_deletes(keyed, &unknown);
@@ -68,7 +68,7 @@ fn is_nothing(keyed: &Keyed, entry: &Entry) -> bool {
 /// Deletes that nobody knows the outcome of, in the order in which they began.
 fn unknown_deletes(keyed: &Keyed) -> Vec<usize> {
     let is_unknown = |entry: &Entry| {
-        matches!(entry.operation.action, Action::Write(_))
+        matches!(entry.operation.action, RegisterAction::Write(_))
             && entry.complete.is_none()
             && is_nothing(keyed, entry)
     };
@@ -232,13 +232,14 @@ fn name_unknown_deletes(keyed: &mut Keyed, unknown: &[usize]) {
             None => keyed.id(&crate::Value::Nil, Some(u64::MAX - unseen)),
         };
         let operation = &mut keyed.entries[at].operation;
-        operation.action = Action::Write(value);
+        operation.action = RegisterAction::Write(value);
         operation.invoked = operation.invoked.min(began);
     }
     // Two absences with a name each may be one that only one of them names.
     let first = keyed.entries[unknown[0]].clone();
     for value in unwritten {
-        let operation = Operation { action: Action::Write(value), ..first.operation };
+        let operation =
+            RegisterOperation { action: RegisterAction::Write(value), ..first.operation };
         keyed.entries.push(Entry { operation, ..first.clone() });
     }
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Event, F, History, HistoryError, Index, Key, Kind, Op, Process, Step, StepsOf, Time, Value,
     Version,
-    register::{Action, OPEN, Operation, ValueId},
+    register::{OPEN, RegisterAction, RegisterOperation, ValueId},
 };
 
 /// One operation on one register, as the judge needs it.
@@ -26,7 +26,7 @@ pub(super) struct Entry {
     /// When it ended; [`Time::MAX`] if it is open.
     pub(super) end: Time,
     /// The same in the order that the options ask for.
-    pub(super) operation: Operation,
+    pub(super) operation: RegisterOperation,
     /// The number of the version in its completion.
     pub(super) number: Option<u64>,
     /// The timeline in its completion, whatever its outcome.
@@ -40,7 +40,7 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) const fn is_read(&self) -> bool {
-        matches!(self.operation.action, Action::Read(_))
+        matches!(self.operation.action, RegisterAction::Read(_))
     }
 
     /// The value that it saw, or else stored.
@@ -122,7 +122,7 @@ impl Keyed {
     }
 
     /// The operations for the register check.
-    pub(super) fn operations(&self) -> Vec<Operation> {
+    pub(super) fn operations(&self) -> Vec<RegisterOperation> {
         self.entries.iter().map(|entry| entry.operation).collect()
     }
 
@@ -138,8 +138,8 @@ impl Keyed {
     }
 
     /// The same with nanoseconds as instants.
-    pub(super) fn timed_operations(&self) -> Vec<Operation> {
-        let timed = |entry: &Entry| Operation {
+    pub(super) fn timed_operations(&self) -> Vec<RegisterOperation> {
+        let timed = |entry: &Entry| RegisterOperation {
             invoked: entry.begin.0.min(OPEN - 2),
             returned: if entry.complete.is_some() { entry.end.0 } else { OPEN },
             action: entry.operation.action,
@@ -260,7 +260,7 @@ fn add(keyed: &mut Keyed, (invoke, complete): (&Event, Option<&Event>), order: O
         process: invoke.process,
         begin: invoke.time,
         end: sure.map_or(Time::MAX, |event| event.time),
-        operation: Operation {
+        operation: RegisterOperation {
             invoked: instant(invoke),
             returned: sure.map_or(OPEN, instant),
             action,
@@ -273,13 +273,18 @@ fn add(keyed: &mut Keyed, (invoke, complete): (&Event, Option<&Event>), order: O
 }
 
 /// What an operation did; none if it had no effect or is no use to the judge.
-fn action(keyed: &mut Keyed, invoke: &Event, sure: Option<&Event>, kind: Kind) -> Option<Action> {
+fn action(
+    keyed: &mut Keyed,
+    invoke: &Event,
+    sure: Option<&Event>,
+    kind: Kind,
+) -> Option<RegisterAction> {
     let version = sure.and_then(|event| event.op.version);
     match &invoke.op.f {
         F::Read => {
             let value = &sure?.op.value;
             keyed.has_plain_absence |= value.is_nil() && version.is_none();
-            Some(Action::Read(keyed.id(value, version)))
+            Some(RegisterAction::Read(keyed.id(value, version)))
         }
         F::Write => store(keyed, &invoke.op.value.clone(), version, invoke.index, kind),
         F::Other(name) if &**name == "delete" => {
@@ -300,7 +305,7 @@ fn store(
     version: Option<u64>,
     invoke: Index,
     kind: Kind,
-) -> Option<Action> {
+) -> Option<RegisterAction> {
     if kind == Kind::Fail {
         // A failed delete leaves nothing that a read could be blamed for.
         if !value.is_nil() {
@@ -313,10 +318,10 @@ fn store(
         keyed.has_deletes = true;
         keyed.has_plain_absence |= version.is_none();
     }
-    Some(Action::Write(keyed.id(value, version)))
+    Some(RegisterAction::Write(keyed.id(value, version)))
 }
 
-fn cas(keyed: &mut Keyed, op: &Op, kind: Kind) -> Option<Action> {
+fn cas(keyed: &mut Keyed, op: &Op, kind: Kind) -> Option<RegisterAction> {
     let pair = match &op.value {
         Value::List(items) => <&[Value; 2]>::try_from(&**items).ok(),
         _ => None,
@@ -330,5 +335,5 @@ fn cas(keyed: &mut Keyed, op: &Op, kind: Kind) -> Option<Action> {
     }
     keyed.has_plain_absence |= old.is_nil();
     let old = keyed.id(old, None);
-    Some(Action::Cas { old, new: keyed.id(new, None) })
+    Some(RegisterAction::Cas { old, new: keyed.id(new, None) })
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Class, Content, Reply, Site, Version,
-    register::{Action, Clusters, ValueId, Violation},
+    register::{Clusters, RegisterAction, ValueId, Violation},
 };
 
 /// What is known about the order of one key's values.
@@ -317,7 +317,7 @@ impl Writers {
     /// Whether the read at `at` returned what nobody wrote, or not yet.
     fn impossible(&self, keyed: &Keyed, at: usize) -> Option<Class> {
         let read = &keyed.entries[at];
-        let Action::Read(value) = read.operation.action else { return None };
+        let RegisterAction::Read(value) = read.operation.action else { return None };
         if value == ValueId::INITIAL {
             return None;
         }

@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::keyed::{Entry, Keyed};
-use crate::register::{Action, OPEN, Operation, ValueId, check};
+use crate::register::{OPEN, RegisterAction, RegisterOperation, ValueId, check};
 
 /// Leaves out of `members`, which are positions in the entries, what is not
 /// needed: what remains is illegal, and forgetting when any one of them ran
@@ -55,10 +55,10 @@ fn is_illegal(keyed: &Keyed, kept: &[usize]) -> bool {
     written.retain(|at| kept.binary_search(at).is_err());
     let forgotten = written.into_iter().map(|at| {
         let operation = keyed.entries[at].operation;
-        Operation { invoked: 0, returned: OPEN, ..operation }
+        RegisterOperation { invoked: 0, returned: OPEN, ..operation }
     });
     let kept = kept.iter().map(|&at| keyed.entries[at].operation);
-    let mut operations: Vec<Operation> = kept.chain(forgotten).collect();
+    let mut operations: Vec<RegisterOperation> = kept.chain(forgotten).collect();
     operations.sort_by_key(|operation| operation.returned);
     renumber(&mut operations);
     matches!(check(&operations), Ok(Some(_)))
@@ -66,7 +66,7 @@ fn is_illegal(keyed: &Keyed, kept: &[usize]) -> bool {
 
 /// Gives values small numbers: the check holds a place for each up to the
 /// largest.
-fn renumber(operations: &mut [Operation]) {
+fn renumber(operations: &mut [RegisterOperation]) {
     let mut numbers: FxHashMap<ValueId, ValueId> = FxHashMap::default();
     numbers.insert(ValueId::INITIAL, ValueId::INITIAL);
     let mut number = |value: ValueId| {
@@ -75,9 +75,11 @@ fn renumber(operations: &mut [Operation]) {
     };
     for operation in operations {
         operation.action = match operation.action {
-            Action::Read(value) => Action::Read(number(value)),
-            Action::Write(value) => Action::Write(number(value)),
-            Action::Cas { old, new } => Action::Cas { old: number(old), new: number(new) },
+            RegisterAction::Read(value) => RegisterAction::Read(number(value)),
+            RegisterAction::Write(value) => RegisterAction::Write(number(value)),
+            RegisterAction::Cas { old, new } => {
+                RegisterAction::Cas { old: number(old), new: number(new) }
+            }
         };
     }
 }
@@ -98,7 +100,7 @@ impl ByValue {
             Self { writers: Vec::new(), first_ended: vec![None; values], has_chains: false };
         for (at, entry) in entries.iter().enumerate() {
             let action = entry.operation.action;
-            index.has_chains |= matches!(action, Action::Cas { .. });
+            index.has_chains |= matches!(action, RegisterAction::Cas { .. });
             index.writers.extend(action.written().map(|value| (value, at)));
             if entry.complete.is_some() {
                 index.first_ended[entry.value().position()].get_or_insert(at);

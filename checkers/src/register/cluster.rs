@@ -1,5 +1,5 @@
 use super::{
-    Action, NotUnique, Operation, ValueId, Violation,
+    NotUnique, RegisterAction, RegisterOperation, ValueId, Violation,
     delta::{Front, Shift, Zone},
 };
 
@@ -97,7 +97,7 @@ pub(crate) struct Clusters {
 
 impl Clusters {
     /// Gathers `operations` by value.
-    pub(crate) fn build(operations: &[Operation]) -> Result<Self, NotUnique> {
+    pub(crate) fn build(operations: &[RegisterOperation]) -> Result<Self, NotUnique> {
         let mut clusters = Self { of: vec![Cluster::EMPTY], early: None, has_chains: false };
         let initial = &mut clusters.of[0];
         (initial.first_return, initial.write_invoked) = (0, 0);
@@ -111,9 +111,9 @@ impl Clusters {
                 continue;
             }
             match operation.action {
-                Action::Read(value) => clusters.see(value, at, operation),
-                Action::Cas { old, new } => clusters.link(operations, old, new, at),
-                Action::Write(_) => {}
+                RegisterAction::Read(value) => clusters.see(value, at, operation),
+                RegisterAction::Cas { old, new } => clusters.link(operations, old, new, at),
+                RegisterAction::Write(_) => {}
             }
         }
         Ok(clusters)
@@ -137,7 +137,12 @@ impl Clusters {
         &mut self.of[at]
     }
 
-    fn write(&mut self, value: ValueId, at: usize, op: &Operation) -> Result<(), NotUnique> {
+    fn write(
+        &mut self,
+        value: ValueId,
+        at: usize,
+        op: &RegisterOperation,
+    ) -> Result<(), NotUnique> {
         if value == ValueId::INITIAL {
             return Err(NotUnique::Initial { writer: at });
         }
@@ -153,7 +158,7 @@ impl Clusters {
         Ok(())
     }
 
-    fn see(&mut self, value: ValueId, at: usize, op: &Operation) {
+    fn see(&mut self, value: ValueId, at: usize, op: &RegisterOperation) {
         let cluster = self.slot(value);
         cluster.returned(op.returned + 1, narrow(at));
         if op.invoked + 1 > cluster.last_read {
@@ -166,7 +171,7 @@ impl Clusters {
     ///
     /// If `old` was the work of an unfinished compare-and-set, that one
     /// happened too, and so on; the loop follows them.
-    fn link(&mut self, operations: &[Operation], old: ValueId, new: ValueId, at: usize) {
+    fn link(&mut self, operations: &[RegisterOperation], old: ValueId, new: ValueId, at: usize) {
         self.has_chains = true;
         let (mut old, mut new, mut at) = (old, new, at);
         loop {
@@ -187,7 +192,9 @@ impl Clusters {
             self.slot(new).has_previous = true;
             let Some(before) = name(writer) else { return };
             match operations[before].action {
-                Action::Cas { old: older, new: same } if !operations[before].is_certain() => {
+                RegisterAction::Cas { old: older, new: same }
+                    if !operations[before].is_certain() =>
+                {
                     (old, new, at) = (older, same, before);
                 }
                 _ => return,
@@ -196,9 +203,9 @@ impl Clusters {
     }
 
     /// Unfinished compare-and-sets whose value was read happened as well.
-    fn link_seen(&mut self, operations: &[Operation]) {
+    fn link_seen(&mut self, operations: &[RegisterOperation]) {
         for (at, operation) in operations.iter().enumerate() {
-            if let Action::Cas { old, new } = operation.action {
+            if let RegisterAction::Cas { old, new } = operation.action {
                 let seen = self.get(new).first_return != u64::MAX;
                 if seen && !operation.is_certain() {
                     self.link(operations, old, new, at);
@@ -208,7 +215,7 @@ impl Clusters {
     }
 
     /// The first contradiction.
-    pub(crate) fn violation(&mut self, operations: &[Operation]) -> Option<Violation> {
+    pub(crate) fn violation(&mut self, operations: &[RegisterOperation]) -> Option<Violation> {
         self.link_seen(operations);
         let impossible = self.impossible();
         if impossible.is_some() {

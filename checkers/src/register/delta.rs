@@ -2,7 +2,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Clusters, NotUnique, Operation};
+use super::{Clusters, NotUnique, RegisterOperation};
 
 /// How much earlier every read would have to begin for a history to be
 /// linearizable (Golab, Li & Shah, PODC 2011).
@@ -69,7 +69,7 @@ impl fmt::Display for Delta {
 /// // The read began 10 ns after the second write had ended.
 /// assert_eq!(delta(&stale), Ok(Delta::Finite(Duration::from_nanos(10))));
 /// ```
-pub fn delta(operations: &[Operation]) -> Result<Delta, NotUnique> {
+pub fn delta(operations: &[RegisterOperation]) -> Result<Delta, NotUnique> {
     let mut clusters = Clusters::build(operations)?;
     if clusters.violation(operations).is_none() {
         return Ok(Delta::default());

@@ -1,23 +1,23 @@
 use std::fmt;
 
 use super::{
-    Delta, OPEN, Operation, ValueId,
+    Delta, OPEN, RegisterOperation, ValueId,
     delta::{Front, Shift, Zone},
 };
 
 /// A read or write of one of many registers, in 24 bytes. Keys and values are
 /// numbers that someone gave out while recording, which is the cheapest place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Record {
+pub struct DenseRecord {
     invoked: u64,
     returned: u64,
-    /// Number of the value over all keys, or [`Record::INITIAL`].
+    /// Number of the value over all keys, or [`DenseRecord::INITIAL`].
     value: u32,
     /// The key, and in the highest bit whether it is a write.
     key: u32,
 }
 
-impl Record {
+impl DenseRecord {
     /// The number of a value that was there before everything.
     pub const INITIAL: u32 = u32::MAX;
 
@@ -94,10 +94,10 @@ impl fmt::Display for Conflict {
 /// # Ok::<(), quarrel_checkers::register::DenseError>(())
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Records {
+pub struct DenseRecords {
     /// In pieces, none of which grows: a list that doubles needs up to three
     /// times its room for a moment.
-    pieces: Vec<Vec<Record>>,
+    pieces: Vec<Vec<DenseRecord>>,
     count: usize,
     last_returned: u64,
     values: usize,
@@ -127,7 +127,7 @@ struct Widest {
     last_invoke: u64,
 }
 
-impl Records {
+impl DenseRecords {
     /// Makes room for `count` records.
     #[must_use]
     pub fn with_capacity(count: usize) -> Self {
@@ -151,13 +151,13 @@ impl Records {
     /// # Errors
     ///
     /// [`DenseError::Unordered`] if it does.
-    pub fn push(&mut self, record: Record) -> Result<(), DenseError> {
+    pub fn push(&mut self, record: DenseRecord) -> Result<(), DenseError> {
         if self.last_returned > record.returned {
             return Err(DenseError::Unordered { record: self.count });
         }
         self.last_returned = record.returned;
         self.keys = self.keys.max(record.key() as usize + 1);
-        if record.value != Record::INITIAL {
+        if record.value != DenseRecord::INITIAL {
             self.values = self.values.max(record.value as usize + 1);
         }
         match self.pieces.last_mut() {
@@ -172,7 +172,7 @@ impl Records {
         Ok(())
     }
 
-    fn iter(&self) -> impl Iterator<Item = &Record> {
+    fn iter(&self) -> impl Iterator<Item = &DenseRecord> {
         self.pieces.iter().flatten()
     }
 
@@ -280,20 +280,20 @@ impl Records {
     /// The operations of one key, with its values numbered from 1, for
     /// [`check`](super::check), which says what contradicts what.
     #[must_use]
-    pub fn of_key(&self, key: u32) -> Vec<Operation> {
+    pub fn of_key(&self, key: u32) -> Vec<RegisterOperation> {
         let mut ids = rustc_hash::FxHashMap::default();
         let mut operations = Vec::new();
         for record in self.iter().filter(|record| record.key() == key) {
-            let value = if record.value == Record::INITIAL {
+            let value = if record.value == DenseRecord::INITIAL {
                 ValueId::INITIAL
             } else {
                 let next = u32::try_from(ids.len() + 1).expect("values are numbered in 32 bits");
                 *ids.entry(record.value).or_insert(ValueId(next))
             };
             operations.push(if record.is_write() {
-                Operation::write(value, record.invoked, record.returned)
+                RegisterOperation::write(value, record.invoked, record.returned)
             } else {
-                Operation::read(value, record.invoked, record.returned)
+                RegisterOperation::read(value, record.invoked, record.returned)
             });
         }
         operations

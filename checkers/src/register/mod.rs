@@ -46,10 +46,10 @@ mod stream;
 mod versioned;
 
 pub use delta::{Delta, delta};
-pub use dense::{Conflict, DenseError, Record, Records};
+pub use dense::{Conflict, DenseError, DenseRecord, DenseRecords};
 pub use interner::Interner;
 pub use numbering::Numbering;
-pub use operation::{Action, NotUnique, OPEN, Operation, ValueId, Violation};
+pub use operation::{NotUnique, OPEN, RegisterAction, RegisterOperation, ValueId, Violation};
 pub use stream::{StreamError, Streamed, check_json_lines, check_json_lines_within};
 pub use versioned::{VersionedRecord, VersionedRecords};
 
@@ -64,6 +64,6 @@ pub(crate) use cluster::Clusters;
 ///
 /// [`NotUnique`] if a value is written twice, or the initial value at all:
 /// then reads do not name their writes and a search is needed.
-pub fn check(operations: &[Operation]) -> Result<Option<Violation>, NotUnique> {
+pub fn check(operations: &[RegisterOperation]) -> Result<Option<Violation>, NotUnique> {
     Ok(Clusters::build(operations)?.violation(operations))
 }

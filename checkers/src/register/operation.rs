@@ -24,7 +24,7 @@ impl fmt::Display for ValueId {
 
 /// What an operation did to the register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Action {
+pub enum RegisterAction {
     /// It returned this value.
     Read(ValueId),
     /// It stored this value.
@@ -38,7 +38,7 @@ pub enum Action {
     },
 }
 
-impl Action {
+impl RegisterAction {
     /// The value that it stored, if it stored one.
     #[must_use]
     pub const fn written(self) -> Option<ValueId> {
@@ -64,33 +64,33 @@ impl Action {
 /// strictly: nanoseconds, or positions in a log that one process wrote.
 /// Operations that certainly had no effect are left out by the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Operation {
+pub struct RegisterOperation {
     /// When it was invoked. Less than [`OPEN`]` - 1`.
     pub invoked: u64,
     /// When it returned, or [`OPEN`] if nobody knows whether it happened.
     pub returned: u64,
     /// What it did.
-    pub action: Action,
+    pub action: RegisterAction,
 }
 
-impl Operation {
+impl RegisterOperation {
     /// A read of `value`.
     #[must_use]
     pub const fn read(value: ValueId, invoked: u64, returned: u64) -> Self {
-        Self { invoked, returned, action: Action::Read(value) }
+        Self { invoked, returned, action: RegisterAction::Read(value) }
     }
 
     /// A write of `value`; `returned` is [`OPEN`] if its outcome is unknown.
     #[must_use]
     pub const fn write(value: ValueId, invoked: u64, returned: u64) -> Self {
-        Self { invoked, returned, action: Action::Write(value) }
+        Self { invoked, returned, action: RegisterAction::Write(value) }
     }
 
     /// A successful compare-and-set; `returned` is [`OPEN`] if its outcome is
     /// unknown.
     #[must_use]
     pub const fn cas(old: ValueId, new: ValueId, invoked: u64, returned: u64) -> Self {
-        Self { invoked, returned, action: Action::Cas { old, new } }
+        Self { invoked, returned, action: RegisterAction::Cas { old, new } }
     }
 
     /// Whether it is known to have happened.

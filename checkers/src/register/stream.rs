@@ -4,7 +4,7 @@ use std::io::BufRead;
 
 use rustc_hash::FxHashMap;
 
-use super::{Conflict, DenseError, Interner, OPEN, Record, Records};
+use super::{Conflict, DenseError, DenseRecord, DenseRecords, Interner, OPEN};
 use crate::{
     Key, Kind,
     formats::{
@@ -143,7 +143,7 @@ fn gather(mut input: impl BufRead, room: &Room) -> Result<Streamed, StreamError>
 
 /// About the bytes that an event takes, of which two are an operation: its record
 /// and the number of its value, in lists that may have doubled for it.
-const EVENT: usize = 2 * size_of::<Record>();
+const EVENT: usize = 2 * size_of::<DenseRecord>();
 
 /// Longer lines are not asked what they are: as a tree they would take many times
 /// their length.
@@ -203,10 +203,10 @@ impl OpenByProcess {
 
 #[derive(Default)]
 struct Gathered {
-    records: Records,
+    records: DenseRecords,
     open: OpenByProcess,
     /// Writes of unknown outcome, which come last.
-    unknown: Vec<Record>,
+    unknown: Vec<DenseRecord>,
     values: Interner,
     keys: FxHashMap<u64, u32>,
     lines: usize,
@@ -305,7 +305,7 @@ impl Gathered {
         let record = match (event.kind, writes) {
             (Kind::Fail, _) | (Kind::Info, None) => return Ok(()),
             (Kind::Info, Some(value)) => {
-                self.unknown.push(Record::write(key, value, invoked, OPEN));
+                self.unknown.push(DenseRecord::write(key, value, invoked, OPEN));
                 return Ok(());
             }
             (_, Some(value)) => {
@@ -314,26 +314,25 @@ impl Gathered {
                     self.acknowledged.resize(key_at + 1, false);
                 }
                 self.acknowledged[key_at] = true;
-                Record::write(key, value, invoked, at)
+                DenseRecord::write(key, value, invoked, at)
             }
             (_, None) => {
                 let value = match event.value {
-                    RawValue::Nil => Record::INITIAL,
+                    RawValue::Nil => DenseRecord::INITIAL,
                     RawValue::Int(value) => self.values.number(key, value.cast_unsigned()),
                     _ => return Err(self.unsuitable("a read returned no whole number")),
                 };
                 self.reads_at_risk += u64::from(is_at_risk);
-                Record::read(key, value, invoked, at)
+                DenseRecord::read(key, value, invoked, at)
             }
         };
         self.records.push(record).map_err(|error| self.unsuitable(&error.to_string()))
     }
 
     fn judge(mut self, truncated: Option<ImportError>) -> Result<Streamed, StreamError> {
-        let left = self
-            .open
-            .rest()
-            .filter_map(|open| Some(Record::write(open.key, open.writes?, open.invoked, OPEN)));
+        let left = self.open.rest().filter_map(|open| {
+            Some(DenseRecord::write(open.key, open.writes?, open.invoked, OPEN))
+        });
         let unsuitable =
             |error: DenseError| StreamError::Unsuitable { line: 0, problem: error.to_string() };
         for record in self.unknown.drain(..).chain(left) {

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use quarrel_checkers::{
     formats::{self, Format, ImportOptions, Keys},
-    generate::{Random, Workload},
+    generate::{GeneratedLoad, Random},
     notation,
     register::check_json_lines,
 };
@@ -13,12 +13,12 @@ use crate::histories::histories;
 
 /// A history as each format writes it.
 fn written() -> Vec<(&'static str, Vec<u8>)> {
-    let workload = Workload {
+    let workload = GeneratedLoad {
         operations: 12,
         clients: 3,
         keys: 2,
         indeterminate_permille: 200,
-        ..Workload::default()
+        ..GeneratedLoad::default()
     };
     let file = |format| {
         let mut file = Vec::new();

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use quarrel_checkers::{
     Kind,
     formats::{self, Format, ImportOptions, Keys},
-    generate::Workload,
+    generate::GeneratedLoad,
     notation,
     register::check_json_lines,
 };
@@ -90,13 +90,13 @@ proptest! {
 #[test]
 fn an_import_keeps_the_order_and_every_write_of_unknown_outcome() {
     for seed in 0..200 {
-        let workload = Workload {
+        let workload = GeneratedLoad {
             operations: 60,
             clients: 1 + seed % 9,
             keys: 1 + seed % 4,
             indeterminate_permille: 300,
             seed,
-            ..Workload::default()
+            ..GeneratedLoad::default()
         };
         let mut history = workload.history();
         // A killed run leaves operations open.

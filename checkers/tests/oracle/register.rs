@@ -2,13 +2,16 @@ use std::time::Duration;
 
 use quarrel_checkers::{
     generate::Random,
-    register::{Action, Delta, OPEN, Operation, Record, Records, ValueId, check, delta},
+    register::{
+        Delta, DenseRecord, DenseRecords, OPEN, RegisterAction, RegisterOperation, ValueId, check,
+        delta,
+    },
 };
 
 use crate::{brute::is_linearizable, histories::histories};
 
 /// Small enough instants that ties are frequent.
-fn random_history(random: &mut Random) -> Vec<Operation> {
+fn random_history(random: &mut Random) -> Vec<RegisterOperation> {
     let count = 2 + random.below(7);
     let span = 2 + random.below(14);
     let cas_permille = [0, 0, 300, 700][random.below(4) as usize];
@@ -21,7 +24,7 @@ fn random_history(random: &mut Random) -> Vec<Operation> {
         // One value more than is written: now and then one that nobody wrote.
         let any = |random: &mut Random| ValueId(random.below(written + 2) as u32);
         let action = if random.permille(500) {
-            Action::Read(any(random))
+            RegisterAction::Read(any(random))
         } else {
             if random.permille(open_permille) {
                 returned = OPEN;
@@ -30,21 +33,21 @@ fn random_history(random: &mut Random) -> Vec<Operation> {
             written += 1;
             let new = ValueId(written as u32);
             if random.permille(cas_permille) {
-                Action::Cas { old, new }
+                RegisterAction::Cas { old, new }
             } else {
-                Action::Write(new)
+                RegisterAction::Write(new)
             }
         };
-        operations.push(Operation { invoked, returned, action });
+        operations.push(RegisterOperation { invoked, returned, action });
     }
     operations
 }
 
-fn later(operations: &[Operation], delta: u64) -> Vec<Operation> {
+fn later(operations: &[RegisterOperation], delta: u64) -> Vec<RegisterOperation> {
     // Everything else is moved later instead, so that nothing is negative.
     let mut shifted = operations.to_vec();
     for operation in &mut shifted {
-        let is_read = matches!(operation.action, Action::Read(_));
+        let is_read = matches!(operation.action, RegisterAction::Read(_));
         operation.invoked += if is_read { 0 } else { delta };
         if operation.returned != OPEN {
             operation.returned += delta;
@@ -115,29 +118,32 @@ fn dense_records_say_the_same_as_operations() {
     let total = histories(350_000);
     for seed in 0..total {
         let mut random = Random::seeded(seed);
-        let keys: Vec<Vec<Operation>> = (0..3)
+        let keys: Vec<Vec<RegisterOperation>> = (0..3)
             .map(|_| {
                 let mut operations = random_history(&mut random);
-                operations.retain(|o| !matches!(o.action, Action::Cas { .. }));
+                operations.retain(|o| !matches!(o.action, RegisterAction::Cas { .. }));
                 operations.truncate(3);
                 operations
             })
             .collect();
-        let mut all: Vec<Record> = Vec::new();
+        let mut all: Vec<DenseRecord> = Vec::new();
         for (key, operations) in (0..).zip(&keys) {
             all.extend(operations.iter().map(|o| {
-                let value = |v: ValueId| if v.0 == 0 { Record::INITIAL } else { v.0 * 3 + key };
+                let value =
+                    |v: ValueId| if v.0 == 0 { DenseRecord::INITIAL } else { v.0 * 3 + key };
                 match o.action {
-                    Action::Read(v) => Record::read(key, value(v), o.invoked, o.returned),
+                    RegisterAction::Read(v) => {
+                        DenseRecord::read(key, value(v), o.invoked, o.returned)
+                    }
                     _ => {
                         let written = o.action.written().expect("no read");
-                        Record::write(key, value(written), o.invoked, o.returned)
+                        DenseRecord::write(key, value(written), o.invoked, o.returned)
                     }
                 }
             }));
         }
         // Now and then more come than room was made for.
-        let mut records = Records::with_capacity(if seed % 8 == 0 { 1 } else { all.len() });
+        let mut records = DenseRecords::with_capacity(if seed % 8 == 0 { 1 } else { all.len() });
         let mut returned: Vec<u64> = keys.iter().flatten().map(|o| o.returned).collect();
         let mut order: Vec<usize> = (0..all.len()).collect();
         order.sort_by_key(|&at| returned[at]);

@@ -4,16 +4,16 @@ use quarrel_checkers::{
     Class, F, History, JudgeOptions, Kind, Op, Process, Time, Value,
     generate::Random,
     judge,
-    register::{Action, OPEN, Operation, ValueId},
+    register::{OPEN, RegisterAction, RegisterOperation, ValueId},
 };
 
 use crate::{brute::is_linearizable, histories::histories};
 
 /// A history of overlapping reads, writes and compare-and-sets of small
 /// numbers, and the same as operations by invocation.
-fn random(random: &mut Random) -> (History, Vec<(u64, Operation)>) {
+fn random(random: &mut Random) -> (History, Vec<(u64, RegisterOperation)>) {
     let mut history = History::default();
-    let mut operations: Vec<(u64, Operation)> = Vec::new();
+    let mut operations: Vec<(u64, RegisterOperation)> = Vec::new();
     let mut open: Vec<Option<usize>> = vec![None; 3];
     let mut written = 0_u32;
     for _ in 0..6 + random.below(12) {
@@ -23,7 +23,7 @@ fn random(random: &mut Random) -> (History, Vec<(u64, Operation)>) {
             0 => Value::Nil,
             n => Value::Int(i64::from(n)),
         };
-        let op = |operation: &Operation| {
+        let op = |operation: &RegisterOperation| {
             let (f, value) = match (operation.action.seen(), operation.action.written()) {
                 (Some(old), Some(new)) => (F::Cas, Value::List([name(old), name(new)].into())),
                 (_, Some(new)) => (F::Write, name(new)),
@@ -39,14 +39,14 @@ fn random(random: &mut Random) -> (History, Vec<(u64, Operation)>) {
         }
         let any = ValueId(random.below(u64::from(written) + 1) as u32);
         let operation = match random.below(10) {
-            0..6 => Operation::read(any, now, OPEN),
+            0..6 => RegisterOperation::read(any, now, OPEN),
             kind => {
                 written += 1;
                 let new = ValueId(written);
                 if kind == 6 {
-                    Operation::cas(any, new, now, OPEN)
+                    RegisterOperation::cas(any, new, now, OPEN)
                 } else {
-                    Operation::write(new, now, OPEN)
+                    RegisterOperation::write(new, now, OPEN)
                 }
             }
         };
@@ -61,12 +61,15 @@ fn random(random: &mut Random) -> (History, Vec<(u64, Operation)>) {
 
 /// Only what is named is remembered: other reads are gone, other writes may
 /// have happened at any time.
-fn remembering(operations: &[(u64, Operation)], named: &BTreeSet<u64>) -> Vec<Operation> {
+fn remembering(
+    operations: &[(u64, RegisterOperation)],
+    named: &BTreeSet<u64>,
+) -> Vec<RegisterOperation> {
     let remembered = operations.iter().filter_map(|(invoke, operation)| {
         if named.contains(invoke) {
             return Some(*operation);
         }
-        let forgotten = Operation { invoked: 0, returned: OPEN, ..*operation };
+        let forgotten = RegisterOperation { invoked: 0, returned: OPEN, ..*operation };
         operation.action.written().map(|_| forgotten)
     });
     remembered.collect()
@@ -155,7 +158,7 @@ fn the_witness_of_a_broken_session_proves_it_and_is_minimal() {
     for seed in 0..total {
         let mut random = Random::seeded(seed);
         let (mut history, operations) = self::random(&mut random);
-        if operations.iter().any(|(_, o)| matches!(o.action, Action::Cas { .. })) {
+        if operations.iter().any(|(_, o)| matches!(o.action, RegisterAction::Cas { .. })) {
             continue;
         }
         let share = [0, 500, 1_000][random.below(3) as usize];

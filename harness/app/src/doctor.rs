@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use quarrel_checkers::{Key, Site, Value};
-use quarrel_faultproxy::{Attend, Attention, attend::What};
+use quarrel_faultproxy::{Attend, Attention, attend::NoticeKind};
 use quarrel_strategy::stores::StoreError;
 use tokio::time::timeout;
 
@@ -106,14 +106,14 @@ impl<'a> Ear<'a> {
             let store = STORES.iter().find(|(store, _)| *notice.proxy == *name(0, store));
             let Some(&(store, site)) = store else { continue };
             match notice.what {
-                What::Request(request) => messages.push(self.connections.message(
+                NoticeKind::Request(request) => messages.push(self.connections.message(
                     &notice.proxy,
                     notice.connection,
                     site,
                     &request,
                     Some(row),
                 )),
-                What::FramingLost { reason } => {
+                NoticeKind::FramingLost { reason } => {
                     self.unseen.push(format!("a connection to the {store}: {reason}"));
                 }
                 _ => {}

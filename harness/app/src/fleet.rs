@@ -5,7 +5,7 @@ use std::{any::Any, path::PathBuf, process::Stdio as Pipes, sync::Arc, time::Dur
 use futures::future::join_all;
 use quarrel_cluster::{RealCluster, Reaper, stores::Endpoints};
 use quarrel_faultproxy::{
-    Config, FaultProxy, Happening, MessageLog, NewProxy, Protocol, Refuses, Seed,
+    Config, FaultProxy, MessageLog, NewProxy, Protocol, ProxyEventKind, Refuses, Seed,
 };
 use quarrel_strategy::cluster::{Cluster, ClusterError, ClusterKind};
 use tempfile::TempDir;
@@ -140,7 +140,7 @@ impl Fleet {
         let names: Vec<_> = stores.iter().map(|store| name(instance, store)).collect();
         let page = self.proxy.events(0, usize::MAX);
         page.events.iter().any(|event| {
-            matches!(event.happening, Happening::Accepted { .. })
+            matches!(event.happening, ProxyEventKind::Accepted { .. })
                 && names.iter().any(|name| **name == *event.proxy)
         })
     }

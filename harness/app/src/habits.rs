@@ -1,6 +1,6 @@
 //! What drivers and object caches do that needs to be known to understand them.
 
-use quarrel_faultproxy::{Strength, Transaction};
+use quarrel_faultproxy::{Strength, TransactionStatus};
 
 /// Whether it opens a transaction block. Drivers send it in one group with the
 /// first statement, before which the server says that none is open.
@@ -13,10 +13,10 @@ pub(super) fn begins_a_transaction(name: &str) -> bool {
 pub(super) const fn strongest_of(
     own: Strength,
     settles: Option<Strength>,
-    block: Transaction,
+    block: TransactionStatus,
 ) -> Strength {
     match (settles, block) {
-        (Some(Strength::Write | Strength::Commit), Transaction::Idle) => Strength::Commit,
+        (Some(Strength::Write | Strength::Commit), TransactionStatus::Idle) => Strength::Commit,
         _ => own,
     }
 }
@@ -61,9 +61,9 @@ mod tests {
     #[test]
     fn a_sync_commits_outside_of_a_transaction_and_a_begin_may_stand_in_front_of_a_write() {
         let sync = |block| strongest_of(Strength::Nothing, Some(Strength::Write), block);
-        assert_eq!(sync(Transaction::Open), Strength::Nothing);
-        assert_eq!(sync(Transaction::Failed), Strength::Nothing);
-        assert_eq!(sync(Transaction::Idle), Strength::Commit);
+        assert_eq!(sync(TransactionStatus::Open), Strength::Nothing);
+        assert_eq!(sync(TransactionStatus::Failed), Strength::Nothing);
+        assert_eq!(sync(TransactionStatus::Idle), Strength::Commit);
         assert!(begins_a_transaction("BEGIN") && begins_a_transaction("START TRANSACTION"));
         assert!(!begins_a_transaction("UPDATE") && !begins_a_transaction("BEGINNING"));
     }

@@ -1,14 +1,14 @@
 //! Applications as they are, in any language.
 //!
-//! An [`App`] is a [`Strategy`] whose operations are requests to a running
+//! An [`App`] is a strategy whose operations are requests to a running
 //! application. Its file, `app.toml` ([`AppFile`]), says how it is started,
 //! which request reads a row and which writes it. Every client has an instance
 //! of its own, by default, and every instance reaches the stores through three
 //! proxies of its own, so that whose request caused a message is certain.
 //!
 //! Faults strike the links behind those proxies, as for any other subject. An
-//! application is told no versions: [`commits`] reads from the primary's log in
-//! which order it committed what was written.
+//! application is told no versions: in which order the primary committed what was written is
+//! read from its log.
 
 mod addresses;
 mod answer;
@@ -40,8 +40,8 @@ mod wire;
 pub use cluster::AppCluster;
 pub use doctor::{Examination, examine};
 pub use explore::{
-    AppFault, AppFinding, AppRace, AppReport, Choices, Clients, Limits, Line, Replayed, Space,
-    Sweep, Warmth, explore_app, replay_app, sweep_app,
+    AppFault, AppFinding, AppRace, AppReport, Choices, Clients, Limits, MessageLine, Replayed,
+    Space, Sweep, Warmth, explore_app, replay_app, sweep_app,
 };
 pub use file::{
     AppFile, AppFileError, HttpRequest, HttpRequests, Instances, Reads, Ready, Replies, Rows,

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use quarrel_faultproxy::{Ends, attend::Request};
+use quarrel_faultproxy::{Ends, attend::WireRequest};
 
 /// What is to be known of a statement besides how much it can change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +73,7 @@ pub(super) struct Sayings(HashMap<String, Saying>);
 impl Sayings {
     /// What the statements of a request are; of one that was not told as a
     /// whole, that the rest may be anything.
-    pub(super) fn of(&mut self, request: &Request, ends: Ends) -> Vec<Saying> {
+    pub(super) fn of(&mut self, request: &WireRequest, ends: Ends) -> Vec<Saying> {
         let mut all: Vec<_> =
             request.statements.iter().map(|one| self.one(&one.name, &one.text)).collect();
         if request.text_cut || ends == Ends::Open {

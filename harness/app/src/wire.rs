@@ -5,8 +5,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use quarrel_checkers::{Site, Value};
 use quarrel_faultproxy::{
-    Ends, Strength, Transaction,
-    attend::{Detail, Request},
+    Ends, Strength, TransactionStatus,
+    attend::{Detail, WireRequest},
 };
 
 use super::{
@@ -115,7 +115,7 @@ impl Connections {
         proxy: &Arc<str>,
         connection: u64,
         site: Site,
-        request: &Request,
+        request: &WireRequest,
         row: Option<u64>,
     ) -> Message {
         let open = self.open.entry((Arc::clone(proxy), connection)).or_default();
@@ -133,9 +133,9 @@ impl Connections {
                 );
                 let mut names = request.statements.iter().map(|one| one.name.as_str());
                 let block = match *transaction {
-                    Some(block) if block != Transaction::Idle => block,
-                    _ if names.any(begins_a_transaction) => Transaction::Open,
-                    _ => Transaction::Idle,
+                    Some(block) if block != TransactionStatus::Idle => block,
+                    _ if names.any(begins_a_transaction) => TransactionStatus::Open,
+                    _ => TransactionStatus::Idle,
                 };
                 // What was not waited for to its end may be anything.
                 let own = match ends {
@@ -177,11 +177,11 @@ impl Open {
     fn sql(
         &mut self,
         strongest: Strength,
-        block: Transaction,
+        block: TransactionStatus,
         said: &[Saying],
         values: &mut Vec<Value>,
     ) -> Effect {
-        let is_open = block == Transaction::Open;
+        let is_open = block == TransactionStatus::Open;
         let says = |saying| said.contains(&saying);
         let only =
             |sayings: &[Saying]| !said.is_empty() && said.iter().all(|s| sayings.contains(s));
@@ -336,7 +336,7 @@ mod tests {
             };
             open.sql(strength, block, &[said], &mut Vec::new())
         };
-        let (within, without) = (Transaction::Open, Transaction::Idle);
+        let (within, without) = (TransactionStatus::Open, TransactionStatus::Idle);
         assert_eq!(sql(Strength::Commit, within), Effect::Local);
         assert_eq!(sql(Strength::Write, without), Effect::Writes);
         assert_eq!(sql(Strength::Write, within), Effect::Hidden);
@@ -350,7 +350,7 @@ mod tests {
         let effect = |all: &[Strength]| {
             let (mut open, strongest) = (Open::default(), *all.iter().max().unwrap());
             open.group(strongest, all.iter().copied());
-            open.sql(strongest, Transaction::Idle, &[Saying::Plain], &mut Vec::new())
+            open.sql(strongest, TransactionStatus::Idle, &[Saying::Plain], &mut Vec::new())
         };
         assert_eq!(
             effect(&[Strength::Session, Strength::Write, Strength::Commit]),
@@ -367,8 +367,9 @@ mod tests {
     #[test]
     fn a_savepoint_takes_back_only_what_came_behind_it() {
         let mut open = Open::default();
-        let mut sql =
-            |strength, text| open.sql(strength, Transaction::Open, &[said(text)], &mut Vec::new());
+        let mut sql = |strength, text| {
+            open.sql(strength, TransactionStatus::Open, &[said(text)], &mut Vec::new())
+        };
         assert_eq!(sql(Strength::Rollback, "ROLLBACK TO SAVEPOINT a"), Effect::Local);
         assert_eq!(sql(Strength::Write, "UPDATE t SET n = 1"), Effect::Hidden);
         assert_eq!(sql(Strength::Rollback, "rollback work to a"), Effect::Hidden);
@@ -383,7 +384,7 @@ mod tests {
         let mut open = Open::default();
         let mut sql = |strength, text: &str| {
             let said: Vec<_> = text.split(';').map(said).collect();
-            open.sql(strength, Transaction::Idle, &said, &mut Vec::new())
+            open.sql(strength, TransactionStatus::Idle, &said, &mut Vec::new())
         };
         assert_eq!(sql(Strength::Read, reset), Effect::Local);
         assert_eq!(sql(Strength::Session, "DISCARD ALL"), Effect::Local);
@@ -397,7 +398,7 @@ mod tests {
     fn only_changes_of_rows_are_hidden_until_they_are_committed() {
         let effect = |text: &str| {
             let (mut open, said) = (Open::default(), [said(text)]);
-            open.sql(Strength::Write, Transaction::Open, &said, &mut Vec::new())
+            open.sql(Strength::Write, TransactionStatus::Open, &said, &mut Vec::new())
         };
         for text in
             ["UPDATE t SET n = 1", "insert into t values (1)", "WITH a AS (DELETE FROM t) x"]
@@ -412,7 +413,7 @@ mod tests {
         // A group of which more may come.
         let more = [Saying::ChangesRows, Saying::CallsTheUnknown];
         let effect =
-            Open::default().sql(Strength::Write, Transaction::Open, &more, &mut Vec::new());
+            Open::default().sql(Strength::Write, TransactionStatus::Open, &more, &mut Vec::new());
         assert_eq!(effect, Effect::Writes);
     }
 
@@ -420,7 +421,7 @@ mod tests {
     fn to_begin_to_listen_is_a_step() {
         let mut open = Open::default();
         let said = [said("LISTEN changes")];
-        let effect = open.sql(Strength::Session, Transaction::Idle, &said, &mut Vec::new());
+        let effect = open.sql(Strength::Session, TransactionStatus::Idle, &said, &mut Vec::new());
         assert_eq!(effect, Effect::Writes);
         let mut redis = |name: &str| open.redis(name, &mut Vec::new(), &mut Vec::new());
         assert_eq!(redis("CLIENT TRACKING"), Effect::Writes);

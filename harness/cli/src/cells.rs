@@ -11,7 +11,7 @@ use std::{
 };
 
 use quarrel_checkers::Guarantee;
-use quarrel_explore::explore::{Bounds, Extent, Fault, explore};
+use quarrel_explore::explore::{Bounds, Extent, PlacedFault, explore};
 use quarrel_run::detection::Pair;
 use quarrel_sim::Stuck;
 use quarrel_strategy::strategy::{AnyStrategy, Catalogue};
@@ -90,9 +90,9 @@ fn pair(row: &Row<'_>, column: &Column, seed: u64) -> Result<Option<Pair>, Stuck
         ..cast(MAX_STATES, seed)
     };
     let found = explore(&make, &bounds)?;
-    if found.broken.is_none() && !bounds.allows(Fault::ReplicaLag) {
+    if found.broken.is_none() && !bounds.allows(PlacedFault::ReplicaLag) {
         let mut behind = bounds;
-        behind.faults.push(Fault::ReplicaLag);
+        behind.faults.push(PlacedFault::ReplicaLag);
         if explore(&make, &behind)?.broken.is_some() {
             return Ok(None);
         }

@@ -9,7 +9,9 @@ use std::{
 use jiff::Timestamp;
 use quarrel_report::report::write_files;
 use quarrel_run::{
-    detection::{Charge, Expected, Pair, Row, Table, Trial, conviction, is_convicted},
+    detection::{
+        Charge, DetectionRow, ExpectedVerdict, Pair, Table, Trial, conviction, is_convicted,
+    },
     faults::Receipt,
     judge::judge_run,
     results::{
@@ -102,7 +104,7 @@ impl Bench<'_> {
         let mut table = self.table();
         let mut done = 0;
         for pair in pairs {
-            table.rows.push(Row { pair: pair.clone(), trials: Vec::new() });
+            table.rows.push(DetectionRow { pair: pair.clone(), trials: Vec::new() });
             for seed in (self.args.seed..).take(usize::try_from(self.args.seeds).unwrap_or(0)) {
                 let Some(trial) = self.trial(&pair, seed).await? else {
                     table.rows.retain(|row| !row.trials.is_empty());
@@ -145,7 +147,7 @@ impl Bench<'_> {
         if cluster.kind() == ClusterKind::Sim {
             prepared.plan.deadline = None;
         }
-        if pair.expected == Expected::Convicted {
+        if pair.expected == ExpectedVerdict::Convicted {
             // What the stores come to is no part of a conviction.
             prepared.plan.settle = Duration::ZERO;
         }
@@ -165,8 +167,8 @@ impl Bench<'_> {
         let judged = Judged::of(prepared, charge, &outcome, recorder);
         let mut trial = judged.trial(seed, &outcome);
         let expected = match pair.expected {
-            Expected::Convicted => trial.conviction.is_some(),
-            Expected::Acquitted => trial.outcome.is_held(),
+            ExpectedVerdict::Convicted => trial.conviction.is_some(),
+            ExpectedVerdict::Acquitted => trial.outcome.is_held(),
         };
         if !expected {
             trial.kept = Some(judged.keep(&self.args.results, &outcome, &*cluster).await?);
@@ -217,7 +219,7 @@ impl Bench<'_> {
         cluster: &Arc<dyn Cluster>,
         prepared: &Prepared,
         charge: Charge,
-        expected: Expected,
+        expected: ExpectedVerdict,
     ) -> Result<(StormOutcome, Arc<Recorder>), Failure> {
         let recorder = Arc::new(Recorder::new(cluster.clock()));
         let over = Stop::default();
@@ -231,7 +233,7 @@ impl Bench<'_> {
                 over: over.clone(),
             },
             // Simulated time is not worth saving.
-            (is_real && expected == Expected::Convicted).then_some(FIRST_LOOK),
+            (is_real && expected == ExpectedVerdict::Convicted).then_some(FIRST_LOOK),
         );
         let watch = std::io::stderr().is_terminal().then(Watch::new);
         let tell = |progress| watch.iter().for_each(|watch: &Watch| watch.tell(progress));

@@ -7,7 +7,7 @@ use std::{
 
 use clap::{ArgMatches, Args, Command, FromArgMatches as _, parser::ValueSource};
 use quarrel_checkers::Guarantee;
-use quarrel_explore::explore::{Bounds, Fault, Reduction, UnknownFault, report};
+use quarrel_explore::explore::{Bounds, PlacedFault, Reduction, UnknownFault, report};
 use quarrel_report::report::command_line;
 use quarrel_run::{judge::Expectation, results::write_text};
 use quarrel_strategy::strategy::{AnyStrategy, Catalogue};
@@ -28,7 +28,7 @@ struct ExploreArgs {
     application: AppExploreArgs,
     /// A fault to place at every possible point, or `none`; replica-lag is on unless others are named; may be repeated
     #[arg(long = "fault", value_name = "FAULT", value_parser = fault)]
-    faults: Vec<Option<Fault>>,
+    faults: Vec<Option<PlacedFault>>,
     /// How many clients: half of them write, half of them read; for a session's guarantee one that writes reads too, and who reads does so twice
     #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=8))]
     clients: u64,
@@ -62,7 +62,7 @@ struct ExploreArgs {
 }
 
 /// A fault, or none of them, as in a column of a matrix.
-fn fault(text: &str) -> Result<Option<Fault>, UnknownFault> {
+fn fault(text: &str) -> Result<Option<PlacedFault>, UnknownFault> {
     if text == "none" { Ok(None) } else { text.parse().map(Some) }
 }
 

@@ -52,7 +52,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
+use clap::{ArgMatches, Args as _, Command, FromArgMatches};
 use quarrel_strategy::strategy::Catalogue;
 
 use self::{failure::Failure, output::eprintln};
@@ -100,81 +100,41 @@ pub fn main(catalogue: Catalogue) -> ExitCode {
 }
 
 fn dispatch(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> {
-    if let Some((_, matches)) = matches.subcommand() {
-        memory::obey(matches);
-    }
-    match matches.subcommand() {
-        Some(("run", matches)) => run::run(matches, catalogue),
-        Some(("bench", matches)) => bench::bench(matches, catalogue),
-        Some(("explore", matches)) => explore::explore(matches, catalogue),
-        Some(("replay", matches)) => race::replay(
-            &race::ReplayArgs::from_arg_matches(matches).map_err(Failure::bug)?,
-            catalogue,
-        ),
-        Some(("shrink", matches)) => shrink::shrink(
-            &shrink::ShrinkArgs::from_arg_matches(matches).map_err(Failure::bug)?,
-            catalogue,
-        ),
-        Some(("check", matches)) => {
-            let args = check::CheckArgs::from_arg_matches(matches).map_err(Failure::bug)?;
-            check::check(&args, catalogue)
-        }
-        Some(("list", matches)) => {
-            list::list(&list::ListArgs::from_arg_matches(matches).map_err(Failure::bug)?)
-        }
-        Some(("matrix", matches)) => {
-            let args = matrix::MatrixArgs::from_arg_matches(matches).map_err(Failure::bug)?;
-            matrix::matrix(&args, catalogue)
-        }
-        Some(("app", matches)) => {
-            let args = app_explore::AppArgs::from_arg_matches(matches).map_err(Failure::bug)?;
-            app_explore::app(&args)
-        }
-        Some(("strategies", matches)) => {
-            catalogue::strategies(&catalogue_args(matches)?, catalogue)
-        }
-        Some(("workloads", matches)) => catalogue::workloads(&catalogue_args(matches)?, catalogue),
-        Some(("faults", matches)) => catalogue::faults(&catalogue_args(matches)?),
-        Some(("init", _)) => init::init(),
-        Some(("new", matches)) => {
-            new::new(&new::NewArgs::from_arg_matches(matches).map_err(Failure::bug)?)
-        }
-        Some(("explain", matches)) => explain::explain(
-            &explain::ExplainArgs::from_arg_matches(matches).map_err(Failure::bug)?,
-        ),
-        Some(("report", matches)) => {
-            let args = report::ReportArgs::from_arg_matches(matches).map_err(Failure::bug)?;
-            report::report(&args, catalogue)
-        }
-        Some(("review", matches)) => {
-            review::review(&review::ReviewArgs::from_arg_matches(matches).map_err(Failure::bug)?)
-        }
-        Some(("serve", matches)) => {
-            serve::serve(&serve::ServeArgs::from_arg_matches(matches).map_err(Failure::bug)?)
-        }
-        Some(("cluster", matches)) => {
-            cluster::cluster(cluster::ClusterArgs::from_arg_matches(matches).map_err(Failure::bug)?)
-        }
-        Some(("doctor", matches)) => {
-            doctor::doctor(&doctor::DoctorArgs::from_arg_matches(matches).map_err(Failure::bug)?)
-        }
-        Some(("completions", matches)) => {
-            let args = completions::CompletionsArgs::from_arg_matches(matches);
-            completions::completions(&args.map_err(Failure::bug)?, catalogue)
-        }
-        Some(("man", matches)) => {
-            let args = completions::ManArgs::from_arg_matches(matches).map_err(Failure::bug)?;
-            completions::man(&args, catalogue)
-        }
-        Some(("proxy", matches)) => {
-            proxy::proxy(&proxy::ProxyArgs::from_arg_matches(matches).map_err(Failure::bug)?)
-        }
-        _ => unreachable!("clap asks for a subcommand"),
+    let Some((name, matches)) = matches.subcommand() else {
+        unreachable!("clap asks for a subcommand")
+    };
+    memory::obey(matches);
+    match name {
+        "run" => run::run(matches, catalogue),
+        "bench" => bench::bench(matches, catalogue),
+        "explore" => explore::explore(matches, catalogue),
+        "replay" => race::replay(&args(matches)?, catalogue),
+        "shrink" => shrink::shrink(&args(matches)?, catalogue),
+        "check" => check::check(&args(matches)?, catalogue),
+        "list" => list::list(&args(matches)?),
+        "matrix" => matrix::matrix(&args(matches)?, catalogue),
+        "app" => app_explore::app(&args(matches)?),
+        "strategies" => catalogue::strategies(&args(matches)?, catalogue),
+        "workloads" => catalogue::workloads(&args(matches)?, catalogue),
+        "faults" => catalogue::faults(&args(matches)?),
+        "init" => init::init(),
+        "new" => new::new(&args(matches)?),
+        "explain" => explain::explain(&args(matches)?),
+        "report" => report::report(&args(matches)?, catalogue),
+        "review" => review::review(&args(matches)?),
+        "serve" => serve::serve(&args(matches)?),
+        "cluster" => cluster::cluster(args(matches)?),
+        "doctor" => doctor::doctor(&args(matches)?),
+        "completions" => completions::completions(&args(matches)?, catalogue),
+        "man" => completions::man(&args(matches)?, catalogue),
+        "proxy" => proxy::proxy(&args(matches)?),
+        _ => unreachable!("clap knows no `{name}`"),
     }
 }
 
-fn catalogue_args(matches: &ArgMatches) -> Result<catalogue::CatalogueArgs, Failure> {
-    catalogue::CatalogueArgs::from_arg_matches(matches).map_err(Failure::bug)
+/// The arguments of a command, which clap has checked already.
+fn args<A: FromArgMatches>(matches: &ArgMatches) -> Result<A, Failure> {
+    A::from_arg_matches(matches).map_err(Failure::bug)
 }
 
 /// The whole command line, for parsing, help and completions.

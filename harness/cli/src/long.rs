@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use quarrel_run::{
     results::RunFolder,
     run::Run,
-    runner::{Arrivals, Phase, Progress},
+    runner::{Arrivals, Progress, RunPhase},
 };
 use quarrel_strategy::{cluster::Cluster, record::Stop, stores::TimeLimits, strategy::Catalogue};
 use serde::Serialize;
@@ -145,12 +145,12 @@ async fn on(
     let most = args.ops * 2;
     let tell = |progress: Progress| {
         looks.enter(match progress.phase {
-            Phase::Load => Stage::Load,
-            Phase::Storm => Stage::Storm,
-            Phase::Heal | Phase::Final => Stage::Settle,
-            Phase::Judge => Stage::Judge,
+            RunPhase::Load => Stage::Load,
+            RunPhase::Storm => Stage::Storm,
+            RunPhase::Heal | RunPhase::Final => Stage::Settle,
+            RunPhase::Judge => Stage::Judge,
         });
-        if progress.phase == Phase::Storm && progress.events >= most {
+        if progress.phase == RunPhase::Storm && progress.events >= most {
             stop.ask();
         }
     };

@@ -1,7 +1,7 @@
 //! Performing a race, on simulated stores or on a cluster that is started for
 //! it.
 
-use quarrel_explore::race::{Race, RunError, Told, force, rehearse};
+use quarrel_explore::race::{Race, RaceError, Told, force, rehearse};
 use quarrel_strategy::{
     cluster::{Cluster, ClusterKind},
     stores::TimeLimits,
@@ -82,13 +82,13 @@ pub(super) fn interrupted() -> Failure {
 }
 
 /// What a race that cannot be performed says of the race or of what was asked.
-pub(super) fn impossible(error: RunError) -> Failure {
+pub(super) fn impossible(error: RaceError) -> Failure {
     match error {
-        RunError::NothingBegun(_) | RunError::NobodyCalled { .. } | RunError::TooMany { .. } => {
+        RaceError::NothingBegun(_) | RaceError::NobodyCalled { .. } | RaceError::TooMany { .. } => {
             Failure::bad_input(error)
         }
-        RunError::Stuck(_) | RunError::Unsupported { .. } => Failure::usage(error),
-        RunError::Failed { .. } => Failure::environment(error),
+        RaceError::Stuck(_) | RaceError::Unsupported { .. } => Failure::usage(error),
+        RaceError::Failed { .. } => Failure::environment(error),
     }
 }
 
@@ -120,7 +120,7 @@ async fn on_cluster(
                 failures = 0;
                 audience.judge(run.complaint());
             }
-            Err(error @ RunError::Failed { .. }) => {
+            Err(error @ RaceError::Failed { .. }) => {
                 failures += 1;
                 if failures == FAILURES || bill.times == 1 {
                     return Err(Failure::environment(error));

@@ -25,11 +25,11 @@ pub(super) struct ProxyArgs {
 }
 
 impl ProxyArgs {
-    const fn metrics(&self) -> quarrel_faultproxy::Metrics {
+    const fn metrics(&self) -> quarrel_faultproxy::MetricsPage {
         if self.proxy_metrics {
-            quarrel_faultproxy::Metrics::Shown
+            quarrel_faultproxy::MetricsPage::Shown
         } else {
-            quarrel_faultproxy::Metrics::Hidden
+            quarrel_faultproxy::MetricsPage::Hidden
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
-use quarrel_run::runner::{Phase, Progress};
+use quarrel_run::runner::{Progress, RunPhase};
 
 use super::output::eprintln;
 
@@ -18,7 +18,7 @@ pub(super) struct Watch {
     bar: Option<ProgressBar>,
     /// Seconds of the storm at which the last line was printed.
     last_line: AtomicU64,
-    phase: Mutex<Option<Phase>>,
+    phase: Mutex<Option<RunPhase>>,
 }
 
 /// Seconds between two lines where there is no terminal.
@@ -37,11 +37,11 @@ impl Watch {
 
     pub(super) fn tell(&self, progress: Progress) {
         let phase = match progress.phase {
-            Phase::Load => "load",
-            Phase::Storm => "storm",
-            Phase::Heal => "heal",
-            Phase::Final => "final",
-            Phase::Judge => "judge",
+            RunPhase::Load => "load",
+            RunPhase::Storm => "storm",
+            RunPhase::Heal => "heal",
+            RunPhase::Final => "final",
+            RunPhase::Judge => "judge",
         };
         let operations = progress.events / 2;
         let (done, total) = (progress.elapsed.min(progress.total), progress.total);

@@ -2,11 +2,11 @@
 
 use crate::attend::Desk;
 use crate::error::Error;
-use crate::event::Happening;
+use crate::event::ProxyEventKind;
 use crate::link::MessageLog;
 use crate::link::connection::Connection;
 use crate::link::hold::{Hold, Release};
-use crate::message::wal::Lsn;
+use crate::message::wal::WalPosition;
 use crate::message::{Framing, Protocol, REPLICATES};
 use crate::proxy::Proxy;
 use crate::rule::{NewRule, Rule, RuleView};
@@ -53,7 +53,7 @@ impl Proxy {
     }
 
     /// Holds WAL from a position on; everything else passes.
-    pub(crate) fn hold_wal(&self, connection: Option<u64>, lsn: Lsn) -> Result<(), Error> {
+    pub(crate) fn hold_wal(&self, connection: Option<u64>, lsn: WalPosition) -> Result<(), Error> {
         if self.link.protocol() != Some(Protocol::Postgres) {
             return Err(Error::Refused(format!(
                 "proxy {} does not know that its connections speak Postgres; \
@@ -73,7 +73,7 @@ impl Proxy {
             Some(ordinal) => self.open_connection(ordinal)?.set_hold(stream, hold),
             None => self.link.hold_all(stream, hold),
         }
-        self.record(connection, Happening::Held { stream });
+        self.record(connection, ProxyEventKind::Held { stream });
         Ok(())
     }
 
@@ -124,7 +124,7 @@ impl Proxy {
             };
             self.link.set_opening_hold(stream, opening);
         }
-        self.record(connection, Happening::Released { stream });
+        self.record(connection, ProxyEventKind::Released { stream });
         Ok(())
     }
 
@@ -197,7 +197,7 @@ impl Proxy {
 
     pub(crate) fn release_message(&self, id: u64) -> Result<(), Error> {
         let connection = self.link.release_message(id).ok_or(Error::HeldNotFound)?;
-        self.record(Some(connection), Happening::MessageReleased { held: id });
+        self.record(Some(connection), ProxyEventKind::MessageReleased { held: id });
         Ok(())
     }
 }

@@ -14,7 +14,7 @@ const KEPT_BYTES: usize = 16 << 20;
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Event {
+pub struct ProxyEvent {
     /// Counted from 1 without gaps.
     pub seq: u64,
     /// Nanoseconds of the monotonic clock since the fault proxy started.
@@ -26,14 +26,14 @@ pub struct Event {
     pub connection: Option<u64>,
     /// What happened.
     #[serde(flatten)]
-    pub happening: Happening,
+    pub happening: ProxyEventKind,
 }
 
 /// What can happen; in JSON, the field `event` tells which.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Happening {
+pub enum ProxyEventKind {
     /// A client's connection was accepted.
     Accepted {
         /// The client's address.
@@ -149,23 +149,25 @@ pub enum Happening {
     },
 }
 
-impl Event {
+impl ProxyEvent {
     /// About as many bytes as it takes in memory.
     fn weight(&self) -> usize {
         let inner = match &self.happening {
-            Happening::Request { command, keys, text, script } => {
+            ProxyEventKind::Request { command, keys, text, script } => {
                 let keys = keys.iter().map(|key| key.capacity() + size_of::<String>());
                 let script = script.as_ref().map_or(0, String::capacity);
                 command.capacity() + text.capacity() + keys.sum::<usize>() + script
             }
-            Happening::RuleFired { command, text, .. } => command.capacity() + text.capacity(),
-            Happening::Reply { command, summary, .. } => command.capacity() + summary.capacity(),
-            Happening::Accepted { client: text }
-            | Happening::DialFailed { reason: text }
-            | Happening::TlsFailed { reason: text, .. }
-            | Happening::FramingLost { reason: text }
-            | Happening::ScriptUnknown { digest: text }
-            | Happening::ProxyUp { listen: text } => text.capacity(),
+            ProxyEventKind::RuleFired { command, text, .. } => command.capacity() + text.capacity(),
+            ProxyEventKind::Reply { command, summary, .. } => {
+                command.capacity() + summary.capacity()
+            }
+            ProxyEventKind::Accepted { client: text }
+            | ProxyEventKind::DialFailed { reason: text }
+            | ProxyEventKind::TlsFailed { reason: text, .. }
+            | ProxyEventKind::FramingLost { reason: text }
+            | ProxyEventKind::ScriptUnknown { digest: text }
+            | ProxyEventKind::ProxyUp { listen: text } => text.capacity(),
             _ => 0,
         };
         size_of::<Self>() + inner
@@ -181,7 +183,7 @@ pub(crate) struct EventLog {
 
 #[derive(Debug, Default)]
 struct State {
-    events: VecDeque<Event>,
+    events: VecDeque<ProxyEvent>,
     bytes: usize,
     next: u64,
 }
@@ -190,7 +192,7 @@ struct State {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EventPage {
     /// Events with `seq > since`, oldest first.
-    pub events: Vec<Event>,
+    pub events: Vec<ProxyEvent>,
     /// What to ask `since` for next time.
     pub next: u64,
     /// How many events asked for were already forgotten.
@@ -207,18 +209,23 @@ impl EventLog {
         self.start
     }
 
-    pub(crate) fn record(&self, proxy: &Arc<str>, connection: Option<u64>, happening: Happening) {
+    pub(crate) fn record(
+        &self,
+        proxy: &Arc<str>,
+        connection: Option<u64>,
+        happening: ProxyEventKind,
+    ) {
         let mut state = lock(&self.state);
         // Stamped under the lock, so that time and order agree.
         let at_ns = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
         state.next += 1;
         let event =
-            Event { seq: state.next, at_ns, proxy: Arc::clone(proxy), connection, happening };
+            ProxyEvent { seq: state.next, at_ns, proxy: Arc::clone(proxy), connection, happening };
         state.bytes += event.weight();
         state.events.push_back(event);
         while state.events.len() > KEPT || state.bytes > KEPT_BYTES && state.events.len() > 1 {
             let oldest = state.events.pop_front();
-            state.bytes -= oldest.as_ref().map_or(0, Event::weight);
+            state.bytes -= oldest.as_ref().map_or(0, ProxyEvent::weight);
         }
     }
 
@@ -247,11 +254,11 @@ mod tests {
         for _ in 0..2_000 {
             let keys = vec!["k".repeat(1_000); 64];
             let (command, text) = ("DEL".to_owned(), String::new());
-            log.record(&proxy, None, Happening::Request { command, keys, text, script: None });
+            log.record(&proxy, None, ProxyEventKind::Request { command, keys, text, script: None });
         }
         let state = lock(&log.state);
         assert!(state.bytes <= KEPT_BYTES && state.events.len() < 300, "{}", state.bytes);
-        let weights: usize = state.events.iter().map(Event::weight).sum();
+        let weights: usize = state.events.iter().map(ProxyEvent::weight).sum();
         assert_eq!(state.bytes, weights);
     }
 
@@ -260,7 +267,7 @@ mod tests {
         let log = EventLog::new();
         let proxy: Arc<str> = "p".into();
         for _ in 0..KEPT + 5 {
-            log.record(&proxy, None, Happening::ProxyDown);
+            log.record(&proxy, None, ProxyEventKind::ProxyDown);
         }
         let page = log.since(0, 10);
         assert_eq!(page.forgotten, 5);

@@ -127,10 +127,10 @@
 //! `stream` is `upstream` or `downstream` (the default). A rule is, say,
 //! `{"action":"drop_reply","command":"DEL","key":"user:1","ordinal":2}`; its
 //! other fields are `contains`, `connection`, `times` and `delay_ms`, and its
-//! actions those of [`Action`].
+//! actions those of [`RuleAction`].
 //!
 //! **Holds** stop a direction in front of its toxics, in order and without
-//! loss: by bytes, or, on a replication stream of Postgres, from an [`Lsn`] on.
+//! loss: by bytes, or, on a replication stream of Postgres, from an [`WalPosition`] on.
 //! A replica gives up a server that it hears nothing of for its
 //! `wal_receiver_timeout` (a minute by default), and connects anew; holds on
 //! all connections of a proxy hold the new one as well.
@@ -161,7 +161,7 @@
 //! one JSON object a line. The first is `{"event":"attending","attention":ID,
 //! "uncovered":[…]}`, and ID is what the other routes take; the rest are
 //! `opened`, `closed`, `gone`, `framing_lost`, `request`, `reply`, `push` and
-//! `missed`, with the fields of [`attend::What`]; `idle` comes every 15 s in
+//! `missed`, with the fields of [`attend::NoticeKind`]; `idle` comes every 15 s in
 //! which nothing else does. Where it says `"waits":true`, the message stands
 //! still until a decision for its `id` is posted: `forward`, `delay`, `drop`,
 //! `drop_reply`, `reset_before` or `reset_after` (see [`Decision`]). The body
@@ -203,22 +203,22 @@ mod tls;
 mod toxic;
 
 pub use address::ClientAddress;
-pub use attend::{Attend, Attention, Decision, Notice, What};
+pub use attend::{Attend, Attention, Decision, Notice, NoticeKind};
 pub use control::{RuleAdded, Uncovered};
 pub use error::{Error, StartError};
-pub use event::{Event, EventPage, Happening};
+pub use event::{EventPage, ProxyEvent, ProxyEventKind};
 pub use link::connection::{Bytes, ConnectionView};
 pub use link::hold::Release;
 pub use link::plan::Close;
 pub use link::{MessageLog, Refuses};
 pub use message::lexer::{SqlToken, sql_tokens};
-pub use message::wal::Lsn;
-pub use message::{Ends, Framing, Parameter, Protocol, Step, Strength, Transaction};
+pub use message::wal::WalPosition;
+pub use message::{Ends, Framing, GroupMessage, Parameter, Protocol, Strength, TransactionStatus};
 pub use proxy::{Enabled, ProxyView};
 pub use registry::NewProxy;
-pub use rule::{Action, HeldMessage, NewRule, RuleView};
+pub use rule::{HeldMessage, NewRule, RuleAction, RuleView};
 pub use seed::Seed;
 pub use serve::run_until_stopped;
-pub use server::{Config, DEFAULT_PORT, FaultProxy, Metrics};
+pub use server::{Config, DEFAULT_PORT, FaultProxy, MetricsPage};
 pub use tls::{ProxyTls, TlsIdentity, UpstreamTls, Verify};
 pub use toxic::{NewToxic, Stream, Toxic, ToxicKind};

@@ -3,7 +3,7 @@
 use crate::address::{Address, check_upstream};
 use crate::core::Core;
 use crate::error::Error;
-use crate::event::Happening;
+use crate::event::ProxyEventKind;
 use crate::link::connection::serve;
 use crate::link::plan::Close;
 use crate::link::{Link, lock};
@@ -184,7 +184,7 @@ impl Proxy {
             Arc::clone(&state.upstream),
         ));
         state.door = Some(door);
-        self.record(None, Happening::ProxyUp { listen: state.listen.clone() });
+        self.record(None, ProxyEventKind::ProxyUp { listen: state.listen.clone() });
         Ok(())
     }
 
@@ -192,7 +192,7 @@ impl Proxy {
         if let Some(door) = state.door.take() {
             door.close();
             self.link.close_all(Close::Fin);
-            self.record(None, Happening::ProxyDown);
+            self.record(None, ProxyEventKind::ProxyDown);
         }
     }
 
@@ -239,7 +239,7 @@ impl Proxy {
             toxics.push(toxic.clone());
             Ok(())
         })?;
-        self.record(None, Happening::ToxicAdded { toxic: Arc::clone(&toxic.name) });
+        self.record(None, ProxyEventKind::ToxicAdded { toxic: Arc::clone(&toxic.name) });
         Ok(toxic)
     }
 
@@ -277,7 +277,7 @@ impl Proxy {
             change(toxic)?;
             Ok::<_, Error>(toxic.clone())
         })?;
-        self.record(None, Happening::ToxicChanged { toxic: Arc::clone(&changed.name) });
+        self.record(None, ProxyEventKind::ToxicChanged { toxic: Arc::clone(&changed.name) });
         Ok(changed)
     }
 
@@ -286,7 +286,7 @@ impl Proxy {
             let at = toxics.iter().position(|toxic| *toxic.name == *name);
             at.map(|at| toxics.remove(at).name).ok_or(Error::ToxicNotFound)
         })?;
-        self.record(None, Happening::ToxicRemoved { toxic: removed });
+        self.record(None, ProxyEventKind::ToxicRemoved { toxic: removed });
         Ok(())
     }
 
@@ -296,7 +296,7 @@ impl Proxy {
             .change_toxics(|toxics| Ok::<_, Error>(std::mem::take(toxics)))
             .unwrap_or_default();
         for toxic in removed {
-            self.record(None, Happening::ToxicRemoved { toxic: toxic.name });
+            self.record(None, ProxyEventKind::ToxicRemoved { toxic: toxic.name });
         }
     }
 
@@ -316,7 +316,7 @@ impl Proxy {
         self.core.next_id()
     }
 
-    pub(crate) fn record(&self, connection: Option<u64>, happening: Happening) {
+    pub(crate) fn record(&self, connection: Option<u64>, happening: ProxyEventKind) {
         self.core.events.record(&self.name, connection, happening);
     }
 }
@@ -327,7 +327,7 @@ async fn accept(core: Arc<Core>, link: Arc<Link>, door: Door, upstream: Arc<str>
     while let Some(accepted) = door.accept(enter).await {
         match accepted {
             Ok((stream, connection)) => {
-                let happening = Happening::Accepted { client: connection.client.to_string() };
+                let happening = ProxyEventKind::Accepted { client: connection.client.to_string() };
                 core.events.record(&link.name, Some(connection.ordinal), happening);
                 let (of, to) = (Arc::clone(&core), Arc::clone(&link));
                 core.carriers.carry(stream, |stream| serve(of, to, connection, stream));

@@ -10,7 +10,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Action {
+pub enum RuleAction {
     /// The request waits, and what follows it on its connection, until it is
     /// released.
     HoldRequest,
@@ -38,7 +38,7 @@ pub enum Action {
     ResetAfter,
 }
 
-impl Action {
+impl RuleAction {
     /// The action of this name in the API.
     ///
     /// # Errors
@@ -139,13 +139,13 @@ pub struct NewRule {
     pub times: Option<u64>,
     /// What to do.
     #[serde(flatten)]
-    pub action: Action,
+    pub action: RuleAction,
 }
 
 impl NewRule {
     /// A rule on every message, to be narrowed by setting fields.
     #[must_use]
-    pub const fn new(action: Action) -> Self {
+    pub const fn new(action: RuleAction) -> Self {
         Self {
             command: None,
             key: None,
@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn the_ordinal_counts_matching_messages_only() {
-        let rule = NewRule::new(Action::DropReply).on("del").key("a").ordinal(2);
+        let rule = NewRule::new(RuleAction::DropReply).on("del").key("a").ordinal(2);
         let rule = Rule::new(1, rule);
         let acted: Vec<bool> =
             ["a", "b", "a", "a"].iter().map(|key| rule.acts_on(1, &del(key))).collect();
@@ -301,7 +301,7 @@ mod tests {
 
     #[test]
     fn times_limits_how_often_it_acts() {
-        let rule = Rule::new(1, NewRule::new(Action::HoldRequest).times(1));
+        let rule = Rule::new(1, NewRule::new(RuleAction::HoldRequest).times(1));
         assert!(rule.acts_on(1, &del("a")));
         assert!(!rule.acts_on(1, &del("a")));
     }

@@ -13,7 +13,7 @@ use crate::link::hold::Release;
 use crate::link::plan::Close;
 use crate::listen::{self, Door};
 use crate::message::Protocol;
-use crate::message::wal::Lsn;
+use crate::message::wal::WalPosition;
 use crate::proxy::{Enabled, Proxy, ProxyView};
 use crate::registry::{NewProxy, Registry, Resolved};
 use crate::rule::{HeldMessage, NewRule, RuleView};
@@ -31,7 +31,7 @@ pub const DEFAULT_PORT: u16 = 8474;
 
 /// Whether `/metrics` answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Metrics {
+pub enum MetricsPage {
     /// 404.
     #[default]
     Hidden,
@@ -51,7 +51,7 @@ pub struct Config {
     /// Decides every draw; none takes one from the operating system.
     pub seed: Option<Seed>,
     /// Whether `/metrics` answers.
-    pub metrics: Metrics,
+    pub metrics: MetricsPage,
     /// Threads that carry the connections, each some of them, apart from the
     /// caller's runtime so that its load does not skew latencies.
     pub threads: usize,
@@ -64,7 +64,7 @@ impl Default for Config {
             port: DEFAULT_PORT,
             config: None,
             seed: None,
-            metrics: Metrics::Hidden,
+            metrics: MetricsPage::Hidden,
             threads: std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 4)),
         }
     }
@@ -300,7 +300,12 @@ impl FaultProxy {
     ///
     /// The proxy is unknown or not set to [`Protocol::Postgres`], or the
     /// connection is over or no replication stream.
-    pub fn hold_wal(&self, proxy: &str, connection: Option<u64>, lsn: Lsn) -> Result<(), Error> {
+    pub fn hold_wal(
+        &self,
+        proxy: &str,
+        connection: Option<u64>,
+        lsn: WalPosition,
+    ) -> Result<(), Error> {
         self.find(proxy)?.hold_wal(connection, lsn)
     }
 

@@ -8,7 +8,7 @@ use quarrel_strategy::{
 };
 
 use super::{
-    Ending, Fingerprint, Happened, Setting, Stage, Stuck, Wait, Watcher,
+    Fingerprint, Happened, PlayEnding, Setting, Stage, Stuck, Wait, Watcher,
     client::{Client, ClientProgress, Ended, Task},
     life::Life,
 };
@@ -276,7 +276,7 @@ impl Stage {
                 a.state = State::Idle;
                 let operation = a.open.take().expect("an operation that ends was begun");
                 let retires = matches!(outcome, Outcome::Unknown(_));
-                self.play.end(operation, Ending::of(outcome, timeline));
+                self.play.end(operation, PlayEnding::of(outcome, timeline));
                 for job in jobs {
                     self.put_off(actor, job);
                 }
@@ -326,7 +326,7 @@ impl Stage {
             let why = "the client crashed between two steps".to_owned();
             recorder.complete(process, Kind::Info, op, Some(why));
         }
-        self.play.end(operation, Ending::Unknown);
+        self.play.end(operation, PlayEnding::Unknown);
         self.replace(actor);
         Happened::Other
     }

@@ -12,7 +12,7 @@ use super::{
 
 /// Something that the cache holds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Entry {
+pub struct CacheEntry {
     /// What.
     pub content: Content,
     /// From when on it is gone; none is "lives for ever".
@@ -22,14 +22,14 @@ pub struct Entry {
 /// Redis, without its persistence: entries, and one snapshot that a restart
 /// comes back with.
 #[derive(Clone, Debug, Default)]
-pub struct Cache {
-    entries: FxHashMap<Item, Entry>,
-    snapshot: FxHashMap<Item, Entry>,
+pub struct SimCache {
+    entries: FxHashMap<Item, CacheEntry>,
+    snapshot: FxHashMap<Item, CacheEntry>,
     tracking: Tracking,
     mail: Mail,
 }
 
-impl Cache {
+impl SimCache {
     /// What `item` holds at `now`.
     #[must_use]
     pub fn get(&self, item: &Item, now: Time) -> Option<&Content> {
@@ -37,7 +37,7 @@ impl Cache {
     }
 
     /// Every entry that has not expired at `now`, in no particular order.
-    pub fn entries(&self, now: Time) -> impl Iterator<Item = (&Item, &Entry)> {
+    pub fn entries(&self, now: Time) -> impl Iterator<Item = (&Item, &CacheEntry)> {
         self.entries.iter().filter(move |(_, entry)| !expired(entry, now))
     }
 
@@ -57,7 +57,7 @@ impl Cache {
     pub fn set(&mut self, item: Item, content: Content, ttl: Ttl, now: Time) {
         // Redis refuses an expiry of 0; the shortest it knows is 1 ms.
         let expires = ttl.map(|ttl| now + ttl.max(Duration::from_millis(1)));
-        self.entries.insert(item, Entry { content, expires });
+        self.entries.insert(item, CacheEntry { content, expires });
         self.tracking.changed(&item, now, &mut self.mail);
     }
 
@@ -196,7 +196,7 @@ impl Cache {
         self.entries.is_empty()
     }
 
-    fn live(&self, item: &Item, now: Time) -> Option<&Entry> {
+    fn live(&self, item: &Item, now: Time) -> Option<&CacheEntry> {
         self.entries.get(item).filter(|entry| !expired(entry, now))
     }
 
@@ -213,12 +213,12 @@ impl Cache {
     }
 }
 
-fn expired(entry: &Entry, now: Time) -> bool {
+fn expired(entry: &CacheEntry, now: Time) -> bool {
     entry.expires.is_some_and(|at| at <= now)
 }
 
 struct Scripted<'a> {
-    cache: &'a mut Cache,
+    cache: &'a mut SimCache,
     now: Time,
 }
 
@@ -246,12 +246,12 @@ mod tests {
 
     use quarrel_checkers::{Content, Key, Time};
 
-    use super::Cache;
+    use super::SimCache;
     use quarrel_strategy::stores::Item;
 
     #[test]
     fn an_entry_is_gone_when_its_time_is_over() {
-        let (item, mut cache) = (Item::entry(Key(1)), Cache::default());
+        let (item, mut cache) = (Item::entry(Key(1)), SimCache::default());
         cache.set(item, Content::Marker, Some(Duration::from_millis(5)), Time::ZERO);
         assert_eq!(cache.get(&item, Time::from_millis(4)), Some(&Content::Marker));
         assert_eq!(cache.get(&item, Time::from_millis(5)), None);
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_restart_brings_a_deleted_entry_back() {
-        let (item, mut cache) = (Item::entry(Key(1)), Cache::default());
+        let (item, mut cache) = (Item::entry(Key(1)), SimCache::default());
         cache.set(item, Content::Marker, None, Time::ZERO);
         cache.save();
         assert!(cache.del(&item, Time::ZERO));

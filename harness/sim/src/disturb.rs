@@ -5,7 +5,7 @@ use quarrel_strategy::{
 };
 
 use super::{
-    Disturbance, Ending, Following, Happened, Reaction, Stage, Stuck, World,
+    Disturbance, Following, Happened, PlayEnding, Reaction, Stage, Stuck, World,
     client::{ClientProgress, Task},
 };
 
@@ -113,7 +113,7 @@ impl Stage {
                             let why = "the row is locked".to_owned();
                             recorder.complete(OPERATOR, Kind::Info, op, Some(why));
                         }
-                        self.play.end(operation, Ending::Unknown);
+                        self.play.end(operation, PlayEnding::Unknown);
                         return Ok(Happened::Impossible);
                     }
                 },
@@ -122,7 +122,7 @@ impl Stage {
             };
         }
         let (timeline, number) = (self.world.timeline(), self.world.primary.version(key));
-        self.play.end(operation, Ending::Written(Version { timeline, number }));
+        self.play.end(operation, PlayEnding::Written(Version { timeline, number }));
         Ok(Happened::Other)
     }
 }

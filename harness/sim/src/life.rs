@@ -8,7 +8,7 @@ use quarrel_strategy::{
 };
 
 use super::{
-    Memory, Stage, Stuck,
+    Fingerprints, Stage, Stuck,
     actor::{Actor, State},
     client::{Client, ClientProgress, Task},
 };
@@ -88,7 +88,7 @@ impl Stage {
     }
 
     fn keeps_lives(&self) -> bool {
-        self.setting.memory == Memory::Kept && self.setting.recorder.is_none()
+        self.setting.memory == Fingerprints::Kept && self.setting.recorder.is_none()
     }
 
     /// A clock that shows what time it is.
@@ -190,7 +190,7 @@ mod tests {
             tick: Duration::ZERO,
             recorder: None,
             clock: VirtualClock::default(),
-            memory: Memory::Kept,
+            memory: Fingerprints::Kept,
         };
         Stage::new(strategy, &Arc::new(setting))
     }

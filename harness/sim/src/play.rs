@@ -27,7 +27,7 @@ enum Timelines {
 
 /// How an operation ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Ending {
+pub enum PlayEnding {
     /// A read returned.
     Read(Option<Row>),
     /// A write was acknowledged with this version; its number is 0 if the
@@ -52,7 +52,7 @@ pub struct Played {
     /// What it does.
     pub action: Action,
     /// How it ended; none while it has not.
-    pub ending: Option<Ending>,
+    pub ending: Option<PlayEnding>,
     /// The operations that had completed before it began, as a set of bits
     /// over [`Play::operations`].
     pub before: u128,
@@ -95,18 +95,18 @@ impl Play {
     }
 
     /// Ends it.
-    pub fn end(&mut self, operation: usize, ending: Ending) {
-        if matches!(ending, Ending::Read(_) | Ending::Written(_)) {
+    pub fn end(&mut self, operation: usize, ending: PlayEnding) {
+        if matches!(ending, PlayEnding::Read(_) | PlayEnding::Written(_)) {
             self.completed |= 1 << operation;
         }
-        if let Ending::Written(Version { timeline, number: 1.. }) = ending {
+        if let PlayEnding::Written(Version { timeline, number: 1.. }) = ending {
             self.timelines = match self.timelines {
                 Timelines::None => Timelines::One(timeline),
                 Timelines::One(other) if other == timeline => Timelines::One(timeline),
                 _ => Timelines::Several,
             };
         }
-        if ending == Ending::Failed && matches!(self.action(operation), Action::Write(..)) {
+        if ending == PlayEnding::Failed && matches!(self.action(operation), Action::Write(..)) {
             self.failed += 1;
         }
         self.ended += 1;
@@ -131,9 +131,9 @@ impl Play {
             return Some(Version::first(row.version));
         };
         match (&write.ending, self.timelines) {
-            (Some(Ending::Written(version)), _) if version.number > 0 => Some(*version),
+            (Some(PlayEnding::Written(version)), _) if version.number > 0 => Some(*version),
             // It never was one of the key's values, whatever stands beside it.
-            (Some(Ending::Failed), _) => None,
+            (Some(PlayEnding::Failed), _) => None,
             (_, Timelines::None) => Some(Version::first(row.version)),
             (_, Timelines::One(timeline)) => Some(Version { timeline, number: row.version }),
             _ => None,
@@ -144,10 +144,12 @@ impl Play {
     #[must_use]
     pub fn shown(&self, played: &Played, key: Key) -> Option<Version> {
         match (&played.action, &played.ending) {
-            (Action::Read(of), Some(Ending::Read(row))) if *of == key => {
+            (Action::Read(of), Some(PlayEnding::Read(row))) if *of == key => {
                 self.version_of(key, row.as_ref())
             }
-            (Action::Write(of, _), Some(Ending::Written(version))) if *of == key => Some(*version),
+            (Action::Write(of, _), Some(PlayEnding::Written(version))) if *of == key => {
+                Some(*version)
+            }
             _ => None,
         }
     }
@@ -157,8 +159,8 @@ impl Play {
     #[must_use]
     pub fn is_unnumbered(&self, played: &Played, key: Key) -> bool {
         match (&played.action, &played.ending) {
-            (Action::Read(of), Some(Ending::Read(Some(row)))) => *of == key && row.version == 0,
-            (Action::Write(of, _), Some(Ending::Written(version))) => {
+            (Action::Read(of), Some(PlayEnding::Read(Some(row)))) => *of == key && row.version == 0,
+            (Action::Write(of, _), Some(PlayEnding::Written(version))) => {
                 *of == key && version.number == 0
             }
             _ => false,
@@ -172,8 +174,8 @@ impl Play {
     #[must_use]
     pub fn overwrote(&self, played: &Played, key: Key, row: Option<&Row>) -> bool {
         let shown = match (&played.action, &played.ending) {
-            (Action::Write(of, value), Some(Ending::Written(_))) if *of == key => value,
-            (Action::Read(of), Some(Ending::Read(Some(row)))) if *of == key => &row.value,
+            (Action::Write(of, value), Some(PlayEnding::Written(_))) if *of == key => value,
+            (Action::Read(of), Some(PlayEnding::Read(Some(row)))) if *of == key => &row.value,
             _ => return false,
         };
         let read = row.map_or(&Value::Nil, |row| &row.value);

@@ -15,7 +15,7 @@ const COMMIT_BYTES: u64 = 0x38;
 
 /// A committed change, as the log carries it to the replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Commit {
+pub struct SimCommit {
     /// The row.
     pub key: Key,
     /// What it is from here on.
@@ -28,18 +28,18 @@ pub struct Commit {
 /// The Postgres that takes writes: rows, and the part of its log that the
 /// replica has not replayed yet.
 #[derive(Clone, Debug)]
-pub struct Primary {
+pub struct SimPrimary {
     rows: FxHashMap<Key, Row>,
     end: Lsn,
     /// Commits that wait for the replica before anybody sees them here.
-    in_doubt: Vec<Commit>,
+    in_doubt: Vec<SimCommit>,
     /// Oldest first.
-    pub(super) unreplayed: VecDeque<Commit>,
+    pub(super) unreplayed: VecDeque<SimCommit>,
     /// What it tells background agents.
     pub feeds: Feeds,
 }
 
-impl Default for Primary {
+impl Default for SimPrimary {
     fn default() -> Self {
         Self {
             rows: FxHashMap::default(),
@@ -51,7 +51,7 @@ impl Default for Primary {
     }
 }
 
-impl Primary {
+impl SimPrimary {
     /// The row of `key` as of the last commit that is visible.
     #[must_use]
     pub fn row(&self, key: Key) -> Option<&Row> {
@@ -118,7 +118,7 @@ impl Primary {
         let version = row.version;
         self.rows.insert(key, row.clone());
         self.feeds.committed(key, version, self.end);
-        self.unreplayed.push_back(Commit { key, row, end: self.end });
+        self.unreplayed.push_back(SimCommit { key, row, end: self.end });
         version
     }
 
@@ -164,11 +164,11 @@ impl Primary {
         self.feeds.promote(|key, version| rows.get(&key).is_some_and(|row| row.version >= version));
     }
 
-    fn log(&mut self, key: Key, value: Value) -> (Commit, Lsn) {
+    fn log(&mut self, key: Key, value: Value) -> (SimCommit, Lsn) {
         let version = self.version(key) + 1;
         let before = Lsn(self.end.0 + CHANGE_BYTES);
         self.end = Lsn(before.0 + COMMIT_BYTES);
-        (Commit { key, row: Row { value, version }, end: self.end }, before)
+        (SimCommit { key, row: Row { value, version }, end: self.end }, before)
     }
 
     pub(super) fn fingerprint(&self, print: &mut Fingerprint) {

@@ -2,16 +2,16 @@ use quarrel_checkers::{Key, Lsn};
 use quarrel_strategy::stores::Row;
 use rustc_hash::FxHashMap;
 
-use super::{Commit, Fingerprint};
+use super::{Fingerprint, SimCommit};
 
 /// The Postgres that replays the primary's log, one commit at a time.
 #[derive(Clone, Debug, Default)]
-pub struct Replica {
+pub struct SimReplica {
     rows: FxHashMap<Key, Row>,
     replayed: Lsn,
 }
 
-impl Replica {
+impl SimReplica {
     /// The row of `key`, as far as it has got.
     #[must_use]
     pub fn row(&self, key: Key) -> Option<&Row> {
@@ -24,7 +24,7 @@ impl Replica {
         self.replayed
     }
 
-    pub(super) fn replay(&mut self, commit: Commit) {
+    pub(super) fn replay(&mut self, commit: SimCommit) {
         self.replayed = commit.end;
         self.rows.insert(commit.key, commit.row);
     }

@@ -10,7 +10,7 @@ use quarrel_strategy::{
 use super::{
     Mishap, Move, Reaction, Wait, Watcher, World,
     actor::{Actor, Late, Role, State},
-    play::{Ending, Play},
+    play::{Play, PlayEnding},
 };
 
 /// What a stage is set up with, beside a strategy.
@@ -31,12 +31,12 @@ pub struct Setting {
     /// it, and each client has a clock of its own.
     pub clock: VirtualClock,
     /// Whether [`Stage::fingerprint`] will be asked for.
-    pub memory: Memory,
+    pub memory: Fingerprints,
 }
 
 /// Whether a stage keeps in mind what clients have seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Memory {
+pub enum Fingerprints {
     /// It does: fingerprints tell states apart.
     Kept,
     /// It does not: fingerprints mean nothing, and every step is cheaper.
@@ -312,7 +312,7 @@ impl Stage {
     }
 
     fn is_watched(&self) -> bool {
-        self.setting.memory == Memory::Kept || self.setting.recorder.is_some()
+        self.setting.memory == Fingerprints::Kept || self.setting.recorder.is_some()
     }
 
     fn go_wrong(
@@ -344,7 +344,7 @@ impl Stage {
         answer: Result<Response, StoreError>,
     ) -> Result<(), Stuck> {
         self.look_at_the_clock(actor);
-        if self.setting.memory == Memory::Kept {
+        if self.setting.memory == Fingerprints::Kept {
             self.actors[actor].seen.add(&answer);
         }
         let progress = self.answer(actor, answer);
@@ -353,7 +353,7 @@ impl Stage {
 
     /// A client's code may read the clock whenever it runs.
     pub(super) fn look_at_the_clock(&mut self, actor: usize) {
-        if self.setting.memory == Memory::Kept {
+        if self.setting.memory == Fingerprints::Kept {
             let now = self.world.now;
             self.actors[actor].seen.add(&now);
         }
@@ -419,7 +419,7 @@ impl Stage {
     }
 }
 
-impl Ending {
+impl PlayEnding {
     /// Of an operation that wrote on `timeline`, if that is known.
     pub fn of(outcome: Outcome, timeline: Option<u32>) -> Self {
         let timeline = timeline.unwrap_or(1);

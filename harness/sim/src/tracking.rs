@@ -82,7 +82,7 @@ mod tests {
     use quarrel_checkers::{Content, Key, Time, Value};
 
     use super::Watcher;
-    use crate::Cache;
+    use crate::SimCache;
     use quarrel_strategy::stores::{Item, Row, Stale};
 
     const ME: Watcher = Watcher(2);
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn who_has_read_an_entry_is_told_once_that_it_changed() {
-        let (item, mut cache) = (Item::entry(Key(1)), Cache::default());
+        let (item, mut cache) = (Item::entry(Key(1)), SimCache::default());
         assert_eq!(cache.invalidations(ME, NOW), [Stale::All], "it listens to nobody");
         assert_eq!(cache.get_tracked(&item, ME, NOW), None);
         cache.set(item, Content::Marker, None, NOW);
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_held_message_arrives_when_it_is_released() {
-        let (item, mut cache) = (Item::entry(Key(1)), Cache::default());
+        let (item, mut cache) = (Item::entry(Key(1)), SimCache::default());
         cache.set(item, Content::Marker, None, NOW);
         cache.get_tracked(&item, ME, NOW);
         cache.mail().hold();
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn an_entry_that_expires_and_a_server_that_restarts_are_told_of() {
-        let (item, mut cache) = (Item::entry(Key(1)), Cache::default());
+        let (item, mut cache) = (Item::entry(Key(1)), SimCache::default());
         let life = Some(std::time::Duration::from_millis(5));
         cache.set(item, Content::Marker, life, NOW);
         cache.get_tracked(&item, ME, NOW);
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_connection_that_broke_and_was_made_again_has_a_gap() {
-        let (item, mut cache) = (Item::entry(Key(1)), Cache::default());
+        let (item, mut cache) = (Item::entry(Key(1)), SimCache::default());
         cache.get_tracked(&item, ME, NOW);
         cache.hang_up(ME);
         cache.set(item, Content::Marker, None, NOW);
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn only_who_listens_hears_what_is_published() {
-        let mut cache = Cache::default();
+        let mut cache = SimCache::default();
         let row = |version| Row { value: Value::from("Alice"), version };
         cache.publish(Key(1), None, NOW);
         assert_eq!(cache.heard(ME, NOW), [Stale::All], "it begins to listen");
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn messages_may_come_the_other_way_round() {
-        let mut cache = Cache::default();
+        let mut cache = SimCache::default();
         cache.heard(ME, NOW);
         for key in [1, 2, 3] {
             cache.publish(Key(key), None, Time::from_millis(key));

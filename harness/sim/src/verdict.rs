@@ -4,7 +4,7 @@ use quarrel_checkers::{Guarantee, Key, Value, Version};
 use quarrel_strategy::{stores::Row, strategy::Action};
 use rustc_hash::FxHashSet;
 
-use super::{Ending, Play, Played, World};
+use super::{Play, PlayEnding, Played, World};
 
 /// What must not happen, and in a `.race` file is said to happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,7 +69,7 @@ impl Claim {
         match guarantee {
             Guarantee::Linearizable => {
                 let Action::Read(key) = played.action else { return None };
-                matches!(played.ending, Some(Ending::Read(_)))
+                matches!(played.ending, Some(PlayEnding::Read(_)))
                     .then(|| linearizable(play, key, initial(key).as_ref()))
                     .filter(|fine| !fine)?;
                 let single = session(&[Self::Dirty, Self::Stale]);
@@ -128,7 +128,7 @@ impl Claim {
     #[must_use]
     pub fn is_made_by(self, play: &Play, place: usize) -> bool {
         let read = &play.operations()[place];
-        let (Action::Read(key), Some(Ending::Read(row))) = (&read.action, &read.ending) else {
+        let (Action::Read(key), Some(PlayEnding::Read(row))) = (&read.action, &read.ending) else {
             return false;
         };
         if self == Self::Dirty {
@@ -178,12 +178,12 @@ pub fn differs(read: Option<&Row>, row: Option<&Row>) -> bool {
 fn never_was(play: &Play, key: Key, value: &Value) -> bool {
     play.operations().iter().any(|played| {
         let writes = matches!(&played.action, Action::Write(of, it) if *of == key && it == value);
-        writes && played.ending == Some(Ending::Failed)
+        writes && played.ending == Some(PlayEnding::Failed)
     })
 }
 
 fn is_lost(played: &Played, world: &World) -> bool {
-    let (Action::Write(key, value), Some(Ending::Written(version))) =
+    let (Action::Write(key, value), Some(PlayEnding::Written(version))) =
         (&played.action, &played.ending)
     else {
         return false;
@@ -232,15 +232,15 @@ enum Effect<'a> {
 impl<'a> Search<'a> {
     fn add(&mut self, place: usize, played: &'a Played, key: Key, play: &'a Play) {
         let (required, effect) = match (&played.action, &played.ending) {
-            (Action::Read(of), Some(Ending::Read(row))) if *of == key => {
+            (Action::Read(of), Some(PlayEnding::Read(row))) if *of == key => {
                 (true, Effect::Reads(row.as_ref().map(|row| &row.value)))
             }
-            (Action::Write(of, value), Some(Ending::Written(version))) if *of == key => {
+            (Action::Write(of, value), Some(PlayEnding::Written(version))) if *of == key => {
                 // Version 0: the primary had not given it one yet.
                 let given = Some(*version).filter(|version| version.number > 0);
                 (true, Effect::Writes(value, given.or_else(|| version_read(play, key, value))))
             }
-            (Action::Write(of, value), None | Some(Ending::Unknown)) if *of == key => {
+            (Action::Write(of, value), None | Some(PlayEnding::Unknown)) if *of == key => {
                 (false, Effect::Writes(value, version_read(play, key, value)))
             }
             _ => return,
@@ -285,7 +285,9 @@ impl<'a> Search<'a> {
 /// The version of a value, as some read returned it.
 fn version_read(play: &Play, key: Key, value: &Value) -> Option<Version> {
     play.operations().iter().find_map(|played| match (&played.action, &played.ending) {
-        (Action::Read(of), Some(Ending::Read(Some(row)))) if *of == key && row.value == *value => {
+        (Action::Read(of), Some(PlayEnding::Read(Some(row))))
+            if *of == key && row.value == *value =>
+        {
             play.version_of(key, Some(row))
         }
         _ => None,
@@ -298,7 +300,7 @@ mod tests {
     use quarrel_checkers::{Key, Process, Value, Version};
 
     use super::{Claim, linearizable};
-    use crate::{Ending, Play, Played};
+    use crate::{Play, PlayEnding, Played};
     use quarrel_strategy::{stores::Row, strategy::Action};
 
     const KEY: Key = Key(1);
@@ -308,12 +310,12 @@ mod tests {
     fn by_definition(play: &Play) -> bool {
         let operations = play.operations();
         let optional: Vec<usize> = (0..operations.len())
-            .filter(|&at| matches!(operations[at].ending, None | Some(Ending::Unknown)))
+            .filter(|&at| matches!(operations[at].ending, None | Some(PlayEnding::Unknown)))
             .filter(|&at| matches!(operations[at].action, Action::Write(..)))
             .collect();
         let required: Vec<usize> = (0..operations.len())
             .filter(|&at| {
-                matches!(operations[at].ending, Some(Ending::Read(_) | Ending::Written(_)))
+                matches!(operations[at].ending, Some(PlayEnding::Read(_) | PlayEnding::Written(_)))
             })
             .collect();
         (0..1_u32 << optional.len()).any(|chosen| {
@@ -343,14 +345,14 @@ mod tests {
                 return false;
             }
             match (&operations[at].action, &operations[at].ending) {
-                (Action::Write(_, value), Some(Ending::Written(version))) => {
+                (Action::Write(_, value), Some(PlayEnding::Written(version))) => {
                     if *version <= now.1 {
                         return false;
                     }
                     now = (value.clone(), *version);
                 }
                 (Action::Write(_, value), _) => now = (value.clone(), now.1),
-                (_, Some(Ending::Read(row))) => {
+                (_, Some(PlayEnding::Read(row))) => {
                     let read = row.as_ref().map_or(&Value::Nil, |row| &row.value);
                     if *read != now.0 {
                         return false;
@@ -375,14 +377,14 @@ mod tests {
                 if let Some(place) = open[actor].take() {
                     let is_write = matches!(play.action(place), Action::Write(..));
                     let ending = match (is_write, ending) {
-                        (_, 3) => Ending::Unknown,
+                        (_, 3) => PlayEnding::Unknown,
                         (true, _) => {
                             version += 1;
-                            Ending::Written(Version::first(version))
+                            PlayEnding::Written(Version::first(version))
                         }
-                        (false, _) if value == 0 => Ending::Read(None),
+                        (false, _) if value == 0 => PlayEnding::Read(None),
                         (false, _) => {
-                            Ending::Read(Some(Row { value: Value::Int(value), version: 0 }))
+                            PlayEnding::Read(Some(Row { value: Value::Int(value), version: 0 }))
                         }
                     };
                     play.end(place, ending);
@@ -423,9 +425,9 @@ mod tests {
         again
     }
 
-    fn without_number(played: &Played) -> Ending {
+    fn without_number(played: &Played) -> PlayEnding {
         match played.ending.clone().expect("it has ended") {
-            Ending::Written(_) => Ending::Written(Version::first(0)),
+            PlayEnding::Written(_) => PlayEnding::Written(Version::first(0)),
             other => other,
         }
     }
@@ -437,10 +439,10 @@ mod tests {
         let mut play = Play::default();
         let session = Process::Client(0);
         let write = play.begin(0, session, Action::Write(KEY, Value::Int(1)));
-        play.end(write, Ending::Written(Version::first(0)));
+        play.end(write, PlayEnding::Written(Version::first(0)));
         let read = |play: &mut Play, value: i64, version: u64| {
             let place = play.begin(0, session, Action::Read(KEY));
-            play.end(place, Ending::Read(Some(Row { value: Value::Int(value), version })));
+            play.end(place, PlayEnding::Read(Some(Row { value: Value::Int(value), version })));
             place
         };
         let own = read(&mut play, 1, 0);

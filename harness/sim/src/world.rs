@@ -1,7 +1,7 @@
 use quarrel_checkers::{Content, Key, Lsn, Site, Time, Value};
 use quarrel_strategy::stores::{Durability, Item, Request, Response, Row, Stale, StoreError};
 
-use super::{Cache, Commit, Fingerprint, Primary, Replica, Watcher};
+use super::{Fingerprint, SimCache, SimCommit, SimPrimary, SimReplica, Watcher};
 
 /// What a store does with a call.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,18 +31,18 @@ pub enum Wait {
 #[derive(Clone, Debug, Default)]
 pub struct World {
     /// Takes writes.
-    pub primary: Primary,
+    pub primary: SimPrimary,
     /// Replays them.
-    pub replica: Replica,
+    pub replica: SimReplica,
     /// Redis.
-    pub cache: Cache,
+    pub cache: SimCache,
     /// The time by which the cache expires entries.
     pub now: Time,
     acknowledged: Lsn,
     acknowledgements: Acknowledgements,
     roles: Roles,
     failovers: u64,
-    lost: Vec<Commit>,
+    lost: Vec<SimCommit>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -121,7 +121,7 @@ impl World {
 
     /// The oldest commit that the replica has not replayed.
     #[must_use]
-    pub fn next_replay(&self) -> Option<&Commit> {
+    pub fn next_replay(&self) -> Option<&SimCommit> {
         self.primary.unreplayed.front()
     }
 
@@ -210,7 +210,7 @@ impl World {
 
     /// Commits that a failover lost.
     #[must_use]
-    pub fn lost(&self) -> &[Commit] {
+    pub fn lost(&self) -> &[SimCommit] {
         &self.lost
     }
 

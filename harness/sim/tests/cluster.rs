@@ -18,7 +18,7 @@ fn plan(seed: u64, faults: &[&str], time: Duration) -> Plan {
     let faults: Vec<_> = faults.iter().map(|text| Fault::parse(text).unwrap()).collect();
     Plan {
         strategy: subjects::cache_aside(),
-        workload: Arc::new(quarrel_strategy::strategy::Register),
+        workload: Arc::new(quarrel_strategy::strategy::RegisterWorkload),
         clients: 4,
         keys: 5,
         first_key: 0,

@@ -5,7 +5,7 @@ use quarrel_harness::{
     report::{
         Ink, Width,
         ci::{Breach, Policy, Ruling, annotation, junit, open_metrics, step_summary},
-        explain::{Kind, entries},
+        explain::{TopicKind, entries},
         summary,
     },
     results::{RunOutcome, VerdictFile},
@@ -185,7 +185,7 @@ fn bounds_on_staleness_accept_nothing_worse() {
     verdict.options = Some([("ttl".to_owned(), "3s".to_owned())].into());
     assert_eq!(told(&loose(""), &verdict), ["accepted"]);
     // Every class but those that say that a read was stale.
-    for entry in entries().filter(|entry| entry.kind == Kind::Anomaly) {
+    for entry in entries().filter(|entry| entry.kind == TopicKind::Anomaly) {
         let class = serde_json::from_value(entry.name.into()).unwrap();
         if let Class::StaleRead
         | Class::ReadYourWrites

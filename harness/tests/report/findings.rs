@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use quarrel_checkers::{
     Class, History, JudgeOptions, Kind, Verdict,
-    generate::{Random, Store, Workload},
+    generate::{GeneratedLoad, Random, Store},
     judge_reads,
 };
 use quarrel_harness::{judge::judge_with, report::View};
@@ -21,14 +21,14 @@ fn history(seed: u64) -> History {
         Store::Lossy { lost_permille: 50 },
         Store::OneStaleRead { from: 40 },
     ];
-    let mut history = Workload {
+    let mut history = GeneratedLoad {
         operations: 120,
         clients: 4,
         keys: 1 + random.below(4),
         indeterminate_permille: 50,
         store: stores[random.below(4) as usize],
         seed,
-        ..Workload::default()
+        ..GeneratedLoad::default()
     }
     .history();
     let (kept, failover) = (random.below(3) * 500, random.below(240));

@@ -113,7 +113,7 @@ fn every_file_of_a_run_is_written() {
 fn the_picture_of_an_anomaly_shows_every_store_and_the_way() {
     let scratch = tempfile::tempdir().unwrap();
     let (run, verdict) = example::refill(scratch.path(), "Alex", "Alice");
-    let evidence = quarrel_harness::judge::Evidence::new(&run.history).unwrap();
+    let evidence = quarrel_harness::judge::CauseEvidence::new(&run.history).unwrap();
     let drawn = quarrel_harness::report::zoom(&run, &evidence, &verdict.anomalies[0], 1).unwrap();
     let (svg, standing) = (drawn.lying, drawn.standing);
     for told in ["Writer A", "Reader B", "Reader C", "Cache", "Replica", "Primary", "strip old"] {

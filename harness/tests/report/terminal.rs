@@ -75,7 +75,7 @@ fn a_value_cannot_move_the_cursor() {
 #[test]
 fn a_long_story_is_cut_around_what_matters() {
     let (run, verdict) = example::refill(nowhere(), "Alex", "Alice");
-    let evidence = quarrel_harness::judge::Evidence::new(&run.history).unwrap();
+    let evidence = quarrel_harness::judge::CauseEvidence::new(&run.history).unwrap();
     let mut timeline = Timeline::of(&evidence, &verdict.anomalies[0]);
     let filler = quarrel_harness::report::TimelineRow {
         weight: quarrel_harness::report::Weight::Context,

@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use quarrel_checkers::{Key, Value};
 use quarrel_harness::{
     stores::{Feed, Item, Request, Row, StoreError},
-    strategy::{Session, Strategy, StrategyEntry, Turn},
+    strategy::{AgentTurn, Session, Strategy, StrategyEntry},
 };
 
 use super::aside::{Aside, OPTIONS};
@@ -53,15 +53,15 @@ impl Strategy for Cdc {
         &["relay"]
     }
 
-    async fn turn(&self, session: &mut Session, _agent: usize) -> Result<Turn, StoreError> {
+    async fn turn(&self, session: &mut Session, _agent: usize) -> Result<AgentTurn, StoreError> {
         let changes = session.primary().feed_poll(Feed::Slot, BATCH, Duration::ZERO).await?;
         if changes.is_empty() {
-            return Ok(Turn::Idle);
+            return Ok(AgentTurn::Idle);
         }
         for change in &changes {
             session.call(Request::CacheDel(Item::entry(change.key))).await?;
         }
         session.primary().feed_ack(Feed::Slot, &changes).await?;
-        Ok(Turn::Worked)
+        Ok(AgentTurn::Worked)
     }
 }

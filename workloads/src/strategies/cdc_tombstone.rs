@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use quarrel_checkers::{Content, Key, Value};
 use quarrel_harness::{
     stores::{Feed, Row, StoreError},
-    strategy::{Session, Strategy, StrategyEntry, Turn},
+    strategy::{AgentTurn, Session, Strategy, StrategyEntry},
 };
 
 use super::{
@@ -66,10 +66,10 @@ impl Strategy for CdcTombstone {
         &["relay"]
     }
 
-    async fn turn(&self, session: &mut Session, _agent: usize) -> Result<Turn, StoreError> {
+    async fn turn(&self, session: &mut Session, _agent: usize) -> Result<AgentTurn, StoreError> {
         let changes = session.primary().feed_poll(Feed::Slot, BATCH, Duration::ZERO).await?;
         if changes.is_empty() {
-            return Ok(Turn::Idle);
+            return Ok(AgentTurn::Idle);
         }
         for change in &changes {
             let tombstone = compare_and_set(
@@ -80,6 +80,6 @@ impl Strategy for CdcTombstone {
             session.call(tombstone).await?;
         }
         session.primary().feed_ack(Feed::Slot, &changes).await?;
-        Ok(Turn::Worked)
+        Ok(AgentTurn::Worked)
     }
 }

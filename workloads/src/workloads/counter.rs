@@ -16,7 +16,7 @@ use quarrel_harness::{
 /// update lost. A strategy that compares versions when it writes
 /// (`optimistic-lock`) refuses the second.
 #[derive(Clone, Copy, Debug)]
-pub struct Counter;
+pub struct CounterWorkload;
 
 pub(super) const ENTRY: WorkloadEntry = WorkloadEntry {
     name: "counter",
@@ -24,13 +24,13 @@ pub(super) const ENTRY: WorkloadEntry = WorkloadEntry {
     keys: 10,
     skew: Skew(0.5),
     reads: 0.5,
-    build: || Arc::new(Counter),
+    build: || Arc::new(CounterWorkload),
 };
 
 /// The most lost updates that keep their evidence.
 const KEPT: usize = 100;
 
-impl Workload for Counter {
+impl Workload for CounterWorkload {
     fn client(&self) -> Box<dyn Generator> {
         Box::new(Self)
     }
@@ -107,7 +107,7 @@ fn count(value: &Value) -> Option<u64> {
     }
 }
 
-impl Generator for Counter {
+impl Generator for CounterWorkload {
     fn next(&mut self, draw: &mut Draw<'_>) -> Intent {
         let key = draw.key();
         if draw.reads() { Intent::Read(key) } else { Intent::Update(key) }
@@ -131,7 +131,7 @@ mod tests {
                 history.ok(Time(at as u64), process, op);
             }
         }
-        Counter.check(&history)
+        CounterWorkload.check(&history)
     }
 
     #[test]
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn the_next_number_follows_from_what_was_read() {
         let read = Row { value: Value::from("41#7"), version: 3 };
-        assert_eq!(Counter.value(9, Some(&read)), Value::from("42#9"));
-        assert_eq!(Counter.value(9, None), Value::from("1#9"));
+        assert_eq!(CounterWorkload.value(9, Some(&read)), Value::from("42#9"));
+        assert_eq!(CounterWorkload.value(9, None), Value::from("1#9"));
     }
 }

@@ -48,7 +48,7 @@ impl Generator for Lifecycle {
 
 #[cfg(test)]
 mod tests {
-    use quarrel_harness::strategy::Keys;
+    use quarrel_harness::strategy::KeyDraw;
     use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng as _};
 
     use super::*;
@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn rows_come_and_go() {
         let mut random = ChaCha8Rng::seed_from_u64(1);
-        let keys = Keys::new(1, Skew(0.0));
+        let keys = KeyDraw::new(1, Skew(0.0));
         let mut client = Lifecycle.client();
         let (mut there, mut changes) = (false, 0);
         for _ in 0..10_000 {

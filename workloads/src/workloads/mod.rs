@@ -7,7 +7,7 @@ mod profile;
 mod sessions;
 mod skewed;
 
-pub use counter::Counter;
+pub use counter::CounterWorkload;
 pub use lifecycle::Lifecycle;
 pub use pairs::Pairs;
 pub use profile::Profile;

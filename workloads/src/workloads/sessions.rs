@@ -48,7 +48,7 @@ impl Generator for Session {
 
 #[cfg(test)]
 mod tests {
-    use quarrel_harness::strategy::Keys;
+    use quarrel_harness::strategy::KeyDraw;
     use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng as _};
 
     use super::*;
@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn three_reads_of_the_key_follow_each_write() {
         let mut random = ChaCha8Rng::seed_from_u64(1);
-        let keys = Keys::new(10, Skew(0.0));
+        let keys = KeyDraw::new(10, Skew(0.0));
         let mut client = Sessions.client();
         let mut intents = Vec::new();
         for _ in 0..1_000 {

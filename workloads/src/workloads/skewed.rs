@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use quarrel_harness::strategy::{Generator, Register, Skew, Workload, WorkloadEntry};
+use quarrel_harness::strategy::{Generator, RegisterWorkload, Skew, Workload, WorkloadEntry};
 
 /// Many keys, few of them hot: the cold ones are misses, evicted and expired,
 /// the hot ones meet every race.
@@ -18,6 +18,6 @@ pub(super) const ENTRY: WorkloadEntry = WorkloadEntry {
 
 impl Workload for Skewed {
     fn client(&self) -> Box<dyn Generator> {
-        Register.client()
+        RegisterWorkload.client()
     }
 }

@@ -16,8 +16,8 @@ use quarrel_harness::{
     faults::caught_up,
     record::{Clock, Recorder},
     strategy::{
-        Action, AnyStrategy, Call, Gate, Options, Outcome, Passage, Session, SessionParts, Turn,
-        WorkEnd, do_job, perform, take_turn,
+        Action, AgentTurn, AnyStrategy, Call, Gate, Options, Outcome, Passage, Session,
+        SessionParts, WorkEnd, do_job, perform, take_turn,
     },
 };
 use tokio::sync::{Mutex, MutexGuard, Semaphore};
@@ -95,8 +95,8 @@ impl Subject {
             let mut idle = 0;
             while idle < looks {
                 match take_turn(&*self.strategy, session, number).await {
-                    WorkEnd::Done(Turn::Worked) => {}
-                    WorkEnd::Done(Turn::Idle) => idle += 1,
+                    WorkEnd::Done(AgentTurn::Worked) => {}
+                    WorkEnd::Done(AgentTurn::Idle) => idle += 1,
                     other => panic!("{}: agent {number}: {other:?}", self.name),
                 }
             }
@@ -120,7 +120,7 @@ impl Subject {
             let mut worker = client();
             worker.sleep(job.due.since(worker.now())).await.expect("sleeping never fails");
             let end = do_job(&*self.strategy, &mut worker, job).await;
-            assert_eq!(end, WorkEnd::Done(Turn::Worked), "{}", self.name);
+            assert_eq!(end, WorkEnd::Done(AgentTurn::Worked), "{}", self.name);
         }
     }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use quarrel_checkers::{Certainty, Kind, Process, Site, Time, Value};
-use quarrel_faultproxy::attend::{Reply, Request, Side, Waits, What};
+use quarrel_faultproxy::attend::{NoticeKind, Peer, Waits, WireReply, WireRequest};
 use tokio::time::sleep;
 
 use super::{
@@ -43,13 +43,13 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
         let Some(&(client, site)) = self.stage.proxies.get(&notice.proxy) else { return Ok(()) };
         let place: Place = (Arc::clone(&notice.proxy), notice.connection);
         match notice.what {
-            What::Reply(reply) => {
+            NoticeKind::Reply(reply) => {
                 let at = self.now();
                 let steps = self.stage.scribe.answers(&place, &reply, at);
                 self.execution.history.steps.extend(steps);
                 self.reply(client, &place, &reply)?;
             }
-            What::Gone { side: Side::Client, waiting, .. } => {
+            NoticeKind::Gone { side: Peer::Client, waiting, .. } => {
                 // Held for longer than its client waits: it will go on all the same,
                 // late, which no order of messages is about.
                 let is_held = |one: &Waiting| waiting.contains(&one.id);
@@ -59,14 +59,14 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
                 let steps = self.stage.scribe.ends(&place, at);
                 self.execution.history.steps.extend(steps);
             }
-            What::Opened { .. } => {
+            NoticeKind::Opened { .. } => {
                 let at = self.now();
                 let process = Process::Client(client as u64);
                 let owner = Owner { process, operation: None, key: Some(self.key) };
                 self.stage.scribe.opens(&place, site, at, owner);
             }
-            What::Request(request) => return self.request(client, site, &place, &request),
-            What::Closed { undecided, .. } => {
+            NoticeKind::Request(request) => return self.request(client, site, &place, &request),
+            NoticeKind::Closed { undecided, .. } => {
                 self.stage.connections.closed(&notice.proxy, notice.connection);
                 self.parts[client].waiting.retain(|waiting| !undecided.contains(&waiting.id));
                 self.late.retain(|(_, waiting)| !undecided.contains(&waiting.id));
@@ -75,12 +75,12 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
                 let steps = self.stage.scribe.ends(&place, at);
                 self.execution.history.steps.extend(steps);
             }
-            What::FramingLost { reason } => {
+            NoticeKind::FramingLost { reason } => {
                 return Err(Lost::Broken(format!(
                     "messages of client {client} to the {site} cannot be told apart: {reason}"
                 )));
             }
-            What::Missed { notices } => {
+            NoticeKind::Missed { notices } => {
                 return Err(Lost::Broken(format!("{notices} messages were missed")));
             }
             what => self.stage.count_push(&what),
@@ -95,7 +95,7 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
         client: usize,
         site: Site,
         place: &Place,
-        request: &Request,
+        request: &WireRequest,
     ) -> Result<(), Lost> {
         let message =
             self.stage.connections.message(&place.0, place.1, site, request, Some(self.row));
@@ -140,7 +140,7 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
     }
 
     /// A reply has come: it waits for its turn if its request had one.
-    fn reply(&mut self, client: usize, place: &Place, reply: &Reply) -> Result<(), Lost> {
+    fn reply(&mut self, client: usize, place: &Place, reply: &WireReply) -> Result<(), Lost> {
         let request = reply.request_id.unwrap_or_default();
         self.answered.insert(request);
         if reply.waits == Waits::No {

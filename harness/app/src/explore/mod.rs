@@ -19,7 +19,7 @@ mod sweep;
 mod tree;
 
 pub use mishap::AppFault;
-pub use race::{AppRace, Line};
+pub use race::{AppRace, MessageLine};
 pub use report::{AppFinding, AppReport, Replayed, Space};
 pub use search::{Clients, Limits, explore_app, replay_app};
 pub use stage::{Choices, Warmth};

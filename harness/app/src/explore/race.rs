@@ -24,12 +24,12 @@ pub struct AppRace {
     /// What became of replies.
     pub replies: Replies,
     /// What goes on, in order.
-    pub lines: Vec<Line>,
+    pub lines: Vec<MessageLine>,
 }
 
 /// One message that went on.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Line {
+pub struct MessageLine {
     actor: String,
     client: usize,
     site: Site,
@@ -39,7 +39,7 @@ pub struct Line {
     ended: Option<Ended>,
 }
 
-impl Line {
+impl MessageLine {
     pub(super) fn of(execution: &Execution, roles: &[Role]) -> Vec<Self> {
         let lines = execution.taken.iter().map(|taken| Self {
             actor: actor(roles, taken.choice.client),
@@ -184,7 +184,7 @@ impl AppRace {
                 let roles: Vec<_> = std::iter::repeat_n(Role::Writer, clients.writers)
                     .chain(std::iter::repeat_n(Role::Reader, clients.readers))
                     .collect();
-                lines.push(Line::parse(line, &roles).map_err(|why| (at + 1, why))?);
+                lines.push(MessageLine::parse(line, &roles).map_err(|why| (at + 1, why))?);
             }
         }
         let missing = |what: &str| (1, format!("it has no line `{what}`"));
@@ -209,7 +209,7 @@ impl AppRace {
     }
 }
 
-impl Line {
+impl MessageLine {
     /// What it carried, and what its operation ended with.
     pub(super) fn said(&self) -> Option<String> {
         let mut said: Vec<String> = self.values.iter().map(short).collect();
@@ -233,7 +233,7 @@ pub(super) fn short(value: &Value) -> String {
     value.to_string()
 }
 
-impl Line {
+impl MessageLine {
     pub(super) fn text(&self) -> String {
         let values: Vec<_> = self.values.iter().map(token).collect();
         let shape = match values.as_slice() {

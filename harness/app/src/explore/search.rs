@@ -1,12 +1,12 @@
 use std::{sync::Arc, time::Duration};
 
 use quarrel_checkers::{Anomaly, Cause, Guarantee, JudgeOptions, Key, Process, Validity, judge};
-use quarrel_run::judge::{Evidence, find_causes};
+use quarrel_run::judge::{CauseEvidence, find_causes};
 use quarrel_strategy::record::{Commit, Stop};
 use tokio::time::Instant;
 
 use super::{
-    race::{AppRace, Line},
+    race::{AppRace, MessageLine},
     report::{AppFinding, AppReport, Replayed, Space},
     stage::{Choices, Execution, Lost, Role, Stage, Warmth},
     tree::{Next, Pushes, Reduction, Tree},
@@ -158,7 +158,7 @@ impl Search<'_> {
         space.took = began.elapsed();
         let Some((execution, anomaly)) = found else { return Ok((space, None)) };
         let anomaly = self.explained(&execution).await?.unwrap_or(anomaly);
-        let lines = Line::of(&execution, &roles);
+        let lines = MessageLine::of(&execution, &roles);
         let replayed = replay(&mut stage, self.warmth, &lines, self.limits.replays).await?;
         let finding = AppFinding {
             race: AppRace {
@@ -192,7 +192,7 @@ impl Search<'_> {
         }
         find_causes(&history, self.app.file.invalidation, &mut anomalies);
         let auditor = Process::Client((self.clients.writers + self.clients.readers) as u64);
-        let evidence = Evidence::new(&history);
+        let evidence = CauseEvidence::new(&history);
         // What stays wrong counts more than what was wrong in passing.
         let stays = |anomaly: &Anomaly| {
             let guilty = evidence.as_ref().and_then(|evidence| evidence.guilty(anomaly));
@@ -274,7 +274,7 @@ fn broken(execution: &Execution) -> Option<Anomaly> {
 async fn replay(
     stage: &mut Stage,
     warmth: Warmth,
-    lines: &[Line],
+    lines: &[MessageLine],
     times: usize,
 ) -> Result<Replayed, Lost> {
     let mut replayed = Replayed { times, same: 0, broken: 0, other: None };

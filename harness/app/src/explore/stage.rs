@@ -14,7 +14,7 @@ use quarrel_checkers::{
 };
 use quarrel_faultproxy::{
     Attend, Attention, Decision,
-    attend::{Waits, What},
+    attend::{NoticeKind, Waits},
 };
 use quarrel_strategy::stores::StoreError;
 use tokio::time::timeout;
@@ -407,19 +407,19 @@ impl Stage {
         self.pushes
     }
 
-    pub(super) fn count_push(&mut self, what: &What) {
+    pub(super) fn count_push(&mut self, what: &NoticeKind) {
         // That a server ends a connection is told to nobody else.
-        if matches!(what, What::Push(push) if push.kind != "error") {
+        if matches!(what, NoticeKind::Push(push) if push.kind != "error") {
             self.pushes += 1;
         }
     }
 
-    fn forward(&mut self, what: &What, proxy: &Arc<str>, connection: u64) {
+    fn forward(&mut self, what: &NoticeKind, proxy: &Arc<str>, connection: u64) {
         self.count_push(what);
         let waits = match what {
-            What::Request(request) => (request.waits == Waits::Yes).then_some(request.id),
-            What::Reply(reply) => (reply.waits == Waits::Yes).then_some(reply.id),
-            What::Closed { .. } => {
+            NoticeKind::Request(request) => (request.waits == Waits::Yes).then_some(request.id),
+            NoticeKind::Reply(reply) => (reply.waits == Waits::Yes).then_some(reply.id),
+            NoticeKind::Closed { .. } => {
                 self.connections.closed(proxy, connection);
                 None
             }
@@ -439,13 +439,13 @@ impl Stage {
             at = at + Duration::from_micros(1);
             let place = (Arc::clone(&notice.proxy), notice.connection);
             match notice.what {
-                What::Request(request) => {
+                NoticeKind::Request(request) => {
                     let (proxy, connection) = (&notice.proxy, notice.connection);
                     let message = self.connections.message(proxy, connection, site, &request, None);
                     let owner = Owner { process, operation: None, key: Some(key) };
                     self.scribe.asks(&place, &request, &message, at, owner);
                 }
-                What::Reply(reply) => steps.extend(self.scribe.answers(&place, &reply, at)),
+                NoticeKind::Reply(reply) => steps.extend(self.scribe.answers(&place, &reply, at)),
                 what => self.count_push(&what),
             }
         }

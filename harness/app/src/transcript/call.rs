@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use quarrel_checkers::{Certainty, Content, Key, Object, Reply, Site, Value};
-use quarrel_faultproxy::attend::{self, Outcome, Request};
+use quarrel_faultproxy::attend::{self, StatementOutcome, WireRequest};
 
 use super::Names;
 use crate::wire::{Effect, Message};
@@ -62,8 +62,8 @@ impl NotStored {
         }
     }
 
-    const fn says(self, value: &attend::Value) -> bool {
-        use attend::Value::{Boolean, Integer, Nil};
+    const fn says(self, value: &attend::WireValue) -> bool {
+        use attend::WireValue::{Boolean, Integer, Nil};
         match self {
             Self::Nil => matches!(value, Nil | Boolean(false)),
             Self::NilOrZero => matches!(value, Nil | Boolean(false) | Integer(0)),
@@ -107,7 +107,7 @@ fn row(value: Value) -> Content {
 }
 
 /// What a command of Redis asks for, one thing for each key.
-pub(super) fn of_redis(request: &Request, names: &mut Names, asked: Option<Key>) -> Vec<Asked> {
+pub(super) fn of_redis(request: &WireRequest, names: &mut Names, asked: Option<Key>) -> Vec<Asked> {
     let name = request.name.split(' ').next().unwrap_or_default().to_owned();
     let arguments = arguments(request);
     let is_evaluated = runs_a_script(&name);
@@ -175,14 +175,16 @@ fn expires_at_once(name: &str, arguments: Option<&[Vec<u8>]>) -> bool {
 }
 
 /// The words of a command.
-fn arguments(request: &Request) -> Option<Vec<Vec<u8>>> {
-    let attend::Value::Array(words) = attend::Value::parse(&request.raw)? else { return None };
+fn arguments(request: &WireRequest) -> Option<Vec<Vec<u8>>> {
+    let attend::WireValue::Array(words) = attend::WireValue::parse(&request.raw)? else {
+        return None;
+    };
     words.iter().map(|word| word.bytes().map(<[u8]>::to_vec)).collect()
 }
 
 /// What a message to Postgres asks for, of whose values these count.
 pub(super) fn of_sql<'a>(
-    request: &Request,
+    request: &WireRequest,
     message: &Message,
     written: impl Iterator<Item = &'a Value>,
     names: &Names,
@@ -227,24 +229,24 @@ pub(super) fn of_sql<'a>(
 }
 
 /// What a reply of Redis says to what was asked.
-pub(super) fn told_by_redis(asked: &Asked, reply: &attend::Reply, names: &Names) -> Reply {
+pub(super) fn told_by_redis(asked: &Asked, reply: &attend::WireReply, names: &Names) -> Reply {
     if let Some(error) = &reply.error {
         return failed(error);
     }
     told_by_value(asked, reply.value(), names)
 }
 
-fn told_by_value(asked: &Asked, value: Option<attend::Value>, names: &Names) -> Reply {
+fn told_by_value(asked: &Asked, value: Option<attend::WireValue>, names: &Names) -> Reply {
     let own = match (asked.within, value) {
-        (Some(at), Some(attend::Value::Array(all))) => all.into_iter().nth(at),
+        (Some(at), Some(attend::WireValue::Array(all))) => all.into_iter().nth(at),
         (Some(_), _) => None,
         (None, value) => value,
     };
-    if let Some(attend::Value::Error(error)) = &own {
+    if let Some(attend::WireValue::Error(error)) = &own {
         return failed(error.split(' ').next().unwrap_or_default());
     }
     let element = match (asked.brings, own) {
-        (Brings::Entry(Some(at)), Some(attend::Value::Array(all))) => all.into_iter().nth(at),
+        (Brings::Entry(Some(at)), Some(attend::WireValue::Array(all))) => all.into_iter().nth(at),
         (_, own) => own,
     };
     let Some(value) = element else {
@@ -257,38 +259,38 @@ fn told_by_value(asked: &Asked, value: Option<attend::Value>, names: &Names) -> 
     }
 }
 
-fn found(value: &attend::Value, names: &Names) -> Reply {
+fn found(value: &attend::WireValue, names: &Names) -> Reply {
     let mut bytes = Vec::new();
     flatten(value, &mut bytes);
     match (value, names.first_in(&bytes)) {
         (_, Some((_, value))) => Reply::Found(row(value)),
-        (attend::Value::Nil, _) => Reply::Miss,
-        (attend::Value::Array(all), _) if all.is_empty() => Reply::Miss,
-        (attend::Value::Map(all), _) if all.is_empty() => Reply::Miss,
-        (attend::Value::Integer(number), _) => {
+        (attend::WireValue::Nil, _) => Reply::Miss,
+        (attend::WireValue::Array(all), _) if all.is_empty() => Reply::Miss,
+        (attend::WireValue::Map(all), _) if all.is_empty() => Reply::Miss,
+        (attend::WireValue::Integer(number), _) => {
             Reply::Found(u64::try_from(*number).map_or(Content::Marker, Content::Number))
         }
         _ => Reply::Found(Content::Marker),
     }
 }
 
-fn flatten(value: &attend::Value, into: &mut Vec<u8>) {
+fn flatten(value: &attend::WireValue, into: &mut Vec<u8>) {
     match value {
-        attend::Value::Array(all) => all.iter().for_each(|one| flatten(one, into)),
-        attend::Value::Map(all) => {
+        attend::WireValue::Array(all) => all.iter().for_each(|one| flatten(one, into)),
+        attend::WireValue::Map(all) => {
             for (key, value) in all {
                 flatten(key, into);
                 flatten(value, into);
             }
         }
-        attend::Value::Cut(bytes) => into.extend_from_slice(bytes),
+        attend::WireValue::Cut(bytes) => into.extend_from_slice(bytes),
         other => into.extend_from_slice(other.bytes().unwrap_or_default()),
     }
     into.push(b' ');
 }
 
 /// What a reply of Postgres says to what was asked.
-pub(super) fn told_by_sql(asked: &Asked, outcomes: &[Outcome], names: &Names) -> Reply {
+pub(super) fn told_by_sql(asked: &Asked, outcomes: &[StatementOutcome], names: &Names) -> Reply {
     if let Some(error) = outcomes.iter().find_map(|outcome| outcome.error.as_ref()) {
         return failed(&error.code);
     }
@@ -356,7 +358,7 @@ mod tests {
     }
 
     fn told(asked: &Asked, reply: &str) -> Reply {
-        told_by_value(asked, attend::Value::parse(&reply.as_bytes().to_vec().into()), &names())
+        told_by_value(asked, attend::WireValue::parse(&reply.as_bytes().to_vec().into()), &names())
     }
 
     const DONE: Reply = Reply::Done { version: None };

@@ -11,7 +11,7 @@ use std::{
 use quarrel_checkers::{Key, Process, Reply, Site, Step, Time};
 use quarrel_faultproxy::{
     Attend, Attention, Error, FaultProxy, Notice,
-    attend::{Side, What},
+    attend::{NoticeKind, Peer},
 };
 
 use super::{Names, Owner, Place, Scribe, Spans};
@@ -175,7 +175,7 @@ impl Ear {
 
     fn hear(&mut self, notice: Notice) {
         let Some(&(client, site)) = self.proxies.get(&notice.proxy) else {
-            if matches!(notice.what, What::Missed { .. }) {
+            if matches!(notice.what, NoticeKind::Missed { .. }) {
                 self.gap();
             }
             return;
@@ -183,7 +183,7 @@ impl Ear {
         let at = self.since.time(notice.at_ns);
         let place: Place = (Arc::clone(&notice.proxy), notice.connection);
         match notice.what {
-            What::Request(request) => {
+            NoticeKind::Request(request) => {
                 let message = self.connections.message(
                     &notice.proxy,
                     notice.connection,
@@ -195,22 +195,22 @@ impl Ear {
                 let owner = self.owner(client, &keys, at);
                 self.scribe.asks(&place, &request, &message, at, owner);
             }
-            What::Reply(reply) => {
+            NoticeKind::Reply(reply) => {
                 let steps = self.scribe.answers(&place, &reply, at);
                 self.record(steps);
             }
-            What::Opened { .. } => {
+            NoticeKind::Opened { .. } => {
                 let owner = self.owner(client, &[], at);
                 self.scribe.opens(&place, site, at, owner);
             }
-            What::Closed { .. } | What::Gone { side: Side::Client, .. } => {
-                if matches!(notice.what, What::Closed { .. }) {
+            NoticeKind::Closed { .. } | NoticeKind::Gone { side: Peer::Client, .. } => {
+                if matches!(notice.what, NoticeKind::Closed { .. }) {
                     self.connections.closed(&notice.proxy, notice.connection);
                 }
                 let steps = self.scribe.ends(&place, at);
                 self.record(steps);
             }
-            What::FramingLost { .. } | What::Missed { .. } => self.gap(),
+            NoticeKind::FramingLost { .. } | NoticeKind::Missed { .. } => self.gap(),
             _ => {}
         }
     }

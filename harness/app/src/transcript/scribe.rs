@@ -4,7 +4,7 @@ use std::{
 };
 
 use quarrel_checkers::{Certainty, Index, Key, Object, Process, Reply, Site, Step, Time, Value};
-use quarrel_faultproxy::attend::{self, Request};
+use quarrel_faultproxy::attend::{self, WireRequest};
 
 use super::{
     Names,
@@ -71,7 +71,7 @@ impl Scribe {
     }
 
     /// The keys that a request names.
-    pub(crate) fn keys(&mut self, request: &Request, message: &Message) -> Vec<Key> {
+    pub(crate) fn keys(&mut self, request: &WireRequest, message: &Message) -> Vec<Key> {
         if message.site != Site::Cache {
             let mut keys = self.names.keys(&request.keys);
             keys.extend(message.values.iter().filter_map(|value| self.names.of(value)));
@@ -92,7 +92,7 @@ impl Scribe {
     pub(crate) fn asks(
         &mut self,
         place: &Place,
-        request: &Request,
+        request: &WireRequest,
         message: &Message,
         at: Time,
         owner: Owner,
@@ -140,7 +140,12 @@ impl Scribe {
     }
 
     /// A reply comes at `at`: what it completes.
-    pub(crate) fn answers(&mut self, place: &Place, reply: &attend::Reply, at: Time) -> Vec<Step> {
+    pub(crate) fn answers(
+        &mut self,
+        place: &Place,
+        reply: &attend::WireReply,
+        at: Time,
+    ) -> Vec<Step> {
         let Some(line) = self.lines.get_mut(place) else { return Vec::new() };
         line.opened = None;
         let Some(request) = reply.request_id else { return Vec::new() };
@@ -160,7 +165,7 @@ impl Scribe {
         }
         if open.asked.iter().all(|asked| asked.site == Site::Cache) && open.hidden.is_empty() {
             let names = &self.names;
-            let is_aborted = open.is_exec && reply.value() == Some(attend::Value::Nil);
+            let is_aborted = open.is_exec && reply.value() == Some(attend::WireValue::Nil);
             return steps(open, Some(at), |asked| match is_aborted {
                 // EXEC of what was watched, and had changed.
                 true => Reply::Refused,
@@ -227,7 +232,12 @@ fn not_reached((site, start, owner): (Site, Time, Owner), end: Time) -> Option<S
 }
 
 /// What a command asks for now: what MULTI has queued happens with EXEC.
-fn redis(line: &mut Line, request: &Request, names: &mut Names, key: Option<Key>) -> Vec<Asked> {
+fn redis(
+    line: &mut Line,
+    request: &WireRequest,
+    names: &mut Names,
+    key: Option<Key>,
+) -> Vec<Asked> {
     match (request.name.as_str(), &mut line.queued) {
         ("MULTI", queued) => {
             *queued = Some(Queued::default());

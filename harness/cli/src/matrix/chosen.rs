@@ -110,7 +110,7 @@ fn column(label: String, way: Way) -> Result<Column, Failure> {
     for fault in &faults {
         match way {
             Way::Explored => {
-                fault.parse::<explore::Fault>().map_err(Failure::usage)?;
+                fault.parse::<explore::PlacedFault>().map_err(Failure::usage)?;
             }
             Way::Stormed => {
                 faults::Fault::parse(fault).map_err(Failure::usage)?;

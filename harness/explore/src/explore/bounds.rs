@@ -1,14 +1,14 @@
 use std::{num::NonZero, sync::Arc, time::Duration};
 
 use quarrel_checkers::{Content, Guarantee, Key, Value};
-use quarrel_sim::{Following, Memory, Setting, World};
+use quarrel_sim::{Fingerprints, Following, Setting, World};
 use quarrel_strategy::{
     record::{Stop, VirtualClock},
     stores::{Item, Row},
     strategy::{Action, AnyStrategy},
 };
 
-use super::Fault;
+use super::PlacedFault;
 
 /// The one key that explorations are about.
 pub const KEY: Key = Key(1);
@@ -34,7 +34,7 @@ pub struct Bounds {
     /// with their next operation.
     pub deleters: usize,
     /// Faults that may strike.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<PlacedFault>,
     /// How many of them may strike in one interleaving; replica lag is not
     /// counted, as it is a climate rather than an event.
     pub strikes: usize,
@@ -103,7 +103,7 @@ impl Default for Bounds {
             operations: 1,
             reads: 1,
             deleters: 0,
-            faults: vec![Fault::ReplicaLag],
+            faults: vec![PlacedFault::ReplicaLag],
             strikes: 1,
             starts: vec![Start::Cold, Start::Warm, Start::Absent],
             guarantee: Guarantee::Linearizable,
@@ -161,7 +161,7 @@ impl Bounds {
 
     /// Whether `fault` is among those that may strike.
     #[must_use]
-    pub fn allows(&self, fault: Fault) -> bool {
+    pub fn allows(&self, fault: PlacedFault) -> bool {
         self.faults.contains(&fault)
     }
 
@@ -169,7 +169,7 @@ impl Bounds {
     /// as no server's does.
     #[must_use]
     pub fn lags(&self) -> bool {
-        self.allows(Fault::ReplicaLag) || self.allows(Fault::Failover)
+        self.allows(PlacedFault::ReplicaLag) || self.allows(PlacedFault::Failover)
     }
 
     /// Whether the guarantee is about the end of the run rather than about
@@ -205,8 +205,8 @@ impl Bounds {
             recorder: None,
             clock: VirtualClock::default(),
             memory: match self.reduction {
-                Reduction::States | Reduction::Orders => Memory::Kept,
-                Reduction::Off => Memory::Dropped,
+                Reduction::States | Reduction::Orders => Fingerprints::Kept,
+                Reduction::Off => Fingerprints::Dropped,
             },
         }
     }
@@ -222,7 +222,7 @@ fn warmed(strategy: &Arc<dyn AnyStrategy>, world: World) -> World {
         tick: Duration::ZERO,
         recorder: None,
         clock: VirtualClock::default(),
-        memory: Memory::Dropped,
+        memory: Fingerprints::Dropped,
     });
     let mut stage = quarrel_sim::Stage::new(Arc::clone(strategy), &setting);
     let read = stage.run_alone(0);

@@ -9,7 +9,7 @@ use super::{
     experiment::{CHANGES, Original},
     shrink::what_happened,
 };
-use crate::race::{Aim, Make, Plot};
+use crate::race::{Aim, Course, Make};
 
 /// One thing that was changed, and whether the anomaly went away.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,12 +66,12 @@ impl Why {
 /// # Errors
 ///
 /// When the strategy waits for something that is no store.
-pub fn cause(make: &Make<'_>, plot: &Plot, claim: Claim) -> Result<Why, Stuck> {
+pub fn cause(make: &Make<'_>, plot: &Course, claim: Claim) -> Result<Why, Stuck> {
     cause_of(make, plot, Aim::at(claim))
 }
 
 /// As [`cause`], of what `aim` says.
-pub(super) fn cause_of(make: &Make<'_>, plot: &Plot, aim: Aim<'_>) -> Result<Why, Stuck> {
+pub(super) fn cause_of(make: &Make<'_>, plot: &Course, aim: Aim<'_>) -> Result<Why, Stuck> {
     let claim = aim.claim;
     let unknown =
         Why { cause: Cause::Unexplained, shown: Cause::Unexplained, experiments: Vec::new() };

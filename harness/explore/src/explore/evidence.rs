@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use quarrel_checkers::{Anomaly, Cause, Class, History, Index, Invalidation};
-use quarrel_run::judge::{Evidence, find_causes};
+use quarrel_run::judge::{CauseEvidence, find_causes};
 use quarrel_sim::Claim;
 
 /// The anomaly that a claim is.
@@ -37,7 +37,7 @@ pub(super) fn evident(history: &History, by: Invalidation, victim: Index, claim:
 /// begins found there, by its invocation.
 pub(super) fn filler(history: &History, victim: Index, claim: Claim) -> Option<Index> {
     let anomaly = anomaly(history, victim, claim);
-    Evidence::new(history)?.provenance(&anomaly)?.fill?.operation
+    CauseEvidence::new(history)?.provenance(&anomaly)?.fill?.operation
 }
 
 fn anomaly(history: &History, victim: Index, claim: Claim) -> Anomaly {

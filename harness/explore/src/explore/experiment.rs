@@ -7,7 +7,7 @@ use quarrel_sim::{Claim, Disturbance, Following, Mishap, Move};
 use quarrel_strategy::strategy::Action;
 
 use super::shrink::actor;
-use crate::race::{Performance, Plot, Timed, Turn};
+use crate::race::{Course, CourseTurn, Performance, Timed};
 
 /// One thing that may be changed.
 pub(super) struct Change {
@@ -123,7 +123,7 @@ impl Change {
 
 /// A plot and when its turns were taken.
 pub(super) struct Original<'a> {
-    plot: &'a Plot,
+    plot: &'a Course,
     turns: Vec<Timed>,
     /// Whose turn each is: the client and its operation.
     owners: &'a [Option<(usize, usize)>],
@@ -137,13 +137,13 @@ pub(super) struct Original<'a> {
 
 /// The same with one thing changed.
 pub(super) struct Changed {
-    pub(super) plot: Plot,
+    pub(super) plot: Course,
     pub(super) turns: Vec<Timed>,
 }
 
 impl<'a> Original<'a> {
     pub(super) fn of(
-        plot: &'a Plot,
+        plot: &'a Course,
         performance: &'a Performance,
         victim: Index,
         filler: Option<Index>,
@@ -155,7 +155,7 @@ impl<'a> Original<'a> {
         };
         let timed = |(a_move, at): (&Move, &Time)| Timed {
             at: Some(*at),
-            turn: Turn::Move(a_move.clone()),
+            turn: CourseTurn::Move(a_move.clone()),
         };
         let is_about_the_end = matches!(claim, Claim::Lost | Claim::Diverged);
         Self {
@@ -221,7 +221,7 @@ impl<'a> Original<'a> {
         begun.dedup();
         let clients = begun.into_iter().flat_map(|client| std::iter::repeat_n(client, ENOUGH));
         let turns = clients.chain(self.background());
-        turns.map(move |actor| Timed { at, turn: Turn::Finish(actor) })
+        turns.map(move |actor| Timed { at, turn: CourseTurn::Finish(actor) })
     }
 
     /// Turns for whatever agents and jobs there may be; those that are not
@@ -235,7 +235,7 @@ impl<'a> Original<'a> {
 
     fn without(&self, is_left_out: impl Fn(&Move) -> bool) -> Option<Changed> {
         let mut turns = self.turns.clone();
-        turns.retain(|turn| !matches!(&turn.turn, Turn::Move(a_move) if is_left_out(a_move)));
+        turns.retain(|turn| !matches!(&turn.turn, CourseTurn::Move(a_move) if is_left_out(a_move)));
         self.if_other(turns)
     }
 
@@ -260,7 +260,7 @@ impl<'a> Original<'a> {
             has_gap |= self.open.contains(&owner);
             let its = self.turns.iter().zip(self.owners).filter(|(_, of)| **of == Some(owner));
             turns.extend(its.map(|(its, _)| Timed { at: turn.at, turn: hurried(&its.turn) }));
-            let more = Timed { at: turn.at, turn: Turn::GoOn(owner.0) };
+            let more = Timed { at: turn.at, turn: CourseTurn::GoOn(owner.0) };
             turns.extend(std::iter::repeat_n(more, MORE));
         }
         has_gap.then(|| self.changed(turns))
@@ -283,16 +283,16 @@ impl<'a> Original<'a> {
 impl Changed {
     /// Whether it differs from what it was made of in more than hurry.
     pub(super) fn is_another(&self, original: &Original<'_>) -> bool {
-        let unhurried = self.turns.iter().filter(|turn| !matches!(turn.turn, Turn::Hurry(_)));
+        let unhurried = self.turns.iter().filter(|turn| !matches!(turn.turn, CourseTurn::Hurry(_)));
         let unchanged = original.unchanged();
         self.plot != unchanged.plot || !unhurried.eq(unchanged.turns.iter())
     }
 }
 
 /// A client that waits by itself is not waited for when its turn is moved.
-fn hurried(turn: &Turn) -> Turn {
+fn hurried(turn: &CourseTurn) -> CourseTurn {
     match turn {
-        Turn::Move(Move::Wake { actor }) => Turn::GoOn(*actor),
+        CourseTurn::Move(Move::Wake { actor }) => CourseTurn::GoOn(*actor),
         other => other.clone(),
     }
 }
@@ -321,7 +321,7 @@ fn with_a_faithful_cache(original: &Original<'_>) -> Option<Changed> {
     // An entry whose time does not come makes no time pass.
     let mut saved = Duration::ZERO;
     for (place, Timed { at, turn }) in original.turns.iter().enumerate() {
-        if let Turn::Move(a_move) = turn
+        if let CourseTurn::Move(a_move) = turn
             && is_lossy(a_move)
         {
             let next = original.turns.get(place + 1).and_then(|next| next.at);
@@ -344,10 +344,11 @@ fn without_late_messages(original: &Original<'_>) -> Option<Changed> {
 
 fn without_mishaps(original: &Original<'_>) -> Option<Changed> {
     let mut turns = original.turns.clone();
-    turns
-        .retain(|turn| !matches!(turn.turn, Turn::Move(Move::Crash { .. } | Move::Deliver { .. })));
+    turns.retain(|turn| {
+        !matches!(turn.turn, CourseTurn::Move(Move::Crash { .. } | Move::Deliver { .. }))
+    });
     for turn in &mut turns {
-        if let Turn::Move(Move::Step {
+        if let CourseTurn::Move(Move::Step {
             mishap:
                 mishap @ Some(Mishap::Fails | Mishap::RequestLost | Mishap::ReplyLost | Mishap::Delayed),
             ..
@@ -385,7 +386,9 @@ fn with_fresh_replica(original: &Original<'_>) -> Option<Changed> {
         )
     };
     let mut turns = original.turns.clone();
-    turns.retain(|turn| !matches!(&turn.turn, Turn::Move(a_move) if moves_the_replica(a_move)));
+    turns.retain(
+        |turn| !matches!(&turn.turn, CourseTurn::Move(a_move) if moves_the_replica(a_move)),
+    );
     let mut changed = original.changed(turns);
     changed.plot.replica = Following::AtOnce;
     changed.is_another(original).then_some(changed)
@@ -419,7 +422,7 @@ fn with_undisturbed_writers(original: &Original<'_>) -> Option<Changed> {
 /// anybody else.
 fn with_prompt_agents(original: &Original<'_>) -> Option<Changed> {
     let prompt =
-        |at| original.background().map(move |actor| Timed { at, turn: Turn::Hurry(actor) });
+        |at| original.background().map(move |actor| Timed { at, turn: CourseTurn::Hurry(actor) });
     let mut turns: Vec<Timed> = prompt(Some(Time::ZERO)).collect();
     for turn in &original.turns {
         turns.push(turn.clone());
@@ -435,7 +438,7 @@ fn with_emptying_writes(original: &Original<'_>) -> Option<Changed> {
         turns.push(turn.clone());
         let is_last = !original.owners[place + 1..].contains(owner);
         if is_last && owner.is_some_and(|owner| writes.contains(&owner)) {
-            let wipe = Turn::Move(Move::Disturb(Disturbance::WipeCache));
+            let wipe = CourseTurn::Move(Move::Disturb(Disturbance::WipeCache));
             turns.push(Timed { at: turn.at, turn: wipe });
         }
     }

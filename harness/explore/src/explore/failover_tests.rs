@@ -8,7 +8,7 @@ use proptest::{
     test_runner::{Config, RngSeed, TestRunner},
 };
 use quarrel_checkers::{F, Guarantee, History, Kind, Version};
-use quarrel_run::judge::Evidence;
+use quarrel_run::judge::CauseEvidence;
 use quarrel_sim::{Claim, subjects};
 use quarrel_strategy::strategy::AnyStrategy;
 
@@ -20,7 +20,7 @@ type Subject = fn() -> Arc<dyn AnyStrategy>;
 /// What clients saw of an execution with a failover, as a random schedule leads
 /// to it.
 fn history(subject: Subject, seed: u64) -> History {
-    let faults = vec![super::Fault::ReplicaLag, super::Fault::Failover];
+    let faults = vec![super::PlacedFault::ReplicaLag, super::PlacedFault::Failover];
     let bounds = &Bounds { operations: 3, faults, guarantee: Guarantee::None, ..Bounds::default() };
     let setting = Arc::new(bounds.setting(&subject(), Start::Cold));
     let symmetry = Symmetry::none(&setting.scripts);
@@ -51,7 +51,7 @@ fn versions_order_writes_as_time_does_whatever_a_failover_lost() {
         [subjects::primary_only, subjects::cache_aside_primary, subjects::write_through];
     for (seed, subject) in (0..120).flat_map(|seed| subjects.map(|subject| (seed, subject))) {
         let history = history(subject, seed);
-        let evidence = Evidence::new(&history).expect("what was performed pairs");
+        let evidence = CauseEvidence::new(&history).expect("what was performed pairs");
         let ended = evidence.operations().iter().filter_map(|operation| {
             let end = &history.events[operation.complete?.position()];
             let version = evidence.version_on(operation, KEY)?;

@@ -6,7 +6,7 @@ use quarrel_strategy::strategy::KnownNames;
 
 /// A fault that the explorer places at every possible point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Fault {
+pub enum PlacedFault {
     /// The replica replays any time later, one commit at a time.
     ReplicaLag,
     /// A call goes wrong.
@@ -44,31 +44,31 @@ pub struct UnknownFault {
     pub known: KnownNames,
 }
 
-const NAMED: [(&str, Fault); 21] = [
-    ("replica-lag", Fault::ReplicaLag),
-    ("redis-cut", Fault::Call(Site::Cache, Mishap::Fails)),
-    ("redis-request-lost", Fault::Call(Site::Cache, Mishap::RequestLost)),
-    ("redis-reply-lost", Fault::Call(Site::Cache, Mishap::ReplyLost)),
-    ("late-message", Fault::Call(Site::Cache, Mishap::Delayed)),
-    ("primary-cut", Fault::Call(Site::Primary, Mishap::Fails)),
-    ("primary-request-lost", Fault::Call(Site::Primary, Mishap::RequestLost)),
-    ("primary-reply-lost", Fault::Call(Site::Primary, Mishap::ReplyLost)),
-    ("replica-cut", Fault::Call(Site::Replica, Mishap::Fails)),
-    ("replica-request-lost", Fault::Call(Site::Replica, Mishap::RequestLost)),
-    ("replica-reply-lost", Fault::Call(Site::Replica, Mishap::ReplyLost)),
-    ("client-crash", Fault::ClientCrash),
-    ("redis-wipe", Fault::CacheWiped),
-    ("redis-rollback", Fault::CacheRollback),
-    ("redis-evict", Fault::Eviction),
-    ("expiry", Fault::Expiry),
-    ("manual-sql", Fault::ManualSql),
-    ("failover", Fault::Failover),
-    ("late-ack", Fault::LateAcknowledgement),
-    ("messages-lost", Fault::MessagesLost),
-    ("messages-reordered", Fault::MessagesReordered),
+const NAMED: [(&str, PlacedFault); 21] = [
+    ("replica-lag", PlacedFault::ReplicaLag),
+    ("redis-cut", PlacedFault::Call(Site::Cache, Mishap::Fails)),
+    ("redis-request-lost", PlacedFault::Call(Site::Cache, Mishap::RequestLost)),
+    ("redis-reply-lost", PlacedFault::Call(Site::Cache, Mishap::ReplyLost)),
+    ("late-message", PlacedFault::Call(Site::Cache, Mishap::Delayed)),
+    ("primary-cut", PlacedFault::Call(Site::Primary, Mishap::Fails)),
+    ("primary-request-lost", PlacedFault::Call(Site::Primary, Mishap::RequestLost)),
+    ("primary-reply-lost", PlacedFault::Call(Site::Primary, Mishap::ReplyLost)),
+    ("replica-cut", PlacedFault::Call(Site::Replica, Mishap::Fails)),
+    ("replica-request-lost", PlacedFault::Call(Site::Replica, Mishap::RequestLost)),
+    ("replica-reply-lost", PlacedFault::Call(Site::Replica, Mishap::ReplyLost)),
+    ("client-crash", PlacedFault::ClientCrash),
+    ("redis-wipe", PlacedFault::CacheWiped),
+    ("redis-rollback", PlacedFault::CacheRollback),
+    ("redis-evict", PlacedFault::Eviction),
+    ("expiry", PlacedFault::Expiry),
+    ("manual-sql", PlacedFault::ManualSql),
+    ("failover", PlacedFault::Failover),
+    ("late-ack", PlacedFault::LateAcknowledgement),
+    ("messages-lost", PlacedFault::MessagesLost),
+    ("messages-reordered", PlacedFault::MessagesReordered),
 ];
 
-impl Fault {
+impl PlacedFault {
     /// Every fault that has a name.
     pub fn all() -> impl Iterator<Item = Self> {
         NAMED.iter().map(|(_, fault)| *fault)
@@ -81,7 +81,7 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for PlacedFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match NAMED.iter().find(|(_, fault)| fault == self) {
             Some((name, _)) => f.write_str(name),
@@ -90,7 +90,7 @@ impl fmt::Display for Fault {
     }
 }
 
-impl FromStr for Fault {
+impl FromStr for PlacedFault {
     type Err = UnknownFault;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {

@@ -48,7 +48,7 @@ use quarrel_checkers::{Evidence, RunOutcome, Stake, Validity};
 pub use bounds::{Bounds, KEY, Reduction, Start};
 pub use cause::{Experiment, Why, cause};
 pub use evidence::claim;
-pub use fault::{Fault, UnknownFault};
+pub use fault::{PlacedFault, UnknownFault};
 pub use ladder::{Ladder, LadderBreak, LadderRung, ladder};
 pub use recorded::{Recording, recorded};
 pub use report::{Finding, Report, report, shrink_race};
@@ -60,7 +60,7 @@ use self::{
     symmetry::Symmetry,
     walk::Ground,
 };
-use crate::race::{Cached, Make, Plot, Setup};
+use crate::race::{Cached, Course, Make, Setup};
 use quarrel_sim::{Claim, Move, Setting, Stuck};
 
 /// What an exploration found.
@@ -150,13 +150,13 @@ pub fn explore(make: &Make<'_>, bounds: &Bounds) -> Result<Exploration, Stuck> {
 impl Break {
     /// The break as something to perform, change and write down.
     #[must_use]
-    pub fn plot(&self) -> Plot {
+    pub fn plot(&self) -> Course {
         let cached = match self.start {
             Start::Cold | Start::Absent => Cached::Nowhere,
             Start::Warm => Cached::ByStrategy,
         };
         let scripts = &self.setting.scripts;
-        Plot {
+        Course {
             keys: vec![Setup { key: KEY, value: self.start.row().map(|row| row.value), cached }],
             replica: self.setting.replica,
             // Without the auditor.

@@ -2,7 +2,7 @@ use quarrel_checkers::{Site, Value};
 use quarrel_sim::{Disturbance, Happened, Mishap, Move, Stage, Stuck};
 use quarrel_strategy::stores::{Item, Request};
 
-use super::{Bounds, Fault, bounds::KEY, walk::Ground};
+use super::{Bounds, PlacedFault, bounds::KEY, walk::Ground};
 
 /// How many faults have struck on the way to a state, and which of those that
 /// strike once.
@@ -92,7 +92,7 @@ pub(super) fn candidates(stage: &Stage, ground: &Ground<'_>, struck: Struck) -> 
         if ready && strike {
             mishaps(stage, actor, bounds, &mut moves);
         }
-        if strike && bounds.allows(Fault::ClientCrash) && !stage.idle(actor) {
+        if strike && bounds.allows(PlacedFault::ClientCrash) && !stage.idle(actor) {
             moves.push(Move::Crash { actor });
         }
         if stage.asleep(actor) {
@@ -115,7 +115,7 @@ fn mishaps(stage: &Stage, actor: usize, bounds: &Bounds, moves: &mut Vec<Move>) 
     let next = stage.next_call(actor);
     for mishap in Mishap::ALL {
         let fits = |site: Site| {
-            bounds.allows(Fault::Call(site, mishap))
+            bounds.allows(PlacedFault::Call(site, mishap))
                 && next.is_none_or(|next| next.site() == site && may_go_wrong(next, mishap))
         };
         if [Site::Primary, Site::Replica, Site::Cache].into_iter().any(fits) {
@@ -154,7 +154,7 @@ fn disturbances(stage: &Stage, bounds: &Bounds, struck: Struck, moves: &mut Vec<
     if struck.acks == Acks::Held {
         add(Disturbance::ResumeAcknowledgements);
     }
-    if bounds.allows(Fault::CacheRollback)
+    if bounds.allows(PlacedFault::CacheRollback)
         && struck.saved == Saved::Never
         && stage.world.cache.differs_from_snapshot()
     {
@@ -165,24 +165,24 @@ fn disturbances(stage: &Stage, bounds: &Bounds, struck: Struck, moves: &mut Vec<
     }
     let looks = |who| stage.may_go_on(who);
     let mail = stage.world.cache.posted();
-    let breaks = bounds.allows(Fault::MessagesLost)
-        || bounds.allows(Fault::Call(Site::Cache, Mishap::Fails));
+    let breaks = bounds.allows(PlacedFault::MessagesLost)
+        || bounds.allows(PlacedFault::Call(Site::Cache, Mishap::Fails));
     if breaks && mail.is_listened_to(looks) {
         add(Disturbance::LoseMessages);
     }
-    if bounds.allows(Fault::MessagesReordered) && mail.has_an_order(looks) {
+    if bounds.allows(PlacedFault::MessagesReordered) && mail.has_an_order(looks) {
         add(Disturbance::ReorderMessages);
     }
-    if bounds.allows(Fault::LateAcknowledgement) && struck.acks == Acks::Flow {
+    if bounds.allows(PlacedFault::LateAcknowledgement) && struck.acks == Acks::Flow {
         add(Disturbance::PauseAcknowledgements);
     }
-    if bounds.allows(Fault::CacheRollback) && stage.world.cache.differs_from_snapshot() {
+    if bounds.allows(PlacedFault::CacheRollback) && stage.world.cache.differs_from_snapshot() {
         add(Disturbance::RestoreCache);
     }
-    if bounds.allows(Fault::CacheWiped) && !stage.world.cache.is_empty() {
+    if bounds.allows(PlacedFault::CacheWiped) && !stage.world.cache.is_empty() {
         add(Disturbance::WipeCache);
     }
-    if bounds.allows(Fault::Eviction) || bounds.allows(Fault::Expiry) {
+    if bounds.allows(PlacedFault::Eviction) || bounds.allows(PlacedFault::Expiry) {
         let mut items: Vec<(Item, bool)> = stage
             .world
             .cache
@@ -191,19 +191,19 @@ fn disturbances(stage: &Stage, bounds: &Bounds, struck: Struck, moves: &mut Vec<
             .collect();
         items.sort_unstable();
         for (item, mortal) in items {
-            if bounds.allows(Fault::Eviction) {
+            if bounds.allows(PlacedFault::Eviction) {
                 add(Disturbance::Evict(item));
             }
-            if mortal && bounds.allows(Fault::Expiry) {
+            if mortal && bounds.allows(PlacedFault::Expiry) {
                 add(Disturbance::Expire(item));
             }
         }
     }
-    if bounds.allows(Fault::ManualSql) {
+    if bounds.allows(PlacedFault::ManualSql) {
         let value = Value::from(format!("Manual{}", struck.count + 1).as_str());
         add(Disturbance::ManualUpdate { key: KEY, value });
     }
-    if bounds.allows(Fault::Failover) && !stage.world.failed_over() {
+    if bounds.allows(PlacedFault::Failover) && !stage.world.failed_over() {
         add(Disturbance::FailOver);
     }
 }
@@ -226,7 +226,7 @@ pub(super) fn make(
         let fits = stage
             .next_call(*actor)
             .filter(|call| may_go_wrong(call, *mishap))
-            .is_some_and(|call| bounds.allows(Fault::Call(call.site(), *mishap)));
+            .is_some_and(|call| bounds.allows(PlacedFault::Call(call.site(), *mishap)));
         if !fits {
             return Ok(Happened::Impossible);
         }

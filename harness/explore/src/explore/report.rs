@@ -8,7 +8,7 @@ use super::{
     Bounds, Experiment, Exploration, Extent, Mailing, Reduction, Start, Why, explore,
     shrink::{shrink_shown, why},
 };
-use crate::race::{Make, Plotted, Race, RunError, plot_of};
+use crate::race::{Make, Plotted, Race, RaceError, plot_of};
 
 /// What an exploration found, in words.
 pub struct Report {
@@ -139,7 +139,7 @@ pub fn report(
 /// # Errors
 ///
 /// When a line makes no sense on any cluster.
-pub fn shrink_race(make: &Make<'_>, race: &Race) -> Result<Option<Finding>, RunError> {
+pub fn shrink_race(make: &Make<'_>, race: &Race) -> Result<Option<Finding>, RaceError> {
     let Plotted { plot, claim, of } = plot_of(race, make)?;
     let Some(claim) = claim else { return Ok(None) };
     let Some((plot, performance, kept)) = shrink_shown(make, &plot, claim, of)? else {

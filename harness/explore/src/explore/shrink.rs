@@ -10,7 +10,7 @@ use super::{
     evidence::evident,
     fewer::fewer,
 };
-use crate::race::{Aim, Cached, Make, Performance, Plot};
+use crate::race::{Aim, Cached, Course, Make, Performance};
 
 /// The most performances that shrinking makes: a plot of a hundred moves takes
 /// a few thousand.
@@ -39,9 +39,9 @@ pub(super) enum Kept {
 /// When the strategy waits for something that is no store.
 pub fn shrink(
     make: &Make<'_>,
-    plot: &Plot,
+    plot: &Course,
     claim: Claim,
-) -> Result<Option<(Plot, Performance)>, Stuck> {
+) -> Result<Option<(Course, Performance)>, Stuck> {
     let shrunk = shrink_shown(make, plot, claim, None)?;
     Ok(shrunk.map(|(plot, performance, _)| (plot, performance)))
 }
@@ -49,10 +49,10 @@ pub fn shrink(
 /// As [`shrink`], of the operation `of` if one is given; and what it kept.
 pub(super) fn shrink_shown(
     make: &Make<'_>,
-    plot: &Plot,
+    plot: &Course,
     claim: Claim,
     of: Option<(usize, usize)>,
-) -> Result<Option<(Plot, Performance, Kept)>, Stuck> {
+) -> Result<Option<(Course, Performance, Kept)>, Stuck> {
     let first = plot.perform_until(make, Aim { of, ..Aim::at(claim) })?;
     let Some(victim) = first.victim else { return Ok(None) };
     let plot = what_happened(plot, &first);
@@ -70,8 +70,8 @@ pub(super) fn shown(
     make: &Make<'_>,
     claim: Claim,
     kept: Kept,
-    plot: &Plot,
-) -> Result<Option<(Plot, Performance)>, Stuck> {
+    plot: &Course,
+) -> Result<Option<(Course, Performance)>, Stuck> {
     let by = make().invalidation();
     let counts = |history: &History, victim: Index| kept.counts(history, by, victim, claim);
     let performance = plot.perform_until(make, Aim { claim, of: None, counts: &counts })?;
@@ -88,7 +88,7 @@ pub(super) fn shown(
 }
 
 /// Why what was shrunk goes wrong.
-pub(super) fn why(make: &Make<'_>, plot: &Plot, claim: Claim, kept: Kept) -> Result<Why, Stuck> {
+pub(super) fn why(make: &Make<'_>, plot: &Course, claim: Claim, kept: Kept) -> Result<Why, Stuck> {
     let by = make().invalidation();
     let counts = |history: &History, victim: Index| kept.counts(history, by, victim, claim);
     cause_of(make, plot, Aim { claim, of: None, counts: &counts })
@@ -104,7 +104,7 @@ impl Kept {
     }
 }
 
-fn proved(make: &Make<'_>, plot: &Plot, claim: Claim) -> Result<Kept, Stuck> {
+fn proved(make: &Make<'_>, plot: &Course, claim: Claim) -> Result<Kept, Stuck> {
     Ok(match cause(make, plot, claim)?.cause {
         Cause::Unexplained => Kept::Unknown,
         cause => Kept::Proved(cause),
@@ -112,16 +112,16 @@ fn proved(make: &Make<'_>, plot: &Plot, claim: Claim) -> Result<Kept, Stuck> {
 }
 
 /// The plot without what did not happen.
-pub(super) fn what_happened(plot: &Plot, performance: &Performance) -> Plot {
+pub(super) fn what_happened(plot: &Course, performance: &Performance) -> Course {
     let clients = begun(&plot.clients, performance);
-    Plot { moves: performance.moves.clone(), clients, ..plot.clone() }
+    Course { moves: performance.moves.clone(), clients, ..plot.clone() }
 }
 
 struct Shrinking<'a> {
     make: &'a Make<'a>,
     claim: Claim,
     kept: Kept,
-    plot: Plot,
+    plot: Course,
     performance: Performance,
     tries: usize,
 }
@@ -135,7 +135,7 @@ impl Shrinking<'_> {
         size(&self.plot)
     }
 
-    fn run(mut self) -> Result<(Plot, Performance), Stuck> {
+    fn run(mut self) -> Result<(Course, Performance), Stuck> {
         self.by_proptest()?;
         loop {
             let before = self.size();
@@ -155,12 +155,12 @@ impl Shrinking<'_> {
         self.with_fewer_changes()
     }
 
-    fn shown(&self, candidate: &Plot) -> Result<Option<(Plot, Performance)>, Stuck> {
+    fn shown(&self, candidate: &Course) -> Result<Option<(Course, Performance)>, Stuck> {
         shown(self.make, self.claim, self.kept, candidate)
     }
 
     /// Takes `candidate` if it shows the same and is smaller.
-    fn take(&mut self, candidate: &Plot) -> Result<bool, Stuck> {
+    fn take(&mut self, candidate: &Course) -> Result<bool, Stuck> {
         if self.tries >= MAX_TRIES {
             return Ok(false);
         }
@@ -179,7 +179,7 @@ impl Shrinking<'_> {
     fn by_proptest(&mut self) -> Result<(), Stuck> {
         let with = |kept: &[usize]| {
             let moves = kept.iter().map(|at| self.plot.moves[*at].clone()).collect();
-            Plot { moves, ..self.plot.clone() }
+            Course { moves, ..self.plot.clone() }
         };
         let stuck = RefCell::new(None);
         let holds = |kept: &[usize]| match self.shown(&with(kept)) {
@@ -340,7 +340,7 @@ fn begun(clients: &[Vec<Action>], performance: &Performance) -> Vec<Vec<Action>>
     clients.map(|(at, all)| all[..count(at).min(all.len())].to_vec()).collect()
 }
 
-fn size(plot: &Plot) -> Size {
+fn size(plot: &Course) -> Size {
     let is_step = |a_move: &&Move| matches!(a_move, Move::Step { .. });
     let steps = plot.moves.iter().filter(is_step).count();
     let mishaps = |a_move: &&Move| matches!(a_move, Move::Step { mishap: Some(_), .. });

@@ -13,7 +13,7 @@ use quarrel_sim::{Claim, subjects};
 use quarrel_strategy::strategy::AnyStrategy;
 
 use super::{
-    Bounds, Break, Exploration, Extent, Fault, Reduction, Start,
+    Bounds, Break, Exploration, Extent, PlacedFault, Reduction, Start,
     brute::brute,
     cause, explore,
     sample::schedules,
@@ -24,7 +24,7 @@ use super::{
     symmetry::Symmetry,
     walk::Ground,
 };
-use crate::race::{Plot, rehearse};
+use crate::race::{Course, rehearse};
 
 type Subject = fn() -> Arc<dyn AnyStrategy>;
 
@@ -32,13 +32,14 @@ fn explored(subject: Subject, bounds: &Bounds) -> Exploration {
     explore(&subject, bounds).expect("the subjects use nothing but their session")
 }
 
-fn small(faults: &[Fault], guarantee: Guarantee) -> Bounds {
+fn small(faults: &[PlacedFault], guarantee: Guarantee) -> Bounds {
     Bounds { writers: 1, readers: 2, faults: faults.to_vec(), guarantee, ..Bounds::default() }
 }
 
 #[test]
 fn primary_only_is_linearizable_under_every_fault_but_failover() {
-    let faults: Vec<_> = Fault::all().filter(|fault| *fault != Fault::Failover).collect();
+    let faults: Vec<_> =
+        PlacedFault::all().filter(|fault| *fault != PlacedFault::Failover).collect();
     let found = explored(subjects::primary_only, &small(&faults, Guarantee::Linearizable));
     assert!(found.broken.is_none());
     assert_eq!(found.extent, Extent::Exhaustive);
@@ -103,13 +104,13 @@ fn one_writer_cannot_break_write_through_without_readers_refilling() {
 
 #[test]
 fn searching_states_finds_what_running_everything_finds() {
-    let cases: [(Subject, &[Fault], Guarantee); 6] = [
-        (subjects::cache_aside, &[Fault::ReplicaLag], Guarantee::Linearizable),
+    let cases: [(Subject, &[PlacedFault], Guarantee); 6] = [
+        (subjects::cache_aside, &[PlacedFault::ReplicaLag], Guarantee::Linearizable),
         (subjects::cache_aside_primary, &[], Guarantee::Linearizable),
-        (subjects::write_through, &[Fault::ReplicaLag], Guarantee::Linearizable),
-        (subjects::cache_aside, &[Fault::ReplicaLag], Guarantee::MonotonicReads),
-        (subjects::cache_aside, &[Fault::ReplicaLag], Guarantee::Eventual),
-        (subjects::double_delete, &[Fault::ReplicaLag], Guarantee::Bounded),
+        (subjects::write_through, &[PlacedFault::ReplicaLag], Guarantee::Linearizable),
+        (subjects::cache_aside, &[PlacedFault::ReplicaLag], Guarantee::MonotonicReads),
+        (subjects::cache_aside, &[PlacedFault::ReplicaLag], Guarantee::Eventual),
+        (subjects::double_delete, &[PlacedFault::ReplicaLag], Guarantee::Bounded),
     ];
     for (subject, faults, guarantee) in cases {
         let bounds = small(faults, guarantee);
@@ -125,8 +126,8 @@ fn searching_states_finds_what_running_everything_finds() {
 
 #[test]
 fn leaving_out_orders_that_commute_leaves_out_no_state_and_no_break() {
-    let faults: [Vec<Fault>; 3] =
-        [vec![], vec![Fault::ReplicaLag], Fault::all().collect::<Vec<_>>()];
+    let faults: [Vec<PlacedFault>; 3] =
+        [vec![], vec![PlacedFault::ReplicaLag], PlacedFault::all().collect::<Vec<_>>()];
     for (subject, faults) in [subjects::cache_aside as Subject, subjects::double_delete]
         .into_iter()
         .flat_map(|subject| faults.iter().map(move |faults| (subject, faults)))
@@ -150,7 +151,7 @@ fn leaving_out_orders_that_commute_leaves_out_no_state_and_no_break() {
 #[test]
 fn every_interleaving_that_running_everything_counts_is_covered() {
     // Nothing can break, so both count everything.
-    for faults in [vec![], vec![Fault::ReplicaLag], Fault::all().collect::<Vec<_>>()] {
+    for faults in [vec![], vec![PlacedFault::ReplicaLag], PlacedFault::all().collect::<Vec<_>>()] {
         let bounds = Bounds {
             writers: 1,
             readers: 1,
@@ -170,7 +171,7 @@ fn every_interleaving_that_running_everything_counts_is_covered() {
 #[test]
 fn the_number_of_threads_changes_nothing() {
     let faults = ["replica-lag", "redis-request-lost", "client-crash"];
-    let faults: Vec<Fault> = faults.iter().map(|name| name.parse().unwrap()).collect();
+    let faults: Vec<PlacedFault> = faults.iter().map(|name| name.parse().unwrap()).collect();
     for (max_states, guarantee) in [
         (600, Guarantee::None),
         (300_000, Guarantee::Linearizable),
@@ -237,7 +238,7 @@ fn a_break_is_written_as_a_race_that_runs() {
 
 #[test]
 fn every_kind_of_break_is_written_as_a_race_that_runs() {
-    let once = |fault: Fault| Bounds { faults: vec![fault], ..Bounds::default() };
+    let once = |fault: PlacedFault| Bounds { faults: vec![fault], ..Bounds::default() };
     race_of(subjects::cache_aside_primary, &Bounds { faults: vec![], ..Bounds::default() });
     race_of(subjects::write_through, &Bounds { faults: vec![], ..Bounds::default() });
     for fault in [
@@ -252,7 +253,7 @@ fn every_kind_of_break_is_written_as_a_race_that_runs() {
         let text = race_of(subjects::cache_aside_primary, &bounds);
         println!("{fault}\n{text}");
     }
-    race_of(subjects::primary_only, &once(Fault::Failover));
+    race_of(subjects::primary_only, &once(PlacedFault::Failover));
     for guarantee in [Guarantee::Bounded, Guarantee::MonotonicReads, Guarantee::ReadYourWrites] {
         let bounds = Bounds {
             guarantee,
@@ -401,7 +402,7 @@ proptest! {
             shrink_shown(&subject, &broken.plot(), broken.claim, None).unwrap().unwrap();
         prop_assert!(plot.moves.len() <= broken.moves.len());
         for left_out in 0..plot.moves.len() {
-            let mut without: Plot = plot.clone();
+            let mut without: Course = plot.clone();
             let a_move = without.moves.remove(left_out);
             let shows = shown(&subject, broken.claim, why, &without).unwrap().is_some();
             prop_assert!(!shows, "without {a_move:?} as well:\n{}", performance.race);

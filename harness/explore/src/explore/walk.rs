@@ -3,7 +3,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use quarrel_sim::{Claim, Disturbance, Ending, Happened, Move, Played, Setting, Stage, Stuck};
+use quarrel_sim::{Claim, Disturbance, Happened, Move, PlayEnding, Played, Setting, Stage, Stuck};
 
 use super::{
     Bounds, Start,
@@ -159,7 +159,8 @@ impl<'a> Walk<'a> {
     /// which are looked at by a read of its own, one was acknowledged at all.
     pub(super) fn was_at_stake(&self) -> bool {
         let operations = self.stage.play().operations();
-        let is_acknowledged = |played: &Played| matches!(played.ending, Some(Ending::Written(_)));
+        let is_acknowledged =
+            |played: &Played| matches!(played.ending, Some(PlayEnding::Written(_)));
         if self.ground.bounds.is_about_the_end() {
             return operations.iter().any(is_acknowledged);
         }
@@ -169,7 +170,7 @@ impl<'a> Walk<'a> {
             .filter(|(_, played)| is_acknowledged(played))
             .fold(0_u128, |places, (place, _)| places | 1 << place);
         operations.iter().any(|played| {
-            matches!(played.ending, Some(Ending::Read(_))) && played.before & acknowledged != 0
+            matches!(played.ending, Some(PlayEnding::Read(_))) && played.before & acknowledged != 0
         })
     }
 
@@ -191,7 +192,7 @@ impl<'a> Walk<'a> {
         }
         let read = self.stage.run_alone(self.ground.auditor())?;
         let row = read.and_then(|place| match &self.stage.play().operations()[place].ending {
-            Some(quarrel_sim::Ending::Read(row)) => row.clone(),
+            Some(quarrel_sim::PlayEnding::Read(row)) => row.clone(),
             _ => None,
         });
         Ok(Claim::in_the_end(self.stage.play(), &self.stage.world, KEY, row.as_ref()))

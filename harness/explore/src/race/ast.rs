@@ -49,7 +49,7 @@ pub struct Line {
     /// When, counted from the first line.
     pub at: Option<Duration>,
     /// What happens.
-    pub what: What,
+    pub what: LineEvent,
     /// What must come of it.
     pub claim: Option<Claim>,
     /// The comment at its end, without `#`.
@@ -58,7 +58,7 @@ pub struct Line {
 
 /// What happens at a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum LineEvent {
     /// Nothing: a comment, a claim about the end.
     Nothing,
     /// A client makes a step.
@@ -101,7 +101,7 @@ pub enum What {
         call: Option<Pattern>,
     },
     /// The stores are disturbed.
-    Event(Event),
+    Event(StoreEvent),
     /// What a store holds is looked at, beside everything.
     Check {
         /// Which store.
@@ -159,7 +159,7 @@ pub enum Answer {
 
 /// Something that happens to the stores.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum StoreEvent {
     /// The replica stops replaying.
     PauseReplica,
     /// It follows every commit again.
@@ -201,12 +201,12 @@ pub enum Event {
 impl Line {
     /// A line that comes from no file.
     #[must_use]
-    pub const fn of(what: What) -> Self {
+    pub const fn of(what: LineEvent) -> Self {
         Self { number: 0, column: 0, at: None, what, claim: None, comment: None }
     }
 }
 
-impl Event {
+impl StoreEvent {
     /// Whether it may change what the cache holds.
     pub(super) const fn is_about_the_cache(&self) -> bool {
         match self {
@@ -232,14 +232,14 @@ impl Event {
     }
 }
 
-impl What {
+impl LineEvent {
     /// Whether it may change a row of the primary.
     pub(super) fn commits(&self) -> bool {
         match self {
             Self::Step { call, .. } | Self::Deliver { call: Some(call), .. } => {
                 call.verb == "UPDATE"
             }
-            Self::Event(Event::ManualUpdate(..)) => true,
+            Self::Event(StoreEvent::ManualUpdate(..)) => true,
             _ => false,
         }
     }
@@ -265,7 +265,7 @@ impl Race {
     /// Every line, with those of groups in their place.
     pub fn flat(&self) -> impl Iterator<Item = &Line> {
         self.lines.iter().flat_map(|line| match &line.what {
-            What::Group(lines) => lines.as_slice(),
+            LineEvent::Group(lines) => lines.as_slice(),
             _ => std::slice::from_ref(line),
         })
     }
@@ -286,8 +286,10 @@ impl Race {
     #[must_use]
     pub fn claims(&self) -> u64 {
         let claims = self.flat().map(|line| {
-            let is_said =
-                matches!(line.what, What::Step { reply: Some(_), .. } | What::Check { .. });
+            let is_said = matches!(
+                line.what,
+                LineEvent::Step { reply: Some(_), .. } | LineEvent::Check { .. }
+            );
             u64::from(is_said) + u64::from(line.claim.is_some())
         });
         claims.sum()
@@ -296,7 +298,7 @@ impl Race {
     /// How many of its lines are steps.
     #[must_use]
     pub fn steps(&self) -> usize {
-        self.flat().filter(|line| matches!(line.what, What::Step { .. })).count()
+        self.flat().filter(|line| matches!(line.what, LineEvent::Step { .. })).count()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the strategy shows when all is over.
 
 use quarrel_checkers::Key;
-use quarrel_sim::{Disturbance, Ending, Move, Stage, Stuck};
+use quarrel_sim::{Disturbance, Move, PlayEnding, Stage, Stuck};
 use quarrel_strategy::stores::Row;
 
 use super::Setup;
@@ -27,7 +27,7 @@ pub(super) fn audits(
         let place = stage.play().operations().len();
         let ended = stage.run_alone(first_auditor + at)?;
         let read = ended.and_then(|place| match &stage.play().operations()[place].ending {
-            Some(Ending::Read(row)) => row.clone(),
+            Some(PlayEnding::Read(row)) => row.clone(),
             _ => None,
         });
         audits.push(Audit { key: setup.key, place, read });

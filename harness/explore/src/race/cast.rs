@@ -1,7 +1,7 @@
 use quarrel_checkers::{Key, Value};
 use quarrel_strategy::strategy::Action;
 
-use super::{Line, Race, Shown, What};
+use super::{Line, LineEvent, Race, Shown};
 
 /// What an actor does, by the first word of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub(super) fn begun_by(race: &Race, position: usize) -> Result<Action, NothingBe
     let line = lines[position];
     let actor = line.what.actor().unwrap_or_default();
     let key = match &line.what {
-        What::Step { call, .. } => call.object.as_ref().map(|object| object.key),
+        LineEvent::Step { call, .. } => call.object.as_ref().map(|object| object.key),
         _ => None,
     };
     let key = key.or_else(|| race.keys.first().map(|setup| setup.key)).unwrap_or(Key(1));
@@ -86,7 +86,7 @@ pub(super) fn begun_by(race: &Race, position: usize) -> Result<Action, NothingBe
 /// stores at all.
 fn value_written(lines: &[&Line], actor: &str) -> Option<Value> {
     let mut stored = lines.iter().filter_map(|line| match &line.what {
-        What::Step { actor: of, call, .. } if of == actor => match &call.content {
+        LineEvent::Step { actor: of, call, .. } if of == actor => match &call.content {
             Some(Shown::Value(value)) => Some((call.verb.as_str(), value)),
             _ => None,
         },

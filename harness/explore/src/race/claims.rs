@@ -1,5 +1,5 @@
 use quarrel_checkers::{Key, Value, Version};
-use quarrel_sim::{Claim, Ending, Play, Played, differs, linearizable};
+use quarrel_sim::{Claim, Play, PlayEnding, Played, differs, linearizable};
 use quarrel_strategy::{stores::Row, strategy::Action};
 
 use super::Line;
@@ -133,7 +133,7 @@ pub(super) fn is_true_in_the_end(
     match claim {
         Claim::Lost => {
             play.operations().iter().any(|played| match (&played.action, &played.ending) {
-                (Action::Write(of, value), Some(Ending::Written(version))) if *of == key => {
+                (Action::Write(of, value), Some(PlayEnding::Written(version))) if *of == key => {
                     version.number > held
                         || (version.number == held
                             && primary.is_some_and(|row| row.value != *value))
@@ -182,7 +182,7 @@ fn refuted(
             "an order of the operations explains all that they returned".to_owned()
         }
         (Action::Write(..), _, _) => "its operation is a write, and returns nothing".to_owned(),
-        (_, Some(Ending::Read(row)), _) => {
+        (_, Some(PlayEnding::Read(row)), _) => {
             if claim == Claim::Dirty {
                 return Some("the write of what it read did not fail for certain".to_owned());
             }
@@ -199,7 +199,7 @@ fn refuted(
 fn not_missed(play: &Play, claim: Claim, read: &Played, key: Key) -> String {
     let returned = play.shown(read, key);
     let value = match &read.ending {
-        Some(Ending::Read(Some(row))) => row.value.to_string(),
+        Some(PlayEnding::Read(Some(row))) => row.value.to_string(),
         _ => Value::Nil.to_string(),
     };
     if claim != Claim::Stale {
@@ -211,13 +211,13 @@ fn not_missed(play: &Play, claim: Claim, read: &Played, key: Key) -> String {
         _ => None,
     });
     let is_newer = |other: &Played| match other.ending {
-        Some(Ending::Written(_)) => play.shown(other, key) > returned,
-        Some(Ending::Unknown) | None => true,
-        Some(Ending::Read(_) | Ending::Failed) => false,
+        Some(PlayEnding::Written(_)) => play.shown(other, key) > returned,
+        Some(PlayEnding::Unknown) | None => true,
+        Some(PlayEnding::Read(_) | PlayEnding::Failed) => false,
     };
     let newer = writes.into_iter().find(|(_, other)| is_newer(other));
     match newer {
-        Some((newer, Played { ending: Some(Ending::Written(_)), .. })) => {
+        Some((newer, Played { ending: Some(PlayEnding::Written(_)), .. })) => {
             format!("the write of {newer} had not been acknowledged when this read began")
         }
         Some((newer, _)) if newer.to_string() != value => {

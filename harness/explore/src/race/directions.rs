@@ -1,5 +1,5 @@
 use quarrel_checkers::{Key, Version};
-use quarrel_sim::{Ending, Task};
+use quarrel_sim::{PlayEnding, Task};
 use quarrel_strategy::{
     cluster::Control,
     stores::Request,
@@ -7,7 +7,7 @@ use quarrel_strategy::{
 };
 
 use super::{
-    Event, Line, RunError,
+    Line, RaceError, StoreEvent,
     claims::{Ends, is_true_in_the_end},
     force::{Forcing, LineOutcome},
     letterbox::Messages,
@@ -19,79 +19,79 @@ impl Forcing<'_> {
         &mut self,
         position: usize,
         line: &Line,
-        event: &Event,
-    ) -> Result<LineOutcome, RunError> {
+        event: &StoreEvent,
+    ) -> Result<LineOutcome, RaceError> {
         let number = line.number;
         match event {
-            Event::PauseReplica => {
+            StoreEvent::PauseReplica => {
                 self.follow(number).await?;
                 self.stand_still(number).await?;
             }
-            Event::ResumeReplica => self.go_on(number).await?,
-            Event::ReplayTo(key, version) => {
+            StoreEvent::ResumeReplica => self.go_on(number).await?,
+            StoreEvent::ReplayTo(key, version) => {
                 return self.replay_to(position, line, *key, *version).await;
             }
-            Event::ReplayReplica => {
+            StoreEvent::ReplayReplica => {
                 self.go_on(number).await?;
                 self.stand_still(number).await?;
             }
-            Event::ManualUpdate(key, value) => {
+            StoreEvent::ManualUpdate(key, value) => {
                 self.room(line)?;
                 let key = self.props.real(*key);
                 let place =
                     self.play.begin(usize::MAX, OPERATOR, Action::Write(key, value.clone()));
                 self.aside(Task::Manual(key, value.clone())).await?;
-                let failed = |what| RunError::Failed { line: number, what };
+                let failed = |what| RaceError::Failed { line: number, what };
                 let timeline = self.cluster.timeline().await.map_err(failed)?;
                 let timeline = u32::try_from(timeline).unwrap_or(u32::MAX);
                 let version = self.props.version(number, key).await?;
-                self.play.end(place, Ending::Written(Version { timeline, number: version }));
+                self.play.end(place, PlayEnding::Written(Version { timeline, number: version }));
                 self.follow(number).await?;
             }
-            Event::HoldMessages => self.messages = Messages::Held,
-            Event::ReleaseMessages => self.messages = Messages::Arrive,
-            Event::LoseMessages => self.lose_messages(),
-            Event::ReorderMessages => self.reorder_messages(number).await?,
-            Event::WipeCache => {
+            StoreEvent::HoldMessages => self.messages = Messages::Held,
+            StoreEvent::ReleaseMessages => self.messages = Messages::Arrive,
+            StoreEvent::LoseMessages => self.lose_messages(),
+            StoreEvent::ReorderMessages => self.reorder_messages(number).await?,
+            StoreEvent::WipeCache => {
                 self.props.wipe(number).await?;
                 self.forget_by_tracking();
             }
-            Event::SaveCache => self.props.save(number).await?,
-            Event::RestoreCache => {
+            StoreEvent::SaveCache => self.props.save(number).await?,
+            StoreEvent::RestoreCache => {
                 self.props.restore(number).await?;
                 // A server that starts again knows nobody.
                 self.lose_messages();
             }
-            Event::Evict(object) | Event::Expire(object) => {
+            StoreEvent::Evict(object) | StoreEvent::Expire(object) => {
                 let Some(item) = self.props.item(object) else {
                     return Ok(Err(line.differs(event.to_string(), "the cache does not hold it")));
                 };
                 match event {
-                    Event::Evict(_) => {
+                    StoreEvent::Evict(_) => {
                         self.props.ask(number, Request::CacheDel(item)).await.map(drop)?
                     }
                     _ => self.props.expire(number, item).await?,
                 }
             }
-            Event::PauseAcks => self.hold_acks(number).await?,
-            Event::ResumeAcks => self.release_acks(number).await?,
-            Event::Failover => self.fail_over(number).await?,
+            StoreEvent::PauseAcks => self.hold_acks(number).await?,
+            StoreEvent::ResumeAcks => self.release_acks(number).await?,
+            StoreEvent::Failover => self.fail_over(number).await?,
         }
         Ok(Ok(None))
     }
 
-    pub(super) async fn control(&self, line: usize, control: Control) -> Result<(), RunError> {
-        self.cluster.supports(&control).map_err(|unsupported| RunError::Unsupported {
+    pub(super) async fn control(&self, line: usize, control: Control) -> Result<(), RaceError> {
+        self.cluster.supports(&control).map_err(|unsupported| RaceError::Unsupported {
             line,
             what: format!("{}: {}", unsupported.control, unsupported.why),
             advice: unsupported.advice,
         })?;
         let done = self.cluster.apply(&control).await;
-        done.map_err(|error| RunError::Failed { line, what: error.to_string() })
+        done.map_err(|error| RaceError::Failed { line, what: error.to_string() })
     }
 
     /// What is true in the end.
-    pub(super) async fn ends(&mut self) -> Result<Ends, RunError> {
+    pub(super) async fn ends(&mut self) -> Result<Ends, RaceError> {
         let mut ends = Ends::default();
         let keys: Vec<Key> = self.race.keys.iter().map(|setup| setup.key).collect();
         for key in keys {

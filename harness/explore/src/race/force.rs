@@ -10,7 +10,8 @@ use quarrel_strategy::{
 };
 
 use super::{
-    Answer, Cached, Divergence, Happening, Line, Make, Pattern, Race, Run, RunError, Told, What,
+    Answer, Cached, Divergence, Line, LineEvent, Make, Pattern, Race, RaceError, RaceRun, RaceStep,
+    Told,
     cast::{Part, begun_by},
     claims::{Claims, Ends},
     held::{Acks, Hold, Replay},
@@ -46,7 +47,7 @@ pub async fn force(
     cluster: &dyn Cluster,
     first_key: u64,
     tell: &mut dyn FnMut(Told<'_>),
-) -> Result<Run, RunError> {
+) -> Result<RaceRun, RaceError> {
     let mut forcing = Forcing::new(race, make(), cluster, first_key);
     forcing.set_up().await?;
     let performed = forcing.perform(tell).await;
@@ -74,7 +75,7 @@ pub(super) struct Forcing<'a> {
     pub(super) stream: Stream,
     pub(super) messages: Messages,
     pub(super) claims: Claims,
-    pub(super) run: Run,
+    pub(super) run: RaceRun,
 }
 
 impl<'a> Forcing<'a> {
@@ -99,11 +100,11 @@ impl<'a> Forcing<'a> {
             stream: Stream::Flows,
             messages: Messages::Arrive,
             claims: Claims::default(),
-            run: Run::default(),
+            run: RaceRun::default(),
         }
     }
 
-    async fn set_up(&mut self) -> Result<(), RunError> {
+    async fn set_up(&mut self) -> Result<(), RaceError> {
         self.listen().await?;
         for setup in &self.race.keys {
             let key = self.props.real(setup.key);
@@ -127,15 +128,15 @@ impl<'a> Forcing<'a> {
 
     /// Agents run before the first client comes on. A connection hears only
     /// what is said while it listens.
-    async fn listen(&mut self) -> Result<(), RunError> {
-        let line = Line::of(What::Nothing);
+    async fn listen(&mut self) -> Result<(), RaceError> {
+        let line = Line::of(LineEvent::Nothing);
         for agent in self.strategy.agents() {
             let name = format!("Agent {agent}");
             self.enter(&name, &line)?;
             let listens = Request::FeedPoll { feed: Feed::Notify, limit: 1, wait: Duration::ZERO };
             let stores = self.actors.get_mut(&name).and_then(|actor| actor.stores.as_mut());
             let stores = stores.expect("it has just come on");
-            let failed = |error: StoreError| RunError::Failed { line: 0, what: error.to_string() };
+            let failed = |error: StoreError| RaceError::Failed { line: 0, what: error.to_string() };
             stores.call(&listens).await.map_err(failed)?;
         }
         Ok(())
@@ -146,7 +147,7 @@ impl<'a> Forcing<'a> {
         drop(self.aside(Task::Finish).await);
     }
 
-    async fn perform(&mut self, tell: &mut dyn FnMut(Told<'_>)) -> Result<(), RunError> {
+    async fn perform(&mut self, tell: &mut dyn FnMut(Told<'_>)) -> Result<(), RaceError> {
         let start = self.recorder.now();
         for (position, line) in self.race.flat().enumerate() {
             tell(Told::Next(line));
@@ -158,7 +159,7 @@ impl<'a> Forcing<'a> {
             if line.what.commits() {
                 self.stop_before_the_next(position, line.number).await?;
             }
-            let happening = Happening::of(line, self.recorder.now(), outcome);
+            let happening = RaceStep::of(line, self.recorder.now(), outcome);
             tell(Told::Happened(&happening));
             let divergence = happening.divergence.clone();
             self.run.happened.push(happening);
@@ -170,9 +171,9 @@ impl<'a> Forcing<'a> {
         Ok(())
     }
 
-    async fn line(&mut self, position: usize, line: &Line) -> Result<LineOutcome, RunError> {
+    async fn line(&mut self, position: usize, line: &Line) -> Result<LineOutcome, RaceError> {
         match &line.what {
-            What::Step { actor, call, mishap, reply } => {
+            LineEvent::Step { actor, call, mishap, reply } => {
                 self.ready(actor, line).await?;
                 if self.is_idle(actor) && Part::of(actor).is_client() {
                     let action = begun_by(self.race, position)?;
@@ -182,7 +183,7 @@ impl<'a> Forcing<'a> {
                 self.claims.note(line, self.open(actor));
                 self.step(line, actor, call, *mishap, reply.as_ref()).await
             }
-            What::Read { actor, key } => {
+            LineEvent::Read { actor, key } => {
                 self.ready(actor, line).await?;
                 if let Some(open) = self.still_open(line, actor) {
                     return Ok(Err(open));
@@ -192,7 +193,7 @@ impl<'a> Forcing<'a> {
                 self.claims.note(line, self.open(actor));
                 Ok(Ok(None))
             }
-            What::Write { actor, key, value } => {
+            LineEvent::Write { actor, key, value } => {
                 self.ready(actor, line).await?;
                 if let Some(open) = self.still_open(line, actor) {
                     return Ok(Err(open));
@@ -203,8 +204,8 @@ impl<'a> Forcing<'a> {
                 self.claims.note(line, self.open(actor));
                 Ok(Ok(None))
             }
-            What::Crash { actor } => Ok(self.crash(line, actor)),
-            What::Deliver { actor, .. } => {
+            LineEvent::Crash { actor } => Ok(self.crash(line, actor)),
+            LineEvent::Deliver { actor, .. } => {
                 let late = self.actors.get_mut(actor).filter(|actor| !actor.late.is_empty());
                 let Some(request) = late.map(|actor| actor.late.remove(0)) else {
                     return Ok(Err(
@@ -214,8 +215,8 @@ impl<'a> Forcing<'a> {
                 self.props.ask(line.number, request).await?;
                 Ok(Ok(None))
             }
-            What::Event(event) => self.event(position, line, event).await,
-            What::Check { site, object, reply } => {
+            LineEvent::Event(event) => self.event(position, line, event).await,
+            LineEvent::Check { site, object, reply } => {
                 let found = self.props.look(line.number, *site, object).await?;
                 Ok(if found == *reply {
                     Ok(Some(found))
@@ -223,11 +224,11 @@ impl<'a> Forcing<'a> {
                     Err(line.answers_differ(reply, &found))
                 })
             }
-            What::Nothing => {
+            LineEvent::Nothing => {
                 self.claims.note_for_the_end(line);
                 Ok(Ok(None))
             }
-            What::Group(_) => Ok(Ok(None)),
+            LineEvent::Group(_) => Ok(Ok(None)),
         }
     }
 
@@ -238,7 +239,7 @@ impl<'a> Forcing<'a> {
         pattern: &Pattern,
         mishap: Option<Mishap>,
         wanted: Option<&Answer>,
-    ) -> Result<LineOutcome, RunError> {
+    ) -> Result<LineOutcome, RaceError> {
         if self.is_idle(name) && Part::of(name) == Part::Agent {
             let agent = match self.actors[name].process {
                 Process::Agent(number) => usize::try_from(number).unwrap_or(0),
@@ -337,7 +338,7 @@ impl<'a> Forcing<'a> {
         Some(if mishap == Some(Mishap::ReplyLost) { lost() } else { answer })
     }
 
-    fn end(mut self, ends: &Ends) -> Run {
+    fn end(mut self, ends: &Ends) -> RaceRun {
         let initial = |key: Key| self.props.initial(&self.race.keys, key);
         self.run.claims = self.claims.judged(&self.play, initial, ends);
         self.run.history = self.recorder.history();

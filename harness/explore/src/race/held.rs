@@ -9,7 +9,7 @@ use quarrel_strategy::{
     stores::{Durability, Request},
 };
 
-use super::{Event, Race, RunError, What, force::Forcing, stops::Stream, troupe::State};
+use super::{LineEvent, Race, RaceError, StoreEvent, force::Forcing, stops::Stream, troupe::State};
 
 /// The longest wait for a replica.
 pub(super) const LIMIT: Duration = Duration::from_secs(10);
@@ -46,13 +46,14 @@ pub(super) enum Hold {
 
 impl Hold {
     pub(super) fn of(race: &Race) -> Self {
-        let fails_over = race.flat().any(|line| line.what == What::Event(Event::Failover));
+        let fails_over =
+            race.flat().any(|line| line.what == LineEvent::Event(StoreEvent::Failover));
         if fails_over { Self::Cut } else { Self::Pause }
     }
 }
 
 impl Forcing<'_> {
-    pub(super) async fn stand_still(&mut self, line: usize) -> Result<(), RunError> {
+    pub(super) async fn stand_still(&mut self, line: usize) -> Result<(), RaceError> {
         if self.replica == Replay::Promoted {
             return Ok(());
         }
@@ -68,7 +69,7 @@ impl Forcing<'_> {
         Ok(())
     }
 
-    pub(super) async fn go_on(&mut self, line: usize) -> Result<(), RunError> {
+    pub(super) async fn go_on(&mut self, line: usize) -> Result<(), RaceError> {
         if self.replica == Replay::Promoted {
             return Ok(());
         }
@@ -87,14 +88,14 @@ impl Forcing<'_> {
     }
 
     /// The log still reaches the replica; what it says of it vanishes.
-    pub(super) async fn hold_acks(&mut self, line: usize) -> Result<(), RunError> {
+    pub(super) async fn hold_acks(&mut self, line: usize) -> Result<(), RaceError> {
         let (link, impairment) = (Link::ReplicaPrimary, Impairment::DropRequests);
         self.control(line, Control::Impair { link, impairment }).await?;
         self.acks = Acks::Held;
         Ok(())
     }
 
-    pub(super) async fn release_acks(&mut self, line: usize) -> Result<(), RunError> {
+    pub(super) async fn release_acks(&mut self, line: usize) -> Result<(), RaceError> {
         self.control(line, Control::Restore(Link::ReplicaPrimary)).await?;
         self.acks = Acks::Flow;
         // What vanished is not said again by itself: only news makes the
@@ -106,7 +107,7 @@ impl Forcing<'_> {
     }
 
     /// The replica becomes the primary; the old one is stopped.
-    pub(super) async fn fail_over(&mut self, line: usize) -> Result<(), RunError> {
+    pub(super) async fn fail_over(&mut self, line: usize) -> Result<(), RaceError> {
         if self.replica == Replay::Promoted {
             return Ok(());
         }
@@ -140,12 +141,12 @@ impl Forcing<'_> {
     }
 
     /// Waits until the replica shows every commit, unless it is held back.
-    pub(super) async fn follow(&self, line: usize) -> Result<(), RunError> {
+    pub(super) async fn follow(&self, line: usize) -> Result<(), RaceError> {
         if self.replica != Replay::Runs {
             return Ok(());
         }
         let caught_up = tokio::time::timeout(LIMIT, caught_up(self.cluster)).await;
-        let failed = |what: String| RunError::Failed { line, what };
+        let failed = |what: String| RaceError::Failed { line, what };
         caught_up
             .map_err(|_| failed(format!("the replica did not catch up within {LIMIT:?}")))?
             .map(drop)
@@ -154,7 +155,7 @@ impl Forcing<'_> {
 
     /// Waits until the calls that waited for the replica have been answered,
     /// unless they must go on waiting.
-    async fn settle(&self, line: usize) -> Result<(), RunError> {
+    async fn settle(&self, line: usize) -> Result<(), RaceError> {
         if self.replica == Replay::Paused || self.acks == Acks::Held {
             return Ok(());
         }
@@ -169,7 +170,7 @@ impl Forcing<'_> {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };
-        tokio::time::timeout(LIMIT, all).await.map_err(|_| RunError::Failed {
+        tokio::time::timeout(LIMIT, all).await.map_err(|_| RaceError::Failed {
             line,
             what: format!("a commit still waited {LIMIT:?} after the replica had applied it"),
         })

@@ -1,5 +1,5 @@
 use super::{
-    RunError,
+    RaceError,
     force::{Forcing, Reply},
 };
 use quarrel_strategy::stores::{Backend, Request, Response, Stale};
@@ -91,11 +91,11 @@ impl Forcing<'_> {
     }
 
     /// What is on its way arrives in the opposite order.
-    pub(super) async fn reorder_messages(&mut self, line: usize) -> Result<(), RunError> {
+    pub(super) async fn reorder_messages(&mut self, line: usize) -> Result<(), RaceError> {
         for actor in self.actors.values_mut() {
             let Some(stores) = &mut actor.stores else { continue };
             let turned = actor.letters.reverse(stores).await;
-            turned.map_err(|what| RunError::Failed { line, what })?;
+            turned.map_err(|what| RaceError::Failed { line, what })?;
         }
         Ok(())
     }

@@ -22,13 +22,13 @@ mod stops;
 mod text_tests;
 mod troupe;
 
-pub use ast::{Answer, Cached, Event, Line, Pattern, Race, Setup, Shown, What};
+pub use ast::{Answer, Cached, Line, LineEvent, Pattern, Race, Setup, Shown, StoreEvent};
 pub use cast::NothingBegun;
 pub use claims::Judged;
 pub use force::force;
 pub use parse::ParseRaceError;
-pub use plot::{Aim, Performance, Performed, Plot, Timed, Turn};
+pub use plot::{Aim, Course, CourseTurn, Performance, Performed, Timed};
 pub use rehearse::{Plotted, plot_of, rehearse};
-pub use replay::{Tally, Venue, replay};
-pub use run::{Divergence, Happening, Run, RunError, Told};
+pub use replay::{ReplayTally, Venue, replay};
+pub use run::{Divergence, RaceError, RaceRun, RaceStep, Told};
 pub use scene::Make;

@@ -5,7 +5,8 @@ use quarrel_sim::{Claim, Mishap};
 use quarrel_strategy::strategy::parse_duration;
 
 use super::{
-    Answer, Event, Line, Pattern, Race, Setup, Shown, What, ast::Cached, cast::Part, scan::Scanner,
+    Answer, Line, LineEvent, Pattern, Race, Setup, Shown, StoreEvent, ast::Cached, cast::Part,
+    scan::Scanner,
 };
 
 /// The text is not a race.
@@ -59,11 +60,11 @@ impl FromStr for Race {
             } else {
                 let line = line(&mut scanner, number, comment)?;
                 match (&mut group, line) {
-                    (None, line) if matches!(line.what, What::Group(_)) => group = Some(line),
-                    (Some(_), line) if matches!(line.what, What::Group(_)) => {
+                    (None, line) if matches!(line.what, LineEvent::Group(_)) => group = Some(line),
+                    (Some(_), line) if matches!(line.what, LineEvent::Group(_)) => {
                         return Err(scanner.expected("no group inside a group"));
                     }
-                    (Some(Line { what: What::Group(lines), .. }), line) => lines.push(line),
+                    (Some(Line { what: LineEvent::Group(lines), .. }), line) => lines.push(line),
                     (_, line) => race.lines.push(line),
                 }
             }
@@ -147,7 +148,7 @@ fn setup(scanner: &mut Scanner<'_>) -> Parsed<Setup> {
 }
 
 fn line(scanner: &mut Scanner<'_>, number: usize, comment: Option<String>) -> Parsed<Line> {
-    let mut line = Line { number, comment, ..Line::of(What::Nothing) };
+    let mut line = Line { number, comment, ..Line::of(LineEvent::Nothing) };
     if scanner.rest().starts_with("t=") {
         scanner.take("t=");
         let what = "a duration of at most 1h, such as 30ms";
@@ -158,7 +159,7 @@ fn line(scanner: &mut Scanner<'_>, number: usize, comment: Option<String>) -> Pa
     }
     line.column = scanner.column();
     if scanner.take("{") {
-        line.what = What::Group(Vec::new());
+        line.what = LineEvent::Group(Vec::new());
         return Ok(line);
     }
     if !scanner.is_at_end() && !scanner.rest().starts_with('!') {
@@ -172,7 +173,7 @@ fn line(scanner: &mut Scanner<'_>, number: usize, comment: Option<String>) -> Pa
     Ok(line)
 }
 
-fn claim(scanner: &mut Scanner<'_>, what: &What) -> Parsed<Claim> {
+fn claim(scanner: &mut Scanner<'_>, what: &LineEvent) -> Parsed<Claim> {
     let about_the_end = scanner.expected(
         "a claim about an operation; `!lost` and `!diverged` are about the end, in a line of \
          their own",
@@ -187,9 +188,9 @@ fn claim(scanner: &mut Scanner<'_>, what: &What) -> Parsed<Claim> {
         let words: Vec<_> = Claim::ALL.iter().map(|claim| claim.word()).collect();
         scanner.expected(format!("a claim: {}", words.join(", ")))
     })?;
-    let is_alone = *what == What::Nothing;
+    let is_alone = *what == LineEvent::Nothing;
     let begins_or_goes_on =
-        matches!(what, What::Step { .. } | What::Read { .. } | What::Write { .. });
+        matches!(what, LineEvent::Step { .. } | LineEvent::Read { .. } | LineEvent::Write { .. });
     let is_of_a_client = what.actor().is_some_and(|actor| Part::of(actor).is_client());
     match claim.is_about_the_end() {
         true if !is_alone => Err(about_the_end),
@@ -198,32 +199,32 @@ fn claim(scanner: &mut Scanner<'_>, what: &What) -> Parsed<Claim> {
     }
 }
 
-fn happening(scanner: &mut Scanner<'_>) -> Parsed<(What, Option<String>)> {
+fn happening(scanner: &mut Scanner<'_>) -> Parsed<(LineEvent, Option<String>)> {
     if scanner.rest().starts_with(char::is_uppercase) {
         return step(scanner);
     }
     let what = if scanner.take("deliver") {
         let actor = actor(scanner)?;
         let call = if scanner.take(":") { Some(pattern(scanner)?) } else { None };
-        What::Deliver { actor, call }
+        LineEvent::Deliver { actor, call }
     } else if scanner.take("check") {
         let site =
             site(scanner).ok_or_else(|| scanner.expected("a store: primary, replica or cache"))?;
         let object = scanner.object()?;
         scanner.need("->")?;
         let (reply, note) = answer(scanner)?;
-        return Ok((What::Check { site, object, reply }, note));
+        return Ok((LineEvent::Check { site, object, reply }, note));
     } else {
-        What::Event(event(scanner)?)
+        LineEvent::Event(event(scanner)?)
     };
     Ok((what, None))
 }
 
-fn step(scanner: &mut Scanner<'_>) -> Parsed<(What, Option<String>)> {
+fn step(scanner: &mut Scanner<'_>) -> Parsed<(LineEvent, Option<String>)> {
     let actor = actor(scanner)?;
     scanner.need(":")?;
     if scanner.take("crashes") {
-        return Ok((What::Crash { actor }, None));
+        return Ok((LineEvent::Crash { actor }, None));
     }
     let nothing_begun = scanner.expected(
         "a step: agents and jobs have work of their own, and begin no operation of a client",
@@ -232,7 +233,7 @@ fn step(scanner: &mut Scanner<'_>) -> Parsed<(What, Option<String>)> {
         if !Part::of(&actor).is_client() {
             return Err(nothing_begun);
         }
-        return Ok((What::Read { actor, key: scanner.key()? }, None));
+        return Ok((LineEvent::Read { actor, key: scanner.key()? }, None));
     }
     if scanner.take("write") {
         if !Part::of(&actor).is_client() {
@@ -240,7 +241,7 @@ fn step(scanner: &mut Scanner<'_>) -> Parsed<(What, Option<String>)> {
         }
         let key = scanner.key()?;
         scanner.need("=")?;
-        return Ok((What::Write { actor, key, value: scanner.value()? }, None));
+        return Ok((LineEvent::Write { actor, key, value: scanner.value()? }, None));
     }
     let call = pattern(scanner)?;
     let mishap = if scanner.take(",") {
@@ -257,7 +258,7 @@ fn step(scanner: &mut Scanner<'_>) -> Parsed<(What, Option<String>)> {
     } else {
         (None, None)
     };
-    Ok((What::Step { actor, call, mishap, reply }, note))
+    Ok((LineEvent::Step { actor, call, mishap, reply }, note))
 }
 
 fn actor(scanner: &mut Scanner<'_>) -> Parsed<String> {
@@ -320,40 +321,40 @@ fn answer(scanner: &mut Scanner<'_>) -> Parsed<(Answer, Option<String>)> {
     Ok((answer, note))
 }
 
-fn event(scanner: &mut Scanner<'_>) -> Parsed<Event> {
+fn event(scanner: &mut Scanner<'_>) -> Parsed<StoreEvent> {
     let simple = [
-        ("pause replica", Event::PauseReplica),
-        ("resume replica", Event::ResumeReplica),
-        ("pause acks", Event::PauseAcks),
-        ("resume acks", Event::ResumeAcks),
-        ("hold messages", Event::HoldMessages),
-        ("release messages", Event::ReleaseMessages),
-        ("lose messages", Event::LoseMessages),
-        ("reorder messages", Event::ReorderMessages),
-        ("wipe cache", Event::WipeCache),
-        ("save cache", Event::SaveCache),
-        ("restore cache", Event::RestoreCache),
-        ("failover", Event::Failover),
+        ("pause replica", StoreEvent::PauseReplica),
+        ("resume replica", StoreEvent::ResumeReplica),
+        ("pause acks", StoreEvent::PauseAcks),
+        ("resume acks", StoreEvent::ResumeAcks),
+        ("hold messages", StoreEvent::HoldMessages),
+        ("release messages", StoreEvent::ReleaseMessages),
+        ("lose messages", StoreEvent::LoseMessages),
+        ("reorder messages", StoreEvent::ReorderMessages),
+        ("wipe cache", StoreEvent::WipeCache),
+        ("save cache", StoreEvent::SaveCache),
+        ("restore cache", StoreEvent::RestoreCache),
+        ("failover", StoreEvent::Failover),
     ];
     if let Some((_, event)) = simple.into_iter().find(|(words, _)| scanner.take(words)) {
         return Ok(event);
     }
     if scanner.take("replay replica") {
         if !scanner.take("to") {
-            return Ok(Event::ReplayReplica);
+            return Ok(StoreEvent::ReplayReplica);
         }
-        return Ok(Event::ReplayTo(scanner.key()?, scanner.version()?));
+        return Ok(StoreEvent::ReplayTo(scanner.key()?, scanner.version()?));
     }
     if scanner.take("evict") {
-        return scanner.object().map(Event::Evict);
+        return scanner.object().map(StoreEvent::Evict);
     }
     if scanner.take("expire") {
-        return scanner.object().map(Event::Expire);
+        return scanner.object().map(StoreEvent::Expire);
     }
     if scanner.take("manual UPDATE") {
         let key = scanner.key()?;
         scanner.need("=")?;
-        return Ok(Event::ManualUpdate(key, scanner.value()?));
+        return Ok(StoreEvent::ManualUpdate(key, scanner.value()?));
     }
     Err(scanner.expected(
         "a step (`Writer A: GET 1`) or an event (pause replica, resume replica, replay replica, pause acks, resume acks, hold messages, release messages, lose messages, reorder messages, wipe cache, save cache, restore cache, evict, expire, manual UPDATE, failover, deliver, check)",

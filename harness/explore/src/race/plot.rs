@@ -8,7 +8,7 @@ use quarrel_strategy::{
 };
 
 use super::{
-    Answer, Event, Line, Make, Pattern, Race, Setup, What,
+    Answer, Line, LineEvent, Make, Pattern, Race, Setup, StoreEvent,
     audit::{Audit, audits},
     scene::{initial, setting, world},
 };
@@ -17,7 +17,7 @@ use super::{
 /// their turns. What comes of it is known once it is performed, so a plot can
 /// be cut and changed at will.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plot {
+pub struct Course {
     /// What the stores hold at the beginning.
     pub keys: Vec<Setup>,
     /// Whether the replica moves by itself at the beginning.
@@ -62,12 +62,12 @@ pub struct Timed {
     /// turn before if that is none.
     pub at: Option<Time>,
     /// What it is.
-    pub turn: Turn,
+    pub turn: CourseTurn,
 }
 
 /// What is done at a turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Turn {
+pub enum CourseTurn {
     /// A move.
     Move(Move),
     /// This actor goes on, whatever it waits for by itself, and no time passes.
@@ -110,7 +110,7 @@ impl Aim<'_> {
     }
 }
 
-impl Plot {
+impl Course {
     /// Performs the plot until `claim` comes true.
     ///
     /// # Errors
@@ -126,7 +126,7 @@ impl Plot {
     ///
     /// When the strategy waits for something that is no store.
     pub fn perform_until(&self, make: &Make<'_>, aim: Aim<'_>) -> Result<Performance, Stuck> {
-        let timed = |a_move: &Move| Timed { at: None, turn: Turn::Move(a_move.clone()) };
+        let timed = |a_move: &Move| Timed { at: None, turn: CourseTurn::Move(a_move.clone()) };
         let turns: Vec<Timed> = self.moves.iter().map(timed).collect();
         self.perform_timed(make, aim, &turns)
     }
@@ -225,7 +225,7 @@ impl Plot {
 }
 
 struct Performing<'a> {
-    plot: &'a Plot,
+    plot: &'a Course,
     aim: Aim<'a>,
     recorder: Arc<Recorder>,
     names: Vec<String>,
@@ -241,16 +241,16 @@ impl Performing<'_> {
     /// The operation that the claim came true of.
     fn perform(&mut self, turns: &[Timed]) -> Result<Option<Index>, Stuck> {
         if self.plot.replica == Following::WhenTold {
-            self.event(Event::PauseReplica);
+            self.event(StoreEvent::PauseReplica);
         }
         for Timed { at, turn } in turns {
             let now = self.stage.world.now;
             let wait = at.map_or(Duration::from_millis(1), |at| at.since(now));
             self.stage.perform(&Move::Disturb(Disturbance::Wait(wait)))?;
             let a_move = &match turn {
-                Turn::Move(a_move) => a_move.clone(),
-                Turn::GoOn(actor) if self.stage.idle(*actor) => continue,
-                Turn::Hurry(actor) | Turn::GoOn(actor) | Turn::Finish(actor) => {
+                CourseTurn::Move(a_move) => a_move.clone(),
+                CourseTurn::GoOn(actor) if self.stage.idle(*actor) => continue,
+                CourseTurn::Hurry(actor) | CourseTurn::GoOn(actor) | CourseTurn::Finish(actor) => {
                     self.stage.hurry(*actor)
                 }
             };
@@ -262,7 +262,7 @@ impl Performing<'_> {
             if happened == Happened::Impossible {
                 continue;
             }
-            self.hurried += usize::from(matches!(turn, Turn::Hurry(_)));
+            self.hurried += usize::from(matches!(turn, CourseTurn::Hurry(_)));
             self.moves.push(a_move.clone());
             self.owners.push(self.owner(a_move));
             self.instants.push(instant);
@@ -301,7 +301,7 @@ impl Performing<'_> {
 
     /// The line that says which operation a client begins. It is needed where
     /// the client's name does not say it, or the operation makes no calls.
-    fn begins(&self, a_move: &Move) -> Option<What> {
+    fn begins(&self, a_move: &Move) -> Option<LineEvent> {
         let Move::Step { actor, .. } = a_move else { return None };
         if *actor >= self.plot.clients.len() || !self.stage.could_begin(*actor) {
             return None;
@@ -309,9 +309,9 @@ impl Performing<'_> {
         let begun = self.stage.play().operations().iter().filter(|o| o.actor == *actor).count();
         let actor_name = self.names[*actor].clone();
         Some(match &self.plot.clients[*actor][begun] {
-            Action::Read(key) => What::Read { actor: actor_name, key: *key },
+            Action::Read(key) => LineEvent::Read { actor: actor_name, key: *key },
             Action::Write(key, value) => {
-                What::Write { actor: actor_name, key: *key, value: value.clone() }
+                LineEvent::Write { actor: actor_name, key: *key, value: value.clone() }
             }
         })
     }
@@ -324,16 +324,16 @@ impl Performing<'_> {
                 let reply = called.answer.as_ref().and_then(answered);
                 let call = Pattern::of(&Call::from(&called.request));
                 let actor = self.name(*actor);
-                self.say(What::Step { actor, call, mishap: *mishap, reply });
+                self.say(LineEvent::Step { actor, call, mishap: *mishap, reply });
             }
             Move::Crash { actor } => {
                 let actor = self.name(*actor);
-                self.say(What::Crash { actor });
+                self.say(LineEvent::Crash { actor });
             }
             Move::Deliver { actor } => {
                 let call = called.map(|called| Pattern::of(&Call::from(&called.request)));
                 let actor = self.name(*actor);
-                self.say(What::Deliver { actor, call });
+                self.say(LineEvent::Deliver { actor, call });
             }
             Move::Wake { .. } => {}
             Move::Replay => self.describe_replay(),
@@ -349,7 +349,10 @@ impl Performing<'_> {
         // Of several replays in a row the last one says it all.
         let again = matches!(
             self.lines.last(),
-            Some(Line { what: What::Event(Event::ReplayTo(..) | Event::ReplayReplica), .. })
+            Some(Line {
+                what: LineEvent::Event(StoreEvent::ReplayTo(..) | StoreEvent::ReplayReplica),
+                ..
+            })
         );
         if again {
             self.lines.pop();
@@ -357,9 +360,9 @@ impl Performing<'_> {
         let shown = self.newest_on_replica();
         match shown {
             Some((key, version)) if self.stage.world.behind() > 0 => {
-                self.event(Event::ReplayTo(key, version));
+                self.event(StoreEvent::ReplayTo(key, version));
             }
-            _ => self.event(Event::ReplayReplica),
+            _ => self.event(StoreEvent::ReplayReplica),
         }
     }
 
@@ -379,11 +382,11 @@ impl Performing<'_> {
         self.names[actor].clone()
     }
 
-    fn event(&mut self, event: Event) {
-        self.say(What::Event(event));
+    fn event(&mut self, event: StoreEvent) {
+        self.say(LineEvent::Event(event));
     }
 
-    fn say(&mut self, what: What) {
+    fn say(&mut self, what: LineEvent) {
         let at = self.stage.world.now.since(Time::ZERO);
         let at = what.actor().is_some().then(|| at.saturating_sub(Duration::from_millis(1)));
         self.lines.push(Line { at, ..Line::of(what) });
@@ -450,7 +453,7 @@ impl Performing<'_> {
             return Ok(None);
         }
         if self.stage.following() == Following::WhenTold {
-            self.event(Event::ResumeReplica);
+            self.event(StoreEvent::ResumeReplica);
         }
         self.stage.world.release_acknowledgements();
         let audits = audits(&mut self.stage, &self.plot.keys, self.plot.clients.len())?;
@@ -461,7 +464,7 @@ impl Performing<'_> {
         let place = audits.iter().find(shows).map(|audit| audit.place);
         let victim = place.and_then(|place| self.counted(place));
         if victim.is_some() {
-            self.lines.push(Line { claim: Some(claim), ..Line::of(What::Nothing) });
+            self.lines.push(Line { claim: Some(claim), ..Line::of(LineEvent::Nothing) });
         }
         Ok(victim)
     }
@@ -475,25 +478,25 @@ pub(super) fn answered(
     Answer::of(&reply)
 }
 
-fn event_of(disturbance: &Disturbance) -> Option<Event> {
+fn event_of(disturbance: &Disturbance) -> Option<StoreEvent> {
     Some(match disturbance {
-        Disturbance::PauseReplica => Event::PauseReplica,
-        Disturbance::ResumeReplica => Event::ResumeReplica,
-        Disturbance::CatchUp => Event::ReplayReplica,
-        Disturbance::ReplayTo { key, version } => Event::ReplayTo(*key, *version),
-        Disturbance::PauseAcknowledgements => Event::PauseAcks,
-        Disturbance::ResumeAcknowledgements => Event::ResumeAcks,
-        Disturbance::HoldMessages => Event::HoldMessages,
-        Disturbance::ReleaseMessages => Event::ReleaseMessages,
-        Disturbance::LoseMessages => Event::LoseMessages,
-        Disturbance::ReorderMessages => Event::ReorderMessages,
-        Disturbance::WipeCache => Event::WipeCache,
-        Disturbance::SaveCache => Event::SaveCache,
-        Disturbance::RestoreCache => Event::RestoreCache,
-        Disturbance::Evict(item) => Event::Evict((*item).into()),
-        Disturbance::Expire(item) => Event::Expire((*item).into()),
-        Disturbance::ManualUpdate { key, value } => Event::ManualUpdate(*key, value.clone()),
-        Disturbance::FailOver => Event::Failover,
+        Disturbance::PauseReplica => StoreEvent::PauseReplica,
+        Disturbance::ResumeReplica => StoreEvent::ResumeReplica,
+        Disturbance::CatchUp => StoreEvent::ReplayReplica,
+        Disturbance::ReplayTo { key, version } => StoreEvent::ReplayTo(*key, *version),
+        Disturbance::PauseAcknowledgements => StoreEvent::PauseAcks,
+        Disturbance::ResumeAcknowledgements => StoreEvent::ResumeAcks,
+        Disturbance::HoldMessages => StoreEvent::HoldMessages,
+        Disturbance::ReleaseMessages => StoreEvent::ReleaseMessages,
+        Disturbance::LoseMessages => StoreEvent::LoseMessages,
+        Disturbance::ReorderMessages => StoreEvent::ReorderMessages,
+        Disturbance::WipeCache => StoreEvent::WipeCache,
+        Disturbance::SaveCache => StoreEvent::SaveCache,
+        Disturbance::RestoreCache => StoreEvent::RestoreCache,
+        Disturbance::Evict(item) => StoreEvent::Evict((*item).into()),
+        Disturbance::Expire(item) => StoreEvent::Expire((*item).into()),
+        Disturbance::ManualUpdate { key, value } => StoreEvent::ManualUpdate(*key, value.clone()),
+        Disturbance::FailOver => StoreEvent::Failover,
         Disturbance::Wait(_) => return None,
     })
 }

@@ -2,7 +2,7 @@ use std::fmt::{self, Display, Formatter};
 
 use quarrel_checkers::Value;
 
-use super::{Answer, Event, Line, Pattern, Race, Setup, Shown, What, ast::Cached};
+use super::{Answer, Line, LineEvent, Pattern, Race, Setup, Shown, StoreEvent, ast::Cached};
 
 /// Words that mean something else where a value could stand.
 const RESERVED: [&str; 8] =
@@ -23,7 +23,7 @@ impl Display for Race {
         let columns = Columns::of(self);
         for line in &self.lines {
             match &line.what {
-                What::Group(lines) => {
+                LineEvent::Group(lines) => {
                     columns.write(f, line, "", "{")?;
                     for line in lines {
                         columns.write(f, line, "  ", &line.what.to_string())?;
@@ -102,15 +102,15 @@ fn time(line: &Line) -> String {
     }
 }
 
-fn reply(what: &What) -> Option<&Answer> {
+fn reply(what: &LineEvent) -> Option<&Answer> {
     match what {
-        What::Step { reply, .. } => reply.as_ref(),
-        What::Check { reply, .. } => Some(reply),
+        LineEvent::Step { reply, .. } => reply.as_ref(),
+        LineEvent::Check { reply, .. } => Some(reply),
         _ => None,
     }
 }
 
-impl Display for What {
+impl Display for LineEvent {
     /// Without the reply.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
@@ -132,7 +132,7 @@ impl Display for What {
     }
 }
 
-impl Display for Event {
+impl Display for StoreEvent {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::PauseReplica => f.write_str("pause replica"),

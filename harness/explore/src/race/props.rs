@@ -7,7 +7,7 @@ use quarrel_strategy::{
     strategy::{Action, Call},
 };
 
-use super::{Answer, RunError, Setup, Shown, force::Reply, scene::row};
+use super::{Answer, RaceError, Setup, Shown, force::Reply, scene::row};
 
 /// The longest wait for an entry to expire by itself.
 const LONGEST_EXPIRY: Duration = Duration::from_secs(2);
@@ -87,8 +87,8 @@ impl Props {
         &mut self,
         line: usize,
         request: Request,
-    ) -> Result<Response, RunError> {
-        let failed = |error: quarrel_strategy::stores::StoreError| RunError::Failed {
+    ) -> Result<Response, RaceError> {
+        let failed = |error: quarrel_strategy::stores::StoreError| RaceError::Failed {
             line,
             what: error.to_string(),
         };
@@ -100,7 +100,7 @@ impl Props {
         key: Key,
         value: Value,
         version: u64,
-    ) -> Result<(), RunError> {
+    ) -> Result<(), RaceError> {
         let content = Content::Row { value, version };
         let set = Request::CacheSet { item: Item::entry(key), content, ttl: None };
         self.ask(0, set).await.map(drop)
@@ -117,7 +117,7 @@ impl Props {
         line: usize,
         site: Site,
         object: &Object,
-    ) -> Result<Answer, RunError> {
+    ) -> Result<Answer, RaceError> {
         let key = self.real(object.key);
         let request = match site {
             Site::Replica => Request::ReplicaRead(key),
@@ -138,14 +138,14 @@ impl Props {
         Ok(content.map_or(Answer::Miss, |content| Answer::Found(Shown::of(&content))))
     }
 
-    pub(super) async fn row(&mut self, line: usize, key: Key) -> Result<Option<Row>, RunError> {
+    pub(super) async fn row(&mut self, line: usize, key: Key) -> Result<Option<Row>, RaceError> {
         match self.ask(line, Request::PrimaryRead(key)).await? {
             Response::Row { row, .. } => Ok(row),
             _ => Ok(None),
         }
     }
 
-    pub(super) async fn version(&mut self, line: usize, key: Key) -> Result<u64, RunError> {
+    pub(super) async fn version(&mut self, line: usize, key: Key) -> Result<u64, RaceError> {
         Ok(self.row(line, key).await?.map_or(0, |row| row.version))
     }
 
@@ -155,13 +155,13 @@ impl Props {
         line: usize,
         key: Key,
         version: u64,
-    ) -> Result<bool, RunError> {
+    ) -> Result<bool, RaceError> {
         let key = self.real(key);
         Ok(self.version(line, key).await? == version)
     }
 
     /// Deletes everything that a client has named: what a wipe does to them.
-    pub(super) async fn wipe(&mut self, line: usize) -> Result<(), RunError> {
+    pub(super) async fn wipe(&mut self, line: usize) -> Result<(), RaceError> {
         for item in self.touched.clone() {
             self.ask(line, Request::CacheDel(item)).await?;
         }
@@ -169,7 +169,7 @@ impl Props {
     }
 
     /// Takes down what the cache holds, entry by entry.
-    pub(super) async fn save(&mut self, line: usize) -> Result<(), RunError> {
+    pub(super) async fn save(&mut self, line: usize) -> Result<(), RaceError> {
         self.saved.clear();
         for item in self.touched.clone() {
             let Response::Content(Some(content)) = self.ask(line, Request::CacheGet(item)).await?
@@ -185,7 +185,7 @@ impl Props {
 
     /// Puts back what [`Props::save`] took down: what a client sees of a crash
     /// and a restart from a snapshot.
-    pub(super) async fn restore(&mut self, line: usize) -> Result<(), RunError> {
+    pub(super) async fn restore(&mut self, line: usize) -> Result<(), RaceError> {
         self.wipe(line).await?;
         for (item, content, ttl) in self.saved.clone() {
             self.ask(line, Request::CacheSet { item, content, ttl }).await?;
@@ -195,7 +195,7 @@ impl Props {
 
     /// Waits until an entry has expired; one with long to live is made to have
     /// a millisecond.
-    pub(super) async fn expire(&mut self, line: usize, item: Item) -> Result<(), RunError> {
+    pub(super) async fn expire(&mut self, line: usize, item: Item) -> Result<(), RaceError> {
         let left = match self.ask(line, Request::CacheTtl(item)).await? {
             Response::Expiry(Some(Some(left))) => left,
             _ => LONGEST_EXPIRY,
@@ -213,6 +213,6 @@ impl Props {
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        Err(RunError::Failed { line, what: "the entry did not expire".to_owned() })
+        Err(RaceError::Failed { line, what: "the entry did not expire".to_owned() })
     }
 }

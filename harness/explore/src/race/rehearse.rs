@@ -9,12 +9,12 @@ use quarrel_strategy::{
 };
 
 use super::{
-    Answer, Event, Line, Make, Pattern, Race, Shown, What,
+    Answer, Line, LineEvent, Make, Pattern, Race, Shown, StoreEvent,
     audit::audits,
     cast::{NothingBegun, Part, begun_by, clients},
     claims::{Claims, Ends},
-    plot::{Plot, answered},
-    run::{Divergence, Happening, Run, RunError, STILL_OPEN, Told, room},
+    plot::{Course, answered},
+    run::{Divergence, RaceError, RaceRun, RaceStep, STILL_OPEN, Told, room},
     scene::{initial, setting, world},
 };
 
@@ -31,7 +31,7 @@ pub fn rehearse(
     race: &Race,
     make: &Make<'_>,
     tell: &mut dyn FnMut(Told<'_>),
-) -> Result<Run, RunError> {
+) -> Result<RaceRun, RaceError> {
     let mut rehearsal = Rehearsal::new(race, make);
     rehearsal.perform(tell)?;
     Ok(rehearsal.end()?.0)
@@ -41,7 +41,7 @@ pub fn rehearse(
 #[derive(Clone, Debug)]
 pub struct Plotted {
     /// What happens when the race is rehearsed.
-    pub plot: Plot,
+    pub plot: Course,
     /// The first claim of the race.
     pub claim: Option<Claim>,
     /// The operation that it is about, by its client and its number among that
@@ -54,7 +54,7 @@ pub struct Plotted {
 /// # Errors
 ///
 /// When a line makes no sense on any cluster.
-pub fn plot_of(race: &Race, make: &Make<'_>) -> Result<Plotted, RunError> {
+pub fn plot_of(race: &Race, make: &Make<'_>) -> Result<Plotted, RaceError> {
     let mut rehearsal = Rehearsal::new(race, make);
     rehearsal.perform(&mut |_| {})?;
     let claim = race.flat().find_map(|line| line.claim);
@@ -78,10 +78,10 @@ struct Rehearsal<'a> {
     strategy: Arc<dyn AnyStrategy>,
     stage: Stage,
     claims: Claims,
-    run: Run,
+    run: RaceRun,
     recorder: Arc<Recorder>,
     /// What really happened.
-    plot: Plot,
+    plot: Course,
 }
 
 impl<'a> Rehearsal<'a> {
@@ -100,7 +100,7 @@ impl<'a> Rehearsal<'a> {
             Some(Arc::clone(&recorder)),
             clock,
         );
-        let plot = Plot {
+        let plot = Course {
             keys: race.keys.clone(),
             replica: Following::AtOnce,
             clients: vec![Vec::new(); names.len()],
@@ -112,13 +112,13 @@ impl<'a> Rehearsal<'a> {
             stage: Stage::new(Arc::clone(&strategy), &setting),
             strategy,
             claims: Claims::default(),
-            run: Run::default(),
+            run: RaceRun::default(),
             recorder,
             plot,
         }
     }
 
-    fn perform(&mut self, tell: &mut dyn FnMut(Told<'_>)) -> Result<(), RunError> {
+    fn perform(&mut self, tell: &mut dyn FnMut(Told<'_>)) -> Result<(), RaceError> {
         let race = self.race;
         for (position, line) in race.flat().enumerate() {
             tell(Told::Next(line));
@@ -128,7 +128,7 @@ impl<'a> Rehearsal<'a> {
                 self.move_to(at)?;
             }
             let outcome = self.line(position, line)?;
-            let happening = Happening::of(line, self.stage.world.now, outcome);
+            let happening = RaceStep::of(line, self.stage.world.now, outcome);
             tell(Told::Happened(&happening));
             let diverged = happening.divergence.clone();
             self.run.happened.push(happening);
@@ -140,20 +140,20 @@ impl<'a> Rehearsal<'a> {
         Ok(())
     }
 
-    fn move_to(&mut self, at: Time) -> Result<(), RunError> {
+    fn move_to(&mut self, at: Time) -> Result<(), RaceError> {
         let wait = at.since(self.stage.world.now);
         self.stage.perform(&Move::Disturb(Disturbance::Wait(wait)))?;
         Ok(())
     }
 
     /// Makes one line happen; what came back, or how it differed.
-    fn line(&mut self, position: usize, line: &Line) -> Result<Outcome, RunError> {
+    fn line(&mut self, position: usize, line: &Line) -> Result<Outcome, RaceError> {
         let actor = match line.what.actor() {
             Some(name) => Some(self.actor(name, line)?),
             None => None,
         };
         match (&line.what, actor) {
-            (What::Step { call, mishap, reply, .. }, Some(actor)) => {
+            (LineEvent::Step { call, mishap, reply, .. }, Some(actor)) => {
                 self.wake(actor)?;
                 if self.stage.idle(actor) && Part::of(line.what.actor().unwrap_or("")).is_client() {
                     self.room(line)?;
@@ -171,7 +171,7 @@ impl<'a> Rehearsal<'a> {
                 }
                 Ok(self.compare(line, reply.as_ref()))
             }
-            (What::Read { key, .. }, Some(actor)) => {
+            (LineEvent::Read { key, .. }, Some(actor)) => {
                 self.wake(actor)?;
                 if !self.stage.idle(actor) {
                     return Ok(Err(line.differs(line.what.to_string(), STILL_OPEN)));
@@ -182,7 +182,7 @@ impl<'a> Rehearsal<'a> {
                 self.claim(line, actor);
                 Ok(Ok(None))
             }
-            (What::Write { key, value, .. }, Some(actor)) => {
+            (LineEvent::Write { key, value, .. }, Some(actor)) => {
                 self.wake(actor)?;
                 if !self.stage.idle(actor) {
                     return Ok(Err(line.differs(line.what.to_string(), STILL_OPEN)));
@@ -193,14 +193,14 @@ impl<'a> Rehearsal<'a> {
                 self.claim(line, actor);
                 Ok(Ok(None))
             }
-            (What::Crash { .. }, Some(actor)) => {
+            (LineEvent::Crash { .. }, Some(actor)) => {
                 self.possible(line, &Move::Crash { actor }, "it has no operation open")
             }
-            (What::Deliver { .. }, Some(actor)) => {
+            (LineEvent::Deliver { .. }, Some(actor)) => {
                 self.possible(line, &Move::Deliver { actor }, "none of its calls is delayed")
             }
-            (What::Event(event), _) => self.event(line, event),
-            (What::Check { site, object, reply }, _) => {
+            (LineEvent::Event(event), _) => self.event(line, event),
+            (LineEvent::Check { site, object, reply }, _) => {
                 let found = self.look(*site, object);
                 Ok(if found == *reply {
                     Ok(Some(found))
@@ -208,17 +208,17 @@ impl<'a> Rehearsal<'a> {
                     Err(line.answers_differ(reply, &found))
                 })
             }
-            (What::Nothing, _) => {
+            (LineEvent::Nothing, _) => {
                 self.claims.note_for_the_end(line);
                 Ok(Ok(None))
             }
-            (What::Group(_), _) => Ok(Ok(None)),
+            (LineEvent::Group(_), _) => Ok(Ok(None)),
             (_, None) => unreachable!("every other line has an actor"),
         }
     }
 
     /// Whether the actor is about to make the call that stands in the line.
-    fn call(&mut self, line: &Line, actor: usize, call: &Pattern) -> Result<Outcome, RunError> {
+    fn call(&mut self, line: &Line, actor: usize, call: &Pattern) -> Result<Outcome, RaceError> {
         let Some(next) = self.stage.next_call(actor) else {
             let why = if self.stage.idle(actor) {
                 "its operation is over"
@@ -254,42 +254,44 @@ impl<'a> Rehearsal<'a> {
         }
     }
 
-    fn possible(&mut self, line: &Line, a_move: &Move, why: &str) -> Result<Outcome, RunError> {
+    fn possible(&mut self, line: &Line, a_move: &Move, why: &str) -> Result<Outcome, RaceError> {
         Ok(match self.make(a_move)? {
             Happened::Impossible => Err(line.differs(line.what.to_string(), why)),
             _ => Ok(None),
         })
     }
 
-    fn event(&mut self, line: &Line, event: &Event) -> Result<Outcome, RunError> {
+    fn event(&mut self, line: &Line, event: &StoreEvent) -> Result<Outcome, RaceError> {
         let disturbance = match event {
-            Event::PauseReplica => Disturbance::PauseReplica,
-            Event::ResumeReplica => Disturbance::ResumeReplica,
-            Event::ReplayReplica => Disturbance::CatchUp,
-            Event::ReplayTo(key, version) => Disturbance::ReplayTo { key: *key, version: *version },
-            Event::PauseAcks => Disturbance::PauseAcknowledgements,
-            Event::ResumeAcks => Disturbance::ResumeAcknowledgements,
-            Event::HoldMessages => Disturbance::HoldMessages,
-            Event::ReleaseMessages => Disturbance::ReleaseMessages,
-            Event::LoseMessages => Disturbance::LoseMessages,
-            Event::ReorderMessages => Disturbance::ReorderMessages,
-            Event::WipeCache => Disturbance::WipeCache,
-            Event::SaveCache => Disturbance::SaveCache,
-            Event::RestoreCache => Disturbance::RestoreCache,
-            Event::Evict(object) | Event::Expire(object) => {
+            StoreEvent::PauseReplica => Disturbance::PauseReplica,
+            StoreEvent::ResumeReplica => Disturbance::ResumeReplica,
+            StoreEvent::ReplayReplica => Disturbance::CatchUp,
+            StoreEvent::ReplayTo(key, version) => {
+                Disturbance::ReplayTo { key: *key, version: *version }
+            }
+            StoreEvent::PauseAcks => Disturbance::PauseAcknowledgements,
+            StoreEvent::ResumeAcks => Disturbance::ResumeAcknowledgements,
+            StoreEvent::HoldMessages => Disturbance::HoldMessages,
+            StoreEvent::ReleaseMessages => Disturbance::ReleaseMessages,
+            StoreEvent::LoseMessages => Disturbance::LoseMessages,
+            StoreEvent::ReorderMessages => Disturbance::ReorderMessages,
+            StoreEvent::WipeCache => Disturbance::WipeCache,
+            StoreEvent::SaveCache => Disturbance::SaveCache,
+            StoreEvent::RestoreCache => Disturbance::RestoreCache,
+            StoreEvent::Evict(object) | StoreEvent::Expire(object) => {
                 let Some(item) = self.item(object) else {
                     return Ok(Err(line.differs(event.to_string(), "the cache does not hold it")));
                 };
                 match event {
-                    Event::Evict(_) => Disturbance::Evict(item),
+                    StoreEvent::Evict(_) => Disturbance::Evict(item),
                     _ => Disturbance::Expire(item),
                 }
             }
-            Event::ManualUpdate(key, value) => {
+            StoreEvent::ManualUpdate(key, value) => {
                 self.room(line)?;
                 Disturbance::ManualUpdate { key: *key, value: value.clone() }
             }
-            Event::Failover => Disturbance::FailOver,
+            StoreEvent::Failover => Disturbance::FailOver,
         };
         self.possible(line, &Move::Disturb(disturbance), "it is not possible now")
     }
@@ -322,11 +324,11 @@ impl<'a> Rehearsal<'a> {
         }
     }
 
-    fn room(&self, line: &Line) -> Result<(), RunError> {
+    fn room(&self, line: &Line) -> Result<(), RaceError> {
         room(self.stage.play(), self.race, line)
     }
 
-    fn wake(&mut self, actor: usize) -> Result<(), RunError> {
+    fn wake(&mut self, actor: usize) -> Result<(), RaceError> {
         while self.stage.asleep(actor) {
             self.make(&Move::Wake { actor })?;
         }
@@ -338,7 +340,7 @@ impl<'a> Rehearsal<'a> {
         self.stage.cue(actor, action);
     }
 
-    fn make(&mut self, a_move: &Move) -> Result<Happened, RunError> {
+    fn make(&mut self, a_move: &Move) -> Result<Happened, RaceError> {
         let happened = self.stage.perform(a_move)?;
         if happened != Happened::Impossible {
             self.plot.moves.push(a_move.clone());
@@ -346,7 +348,7 @@ impl<'a> Rehearsal<'a> {
         Ok(happened)
     }
 
-    fn actor(&self, name: &str, line: &Line) -> Result<usize, RunError> {
+    fn actor(&self, name: &str, line: &Line) -> Result<usize, RaceError> {
         let clients = self.names.len() + self.race.keys.len();
         let agents = self.strategy.agents();
         let found = match Part::of(name) {
@@ -358,14 +360,14 @@ impl<'a> Rehearsal<'a> {
                 .filter(|at| *at < self.stage.actors()),
             _ => self.names.iter().position(|known| known == name),
         };
-        found.ok_or_else(|| RunError::NobodyCalled {
+        found.ok_or_else(|| RaceError::NobodyCalled {
             line: line.number,
             column: line.column,
             actor: name.to_owned(),
         })
     }
 
-    fn end(mut self) -> Result<(Run, Plot), RunError> {
+    fn end(mut self) -> Result<(RaceRun, Course), RaceError> {
         let keys = &self.race.keys;
         let mut ends = Ends::default();
         if self.claims.mind_the_end() && self.run.divergence.is_none() {
@@ -384,13 +386,13 @@ impl<'a> Rehearsal<'a> {
 
 type Outcome = Result<Option<Answer>, Divergence>;
 
-impl From<NothingBegun> for RunError {
+impl From<NothingBegun> for RaceError {
     fn from(error: NothingBegun) -> Self {
         Self::NothingBegun(error)
     }
 }
 
-impl Run {
+impl RaceRun {
     /// What clients saw.
     #[must_use]
     pub const fn history(&self) -> &History {

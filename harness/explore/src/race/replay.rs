@@ -2,7 +2,7 @@ use std::fmt::{self, Write};
 
 use quarrel_strategy::cluster::Cluster;
 
-use super::{Happening, Line, Make, Race, Run, RunError, Told, What, force, rehearse};
+use super::{Line, LineEvent, Make, Race, RaceError, RaceRun, RaceStep, Told, force, rehearse};
 
 /// Keys between two replays, so that none finds what another left.
 const KEYS_APART: u64 = 1_000_000;
@@ -22,7 +22,7 @@ pub enum Venue<'a> {
 
 /// How often a race was met. It is a count, never a promise.
 #[derive(Clone, Debug, Default)]
-pub struct Tally {
+pub struct ReplayTally {
     /// How often it went as written.
     pub hits: u64,
     /// How often it was tried.
@@ -30,10 +30,10 @@ pub struct Tally {
     /// Why it did not, the first time that it did not.
     pub complaint: Option<String>,
     /// The last performance.
-    pub last: Run,
+    pub last: RaceRun,
 }
 
-impl Tally {
+impl ReplayTally {
     /// Whether every time was a hit.
     #[must_use]
     pub const fn is_met(&self) -> bool {
@@ -41,7 +41,7 @@ impl Tally {
     }
 }
 
-impl fmt::Display for Tally {
+impl fmt::Display for ReplayTally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{} as written", self.hits, self.times)?;
         self.complaint.as_ref().map_or(Ok(()), |why| write!(f, "\n  first difference: {why}"))
@@ -60,8 +60,8 @@ pub async fn replay(
     venue: &Venue<'_>,
     times: u64,
     tell: &mut dyn FnMut(Told<'_>),
-) -> Result<Tally, RunError> {
-    let mut tally = Tally::default();
+) -> Result<ReplayTally, RaceError> {
+    let mut tally = ReplayTally::default();
     for time in 0..times {
         let run = match venue {
             Venue::Simulated => rehearse(race, make, tell)?,
@@ -82,13 +82,13 @@ pub async fn replay(
     Ok(tally)
 }
 
-impl fmt::Display for Happening {
+impl fmt::Display for RaceStep {
     /// The line as it happened, in the grammar of races, with how it differed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = format!("t={:<8} {}", self.at.to_string(), self.line.what);
         let reply = match &self.line.what {
-            What::Step { reply, .. } => reply.as_ref(),
-            What::Check { reply, .. } => Some(reply),
+            LineEvent::Step { reply, .. } => reply.as_ref(),
+            LineEvent::Check { reply, .. } => Some(reply),
             _ => None,
         };
         if let Some(reply) = reply {

@@ -3,13 +3,13 @@ use std::fmt;
 use quarrel_checkers::{History, Time};
 use quarrel_sim::{Play, Stuck};
 
-use super::{Answer, Judged, Line, Race, What, cast::NothingBegun};
+use super::{Answer, Judged, Line, LineEvent, Race, cast::NothingBegun};
 
 /// What came of one performance of a race.
 #[derive(Clone, Debug, Default)]
-pub struct Run {
+pub struct RaceRun {
     /// The lines that happened, in order.
-    pub happened: Vec<Happening>,
+    pub happened: Vec<RaceStep>,
     /// The first line that went differently; nothing happened after it.
     pub divergence: Option<Divergence>,
     /// The claims that were reached, in the order of their lines.
@@ -25,12 +25,12 @@ pub enum Told<'a> {
     /// performance waits.
     Next(&'a Line),
     /// This has happened.
-    Happened(&'a Happening),
+    Happened(&'a RaceStep),
 }
 
 /// One line, and what came of it.
 #[derive(Clone, Debug)]
-pub struct Happening {
+pub struct RaceStep {
     /// The line, with the reply that really came.
     pub line: Line,
     /// When it was over.
@@ -56,7 +56,7 @@ pub struct Divergence {
 
 /// A race that cannot be performed at all.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RunError {
+pub enum RaceError {
     /// It is not said what an actor does.
     #[error(transparent)]
     NothingBegun(NothingBegun),
@@ -113,28 +113,33 @@ pub(super) const STILL_OPEN: &str = "its operation before is not over";
 
 /// Whether one more operation fits into the play, and in the end a read of
 /// every key of the race.
-pub(super) fn room(play: &Play, race: &Race, line: &Line) -> Result<(), RunError> {
+pub(super) fn room(play: &Play, race: &Race, line: &Line) -> Result<(), RaceError> {
     let taken = play.operations().len() + race.keys.len();
     let (line, column) = (line.number, line.column);
-    if taken < Play::MAX_OPERATIONS { Ok(()) } else { Err(RunError::TooMany { line, column }) }
+    if taken < Play::MAX_OPERATIONS { Ok(()) } else { Err(RaceError::TooMany { line, column }) }
 }
 
-impl Run {
+impl RaceRun {
     /// Who changed last what the step of `line` found in the cache; none if
     /// that is not clear.
     pub(super) fn origin(&self, line: &Line) -> Option<String> {
-        let What::Step { call: asked, .. } = &line.what else { return None };
+        let LineEvent::Step { call: asked, .. } = &line.what else { return None };
         for happening in self.happened.iter().rev() {
             let (actor, call, reply) = match &happening.line.what {
-                What::Step { actor, call, reply, .. } if call.object == asked.object => {
+                LineEvent::Step { actor, call, reply, .. } if call.object == asked.object => {
                     (actor, call, reply)
                 }
-                What::Step { .. } | What::Read { .. } | What::Write { .. } | What::Crash { .. } => {
+                LineEvent::Step { .. }
+                | LineEvent::Read { .. }
+                | LineEvent::Write { .. }
+                | LineEvent::Crash { .. } => {
                     continue;
                 }
-                What::Nothing | What::Check { .. } => continue,
-                What::Event(event) if !event.is_about_the_cache() => continue,
-                What::Event(_) | What::Deliver { .. } | What::Group(_) => return None,
+                LineEvent::Nothing | LineEvent::Check { .. } => continue,
+                LineEvent::Event(event) if !event.is_about_the_cache() => continue,
+                LineEvent::Event(_) | LineEvent::Deliver { .. } | LineEvent::Group(_) => {
+                    return None;
+                }
             };
             match (&*call.verb, reply) {
                 ("GET" | "PTTL" | "SELECT" | "UPDATE" | "LSN", _) => {}
@@ -164,7 +169,7 @@ impl Run {
     }
 }
 
-impl Happening {
+impl RaceStep {
     pub(super) fn of(line: &Line, at: Time, outcome: Result<Option<Answer>, Divergence>) -> Self {
         let mut line = line.clone();
         let (answer, divergence) = match outcome {
@@ -172,8 +177,8 @@ impl Happening {
             Err(divergence) => (divergence.reply.clone(), Some(divergence)),
         };
         match (&mut line.what, answer) {
-            (What::Step { reply, .. }, Some(answer)) => *reply = Some(answer),
-            (What::Check { reply, .. }, Some(answer)) => *reply = answer,
+            (LineEvent::Step { reply, .. }, Some(answer)) => *reply = Some(answer),
+            (LineEvent::Check { reply, .. }, Some(answer)) => *reply = answer,
             _ => {}
         }
         Self { line, at, divergence }

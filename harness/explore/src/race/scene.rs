@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use quarrel_checkers::Key;
-use quarrel_sim::{Following, Memory, Setting, Stage, World};
+use quarrel_sim::{Fingerprints, Following, Setting, Stage, World};
 use quarrel_strategy::{
     record::{Recorder, VirtualClock},
     stores::{Item, Row},
@@ -56,7 +56,15 @@ pub(super) fn setting(
     recorder: Option<Arc<Recorder>>,
     clock: VirtualClock,
 ) -> Arc<Setting> {
-    Arc::new(Setting { world, scripts, replica, tick, recorder, clock, memory: Memory::Dropped })
+    Arc::new(Setting {
+        world,
+        scripts,
+        replica,
+        tick,
+        recorder,
+        clock,
+        memory: Fingerprints::Dropped,
+    })
 }
 
 /// The world after a client of the strategy has read the key.

@@ -14,7 +14,7 @@ use quarrel_strategy::{
 use tokio::time::{sleep, timeout};
 
 use super::{
-    Event, Line, RunError, What,
+    Line, LineEvent, RaceError, StoreEvent,
     force::{Forcing, LineOutcome},
     held::{Hold, LIMIT, LOOK_EVERY, Replay},
 };
@@ -34,7 +34,7 @@ impl Forcing<'_> {
         &mut self,
         position: usize,
         line: usize,
-    ) -> Result<(), RunError> {
+    ) -> Result<(), RaceError> {
         let holds = self.replica == Replay::Paused && self.hold == Hold::Pause;
         if !holds || self.stream != Stream::Flows {
             return Ok(());
@@ -47,7 +47,7 @@ impl Forcing<'_> {
             return Ok(());
         };
         let received = timeout(LIMIT, self.until_received(written)).await;
-        let failed = |what: String| RunError::Failed { line, what };
+        let failed = |what: String| RaceError::Failed { line, what };
         received
             .map_err(|_| failed(format!("the replica did not receive {written} in {LIMIT:?}")))?
             .map_err(failed)?;
@@ -64,10 +64,12 @@ impl Forcing<'_> {
         let mut commits = false;
         for line in self.race.flat().skip(position + 1) {
             match &line.what {
-                What::Event(Event::ReplayTo(key, version)) => {
+                LineEvent::Event(StoreEvent::ReplayTo(key, version)) => {
                     return commits.then_some((*key, *version));
                 }
-                What::Event(Event::ResumeReplica | Event::ReplayReplica | Event::Failover) => {
+                LineEvent::Event(
+                    StoreEvent::ResumeReplica | StoreEvent::ReplayReplica | StoreEvent::Failover,
+                ) => {
                     return None;
                 }
                 what => commits |= what.commits(),
@@ -83,7 +85,7 @@ impl Forcing<'_> {
         at: &Line,
         key: Key,
         version: u64,
-    ) -> Result<LineOutcome, RunError> {
+    ) -> Result<LineOutcome, RaceError> {
         let line = at.number;
         match self.stream {
             Stream::Stalled(received) => {
@@ -105,7 +107,7 @@ impl Forcing<'_> {
             _ => 0,
         };
         if shown > version && self.replica == Replay::Paused {
-            return Err(RunError::Unsupported {
+            return Err(RaceError::Unsupported {
                 line,
                 what: format!(
                     "a real replica cannot stop at v{version} of key {key} here: it has received \
@@ -125,7 +127,7 @@ impl Forcing<'_> {
     }
 
     /// The log reaches the replica again.
-    pub(super) async fn flow(&mut self, line: usize) -> Result<(), RunError> {
+    pub(super) async fn flow(&mut self, line: usize) -> Result<(), RaceError> {
         if self.stream != Stream::Flows {
             self.control(line, Control::Restore(Link::ReplicaPrimary)).await?;
             self.stream = Stream::Flows;
@@ -140,7 +142,7 @@ impl Forcing<'_> {
         Ok(())
     }
 
-    async fn until_replayed(&mut self, line: usize, received: Lsn) -> Result<(), RunError> {
+    async fn until_replayed(&mut self, line: usize, received: Lsn) -> Result<(), RaceError> {
         let looks = LIMIT.as_millis() / LOOK_EVERY.as_millis().max(1);
         for _ in 0..looks {
             let replayed = self.props.ask(line, Request::ReplicaLsn).await?;
@@ -150,6 +152,6 @@ impl Forcing<'_> {
             sleep(LOOK_EVERY).await;
         }
         let what = format!("the replica did not replay {received} within {LIMIT:?}");
-        Err(RunError::Failed { line, what })
+        Err(RaceError::Failed { line, what })
     }
 }

@@ -4,7 +4,7 @@ use proptest::{collection::vec, option, prelude::*};
 use quarrel_checkers::{Key, Object, Site, Value};
 use quarrel_sim::{Claim, Mishap};
 
-use super::{Answer, Cached, Event, Line, Pattern, Race, Setup, Shown, What};
+use super::{Answer, Cached, Line, LineEvent, Pattern, Race, Setup, Shown, StoreEvent};
 
 const ARTICLE: &str = "\
 strategy cache-aside
@@ -141,36 +141,36 @@ fn patterns() -> impl Strategy<Value = Pattern> {
         .prop_map(|(verb, site, object, content)| Pattern { verb, site, object, content })
 }
 
-fn events() -> impl Strategy<Value = Event> {
+fn events() -> impl Strategy<Value = StoreEvent> {
     prop_oneof![
-        Just(Event::PauseReplica),
-        Just(Event::ReplayReplica),
-        Just(Event::ResumeAcks),
-        Just(Event::RestoreCache),
-        Just(Event::Failover),
-        (0..9_u64, 0..9_u64).prop_map(|(key, version)| Event::ReplayTo(Key(key), version)),
-        objects().prop_map(Event::Evict),
-        objects().prop_map(Event::Expire),
-        (0..9_u64, values()).prop_map(|(key, value)| Event::ManualUpdate(Key(key), value)),
+        Just(StoreEvent::PauseReplica),
+        Just(StoreEvent::ReplayReplica),
+        Just(StoreEvent::ResumeAcks),
+        Just(StoreEvent::RestoreCache),
+        Just(StoreEvent::Failover),
+        (0..9_u64, 0..9_u64).prop_map(|(key, version)| StoreEvent::ReplayTo(Key(key), version)),
+        objects().prop_map(StoreEvent::Evict),
+        objects().prop_map(StoreEvent::Expire),
+        (0..9_u64, values()).prop_map(|(key, value)| StoreEvent::ManualUpdate(Key(key), value)),
     ]
 }
 
-fn whats() -> impl Strategy<Value = What> {
+fn whats() -> impl Strategy<Value = LineEvent> {
     let actor = || "(Writer|Reader|Client) [A-Z]";
     let mishap = option::of(proptest::sample::select(Mishap::ALL.to_vec()));
     let site = proptest::sample::select(vec![Site::Primary, Site::Replica, Site::Cache]);
     prop_oneof![
         4 => (actor(), patterns(), mishap, option::of(answers()))
-            .prop_map(|(actor, call, mishap, reply)| What::Step { actor, call, mishap, reply }),
-        1 => (actor(), 0..9_u64).prop_map(|(actor, key)| What::Read { actor, key: Key(key) }),
+            .prop_map(|(actor, call, mishap, reply)| LineEvent::Step { actor, call, mishap, reply }),
+        1 => (actor(), 0..9_u64).prop_map(|(actor, key)| LineEvent::Read { actor, key: Key(key) }),
         1 => (actor(), 0..9_u64, values())
-            .prop_map(|(actor, key, value)| What::Write { actor, key: Key(key), value }),
-        1 => actor().prop_map(|actor| What::Crash { actor }),
+            .prop_map(|(actor, key, value)| LineEvent::Write { actor, key: Key(key), value }),
+        1 => actor().prop_map(|actor| LineEvent::Crash { actor }),
         1 => (actor(), option::of(patterns()))
-            .prop_map(|(actor, call)| What::Deliver { actor, call }),
-        2 => events().prop_map(What::Event),
+            .prop_map(|(actor, call)| LineEvent::Deliver { actor, call }),
+        2 => events().prop_map(LineEvent::Event),
         1 => (site, objects(), answers())
-            .prop_map(|(site, object, reply)| What::Check { site, object, reply }),
+            .prop_map(|(site, object, reply)| LineEvent::Check { site, object, reply }),
     ]
 }
 
@@ -178,11 +178,11 @@ fn lines() -> impl Strategy<Value = Line> {
     let at = option::of((0..99_999_u64).prop_map(|n| Duration::from_nanos(n * 12_500)));
     let claim = option::of(any::<proptest::sample::Index>());
     let comment = option::of("[a-z#\"]{1,9}");
-    (at, prop_oneof![9 => whats(), 1 => Just(What::Nothing)], claim, comment).prop_map(
+    (at, prop_oneof![9 => whats(), 1 => Just(LineEvent::Nothing)], claim, comment).prop_map(
         |(at, what, claim, comment)| {
             let fits = |claim: &Claim| match &what {
-                What::Nothing => claim.is_about_the_end(),
-                What::Step { .. } | What::Read { .. } | What::Write { .. } => {
+                LineEvent::Nothing => claim.is_about_the_end(),
+                LineEvent::Step { .. } | LineEvent::Read { .. } | LineEvent::Write { .. } => {
                     !claim.is_about_the_end()
                 }
                 _ => false,
@@ -190,7 +190,7 @@ fn lines() -> impl Strategy<Value = Line> {
             let claims: Vec<_> = Claim::ALL.into_iter().filter(fits).collect();
             let chosen = claim.filter(|_| !claims.is_empty()).map(|claim| *claim.get(&claims));
             // An empty line is none.
-            let claim = chosen.or((what == What::Nothing).then_some(Claim::Lost));
+            let claim = chosen.or((what == LineEvent::Nothing).then_some(Claim::Lost));
             Line { number: 0, column: 0, at, what, claim, comment }
         },
     )
@@ -207,7 +207,7 @@ fn races() -> impl Strategy<Value = Race> {
         value: Some(value),
         cached,
     });
-    let group = vec(lines(), 0..3).prop_map(|lines| Line::of(What::Group(lines)));
+    let group = vec(lines(), 0..3).prop_map(|lines| Line::of(LineEvent::Group(lines)));
     let line = prop_oneof![5 => lines(), 1 => group];
     let option = ("[a-z]{1,5}", "[a-z0-9 ]{1,5}");
     ("[a-z]{1,9}", vec(option, 0..2), vec(setup, 0..3), vec(line, 0..8)).prop_map(
@@ -223,7 +223,7 @@ fn races() -> impl Strategy<Value = Race> {
 fn unnumbered(mut race: Race) -> Race {
     for line in &mut race.lines {
         (line.number, line.column) = (0, 0);
-        if let What::Group(lines) = &mut line.what {
+        if let LineEvent::Group(lines) = &mut line.what {
             lines.iter_mut().for_each(|line| (line.number, line.column) = (0, 0));
         }
     }

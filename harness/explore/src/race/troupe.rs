@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use quarrel_checkers::{Kind, Op, Process};
-use quarrel_sim::{Client, ClientProgress, Ended, Ending, Stuck, Task};
+use quarrel_sim::{Client, ClientProgress, Ended, PlayEnding, Stuck, Task};
 use quarrel_strategy::{
     record::Recorder,
     stores::{Backend, Request, Response},
@@ -9,7 +9,7 @@ use quarrel_strategy::{
 };
 
 use super::{
-    Divergence, Line, RunError,
+    Divergence, Line, RaceError,
     cast::{Part, clients},
     force::{Forcing, LineOutcome, Reply},
     letterbox::Letterbox,
@@ -49,7 +49,7 @@ impl Forcing<'_> {
 
     /// Does something beside the race, to its end, over links that no fault
     /// strikes.
-    pub(super) async fn aside(&mut self, task: Task) -> Result<Option<Outcome>, RunError> {
+    pub(super) async fn aside(&mut self, task: Task) -> Result<Option<Outcome>, RaceError> {
         let mut client = self.client(quarrel_strategy::strategy::OPERATOR, None);
         let mut progress = client.start(task);
         loop {
@@ -67,7 +67,7 @@ impl Forcing<'_> {
     }
 
     /// Lets the actor come on, wake up, or get the answer that it waits for.
-    pub(super) async fn ready(&mut self, name: &str, line: &Line) -> Result<(), RunError> {
+    pub(super) async fn ready(&mut self, name: &str, line: &Line) -> Result<(), RaceError> {
         if !self.actors.contains_key(name) {
             self.enter(name, line)?;
         }
@@ -79,7 +79,7 @@ impl Forcing<'_> {
                     self.answer(name, Ok(Response::Done))?;
                 }
                 State::Waits(call) => {
-                    let (stores, answer) = call.await.map_err(|error| RunError::Failed {
+                    let (stores, answer) = call.await.map_err(|error| RaceError::Failed {
                         line: line.number,
                         what: format!("a call was lost: {error}"),
                     })?;
@@ -94,8 +94,8 @@ impl Forcing<'_> {
         }
     }
 
-    pub(super) fn enter(&mut self, name: &str, line: &Line) -> Result<(), RunError> {
-        let nobody = || RunError::NobodyCalled {
+    pub(super) fn enter(&mut self, name: &str, line: &Line) -> Result<(), RaceError> {
+        let nobody = || RaceError::NobodyCalled {
             line: line.number,
             column: line.column,
             actor: name.to_owned(),
@@ -132,7 +132,7 @@ impl Forcing<'_> {
     }
 
     /// Whether one more operation fits.
-    pub(super) fn room(&self, line: &Line) -> Result<(), RunError> {
+    pub(super) fn room(&self, line: &Line) -> Result<(), RaceError> {
         room(&self.play, self.race, line)
     }
 
@@ -142,7 +142,7 @@ impl Forcing<'_> {
         is_open.then(|| line.differs(line.what.to_string(), STILL_OPEN))
     }
 
-    pub(super) fn begin(&mut self, name: &str, task: Task) -> Result<(), RunError> {
+    pub(super) fn begin(&mut self, name: &str, task: Task) -> Result<(), RaceError> {
         let actor = self.actors.get_mut(name).expect("it has come on");
         if let Task::Operation(action) = &task {
             let number = match actor.process {
@@ -155,13 +155,17 @@ impl Forcing<'_> {
         self.went_on(name, progress)
     }
 
-    pub(super) fn answer(&mut self, name: &str, answer: Reply) -> Result<(), RunError> {
+    pub(super) fn answer(&mut self, name: &str, answer: Reply) -> Result<(), RaceError> {
         let actor = self.actors.get_mut(name).expect("it has come on");
         let progress = actor.client.answer(answer);
         self.went_on(name, progress)
     }
 
-    pub(super) fn went_on(&mut self, name: &str, progress: ClientProgress) -> Result<(), RunError> {
+    pub(super) fn went_on(
+        &mut self,
+        name: &str,
+        progress: ClientProgress,
+    ) -> Result<(), RaceError> {
         let actor = self.actors.get_mut(name).expect("it has come on");
         actor.state = match progress {
             ClientProgress::Calls(Request::Sleep(duration)) => State::Asleep(duration),
@@ -172,7 +176,7 @@ impl Forcing<'_> {
                 self.jobs.extend(jobs.into_iter().map(Some));
                 let retires = matches!(outcome, Outcome::Unknown(_));
                 if let Some(operation) = actor.open.take() {
-                    self.play.end(operation, Ending::of(outcome, timeline));
+                    self.play.end(operation, PlayEnding::of(outcome, timeline));
                 }
                 actor.state = State::Idle;
                 if retires {
@@ -211,7 +215,7 @@ impl Forcing<'_> {
             };
             let why = "the client crashed between two steps".to_owned();
             self.recorder.complete(actor.process, Kind::Info, op, Some(why));
-            self.play.end(operation, Ending::Unknown);
+            self.play.end(operation, PlayEnding::Unknown);
         }
         self.replace(name);
         Ok(None)

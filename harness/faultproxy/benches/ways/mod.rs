@@ -3,7 +3,9 @@
 use crate::plain::Plain;
 use crate::real::free_port;
 use quarrel_faultproxy::Protocol;
-use quarrel_faultproxy::{Action, Attend, Attention, FaultProxy, MessageLog, NewProxy, NewRule};
+use quarrel_faultproxy::{
+    Attend, Attention, FaultProxy, MessageLog, NewProxy, NewRule, RuleAction,
+};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -106,7 +108,7 @@ fn prepare(server: &FaultProxy, way: Way, protocol: Protocol, upstream: SocketAd
         server.set_protocol(&name, Some(protocol), logs).expect("it exists");
     }
     if way == Way::Rule {
-        let never = NewRule::new(Action::DropReply).on("FLUSHALL").key("nothing");
+        let never = NewRule::new(RuleAction::DropReply).on("FLUSHALL").key("nothing");
         server.add_rule(&name, never).expect("followed");
     }
     if way == Way::Attended {

@@ -8,7 +8,7 @@ use crate::link::plan::Close;
 use crate::link::{MessageLog, Refuses};
 use crate::message::Protocol;
 use crate::registry::Registry;
-use crate::rule::{Action, NewRule};
+use crate::rule::{NewRule, RuleAction};
 use crate::toxic::Stream;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
@@ -204,7 +204,7 @@ fn add_rule(registry: &Registry, proxy: &str, body: &[u8]) -> Response {
             connection: fields.whole("connection")?,
             ordinal: fields.whole("ordinal")?,
             times: fields.whole("times")?,
-            action: Action::named(&name, fields.whole("delay_ms")?)?,
+            action: RuleAction::named(&name, fields.whole("delay_ms")?)?,
         })
     };
     reply::result(StatusCode::CREATED, added())

@@ -3,7 +3,7 @@
 //! whatever follows the first value ignored.
 
 use crate::error::Error;
-use crate::message::wal::Lsn;
+use crate::message::wal::WalPosition;
 use crate::proxy::Enabled;
 use crate::registry::NewProxy;
 use crate::tls::{ProxyTls, TlsIdentity, UpstreamTls, Verify};
@@ -113,7 +113,7 @@ impl Fields {
         self.typed(name, "a whole number", Value::as_u64)
     }
 
-    pub(crate) fn lsn(&self, name: &str) -> Result<Option<Lsn>, Error> {
+    pub(crate) fn lsn(&self, name: &str) -> Result<Option<WalPosition>, Error> {
         let text = self.string(name)?;
         text.map(|text| text.parse().map_err(Error::BadBody)).transpose()
     }

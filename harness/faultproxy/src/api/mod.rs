@@ -13,7 +13,7 @@ mod serving;
 
 use crate::listen::Door;
 use crate::registry::Registry;
-use crate::server::Metrics;
+use crate::server::MetricsPage;
 use attend::Attentions;
 use axum::body::{Body, to_bytes};
 use axum::http::request::Parts;
@@ -37,13 +37,13 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 
 struct Api {
     registry: Arc<Registry>,
-    metrics: Metrics,
+    metrics: MetricsPage,
     hosts: Hosts,
     attentions: Attentions,
 }
 
 /// Serves the API until the door is closed.
-pub(crate) async fn serve(registry: Arc<Registry>, door: Door, metrics: Metrics) {
+pub(crate) async fn serve(registry: Arc<Registry>, door: Door, metrics: MetricsPage) {
     let hosts = Hosts::of(&door);
     let api = Api { registry, metrics, hosts, attentions: Attentions::default() };
     serving::accept(door, Arc::new(api)).await;
@@ -109,7 +109,7 @@ async fn route(api: &Api, method: &Method, segments: &[&str], body: &Bytes) -> R
     match segments {
         _ if segments.contains(&"") => not_found(),
         ["version"] if get => reply::version(TOXIPROXY),
-        ["metrics"] if api.metrics == Metrics::Hidden => not_found(),
+        ["metrics"] if api.metrics == MetricsPage::Hidden => not_found(),
         ["metrics"] if get => metrics::show(registry),
         ["reset"] if post => reply::empty(proxies::reset(registry).await),
         ["populate"] if post => proxies::populate(registry, body).await,

@@ -1,6 +1,6 @@
 //! Between the connections and a controller: notices one way, decisions back.
 
-use super::notice::{Notice, What};
+use super::notice::{Notice, NoticeKind};
 use super::{Attend, Decision};
 use crate::error::Error;
 use crate::link::connection::Connection;
@@ -74,14 +74,14 @@ impl Desk {
     /// Tells the controller. Where nobody takes notices, a desk that holds
     /// nothing leaves them out; others make connections wait, see
     /// [`Desk::has_room`].
-    pub(crate) fn tell(&self, proxy: &Arc<str>, connection: u64, what: What) {
+    pub(crate) fn tell(&self, proxy: &Arc<str>, connection: u64, what: NoticeKind) {
         let mut state = lock(&self.state);
         if !state.detached {
             self.add(&mut state, proxy, connection, what);
         }
     }
 
-    fn add(&self, state: &mut State, proxy: &Arc<str>, connection: u64, what: What) {
+    fn add(&self, state: &mut State, proxy: &Arc<str>, connection: u64, what: NoticeKind) {
         state.seq += 1;
         // Stamped under the lock, so that time and order agree.
         let at_ns = u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -90,16 +90,20 @@ impl Desk {
         let weight = notice.weight();
         let limit = match (&notice.what, self.options.holds_anything()) {
             // Its connection found room for it.
-            (What::Request(_) | What::Reply(_) | What::Push(_), true) => usize::MAX,
+            (NoticeKind::Request(_) | NoticeKind::Reply(_) | NoticeKind::Push(_), true) => {
+                usize::MAX
+            }
             (_, true) => self.options.capacity.saturating_mul(2),
             (_, false) => self.options.capacity,
         };
         if state.bytes.saturating_add(weight) > limit {
-            if let Some(Notice { what: What::Missed { notices }, .. }) = state.notices.back_mut() {
+            if let Some(Notice { what: NoticeKind::Missed { notices }, .. }) =
+                state.notices.back_mut()
+            {
                 *notices += 1;
                 return;
             }
-            notice.what = What::Missed { notices: 1 };
+            notice.what = NoticeKind::Missed { notices: 1 };
         }
         state.bytes += notice.weight();
         state.notices.push_back(notice);
@@ -173,7 +177,7 @@ impl Desk {
             stays
         });
         if !state.detached {
-            let what = What::Closed { how, undecided };
+            let what = NoticeKind::Closed { how, undecided };
             self.add(&mut state, proxy, connection.ordinal, what);
         }
     }

@@ -9,11 +9,13 @@ mod rows;
 mod value;
 
 pub(crate) use desk::{Desk, Ticket};
-pub use notice::{Detail, Ending, Notice, Push, Reply, Request, Side, Statement, Waits, What};
+pub use notice::{
+    Detail, Notice, NoticeKind, Peer, Push, Statement, StreamEnd, Waits, WireReply, WireRequest,
+};
 #[cfg(test)]
 pub(crate) use rows::outcomes;
-pub use rows::{Column, Outcome, SqlError};
-pub use value::Value;
+pub use rows::{Column, SqlError, StatementOutcome};
+pub use value::WireValue;
 
 use crate::control::Uncovered;
 use crate::error::Error;
@@ -39,7 +41,7 @@ pub struct Attend {
     pub raw_cap: usize,
     /// How many bytes of notices may wait to be taken. When that is full,
     /// connections wait if anything is held, and else notices are left out,
-    /// counted by [`What::Missed`].
+    /// counted by [`NoticeKind::Missed`].
     pub capacity: usize,
 }
 

@@ -1,9 +1,9 @@
 //! What a controller is told.
 
-use super::rows::{self, Outcome};
-use super::value::Value;
+use super::rows::{self, StatementOutcome};
+use super::value::WireValue;
 use crate::address::ClientAddress;
-use crate::message::{Ends, Step, Strength, Transaction};
+use crate::message::{Ends, GroupMessage, Strength, TransactionStatus};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -23,13 +23,13 @@ pub struct Notice {
     /// The connection's ordinal in its proxy, from 1.
     pub connection: u64,
     /// What it is.
-    pub what: What,
+    pub what: NoticeKind,
 }
 
 /// What a controller can be told.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub enum What {
+pub enum NoticeKind {
     /// A client connected.
     Opened {
         /// The client's address.
@@ -47,9 +47,9 @@ pub enum What {
     /// forwarded, or dropped, as late messages that nobody asked for.
     Gone {
         /// Which side.
-        side: Side,
+        side: Peer,
         /// In which way.
-        how: Ending,
+        how: StreamEnd,
         /// The ids of its messages that wait, in their order.
         waiting: Vec<u64>,
     },
@@ -60,9 +60,9 @@ pub enum What {
         reason: &'static str,
     },
     /// A client asks for something.
-    Request(Request),
+    Request(WireRequest),
     /// A server answers a request.
-    Reply(Reply),
+    Reply(WireReply),
     /// A server says something that is not the answer to a request.
     Push(Push),
     /// So many notices were left out here, because nobody took those before
@@ -75,7 +75,7 @@ pub enum What {
 
 /// A side of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+pub enum Peer {
     /// The one that connected.
     Client,
     /// The one that was connected to.
@@ -84,7 +84,7 @@ pub enum Side {
 
 /// How a side ended its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub enum StreamEnd {
     /// In order (FIN). It may still read, though few programs do.
     Fin,
     /// It reset the connection, and reads no more.
@@ -107,7 +107,7 @@ pub enum Waits {
 /// extended protocol up to and including a Sync or a Flush.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub struct Request {
+pub struct WireRequest {
     /// Unique in its fault proxy.
     pub id: u64,
     /// Counted from 1 in its connection; its reply names it.
@@ -153,7 +153,7 @@ pub struct Statement {
     pub name: String,
     /// Its text, cut as that of the request.
     pub text: String,
-    /// Its keys, as [`Request::keys`].
+    /// Its keys, as [`WireRequest::keys`].
     pub keys: Vec<String>,
     /// How much it can change; of Redis it is not told.
     pub strength: Strength,
@@ -171,7 +171,7 @@ pub enum Detail {
     /// Of Postgres.
     Postgres {
         /// What the group consists of, in order.
-        steps: Vec<Step>,
+        steps: Vec<GroupMessage>,
         /// What ends it.
         ends: Ends,
         /// The most that any statement in it can do.
@@ -182,14 +182,14 @@ pub enum Detail {
         settles: Option<Strength>,
         /// The state of the transaction when the last reply ended; None before
         /// the first one.
-        transaction: Option<Transaction>,
+        transaction: Option<TransactionStatus>,
     },
 }
 
 /// A reply.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub struct Reply {
+pub struct WireReply {
     /// Unique in its fault proxy.
     pub id: u64,
     /// The ordinal of its request in the connection.
@@ -215,21 +215,21 @@ pub struct Reply {
     /// The code of the (first) error: SQLSTATE, or the first word of RESP's.
     pub error: Option<String>,
     /// The state of the transaction, where a ReadyForQuery ends it.
-    pub transaction: Option<Transaction>,
+    pub transaction: Option<TransactionStatus>,
     /// Its bytes, up to [`Attend::raw_cap`](super::Attend).
     pub raw: Bytes,
 }
 
-impl Reply {
-    /// The value, of Redis, as far as [`Reply::raw`] has it.
+impl WireReply {
+    /// The value, of Redis, as far as [`WireReply::raw`] has it.
     #[must_use]
-    pub fn value(&self) -> Option<Value> {
-        Value::parse(&self.raw)
+    pub fn value(&self) -> Option<WireValue> {
+        WireValue::parse(&self.raw)
     }
 
-    /// Rows, tags and errors, of Postgres, as far as [`Reply::raw`] has them.
+    /// Rows, tags and errors, of Postgres, as far as [`WireReply::raw`] has them.
     #[must_use]
-    pub fn outcomes(&self) -> Vec<Outcome> {
+    pub fn outcomes(&self) -> Vec<StatementOutcome> {
         rows::outcomes(&self.raw)
     }
 }
@@ -254,8 +254,8 @@ pub struct Push {
 impl Push {
     /// The value, of Redis, as far as [`Push::raw`] has it.
     #[must_use]
-    pub fn value(&self) -> Option<Value> {
-        Value::parse(&self.raw)
+    pub fn value(&self) -> Option<WireValue> {
+        WireValue::parse(&self.raw)
     }
 
     /// Channel and payload of a notification of Postgres.
@@ -270,21 +270,25 @@ impl Notice {
     pub(super) fn weight(&self) -> usize {
         let texts = |texts: &[String]| texts.iter().map(|text| text.len() + 24).sum::<usize>();
         let inner = match &self.what {
-            What::Request(request) => {
+            NoticeKind::Request(request) => {
                 let statements = request.statements.iter();
                 let statements = statements
                     .map(|one| size_of::<Statement>() + one.text.len() + texts(&one.keys))
                     .sum::<usize>();
                 let steps = match &request.detail {
-                    Detail::Postgres { steps, .. } => steps.iter().map(Step::weight).sum(),
+                    Detail::Postgres { steps, .. } => steps.iter().map(GroupMessage::weight).sum(),
                     Detail::Redis => 0,
                 };
                 request.text.len() + texts(&request.keys) + request.raw.len() + statements + steps
             }
-            What::Reply(reply) => reply.raw.len() + reply.summary.len(),
-            What::Push(push) => push.raw.len(),
-            What::Closed { undecided: ids, .. } | What::Gone { waiting: ids, .. } => 8 * ids.len(),
-            What::Opened { .. } | What::FramingLost { .. } | What::Missed { .. } => 0,
+            NoticeKind::Reply(reply) => reply.raw.len() + reply.summary.len(),
+            NoticeKind::Push(push) => push.raw.len(),
+            NoticeKind::Closed { undecided: ids, .. } | NoticeKind::Gone { waiting: ids, .. } => {
+                8 * ids.len()
+            }
+            NoticeKind::Opened { .. }
+            | NoticeKind::FramingLost { .. }
+            | NoticeKind::Missed { .. } => 0,
         };
         size_of::<Self>() + inner
     }

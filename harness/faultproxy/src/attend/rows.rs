@@ -5,7 +5,7 @@ use bytes::Bytes;
 /// What one statement of a request led to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub struct Outcome {
+pub struct StatementOutcome {
     /// The columns, where the server described them.
     pub columns: Vec<Column>,
     /// The rows; None is NULL. A row that was cut is left out.
@@ -52,9 +52,9 @@ fn messages(raw: &Bytes) -> impl Iterator<Item = (u8, Bytes)> {
     })
 }
 
-pub(crate) fn outcomes(raw: &Bytes) -> Vec<Outcome> {
+pub(crate) fn outcomes(raw: &Bytes) -> Vec<StatementOutcome> {
     let mut found = Vec::new();
-    let mut current = Outcome::default();
+    let mut current = StatementOutcome::default();
     for (kind, body) in messages(raw) {
         match kind {
             b'T' => current.columns = columns(body),
@@ -71,7 +71,7 @@ pub(crate) fn outcomes(raw: &Bytes) -> Vec<Outcome> {
             _ => {}
         }
     }
-    if current != Outcome::default() {
+    if current != StatementOutcome::default() {
         found.push(current);
     }
     found

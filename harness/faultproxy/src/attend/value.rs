@@ -8,7 +8,7 @@ const DEEPEST: usize = 32;
 /// A value of RESP2 or RESP3.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub enum Value {
+pub enum WireValue {
     /// `$-1`, `*-1` or `_`.
     Nil,
     /// `+`.
@@ -31,7 +31,7 @@ pub enum Value {
     Cut(Bytes),
 }
 
-impl Value {
+impl WireValue {
     /// Reads one value; None if not even its first line is there.
     #[must_use]
     pub fn parse(bytes: &Bytes) -> Option<Self> {
@@ -60,20 +60,20 @@ fn line(rest: &mut Bytes) -> Option<Bytes> {
     Some(line)
 }
 
-fn read(rest: &mut Bytes, depth: usize) -> Option<Value> {
+fn read(rest: &mut Bytes, depth: usize) -> Option<WireValue> {
     let line = line(rest)?;
     let (kind, said) = line.split_first()?;
     let text = || String::from_utf8_lossy(said).into_owned();
     let count = || -> Option<usize> { std::str::from_utf8(said).ok()?.parse().ok() };
     if depth == DEEPEST {
-        return Some(Value::Cut(Bytes::new()));
+        return Some(WireValue::Cut(Bytes::new()));
     }
     // What was promised may be more than there is, and more than fits.
     let mut elements = |wanted: usize| {
         let mut found = Vec::new();
         while found.len() < wanted {
             let Some(value) = read(rest, depth + 1) else {
-                found.push(Value::Cut(Bytes::new()));
+                found.push(WireValue::Cut(Bytes::new()));
                 break;
             };
             found.push(value);
@@ -81,19 +81,21 @@ fn read(rest: &mut Bytes, depth: usize) -> Option<Value> {
         found
     };
     Some(match kind {
-        b'+' => Value::Simple(text()),
-        b'-' => Value::Error(text()),
-        b':' => text().parse().map_or_else(|_| Value::Number(text()), Value::Integer),
-        b'#' => Value::Boolean(said == b"t"),
-        b',' | b'(' => Value::Number(text()),
-        b'*' | b'~' | b'>' => count().map_or(Value::Nil, |count| Value::Array(elements(count))),
+        b'+' => WireValue::Simple(text()),
+        b'-' => WireValue::Error(text()),
+        b':' => text().parse().map_or_else(|_| WireValue::Number(text()), WireValue::Integer),
+        b'#' => WireValue::Boolean(said == b"t"),
+        b',' | b'(' => WireValue::Number(text()),
+        b'*' | b'~' | b'>' => {
+            count().map_or(WireValue::Nil, |count| WireValue::Array(elements(count)))
+        }
         b'%' => {
             let mut flat = elements(count()?.saturating_mul(2)).into_iter();
             let mut pairs = Vec::new();
             while let Some(key) = flat.next() {
-                pairs.push((key, flat.next().unwrap_or(Value::Cut(Bytes::new()))));
+                pairs.push((key, flat.next().unwrap_or(WireValue::Cut(Bytes::new()))));
             }
-            Value::Map(pairs)
+            WireValue::Map(pairs)
         }
         // Attributes say something about the value behind them.
         b'|' => {
@@ -101,18 +103,18 @@ fn read(rest: &mut Bytes, depth: usize) -> Option<Value> {
             return read(rest, depth);
         }
         b'$' | b'=' | b'!' => match count() {
-            None => Value::Nil,
-            Some(len) if len > rest.len() => Value::Cut(rest.split_off(0)),
+            None => WireValue::Nil,
+            Some(len) if len > rest.len() => WireValue::Cut(rest.split_off(0)),
             Some(len) => {
                 let string = rest.split_to(len);
                 let _line_end = rest.split_to(rest.len().min(2));
                 match kind {
-                    b'!' => Value::Error(String::from_utf8_lossy(&string).into_owned()),
-                    _ => Value::Bulk(string),
+                    b'!' => WireValue::Error(String::from_utf8_lossy(&string).into_owned()),
+                    _ => WireValue::Bulk(string),
                 }
             }
         },
-        _ => Value::Nil,
+        _ => WireValue::Nil,
     })
 }
 
@@ -120,35 +122,38 @@ fn read(rest: &mut Bytes, depth: usize) -> Option<Value> {
 mod tests {
     use super::*;
 
-    fn parse(text: &'static [u8]) -> Value {
-        Value::parse(&Bytes::from_static(text)).expect("a value")
+    fn parse(text: &'static [u8]) -> WireValue {
+        WireValue::parse(&Bytes::from_static(text)).expect("a value")
     }
 
-    fn bulk(text: &'static [u8]) -> Value {
-        Value::Bulk(Bytes::from_static(text))
+    fn bulk(text: &'static [u8]) -> WireValue {
+        WireValue::Bulk(Bytes::from_static(text))
     }
 
     #[test]
     fn values_of_both_versions_are_read() {
         assert_eq!(parse(b"$5\r\na\r\nbc\r\n"), bulk(b"a\r\nbc"));
-        assert_eq!(parse(b"$-1\r\n"), Value::Nil);
-        let pairs = vec![(Value::Simple("a".into()), Value::Boolean(true))];
-        assert_eq!(parse(b"%1\r\n+a\r\n#t\r\n"), Value::Map(pairs));
+        assert_eq!(parse(b"$-1\r\n"), WireValue::Nil);
+        let pairs = vec![(WireValue::Simple("a".into()), WireValue::Boolean(true))];
+        assert_eq!(parse(b"%1\r\n+a\r\n#t\r\n"), WireValue::Map(pairs));
         assert_eq!(parse(b"|1\r\n+ttl\r\n:3\r\n$1\r\nv\r\n"), bulk(b"v"));
         assert_eq!(
             parse(b">2\r\n+x\r\n*1\r\n:-4\r\n"),
-            Value::Array(vec![Value::Simple("x".into()), Value::Array(vec![Value::Integer(-4)])])
+            WireValue::Array(vec![
+                WireValue::Simple("x".into()),
+                WireValue::Array(vec![WireValue::Integer(-4)])
+            ])
         );
     }
 
     #[test]
     fn what_was_cut_is_said_to_be_and_kept() {
-        let cut = |text: &'static [u8]| Value::Cut(Bytes::from_static(text));
+        let cut = |text: &'static [u8]| WireValue::Cut(Bytes::from_static(text));
         assert_eq!(parse(b"$10\r\nabc"), cut(b"abc"));
         assert_eq!(
             parse(b"*1000000000\r\n:1\r\n"),
-            Value::Array(vec![Value::Integer(1), cut(b"")])
+            WireValue::Array(vec![WireValue::Integer(1), cut(b"")])
         );
-        assert_eq!(Value::parse(&Bytes::from_static(b"$1")), None);
+        assert_eq!(WireValue::parse(&Bytes::from_static(b"$1")), None);
     }
 }

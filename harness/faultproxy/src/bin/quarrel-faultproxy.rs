@@ -1,6 +1,6 @@
 //! The fault proxy alone, with Toxiproxy's flags.
 
-use quarrel_faultproxy::{Config, Metrics, Seed, run_until_stopped};
+use quarrel_faultproxy::{Config, MetricsPage, Seed, run_until_stopped};
 use std::process::ExitCode;
 
 const USAGE: &str = "\
@@ -54,7 +54,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Config>, Strin
             "port" => config.port = number(flag, &value()?)?,
             "config" => config.config = Some(value()?.into()),
             "seed" => config.seed = Some(Seed(number(flag, &value()?)?)),
-            "proxy-metrics" => config.metrics = Metrics::Shown,
+            "proxy-metrics" => config.metrics = MetricsPage::Shown,
             "version" => {
                 println!("quarrel-faultproxy version {}", env!("CARGO_PKG_VERSION"));
                 return Ok(None);
@@ -86,7 +86,7 @@ mod tests {
         let args = ["-host", "::1", "--port=99", "-seed", "7", "-proxy-metrics"];
         let config = parsed(&args).expect("sound").expect("to be served");
         assert_eq!((config.host.as_str(), config.port), ("::1", 99));
-        assert_eq!((config.seed, config.metrics), (Some(Seed(7)), Metrics::Shown));
+        assert_eq!((config.seed, config.metrics), (Some(Seed(7)), MetricsPage::Shown));
         let config = parsed(&[]).expect("sound").expect("to be served");
         assert_eq!((config.host.as_str(), config.port), ("127.0.0.1", 8474));
     }

@@ -5,7 +5,7 @@ use super::plan::Close;
 use super::pump::{Ended, Pump};
 use crate::address::{ClientAddress, Upstream};
 use crate::core::Core;
-use crate::event::Happening;
+use crate::event::ProxyEventKind;
 use crate::link::{Link, MessageLog, lock};
 use crate::message::{Framing, Protocol, Session};
 use crate::seed::Key;
@@ -301,7 +301,7 @@ pub(crate) async fn serve(
     };
     // Whoever sees the connection closed finds it gone from every list.
     link.forget(&connection, how);
-    core.events.record(&link.name, Some(connection.ordinal), Happening::Closed { how });
+    core.events.record(&link.name, Some(connection.ordinal), ProxyEventKind::Closed { how });
     for socket in &mut sockets {
         socket.prepare_close(connection.closing());
     }
@@ -324,12 +324,12 @@ async fn forward(
         None => return ("closed while dialling", vec![Socket::Plain(client)]),
         Some(Ok(dialled)) => dialled,
         Some(Err(reason)) => {
-            record(Happening::DialFailed { reason });
+            record(ProxyEventKind::DialFailed { reason });
             return ("upstream unreachable", vec![Socket::Plain(client)]);
         }
     };
     server.set_nodelay();
-    record(Happening::Dialled);
+    record(ProxyEventKind::Dialled);
     let (client, server) = match &connection.tls {
         None => (Socket::Plain(client), Socket::Plain(server)),
         Some(setup) => {
@@ -341,7 +341,7 @@ async fn forward(
             match secured {
                 Ok(sockets) => sockets,
                 Err(failed) => {
-                    record(Happening::TlsFailed { side: failed.side, reason: failed.reason });
+                    record(ProxyEventKind::TlsFailed { side: failed.side, reason: failed.reason });
                     return ("no TLS", vec![]);
                 }
             }

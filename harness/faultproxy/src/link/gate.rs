@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::hold::Hold;
 use super::judge::{Judge, Kept};
 use super::plan::Close;
-use crate::attend::{Decision, Ending, Ticket};
+use crate::attend::{Decision, StreamEnd, Ticket};
 use crate::core::Core;
 use crate::link::{Link, lock};
 use crate::message::wal::{Replication, Wal};
@@ -68,7 +68,7 @@ pub(crate) struct Gate {
     /// Bytes in `frames`.
     waiting: usize,
     /// How the stream ended, once it has.
-    ended: Option<Ending>,
+    ended: Option<StreamEnd>,
     /// There was no room to tell of more messages: those that have come are
     /// still to be looked at.
     stalled: bool,
@@ -223,7 +223,7 @@ impl Gate {
     }
 
     /// The stream has ended; how many bytes a rule dropped.
-    pub(crate) fn finish(&mut self, how: Ending) -> usize {
+    pub(crate) fn finish(&mut self, how: StreamEnd) -> usize {
         self.ended = Some(how);
         let connection = Arc::clone(&self.connection);
         if let Some(session) = &connection.session
@@ -439,7 +439,7 @@ enum Front {
 enum Pass {
     Whole,
     Bytes(u64),
-    Cut(crate::message::wal::Lsn),
+    Cut(crate::message::wal::WalPosition),
 }
 
 /// How much of a frame a hold lets pass.

@@ -1,6 +1,6 @@
 //! Directions that are held, and how much of them is released.
 
-use crate::message::wal::Lsn;
+use crate::message::wal::WalPosition;
 
 /// Whether bytes of one direction of one connection may pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -13,7 +13,7 @@ pub(crate) enum Hold {
         /// Bytes released and not yet passed.
         bytes: u64,
         /// WAL before this position is released.
-        lsn: Option<Lsn>,
+        lsn: Option<WalPosition>,
     },
 }
 
@@ -31,5 +31,5 @@ pub enum Release {
     /// On a replication stream: WAL before this position. The direction stays
     /// held behind it. Pages of WAL are cut exactly there; of logical changes,
     /// those pass that begin no later.
-    UpTo(Lsn),
+    UpTo(WalPosition),
 }

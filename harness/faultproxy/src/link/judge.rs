@@ -4,15 +4,15 @@
 use super::connection::Connection;
 use super::gate::{Frame, Stop};
 use super::tell::Teller;
-use crate::attend::Ending;
+use crate::attend::StreamEnd;
 use crate::core::Core;
-use crate::event::Happening;
+use crate::event::ProxyEventKind;
 use crate::link::Link;
 use crate::message::{
-    Border, Command, Counted, Expects, Framing, Part, Pending, Place, Session, Sought, Step,
-    Strength, Sync, front,
+    Border, Command, Counted, Expects, Framing, GroupMessage, Part, Pending, Place, Session,
+    Sought, Strength, Sync, front,
 };
-use crate::rule::{Action, ReplyAction, RequestAction};
+use crate::rule::{ReplyAction, RequestAction, RuleAction};
 use crate::toxic::Stream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -113,12 +113,12 @@ impl Judge {
         self.teller.tell_unfinished();
     }
 
-    pub(super) fn gone(&self, how: Ending, waiting: Vec<u64>) {
+    pub(super) fn gone(&self, how: StreamEnd, waiting: Vec<u64>) {
         self.teller.gone(how, waiting);
     }
 
     pub(super) fn lost(&self, reason: &'static str) {
-        self.record(Happening::FramingLost { reason: reason.to_owned() });
+        self.record(ProxyEventKind::FramingLost { reason: reason.to_owned() });
         self.teller.lost(reason);
     }
 
@@ -147,7 +147,7 @@ impl Judge {
             self.discarding = false;
         }
         for digest in self.core.scripts.resolve(&mut part.commands) {
-            self.record(Happening::ScriptUnknown { digest });
+            self.record(ProxyEventKind::ScriptUnknown { digest });
         }
         for command in &part.commands {
             self.log_message(command);
@@ -156,7 +156,7 @@ impl Judge {
         let mut frame = Frame { last: part.place == Place::Last, ..Frame::default() };
         let mut on_reply = None;
         if let Some((rule, command, action)) = self.fired(&part.commands, session) {
-            match Action::split(action) {
+            match RuleAction::split(action) {
                 Ok(RequestAction::Drop) => self.discarding = true,
                 Ok(RequestAction::Reset) => {
                     self.discarding = true;
@@ -183,7 +183,9 @@ impl Judge {
         }
         self.sent = if part.place == Place::Last { 0 } else { part.confirmable };
         let steps = part.group.as_ref().map_or(&[][..], |group| &group.steps);
-        frame.ends_copy = steps.iter().any(|step| matches!(step, Step::CopyDone | Step::CopyFail));
+        frame.ends_copy = steps
+            .iter()
+            .any(|step| matches!(step, GroupMessage::CopyDone | GroupMessage::CopyFail));
         frame.ticket = told.ticket;
         if begins {
             frame.ask = Some(Pending {
@@ -217,12 +219,12 @@ impl Judge {
     }
 
     /// The first rule that acts on these commands, and on which of them.
-    fn fired(&self, commands: &[Command], session: &Session) -> Option<(u64, Command, Action)> {
+    fn fired(&self, commands: &[Command], session: &Session) -> Option<(u64, Command, RuleAction)> {
         if *session.framing() != Framing::Followed {
             return None;
         }
         let (rule, command, action) = self.link.fires(self.connection.ordinal, commands)?;
-        self.record(Happening::RuleFired {
+        self.record(ProxyEventKind::RuleFired {
             rule,
             action: action.name(),
             command: command.name.clone(),
@@ -276,13 +278,13 @@ impl Judge {
             command: command.name.clone(),
             text: cut(&command.text),
         });
-        self.record(Happening::MessageHeld { held: id, rule });
+        self.record(ProxyEventKind::MessageHeld { held: id, rule });
         Stop::Held(id)
     }
 
     fn log_message(&self, command: &Command) {
         if self.connection.logs_messages() {
-            self.record(Happening::Request {
+            self.record(ProxyEventKind::Request {
                 command: command.name.clone(),
                 keys: command.keys.clone(),
                 text: cut(&command.text),
@@ -293,7 +295,7 @@ impl Judge {
 
     fn log_reply(&self, request: u64, command: &Command, summary: Option<String>) {
         if self.connection.logs_messages() {
-            self.record(Happening::Reply {
+            self.record(ProxyEventKind::Reply {
                 request,
                 command: command.name.clone(),
                 summary: summary.unwrap_or_default(),
@@ -301,7 +303,7 @@ impl Judge {
         }
     }
 
-    fn record(&self, happening: Happening) {
+    fn record(&self, happening: ProxyEventKind) {
         let connection = Some(self.connection.ordinal);
         self.core.events.record(&self.link.name, connection, happening);
     }

@@ -11,10 +11,10 @@ mod stage;
 mod tell;
 
 use crate::address::ClientAddress;
-use crate::attend::{Desk, What};
+use crate::attend::{Desk, NoticeKind};
 use crate::error::Error;
 use crate::message::{Command, Protocol, Sought};
-use crate::rule::{Action, HeldMessage, Rule};
+use crate::rule::{HeldMessage, Rule, RuleAction};
 use crate::seed::{Key, Seed};
 use crate::tls::TlsSetup;
 use crate::toxic::{Stream, Toxic};
@@ -189,7 +189,7 @@ impl Link {
         connections.insert(ordinal, Arc::clone(&connection));
         drop(connections);
         if let Some(desk) = self.desk() {
-            desk.tell(&self.name, ordinal, What::Opened { client });
+            desk.tell(&self.name, ordinal, NoticeKind::Opened { client });
         }
         connection
     }
@@ -354,7 +354,7 @@ impl Link {
 
     /// The first rule that acts on one of these commands. Every rule that
     /// matches counts, whether or not another one acts.
-    fn fires(&self, connection: u64, commands: &[Command]) -> Option<(u64, Command, Action)> {
+    fn fires(&self, connection: u64, commands: &[Command]) -> Option<(u64, Command, RuleAction)> {
         let rules = self.rules();
         let mut first = None;
         for command in commands {

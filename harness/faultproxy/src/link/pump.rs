@@ -8,7 +8,7 @@ use super::connection::Connection;
 use super::gate::{Gate, Passed};
 use super::plan::{Age, Close, Plan, Rebuilt, Step};
 use super::queue::{Chunk, Queue, Share, WaitsFor};
-use crate::attend::Ending;
+use crate::attend::StreamEnd;
 use crate::core::Core;
 use crate::link::Link;
 use crate::seed::Key;
@@ -390,8 +390,8 @@ impl Pump {
                 };
                 self.source = Source::Ended(Instant::now(), step);
                 let how = match step {
-                    Step::HalfClose => Ending::Fin,
-                    _ => Ending::Rst,
+                    Step::HalfClose => StreamEnd::Fin,
+                    _ => StreamEnd::Rst,
                 };
                 let dropped = self.gate.finish(how);
                 self.share.remove(dropped);

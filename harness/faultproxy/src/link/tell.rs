@@ -3,7 +3,8 @@
 use super::connection::Connection;
 use super::judge::Kept;
 use crate::attend::{
-    Desk, Detail, Ending, Push, Reply, Request, Side, Statement, Ticket, Waits, What,
+    Desk, Detail, NoticeKind, Peer, Push, Statement, StreamEnd, Ticket, Waits, WireReply,
+    WireRequest,
 };
 use crate::core::Core;
 use crate::link::Link;
@@ -28,7 +29,7 @@ pub(super) struct Teller {
 
 /// A reply of which not all has come.
 struct Unfinished {
-    told: Reply,
+    told: WireReply,
     ticket: Option<Arc<Ticket>>,
     /// The desk was told of it.
     is_told: bool,
@@ -88,22 +89,22 @@ impl Teller {
         desk.is_none_or(|desk| desk.has_room(&self.connection, self.stream))
     }
 
-    fn tell(&self, what: What) {
+    fn tell(&self, what: NoticeKind) {
         if let Some(desk) = &self.desk {
             desk.tell(&self.link.name, self.connection.ordinal, what);
         }
     }
 
     pub(super) fn lost(&self, reason: &'static str) {
-        self.tell(What::FramingLost { reason });
+        self.tell(NoticeKind::FramingLost { reason });
     }
 
-    pub(super) fn gone(&self, how: Ending, waiting: Vec<u64>) {
+    pub(super) fn gone(&self, how: StreamEnd, waiting: Vec<u64>) {
         let side = match self.stream {
-            Stream::Upstream => Side::Client,
-            Stream::Downstream => Side::Server,
+            Stream::Upstream => Peer::Client,
+            Stream::Downstream => Peer::Server,
         };
-        self.tell(What::Gone { side, how, waiting });
+        self.tell(NoticeKind::Gone { side, how, waiting });
     }
 
     /// A ticket for a message that waits, if it is one that does.
@@ -139,14 +140,14 @@ impl Teller {
             _ => Waits::No,
         };
         let ticket = self.ticket(&desk, id, waits);
-        let request = Request {
+        let request = WireRequest {
             id,
             ordinal,
             waits: waits_with(&ticket),
             with_previous,
             ..request(part, &desk, session)
         };
-        self.tell(What::Request(request));
+        self.tell(NoticeKind::Request(request));
         if part.place == Place::Inside {
             self.ticket.clone_from(&ticket);
         }
@@ -164,7 +165,7 @@ impl Teller {
         };
         let id = self.core.next_id();
         let ticket = self.ticket(&desk, id, desk.options.pushes);
-        self.tell(What::Push(Push {
+        self.tell(NoticeKind::Push(Push {
             id,
             waits: waits_with(&ticket),
             kind: kind.clone(),
@@ -189,7 +190,7 @@ impl Teller {
                 _ => Waits::No,
             };
             let ticket = self.ticket(&desk, id, waits);
-            let told = Reply { id, waits: waits_with(&ticket), ..reply_to(pending) };
+            let told = WireReply { id, waits: waits_with(&ticket), ..reply_to(pending) };
             self.reply = Some(Unfinished { told, ticket, is_told: false, raw: BytesMut::new() });
         }
         let cap = self.desk.as_ref().map_or(0, |desk| desk.options.raw_cap);
@@ -217,15 +218,15 @@ impl Teller {
         if std::mem::replace(&mut reply.is_told, true) {
             return;
         }
-        let told = Reply { raw: reply.raw.clone().freeze(), ..reply.told.clone() };
-        self.tell(What::Reply(told));
+        let told = WireReply { raw: reply.raw.clone().freeze(), ..reply.told.clone() };
+        self.tell(NoticeKind::Reply(told));
     }
 
     pub(super) fn skipped(&mut self, pending: &Pending) {
         if self.desk.is_some() {
             let id = self.core.next_id();
-            let reply = Reply { id, complete: true, skipped: true, ..reply_to(pending) };
-            self.tell(What::Reply(Reply { summary: "skipped".into(), ..reply }));
+            let reply = WireReply { id, complete: true, skipped: true, ..reply_to(pending) };
+            self.tell(NoticeKind::Reply(WireReply { summary: "skipped".into(), ..reply }));
         }
     }
 }
@@ -237,8 +238,8 @@ const fn waits_with(ticket: &Option<Arc<Ticket>>) -> Waits {
     }
 }
 
-fn reply_to(pending: &Pending) -> Reply {
-    Reply {
+fn reply_to(pending: &Pending) -> WireReply {
+    WireReply {
         id: 0,
         request: pending.ordinal,
         request_id: pending.id,
@@ -271,7 +272,7 @@ fn statement(command: &Command, cap: usize) -> Statement {
 }
 
 /// What can be told of a request by its first part.
-fn request(part: &Part, desk: &Desk, session: &Session) -> Request {
+fn request(part: &Part, desk: &Desk, session: &Session) -> WireRequest {
     let cap = desk.options.text_cap;
     let statements: Vec<_> = part.commands.iter().map(|one| statement(one, cap)).collect();
     let texts: Vec<&str> = part.commands.iter().map(|one| one.text.as_str()).collect();
@@ -281,7 +282,7 @@ fn request(part: &Part, desk: &Desk, session: &Session) -> Request {
     // The last one of the strongest.
     let strongest = part.commands.iter().max_by_key(|one| one.strength);
     let secret = part.commands.iter().any(|one| one.secret);
-    Request {
+    WireRequest {
         id: 0,
         ordinal: 0,
         waits: Waits::No,

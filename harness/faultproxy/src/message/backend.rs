@@ -1,7 +1,7 @@
 //! What Postgres sends.
 
 use super::follow::{Followed, Rest, is_plainly_awaited, postgres_message};
-use super::group::{Counted, Expects, Sync, Transaction};
+use super::group::{Counted, Expects, Sync, TransactionStatus};
 use super::reader::Reader;
 use super::session::{Encryption, REPLICATES};
 use super::wal::Wal;
@@ -181,7 +181,7 @@ impl Backend {
             b'A' => return Ok(Place::Between),
             b'Z' => {
                 self.phase = Phase::Queries;
-                session.ready(body.first().copied().and_then(Transaction::of));
+                session.ready(body.first().copied().and_then(TransactionStatus::of));
                 return match asked {
                     None => Ok(Place::Between),
                     Some(Expects::Counted(Counted { sync: Sync::No, .. })) => {

@@ -3,7 +3,7 @@
 
 mod follow;
 
-use super::group::{Counted, Ends, Expects, Group, Step, Strength, Sync};
+use super::group::{Counted, Ends, Expects, Group, GroupMessage, Strength, Sync};
 use super::reader::Reader;
 use super::session::Encryption;
 use super::statements::Statement;
@@ -48,7 +48,7 @@ pub(crate) struct Frontend {
     secret: bool,
     /// A statement of the request runs.
     executes: bool,
-    steps: Vec<Step>,
+    steps: Vec<GroupMessage>,
     /// Messages of the request that the server will say it has done.
     expected: u32,
     /// The strongest statement run since the last Sync, by earlier requests.
@@ -264,7 +264,7 @@ impl Frontend {
             _ if code >> 16 == 3 => {
                 self.phase = Phase::Open;
                 self.commands = vec![Command { name: "STARTUP".into(), ..Command::default() }];
-                self.steps.push(Step::Startup);
+                self.steps.push(GroupMessage::Startup);
                 let mut part = self.request(Place::Last, Ends::Alone, Expects::Ready);
                 part.handshake = true;
                 return Ok(Some(part));
@@ -284,7 +284,7 @@ impl Frontend {
             b'Q' => {
                 if self.wanted || begins_replication(body) {
                     self.commands = sql::statements(&reader.text());
-                    self.steps.push(Step::Query);
+                    self.steps.push(GroupMessage::Query);
                     note_replication(&self.commands, session);
                 }
                 return Ok(Role::Last(Ends::Alone, Expects::Ready));
@@ -295,7 +295,7 @@ impl Frontend {
                     strength: Strength::Write,
                     ..Command::default()
                 });
-                self.steps.push(Step::FunctionCall);
+                self.steps.push(GroupMessage::FunctionCall);
                 return Ok(Role::Last(Ends::Alone, Expects::Ready));
             }
             b'S' => return Ok(Role::Last(Ends::Sync, self.counted(Sync::Yes))),
@@ -305,7 +305,11 @@ impl Frontend {
                 return Ok(Role::Last(Ends::Open, self.counted(Sync::No)));
             }
             b'c' | b'f' => {
-                self.steps.push(if kind == b'c' { Step::CopyDone } else { Step::CopyFail });
+                self.steps.push(if kind == b'c' {
+                    GroupMessage::CopyDone
+                } else {
+                    GroupMessage::CopyFail
+                });
                 return Ok(Role::Last(Ends::Open, self.counted(Sync::No)));
             }
             b'P' => self.parse(&mut reader, session)?,
@@ -320,13 +324,13 @@ impl Frontend {
                     {
                         self.commands.extend(portal.commands());
                     }
-                    self.steps.push(Step::Execute);
+                    self.steps.push(GroupMessage::Execute);
                 }
             }
             b'C' => {
                 let what = reader.byte();
                 let name = reader.text();
-                self.step(Step::Close);
+                self.step(GroupMessage::Close);
                 match what {
                     Some(b'S') => session.statements.close(self.ordinal(session), &name),
                     _ => drop(self.portals.remove(&name)),
@@ -337,7 +341,7 @@ impl Frontend {
                 if describes_statement {
                     session.statements.describe(self.ordinal(session), &reader.text());
                 }
-                self.step(Step::Describe);
+                self.step(GroupMessage::Describe);
             }
             // Passwords, copied data, the farewell.
             _ => return Ok(Role::Between),
@@ -360,7 +364,7 @@ impl Frontend {
     }
 
     /// Takes note of what is in the request, if anybody asks.
-    fn step(&mut self, step: Step) {
+    fn step(&mut self, step: GroupMessage) {
         if self.wanted {
             self.steps.push(step);
         }
@@ -372,7 +376,7 @@ impl Frontend {
         let statement = Statement::new(sql, reader.types());
         self.secret |= self.wanted && statement.is_secret();
         session.statements.parse(self.ordinal(session), &name, statement);
-        self.step(Step::Parse { statement: name });
+        self.step(GroupMessage::Parse { statement: name });
         if session.statements.is_full() {
             return Err(Lost("more prepared statements than can be remembered"));
         }
@@ -388,7 +392,7 @@ impl Frontend {
             let parameters =
                 if is_secret { Vec::new() } else { Reader(reader.rest()).parameters(types) };
             self.secret |= is_secret;
-            self.steps.push(Step::Bind { statement: name, parameters });
+            self.steps.push(GroupMessage::Bind { statement: name, parameters });
         }
         let parameters = Bytes::copy_from_slice(reader.rest());
         self.bound = Some(portal.clone());
@@ -416,16 +420,16 @@ impl Frontend {
 
 /// What a request without a statement is called: by what it does, the last
 /// thing first, as the first ones are only done for its sake.
-fn nameless(steps: &[Step], ends: Ends) -> Command {
+fn nameless(steps: &[GroupMessage], ends: Ends) -> Command {
     let name = steps.iter().rev().find_map(|step| match step {
-        Step::Query => Some("EMPTY"),
-        Step::Execute => Some("EXECUTE"),
-        Step::Parse { .. } => Some("PARSE"),
-        Step::Bind { .. } => Some("BIND"),
-        Step::Close => Some("CLOSE"),
-        Step::CopyDone => Some("COPY DONE"),
-        Step::CopyFail => Some("COPY FAIL"),
-        Step::Describe | Step::FunctionCall | Step::Startup => None,
+        GroupMessage::Query => Some("EMPTY"),
+        GroupMessage::Execute => Some("EXECUTE"),
+        GroupMessage::Parse { .. } => Some("PARSE"),
+        GroupMessage::Bind { .. } => Some("BIND"),
+        GroupMessage::Close => Some("CLOSE"),
+        GroupMessage::CopyDone => Some("COPY DONE"),
+        GroupMessage::CopyFail => Some("COPY FAIL"),
+        GroupMessage::Describe | GroupMessage::FunctionCall | GroupMessage::Startup => None,
     });
     let name = name.unwrap_or(match ends {
         _ if !steps.is_empty() => "DESCRIBE",

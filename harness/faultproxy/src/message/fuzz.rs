@@ -9,7 +9,7 @@
 use super::{
     Expects, Framing, Lost, Part, Pending, Place, Protocol, Rest, Scanner, Session, Sought,
 };
-use crate::attend::Value;
+use crate::attend::WireValue;
 use crate::toxic::Stream;
 
 /// One direction.
@@ -114,7 +114,7 @@ impl Side {
     fn take(&mut self, part: Part, session: &mut Session) {
         self.passed.extend_from_slice(&part.data);
         // What is told of replies is read from whatever there is.
-        drop(Value::parse(&part.data));
+        drop(WireValue::parse(&part.data));
         drop(crate::attend::outcomes(&part.data));
         if part.place == Place::Between {
             return;

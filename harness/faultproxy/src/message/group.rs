@@ -6,7 +6,7 @@ use bytes::Bytes;
 /// One message of the group that makes up a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Step {
+pub enum GroupMessage {
     /// A simple query, which may hold several statements.
     Query,
     /// A call of a function by its number, which hardly anything uses.
@@ -38,7 +38,7 @@ pub enum Step {
     Startup,
 }
 
-impl Step {
+impl GroupMessage {
     pub(crate) fn weight(&self) -> usize {
         let inner = match self {
             Self::Bind { parameters, .. } => parameters.iter().map(Parameter::weight).sum(),
@@ -111,7 +111,7 @@ pub enum Strength {
 
 /// The state of a transaction, as ReadyForQuery tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transaction {
+pub enum TransactionStatus {
     /// `I`: none is open.
     Idle,
     /// `T`: one is open.
@@ -120,7 +120,7 @@ pub enum Transaction {
     Failed,
 }
 
-impl Transaction {
+impl TransactionStatus {
     pub(crate) const fn of(byte: u8) -> Option<Self> {
         match byte {
             b'I' => Some(Self::Idle),
@@ -181,7 +181,7 @@ pub(crate) enum Sync {
 /// which commands they carry.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Group {
-    pub(crate) steps: Vec<Step>,
+    pub(crate) steps: Vec<GroupMessage>,
     pub(crate) ends: Ends,
     /// What earlier groups ran that this one's end commits.
     pub(crate) settles: Option<Strength>,

@@ -33,7 +33,7 @@ pub(crate) use backend::Backend;
 pub(crate) use follow::Rest;
 pub(crate) use frontend::Frontend;
 pub(crate) use group::{Counted, Expects, Group, Sync};
-pub use group::{Ends, Parameter, Step, Strength, Transaction};
+pub use group::{Ends, GroupMessage, Parameter, Strength, TransactionStatus};
 pub(crate) use resp::{RespReplies, RespRequests};
 pub use session::Framing;
 pub(crate) use session::{Pending, REPLICATES, Session};
@@ -179,7 +179,7 @@ pub(crate) struct Part {
     /// Replies only, where the reply ends: the code of its first error.
     pub(crate) error: Option<String>,
     /// Replies only, where the reply ends: the state of the transaction.
-    pub(crate) transaction: Option<Transaction>,
+    pub(crate) transaction: Option<TransactionStatus>,
     /// Replication only: the WAL in here.
     pub(crate) wal: Option<Wal>,
 }

@@ -350,7 +350,7 @@ impl Wire<'_> {
             session.close(ordinal, part.expects);
         }
         let steps = part.group.as_ref().map_or(&[][..], |group| &group.steps);
-        if steps.iter().any(|step| matches!(step, Step::CopyDone)) {
+        if steps.iter().any(|step| matches!(step, GroupMessage::CopyDone)) {
             session.end_copy();
         }
         self.request = (part.place == Place::Inside).then_some(ordinal);

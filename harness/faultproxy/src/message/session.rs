@@ -1,7 +1,7 @@
 //! What the two directions of one connection know of each other.
 
 use super::Command;
-use super::group::{Counted, Expects, Sync, Transaction};
+use super::group::{Counted, Expects, Sync, TransactionStatus};
 use super::statements::Statements;
 use super::subscriptions::Subscriptions;
 use super::wal::Replication;
@@ -66,7 +66,7 @@ pub(crate) struct Session {
     /// many had ended before it. Until it ends, the server ignores Syncs.
     copying: Option<u64>,
     /// Postgres: the state of the transaction when the last reply ended.
-    pub(crate) transaction: Option<Transaction>,
+    pub(crate) transaction: Option<TransactionStatus>,
     /// Postgres: its prepared statements.
     pub(crate) statements: Statements,
     /// Redis: what it is subscribed to.
@@ -313,7 +313,7 @@ impl Session {
     }
 
     /// The server is ready for more, in this state.
-    pub(crate) fn ready(&mut self, transaction: Option<Transaction>) {
+    pub(crate) fn ready(&mut self, transaction: Option<TransactionStatus>) {
         self.copying = None;
         self.skipping = false;
         self.transaction = transaction;

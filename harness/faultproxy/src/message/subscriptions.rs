@@ -3,7 +3,7 @@
 
 use super::group::Expects;
 use super::{LONGEST_TEXT, Lost, Place, Session, text};
-use crate::attend::Value;
+use crate::attend::WireValue;
 use bytes::Bytes;
 use std::collections::BTreeSet;
 
@@ -107,11 +107,11 @@ pub(crate) fn role(kind: Option<u8>, data: &[u8], session: &mut Session) -> Resu
         return Ok(Role::Reply(Place::Last));
     }
     let head = Bytes::copy_from_slice(&data[..data.len().min(LONGEST_TEXT)]);
-    let elements = match Value::parse(&head) {
-        Some(Value::Array(elements)) => elements,
+    let elements = match WireValue::parse(&head) {
+        Some(WireValue::Array(elements)) => elements,
         _ => Vec::new(),
     };
-    let word = elements.first().and_then(Value::bytes).unwrap_or_default();
+    let word = elements.first().and_then(WireValue::bytes).unwrap_or_default();
     let Some(verb) = Verb::named(word) else {
         let is_message = matches!(word, b"message" | b"pmessage" | b"smessage");
         return if kind == Some(b'>') || is_message {
@@ -121,7 +121,7 @@ pub(crate) fn role(kind: Option<u8>, data: &[u8], session: &mut Session) -> Resu
         };
     };
     let name = match elements.get(1) {
-        Some(Value::Bulk(name)) => Some(name.clone()),
+        Some(WireValue::Bulk(name)) => Some(name.clone()),
         _ => None,
     };
     let there = subscriptions.names[verb.kind].len();

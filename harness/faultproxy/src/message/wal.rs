@@ -8,15 +8,15 @@ use std::str::FromStr;
 
 /// A position in the WAL of Postgres, written `16/B374D848`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Lsn(pub u64);
+pub struct WalPosition(pub u64);
 
-impl fmt::Display for Lsn {
+impl fmt::Display for WalPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:X}/{:X}", self.0 >> 32, self.0 & 0xffff_ffff)
     }
 }
 
-impl FromStr for Lsn {
+impl FromStr for WalPosition {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -29,7 +29,7 @@ impl FromStr for Lsn {
     }
 }
 
-impl Serialize for Lsn {
+impl Serialize for WalPosition {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
@@ -54,9 +54,9 @@ pub(crate) enum Replication {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Wal {
     /// The position of its first byte …
-    pub(crate) start: Lsn,
+    pub(crate) start: WalPosition,
     /// … and the one after its last.
-    pub(crate) end: Lsn,
+    pub(crate) end: WalPosition,
     pub(crate) kind: Replication,
 }
 
@@ -70,9 +70,9 @@ impl Wal {
         let start = u64::from_be_bytes(body[1..9].try_into().expect("eight bytes"));
         let len = (body.len() - WAL_HEADER) as u64;
         Some(Self {
-            start: Lsn(start),
+            start: WalPosition(start),
             // A logical change has one position, not an extent.
-            end: Lsn(match kind {
+            end: WalPosition(match kind {
                 Replication::Logical => start,
                 Replication::Physical => start.saturating_add(len),
             }),
@@ -82,10 +82,10 @@ impl Wal {
 
     /// Cuts a message of pages so that the first one ends at `at`, which must
     /// lie inside: a receiver takes WAL in pieces of any size.
-    pub(crate) fn cut(self, message: &Bytes, at: Lsn) -> (Bytes, (Bytes, Self)) {
+    pub(crate) fn cut(self, message: &Bytes, at: WalPosition) -> (Bytes, (Bytes, Self)) {
         let split = usize::try_from(at.0 - self.start.0).expect("inside of one message");
         let (head, data) = message.split_at(COPY_HEADER + WAL_HEADER);
-        let assemble = |start: Lsn, data: &[u8]| {
+        let assemble = |start: WalPosition, data: &[u8]| {
             let mut out = BytesMut::with_capacity(head.len() + data.len());
             out.put_u8(head[0]);
             let len = 4 + WAL_HEADER + data.len();
@@ -121,8 +121,8 @@ mod tests {
     fn cutting_keeps_every_byte_and_its_position() {
         let whole = message(0x1_0000_0010, b"abcdef");
         let wal = Wal::of(&whole, Replication::Physical).expect("it is WAL");
-        assert_eq!(wal.end, Lsn(0x1_0000_0016));
-        let (first, (second, rest)) = wal.cut(&whole, Lsn(0x1_0000_0012));
+        assert_eq!(wal.end, WalPosition(0x1_0000_0016));
+        let (first, (second, rest)) = wal.cut(&whole, WalPosition(0x1_0000_0012));
         assert_eq!(first, message_with_end(0x1_0000_0010, b"ab"));
         assert_eq!(second, message_with_end(0x1_0000_0012, b"cdef"));
         assert_eq!(Wal::of(&second, Replication::Physical), Some(rest));
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn a_logical_change_has_a_position_and_no_extent() {
         let wal = Wal::of(&message(16, b"BEGIN 5"), Replication::Logical).expect("it is WAL");
-        assert_eq!((wal.start, wal.end), (Lsn(16), Lsn(16)));
+        assert_eq!((wal.start, wal.end), (WalPosition(16), WalPosition(16)));
         let keepalive = [&b"d\0\0\0\x16k"[..], &[0; 17]].concat();
         assert_eq!(Wal::of(&keepalive, Replication::Physical), None);
     }
@@ -145,9 +145,9 @@ mod tests {
 
     #[test]
     fn positions_read_as_postgres_writes_them() {
-        assert_eq!("16/B374D848".parse(), Ok(Lsn(0x16_B374_D848)));
-        assert_eq!(Lsn(0x16_B374_D848).to_string(), "16/B374D848");
-        assert!("16".parse::<Lsn>().is_err());
-        assert!("1/100000000".parse::<Lsn>().is_err());
+        assert_eq!("16/B374D848".parse(), Ok(WalPosition(0x16_B374_D848)));
+        assert_eq!(WalPosition(0x16_B374_D848).to_string(), "16/B374D848");
+        assert!("16".parse::<WalPosition>().is_err());
+        assert!("1/100000000".parse::<WalPosition>().is_err());
     }
 }

@@ -68,8 +68,8 @@ fn answers_every_case_as_toxiproxy_does() {
 
 #[test]
 fn metrics_are_shown_only_when_asked_for() {
-    use quarrel_faultproxy::{Config, FaultProxy, Metrics, NewProxy, Seed};
-    let config = Config { metrics: Metrics::Shown, ..Config::embedded(Seed(1)) };
+    use quarrel_faultproxy::{Config, FaultProxy, MetricsPage, NewProxy, Seed};
+    let config = Config { metrics: MetricsPage::Shown, ..Config::embedded(Seed(1)) };
     let server = FaultProxy::start(&config).expect("it starts");
     let echo = crate::testbed::Server::echo();
     let view = server

@@ -4,8 +4,8 @@ use crate::testbed::{
     Client, Got, Seen, Server, add, call, data, eventually, latency, proxy_to, start,
 };
 use quarrel_faultproxy::{
-    Action, Config, Enabled, FaultProxy, MessageLog, NewProxy, NewRule, NewToxic, Protocol, Seed,
-    Stream, ToxicKind,
+    Config, Enabled, FaultProxy, MessageLog, NewProxy, NewRule, NewToxic, Protocol, RuleAction,
+    Seed, Stream, ToxicKind,
 };
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
@@ -262,7 +262,7 @@ fn a_reset_clears_rules_and_holds_too() {
     let (server, echo) = (start(), Server::echo());
     let addr = proxy_to(&server, echo.addr);
     server.set_protocol("p", Some(Protocol::Redis), MessageLog::Off).expect("it exists");
-    server.add_rule("p", NewRule::new(Action::HoldRequest)).expect("followed");
+    server.add_rule("p", NewRule::new(RuleAction::HoldRequest)).expect("followed");
     server.hold("p", Stream::Downstream, None).expect("it exists");
     let mut client = Client::connect(addr);
     client.send(b"PING\r\n");

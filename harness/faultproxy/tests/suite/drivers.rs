@@ -1,7 +1,7 @@
 //! Rules reach the messages of the drivers that applications use.
 
 use crate::testbed::{native, proxy_to, start};
-use quarrel_faultproxy::{Action, FaultProxy, MessageLog, NewRule, Protocol};
+use quarrel_faultproxy::{FaultProxy, MessageLog, NewRule, Protocol, RuleAction};
 use sqlx::{Connection, PgConnection};
 use std::future::Future;
 use std::time::Duration;
@@ -25,9 +25,9 @@ fn sqlx_binds_binary_parameters_and_caches_statements() {
         node.addr,
         &["CREATE TABLE t (id bigint PRIMARY KEY, v int)", "INSERT INTO t VALUES (17, 0), (18, 0)"],
     );
-    let delay = Action::DelayRequest { delay_ms: 100 };
+    let delay = RuleAction::DelayRequest { delay_ms: 100 };
     server.add_rule("p", NewRule::new(delay).on("UPDATE").key("17")).expect("followed");
-    server.add_rule("p", NewRule::new(Action::ResetAfter).on("COMMIT")).expect("followed");
+    server.add_rule("p", NewRule::new(RuleAction::ResetAfter).on("COMMIT")).expect("followed");
     block_on(async {
         let url = format!("postgres://postgres@{addr}/postgres");
         let mut connection = PgConnection::connect(&url).await.expect("it connects");
@@ -55,7 +55,7 @@ fn redis_rs_pipelines_and_runs_scripts() {
     let (server, node) = (start(), native::redis());
     let addr = proxy_to(&server, node.addr);
     server.set_protocol("p", Some(Protocol::Redis), MessageLog::Off).expect("it exists");
-    let delay = Action::DelayReply { delay_ms: 100 };
+    let delay = RuleAction::DelayReply { delay_ms: 100 };
     server.add_rule("p", NewRule::new(delay).key("b")).expect("followed");
     block_on(async {
         let client = redis::Client::open(format!("redis://{addr}/?protocol=resp3"));

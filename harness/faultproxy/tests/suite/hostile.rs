@@ -3,7 +3,7 @@
 use crate::testbed::{
     Client, Got, PATIENCE, Server, add, call, eventually, from_server, latency, proxy_to, start,
 };
-use quarrel_faultproxy::{Action, Framing, MessageLog, NewRule, Protocol, Stream, ToxicKind};
+use quarrel_faultproxy::{Framing, MessageLog, NewRule, Protocol, RuleAction, Stream, ToxicKind};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
@@ -137,7 +137,7 @@ fn bytes_of_another_protocol_pass_unharmed() {
             let addr = proxy_to(&server, echo.addr);
             let logs = MessageLog::On;
             server.set_protocol("p", Some(protocol), logs).expect("it exists");
-            let rule = NewRule::new(Action::DropRequest).on("NEVER SENT");
+            let rule = NewRule::new(RuleAction::DropRequest).on("NEVER SENT");
             server.add_rule("p", rule).expect("the proxy is followed");
             let mut client = Client::connect(addr);
             // Whatever waits for more passes at the end.
@@ -162,7 +162,7 @@ fn rules_for_an_encrypted_connection_are_refused() {
     eventually("its framing is lost", || {
         server.connections("p").expect("it exists")[0].framing == lost
     });
-    let rule = NewRule { connection: Some(1), ..NewRule::new(Action::HoldReply) };
+    let rule = NewRule { connection: Some(1), ..NewRule::new(RuleAction::HoldReply) };
     let refused = server.add_rule("p", rule).expect_err("refused").to_string();
     let reason = "connection 1 of proxy p takes no rules: the client speaks TLS";
     assert_eq!(refused, reason);
@@ -174,7 +174,7 @@ fn a_rule_that_drops_everything_leaves_a_connection_that_can_be_closed() {
     let (server, echo) = (start(), Server::echo());
     let addr = proxy_to(&server, echo.addr);
     server.set_protocol("p", Some(Protocol::Redis), MessageLog::Off).expect("it exists");
-    server.add_rule("p", NewRule::new(Action::DropRequest)).expect("the proxy is followed");
+    server.add_rule("p", NewRule::new(RuleAction::DropRequest)).expect("the proxy is followed");
     let mut client = Client::connect(addr);
     for _ in 0..100 {
         client.send(&b"PING\r\n".repeat(1000));

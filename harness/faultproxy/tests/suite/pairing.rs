@@ -1,7 +1,9 @@
 //! Rules strike the message they are meant for, whatever came before it.
 
 use crate::testbed::{Client, Got, data, eventually, native, proxy_to, start};
-use quarrel_faultproxy::{Action, FaultProxy, Framing, Happening, MessageLog, NewRule, Protocol};
+use quarrel_faultproxy::{
+    FaultProxy, Framing, MessageLog, NewRule, Protocol, ProxyEventKind, RuleAction,
+};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -52,7 +54,7 @@ fn subscriptions_are_followed_in_both_versions() {
         client.send(b"UNSUBSCRIBE\r\nPUNSUBSCRIBE\r\n");
         until(&mut client, b"$2\r\nc*\r\n:0\r\n");
         assert!(is_followed(&server));
-        rule(&server, NewRule::new(Action::DropReply).on("SET"));
+        rule(&server, NewRule::new(RuleAction::DropReply).on("SET"));
         client.send(b"SET k 1\r\nGET k\r\n");
         assert_eq!(client.get(), data(b"$1\r\n1\r\n"));
         assert_eq!(server.rules("p").expect("it exists")[0].fired, 1);
@@ -115,8 +117,8 @@ fn a_refused_statement_keeps_the_name_of_the_one_before() {
     // The name is taken: the server refuses.
     client.send(&[parse("s", "INSERT INTO t VALUES (1)"), sync()].concat());
     until(&mut client, IDLE);
-    rule(&server, NewRule::new(Action::DropReply).on("INSERT"));
-    rule(&server, NewRule::new(Action::DelayReply { delay_ms: 1 }).on("SELECT"));
+    rule(&server, NewRule::new(RuleAction::DropReply).on("INSERT"));
+    rule(&server, NewRule::new(RuleAction::DelayReply { delay_ms: 1 }).on("SELECT"));
     client.send(&[bind("s"), execute(), sync()].concat());
     until(&mut client, IDLE);
     assert_eq!(fired(&server), [0, 1]);
@@ -125,7 +127,7 @@ fn a_refused_statement_keeps_the_name_of_the_one_before() {
 #[test]
 fn replies_stay_paired_behind_flushes_errors_and_dropped_requests() {
     let (_node, server, mut client) = postgres();
-    rule(&server, NewRule::new(Action::DropRequest).on("DELETE"));
+    rule(&server, NewRule::new(RuleAction::DropRequest).on("DELETE"));
     client.send(&[query("DELETE FROM t"), parse("a", "SELECT 1"), flush()].concat());
     until(&mut client, b"1\0\0\0\x04");
     client.send(&[bind("a"), execute(), flush()].concat());
@@ -135,14 +137,14 @@ fn replies_stay_paired_behind_flushes_errors_and_dropped_requests() {
     client.send(&[failing.concat(), sync(), query(";")].concat());
     let got = until(&mut client, &[b"I\0\0\0\x04", IDLE].concat());
     assert!(got.starts_with(b"E"), "{got:?}");
-    rule(&server, NewRule::new(Action::DropReply).on("INSERT"));
+    rule(&server, NewRule::new(RuleAction::DropReply).on("INSERT"));
     client.send(&[query("INSERT INTO t VALUES (1)"), query("SELECT count(*) FROM t")].concat());
     let got = until(&mut client, &[b"SELECT 1\0", IDLE].concat());
     assert!(!got.windows(6).any(|part| part == b"INSERT"), "{}", String::from_utf8_lossy(&got));
     assert!(is_followed(&server));
     let events = server.events(0, usize::MAX).events;
     let unnamed = events.iter().any(
-        |event| matches!(&event.happening, Happening::Reply { command, .. } if command.is_empty()),
+        |event| matches!(&event.happening, ProxyEventKind::Reply { command, .. } if command.is_empty()),
     );
     assert!(!unnamed, "{events:?}");
 }
@@ -150,7 +152,7 @@ fn replies_stay_paired_behind_flushes_errors_and_dropped_requests() {
 #[test]
 fn an_execute_without_sync_or_flush_reaches_the_server() {
     let (node, server, mut client) = postgres();
-    rule(&server, NewRule::new(Action::DropRequest).on("TRUNCATE"));
+    rule(&server, NewRule::new(RuleAction::DropRequest).on("TRUNCATE"));
     // A sequence moves even though nothing is committed.
     native::sql(node.addr, &["CREATE SEQUENCE q"]);
     let asked = [parse("", "SELECT nextval('q')"), bind(""), execute()].concat();
@@ -166,7 +168,7 @@ fn an_execute_without_sync_or_flush_reaches_the_server() {
 #[test]
 fn dropping_the_reply_of_a_copy_lets_it_run() {
     let (node, server, mut client) = postgres();
-    rule(&server, NewRule::new(Action::DropReply).on("COPY").times(1));
+    rule(&server, NewRule::new(RuleAction::DropReply).on("COPY").times(1));
     client.send(&query("COPY t FROM STDIN"));
     until(&mut client, b"G\0\0\0\x09\0\0\x01\0\0");
     client.send(&[message(b'd', b"1\n2\n"), message(b'c', b"")].concat());
@@ -180,7 +182,7 @@ fn dropping_the_reply_of_a_copy_lets_it_run() {
 #[test]
 fn all_of_a_request_in_pieces_is_dropped() {
     let (node, server, mut client) = postgres();
-    rule(&server, NewRule::new(Action::DropRequest).on("INSERT"));
+    rule(&server, NewRule::new(RuleAction::DropRequest).on("INSERT"));
     let long = format!("INSERT INTO t SELECT length('{}')", "x".repeat(1 << 20));
     client.send(&[query(&long), query("SELECT 1")].concat());
     until(&mut client, &[b"SELECT 1\0", IDLE].concat());
@@ -203,7 +205,7 @@ fn a_rule_made_between_bind_and_execute_sees_the_statement() {
     let (node, server, mut client) = postgres();
     client.send(&[parse("", "INSERT INTO t VALUES (1)"), bind(""), flush()].concat());
     until(&mut client, b"2\0\0\0\x04");
-    rule(&server, NewRule::new(Action::ResetBefore).on("INSERT"));
+    rule(&server, NewRule::new(RuleAction::ResetBefore).on("INSERT"));
     client.send(&[execute(), sync()].concat());
     assert_eq!(client.drain().1, Got::Rst);
     assert_eq!(native::sql(node.addr, &["SELECT count(*) FROM t"]), "0");

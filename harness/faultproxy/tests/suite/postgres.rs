@@ -2,7 +2,9 @@
 
 use crate::testbed::native::{Background, Node, sql, try_sql};
 use crate::testbed::{Client, Got, eventually, latency, native, proxy_to, start};
-use quarrel_faultproxy::{Action, FaultProxy, Framing, Lsn, MessageLog, NewRule, NewToxic};
+use quarrel_faultproxy::{
+    FaultProxy, Framing, MessageLog, NewRule, NewToxic, RuleAction, WalPosition,
+};
 use quarrel_faultproxy::{Protocol, Release, Stream, ToxicKind};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -20,8 +22,8 @@ fn a_commit_is_applied_and_its_reply_reset() {
     sql(node.addr, &["CREATE TABLE t (id int PRIMARY KEY)"]);
     for (action, id, rows) in [
         // The ambiguous commit: it ran, and the client cannot know.
-        (Action::ResetAfter, "1", "1"),
-        (Action::ResetBefore, "2", "0"),
+        (RuleAction::ResetAfter, "1", "1"),
+        (RuleAction::ResetBefore, "2", "0"),
     ] {
         let rule = server
             .add_rule("p", NewRule::new(action).on("COMMIT").times(1))
@@ -49,7 +51,7 @@ fn a_statement_with_parameters_is_held_by_its_key() {
         &["CREATE TABLE t (id int PRIMARY KEY, v int)", "INSERT INTO t VALUES (17, 0), (18, 0)"],
     );
     server
-        .add_rule("p", NewRule::new(Action::HoldRequest).on("update").key("17"))
+        .add_rule("p", NewRule::new(RuleAction::HoldRequest).on("update").key("17"))
         .expect("the proxy is followed");
     let update = |id: u32| format!("\\set id {id}\nUPDATE t SET v = v + 1 WHERE id = :id;\n");
     let mut client = Background::pgbench(addr, &(update(18) + &update(17)));
@@ -113,7 +115,7 @@ fn copied_data_passes_and_rules_wait_for_its_end() {
     let addr = followed(&server, &node);
     sql(node.addr, &["CREATE TABLE t (id int)"]);
     server
-        .add_rule("p", NewRule::new(Action::DropReply).on("ROLLBACK"))
+        .add_rule("p", NewRule::new(RuleAction::DropReply).on("ROLLBACK"))
         .expect("the proxy is followed");
     Background::psql(addr, "COPY t FROM STDIN;\n1\n2\n\\.\nCOPY t TO STDOUT;\nSELECT 1;\n")
         .succeeds();
@@ -123,7 +125,7 @@ fn copied_data_passes_and_rules_wait_for_its_end() {
         .events
         .iter()
         .filter_map(|event| match &event.happening {
-            quarrel_faultproxy::Happening::Reply { summary, .. } => Some(summary.clone()),
+            quarrel_faultproxy::ProxyEventKind::Reply { summary, .. } => Some(summary.clone()),
             _ => None,
         })
         .collect();
@@ -144,7 +146,7 @@ fn replicating(server: &FaultProxy) -> (Node, Node) {
     (primary, replica)
 }
 
-fn insert(primary: &Node, id: u32) -> Lsn {
+fn insert(primary: &Node, id: u32) -> WalPosition {
     let insert = format!("INSERT INTO t VALUES ({id})");
     let lsn = sql(primary.addr, &[&insert, "SELECT pg_current_wal_flush_lsn()"]);
     lsn.parse().expect("an LSN")
@@ -158,7 +160,7 @@ fn rows(node: &Node) -> String {
 fn a_replica_is_held_at_an_lsn_and_released() {
     let server = start();
     let (primary, replica) = replicating(&server);
-    let received = || -> Lsn {
+    let received = || -> WalPosition {
         let lsn = sql(replica.addr, &["SELECT pg_last_wal_receive_lsn()"]);
         lsn.parse().expect("an LSN")
     };
@@ -186,7 +188,7 @@ fn a_replica_is_held_at_an_lsn_and_released() {
         "p",
         NewRule {
             connection: Some(server.connections("p").expect("it exists")[0].connection),
-            ..NewRule::new(Action::DropReply)
+            ..NewRule::new(RuleAction::DropReply)
         },
     );
     let refused = refused.expect_err("refused").to_string();

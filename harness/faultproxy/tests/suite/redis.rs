@@ -1,7 +1,9 @@
 //! Rules on a real Redis.
 
 use crate::testbed::{Client, Got, call, data, eventually, native, packed, proxy_to, start};
-use quarrel_faultproxy::{Action, Error, FaultProxy, Framing, Happening, MessageLog, NewRule};
+use quarrel_faultproxy::{
+    Error, FaultProxy, Framing, MessageLog, NewRule, ProxyEventKind, RuleAction,
+};
 use quarrel_faultproxy::{Protocol, Release, Stream};
 use std::time::Duration;
 
@@ -31,7 +33,7 @@ fn rule(server: &FaultProxy, rule: NewRule) -> u64 {
 fn a_del_is_held_while_others_read_then_released_and_applied() {
     let (server, _node, mut writer, mut reader) = redis();
     ask(&mut writer, "SET user:1 old", b"+OK\r\n");
-    rule(&server, NewRule::new(Action::HoldRequest).on("DEL").key("user:1").times(1));
+    rule(&server, NewRule::new(RuleAction::HoldRequest).on("DEL").key("user:1").times(1));
     writer.send(b"*2\r\n$3\r\nDEL\r\n$6\r\nuser:1\r\n");
     eventually("the DEL is held", || !server.held("p").expect("it exists").is_empty());
     ask(&mut reader, "GET user:1", b"$3\r\nold\r\n");
@@ -50,7 +52,7 @@ fn a_del_whose_reply_is_dropped_has_run_and_its_client_waits() {
     let (server, _node, mut writer, mut reader) = redis();
     ask(&mut writer, "SET user:1 old", b"+OK\r\n");
     ask(&mut writer, "SET user:2 old", b"+OK\r\n");
-    rule(&server, NewRule::new(Action::DropReply).on("DEL").ordinal(2));
+    rule(&server, NewRule::new(RuleAction::DropReply).on("DEL").ordinal(2));
     ask(&mut writer, "DEL user:2", b":1\r\n");
     writer.send(b"DEL user:1\r\n");
     eventually("the key is gone", || {
@@ -67,7 +69,7 @@ fn a_del_whose_reply_is_dropped_has_run_and_its_client_waits() {
 #[test]
 fn a_reset_before_prevents_a_command_and_one_after_hides_its_success() {
     for (action, after) in
-        [(Action::ResetBefore, "$1\r\n1\r\n"), (Action::ResetAfter, "$1\r\n2\r\n")]
+        [(RuleAction::ResetBefore, "$1\r\n1\r\n"), (RuleAction::ResetAfter, "$1\r\n2\r\n")]
     {
         let (server, _node, mut writer, mut reader) = redis();
         ask(&mut writer, "INCR n", b":1\r\n");
@@ -82,7 +84,7 @@ fn a_reset_before_prevents_a_command_and_one_after_hides_its_success() {
 fn nothing_of_a_pipeline_reaches_the_server_after_a_reset_before() {
     for _ in 0..20 {
         let (server, _node, mut writer, mut reader) = redis();
-        rule(&server, NewRule::new(Action::ResetBefore).on("SET").key("b"));
+        rule(&server, NewRule::new(RuleAction::ResetBefore).on("SET").key("b"));
         let transaction: [&[&str]; 5] =
             [&["MULTI"], &["SET", "a", "1"], &["SET", "b", "1"], &["SET", "c", "1"], &["EXEC"]];
         let pipeline: Vec<u8> = transaction.iter().flat_map(|words| packed(words)).collect();
@@ -96,7 +98,7 @@ fn nothing_of_a_pipeline_reaches_the_server_after_a_reset_before() {
 fn nothing_of_a_pipeline_reaches_the_client_after_a_reset_after() {
     for _ in 0..20 {
         let (server, _node, mut writer, mut reader) = redis();
-        rule(&server, NewRule::new(Action::ResetAfter).on("INCR").ordinal(2));
+        rule(&server, NewRule::new(RuleAction::ResetAfter).on("INCR").ordinal(2));
         writer.send(&packed(&["INCR", "n"]).repeat(4));
         let (got, end) = writer.drain();
         assert_eq!(end, Got::Rst);
@@ -112,7 +114,7 @@ fn nothing_of_a_pipeline_reaches_the_client_after_a_reset_after() {
 #[test]
 fn a_key_is_matched_as_a_whole_wherever_it_stands() {
     let (server, _node, mut client, _) = redis();
-    let id = rule(&server, NewRule::new(Action::DropRequest).key("user:1"));
+    let id = rule(&server, NewRule::new(RuleAction::DropRequest).key("user:1"));
     let seen = || server.rules("p").expect("it exists")[0].seen;
     for passes in ["SET user:1:name x", "SET user:12 x", "SET other user:1"] {
         ask(&mut client, passes, b"+OK\r\n");
@@ -126,7 +128,7 @@ fn a_key_is_matched_as_a_whole_wherever_it_stands() {
     eventually("the last of many keys is matched", || seen() == 1);
     server.remove_rule("p", id).expect("it exists");
     let long = "k".repeat(5_000);
-    rule(&server, NewRule::new(Action::DropRequest).key(long.clone()));
+    rule(&server, NewRule::new(RuleAction::DropRequest).key(long.clone()));
     client.send(&packed(&["SET", &long, "x"]));
     eventually("a long key is matched", || seen() == 1);
 }
@@ -146,9 +148,9 @@ fn passwords_stand_in_no_event() {
 fn a_rule_that_can_never_act_is_refused() {
     let (server, _node, _client, _) = redis();
     let zero = [
-        NewRule::new(Action::DropReply).ordinal(0),
-        NewRule::new(Action::DropReply).times(0),
-        NewRule::new(Action::DropReply).on(" "),
+        NewRule::new(RuleAction::DropReply).ordinal(0),
+        NewRule::new(RuleAction::DropReply).times(0),
+        NewRule::new(RuleAction::DropReply).on(" "),
     ];
     for rule in zero {
         assert!(matches!(server.add_rule("p", rule), Err(Error::BadBody(_))));
@@ -158,7 +160,7 @@ fn a_rule_that_can_never_act_is_refused() {
 #[test]
 fn a_dropped_request_does_not_run_and_what_follows_does() {
     let (server, _node, mut writer, _) = redis();
-    rule(&server, NewRule::new(Action::DropRequest).on("SET").key("a"));
+    rule(&server, NewRule::new(RuleAction::DropRequest).on("SET").key("a"));
     writer.send(b"SET a 1\r\nSET b 2\r\nMGET a b\r\n");
     let expected = b"+OK\r\n*2\r\n$-1\r\n$1\r\n2\r\n";
     let mut got = Vec::new();
@@ -175,11 +177,11 @@ fn a_dropped_request_does_not_run_and_what_follows_does() {
 fn a_delayed_reply_comes_late_and_a_held_one_when_released() {
     let (server, _node, mut client, mut reader) = redis();
     let delay_ms = 200;
-    rule(&server, NewRule::new(Action::DelayReply { delay_ms }).on("SET").times(1));
+    rule(&server, NewRule::new(RuleAction::DelayReply { delay_ms }).on("SET").times(1));
     let begin = std::time::Instant::now();
     ask(&mut client, "SET a 1", b"+OK\r\n");
     assert!(begin.elapsed() >= Duration::from_millis(delay_ms));
-    let hold = rule(&server, NewRule::new(Action::HoldReply).on("SET"));
+    let hold = rule(&server, NewRule::new(RuleAction::HoldReply).on("SET"));
     client.send(b"SET a 2\r\n");
     eventually("it has run", || {
         reader.send(b"GET a\r\n");
@@ -214,10 +216,10 @@ fn rules_are_refused_where_messages_cannot_be_told_apart() {
     eventually("its framing is lost", || {
         server.connections("p").expect("it exists")[0].framing == Framing::Lost("MONITOR")
     });
-    let one = NewRule { connection: Some(1), ..NewRule::new(Action::DropReply) };
+    let one = NewRule { connection: Some(1), ..NewRule::new(RuleAction::DropReply) };
     let refused = server.add_rule("p", one).expect_err("refused").to_string();
     assert_eq!(refused, "connection 1 of proxy p takes no rules: MONITOR");
-    let all = server.add_rule("p", NewRule::new(Action::DropReply).on("SET"));
+    let all = server.add_rule("p", NewRule::new(RuleAction::DropReply).on("SET"));
     let uncovered = all.expect("others are covered").uncovered;
     assert_eq!(uncovered.len(), 1);
     assert_eq!(uncovered[0].framing, Framing::Lost("MONITOR"));
@@ -251,7 +253,7 @@ fn pushes_of_resp3_are_not_taken_for_replies() {
     ask(&mut other, "SET a 1", b"+OK\r\n");
     let push = b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\na\r\n";
     assert_eq!(wait_for(&mut client, b"a\r\n"), push);
-    rule(&server, NewRule::new(Action::DropReply).on("INCR"));
+    rule(&server, NewRule::new(RuleAction::DropReply).on("INCR"));
     client.send(b"INCR n\r\nGET a\r\n");
     assert_eq!(wait_for(&mut client, b"1\r\n"), b"$1\r\n1\r\n");
     ask(&mut client, "GET n", b"$1\r\n1\r\n");
@@ -267,14 +269,14 @@ fn the_event_log_tells_the_steps_of_an_application() {
         .events
         .iter()
         .filter_map(|event| match &event.happening {
-            Happening::Request { text, .. } => Some(format!("> {text}")),
-            Happening::Reply { request, summary, .. } => Some(format!("{request} {summary}")),
+            ProxyEventKind::Request { text, .. } => Some(format!("> {text}")),
+            ProxyEventKind::Reply { request, summary, .. } => Some(format!("{request} {summary}")),
             _ => None,
         })
         .collect();
     assert_eq!(steps, ["> SET a 1", "1 +OK", "> GET a", "2 $1"]);
     assert!(page.events.is_sorted_by_key(|event| event.at_ns));
-    assert!(page.events.iter().any(|event| event.happening == Happening::Dialled));
+    assert!(page.events.iter().any(|event| event.happening == ProxyEventKind::Dialled));
 }
 
 #[test]

@@ -2,7 +2,9 @@
 //! only a digest.
 
 use crate::testbed::{Client, data, native, packed, proxy_to, start};
-use quarrel_faultproxy::{Action, FaultProxy, Happening, MessageLog, NewProxy, NewRule, Protocol};
+use quarrel_faultproxy::{
+    FaultProxy, MessageLog, NewProxy, NewRule, Protocol, ProxyEventKind, RuleAction,
+};
 use std::net::SocketAddr;
 
 const SCRIPT: &str = "return redis.call('INCRBY', KEYS[1], 5)";
@@ -18,14 +20,14 @@ fn load(addr: SocketAddr) -> String {
 fn rule_on_text() -> NewRule {
     NewRule {
         contains: Some("'INCRBY'".into()),
-        ..NewRule::new(Action::DropRequest).on("EVALSHA").key("a")
+        ..NewRule::new(RuleAction::DropRequest).on("EVALSHA").key("a")
     }
 }
 
 fn unknown(server: &FaultProxy) -> Vec<String> {
     let events = server.events(0, 10_000).events.into_iter();
     let digests = events.filter_map(|event| match event.happening {
-        Happening::ScriptUnknown { digest } => Some(digest),
+        ProxyEventKind::ScriptUnknown { digest } => Some(digest),
         _ => None,
     });
     digests.collect()
@@ -61,7 +63,7 @@ fn a_rule_finds_a_script_by_its_text_once_that_was_seen() {
         assert_eq!(around.get(), data(b":0\r\n"));
         assert_eq!(unknown(&server), [""; 0]);
         let logged = server.events(0, 10_000).events.into_iter().any(|event| {
-            matches!(event.happening, Happening::Request { script: Some(text), .. } if text == SCRIPT)
+            matches!(event.happening, ProxyEventKind::Request { script: Some(text), .. } if text == SCRIPT)
         });
         assert!(logged, "{loads_by}");
     }
@@ -73,7 +75,7 @@ fn a_script_that_was_loaded_around_the_proxy_is_said_to_be_unknown() {
     let addr = proxy_to(&server, node.addr);
     server.set_protocol("p", Some(Protocol::Redis), MessageLog::Off).expect("it exists");
     server.add_rule("p", rule_on_text()).expect("followed");
-    let by_key = NewRule::new(Action::DelayReply { delay_ms: 1 }).on("evalsha").key("a");
+    let by_key = NewRule::new(RuleAction::DelayReply { delay_ms: 1 }).on("evalsha").key("a");
     server.add_rule("p", by_key).expect("followed");
     let digest = load(node.addr);
     let mut client = Client::connect(addr);

@@ -1,7 +1,7 @@
 //! Passwords stand in nothing that the fault proxy tells.
 
 use crate::testbed::{Client, call, eventually, native, packed, proxy_to, start};
-use quarrel_faultproxy::{Action, Attend, FaultProxy, MessageLog, NewRule, Protocol};
+use quarrel_faultproxy::{Attend, FaultProxy, MessageLog, NewRule, Protocol, RuleAction};
 use std::time::Duration;
 
 /// All that is told of a proxy, as text.
@@ -16,7 +16,7 @@ fn passwords_of_redis_are_told_nowhere() {
     let (server, node) = (start(), native::redis());
     let addr = proxy_to(&server, node.addr);
     server.set_protocol("p", Some(Protocol::Redis), MessageLog::On).expect("it exists");
-    server.add_rule("p", NewRule::new(Action::DelayRequest { delay_ms: 1 })).expect("followed");
+    server.add_rule("p", NewRule::new(RuleAction::DelayRequest { delay_ms: 1 })).expect("followed");
     let attention = server.attend("p", Attend::watching()).expect("followed");
     let mut client = Client::connect(addr);
     let commands: &[&[&str]] = &[
@@ -50,7 +50,7 @@ fn passwords_of_postgres_are_told_nowhere() {
     let (server, node) = (start(), native::postgres());
     let addr = proxy_to(&server, node.addr);
     server.set_protocol("p", Some(Protocol::Postgres), MessageLog::On).expect("it exists");
-    server.add_rule("p", NewRule::new(Action::DelayReply { delay_ms: 1 })).expect("followed");
+    server.add_rule("p", NewRule::new(RuleAction::DelayReply { delay_ms: 1 })).expect("followed");
     let attention = server.attend("p", Attend::watching()).expect("followed");
     let statements = [
         "CREATE ROLE ann PASSWORD 'sesame'",

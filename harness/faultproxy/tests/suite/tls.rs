@@ -4,8 +4,8 @@
 use crate::testbed::authority::Authority;
 use crate::testbed::{Client, Got, Server, add, call, eventually, latency, native, start};
 use quarrel_faultproxy::{
-    Action, FaultProxy, Framing, Happening, MessageLog, NewProxy, NewRule, Protocol, ProxyTls,
-    Stream, TlsIdentity, UpstreamTls, Verify,
+    FaultProxy, Framing, MessageLog, NewProxy, NewRule, Protocol, ProxyEventKind, ProxyTls,
+    RuleAction, Stream, TlsIdentity, UpstreamTls, Verify,
 };
 use sqlx::{Connection, Row};
 use std::future::Future;
@@ -40,7 +40,7 @@ fn proxy(server: &FaultProxy, upstream: SocketAddr, protocol: Protocol, tls: &Pr
 fn failures(server: &FaultProxy) -> Vec<(&'static str, String)> {
     let events = server.events(0, 10_000).events.into_iter();
     let failures = events.filter_map(|event| match event.happening {
-        Happening::TlsFailed { side, reason } => Some((side, reason)),
+        ProxyEventKind::TlsFailed { side, reason } => Some((side, reason)),
         _ => None,
     });
     failures.collect()
@@ -59,7 +59,7 @@ fn rules_reach_a_redis_that_speaks_tls_only() {
     let authority = Authority::new();
     let (server, node) = (start(), native::redis_over_tls(&authority));
     let port = proxy(&server, node.addr, Protocol::Redis, &both(&authority));
-    let rule = NewRule::new(Action::DropRequest).on("SET").key("b");
+    let rule = NewRule::new(RuleAction::DropRequest).on("SET").key("b");
     server.add_rule("p", rule).expect("followed");
     block_on(async {
         let mut connection = redis_client(port, &authority).await;
@@ -94,7 +94,7 @@ fn rules_reach_a_postgres_whose_client_insists_on_tls() {
     let (server, node) = (start(), native::postgres());
     native::require_tls(&node, &authority);
     let port = proxy(&server, node.addr, Protocol::Postgres, &both(&authority));
-    server.add_rule("p", NewRule::new(Action::ResetAfter).on("COMMIT")).expect("followed");
+    server.add_rule("p", NewRule::new(RuleAction::ResetAfter).on("COMMIT")).expect("followed");
     let ca = authority.file("ca.crt").display().to_string();
     let url = |user: &str| {
         format!("postgres://{user}@localhost:{port}/postgres?sslmode=verify-full&sslrootcert={ca}")

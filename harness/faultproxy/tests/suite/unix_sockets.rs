@@ -2,7 +2,7 @@
 
 use crate::testbed::{Seen, Server, call, eventually, native, start};
 use quarrel_faultproxy::{
-    Action, Enabled, MessageLog, NewProxy, NewRule, NewToxic, Protocol, Stream, ToxicKind,
+    Enabled, MessageLog, NewProxy, NewRule, NewToxic, Protocol, RuleAction, Stream, ToxicKind,
 };
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -40,7 +40,9 @@ fn redis_is_followed_over_unix_sockets_on_both_sides() {
         .expect("a free path");
     assert_eq!(view.listen, address(&listen));
     server.set_protocol("p", Some(Protocol::Redis), MessageLog::Off).expect("it exists");
-    server.add_rule("p", NewRule::new(Action::DropReply).on("INCR").ordinal(2)).expect("followed");
+    server
+        .add_rule("p", NewRule::new(RuleAction::DropReply).on("INCR").ordinal(2))
+        .expect("followed");
     let mut client = connect(&listen);
     ask(&mut client, b"INCR n\r\n", b":1\r\n");
     ask(&mut client, b"INCR n\r\nGET n\r\n", b"$1\r\n2\r\n");

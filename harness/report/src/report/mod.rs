@@ -25,10 +25,10 @@ pub use matrix::{
     CellLinks, matrix_cell, matrix_legend, matrix_markdown, matrix_page, matrix_text, matrix_words,
 };
 pub use names::Names;
-pub use plots::{Plot, TrendPoint, overlaid_pbs, trend};
+pub use plots::{Figure, TrendPoint, overlaid_pbs, trend};
 pub use shell::command_line;
 pub use terminal::{Ink, Width, extent, faults_seen, headline, printable, summary, verdict_line};
 pub use timeline::{Timeline, TimelineRow, Weight};
 pub use trace::write_trace;
-pub use view::{Band, Ending, Phase, Row, View};
+pub use view::{Band, OperationEnd, OperationRow, PhaseSpan, View};
 pub use zoom::{Pictures, zoom};

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use quarrel_checkers::{Operation, Process};
-use quarrel_run::judge::Evidence;
+use quarrel_run::judge::CauseEvidence;
 
 /// What the processes of one story are called: writers first, then readers,
 /// each in order of appearance, with letters that go on from one to the other.
@@ -11,7 +11,7 @@ pub struct Names(BTreeMap<Process, String>);
 impl Names {
     /// For the clients of a story.
     #[must_use]
-    pub fn of_story(evidence: &Evidence<'_>, story: &[&Operation]) -> Self {
+    pub fn of_story(evidence: &CauseEvidence<'_>, story: &[&Operation]) -> Self {
         let mut writers: Vec<Process> = Vec::new();
         let mut readers: Vec<Process> = Vec::new();
         for operation in story {

@@ -3,7 +3,7 @@ use std::fmt;
 use quarrel_checkers::{
     Anomaly, Content, Index, Kind, Operation, Process, Reply, Site, Step, Time, Version,
 };
-use quarrel_run::judge::{Evidence, Provenance};
+use quarrel_run::judge::{CauseEvidence, Provenance};
 
 use super::{
     names::Names,
@@ -64,7 +64,7 @@ impl Timeline {
     /// overwritten it. An operation whose steps were not recorded, as in an
     /// imported history, is a row itself.
     #[must_use]
-    pub fn of(evidence: &Evidence<'_>, anomaly: &Anomaly) -> Self {
+    pub fn of(evidence: &CauseEvidence<'_>, anomaly: &Anomaly) -> Self {
         let story = evidence.story(anomaly);
         let names = Names::of_story(evidence, &story);
         let teller = Teller {
@@ -168,7 +168,7 @@ impl TimelineRow {
 }
 
 struct Teller<'a> {
-    evidence: &'a Evidence<'a>,
+    evidence: &'a CauseEvidence<'a>,
     anomaly: &'a Anomaly,
     provenance: Option<Provenance<'a>>,
     /// The event by which the anomaly is proved.
@@ -181,7 +181,7 @@ struct Teller<'a> {
 }
 
 /// When the first step of a story began.
-fn origin(evidence: &Evidence<'_>, story: &[&Operation]) -> Time {
+fn origin(evidence: &CauseEvidence<'_>, story: &[&Operation]) -> Time {
     let history = evidence.history();
     let begins = story.iter().map(|operation| {
         let steps = evidence.steps_of(operation).map(|step| step.start);

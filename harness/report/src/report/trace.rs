@@ -13,7 +13,7 @@ use super::{
     page::{Part, kept},
     terminal::{headline, printable},
     timeline::{call, reply},
-    view::{Ending, Row, View},
+    view::{OperationEnd, OperationRow, View},
 };
 
 /// Process numbers of the trace: who has a group of tracks.
@@ -126,7 +126,11 @@ fn counter(name: &str, at: Time, value: f64) -> Value {
     json!({"ph": "C", "pid": FAULTS, "name": name, "ts": micros(at), "args": {"value": value}})
 }
 
-fn operation<W: Write>(view: &View<'_>, row: &Row, trace: &mut Trace<W>) -> io::Result<()> {
+fn operation<W: Write>(
+    view: &View<'_>,
+    row: &OperationRow,
+    trace: &mut Trace<W>,
+) -> io::Result<()> {
     let mut name = row.f.to_string();
     let keys: Vec<_> = row.halves().map(|(key, _)| key.to_string()).collect();
     if !keys.is_empty() {
@@ -143,9 +147,9 @@ fn operation<W: Write>(view: &View<'_>, row: &Row, trace: &mut Trace<W>) -> io::
         name += " STALE";
     }
     let ending = match row.ending {
-        Ending::Ok => "ok",
-        Ending::Failed => "failed",
-        Ending::Unknown => "unknown",
+        OperationEnd::Ok => "ok",
+        OperationEnd::Failed => "failed",
+        OperationEnd::Unknown => "unknown",
     };
     let tid = usize::from(row.lane) + 1;
     let end = row.end.unwrap_or(view.end);

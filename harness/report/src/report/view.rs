@@ -4,7 +4,7 @@ use quarrel_checkers::{
     F, Index, Key, Kind, Lsn, Process, ReadFinding, Reply, Site, Step, Time, Value,
 };
 use quarrel_run::{
-    judge::{Evidence, stale_reads},
+    judge::{CauseEvidence, stale_reads},
     results::{LoadedRun, Phases, VerdictFile},
 };
 use rustc_hash::FxHashMap;
@@ -19,16 +19,16 @@ pub struct View<'a> {
     /// What came of it.
     pub verdict: &'a VerdictFile,
     /// Its operations and steps; none if its events do not pair.
-    pub evidence: Option<Evidence<'a>>,
+    pub evidence: Option<CauseEvidence<'a>>,
     /// Every operation, in order of its begin.
-    pub rows: Vec<Row>,
+    pub rows: Vec<OperationRow>,
     /// Names of the lanes, from the top.
     pub lanes: Vec<String>,
     /// When faults were on.
     pub bands: Vec<Band>,
     /// What the run was doing, from its beginning to its end without a gap;
     /// none if it does not say.
-    pub phases: Vec<Phase>,
+    pub phases: Vec<PhaseSpan>,
     /// When the last thing happened.
     pub end: Time,
     /// How far the replica was behind whenever it was read: when, how far.
@@ -37,7 +37,7 @@ pub struct View<'a> {
 
 /// How an operation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum OperationEnd {
     /// It happened.
     Ok,
     /// It certainly had no effect.
@@ -48,7 +48,7 @@ pub enum Ending {
 
 /// One operation.
 #[derive(Clone, Debug)]
-pub struct Row {
+pub struct OperationRow {
     /// Its invocation.
     pub invoke: Index,
     /// When it began.
@@ -62,7 +62,7 @@ pub struct Row {
     /// What: a transaction reads or writes.
     pub f: F,
     /// How it ended.
-    pub ending: Ending,
+    pub ending: OperationEnd,
     /// On what; of a transaction the first of its keys, or the one of which it
     /// read something stale.
     pub key: Option<Key>,
@@ -78,7 +78,7 @@ pub struct Row {
     pub source: Option<Site>,
 }
 
-impl Row {
+impl OperationRow {
     /// The keys that it is about, with their versions.
     pub fn halves(&self) -> impl Iterator<Item = (Key, Option<u64>)> {
         let beside = self.beside.as_deref().copied();
@@ -107,7 +107,7 @@ pub struct Band {
 
 /// A part of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Phase {
+pub struct PhaseSpan {
     /// `load`, `storm`, `heal` or `final`, as the terminal calls it.
     pub name: &'static str,
     /// What happens in it.
@@ -129,14 +129,14 @@ impl<'a> View<'a> {
     #[must_use]
     pub fn with_reads(run: &'a LoadedRun, verdict: &'a VerdictFile, stale: &[ReadFinding]) -> Self {
         let history = &run.history;
-        let evidence = Evidence::new(history);
+        let evidence = CauseEvidence::new(history);
         let last_event = history.events.iter().map(|event| event.time).max();
         let last_step = history.steps.iter().filter_map(|step| step.end).max();
         let last_heal = run.receipts.iter().filter_map(|receipt| receipt.healed).max();
         let end = [last_event, last_step, last_heal].into_iter().flatten().max();
         let end = end.unwrap_or(Time::ZERO).max(Time(1_000_000));
         let mut lanes = Lanes::new(run.settings.clients);
-        let mut rows: Vec<Row> = match &evidence {
+        let mut rows: Vec<OperationRow> = match &evidence {
             Some(evidence) => evidence
                 .operations()
                 .iter()
@@ -160,7 +160,11 @@ impl<'a> View<'a> {
     }
 }
 
-fn row(evidence: &Evidence<'_>, operation: &quarrel_checkers::Operation, lanes: &mut Lanes) -> Row {
+fn row(
+    evidence: &CauseEvidence<'_>,
+    operation: &quarrel_checkers::Operation,
+    lanes: &mut Lanes,
+) -> OperationRow {
     let history = evidence.history();
     let invoke = &history.events[operation.invoke.position()];
     let complete = operation.complete.map(|end| &history.events[end.position()]);
@@ -176,9 +180,9 @@ fn row(evidence: &Evidence<'_>, operation: &quarrel_checkers::Operation, lanes: 
     let version = pair.map_or(op.version, |(one, _)| one.version);
     let source = evidence.steps_of(operation).rev().find(|step| {
         let is_on = pair.is_none() || step.object.as_ref().map(|object| object.key) == key;
-        is_on && matches!(step.reply, Reply::Found(_)) && Evidence::number_of(step) == version
+        is_on && matches!(step.reply, Reply::Found(_)) && CauseEvidence::number_of(step) == version
     });
-    Row {
+    OperationRow {
         invoke: operation.invoke,
         start: invoke.time,
         // An operation of unknown outcome is open-ended, whenever its client
@@ -189,9 +193,9 @@ fn row(evidence: &Evidence<'_>, operation: &quarrel_checkers::Operation, lanes: 
         source: source.filter(|_| f == F::Read).map(|step| step.site),
         f,
         ending: match complete.map(|complete| complete.kind) {
-            Some(Kind::Ok) => Ending::Ok,
-            Some(Kind::Fail) => Ending::Failed,
-            _ => Ending::Unknown,
+            Some(Kind::Ok) => OperationEnd::Ok,
+            Some(Kind::Fail) => OperationEnd::Failed,
+            _ => OperationEnd::Unknown,
         },
         key,
         version,
@@ -207,7 +211,7 @@ fn row(evidence: &Evidence<'_>, operation: &quarrel_checkers::Operation, lanes: 
 
 impl View<'_> {
     /// The steps of an operation, in their order.
-    pub fn steps_of(&self, row: &Row) -> impl ExactSizeIterator<Item = &Step> {
+    pub fn steps_of(&self, row: &OperationRow) -> impl ExactSizeIterator<Item = &Step> {
         let evidence = self.evidence.as_ref();
         let positions = evidence.map(|one| one.positions_of(row.invoke)).unwrap_or_default();
         positions.iter().map(|at| &self.run.history.steps[*at as usize])
@@ -243,7 +247,7 @@ impl Lanes {
 
     /// Names from the top: clients by number, then agents. Lanes were given
     /// in order of appearance; the rows are moved.
-    fn sorted(self, rows: &mut [Row]) -> Vec<String> {
+    fn sorted(self, rows: &mut [OperationRow]) -> Vec<String> {
         let mut order: Vec<(Process, u16)> = self.of.into_iter().collect();
         order.sort_unstable();
         let mut moved = vec![0; order.len()];
@@ -259,7 +263,7 @@ impl Lanes {
 
 /// Fills in how stale each read was, as the judge found it. Of a transaction's
 /// two keys the staler one is told first.
-fn measure(rows: &mut [Row], findings: &[ReadFinding]) {
+fn measure(rows: &mut [OperationRow], findings: &[ReadFinding]) {
     for row in rows {
         let first = findings.partition_point(|finding| finding.invoke < row.invoke);
         let own = findings[first..].iter().take_while(|finding| finding.invoke == row.invoke);
@@ -291,7 +295,7 @@ fn bands(run: &LoadedRun, end: Time) -> Vec<Band> {
         .collect()
 }
 
-fn phases(run: &LoadedRun, end: Time) -> Vec<Phase> {
+fn phases(run: &LoadedRun, end: Time) -> Vec<PhaseSpan> {
     let Some(began) = Phases::of(&run.folder) else { return Vec::new() };
     let named = [
         ("load", "every key gets its first value", Time::ZERO, began.storm),
@@ -301,7 +305,7 @@ fn phases(run: &LoadedRun, end: Time) -> Vec<Phase> {
     ];
     let cut = |time: Time| time.min(end);
     let phases =
-        named.map(|(name, what, from, to)| Phase { name, what, from: cut(from), to: cut(to) });
+        named.map(|(name, what, from, to)| PhaseSpan { name, what, from: cut(from), to: cut(to) });
     phases.into_iter().filter(|phase| phase.from < phase.to).collect()
 }
 

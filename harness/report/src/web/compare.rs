@@ -13,7 +13,7 @@ use super::{
     layout::{layout, missing, outcome_class, outcome_glyph},
     shelf::{Shelf, judged},
 };
-use crate::report::{Band, Ending, View, overlaid_pbs};
+use crate::report::{Band, OperationEnd, View, overlaid_pbs};
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -167,7 +167,10 @@ fn measure(view: &View<'_>) -> Vec<Phase> {
         .into_iter()
         .map(|(name, from, to)| {
             let reads = view.rows.iter().filter(|row| {
-                row.f == F::Read && row.ending == Ending::Ok && from <= row.start && row.start < to
+                row.f == F::Read
+                    && row.ending == OperationEnd::Ok
+                    && from <= row.start
+                    && row.start < to
             });
             let mut phase = Phase { name, reads: 0, stale: 0, worst: Duration::ZERO };
             for read in reads {

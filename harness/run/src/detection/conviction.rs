@@ -145,13 +145,13 @@ mod tests {
     use quarrel_checkers::{Content, Object, Reply, Site, Step, notation};
 
     use super::*;
-    use quarrel_strategy::strategy::Register;
+    use quarrel_strategy::strategy::RegisterWorkload;
 
     fn convict(text: &str) -> Option<Conviction> {
         let history = notation::parse(text).unwrap();
         let charge = Charge { guarantee: Guarantee::Linearizable, cause: None, by: None };
-        let found = conviction(&history, charge, &Register, Time::from_millis(2));
-        assert_eq!(found.is_some(), is_convicted(&history, charge, &Register));
+        let found = conviction(&history, charge, &RegisterWorkload, Time::from_millis(2));
+        assert_eq!(found.is_some(), is_convicted(&history, charge, &RegisterWorkload));
         found
     }
 
@@ -204,7 +204,7 @@ mod tests {
         };
         history.steps = vec![step(2, Site::Replica), step(3, Site::Cache), step(4, Site::Cache)];
         let charge = |cause| Charge { guarantee: Guarantee::Linearizable, cause, by: None };
-        let found = |cause| conviction(&history, charge(cause), &Register, Time::ZERO);
+        let found = |cause| conviction(&history, charge(cause), &RegisterWorkload, Time::ZERO);
         let lag = found(Some(Cause::ReplicaLag)).unwrap();
         assert_eq!(Some(lag.at), operations[2].complete);
         assert_eq!(found(None).map(|any| any.at), operations[2].complete);
@@ -216,7 +216,7 @@ mod tests {
     }
 
     fn find_cause(history: &History, read: Index) -> Option<Cause> {
-        let all = anomalies(history, Guarantee::Linearizable, &Register)?;
+        let all = anomalies(history, Guarantee::Linearizable, &RegisterWorkload)?;
         let mut of_read: Vec<_> =
             all.into_iter().filter(|anomaly| anomaly.witness.last() == Some(&read)).collect();
         find_causes(history, None, &mut of_read);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 /// What must come of a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Expected {
+pub enum ExpectedVerdict {
     /// It is known to be broken.
     Convicted,
     /// It is a control.
@@ -19,7 +19,7 @@ pub struct Pair {
     /// The arguments after `quarrel run`: `cache-aside --fault replica-lag`.
     pub run: String,
     /// What must come of it.
-    pub expected: Expected,
+    pub expected: ExpectedVerdict,
     /// Only an anomaly of this cause convicts it; any does, if none is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
@@ -41,7 +41,7 @@ impl Pair {
     /// A pair that must be convicted.
     #[must_use]
     pub fn broken(about: impl Into<String>, run: impl Into<String>) -> Self {
-        let expected = Expected::Convicted;
+        let expected = ExpectedVerdict::Convicted;
         Self { about: about.into(), run: run.into(), expected, cause: None }
     }
 
@@ -64,7 +64,7 @@ impl Pair {
         Self {
             about: "control".to_owned(),
             run: run.into(),
-            expected: Expected::Acquitted,
+            expected: ExpectedVerdict::Acquitted,
             cause: None,
         }
     }

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 use comfy_table::{Table as Grid, presets};
 use serde::{Deserialize, Serialize};
 
-use super::{Expected, Pair, Trial};
+use super::{ExpectedVerdict, Pair, Trial};
 use crate::results::RunOutcome;
 
 /// Of so many storms of a broken pair that many must convict it: nine of ten.
@@ -11,7 +11,7 @@ const ENOUGH: f64 = 0.9;
 
 /// What came of all storms of a pair.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Row {
+pub struct DetectionRow {
     /// Which pair.
     pub pair: Pair,
     /// In order of seed.
@@ -34,7 +34,7 @@ pub struct Table {
     /// How many seeds were asked for.
     pub seeds: u64,
     /// A row for each pair.
-    pub rows: Vec<Row>,
+    pub rows: Vec<DetectionRow>,
 }
 
 /// Times from the beginning of the storm to the conviction.
@@ -61,7 +61,7 @@ pub enum Word {
     NotAsExpected,
 }
 
-impl Row {
+impl DetectionRow {
     /// How many storms convicted.
     #[must_use]
     pub fn convicted(&self) -> usize {
@@ -121,13 +121,13 @@ impl Row {
     pub fn word(&self) -> Word {
         let (convicted, all) = (self.convicted(), self.trials.len());
         match self.pair.expected {
-            Expected::Convicted if all > 0 && convicted as f64 >= ENOUGH * all as f64 => {
+            ExpectedVerdict::Convicted if all > 0 && convicted as f64 >= ENOUGH * all as f64 => {
                 Word::AsExpected
             }
-            Expected::Convicted => Word::NotAsExpected,
-            Expected::Acquitted if self.accused() > 0 => Word::NotAsExpected,
-            Expected::Acquitted if all > 0 && self.acquitted() == all => Word::AsExpected,
-            Expected::Acquitted => Word::Unsure,
+            ExpectedVerdict::Convicted => Word::NotAsExpected,
+            ExpectedVerdict::Acquitted if self.accused() > 0 => Word::NotAsExpected,
+            ExpectedVerdict::Acquitted if all > 0 && self.acquitted() == all => Word::AsExpected,
+            ExpectedVerdict::Acquitted => Word::Unsure,
         }
     }
 
@@ -135,11 +135,11 @@ impl Row {
     fn cells(&self) -> [String; 5] {
         let all = self.trials.len();
         let verdict = match (self.pair.expected, self.word()) {
-            (Expected::Convicted, _) => format!("convicted {} of {all}", self.convicted()),
-            (Expected::Acquitted, Word::NotAsExpected) => {
+            (ExpectedVerdict::Convicted, _) => format!("convicted {} of {all}", self.convicted()),
+            (ExpectedVerdict::Acquitted, Word::NotAsExpected) => {
                 format!("CONVICTED {} of {all}", self.accused())
             }
-            (Expected::Acquitted, _) => {
+            (ExpectedVerdict::Acquitted, _) => {
                 format!("acquitted {} of {all}", self.acquitted())
             }
         };
@@ -149,7 +149,7 @@ impl Row {
         });
         let causes: Vec<_> = self.causes().iter().map(|(name, n)| format!("{name} {n}")).collect();
         let left = self.with(RunOutcome::Vacuous) + self.with(RunOutcome::Undecided);
-        let causes = if self.pair.expected == Expected::Acquitted && left > 0 {
+        let causes = if self.pair.expected == ExpectedVerdict::Acquitted && left > 0 {
             format!("nothing shown {left}")
         } else {
             causes.join(", ")
@@ -167,7 +167,7 @@ impl Table {
     /// The worst of the rows.
     #[must_use]
     pub fn word(&self) -> Word {
-        self.rows.iter().map(Row::word).max().unwrap_or(Word::Unsure)
+        self.rows.iter().map(DetectionRow::word).max().unwrap_or(Word::Unsure)
     }
 
     /// All rows together: how many broken ones were convicted often enough, how
@@ -175,7 +175,7 @@ impl Table {
     #[must_use]
     pub fn summary(&self) -> String {
         let of = |expected| self.rows.iter().filter(move |row| row.pair.expected == expected);
-        let broken: Vec<&Row> = of(Expected::Convicted).collect();
+        let broken: Vec<&DetectionRow> = of(ExpectedVerdict::Convicted).collect();
         let mut parts = Vec::new();
         if !broken.is_empty() {
             let enough = broken.iter().filter(|row| row.word() == Word::AsExpected).count();
@@ -191,7 +191,7 @@ impl Table {
                 broken.len()
             ));
         }
-        let controls: Vec<&Row> = of(Expected::Acquitted).collect();
+        let controls: Vec<&DetectionRow> = of(ExpectedVerdict::Acquitted).collect();
         if !controls.is_empty() {
             let storms: usize = controls.iter().map(|row| row.trials.len()).sum();
             let accused = controls.iter().map(|row| row.accused());
@@ -270,17 +270,17 @@ mod tests {
         RunOutcome::of(Validity::Valid, Evidence::counted(Stake::ReadsAtRisk, 500))
     }
 
-    fn broken(times: &[Option<u64>]) -> Row {
+    fn broken(times: &[Option<u64>]) -> DetectionRow {
         let outcome = |time: &Option<u64>| {
             if time.is_some() { RunOutcome::Violated } else { held() }
         };
         let trials = times.iter().map(|time| trial(outcome(time), *time)).collect();
-        Row { pair: Pair::broken("lag", "cache-aside --fault replica-lag"), trials }
+        DetectionRow { pair: Pair::broken("lag", "cache-aside --fault replica-lag"), trials }
     }
 
-    fn control(outcomes: &[RunOutcome]) -> Row {
+    fn control(outcomes: &[RunOutcome]) -> DetectionRow {
         let trials = outcomes.iter().map(|outcome| trial(*outcome, None)).collect();
-        Row { pair: Pair::control("primary-only"), trials }
+        DetectionRow { pair: Pair::control("primary-only"), trials }
     }
 
     #[test]

@@ -28,12 +28,12 @@ struct Bout {
 
 /// How often something had been struck at some moment, and whether it was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct StrikeTally {
     begun: usize,
     on: bool,
 }
 
-impl Tally {
+impl StrikeTally {
     /// Whether it was struck at this moment, or at any time between it and a
     /// later one.
     #[must_use]
@@ -55,18 +55,18 @@ impl Excuses {
 
     /// How often a fault was to start a server of this store anew.
     #[must_use]
-    pub fn restarts(&self, site: Site) -> Tally {
+    pub fn restarts(&self, site: Site) -> StrikeTally {
         self.tally(|control| may_restart(control, site))
     }
 
     /// How often anything was struck.
     #[must_use]
-    pub fn strikes(&self) -> Tally {
+    pub fn strikes(&self) -> StrikeTally {
         self.tally(|_| true)
     }
 
-    fn tally(&self, counts: impl Fn(&Control) -> bool) -> Tally {
-        let mut tally = Tally::default();
+    fn tally(&self, counts: impl Fn(&Control) -> bool) -> StrikeTally {
+        let mut tally = StrikeTally::default();
         for bout in self.lock().iter().filter(|bout| bout.does(&counts)) {
             tally.begun += 1;
             tally.on |= bout.on;

@@ -20,7 +20,7 @@ mod strikes;
 
 pub use amount::{Amount, Unit, parse_bytes};
 pub use builtin::{FaultEntry, builtin};
-pub use excuses::{Excuses, Tally, Way};
+pub use excuses::{Excuses, StrikeTally, Way};
 pub use fault::{Fault, FaultError};
 pub use lookout::Lookout;
 pub use nemesis::Nemesis;

@@ -2,7 +2,7 @@ use quarrel_checkers::{
     Anomaly, Class, Content, Event, F, History, Index, Invalidation, Key, Kind, Operation, Probe,
     Process, Reply, Site, Step, StepsOf, Value, Version,
 };
-use quarrel_strategy::strategy::{Side, sides};
+use quarrel_strategy::strategy::{TransactionHalf, sides};
 use rustc_hash::FxHashMap;
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
 
 /// Where a history's operations and steps are, for looking up how a value came
 /// to be read.
-pub struct Evidence<'a> {
+pub struct CauseEvidence<'a> {
     history: &'a History,
     operations: Vec<Operation>,
     /// The steps of each.
@@ -63,21 +63,21 @@ pub struct Provenance<'a> {
 /// The causes are those in which a cache and a database come apart; each is
 /// read off the steps: where the value that was read came from, what put it
 /// there, and what became of the newer write's invalidation. An anomaly whose
-/// steps show none of it is [`Cause::Unexplained`].
+/// steps show none of it is [`Unexplained`](quarrel_checkers::Cause::Unexplained).
 ///
 /// `by` is who keeps the cache in step, if the strategy says so: steps alone do
 /// not tell a write that forgets the cache from one that leaves it to expiry,
 /// nor what an agent would still have done. Without it whoever was seen to do
 /// so counts.
 pub fn find_causes(history: &History, by: Option<Invalidation>, anomalies: &mut [Anomaly]) {
-    let Some(evidence) = Evidence::new(history) else { return };
-    let evidence = Evidence { by: by.or(evidence.by), ..evidence };
+    let Some(evidence) = CauseEvidence::new(history) else { return };
+    let evidence = CauseEvidence { by: by.or(evidence.by), ..evidence };
     for anomaly in anomalies {
         anomaly.cause = Some(evidence.cause(anomaly));
     }
 }
 
-impl<'a> Evidence<'a> {
+impl<'a> CauseEvidence<'a> {
     /// Sorts out a history; none if its events do not pair.
     #[must_use]
     pub fn new(history: &'a History) -> Option<Self> {
@@ -207,7 +207,7 @@ impl<'a> Evidence<'a> {
     /// The halves of an operation that is a transaction, as it ended, or as it
     /// was asked for if it never did.
     #[must_use]
-    pub fn sides(&self, operation: &Operation) -> Vec<Side> {
+    pub fn sides(&self, operation: &Operation) -> Vec<TransactionHalf> {
         let event = operation.complete.unwrap_or(operation.invoke);
         sides(&self.history.events[event.position()].op)
     }

@@ -12,7 +12,7 @@ mod steps;
 mod tests;
 mod versions;
 
-pub use cause::{Evidence, Provenance, find_causes};
+pub use cause::{CauseEvidence, Provenance, find_causes};
 pub use outcome::{
     Expectation, ParseExpectationError, judge_nothing, judge_run, judge_run_and_reads, judge_with,
     stale_reads,

@@ -3,7 +3,7 @@
 use quarrel_checkers::{Cause, Invalidation, Key, Kind, Reply, Step};
 
 use super::{
-    Evidence,
+    CauseEvidence,
     steps::{failed, is_of_cache, is_on, succeeded},
     versions::Versions,
 };
@@ -21,7 +21,7 @@ struct Copied<'a> {
     looks: Vec<&'a Step>,
 }
 
-impl Evidence<'_> {
+impl CauseEvidence<'_> {
     /// Why a copy was stale when it was found by `near`, unless it was so when
     /// `by` brought it. `newer` is the write that it missed.
     pub(super) fn copy_cause(

@@ -7,7 +7,7 @@ use quarrel_checkers::{Content, Key, Site, Step, Time, Value, Version};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
-    Evidence,
+    CauseEvidence,
     steps::{is_of_cache, may_be_committed, succeeded, value},
 };
 
@@ -43,7 +43,7 @@ struct KeyIndex {
     committed: FxHashSet<Value>,
 }
 
-impl<'a> Evidence<'a> {
+impl<'a> CauseEvidence<'a> {
     pub(super) fn on(&self, key: Key) -> impl DoubleEndedIterator<Item = &'a Step> {
         self.steps(self.positions(key))
     }

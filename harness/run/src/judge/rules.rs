@@ -6,7 +6,7 @@ use quarrel_checkers::{
 };
 
 use super::{
-    Evidence,
+    CauseEvidence,
     steps::{failed, invalidates_as_agent, is_of_cache, succeeded, value},
 };
 
@@ -19,7 +19,7 @@ struct Entry<'a> {
     newer: &'a Step,
 }
 
-impl Evidence<'_> {
+impl CauseEvidence<'_> {
     /// How an anomaly came about, as far as its steps show it.
     pub(super) fn cause(&self, anomaly: &Anomaly) -> Cause {
         if self.has_gap {

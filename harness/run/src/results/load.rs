@@ -150,7 +150,7 @@ mod tests {
     use proptest::prelude::*;
     use quarrel_checkers::{
         formats::{self, Format},
-        generate::Workload,
+        generate::GeneratedLoad,
     };
     use tempfile::TempDir;
 
@@ -158,7 +158,7 @@ mod tests {
 
     /// A history in JSON lines.
     static LINES: LazyLock<Vec<u8>> = LazyLock::new(|| {
-        let workload = Workload { operations: 200, ..Workload::default() };
+        let workload = GeneratedLoad { operations: 200, ..GeneratedLoad::default() };
         let mut history = workload.history();
         // A cut may go through a character.
         history.events.iter_mut().for_each(|event| event.error = Some("é".to_owned()));

@@ -58,12 +58,12 @@ use crate::{
         Environment, FileError, Journal, LoadedRun, Phases, RunFolder, RunSettings, RunState,
         SCHEMA, checked_out, read_history, write_json, write_json_lines, write_text,
     },
-    runner::{Arrivals, Pauses, Phase, Plan, Progress, Skew, StormOutcome, storm},
+    runner::{Arrivals, Pauses, Plan, Progress, RunPhase, Skew, StormOutcome, storm},
 };
 use quarrel_strategy::{
     cluster::{Cluster, ClusterKind},
     record::{Commit, Recorder, Spoils, Stop},
-    strategy::{AnyStrategy, Register, Strategy, WorkloadEntry},
+    strategy::{AnyStrategy, RegisterWorkload, Strategy, WorkloadEntry},
 };
 
 /// How long one operation may take on real servers.
@@ -90,7 +90,7 @@ impl Run {
 
     /// The same of a strategy that was built elsewhere.
     fn of(name: &str, strategy: Arc<dyn AnyStrategy>) -> Self {
-        let entry = &Register::ENTRY;
+        let entry = &RegisterWorkload::ENTRY;
         let rate = 2_000.0;
         let plan = Plan {
             strategy,
@@ -297,7 +297,7 @@ impl Run {
         driven?;
         let outcome = screen.outcome(ended.ok_or(RunError::NoEnd)??);
         tell(Progress {
-            phase: Phase::Judge,
+            phase: RunPhase::Judge,
             elapsed: outcome.heal_began.since(outcome.storm_began),
             total: plan_time,
             events: recorder.events(),

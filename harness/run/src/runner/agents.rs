@@ -8,7 +8,7 @@ use futures::{
 use quarrel_checkers::Process;
 use quarrel_strategy::{
     record::Stop,
-    strategy::{Job, Turn, WorkEnd, do_job, take_turn},
+    strategy::{AgentTurn, Job, WorkEnd, do_job, take_turn},
 };
 
 use super::client::{Storm, session};
@@ -62,8 +62,8 @@ async fn stand(storm: &Storm, agent: usize, over: &Stop) {
     let mut own = session(storm, process);
     while !over.asked() {
         let rest = match take_turn(&*storm.plan.strategy, &mut own, agent).await {
-            WorkEnd::Done(Turn::Worked) => continue,
-            WorkEnd::Done(Turn::Idle) => IDLE,
+            WorkEnd::Done(AgentTurn::Worked) => continue,
+            WorkEnd::Done(AgentTurn::Idle) => IDLE,
             WorkEnd::Failed(_) | WorkEnd::Crashed => {
                 own = session(storm, process);
                 RESTART

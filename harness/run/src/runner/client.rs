@@ -12,8 +12,8 @@ use quarrel_strategy::{
     record::{Recorder, Stop},
     stores::{Row, StoreError},
     strategy::{
-        Action, AnyStrategy, Beginning, Draw, Ending, Gate, Generator, Intent, Keys, Outcome,
-        Session, SessionParts, Strategy, Transaction, perform, perform_transaction,
+        Action, AnyStrategy, Beginning, Draw, Gate, Generator, Intent, KeyDraw, Outcome, Session,
+        SessionParts, Strategy, Transaction, TransactionEnd, perform, perform_transaction,
     },
 };
 use rand::RngExt as _;
@@ -111,7 +111,7 @@ pub(super) struct Client {
     /// Does what the client put off; none until it first does.
     worker: Option<Worker>,
     random: ChaCha8Rng,
-    keys: Keys,
+    keys: KeyDraw,
     generator: Box<dyn Generator>,
 }
 
@@ -260,7 +260,7 @@ impl Client {
         let ending =
             perform_transaction(&*strategy, &mut self.session, &transaction, deadline).await;
         self.put_off().await;
-        if matches!(ending, Ending::Unknown(_)) {
+        if matches!(ending, TransactionEnd::Unknown(_)) {
             self.retire();
         }
     }

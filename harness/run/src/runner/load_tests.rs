@@ -13,7 +13,7 @@ use quarrel_strategy::{
     cluster::Cluster as _,
     record::{Recorder, Stop},
     stores::{Row, StoreError},
-    strategy::{AnyStrategy, Register, Session, Skew, Strategy},
+    strategy::{AnyStrategy, RegisterWorkload, Session, Skew, Strategy},
 };
 
 use super::{Arrivals, Pauses, Plan, StormOutcome, storm};
@@ -79,7 +79,7 @@ fn load(keys: u64, strategy: Arc<dyn AnyStrategy>) -> (StormOutcome, Vec<u64>, H
     let recorder = Arc::new(Recorder::new(cluster.clock()));
     let plan = Plan {
         strategy,
-        workload: Arc::new(Register),
+        workload: Arc::new(RegisterWorkload),
         clients: 4,
         keys,
         first_key: 10,

@@ -32,6 +32,6 @@ pub use client::Unloaded;
 pub use pauses::Pauses;
 pub use plan::{Arrivals, Plan};
 pub use preflight::NotReady;
-pub use progress::{Phase, Progress};
+pub use progress::{Progress, RunPhase};
 pub use quarrel_strategy::strategy::Skew;
 pub use storm::{StormError, StormOutcome, storm};

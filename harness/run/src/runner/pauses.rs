@@ -290,12 +290,12 @@ mod tests {
     use super::*;
     use crate::{faults::Schedule, runner::Arrivals};
     use quarrel_sim::subjects;
-    use quarrel_strategy::strategy::{Register, Skew};
+    use quarrel_strategy::strategy::{RegisterWorkload, Skew};
 
     fn gate(seed: u64) -> PauseGate {
         let plan = Plan {
             strategy: subjects::cache_aside(),
-            workload: Arc::new(Register),
+            workload: Arc::new(RegisterWorkload),
             clients: 4,
             keys: 1,
             first_key: 0,

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use quarrel_checkers::Key;
-use quarrel_strategy::strategy::{AnyStrategy, Keys, Skew, Workload};
+use quarrel_strategy::strategy::{AnyStrategy, KeyDraw, Skew, Workload};
 
 use super::Pauses;
 use crate::faults::Schedule;
@@ -62,7 +62,7 @@ impl Plan {
     }
 
     /// Draws keys as unevenly as the plan says.
-    pub(super) fn draw(&self) -> Keys {
-        Keys::new(self.keys, self.skew).beginning_at(self.first_key)
+    pub(super) fn draw(&self) -> KeyDraw {
+        KeyDraw::new(self.keys, self.skew).beginning_at(self.first_key)
     }
 }

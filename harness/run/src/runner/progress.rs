@@ -2,7 +2,7 @@ use std::time::Duration;
 
 /// What a storm is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub enum RunPhase {
     /// Every key gets its first value.
     Load,
     /// Clients and faults.
@@ -19,7 +19,7 @@ pub enum Phase {
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
     /// What it is doing.
-    pub phase: Phase,
+    pub phase: RunPhase,
     /// Time since the storm began.
     pub elapsed: Duration,
     /// Time that the storm takes in all.

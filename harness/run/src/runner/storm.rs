@@ -17,7 +17,7 @@ use quarrel_strategy::{
 };
 
 use super::{
-    Phase, Plan, Progress,
+    Plan, Progress, RunPhase,
     agents::Agents,
     client::{Client, Storm, Unloaded},
     cold::cool,
@@ -151,7 +151,7 @@ async fn phases(
 ) -> Result<StormOutcome, StormError> {
     let watch = Watch { storm, progress };
     let strategy = &storm.plan.strategy;
-    watch.tell(Phase::Load, Time::ZERO);
+    watch.tell(RunPhase::Load, Time::ZERO);
     // Before there are feeds, which would tell of each of them.
     let loaded = load_many(storm).await;
     storm.take(loaded.processes());
@@ -205,7 +205,7 @@ async fn phases(
     };
     *world.so_far() = outcome.clone();
 
-    watch.tell(Phase::Final, start);
+    watch.tell(RunPhase::Final, start);
     settle(storm, clients, &mut outcome).await;
     agents.stop().await;
     world.liveness.all_answer(storm.recorder.now()).await;
@@ -340,7 +340,7 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    fn tell(&self, phase: Phase, start: Time) {
+    fn tell(&self, phase: RunPhase, start: Time) {
         let recorder = &self.storm.recorder;
         (self.progress)(Progress {
             phase,
@@ -354,7 +354,7 @@ impl Watch<'_> {
         let mut stores = self.storm.cluster.probe();
         while !over.asked() {
             let heal = self.storm.recorder.now() >= start + self.storm.plan.time;
-            self.tell(if heal { Phase::Heal } else { Phase::Storm }, start);
+            self.tell(if heal { RunPhase::Heal } else { RunPhase::Storm }, start);
             pause(&mut stores, Duration::from_millis(100)).await;
         }
     }

@@ -9,7 +9,7 @@ use std::{collections::VecDeque, time::Duration};
 use quarrel_checkers::{Site, Time};
 use quarrel_strategy::cluster::{ClusterKind, Life, Vitals, Work};
 
-use crate::faults::{Excuses, Tally, Way};
+use crate::faults::{Excuses, StrikeTally, Way};
 
 /// What is known of each server.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ struct Patient {
     site: Site,
     life: Life,
     /// Faults that could start it anew, up to when it was last seen.
-    restarts: Tally,
+    restarts: StrikeTally,
     /// What failed before the run.
     usual: f64,
     looks: VecDeque<Look>,
@@ -42,7 +42,7 @@ const PATIENCE: Duration = Duration::from_secs(40);
 struct Look {
     at: Time,
     work: Work,
-    strikes: Tally,
+    strikes: StrikeTally,
 }
 
 /// A server fails when for so long …
@@ -116,8 +116,8 @@ impl Known {
 /// What was struck up to some moment.
 #[derive(Clone, Copy, Debug, Default)]
 struct Struck {
-    restarts: Tally,
-    any: Tally,
+    restarts: StrikeTally,
+    any: StrikeTally,
 }
 
 impl Patient {

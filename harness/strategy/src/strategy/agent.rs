@@ -28,7 +28,7 @@ pub struct Job {
 
 /// What a background agent found to do in its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
+pub enum AgentTurn {
     /// Something; there may be more.
     Worked,
     /// Nothing for now.
@@ -39,7 +39,7 @@ pub enum Turn {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WorkEnd {
     /// It is done, or there was nothing to do.
-    Done(Turn),
+    Done(AgentTurn),
     /// A store did not answer, or refused.
     Failed(StoreError),
     /// The agent died between two steps. Its session must not be used again.
@@ -47,7 +47,7 @@ pub enum WorkEnd {
 }
 
 impl WorkEnd {
-    fn of(result: Result<Result<Turn, StoreError>, Cut>) -> Self {
+    fn of(result: Result<Result<AgentTurn, StoreError>, Cut>) -> Self {
         match result {
             Ok(Ok(turn)) => Self::Done(turn),
             Ok(Err(error)) => Self::Failed(error),
@@ -73,5 +73,5 @@ pub async fn do_job(strategy: &dyn AnyStrategy, session: &mut Session, job: Job)
     session.begin(None);
     let result = uncut(crashed, None, strategy.work(session, job)).await;
     session.end();
-    WorkEnd::of(result.map(|done| done.map(|()| Turn::Worked)))
+    WorkEnd::of(result.map(|done| done.map(|()| AgentTurn::Worked)))
 }

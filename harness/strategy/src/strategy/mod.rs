@@ -23,7 +23,7 @@ mod strategy;
 mod transaction;
 mod workload;
 
-pub use agent::{Job, OPERATOR, Turn, WorkEnd, do_job, take_turn};
+pub use agent::{AgentTurn, Job, OPERATOR, WorkEnd, do_job, take_turn};
 pub use by_hand::ByHand;
 pub use gate::{Call, Gate, Passage};
 pub use known_names::KnownNames;
@@ -34,7 +34,7 @@ pub use registry::{Catalogue, Known, StrategyEntry, UnknownStrategy, UnknownWork
 pub use session::{Session, SessionParts, reply_of};
 pub use sites::{Cache, Primary, Replica};
 pub use strategy::{AnyStrategy, Strategy};
-pub use transaction::{Ending, Side, Transaction, perform_transaction, sides};
+pub use transaction::{Transaction, TransactionEnd, TransactionHalf, perform_transaction, sides};
 pub use workload::{
-    Beginning, Draw, Generator, Intent, Keys, Register, Skew, Workload, WorkloadEntry,
+    Beginning, Draw, Generator, Intent, KeyDraw, RegisterWorkload, Skew, Workload, WorkloadEntry,
 };

@@ -2,7 +2,9 @@ use std::sync::Arc;
 
 use quarrel_checkers::Cause;
 
-use super::{AnyStrategy, KnownNames, OptionError, OptionSpec, Options, Register, WorkloadEntry};
+use super::{
+    AnyStrategy, KnownNames, OptionError, OptionSpec, Options, RegisterWorkload, WorkloadEntry,
+};
 
 /// A strategy in the catalogue.
 #[derive(Clone, Copy)]
@@ -55,7 +57,7 @@ pub struct UnknownStrategy {
 pub struct Catalogue {
     /// The strategies, in the order in which they are listed.
     pub strategies: Vec<StrategyEntry>,
-    /// The workloads besides [`Register`], which is always there.
+    /// The workloads besides [`RegisterWorkload`], which is always there.
     pub workloads: Vec<WorkloadEntry>,
     /// What is known to be broken, or sound, to measure detection by.
     pub known: Vec<Known>,
@@ -75,7 +77,7 @@ impl Catalogue {
     }
     /// Every workload.
     pub fn workloads(&self) -> impl Iterator<Item = &WorkloadEntry> {
-        std::iter::once(&Register::ENTRY).chain(&self.workloads)
+        std::iter::once(&RegisterWorkload::ENTRY).chain(&self.workloads)
     }
 
     /// The workload called `name`.

@@ -2,7 +2,7 @@ use std::{future::Future, pin::Pin};
 
 use quarrel_checkers::{Invalidation, Key, Value};
 
-use super::{Job, Session, Turn};
+use super::{AgentTurn, Job, Session};
 use crate::stores::{Row, StoreError};
 
 /// A caching strategy: how an application reads and writes a row that has a
@@ -126,9 +126,9 @@ pub trait Strategy: Send + Sync + 'static {
         &self,
         session: &mut Session,
         agent: usize,
-    ) -> impl Future<Output = Result<Turn, StoreError>> + Send {
+    ) -> impl Future<Output = Result<AgentTurn, StoreError>> + Send {
         let _ = (session, agent);
-        async { Ok(Turn::Idle) }
+        async { Ok(AgentTurn::Idle) }
     }
 
     /// Does a job that a session took with [`Session::later`].
@@ -206,7 +206,7 @@ pub trait AnyStrategy: Send + Sync + 'static {
     fn invalidation(&self) -> Invalidation;
 
     /// [`Strategy::turn`].
-    fn turn<'a>(&'a self, session: &'a mut Session, agent: usize) -> Answer<'a, Turn>;
+    fn turn<'a>(&'a self, session: &'a mut Session, agent: usize) -> Answer<'a, AgentTurn>;
 
     /// [`Strategy::work`].
     fn work<'a>(&'a self, session: &'a mut Session, job: Job) -> Answer<'a, ()>;
@@ -265,7 +265,7 @@ impl<S: Strategy> AnyStrategy for S {
         Strategy::invalidation(self)
     }
 
-    fn turn<'a>(&'a self, session: &'a mut Session, agent: usize) -> Answer<'a, Turn> {
+    fn turn<'a>(&'a self, session: &'a mut Session, agent: usize) -> Answer<'a, AgentTurn> {
         Box::pin(Strategy::turn(self, session, agent))
     }
 

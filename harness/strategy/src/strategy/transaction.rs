@@ -20,7 +20,7 @@ pub enum Transaction {
 
 /// How a transaction ended, for the client that made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum TransactionEnd {
     /// It returned, or was acknowledged.
     Done,
     /// It certainly changed nothing.
@@ -43,7 +43,7 @@ pub async fn perform_transaction(
     session: &mut Session,
     transaction: &Transaction,
     deadline: Option<Duration>,
-) -> Ending {
+) -> TransactionEnd {
     let process = session.runs_for();
     let asked = op(transaction.asked());
     let invoked = session.recorder().map(|recorder| recorder.invoke(process, asked.clone()));
@@ -67,9 +67,9 @@ pub async fn perform_transaction(
     let ending = judge(ended, published);
     if let Some(recorder) = session.recorder() {
         let (kind, error) = match &ending {
-            Ending::Done => (Kind::Ok, None),
-            Ending::Failed(error) => (Kind::Fail, Some(error.to_string())),
-            Ending::Unknown(why) => (Kind::Info, Some(why.clone())),
+            TransactionEnd::Done => (Kind::Ok, None),
+            TransactionEnd::Failed(error) => (Kind::Fail, Some(error.to_string())),
+            TransactionEnd::Unknown(why) => (Kind::Info, Some(why.clone())),
         };
         let op = answered.map_or(asked, op);
         recorder.complete_on(session.timeline(), process, kind, op, error);
@@ -127,7 +127,7 @@ fn micro(f: &str, key: Key, value: Value, version: Option<u64>) -> Value {
 
 /// One half of a recorded transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Side {
+pub struct TransactionHalf {
     /// Whether it wrote its key.
     pub writes: bool,
     /// On what.
@@ -141,7 +141,7 @@ pub struct Side {
 /// The halves of an operation as [`perform_transaction`] records it; none of
 /// any other operation.
 #[must_use]
-pub fn sides(op: &Op) -> Vec<Side> {
+pub fn sides(op: &Op) -> Vec<TransactionHalf> {
     let Value::List(parts) = &op.value else { return Vec::new() };
     let whole = |value: &Value| match value {
         Value::Int(number) => u64::try_from(*number).ok(),
@@ -151,22 +151,27 @@ pub fn sides(op: &Op) -> Vec<Side> {
         let Value::List(words) = part else { return None };
         let [Value::Text(f), key, value, rest @ ..] = &**words else { return None };
         let version = rest.first().and_then(whole);
-        Some(Side { writes: &**f != "r", key: Key(whole(key)?), value: value.clone(), version })
+        Some(TransactionHalf {
+            writes: &**f != "r",
+            key: Key(whole(key)?),
+            value: value.clone(),
+            version,
+        })
     };
     if op.f == F::Txn { parts.iter().filter_map(side).collect() } else { Vec::new() }
 }
 
-fn judge(ended: Result<Ended, Cut>, published: Published) -> Ending {
+fn judge(ended: Result<Ended, Cut>, published: Published) -> TransactionEnd {
     match ended {
-        Ok(Ended::Read(Ok(_)) | Ended::Written(Ok(_))) => Ending::Done,
-        Ok(Ended::Read(Err(error))) => Ending::Failed(error),
+        Ok(Ended::Read(Ok(_)) | Ended::Written(Ok(_))) => TransactionEnd::Done,
+        Ok(Ended::Read(Err(error))) => TransactionEnd::Failed(error),
         Ok(Ended::Written(Err(error))) => {
             if failed_for_certain(&error, published) {
-                Ending::Failed(error)
+                TransactionEnd::Failed(error)
             } else {
-                Ending::Unknown(error.to_string())
+                TransactionEnd::Unknown(error.to_string())
             }
         }
-        Err(cut) => Ending::Unknown(cut.why("transaction")),
+        Err(cut) => TransactionEnd::Unknown(cut.why("transaction")),
     }
 }

@@ -99,7 +99,7 @@ pub struct Draw<'a> {
     /// Where they come from.
     pub random: &'a mut ChaCha8Rng,
     /// How keys are chosen.
-    pub keys: &'a Keys,
+    pub keys: &'a KeyDraw,
     /// The share of reads that was asked for.
     pub read_share: f64,
 }
@@ -141,9 +141,9 @@ pub struct WorkloadEntry {
 /// Reads and writes of single keys at the share of reads that was asked for:
 /// what most runs need.
 #[derive(Clone, Copy, Debug)]
-pub struct Register;
+pub struct RegisterWorkload;
 
-impl Register {
+impl RegisterWorkload {
     /// Its entry, which every catalogue has.
     pub const ENTRY: WorkloadEntry = WorkloadEntry {
         name: "register",
@@ -155,13 +155,13 @@ impl Register {
     };
 }
 
-impl Workload for Register {
+impl Workload for RegisterWorkload {
     fn client(&self) -> Box<dyn Generator> {
         Box::new(Self)
     }
 }
 
-impl Generator for Register {
+impl Generator for RegisterWorkload {
     fn next(&mut self, draw: &mut Draw<'_>) -> Intent {
         let key = draw.key();
         if draw.reads() { Intent::Read(key) } else { Intent::Write(key) }
@@ -175,13 +175,13 @@ pub struct Skew(pub f64);
 
 /// Draws keys.
 #[derive(Clone, Debug)]
-pub struct Keys {
+pub struct KeyDraw {
     /// For each key the share of draws that fall on it or one before it.
     cumulative: Vec<f64>,
     first: u64,
 }
 
-impl Keys {
+impl KeyDraw {
     /// The keys 0 to `count`, that one excluded.
     #[must_use]
     pub fn new(count: u64, skew: Skew) -> Self {
@@ -219,7 +219,7 @@ mod tests {
     use super::*;
 
     fn counts(skew: f64) -> Vec<usize> {
-        let keys = Keys::new(100, Skew(skew));
+        let keys = KeyDraw::new(100, Skew(skew));
         let mut random = ChaCha8Rng::seed_from_u64(1);
         let mut counts = vec![0; 100];
         for _ in 0..100_000 {
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn keys_may_begin_anywhere() {
-        let keys = Keys::new(3, Skew(0.0)).beginning_at(40);
+        let keys = KeyDraw::new(3, Skew(0.0)).beginning_at(40);
         let mut random = ChaCha8Rng::seed_from_u64(1);
         let drawn: std::collections::BTreeSet<u64> =
             (0..100).map(|_| keys.draw(&mut random).0).collect();

@@ -15,7 +15,7 @@ use super::{
     order::{Taken, Turn, Who, agreeing},
     when,
 };
-use crate::race::{Cached, Plot, Setup};
+use crate::race::{Cached, Course, Setup};
 
 /// The most operations that are cut out: what a refill needs happened close to
 /// it.
@@ -51,7 +51,7 @@ struct Subject {
 
 /// A history's operations on one key.
 struct OnKey<'a, 'h> {
-    evidence: &'a judge::Evidence<'h>,
+    evidence: &'a judge::CauseEvidence<'h>,
     key: Key,
 }
 
@@ -103,7 +103,7 @@ impl<'h> OnKey<'_, 'h> {
 
 impl<'a> Cut<'a> {
     pub(super) fn of(
-        evidence: &judge::Evidence<'a>,
+        evidence: &judge::CauseEvidence<'a>,
         anomaly: &Anomaly,
         agents: usize,
         origin: Origin,
@@ -154,7 +154,7 @@ impl<'a> Cut<'a> {
         unanswered: Mishap,
         instant: Instant,
         cached: Cached,
-    ) -> (Plot, Option<(usize, usize)>) {
+    ) -> (Course, Option<(usize, usize)>) {
         let Cast { clients, mut taken, victim } = self.cast();
         taken.sort_by_key(|turn| when(turn.step, instant));
         let turns = match evidence {
@@ -169,7 +169,7 @@ impl<'a> Cut<'a> {
         }
         let key = Setup { key: self.key, value: self.value.clone(), cached };
         let replica = Following::WhenTold;
-        (Plot { keys: vec![key], replica, clients, moves: moves.made }, victim)
+        (Course { keys: vec![key], replica, clients, moves: moves.made }, victim)
     }
 
     /// What each client does, and all turns.
@@ -222,7 +222,7 @@ struct Cast<'a> {
 }
 
 /// Whether an operation surely left no trace and saw nothing.
-fn did_nothing(evidence: &judge::Evidence<'_>, operation: &Operation) -> bool {
+fn did_nothing(evidence: &judge::CauseEvidence<'_>, operation: &Operation) -> bool {
     let failed =
         |step: &Step| matches!(step.reply, Reply::Failed { certainty: Certainty::Definite, .. });
     let mut steps = evidence.steps_of(operation);
@@ -233,7 +233,7 @@ fn did_nothing(evidence: &judge::Evidence<'_>, operation: &Operation) -> bool {
 /// what was read in vain, and of the others first those that changed something;
 /// of those that are too many still, the first ones and the last ones.
 fn thin_out(
-    evidence: &judge::Evidence<'_>,
+    evidence: &judge::CauseEvidence<'_>,
     operations: &mut Vec<Operation>,
     witnessed: Version,
     victim: Option<Index>,
@@ -273,7 +273,7 @@ fn thin_out(
 }
 
 /// What the read among the witnesses, or else the first write, is about.
-fn subject(evidence: &judge::Evidence<'_>, anomaly: &Anomaly) -> Option<Subject> {
+fn subject(evidence: &judge::CauseEvidence<'_>, anomaly: &Anomaly) -> Option<Subject> {
     let events = &evidence.history().events;
     let of_witness = |operation: &&Operation| {
         anomaly.witness.contains(&operation.invoke)

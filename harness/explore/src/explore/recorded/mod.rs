@@ -13,12 +13,12 @@ use quarrel_sim::{Mishap, Stuck};
 
 use self::cut::Cut;
 use super::evidence::{claim, evident};
-use crate::race::{Aim, Cached, Make, Performance, Plot};
+use crate::race::{Aim, Cached, Course, Make, Performance};
 
 /// An anomaly cut out of a history.
 pub struct Recording {
     /// Who did what in which order.
-    pub plot: Plot,
+    pub plot: Course,
     /// What comes of it in simulation.
     pub performance: Performance,
     /// The cause that its steps show in simulation. It is the anomaly's own if
@@ -82,7 +82,7 @@ pub fn recorded(
     anomaly: &Anomaly,
 ) -> Result<Option<Recording>, Stuck> {
     let agents = make().agents().len();
-    let Some(told) = judge::Evidence::new(history) else { return Ok(None) };
+    let Some(told) = judge::CauseEvidence::new(history) else { return Ok(None) };
     let mut second_best = None;
     // Another operation on the key that went wrong in the same way says more
     // than nothing.

@@ -27,7 +27,7 @@ fn stormed() -> History {
     let faults = [Fault::parse("replica-lag=50ms..200ms").unwrap()];
     let plan = Plan {
         strategy: subjects::cache_aside(),
-        workload: Arc::new(quarrel_strategy::strategy::Register),
+        workload: Arc::new(quarrel_strategy::strategy::RegisterWorkload),
         clients: 6,
         keys: 3,
         first_key: 0,

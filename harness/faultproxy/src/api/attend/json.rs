@@ -3,32 +3,35 @@
 
 use super::Raw;
 use crate::attend::{
-    Detail, Ending, Notice, Outcome, Push, Reply, Request, Side, Value as Resp, Waits, What,
+    Detail, Notice, NoticeKind, Peer, Push, StatementOutcome, StreamEnd, Waits, WireReply,
+    WireRequest, WireValue as Resp,
 };
-use crate::message::{Ends, Parameter, Protocol, Step, Strength, Transaction};
+use crate::message::{Ends, GroupMessage, Parameter, Protocol, Strength, TransactionStatus};
 use base64::Engine;
 use serde_json::{Map, Value, json};
 
 pub(super) fn notice(notice: &Notice, protocol: Option<Protocol>, raw: Raw) -> Value {
     let (event, rest) = match &notice.what {
-        What::Opened { client } => ("opened", json!({"client": client.to_string()})),
-        What::Closed { how, undecided } => ("closed", json!({"how": how, "undecided": undecided})),
-        What::Gone { side, how, waiting } => {
+        NoticeKind::Opened { client } => ("opened", json!({"client": client.to_string()})),
+        NoticeKind::Closed { how, undecided } => {
+            ("closed", json!({"how": how, "undecided": undecided}))
+        }
+        NoticeKind::Gone { side, how, waiting } => {
             let side = match side {
-                Side::Client => "client",
-                Side::Server => "server",
+                Peer::Client => "client",
+                Peer::Server => "server",
             };
             let how = match how {
-                Ending::Fin => "fin",
-                Ending::Rst => "rst",
+                StreamEnd::Fin => "fin",
+                StreamEnd::Rst => "rst",
             };
             ("gone", json!({"side": side, "how": how, "waiting": waiting}))
         }
-        What::FramingLost { reason } => ("framing_lost", json!({"reason": reason})),
-        What::Request(told) => ("request", request(told, raw)),
-        What::Reply(told) => ("reply", reply(told, protocol, raw)),
-        What::Push(told) => ("push", push(told, raw)),
-        What::Missed { notices } => ("missed", json!({"notices": notices})),
+        NoticeKind::FramingLost { reason } => ("framing_lost", json!({"reason": reason})),
+        NoticeKind::Request(told) => ("request", request(told, raw)),
+        NoticeKind::Reply(told) => ("reply", reply(told, protocol, raw)),
+        NoticeKind::Push(told) => ("push", push(told, raw)),
+        NoticeKind::Missed { notices } => ("missed", json!({"notices": notices})),
     };
     let mut line = Map::new();
     line.insert("event".into(), event.into());
@@ -65,7 +68,7 @@ fn raw_of(raw: Raw, told: &[u8]) -> Option<Value> {
     (raw == Raw::Told).then(|| bytes(told))
 }
 
-fn request(told: &Request, raw: Raw) -> Value {
+fn request(told: &WireRequest, raw: Raw) -> Value {
     let statements = told.statements.iter().map(|one| {
         let strength = (told.detail != Detail::Redis).then(|| strength(one.strength));
         let shown = json!({"name": one.name, "text": one.text, "keys": one.keys});
@@ -108,22 +111,22 @@ fn postgres(detail: &Detail) -> Option<Value> {
     }))
 }
 
-fn step(step: &Step) -> Value {
+fn step(step: &GroupMessage) -> Value {
     let name = match step {
-        Step::Query => "query",
-        Step::FunctionCall => "function_call",
-        Step::Parse { .. } => "parse",
-        Step::Bind { .. } => "bind",
-        Step::Describe => "describe",
-        Step::Execute => "execute",
-        Step::Close => "close",
-        Step::CopyDone => "copy_done",
-        Step::CopyFail => "copy_fail",
-        Step::Startup => "startup",
+        GroupMessage::Query => "query",
+        GroupMessage::FunctionCall => "function_call",
+        GroupMessage::Parse { .. } => "parse",
+        GroupMessage::Bind { .. } => "bind",
+        GroupMessage::Describe => "describe",
+        GroupMessage::Execute => "execute",
+        GroupMessage::Close => "close",
+        GroupMessage::CopyDone => "copy_done",
+        GroupMessage::CopyFail => "copy_fail",
+        GroupMessage::Startup => "startup",
     };
     match step {
-        Step::Parse { statement } => json!({"step": name, "statement": statement}),
-        Step::Bind { statement, parameters } => {
+        GroupMessage::Parse { statement } => json!({"step": name, "statement": statement}),
+        GroupMessage::Bind { statement, parameters } => {
             let parameters: Vec<_> = parameters.iter().map(parameter).collect();
             json!({"step": name, "statement": statement, "parameters": parameters})
         }
@@ -153,15 +156,15 @@ fn strength(strength: Strength) -> Value {
     name.into()
 }
 
-const fn transaction_name(transaction: Transaction) -> &'static str {
+const fn transaction_name(transaction: TransactionStatus) -> &'static str {
     match transaction {
-        Transaction::Idle => "idle",
-        Transaction::Open => "open",
-        Transaction::Failed => "failed",
+        TransactionStatus::Idle => "idle",
+        TransactionStatus::Open => "open",
+        TransactionStatus::Failed => "failed",
     }
 }
 
-fn reply(told: &Reply, protocol: Option<Protocol>, raw: Raw) -> Value {
+fn reply(told: &WireReply, protocol: Option<Protocol>, raw: Raw) -> Value {
     let shown = json!({
         "id": told.id,
         "request": told.request,
@@ -223,7 +226,7 @@ fn value(told: &Resp) -> Value {
     }
 }
 
-fn outcome(told: &Outcome) -> Value {
+fn outcome(told: &StatementOutcome) -> Value {
     let columns = told
         .columns
         .iter()

@@ -4,10 +4,10 @@ mod http;
 mod postgres;
 
 use crate::testbed::{Client, Got, data, eventually, native, packed, settled, start};
-use quarrel_faultproxy::attend::{Detail, Reply, Request, Side, Value, Waits};
+use quarrel_faultproxy::attend::{Detail, Peer, Waits, WireReply, WireRequest, WireValue};
 use quarrel_faultproxy::{
-    Attend, Attention, Decision, Ends, Error, FaultProxy, MessageLog, NewProxy, Notice, Protocol,
-    Refuses, Step, Strength, Transaction, What,
+    Attend, Attention, Decision, Ends, Error, FaultProxy, GroupMessage, MessageLog, NewProxy,
+    Notice, NoticeKind, Protocol, Refuses, Strength, TransactionStatus,
 };
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -35,17 +35,17 @@ fn next(attention: &Attention) -> Notice {
 }
 
 /// The next request, whatever is told before it.
-fn request(attention: &Attention) -> Request {
+fn request(attention: &Attention) -> WireRequest {
     loop {
-        if let What::Request(request) = next(attention).what {
+        if let NoticeKind::Request(request) = next(attention).what {
             return request;
         }
     }
 }
 
-fn reply(attention: &Attention) -> Reply {
+fn reply(attention: &Attention) -> WireReply {
     loop {
-        if let What::Reply(reply) = next(attention).what {
+        if let NoticeKind::Reply(reply) = next(attention).what {
             return reply;
         }
     }
@@ -69,7 +69,7 @@ fn what_is_watched_goes_on_and_is_told_in_order() {
     let both = [packed(&["get", "user:1"]), packed(&["DEL", "a", "b"])].concat();
     client.send(&both);
     let first = next(&attention);
-    assert!(matches!(first.what, What::Opened { .. }), "{first:?}");
+    assert!(matches!(first.what, NoticeKind::Opened { .. }), "{first:?}");
     assert_eq!((&*first.proxy, first.connection, first.seq), ("p", 1, 1));
     let set = request(&attention);
     assert_eq!((set.ordinal, set.name.as_str(), set.text.as_str()), (1, "SET", "SET user:1 Alex"));
@@ -78,19 +78,19 @@ fn what_is_watched_goes_on_and_is_told_in_order() {
     assert!(!set.with_previous);
     let ok = reply(&attention);
     assert_eq!((ok.request, ok.request_id, ok.complete), (1, Some(set.id), true));
-    assert_eq!(ok.value(), Some(Value::Simple("OK".into())));
+    assert_eq!(ok.value(), Some(WireValue::Simple("OK".into())));
     let (get, del) = (request(&attention), request(&attention));
     assert_eq!((get.name.as_str(), get.with_previous), ("GET", false));
     assert_eq!((del.name.as_str(), del.with_previous), ("DEL", true));
     assert_eq!(del.keys, ["a", "b"]);
     assert_eq!(reply(&attention).value().expect("whole").bytes(), Some(&b"Alex"[..]));
     client.send(&packed(&["INCR", "user:1"]));
-    assert_eq!(reply(&attention).value(), Some(Value::Integer(0)));
+    assert_eq!(reply(&attention).value(), Some(WireValue::Integer(0)));
     assert_eq!(reply(&attention).error.as_deref(), Some("ERR"));
     drop(client);
     let mut closed = false;
     while !closed {
-        closed = matches!(next(&attention).what, What::Closed { .. });
+        closed = matches!(next(&attention).what, NoticeKind::Closed { .. });
     }
     drop(attention);
     server.attend("p", Attend::watching()).expect("nobody attends any more");
@@ -141,8 +141,8 @@ fn what_is_dropped_never_arrives_and_the_rest_stays_paired() {
     let (mut names, mut replies) = (Vec::new(), Vec::new());
     while replies.len() < 3 {
         let request = match next(&attention).what {
-            What::Request(request) => request,
-            What::Reply(reply) => {
+            NoticeKind::Request(request) => request,
+            NoticeKind::Reply(reply) => {
                 replies.push(reply.request);
                 continue;
             }
@@ -209,15 +209,15 @@ fn a_client_that_has_gone_is_told_of_and_its_request_can_be_dropped() {
     let late = request(&attention);
     drop(client);
     let gone = loop {
-        if let What::Gone { side, waiting, .. } = next(&attention).what {
+        if let NoticeKind::Gone { side, waiting, .. } = next(&attention).what {
             break (side, waiting);
         }
     };
-    assert_eq!(gone, (Side::Client, vec![late.id]));
+    assert_eq!(gone, (Peer::Client, vec![late.id]));
     attention.decide(late.id, Decision::Drop).expect("it still waits");
     let mut closed = None;
     while closed.is_none() {
-        if let What::Closed { undecided, .. } = next(&attention).what {
+        if let NoticeKind::Closed { undecided, .. } = next(&attention).what {
             closed = Some(undecided);
         }
     }
@@ -256,7 +256,7 @@ fn who_only_watches_and_does_not_read_misses_notices_by_number() {
     let (mut told, mut missed) = (0, 0);
     while told + missed < 1001 {
         match next(&attention).what {
-            What::Missed { notices } => missed += notices,
+            NoticeKind::Missed { notices } => missed += notices,
             _ => told += 1,
         }
     }
@@ -305,7 +305,7 @@ fn hundreds_of_proxies_are_attended_at_once() {
     let mut seen = std::collections::BTreeSet::new();
     while seen.len() < 300 {
         let notice = next(&attention);
-        if let What::Request(request) = notice.what {
+        if let NoticeKind::Request(request) = notice.what {
             assert_eq!(format!("p{}", &request.keys[0][1..]), *notice.proxy);
             attention.decide(request.id, Decision::Forward).expect("it waits");
             seen.insert(notice.proxy);
@@ -332,7 +332,7 @@ fn invalidations_are_held_one_by_one() {
     let pushes: Vec<_> = (0..2)
         .map(|_| {
             loop {
-                if let What::Push(push) = next(&attention).what {
+                if let NoticeKind::Push(push) = next(&attention).what {
                     break push;
                 }
             }

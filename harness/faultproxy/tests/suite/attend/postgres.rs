@@ -57,11 +57,11 @@ fn postgres(options: Attend) -> (FaultProxy, native::Node, Attention, Client) {
     let begin = request(&attention);
     assert!(begin.handshake && begin.waits == Waits::No, "{begin:?}");
     let ready = reply(&attention);
-    assert_eq!((ready.handshake, ready.transaction), (true, Some(Transaction::Idle)));
+    assert_eq!((ready.handshake, ready.transaction), (true, Some(TransactionStatus::Idle)));
     (server, node, attention, client)
 }
 
-fn strongest(request: &Request) -> (Ends, Strength, Option<Strength>) {
+fn strongest(request: &WireRequest) -> (Ends, Strength, Option<Strength>) {
     match &request.detail {
         Detail::Postgres { ends, strongest, settles, .. } => (*ends, *strongest, *settles),
         other => panic!("{other:?}"),
@@ -90,7 +90,7 @@ fn a_group_is_what_its_strongest_statement_is() {
     assert!(both.keys.contains(&"Alex".to_owned()) && both.keys.contains(&"1".to_owned()));
     attention.decide(both.id, Decision::Forward).expect("it waits");
     let updated = reply(&attention);
-    assert_eq!(updated.transaction, Some(Transaction::Open));
+    assert_eq!(updated.transaction, Some(TransactionStatus::Open));
     let tags: Vec<String> = updated.outcomes().into_iter().map(|one| one.tag).collect();
     assert_eq!(tags, ["BEGIN", "UPDATE 1"]);
     client.send(&message(b'Q', b"COMMIT\0"));
@@ -142,7 +142,7 @@ fn a_bare_sync_says_what_it_commits() {
         ("UPDATE", &["user".into()][..])
     );
     let Detail::Postgres { steps, .. } = &executed.detail else { panic!("{executed:?}") };
-    let Step::Bind { parameters, .. } = &steps[0] else { panic!("{steps:?}") };
+    let GroupMessage::Bind { parameters, .. } = &steps[0] else { panic!("{steps:?}") };
     assert_eq!((parameters[0].oid, parameters[0].value.as_deref()), (Some(25), Some(&b"user"[..])));
     attention.decide(executed.id, Decision::Forward).expect("it waits");
     assert_eq!(reply(&attention).summary, "UPDATE 1");
@@ -153,7 +153,7 @@ fn a_bare_sync_says_what_it_commits() {
     let value = || native::sql(node.addr, &["SELECT v FROM t"]);
     assert_eq!(value(), "old");
     attention.decide(settling.id, Decision::Forward).expect("it waits");
-    assert_eq!(reply(&attention).transaction, Some(Transaction::Idle));
+    assert_eq!(reply(&attention).transaction, Some(TransactionStatus::Idle));
     assert_eq!(value(), "user");
 }
 
@@ -204,7 +204,7 @@ fn a_proxy_that_refuses_encryption_keeps_clients_readable() {
     assert_eq!(insisting.get(), data(b"N"));
     drop(insisting);
     let reason = loop {
-        if let What::FramingLost { reason } = next(&attention).what {
+        if let NoticeKind::FramingLost { reason } = next(&attention).what {
             break reason;
         }
     };
@@ -244,7 +244,7 @@ fn a_copy_by_the_extended_protocol_is_followed() {
     assert_eq!((copied.request, copied.summary.as_str()), (copy.ordinal, "COPY 2"));
     forward(copied.id);
     let ready = reply(&attention);
-    assert_eq!((ready.request, ready.transaction), (end.ordinal, Some(Transaction::Idle)));
+    assert_eq!((ready.request, ready.transaction), (end.ordinal, Some(TransactionStatus::Idle)));
     forward(ready.id);
     assert_eq!(count(), "3");
     client.send(&message(b'Q', b"SELECT 1\0"));

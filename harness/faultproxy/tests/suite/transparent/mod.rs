@@ -6,8 +6,10 @@
 mod recorder;
 
 use crate::testbed::{eventually, native, proxy_to, start};
-use quarrel_faultproxy::{Action, FaultProxy, MessageLog, NewRule, NewToxic, Protocol, Release};
-use quarrel_faultproxy::{Happening, Stream, ToxicKind};
+use quarrel_faultproxy::{
+    FaultProxy, MessageLog, NewRule, NewToxic, Protocol, Release, RuleAction,
+};
+use quarrel_faultproxy::{ProxyEventKind, Stream, ToxicKind};
 use recorder::Recorder;
 use sqlx::{Connection, PgConnection};
 use std::future::Future;
@@ -53,10 +55,12 @@ fn check(
         eventually("the connections end", || before.is_done() && behind.is_done());
         assert!(before.said() == behind.said(), "{what}, {asked:?}: bytes changed");
         let events = proxy.events(0, usize::MAX).events;
-        let lost =
-            events.iter().find(|event| matches!(event.happening, Happening::FramingLost { .. }));
+        let lost = events
+            .iter()
+            .find(|event| matches!(event.happening, ProxyEventKind::FramingLost { .. }));
         assert_eq!(lost, None, "{what}, {asked:?}");
-        let is_request = |happening: &Happening| matches!(happening, Happening::Request { .. });
+        let is_request =
+            |happening: &ProxyEventKind| matches!(happening, ProxyEventKind::Request { .. });
         let requests = events.iter().filter(|event| is_request(&event.happening)).count();
         assert_eq!(requests > 0, asked == Asked::Logged, "{what}");
     }
@@ -73,10 +77,10 @@ impl Drop for SetOnDrop<'_> {
 /// A few messages wait, in both directions.
 fn delay(proxy: &FaultProxy) {
     for (ordinal, action) in [
-        (3, Action::DelayRequest { delay_ms: 5 }),
-        (8, Action::DelayReply { delay_ms: 5 }),
-        (20, Action::DelayRequest { delay_ms: 2 }),
-        (33, Action::DelayReply { delay_ms: 2 }),
+        (3, RuleAction::DelayRequest { delay_ms: 5 }),
+        (8, RuleAction::DelayReply { delay_ms: 5 }),
+        (20, RuleAction::DelayRequest { delay_ms: 2 }),
+        (33, RuleAction::DelayReply { delay_ms: 2 }),
     ] {
         proxy.add_rule("p", NewRule::new(action).ordinal(ordinal)).expect("it is followed");
     }

@@ -55,7 +55,7 @@ pub fn annotation(run: &LoadedRun, verdict: &VerdictFile) -> Option<String> {
         RunOutcome::Violated => "error",
         RunOutcome::Undecided | RunOutcome::Vacuous | RunOutcome::Environment => "warning",
     };
-    let evidence = quarrel_run::judge::Evidence::new(&run.history);
+    let evidence = quarrel_run::judge::CauseEvidence::new(&run.history);
     let said = match verdict.anomalies.first() {
         Some(anomaly) => headline(evidence.as_ref(), anomaly),
         None => verdict_line(verdict),

@@ -1,8 +1,8 @@
-use super::{Entry, Kind};
+use super::{Topic, TopicKind};
 
-pub(super) const ENTRIES: &[Entry] = &[
-    Entry {
-        kind: Kind::Anomaly,
+pub(super) const ENTRIES: &[Topic] = &[
+    Topic {
+        kind: TopicKind::Anomaly,
         name: "stale-read",
         summary: "a read returned a value that had been overwritten before the read began",
         text: "A write of a newer value was acknowledged, or another client had already read the \
@@ -18,8 +18,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "where a bound is enough, hold the run to it: --expect bounded=500ms",
         ],
     },
-    Entry {
-        kind: Kind::Anomaly,
+    Topic {
+        kind: TopicKind::Anomaly,
         name: "not-linearizable",
         summary: "reads and writes contradict each other about the order of values",
         text: "No single read is stale by itself, but no order of the values fits all that was \
@@ -34,8 +34,8 @@ pub(super) const ENTRIES: &[Entry] = &[
              is stored",
         ],
     },
-    Entry {
-        kind: Kind::Anomaly,
+    Topic {
+        kind: TopicKind::Anomaly,
         name: "read-your-writes",
         summary: "a client did not see its own earlier write",
         text: "A client's write was acknowledged, and a later read by the same client returned an \
@@ -51,8 +51,8 @@ pub(super) const ENTRIES: &[Entry] = &[
              (lsn-fence, causal-token)",
         ],
     },
-    Entry {
-        kind: Kind::Anomaly,
+    Topic {
+        kind: TopicKind::Anomaly,
         name: "non-monotonic-read",
         summary: "a client saw a newer version and then an older one",
         text: "Time went backwards for one client: it read v2, and later v1. Typical where a \
@@ -66,8 +66,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "never overwrite a cache entry by an older version (version-guard)",
         ],
     },
-    Entry {
-        kind: Kind::Anomaly,
+    Topic {
+        kind: TopicKind::Anomaly,
         name: "future-read",
         summary: "a read returned a value before its write had begun",
         text: "Impossible with honest clocks and one recorder: it points at a broken recording, a \
@@ -78,8 +78,8 @@ pub(super) const ENTRIES: &[Entry] = &[
                  1978",
         cures: &["record every event of a history with one clock", "write each value only once"],
     },
-    Entry {
-        kind: Kind::Anomaly,
+    Topic {
+        kind: TopicKind::Anomaly,
         name: "phantom-read",
         summary: "a read returned a value that nobody wrote",
         text: "The value came from nowhere that the history knows: another application writes the \
@@ -92,8 +92,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "put everything that an entry depends on into its key",
         ],
     },
-    Entry {
-        kind: Kind::Anomaly,
+    Topic {
+        kind: TopicKind::Anomaly,
         name: "dirty-read",
         summary: "a read returned a value whose write had failed",
         text: "A write put its value into the cache and then the database refused it: a \
@@ -108,8 +108,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "treat an error as \"nobody knows\" unless it proves that nothing happened",
         ],
     },
-    Entry {
-        kind: Kind::Anomaly,
+    Topic {
+        kind: TopicKind::Anomaly,
         name: "lost-write",
         summary: "an acknowledged write is gone from the primary",
         text: "The client was told that its write had happened, and in the end the primary does \
@@ -122,8 +122,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "for failover: synchronous replication to the replica that will be promoted",
         ],
     },
-    Entry {
-        kind: Kind::Anomaly,
+    Topic {
+        kind: TopicKind::Anomaly,
         name: "divergence",
         summary: "in the end the stores hold different versions",
         text: "Every fault was healed and everybody had time to catch up, and still a probe finds \
@@ -138,8 +138,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "invalidate from the database's own log (outbox, cdc), which forgets nothing",
         ],
     },
-    Entry {
-        kind: Kind::Anomaly,
+    Topic {
+        kind: TopicKind::Anomaly,
         name: "non-monotonic-write",
         summary: "a client's later write was ordered before its earlier one",
         text: "One client wrote twice, in order, and the versions that the primary gave say the \
@@ -151,8 +151,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "one queue per key, or writes that carry the version they replace (optimistic-lock)",
         ],
     },
-    Entry {
-        kind: Kind::Anomaly,
+    Topic {
+        kind: TopicKind::Anomaly,
         name: "write-before-read",
         summary: "a client's write was ordered before a version that it had already read",
         text: "A client read v5 and then wrote; its write was given a lower version. Whoever \

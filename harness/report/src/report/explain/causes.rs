@@ -1,8 +1,8 @@
-use super::{Entry, Kind};
+use super::{Topic, TopicKind};
 
-pub(super) const ENTRIES: &[Entry] = &[
-    Entry {
-        kind: Kind::Cause,
+pub(super) const ENTRIES: &[Topic] = &[
+    Topic {
+        kind: TopicKind::Cause,
         name: "replica-lag-refill",
         summary: "a miss refilled the cache from a replica that was behind",
         text: "The write reached the primary and the cache entry was deleted, all as it should \
@@ -25,8 +25,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "delete once more when the replica has caught up (double-delete): bounds it, no more",
         ],
     },
-    Entry {
-        kind: Kind::Cause,
+    Topic {
+        kind: TopicKind::Cause,
         name: "replica-lag",
         summary: "the replica itself was read while it was behind",
         text: "No cache is involved: the value came straight from a replica that had not replayed \
@@ -39,8 +39,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "synchronous_commit = remote_apply, at the price of every write's latency",
         ],
     },
-    Entry {
-        kind: Kind::Cause,
+    Topic {
+        kind: TopicKind::Cause,
         name: "in-flight-refill",
         summary: "a reader carried an old value past a write and its invalidation, then cached it",
         text: "The reader missed and read the old value while it was still current. Before it \
@@ -59,8 +59,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "store only what is newer than what is there (version-guard, tombstone)",
         ],
     },
-    Entry {
-        kind: Kind::Cause,
+    Topic {
+        kind: TopicKind::Cause,
         name: "failed-invalidation",
         summary: "the write happened, its invalidation did not",
         text: "The database committed, and then the delete of the cache entry failed or never \
@@ -77,8 +77,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "a TTL short enough to live with",
         ],
     },
-    Entry {
-        kind: Kind::Cause,
+    Topic {
+        kind: TopicKind::Cause,
         name: "write-write-race",
         summary: "two writers updated the database in one order and the cache in the other",
         text: "Each writer updates the database and then the cache. Between the two steps of the \
@@ -95,8 +95,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "compare versions in the cache, in one atomic script (version-guard)",
         ],
     },
-    Entry {
-        kind: Kind::Cause,
+    Topic {
+        kind: TopicKind::Cause,
         name: "out-of-band-change",
         summary: "the database changed beside the application",
         text: "Somebody changed rows by hand, or another program did. Nobody told the cache: \"but \
@@ -109,8 +109,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "change data capture, which sees every change whoever makes it (cdc)",
         ],
     },
-    Entry {
-        kind: Kind::Cause,
+    Topic {
+        kind: TopicKind::Cause,
         name: "lost-write",
         summary: "an acknowledged write did not survive",
         text: "It was acknowledged by something that then forgot it: a primary whose log had not \
@@ -124,8 +124,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "acknowledge after the commit (no write-behind)",
         ],
     },
-    Entry {
-        kind: Kind::Cause,
+    Topic {
+        kind: TopicKind::Cause,
         name: "resurrected-entry",
         summary: "the cache came back with an old entry, or lost what had replaced it",
         text: "The cache restarted from a snapshot older than the delete. Redis saves such \
@@ -143,8 +143,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "a generation in the key names that changes with every restart",
         ],
     },
-    Entry {
-        kind: Kind::Cause,
+    Topic {
+        kind: TopicKind::Cause,
         name: "late-message",
         summary: "a request that its client had given up took effect later",
         text: "The client stopped waiting, but the request was still on its way, and arrived \
@@ -160,8 +160,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "close the connection on a time-out instead of reusing it: it helps, it does not cure",
         ],
     },
-    Entry {
-        kind: Kind::Cause,
+    Topic {
+        kind: TopicKind::Cause,
         name: "invalidate-before-commit",
         summary: "the entry was deleted before the write was committed, and refilled in between",
         text: "The writer deletes the entry and then commits: in a hook that runs after the save but \
@@ -182,8 +182,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "let the database tell the cache what was committed (outbox, cdc)",
         ],
     },
-    Entry {
-        kind: Kind::Cause,
+    Topic {
+        kind: TopicKind::Cause,
         name: "set-before-commit",
         summary: "a value stood in the cache before the database had it",
         text: "The writer put its value into the cache and only then wrote it to the database. Whoever \
@@ -197,8 +197,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         source: "Adya, Weak Consistency, MIT 1999 (aborted reads, G1a)",
         cures: &["touch the cache only after the commit (cache-aside, version-guard)"],
     },
-    Entry {
-        kind: Kind::Cause,
+    Topic {
+        kind: TopicKind::Cause,
         name: "forgotten-invalidation",
         summary: "a write left the cache alone, and nobody else tells it",
         text: "Some writes go past the code that invalidates: a bulk update that runs no callbacks, a \
@@ -212,8 +212,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "let the database's own log tell the cache, which forgets no write (cdc)",
         ],
     },
-    Entry {
-        kind: Kind::Cause,
+    Topic {
+        kind: TopicKind::Cause,
         name: "cached-absence",
         summary: "\"there is none\" stayed in the cache when the row was created",
         text: "A reader found no row and cached that, so that the next one need not ask. Then the row \
@@ -230,8 +230,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "do not cache what is not there (version-guard)",
         ],
     },
-    Entry {
-        kind: Kind::Cause,
+    Topic {
+        kind: TopicKind::Cause,
         name: "near-cache-not-told",
         summary: "a process kept a copy of its own, and nobody told it to drop it",
         text: "Each process keeps what it read in its own memory, before the shared cache. The writer \
@@ -248,8 +248,8 @@ pub(super) const ENTRIES: &[Entry] = &[
              on its way",
         ],
     },
-    Entry {
-        kind: Kind::Cause,
+    Topic {
+        kind: TopicKind::Cause,
         name: "lost-invalidation",
         summary: "a process was told to drop its copy while it was not listening, and kept it",
         text: "What is published reaches those who listen at that moment, once, and nobody else: \
@@ -270,8 +270,8 @@ pub(super) const ENTRIES: &[Entry] = &[
              (client-tracking): it cannot break unnoticed",
         ],
     },
-    Entry {
-        kind: Kind::Cause,
+    Topic {
+        kind: TopicKind::Cause,
         name: "expiry-only",
         summary: "the strategy lets entries grow old until they expire, by design",
         text: "Nothing invalidates the entry at a write, so it is served until its TTL is over. \
@@ -282,8 +282,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         source: "Cao & Liu, Maintaining Strong Cache Consistency in the World-Wide Web, ICDCS 1997 (TTL)",
         cures: &["delete the entry after the write (cache-aside)", "a shorter TTL"],
     },
-    Entry {
-        kind: Kind::Cause,
+    Topic {
+        kind: TopicKind::Cause,
         name: "pending-invalidation",
         summary: "the write could be seen already, its invalidation was still to come",
         text: "Between the commit and the delete of the entry the cache holds the old value and \
@@ -301,8 +301,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "block the entry before the write and release it after (iq-lease)",
         ],
     },
-    Entry {
-        kind: Kind::Cause,
+    Topic {
+        kind: TopicKind::Cause,
         name: "separate-reads",
         summary: "two keys were read at two moments, and a transaction fell in between",
         text: "Each value was current when it was read. But the reader asked for one key before the \
@@ -320,8 +320,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "keep what belongs together in one row and one cache entry",
         ],
     },
-    Entry {
-        kind: Kind::Cause,
+    Topic {
+        kind: TopicKind::Cause,
         name: "unchecked-write",
         summary: "a write followed from a value that somebody had replaced, and nobody compared",
         text: "Two clients read the same value, both computed the next one, and both wrote it. The \
@@ -338,8 +338,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "lock the row when reading it: SELECT ... FOR UPDATE",
         ],
     },
-    Entry {
-        kind: Kind::Cause,
+    Topic {
+        kind: TopicKind::Cause,
         name: "unexplained",
         summary: "the recorded steps show none of the known causes",
         text: "The anomaly is real, but its steps do not tell how it came about: the history has \

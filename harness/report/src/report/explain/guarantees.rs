@@ -1,6 +1,6 @@
-use super::{Entry, Kind};
+use super::{Topic, TopicKind};
 
-pub(super) const ENTRIES: &[Entry] = &[
+pub(super) const ENTRIES: &[Topic] = &[
     guarantee(
         "linearizable",
         "every operation seems to happen at one instant between its begin and its end",
@@ -54,6 +54,6 @@ const fn guarantee(
     summary: &'static str,
     text: &'static str,
     source: &'static str,
-) -> Entry {
-    Entry { kind: Kind::Guarantee, name, summary, text, timeline: "", source, cures: &[] }
+) -> Topic {
+    Topic { kind: TopicKind::Guarantee, name, summary, text, timeline: "", source, cures: &[] }
 }

@@ -20,7 +20,7 @@ use serde::Serialize;
 /// What a name is the name of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum TopicKind {
     /// Something a client or a probe saw that it must not see.
     Anomaly,
     /// How a cache and a database come apart.
@@ -31,7 +31,7 @@ pub enum Kind {
     Word,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for TopicKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Anomaly => "anomaly",
@@ -44,9 +44,9 @@ impl fmt::Display for Kind {
 
 /// What one name means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Entry {
+pub struct Topic {
     /// What it names.
-    pub kind: Kind,
+    pub kind: TopicKind,
     /// The name, as verdicts print it.
     pub name: &'static str,
     /// In a clause, without a full stop.
@@ -71,7 +71,7 @@ pub struct NoSuchName {
 
 /// Every entry: anomalies, causes, guarantees, each as its enum lists them, and
 /// the words of reports.
-pub fn entries() -> impl Iterator<Item = &'static Entry> {
+pub fn entries() -> impl Iterator<Item = &'static Topic> {
     let anomalies = anomalies::ENTRIES.iter().chain(transactions::ENTRIES);
     anomalies.chain(causes::ENTRIES).chain(guarantees::ENTRIES).chain(words::ENTRIES)
 }
@@ -83,8 +83,8 @@ pub fn entries() -> impl Iterator<Item = &'static Entry> {
 /// # Errors
 ///
 /// When there is no such name.
-pub fn find(asked: &str) -> Result<Vec<&'static Entry>, NoSuchName> {
-    let mut found: Vec<&'static Entry> = Vec::new();
+pub fn find(asked: &str) -> Result<Vec<&'static Topic>, NoSuchName> {
+    let mut found: Vec<&'static Topic> = Vec::new();
     for name in asked.split('/') {
         let name = name.trim().to_lowercase().replace([' ', '_'], "-");
         let before = found.len();
@@ -114,23 +114,23 @@ fn near(name: &str) -> Option<String> {
 
 /// What a class of anomalies is.
 #[must_use]
-pub fn anomaly(class: Class) -> &'static Entry {
-    named(Kind::Anomaly, &class.to_string())
+pub fn anomaly(class: Class) -> &'static Topic {
+    named(TopicKind::Anomaly, &class.to_string())
 }
 
 /// What a cause is.
 #[must_use]
-pub fn cause(cause: Cause) -> &'static Entry {
-    named(Kind::Cause, &cause.to_string())
+pub fn cause(cause: Cause) -> &'static Topic {
+    named(TopicKind::Cause, &cause.to_string())
 }
 
 /// What a guarantee is.
 #[must_use]
-pub fn guarantee(guarantee: Guarantee) -> &'static Entry {
-    named(Kind::Guarantee, &guarantee.to_string())
+pub fn guarantee(guarantee: Guarantee) -> &'static Topic {
+    named(TopicKind::Guarantee, &guarantee.to_string())
 }
 
-fn named(kind: Kind, name: &str) -> &'static Entry {
+fn named(kind: TopicKind, name: &str) -> &'static Topic {
     let entry = entries().find(|entry| entry.kind == kind && entry.name == name);
     entry.expect("every class, cause and guarantee has an entry: a test sees to it")
 }
@@ -143,7 +143,7 @@ mod tests {
 
     /// A name that verdicts print is one that can be explained, and the other
     /// way round: the names are those that serde knows.
-    fn names_of<T: DeserializeOwned>(kind: Kind) -> usize {
+    fn names_of<T: DeserializeOwned>(kind: TopicKind) -> usize {
         let entries: Vec<_> = entries().filter(|entry| entry.kind == kind).collect();
         for entry in &entries {
             let deserializer: serde::de::value::StrDeserializer<'_, Error> =
@@ -162,15 +162,16 @@ mod tests {
 
     #[test]
     fn every_name_in_a_verdict_is_explained() {
-        assert_eq!(names_of::<Class>(Kind::Anomaly), known::<Class>());
-        assert_eq!(names_of::<Cause>(Kind::Cause), known::<Cause>());
-        assert_eq!(names_of::<Guarantee>(Kind::Guarantee), known::<Guarantee>());
+        assert_eq!(names_of::<Class>(TopicKind::Anomaly), known::<Class>());
+        assert_eq!(names_of::<Cause>(TopicKind::Cause), known::<Cause>());
+        assert_eq!(names_of::<Guarantee>(TopicKind::Guarantee), known::<Guarantee>());
     }
 
     #[test]
     fn every_anomaly_and_cause_is_shown_has_a_source_and_can_be_cured() {
         // Of what nobody understands there is no more to say than that.
-        let told = entries().filter(|entry| matches!(entry.kind, Kind::Anomaly | Kind::Cause));
+        let told =
+            entries().filter(|entry| matches!(entry.kind, TopicKind::Anomaly | TopicKind::Cause));
         for entry in told.filter(|entry| entry.name != "unexplained") {
             assert!(entry.timeline.lines().count() > 1, "{}", entry.name);
             assert!(!entry.source.is_empty() && !entry.cures.is_empty(), "{}", entry.name);
@@ -186,7 +187,7 @@ mod tests {
         let found = find("stale-read/replica-lag-refill").unwrap();
         assert_eq!(
             found.iter().map(|entry| entry.kind).collect::<Vec<_>>(),
-            [Kind::Anomaly, Kind::Cause]
+            [TopicKind::Anomaly, TopicKind::Cause]
         );
     }
 

@@ -1,9 +1,9 @@
-use super::{Entry, Kind, entries};
+use super::{Topic, TopicKind, entries};
 use crate::report::terminal::{Ink, Sheet, Width, shorten, text_columns};
 
 /// One entry as a person reads it on a terminal.
 #[must_use]
-pub fn entry_text(entry: &Entry, ink: Ink, width: Width) -> String {
+pub fn entry_text(entry: &Topic, ink: Ink, width: Width) -> String {
     let mut sheet = Sheet::new(width, ink);
     let plain = anstyle::Style::new();
     let lead = format!("{} ({}): ", entry.name, entry.kind);
@@ -48,10 +48,10 @@ pub fn list_text(ink: Ink, width: Width) -> String {
     let mut sheet = Sheet::new(width, ink);
     let plain = anstyle::Style::new();
     for (kind, title) in [
-        (Kind::Anomaly, "Anomalies: what clients and probes saw"),
-        (Kind::Cause, "Causes: how a cache and a database come apart"),
-        (Kind::Guarantee, "Guarantees, strongest first"),
-        (Kind::Word, "Words"),
+        (TopicKind::Anomaly, "Anomalies: what clients and probes saw"),
+        (TopicKind::Cause, "Causes: how a cache and a database come apart"),
+        (TopicKind::Guarantee, "Guarantees, strongest first"),
+        (TopicKind::Word, "Words"),
     ] {
         if !sheet.text.is_empty() {
             sheet.line("");

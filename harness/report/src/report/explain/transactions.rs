@@ -1,4 +1,4 @@
-use super::{Entry, Kind};
+use super::{Topic, TopicKind};
 
 const ADYA: &str = "Adya, Weak Consistency: A Generalized Theory and Optimistic Implementations for \
                     Distributed Transactions, MIT 1999";
@@ -6,9 +6,9 @@ const STRICT: &str = "Adya, Weak Consistency, MIT 1999 (strict serializability b
                       Kingsbury & Alvaro, Elle, PVLDB 2020";
 
 /// What transactions over several keys can go wrong in.
-pub(super) const ENTRIES: &[Entry] = &[
-    Entry {
-        kind: Kind::Anomaly,
+pub(super) const ENTRIES: &[Topic] = &[
+    Topic {
+        kind: TopicKind::Anomaly,
         name: "g0",
         summary: "transactions overwrote each other in a cycle (dirty write)",
         text: "T1 overwrote what T2 wrote on one key, and T2 what T1 wrote on another: neither came \
@@ -22,8 +22,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "write to the cache only after the commit, and only what is newer than what is there",
         ],
     },
-    Entry {
-        kind: Kind::Anomaly,
+    Topic {
+        kind: TopicKind::Anomaly,
         name: "g1a",
         summary: "a transaction read what another wrote and then rolled back",
         text: "The value never was: its transaction aborted, yet somebody acted on it.",
@@ -36,8 +36,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "fill and invalidate the cache after the commit, never before",
         ],
     },
-    Entry {
-        kind: Kind::Anomaly,
+    Topic {
+        kind: TopicKind::Anomaly,
         name: "g1b",
         summary: "a transaction read a value that its writer overwrote before committing",
         text: "An intermediate state of another transaction was visible.",
@@ -50,8 +50,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "fill and invalidate the cache after the commit, never before",
         ],
     },
-    Entry {
-        kind: Kind::Anomaly,
+    Topic {
+        kind: TopicKind::Anomaly,
         name: "g1c",
         summary: "transactions depend on each other in a cycle of writes and reads",
         text: "T1 read what T2 wrote, and T2 what T1 wrote: each would have to come before the \
@@ -62,8 +62,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         source: ADYA,
         cures: &["READ COMMITTED or stronger, with reads and writes in one database transaction"],
     },
-    Entry {
-        kind: Kind::Anomaly,
+    Topic {
+        kind: TopicKind::Anomaly,
         name: "lost-update",
         summary: "two transactions replaced the same version, so one update is gone",
         text: "Both read v1, both wrote their own successor; the second erased the first without \
@@ -80,8 +80,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "never write what was computed from a cached value without such a check",
         ],
     },
-    Entry {
-        kind: Kind::Anomaly,
+    Topic {
+        kind: TopicKind::Anomaly,
         name: "g-single",
         summary: "a transaction saw part of another's writes, and missed the rest (read skew)",
         text: "The reader looked at two moments at once: one key after a transaction, the other \
@@ -99,8 +99,8 @@ pub(super) const ENTRIES: &[Entry] = &[
              (RAMP)",
         ],
     },
-    Entry {
-        kind: Kind::Anomaly,
+    Topic {
+        kind: TopicKind::Anomaly,
         name: "g2",
         summary: "transactions each overwrote what the other had read (write skew)",
         text: "A cycle with several reads of what was then overwritten: each was right by itself, \
@@ -116,8 +116,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "lock what the rule spans by SELECT … FOR UPDATE",
         ],
     },
-    Entry {
-        kind: Kind::Anomaly,
+    Topic {
+        kind: TopicKind::Anomaly,
         name: "g0-realtime",
         summary: "transactions overwrote each other in an order that real time contradicts",
         text: "T1 overwrote what T2 wrote, although T2 began only after T1 had ended: serializable \
@@ -130,8 +130,8 @@ pub(super) const ENTRIES: &[Entry] = &[
              a value is stored",
         ],
     },
-    Entry {
-        kind: Kind::Anomaly,
+    Topic {
+        kind: TopicKind::Anomaly,
         name: "g1c-realtime",
         summary: "a transaction read what another wrote that began after it had ended",
         text: "Writes and reads fit into an order, but not into the one in which transactions \
@@ -144,8 +144,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "write each value only once: else one is taken for the other",
         ],
     },
-    Entry {
-        kind: Kind::Anomaly,
+    Topic {
+        kind: TopicKind::Anomaly,
         name: "g-single-realtime",
         summary: "a transaction missed a write that had been committed before it began (stale read)",
         text: "T1 committed; T2 began afterwards and still saw what was there before T1. Plain \
@@ -159,8 +159,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "what stale-read and its causes name, where a cache is between",
         ],
     },
-    Entry {
-        kind: Kind::Anomaly,
+    Topic {
+        kind: TopicKind::Anomaly,
         name: "g2-realtime",
         summary: "transactions missed each other's writes in a way that real time contradicts",
         text: "A cycle with several reads of what was then overwritten, closed by one transaction \
@@ -172,8 +172,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         source: STRICT,
         cures: &["SERIALIZABLE on the primary: a replica alone cannot give it"],
     },
-    Entry {
-        kind: Kind::Anomaly,
+    Topic {
+        kind: TopicKind::Anomaly,
         name: "not-snapshot-isolated",
         summary: "no choice of snapshots and commits explains what transactions read",
         text: "Under snapshot isolation each transaction reads what had been committed at one moment, \
@@ -190,8 +190,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "what must fit together goes into one cache entry, and is deleted as one",
         ],
     },
-    Entry {
-        kind: Kind::Anomaly,
+    Topic {
+        kind: TopicKind::Anomaly,
         name: "not-serializable",
         summary: "no order of the transactions explains what they read",
         text: "Registers do not say which of two values came first. Every way of ordering these \
@@ -207,8 +207,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "what must fit together goes into one cache entry, and is deleted as one",
         ],
     },
-    Entry {
-        kind: Kind::Anomaly,
+    Topic {
+        kind: TopicKind::Anomaly,
         name: "not-serializable-realtime",
         summary: "no order of the transactions in real time explains what they read",
         text: "Some order explains every read, but it puts a transaction before one that had ended \
@@ -222,8 +222,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "what stale-read and its causes name, where a cache is between",
         ],
     },
-    Entry {
-        kind: Kind::Anomaly,
+    Topic {
+        kind: TopicKind::Anomaly,
         name: "internal",
         summary: "a transaction did not see its own earlier write, or read",
         text: "Within itself a transaction must read what it wrote or read last; this one read \
@@ -237,8 +237,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "inside a transaction that writes, read past the cache",
         ],
     },
-    Entry {
-        kind: Kind::Anomaly,
+    Topic {
+        kind: TopicKind::Anomaly,
         name: "incompatible-order",
         summary: "reads contradict each other about the order of versions",
         text: "One read saw a list as [1 2], another as [2 1]: no single order of writes explains \

@@ -1,6 +1,6 @@
-use super::{Entry, Kind};
+use super::{Topic, TopicKind};
 
-pub(super) const ENTRIES: &[Entry] = &[
+pub(super) const ENTRIES: &[Topic] = &[
     word(
         "at-risk",
         "a read that could have been stale: its key had been written before it",
@@ -95,6 +95,6 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
 ];
 
-const fn word(name: &'static str, summary: &'static str, text: &'static str) -> Entry {
-    Entry { kind: Kind::Word, name, summary, text, timeline: "", source: "", cures: &[] }
+const fn word(name: &'static str, summary: &'static str, text: &'static str) -> Topic {
+    Topic { kind: TopicKind::Word, name, summary, text, timeline: "", source: "", cures: &[] }
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use quarrel_checkers::{F, Index, Reply, Site, Step, Time, Value};
-use quarrel_run::judge::Evidence;
+use quarrel_run::judge::CauseEvidence;
 use serde::Serialize;
 
 use super::{
@@ -13,7 +13,7 @@ use crate::report::{
     names::Names,
     plots::{BINS, Series},
     terminal::{headline, printable},
-    view::{Band, Ending, Row, View},
+    view::{Band, OperationEnd, OperationRow, View},
 };
 
 /// The most operations that a page carries. Beyond it only those around the
@@ -129,7 +129,7 @@ pub(super) fn data(view: &View<'_>, series: &Series, part: Part, most: usize) ->
     let unit_ns = (view.end.as_nanos() / u64::from(NONE - 1)).max(999) + 1;
     let unit = |time: Time| u32::try_from(time.as_nanos() / unit_ns).unwrap_or(NONE - 1);
     let is_kept = kept(view, part, most);
-    let rows: Vec<&Row> =
+    let rows: Vec<&OperationRow> =
         view.rows.iter().zip(&is_kept).filter(|(_, kept)| **kept).map(|(row, _)| row).collect();
     let outline =
         (rows.len() < view.rows.len()).then(|| Outline::of(view, &is_kept, unit, unit(view.end)));
@@ -168,7 +168,7 @@ pub(super) fn data(view: &View<'_>, series: &Series, part: Part, most: usize) ->
 /// The anomalies, with the places of their operations in `rows`.
 fn anomalies(
     view: &View<'_>,
-    rows: &[&Row],
+    rows: &[&OperationRow],
     unit: impl Fn(Time) -> u32 + Copy,
 ) -> Vec<AnomalyMeta> {
     let position: BTreeMap<_, _> = (0u32..).zip(rows).map(|(at, row)| (row.invoke, at)).collect();
@@ -265,7 +265,7 @@ fn moments(view: &View<'_>) -> Vec<u64> {
 }
 
 fn near(view: &View<'_>, moments: &[u64], around: u64) -> Vec<bool> {
-    let is_near = |row: &Row| {
+    let is_near = |row: &OperationRow| {
         let time = row.start.as_nanos();
         let at = moments.partition_point(|moment| moment.saturating_add(around) < time);
         moments.get(at).is_some_and(|moment| moment.saturating_sub(around) <= time)
@@ -309,7 +309,11 @@ impl Columns {
     /// Flags: bits 0–1 the function (0 read, 1 write, 2 other), 2–3 the
     /// ending, 4–5 where a read's value came from (0 not known, 1 cache, 2
     /// replica, 3 primary), 6 whether the value is a number of `values`.
-    fn operation<'s>(&mut self, row: &Row, steps: impl ExactSizeIterator<Item = &'s Step>) {
+    fn operation<'s>(
+        &mut self,
+        row: &OperationRow,
+        steps: impl ExactSizeIterator<Item = &'s Step>,
+    ) {
         let function = match row.f {
             F::Read => 0,
             F::Write => 1,
@@ -317,9 +321,9 @@ impl Columns {
         };
         self.functions.of(row.f.to_string());
         let ending = match row.ending {
-            Ending::Ok => 0,
-            Ending::Failed => 1,
-            Ending::Unknown => 2,
+            OperationEnd::Ok => 0,
+            OperationEnd::Failed => 1,
+            OperationEnd::Unknown => 2,
         };
         let source = match row.source {
             Some(Site::Cache) => 1,
@@ -356,7 +360,7 @@ impl Columns {
         }
     }
 
-    fn step(&mut self, step: &Step, row: &Row) {
+    fn step(&mut self, step: &Step, row: &OperationRow) {
         self.step_start.push(self.units(step.start.since(row.start).as_nanos()));
         let took = step.end.map(|end| end.since(step.start).as_nanos());
         self.step_duration.push(took.map_or(NONE, |took| self.units(took)));
@@ -393,7 +397,7 @@ impl Columns {
         // A failed step has no version; the column says what the error was.
         self.step_version.push(match error {
             Some(error) => self.errors.of(printable(error)),
-            None => version(Evidence::number_of(step)),
+            None => version(CauseEvidence::number_of(step)),
         });
         self.step_lsn.push(step.lsn.map_or(0, |lsn| lsn.0 as u32));
     }

@@ -25,7 +25,7 @@ use sha2::{Digest as _, Sha256};
 
 use self::scroller::scroller;
 use super::{
-    plots::{self, Plot, Series},
+    plots::{self, Figure, Series},
     terminal::headline,
     view::View,
 };
@@ -153,7 +153,7 @@ fn head(view: &View<'_>) -> Markup {
     }
 }
 
-fn timeline(view: &View<'_>, over_time: &[Plot]) -> Markup {
+fn timeline(view: &View<'_>, over_time: &[Figure]) -> Markup {
     html! {
         section id="timeline" {
             h2 { "Timeline" }
@@ -219,7 +219,7 @@ fn legend(view: &View<'_>) -> Markup {
     }
 }
 
-fn staleness(view: &View<'_>, plots: &[Plot]) -> Markup {
+fn staleness(view: &View<'_>, plots: &[Figure]) -> Markup {
     html! {
         section id="staleness" {
             h2 { "Staleness" }
@@ -234,7 +234,7 @@ fn staleness(view: &View<'_>, plots: &[Plot]) -> Markup {
     }
 }
 
-fn figure(plot: &Plot) -> Markup {
+fn figure(plot: &Figure) -> Markup {
     html! {
         figure {
             (scroller(plot.name, &PreEscaped(plot.svg.clone())))

@@ -2,7 +2,7 @@ use quarrel_checkers::{F, Time};
 use serde::Serialize;
 
 use super::pack::pack;
-use crate::report::view::{Ending, Row, View};
+use crate::report::view::{OperationEnd, OperationRow, View};
 
 /// Stretches of time in the outline of a lane; the script's coarse level has
 /// as many.
@@ -77,7 +77,7 @@ impl Outline {
 impl Scale {
     fn of(view: &View<'_>) -> Self {
         let (mut least, mut most) = (f64::INFINITY, 0.0_f64);
-        for took in view.rows.iter().filter_map(Row::duration) {
+        for took in view.rows.iter().filter_map(OperationRow::duration) {
             least = least.min(took.as_secs_f64() * 1e3);
             most = most.max(took.as_secs_f64() * 1e3);
         }
@@ -92,11 +92,11 @@ impl Scale {
     }
 }
 
-fn trait_of(row: &Row) -> u8 {
+fn trait_of(row: &OperationRow) -> u8 {
     match (row.stale, row.ending, &row.f) {
         (Some(_), ..) => HAS_STALE,
-        (None, Ending::Failed | Ending::Unknown, _) => HAS_LOST,
-        (None, Ending::Ok, F::Read) => HAS_READ,
-        (None, Ending::Ok, _) => HAS_WRITE,
+        (None, OperationEnd::Failed | OperationEnd::Unknown, _) => HAS_LOST,
+        (None, OperationEnd::Ok, F::Read) => HAS_READ,
+        (None, OperationEnd::Ok, _) => HAS_WRITE,
     }
 }

@@ -11,7 +11,7 @@ use crate::report::{
     logs::{Log, logs},
     summary,
     terminal::{Ink, Width, is_unasked},
-    view::{Ending, View},
+    view::{OperationEnd, View},
 };
 
 /// Keys in the table; the worst first.
@@ -101,7 +101,7 @@ struct KeyRow {
 pub(super) fn keys(view: &View<'_>) -> Markup {
     let mut keys: BTreeMap<Key, KeyRow> = BTreeMap::new();
     let span = view.end.as_nanos().max(1) as f64;
-    for row in view.rows.iter().filter(|row| row.ending == Ending::Ok) {
+    for row in view.rows.iter().filter(|row| row.ending == OperationEnd::Ok) {
         for (key, _) in row.halves() {
             let entry = keys.entry(key).or_default();
             entry.heat.resize(HEAT, (0, 0));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use maud::{Markup, html};
 use quarrel_checkers::{F, Metrics, Site, Time, millis, thousands};
 
-use crate::report::view::{Ending, Row, View};
+use crate::report::view::{OperationEnd, OperationRow, View};
 
 /// Stretches of time in the table of what plots over time show.
 const STRETCHES: u64 = 16;
@@ -25,10 +25,10 @@ struct Stretch {
 }
 
 impl Stretch {
-    fn count(&mut self, row: &Row) {
+    fn count(&mut self, row: &OperationRow) {
         match (row.ending, &row.f) {
-            (Ending::Ok, F::Read) => self.reads += 1,
-            (Ending::Ok, _) => self.writes += 1,
+            (OperationEnd::Ok, F::Read) => self.reads += 1,
+            (OperationEnd::Ok, _) => self.writes += 1,
             _ => self.failed += 1,
         }
         self.stale += u64::from(row.stale.is_some());

@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use super::axis::{Scale, tick_ms, trimmed};
-use crate::report::view::{Band, Phase, View};
+use crate::report::view::{Band, PhaseSpan, View};
 
 /// The size of a chart and the space around its plot, in pixels.
 const WIDTH: f64 = 960.0;
@@ -142,14 +142,14 @@ impl Chart {
 
     /// What the run was doing: a strip above the plot, and a line down through
     /// it where one phase follows another.
-    fn phases(&mut self, phases: &[Phase]) {
+    fn phases(&mut self, phases: &[PhaseSpan]) {
         let x = self.x;
-        let place = |phase: &Phase| {
+        let place = |phase: &PhaseSpan| {
             let at = |nanos: u64| x.at(nanos as f64 / 1e6);
             (at(phase.from.as_nanos()), at(phase.to.as_nanos()))
         };
         let room = |text: &str| LETTER * text.chars().count() as f64 + 4.0;
-        let fits = |phase: &Phase| place(phase).1 - place(phase).0 >= room(phase.name);
+        let fits = |phase: &PhaseSpan| place(phase).1 - place(phase).0 >= room(phase.name);
         for (number, phase) in phases.iter().enumerate() {
             let (from, to) = place(phase);
             let (name, what) = (phase.name, phase.what);
@@ -177,7 +177,7 @@ impl Chart {
         // Names of phases that are too short for them stand beside the long
         // one, on the side where they happened.
         let Some(long) = phases.iter().position(fits) else { return };
-        let names = |some: &[Phase]| -> Vec<&str> {
+        let names = |some: &[PhaseSpan]| -> Vec<&str> {
             some.iter().filter(|phase| !fits(phase)).map(|phase| phase.name).collect()
         };
         let (before, after) = (names(&phases[..long]), names(&phases[long..]));

@@ -13,11 +13,11 @@ pub(super) use series::{BINS, Series};
 use quarrel_checkers::{F, PbsBin, StalenessBin, millis, thousands};
 
 use self::chart::{Chart, Unit};
-use super::view::{Ending, View};
+use super::view::{OperationEnd, View};
 
 /// A picture of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plot {
+pub struct Figure {
     /// The name of its file, without ending.
     pub name: &'static str,
     /// What it shows and how to read it, in a sentence.
@@ -32,7 +32,7 @@ pub struct Plot {
 const DOTS: usize = 2500;
 
 /// The plots whose horizontal axis is the run's time.
-pub(super) fn over_time(view: &View<'_>, series: &Series) -> Vec<Plot> {
+pub(super) fn over_time(view: &View<'_>, series: &Series) -> Vec<Figure> {
     vec![
         latency(view, series),
         throughput(view, series),
@@ -43,7 +43,7 @@ pub(super) fn over_time(view: &View<'_>, series: &Series) -> Vec<Plot> {
 }
 
 /// The plots over other things.
-pub(super) fn of_staleness(view: &View<'_>) -> Vec<Plot> {
+pub(super) fn of_staleness(view: &View<'_>) -> Vec<Figure> {
     let metrics = &view.verdict.metrics;
     let mut plots = Vec::new();
     if !metrics.pbs.is_empty() {
@@ -77,25 +77,25 @@ fn points<'a>(
     (0..BINS).map(move |bin| ((bin as f64 + 0.5) * series.bin_ms, value(bin)))
 }
 
-fn latency(view: &View<'_>, series: &Series) -> Plot {
-    let took = |row: &super::view::Row| Some(row.duration()?.as_secs_f64() * 1e3);
+fn latency(view: &View<'_>, series: &Series) -> Figure {
+    let took = |row: &super::view::OperationRow| Some(row.duration()?.as_secs_f64() * 1e3);
     let most = view.rows.iter().filter_map(took).fold(1.0, f64::max);
     let least = view.rows.iter().filter_map(took).fold(most, f64::min).max(0.001);
     let y = Chart::height_log(least, most * 1.1);
     let mut chart = Chart::over_time("Latency of operations", end_ms(view), y, Unit::Ms);
     chart.run(view);
     for (class, name, f) in [("read", "read", F::Read), ("write", "write", F::Write)] {
-        let points = view.rows.iter().filter(|row| row.f == f && row.ending == Ending::Ok);
+        let points = view.rows.iter().filter(|row| row.f == f && row.ending == OperationEnd::Ok);
         let points = points.filter_map(|row| Some((nanos_ms(row.start), took(row)?))).collect();
         chart.dots(class, name, thin(points));
     }
-    let lost = view.rows.iter().filter(|row| row.ending != Ending::Ok);
+    let lost = view.rows.iter().filter(|row| row.ending != OperationEnd::Ok);
     let lost = lost.filter_map(|row| Some((nanos_ms(row.start), took(row)?))).collect();
     chart.dots("failed", "failed or unknown", thin(lost));
     let known = |value: f32| (value >= 0.0).then(|| f64::from(value));
     chart.line("p50", "median", points(series, |bin| known(series.p50_ms[bin])));
     chart.line("p99", "99 %", points(series, |bin| known(series.p99_ms[bin])));
-    Plot {
+    Figure {
         name: "latency",
         caption: "How long operations took; each dot is one, the vertical axis goes by magnitude.",
         nothing: None,
@@ -103,7 +103,7 @@ fn latency(view: &View<'_>, series: &Series) -> Plot {
     }
 }
 
-fn throughput(view: &View<'_>, series: &Series) -> Plot {
+fn throughput(view: &View<'_>, series: &Series) -> Figure {
     let a_second = |count: u32| f64::from(count) * 1e3 / series.bin_ms;
     let all = [&series.reads, &series.writes, &series.failed];
     let most = all.iter().flat_map(|counts| counts.iter()).copied().max().unwrap_or(1);
@@ -119,7 +119,7 @@ fn throughput(view: &View<'_>, series: &Series) -> Plot {
             chart.line(class, name, points(series, |bin| Some(a_second(counts[bin]))));
         }
     }
-    Plot {
+    Figure {
         name: "throughput",
         caption: "Operations that ended, a second.",
         nothing: None,
@@ -127,7 +127,7 @@ fn throughput(view: &View<'_>, series: &Series) -> Plot {
     }
 }
 
-fn staleness(view: &View<'_>) -> Plot {
+fn staleness(view: &View<'_>) -> Figure {
     let stale: Vec<(f64, f64)> = view
         .rows
         .iter()
@@ -139,7 +139,7 @@ fn staleness(view: &View<'_>) -> Plot {
     let mut chart = Chart::over_time("Staleness of reads", end_ms(view), y, Unit::Ms);
     chart.run(view);
     chart.dots("stale", "stale read", thin(stale));
-    Plot {
+    Figure {
         name: "staleness",
         caption: "How long before it began the value of a stale read had been overwritten.",
         nothing,
@@ -147,7 +147,7 @@ fn staleness(view: &View<'_>) -> Plot {
     }
 }
 
-fn hit_rate(view: &View<'_>, series: &Series) -> Plot {
+fn hit_rate(view: &View<'_>, series: &Series) -> Figure {
     let any = series.sourced.iter().any(|count| *count > 0);
     let nothing = (!any).then_some("No read says where its value came from.");
     let y = Chart::height_linear(0.0, 1.0);
@@ -161,7 +161,7 @@ fn hit_rate(view: &View<'_>, series: &Series) -> Plot {
             (all > 0).then(|| f64::from(series.hits[bin]) / f64::from(all))
         }),
     );
-    Plot {
+    Figure {
         name: "hit-rate",
         caption: "The share of reads that the cache answered.",
         nothing,
@@ -169,7 +169,7 @@ fn hit_rate(view: &View<'_>, series: &Series) -> Plot {
     }
 }
 
-fn replica_lag(view: &View<'_>, series: &Series) -> Plot {
+fn replica_lag(view: &View<'_>, series: &Series) -> Figure {
     let most = series.lag_ms.iter().copied().fold(1.0, f32::max);
     let nothing = view.lag.is_empty().then_some("The replica was never read.");
     let y = Chart::height_linear(0.0, f64::from(most) * 1.1);
@@ -180,7 +180,7 @@ fn replica_lag(view: &View<'_>, series: &Series) -> Plot {
         "the most in each moment",
         points(series, |bin| (series.lag_ms[bin] >= 0.0).then(|| f64::from(series.lag_ms[bin]))),
     );
-    Plot {
+    Figure {
         name: "replica-lag",
         caption: "The age of the oldest acknowledged write that the replica had not replayed when it was read.",
         nothing,
@@ -188,7 +188,7 @@ fn replica_lag(view: &View<'_>, series: &Series) -> Plot {
     }
 }
 
-fn pbs(bins: &[PbsBin]) -> Plot {
+fn pbs(bins: &[PbsBin]) -> Figure {
     let middle = |bin: &PbsBin| {
         let (from, to) = (bin.from.as_secs_f64() * 1e3, bin.to.as_secs_f64() * 1e3);
         (from.max(to / 4.0) * to).sqrt()
@@ -214,7 +214,7 @@ fn pbs(bins: &[PbsBin]) -> Plot {
         );
         chart.interval(middle(bin), share(bin), bin.wilson_low, bin.wilson_high, &hint);
     }
-    Plot {
+    Figure {
         name: "pbs",
         caption: "The share of stale reads by the time since the write, with its 95 % Wilson interval.",
         nothing: None,
@@ -222,7 +222,7 @@ fn pbs(bins: &[PbsBin]) -> Plot {
     }
 }
 
-fn histogram(bins: &[StalenessBin]) -> Plot {
+fn histogram(bins: &[StalenessBin]) -> Figure {
     let most = bins.iter().map(|bin| bin.reads).max().unwrap_or(1) as f64;
     let ms = |duration: std::time::Duration| duration.as_secs_f64() * 1e3;
     let low =
@@ -239,7 +239,7 @@ fn histogram(bins: &[StalenessBin]) -> Plot {
         chart.bar("stale", ms(bin.from).max(low / 2.0), ms(bin.to), bin.reads as f64, &hint);
     }
     chart.legend_entry("stale box", "stale reads");
-    Plot {
+    Figure {
         name: "staleness-histogram",
         caption: "Stale reads by how stale they were; the axis goes by magnitude.",
         nothing: None,

@@ -1,7 +1,7 @@
 use quarrel_checkers::{F, Site};
 use serde::Serialize;
 
-use crate::report::view::{Ending, View};
+use crate::report::view::{OperationEnd, View};
 
 /// How many bins lie along the time axis of a plot.
 pub(in crate::report) const BINS: usize = 256;
@@ -55,8 +55,8 @@ impl Series {
         for row in &view.rows {
             let at = bin(row.start.as_nanos());
             match (row.ending, &row.f) {
-                (Ending::Ok, F::Read) => series.reads[at] += 1,
-                (Ending::Ok, _) => series.writes[at] += 1,
+                (OperationEnd::Ok, F::Read) => series.reads[at] += 1,
+                (OperationEnd::Ok, _) => series.writes[at] += 1,
                 _ => series.failed[at] += 1,
             }
             if let Some(source) = row.source {

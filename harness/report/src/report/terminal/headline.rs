@@ -3,7 +3,7 @@ use std::time::Duration;
 use quarrel_checkers::{
     Anomaly, Cause, Class, Key, Kind, Operation, Process, Reply, Site, Version, millis,
 };
-use quarrel_run::{judge::Evidence, results::VerdictFile};
+use quarrel_run::{judge::CauseEvidence, results::VerdictFile};
 
 use super::{printable, width::cut};
 use crate::report::{explain, names::Names};
@@ -19,7 +19,7 @@ struct Pair<'a> {
 }
 
 impl<'a> Pair<'a> {
-    fn of(evidence: &'a Evidence<'_>, anomaly: &Anomaly) -> Option<Self> {
+    fn of(evidence: &'a CauseEvidence<'_>, anomaly: &Anomaly) -> Option<Self> {
         let mut operations: Vec<&Operation> = anomaly
             .witness
             .iter()
@@ -49,7 +49,7 @@ pub(in crate::report) struct Fracture {
 impl Fracture {
     /// Of an anomaly; none if it is of another kind, or of a history whose
     /// transactions carry no versions.
-    pub(in crate::report) fn of(evidence: &Evidence<'_>, anomaly: &Anomaly) -> Option<Self> {
+    pub(in crate::report) fn of(evidence: &CauseEvidence<'_>, anomaly: &Anomaly) -> Option<Self> {
         let missed = anomaly.key.filter(|_| anomaly.class == Class::GSingle)?;
         let pair = Pair::of(evidence, anomaly)?;
         let other = evidence.sides(pair.late).iter().map(|side| side.key).find(|k| *k != missed)?;
@@ -74,7 +74,7 @@ pub(in crate::report) fn numeral(version: Version) -> String {
 /// What happened, in the fewest words: `key 7 read v1, 118 ms after v2 was
 /// acknowledged`. Where an anomaly is of no common kind, the checker's words.
 #[must_use]
-pub fn headline(evidence: Option<&Evidence<'_>>, anomaly: &Anomaly) -> String {
+pub fn headline(evidence: Option<&CauseEvidence<'_>>, anomaly: &Anomaly) -> String {
     let short = || {
         let evidence = evidence?;
         let key = anomaly.key?;
@@ -129,7 +129,7 @@ pub fn headline(evidence: Option<&Evidence<'_>>, anomaly: &Anomaly) -> String {
 }
 
 /// Of a lost write what was acknowledged, and what the primary holds instead.
-fn lost(evidence: &Evidence<'_>, anomaly: &Anomaly) -> Option<[String; 2]> {
+fn lost(evidence: &CauseEvidence<'_>, anomaly: &Anomaly) -> Option<[String; 2]> {
     let is_known = anomaly.class == Class::LostWrite && anomaly.versions_behind > 0;
     let key = anomaly.key.filter(|_| is_known)?;
     let lost = evidence.version_on(evidence.guilty(anomaly)?, key)?;
@@ -138,7 +138,11 @@ fn lost(evidence: &Evidence<'_>, anomaly: &Anomaly) -> Option<[String; 2]> {
 }
 
 /// Why it must not have been: the sentence behind `= why`.
-pub(in crate::report) fn why(evidence: &Evidence<'_>, names: &Names, anomaly: &Anomaly) -> String {
+pub(in crate::report) fn why(
+    evidence: &CauseEvidence<'_>,
+    names: &Names,
+    anomaly: &Anomaly,
+) -> String {
     let short = || {
         let pair = Pair::of(evidence, anomaly)?;
         let key = anomaly.key?;
@@ -177,14 +181,14 @@ pub(in crate::report) fn why(evidence: &Evidence<'_>, names: &Names, anomaly: &A
     short().unwrap_or_else(|| printable(&anomaly.explanation))
 }
 
-fn process(evidence: &Evidence<'_>, operation: &Operation) -> Process {
+fn process(evidence: &CauseEvidence<'_>, operation: &Operation) -> Process {
     evidence.history().events[operation.invoke.position()].process
 }
 
 /// How it came about, in a sentence: of a lost write who forgot it, as its steps
 /// and the faults of the run tell, else what the cause stands for.
 pub(in crate::report) fn cause_told(
-    evidence: Option<&Evidence<'_>>,
+    evidence: Option<&CauseEvidence<'_>>,
     verdict: &VerdictFile,
     anomaly: &Anomaly,
 ) -> Option<&'static str> {
@@ -211,7 +215,7 @@ pub(in crate::report) fn cause_told(
 }
 
 /// `v2`, or the value where versions are not known.
-fn version(evidence: &Evidence<'_>, operation: &Operation, key: Key) -> String {
+fn version(evidence: &CauseEvidence<'_>, operation: &Operation, key: Key) -> String {
     let events = &evidence.history().events;
     let last = operation.complete.unwrap_or(operation.invoke);
     let event = &events[last.position()];
@@ -224,7 +228,7 @@ fn version(evidence: &Evidence<'_>, operation: &Operation, key: Key) -> String {
 
 /// `v2 (Alice)`: a version with the value that it is of, as races and logs
 /// know values only.
-fn version_and_value(evidence: &Evidence<'_>, operation: &Operation, key: Key) -> String {
+fn version_and_value(evidence: &CauseEvidence<'_>, operation: &Operation, key: Key) -> String {
     let told = version(evidence, operation, key);
     match value_of(evidence, operation) {
         Some(value) if evidence.version_on(operation, key).is_some_and(|v| v > Version::ABSENT) => {
@@ -236,7 +240,7 @@ fn version_and_value(evidence: &Evidence<'_>, operation: &Operation, key: Key) -
 
 /// The value that an operation on one key read or wrote, short.
 pub(in crate::report) fn value_of(
-    evidence: &Evidence<'_>,
+    evidence: &CauseEvidence<'_>,
     operation: &Operation,
 ) -> Option<String> {
     let is_of_one = evidence.sides(operation).is_empty();
@@ -248,7 +252,7 @@ pub(in crate::report) fn value_of(
 /// When the stale value was gone from the cache again, and what removed it,
 /// counted from the timeline's origin.
 pub(super) fn healed(
-    evidence: &Evidence<'_>,
+    evidence: &CauseEvidence<'_>,
     anomaly: &Anomaly,
     origin: quarrel_checkers::Time,
 ) -> Option<String> {

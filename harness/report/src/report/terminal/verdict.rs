@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use anstyle::Style;
 use quarrel_checkers::{Anomaly, Validity};
 use quarrel_run::{
-    judge::Evidence,
+    judge::CauseEvidence,
     results::{LoadedRun, RunOutcome, VerdictFile},
 };
 
@@ -36,7 +36,7 @@ pub fn summary(run: &LoadedRun, verdict: &VerdictFile, ink: Ink, width: Width) -
 
 fn violation(sheet: &mut Sheet, run: &LoadedRun, verdict: &VerdictFile, anomaly: &Anomaly) {
     let ink = sheet.ink;
-    let evidence = Evidence::new(&run.history);
+    let evidence = CauseEvidence::new(&run.history);
     let cause = anomaly.cause.map_or_else(|| "unexplained".to_owned(), |cause| cause.to_string());
     let said = headline(evidence.as_ref(), anomaly);
     let lead = format!("error[{}/{cause}]: ", anomaly.class);

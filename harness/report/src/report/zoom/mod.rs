@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use quarrel_checkers::{Anomaly, F, Key, Operation, Process, Reply, Site, Step, Time};
 use quarrel_run::{
-    judge::{Evidence, Provenance},
+    judge::{CauseEvidence, Provenance},
     results::LoadedRun,
 };
 
@@ -79,7 +79,7 @@ pub struct Pictures {
 #[must_use]
 pub fn zoom(
     run: &LoadedRun,
-    evidence: &Evidence<'_>,
+    evidence: &CauseEvidence<'_>,
     anomaly: &Anomaly,
     number: usize,
 ) -> Option<Pictures> {
@@ -88,7 +88,7 @@ pub fn zoom(
 }
 
 impl<'a> Scene<'a> {
-    fn of(run: &LoadedRun, evidence: &'a Evidence<'a>, anomaly: &'a Anomaly) -> Option<Self> {
+    fn of(run: &LoadedRun, evidence: &'a CauseEvidence<'a>, anomaly: &'a Anomaly) -> Option<Self> {
         let story = evidence.story(anomaly);
         let history = evidence.history();
         let steps: usize = story.iter().map(|operation| evidence.steps_of(operation).len()).sum();
@@ -154,7 +154,7 @@ impl<'a> Scene<'a> {
 }
 
 fn frame(
-    evidence: &Evidence<'_>,
+    evidence: &CauseEvidence<'_>,
     anomaly: &Anomaly,
     operation: &Operation,
     lanes: &[(String, Process)],
@@ -201,7 +201,7 @@ fn frame(
 /// The call and its answer, as short as can be: `SELECT → v98`; with the key
 /// where there are several.
 fn label(step: &Step, key: Option<Key>) -> String {
-    let written = Evidence::number_of(step);
+    let written = CauseEvidence::number_of(step);
     let answer = match &step.reply {
         Reply::Done { version: Some(version) } => format!(" = v{version}"),
         Reply::Done { .. } => match written {
@@ -219,7 +219,7 @@ fn label(step: &Step, key: Option<Key>) -> String {
 }
 
 fn stale(
-    evidence: &Evidence<'_>,
+    evidence: &CauseEvidence<'_>,
     anomaly: &Anomaly,
     way: Option<Provenance<'_>>,
 ) -> Option<(Time, Time)> {

@@ -1,5 +1,5 @@
 use quarrel_checkers::{Content, Key, Lsn, Probe, Reply, Site, Step, Time, Version};
-use quarrel_run::judge::Evidence;
+use quarrel_run::judge::CauseEvidence;
 
 /// What a store held under a key, over the time of a picture.
 pub(super) struct Strip {
@@ -43,7 +43,7 @@ type Sighting = (Time, Option<Version>, By);
 
 /// The three stores, the cache on top.
 pub(super) fn strips(
-    evidence: &Evidence<'_>,
+    evidence: &CauseEvidence<'_>,
     probes: &[Probe],
     key: Key,
     window: (Time, Time),
@@ -82,7 +82,7 @@ pub(super) fn strips(
 /// A write's position is that of its row, and its commit follows: right behind
 /// it the replica may still show the version before. What the looks at the key
 /// itself contradict is therefore left out.
-fn by_position(evidence: &Evidence<'_>, key: Key, looks: &[Sighting]) -> Vec<Sighting> {
+fn by_position(evidence: &CauseEvidence<'_>, key: Key, looks: &[Sighting]) -> Vec<Sighting> {
     let mut writes: Vec<(Version, Lsn)> = evidence
         .steps_on(key)
         .filter(|step| step.site == Site::Primary)
@@ -114,7 +114,7 @@ fn by_position(evidence: &Evidence<'_>, key: Key, looks: &[Sighting]) -> Vec<Sig
         .collect()
 }
 
-fn sighting(evidence: &Evidence<'_>, step: &Step) -> Option<Sighting> {
+fn sighting(evidence: &CauseEvidence<'_>, step: &Step) -> Option<Sighting> {
     let object = step.object.as_ref()?;
     // What clients are told is nothing that the cache holds.
     if !object.space.is_empty() || step.is_message() {

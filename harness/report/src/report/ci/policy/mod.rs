@@ -10,7 +10,7 @@ use toml_edit::DocumentMut;
 
 use self::breach::NEVER_HEALS;
 pub use self::breach::{Breach, BreachKind, Ruling};
-use crate::report::explain::{self, Kind};
+use crate::report::explain::{self, TopicKind};
 use quarrel_run::{
     faults::Fault,
     judge::Expectation,
@@ -205,7 +205,10 @@ impl Bounds {
         {
             if name != NEVER_HEALS {
                 let found = explain::find(name).map_err(|error| format!("{list}: {error}"))?;
-                if found.iter().all(|entry| matches!(entry.kind, Kind::Guarantee | Kind::Word)) {
+                if found
+                    .iter()
+                    .all(|entry| matches!(entry.kind, TopicKind::Guarantee | TopicKind::Word))
+                {
                     return Err(format!("{list}: `{name}` is neither an anomaly nor a cause"));
                 }
             }
