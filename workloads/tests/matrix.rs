@@ -1,6 +1,6 @@
-//! The table in the README is what `quarrel matrix` says now.
+//! The table in MATRIX.md is what `quarrel matrix` says now.
 
-use std::{path::Path, process::Command};
+use std::{collections::BTreeMap, path::Path, process::Command};
 
 use quarrel_harness::results::{CellOutcome, MatrixFile, list_matrices, list_runs, read_matrix};
 
@@ -21,21 +21,22 @@ fn made(results: &Path, flags: &[&str]) -> MatrixFile {
     matrix
 }
 
-/// The words of a row of the README's table, by column.
-fn row_of_the_readme(strategy: &str) -> Vec<(String, String)> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
-    let readme = std::fs::read_to_string(path).expect("there is a README");
+/// The words of each row of the first table in a file of this workspace, by
+/// strategy and column.
+fn table_in(file: &str) -> BTreeMap<String, Vec<(String, String)>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+    let text = std::fs::read_to_string(path).expect(file);
     let cells = |line: &str| -> Vec<String> {
         line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()
     };
-    let head = readme.lines().find(|line| line.starts_with("| strategy |"));
-    let row = readme.lines().find(|line| line.starts_with(&format!("| {strategy} |")));
-    let (head, row) = (head.expect("a table"), row.expect("a row for every strategy"));
-    cells(head).into_iter().zip(cells(row)).skip(1).collect()
+    let mut lines = text.lines().skip_while(|line| !line.starts_with("| strategy |"));
+    let head = cells(lines.next().expect("a table"));
+    let rows = lines.skip(1).take_while(|line| line.starts_with('|')).map(cells);
+    rows.map(|row| (row[0].clone(), head.iter().cloned().zip(row).skip(1).collect())).collect()
 }
 
 #[test]
-fn the_table_of_the_readme_is_true() {
+fn the_table_is_true() {
     let results = tempfile::tempdir().unwrap();
     // Rows that take little to search without optimisation; between them they
     // have every kind of cell.
@@ -46,8 +47,9 @@ fn the_table_of_the_readme_is_true() {
     flags.extend(strategies.iter().flat_map(|strategy| ["--strategy", strategy]));
     flags.extend(faults.iter().flat_map(|fault| ["--fault", fault]));
     let matrix = made(results.path(), &flags);
+    let table = table_in("workloads/MATRIX.md");
     for strategy in strategies {
-        let written = row_of_the_readme(strategy);
+        let written = &table[strategy];
         for fault in faults {
             let (_, cell) = written.iter().find(|(column, _)| column == fault).expect(fault);
             let now = quarrel_harness::report::matrix_cell(&matrix, strategy, fault);
@@ -57,10 +59,21 @@ fn the_table_of_the_readme_is_true() {
 }
 
 #[test]
-fn every_strategy_has_a_row_in_the_readme() {
+fn every_strategy_has_a_row() {
+    let table = table_in("workloads/MATRIX.md");
     for entry in quarrel_workloads::catalogue().strategies {
-        let row = row_of_the_readme(entry.name);
+        let row = &table[entry.name];
         assert!(row.len() > 3 && row.iter().all(|(_, cell)| !cell.is_empty()), "{row:?}");
+    }
+}
+
+#[test]
+fn the_rows_in_the_readme_are_those_of_the_table() {
+    let table = table_in("workloads/MATRIX.md");
+    let few = table_in("README.md");
+    assert_eq!(few.len(), 5);
+    for (strategy, row) in few {
+        assert!(row.len() > 3 && row.iter().all(|cell| table[&strategy].contains(cell)), "{row:?}");
     }
 }
 

@@ -68,7 +68,7 @@ impl Stage {
     ///
     /// # Panics
     ///
-    /// If what clients have seen is not [kept](Memory::Kept), or a recorder
+    /// If what clients have seen is not [kept](crate::Fingerprints::Kept), or a recorder
     /// writes down what happens: it could not tell the two apart.
     #[must_use]
     pub fn fork(&self, strategy: Arc<dyn AnyStrategy>) -> Self {
