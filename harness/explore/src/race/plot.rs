@@ -8,7 +8,7 @@ use quarrel_strategy::{
 };
 
 use super::{
-    Answer, Line, LineEvent, Make, Pattern, Race, Setup, StoreEvent,
+    Answer, Line, LineEvent, Make, Pattern, Performance, Performed, Race, Setup, StoreEvent,
     audit::{Audit, audits},
     scene::{initial, setting, world},
 };
@@ -26,33 +26,6 @@ pub struct Course {
     pub clients: Vec<Vec<Action>>,
     /// The turns. Those that turn out to be impossible are left out.
     pub moves: Vec<Move>,
-}
-
-/// What came of a plot.
-pub struct Performance {
-    /// The plot in words, as it happened, up to where the claim came true.
-    /// Name and options of its strategy are left for the caller to fill in.
-    pub race: Race,
-    /// Whether the claim came true.
-    pub came_true: bool,
-    /// The moves that were possible, up to there.
-    pub moves: Vec<Move>,
-    /// For each of these moves the client and the operation, counted from 0
-    /// within the client, that it is a turn of; none if it is nobody's.
-    pub owners: Vec<Option<(usize, usize)>>,
-    /// When each of these moves was made.
-    pub instants: Vec<Time>,
-    /// How many turns were hurried.
-    pub hurried: usize,
-    /// The operations, in the order in which they began.
-    pub operations: Vec<Performed>,
-    /// Whether nobody is in the middle of anything at the end.
-    pub is_settled: bool,
-    /// What clients saw.
-    pub history: History,
-    /// The invocation of the operation that the claim came true of: for a claim
-    /// about the end the read of an auditor.
-    pub victim: Option<Index>,
 }
 
 /// A turn of a plot, which may keep its time whatever is changed around it.
@@ -76,17 +49,6 @@ pub enum CourseTurn {
     GoOn(usize),
     /// The same, at the end: what is left over from what was changed.
     Finish(usize),
-}
-
-/// An operation of a performance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Performed {
-    /// Its client and its number among that client's.
-    pub owner: (usize, usize),
-    /// Its invocation.
-    pub invoke: Index,
-    /// Whether it ended.
-    pub has_ended: bool,
 }
 
 /// What has to come true for a performance to end.

@@ -243,7 +243,7 @@ fn what_confuses_is_not_confused() {
         ("$é$;$é$", "TTTTTTT"),
         ("$a b$", ".WSWW"),
         ("nE'x'", "WWTTT"),
-        ("U&\"a\"\"'\"", "QQQQQQQQQ"),
+        ("U&\"a\"\"'\"", "QQQQQQQQ"),
         ("1.5e-3.e", "NNNNNN.W"),
         ("-- a\r;", "CCCCS."),
         ("--", "CC"),
