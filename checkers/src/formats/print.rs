@@ -36,11 +36,11 @@ pub fn write(history: &History, format: Format, to: &mut impl Write) -> io::Resu
 /// Writes one event in `format`, for histories that are never in memory whole.
 ///
 /// ```
-/// use quarrel_checkers::{formats::{self, Format}, generate::Workload};
+/// use quarrel_checkers::{formats::{self, Format}, generate::GeneratedLoad};
 ///
 /// let mut file = Vec::new();
 /// let mut written = Ok(());
-/// Workload { operations: 3, ..Workload::default() }.each_event(|event| {
+/// GeneratedLoad { operations: 3, ..GeneratedLoad::default() }.each_event(|event| {
 ///     written = formats::write_event(&event, Format::Text, &mut file);
 /// });
 /// written?;

@@ -2,10 +2,10 @@
 //! simulated, of known strength.
 //!
 //! ```
-//! use quarrel_checkers::{Guarantee, JudgeOptions, generate::{Store, Workload}, judge};
+//! use quarrel_checkers::{Guarantee, JudgeOptions, generate::{GeneratedLoad, Store}, judge};
 //!
-//! let workload = Workload { operations: 1_000, seed: 7, ..Workload::default() };
-//! let judged = |store| judge(&Workload { store, ..workload }.history(), &[], &JudgeOptions::default());
+//! let load = GeneratedLoad { operations: 1_000, seed: 7, ..GeneratedLoad::default() };
+//! let judged = |store| judge(&GeneratedLoad { store, ..load }.history(), &[], &JudgeOptions::default());
 //! assert_eq!(judged(Store::Linearizable).strongest, Guarantee::Linearizable);
 //! let lagging = Store::Replica { lag_ns: 20_000 };
 //! assert_ne!(judged(lagging).strongest, Guarantee::Linearizable);

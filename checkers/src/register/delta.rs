@@ -59,12 +59,12 @@ impl fmt::Display for Delta {
 /// ```
 /// use std::time::Duration;
 ///
-/// use quarrel_checkers::register::{Delta, Operation, ValueId, delta};
+/// use quarrel_checkers::register::{Delta, RegisterOperation, ValueId, delta};
 ///
 /// let stale = [
-///     Operation::write(ValueId(1), 0, 10),
-///     Operation::write(ValueId(2), 20, 30),
-///     Operation::read(ValueId(1), 40, 50),
+///     RegisterOperation::write(ValueId(1), 0, 10),
+///     RegisterOperation::write(ValueId(2), 20, 30),
+///     RegisterOperation::read(ValueId(1), 40, 50),
 /// ];
 /// // The read began 10 ns after the second write had ended.
 /// assert_eq!(delta(&stale), Ok(Delta::Finite(Duration::from_nanos(10))));

@@ -84,12 +84,12 @@ impl fmt::Display for Conflict {
 /// sorted or hashed; beside the records it takes 28 bytes a value and 16 a key.
 ///
 /// ```
-/// use quarrel_checkers::register::{Record, Records};
+/// use quarrel_checkers::register::{DenseRecord, DenseRecords};
 ///
-/// let mut records = Records::default();
-/// records.push(Record::write(0, 0, 0, 1))?;
-/// records.push(Record::write(0, 1, 2, 3))?;
-/// records.push(Record::read(0, 0, 4, 5))?;
+/// let mut records = DenseRecords::default();
+/// records.push(DenseRecord::write(0, 0, 0, 1))?;
+/// records.push(DenseRecord::write(0, 1, 2, 3))?;
+/// records.push(DenseRecord::read(0, 0, 4, 5))?;
 /// assert_eq!(records.check()?.map(|conflict| conflict.key), Some(0));
 /// # Ok::<(), quarrel_checkers::register::DenseError>(())
 /// ```

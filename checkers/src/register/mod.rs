@@ -23,13 +23,13 @@
 //!   `a.returned < b.invoked`, strictly.
 //!
 //! ```
-//! use quarrel_checkers::register::{self, Operation, ValueId};
+//! use quarrel_checkers::register::{self, RegisterOperation, ValueId};
 //!
 //! let (one, two) = (ValueId(1), ValueId(2));
 //! let stale = [
-//!     Operation::write(one, 0, 1),
-//!     Operation::write(two, 2, 3),
-//!     Operation::read(one, 4, 5),
+//!     RegisterOperation::write(one, 0, 1),
+//!     RegisterOperation::write(two, 2, 3),
+//!     RegisterOperation::read(one, 4, 5),
 //! ];
 //! assert!(register::check(&stale).unwrap().is_some());
 //! assert!(register::check(&stale[..2]).unwrap().is_none());

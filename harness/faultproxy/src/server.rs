@@ -383,7 +383,7 @@ impl FaultProxy {
     ///
     /// ```
     /// use quarrel_faultproxy::{Attend, Config, Decision, FaultProxy, MessageLog, NewProxy};
-    /// use quarrel_faultproxy::{Protocol, Seed, What};
+    /// use quarrel_faultproxy::{NoticeKind, Protocol, Seed};
     /// use std::io::{Read, Write};
     /// use std::net::{TcpListener, TcpStream};
     /// use std::time::Duration;
@@ -407,11 +407,11 @@ impl FaultProxy {
     /// loop {
     ///     let notice = attention.next_within(Duration::from_secs(10)).expect("it is told");
     ///     match notice.what {
-    ///         What::Request(request) => {
+    ///         NoticeKind::Request(request) => {
     ///             assert_eq!((request.name.as_str(), &*request.keys), ("GET", &["user:1".into()][..]));
     ///             attention.decide(request.id, Decision::Forward)?;
     ///         }
-    ///         What::Reply(reply) => {
+    ///         NoticeKind::Reply(reply) => {
     ///             assert_eq!(reply.value().unwrap().bytes(), Some(&b"Alex"[..]));
     ///             break;
     ///         }
