@@ -23,6 +23,17 @@ fn told(output: &Output) -> (Option<i32>, String) {
     (output.status.code(), said.concat())
 }
 
+/// Bytes of the largest history that runs of it have written so far.
+fn recorded(app: &App) -> u64 {
+    let runs = fs::read_dir(app.results()).into_iter().flatten().flatten();
+    let histories = runs.map(|run| run.path().join("history.jsonl.zst"));
+    histories
+        .filter_map(|history| history.metadata().ok())
+        .map(|file| file.len())
+        .max()
+        .unwrap_or(0)
+}
+
 /// Whether stale reads are why a run is not linearizable.
 fn lost_linearizability(said: &str) -> bool {
     said.lines().any(|line| line.contains("no linearizable ") && line.contains(" stale reads"))
@@ -255,18 +266,29 @@ fn an_application_that_dies_in_a_storm_is_no_verdict() {
 
 #[test]
 fn nothing_of_an_application_is_left_when_quarrel_is_killed() {
-    let app = App::serving(app::HONEST);
-    let mut child = app.start(&["--time", "60s"]);
-    app.wait_until_it_serves(&mut child, 2);
-    child.kill().unwrap();
-    child.wait().unwrap();
-    for _ in 0..100 {
-        if app.instances().is_empty() {
-            return;
+    // As soon as instances begin, and when they have long served: those that
+    // begin may end by themselves, as their stores are gone.
+    for has_begun in [false, true] {
+        let app = App::serving(app::HONEST);
+        let mut child = app.start(&["--time", "60s"]);
+        app.wait_until_it_serves(&mut child, 2);
+        for _ in 0..300 {
+            if !has_begun || recorded(&app) > 5_000 {
+                break;
+            }
+            thread::sleep(Duration::from_millis(100));
         }
-        thread::sleep(Duration::from_millis(100));
+        assert!(!has_begun || recorded(&app) > 0, "it never stormed");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        for _ in 0..100 {
+            if app.instances().is_empty() {
+                break;
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        assert_eq!(app.instances(), Vec::<String>::new(), "storming: {has_begun}");
     }
-    panic!("still there: {:?}", app.instances());
 }
 
 /// Whoever interrupts a command finds nothing left of it: no instance, no

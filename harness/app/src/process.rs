@@ -3,7 +3,7 @@
 
 use std::{
     fs::File,
-    io,
+    io::{self, Write as _},
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -30,10 +30,12 @@ pub(super) struct Process {
 }
 
 /// A shell command in a group of its own, so that Ctrl-C reaches quarrel
-/// alone, and so that all it starts can be ended.
+/// alone, and so that all it starts can be ended. It begins when a line comes
+/// in, and never if there is none.
 pub(super) fn shell(command: &str, folder: &Path, env: &[(String, String)]) -> Command {
     let mut shell = Command::new("sh");
-    shell.args(["-c", command]).current_dir(folder).process_group(0);
+    shell.args(["-c", "read -r _ && exec sh -c \"$1\"", "sh", command]);
+    shell.current_dir(folder).process_group(0);
     shell.envs(env.iter().map(|(name, value)| (name, value)));
     shell
 }
@@ -49,11 +51,19 @@ impl Process {
     ) -> io::Result<Self> {
         let file = File::options().create(true).append(true).open(&log)?;
         match wires {
-            Wires::None => command.stdin(Stdio::null()).stdout(file.try_clone()?),
-            Wires::Piped => command.stdin(Stdio::piped()).stdout(Stdio::piped()),
+            Wires::None => command.stdout(file.try_clone()?),
+            Wires::Piped => command.stdout(Stdio::piped()),
         };
-        let child = command.stderr(file).spawn()?;
+        let mut child = command.stdin(Stdio::piped()).stderr(file).spawn()?;
         reaper.watch_group(child.id());
+        // Not before: whoever kills quarrel at this moment leaves a shell that
+        // waits for a line, finds that none will come, and ends.
+        if let Some(stdin) = &mut child.stdin {
+            stdin.write_all(b"\n")?;
+        }
+        if wires == Wires::None {
+            child.stdin = None;
+        }
         let group = Pid::from_child(&child);
         Ok(Self { group, child: Mutex::new(child), log })
     }

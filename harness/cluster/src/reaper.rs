@@ -39,7 +39,7 @@ alive() { [ "$(started "${1%%:*}")" = "${1##*:}" ]; }
 for g in $groups; do
   p=$(started "${g%%:*}")
   [ -z "$p" ] || [ "$p" = "${g##*:}" ] || continue
-  kill -TERM -- "-${g%%:*}" 2>/dev/null
+  kill -s TERM -- "-${g%%:*}" 2>/dev/null
 done
 for p in $pids; do
   alive "$p" || continue
@@ -52,10 +52,10 @@ for p in $pids; do
   if alive "$p"; then kill -KILL "${p%%:*}" 2>/dev/null; fi
 done
 for g in $groups; do
-  while kill -0 -- "-${g%%:*}" 2>/dev/null && [ $n -lt 20 ]; do n=$((n + 1)); sleep 0.1; done
+  while kill -s 0 -- "-${g%%:*}" 2>/dev/null && [ $n -lt 20 ]; do n=$((n + 1)); sleep 0.1; done
   p=$(started "${g%%:*}")
   [ -z "$p" ] || [ "$p" = "${g##*:}" ] || continue
-  kill -KILL -- "-${g%%:*}" 2>/dev/null
+  kill -s KILL -- "-${g%%:*}" 2>/dev/null
 done
 # What a process wrote as it died may have come behind the first look.
 printf '%s\n' "$dirs" | while IFS= read -r d; do

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     app::{self, App},
-    told,
+    recorded, told,
 };
 
 /// What is compressed, as far as it goes: its writer may go on, or be gone.
@@ -135,20 +135,14 @@ fn a_redacted_run_keeps_and_prints_nothing_of_an_application() {
     let killed = App::serving(app::TALKATIVE);
     let mut child = killed.start(&["--time", "60s", "--redact"]);
     killed.wait_until_it_serves(&mut child, 2);
-    // Beside it files come and go while it storms.
-    let is_told = || {
-        let runs = fs::read_dir(killed.results()).into_iter().flatten().flatten();
-        let histories = runs.map(|run| run.path().join("history.jsonl.zst"));
-        histories.filter_map(|history| history.metadata().ok()).any(|file| file.len() > 5_000)
-    };
     for _ in 0..200 {
-        if is_told() {
+        if recorded(&killed) > 5_000 {
             break;
         }
         thread::sleep(Duration::from_millis(50));
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(is_told(), "nothing was recorded");
+    assert!(recorded(&killed) > 5_000, "nothing was recorded");
     free(&killed, "");
 }
