@@ -3,7 +3,7 @@
 mod app;
 mod app_redacted;
 
-use std::{fs, path::Path, process::Output, thread, time::Duration};
+use std::{fs, path::Path, process::Output};
 
 use app::{App, quarrel, sample};
 
@@ -21,17 +21,6 @@ fn storm(name: &str, seed: u32, more: &[&str]) -> (Option<i32>, String) {
 fn told(output: &Output) -> (Option<i32>, String) {
     let said = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
     (output.status.code(), said.concat())
-}
-
-/// Bytes of the largest history that runs of it have written so far.
-fn recorded(app: &App) -> u64 {
-    let runs = fs::read_dir(app.results()).into_iter().flatten().flatten();
-    let histories = runs.map(|run| run.path().join("history.jsonl.zst"));
-    histories
-        .filter_map(|history| history.metadata().ok())
-        .map(|file| file.len())
-        .max()
-        .unwrap_or(0)
 }
 
 /// Whether stale reads are why a run is not linearizable.
@@ -272,22 +261,12 @@ fn nothing_of_an_application_is_left_when_quarrel_is_killed() {
         let app = App::serving(app::HONEST);
         let mut child = app.start(&["--time", "60s"]);
         app.wait_until_it_serves(&mut child, 2);
-        for _ in 0..300 {
-            if !has_begun || recorded(&app) > 5_000 {
-                break;
-            }
-            thread::sleep(Duration::from_millis(100));
+        if has_begun {
+            app.wait_until_it_records();
         }
-        assert!(!has_begun || recorded(&app) > 0, "it never stormed");
         child.kill().unwrap();
         child.wait().unwrap();
-        for _ in 0..100 {
-            if app.instances().is_empty() {
-                break;
-            }
-            thread::sleep(Duration::from_millis(100));
-        }
-        assert_eq!(app.instances(), Vec::<String>::new(), "storming: {has_begun}");
+        app.wait_until_nothing_is_left();
     }
 }
 
@@ -318,14 +297,8 @@ fn nothing_is_left_of_a_command_about_an_application_that_was_interrupted() {
         let pid = rustix::process::Pid::from_child(&child);
         rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(130), "{command:?}");
-        let is_there = |pid: &&u32| Path::new(&format!("/proc/{pid}")).exists();
-        for _ in 0..50 {
-            if !started.iter().any(|pid| is_there(&pid)) {
-                break;
-            }
-            thread::sleep(Duration::from_millis(100));
-        }
-        assert_eq!(started.iter().find(is_there), None, "{command:?}");
+        let is_there = |pid: &u32| Path::new(&format!("/proc/{pid}")).exists();
+        app::eventually("all that it started has ended", || !started.iter().any(is_there));
         assert_eq!(app.instances(), Vec::<String>::new(), "{command:?}");
     }
 }

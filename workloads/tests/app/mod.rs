@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
@@ -340,14 +340,37 @@ impl App {
 
     /// Returns when so many of its processes run.
     pub(crate) fn wait_until_it_serves(&self, child: &mut Child, processes: usize) {
-        for _ in 0..300 {
+        eventually("it serves", || {
             assert!(child.try_wait().unwrap().is_none(), "it ended");
-            if self.instances().len() >= processes {
-                return;
-            }
-            thread::sleep(Duration::from_millis(100));
-        }
-        panic!("it never served");
+            self.instances().len() >= processes
+        });
+    }
+
+    /// Returns when none of its processes runs.
+    pub(crate) fn wait_until_nothing_is_left(&self) {
+        eventually("nothing of it is left", || self.instances().is_empty());
+    }
+
+    /// Returns when this run of it has written so much of its history that some
+    /// of it must have been packed.
+    pub(crate) fn wait_until_it_records(&self) {
+        let recorded = || {
+            // Beside the history files come and go while it storms.
+            let runs = fs::read_dir(self.results()).into_iter().flatten().flatten();
+            let histories = runs.map(|run| run.path().join("history.jsonl.zst"));
+            let sizes = histories.filter_map(|history| history.metadata().ok());
+            sizes.map(|file| file.len()).max().unwrap_or(0)
+        };
+        eventually("its history is written", || recorded() > 5_000);
+    }
+}
+
+/// Waits for a condition, and fails if it does not come.
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -17,7 +17,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What control calls and the two tasks of a connection share.
 #[derive(Debug)]
@@ -377,8 +377,32 @@ async fn dial(link: &Link, connection: &Connection) -> Result<(Plain, Upstream),
             () = tokio::time::sleep_until(due.into()) => {}
         }
     }
-    let dialled = Plain::connect(&upstream).await;
-    dialled.map(|server| (server, upstream)).map_err(|error| error.to_string())
+    let patience = Instant::now() + PATIENCE_WITHOUT_DESCRIPTORS;
+    loop {
+        match Plain::connect(&upstream).await {
+            Ok(server) => return Ok((server, upstream)),
+            Err(error) if is_out_of_descriptors(&error) && Instant::now() < patience => {
+                tokio::time::sleep(PAUSE_WITHOUT_DESCRIPTORS).await;
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+/// How long a client waits for the descriptor that its other half needs. That
+/// there is none is our own fault, of which no client should hear.
+const PATIENCE_WITHOUT_DESCRIPTORS: Duration = Duration::from_secs(5);
+
+/// Far shorter than a listener's pause for the same reason: the next
+/// descriptor goes to who was accepted first, not to one client more.
+const PAUSE_WITHOUT_DESCRIPTORS: Duration = Duration::from_millis(5);
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    let of_ours = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].map(|e| e.raw_os_error());
+    #[cfg(not(unix))]
+    let of_ours: [i32; 0] = [];
+    error.raw_os_error().is_some_and(|code| of_ours.contains(&code))
 }
 
 type Halves = (ReadHalf, WriteHalf);

@@ -8,6 +8,8 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// A server process with its directory and its port on loopback.
@@ -23,17 +25,17 @@ impl Drop for Node {
         // The orderly signal first: Postgres removes its shared memory on it.
         let pid = self.process.id().to_string();
         let signalled = Command::new("kill").args([self.stop_signal, &pid]).status();
-        if signalled.is_ok_and(|status| status.success()) {
-            let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
-            while std::time::Instant::now() < deadline {
-                if matches!(self.process.try_wait(), Ok(Some(_))) {
-                    return;
-                }
-                std::thread::sleep(std::time::Duration::from_millis(1));
+        let is_asked = signalled.is_ok_and(|status| status.success());
+        let (ended, end) = mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let _ = self.process.wait();
+                let _ = ended.send(());
+            });
+            if !is_asked || end.recv_timeout(Duration::from_secs(5)).is_err() {
+                let _ = Command::new("kill").args(["-KILL", &pid]).status();
             }
-        }
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        });
     }
 }
 

@@ -15,7 +15,7 @@ use sqlx::{Connection, PgConnection};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 /// Somebody asks what messages say, and what they meet on their way.
@@ -42,13 +42,12 @@ fn check(
         if asked == Asked::Logged {
             delay(&proxy);
         }
-        let done = AtomicBool::new(false);
         let proxied = std::thread::scope(|scope| {
+            // Dropped whatever the driver does, it ends the disturbance.
+            let (_going_on, done) = mpsc::channel();
             if asked == Asked::Logged {
-                scope.spawn(|| disturb(&proxy, &done));
+                scope.spawn(|| disturb(&proxy, done));
             }
-            // Ends the disturbance whatever the driver does.
-            let _end = SetOnDrop(&done);
             drive(before.addr)
         });
         assert_eq!(proxied, direct, "{what}, {asked:?}");
@@ -66,12 +65,12 @@ fn check(
     }
 }
 
-struct SetOnDrop<'a>(&'a AtomicBool);
+/// What ends when its other half is dropped, and brings nothing.
+type Done = mpsc::Receiver<std::convert::Infallible>;
 
-impl Drop for SetOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
-    }
+/// Waits for the end, but no longer than this; whether it has come.
+fn is_done(done: &Done, within_ms: u64) -> bool {
+    done.recv_timeout(Duration::from_millis(within_ms)) != Err(RecvTimeoutError::Timeout)
 }
 
 /// A few messages wait, in both directions.
@@ -87,9 +86,9 @@ fn delay(proxy: &FaultProxy) {
 }
 
 /// Holds directions, releases them in part and whole, and slices streams.
-fn disturb(proxy: &FaultProxy, done: &AtomicBool) {
+fn disturb(proxy: &FaultProxy, done: Done) {
     let mut random = 88_172_645_463_325_252_u64;
-    while !done.load(Ordering::Acquire) {
+    while !is_done(&done, random >> 40 & 7) {
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
@@ -100,7 +99,7 @@ fn disturb(proxy: &FaultProxy, done: &AtomicBool) {
                     ToxicKind::Slicer { average_size: 40, size_variation: 30, delay_us: 5 };
                 let slicer = NewToxic::new(slicer, stream).named("slicer");
                 proxy.add_toxic("p", slicer).expect("it is sound");
-                std::thread::sleep(Duration::from_millis(random >> 20 & 3));
+                is_done(&done, random >> 20 & 3);
                 proxy.remove_toxic("p", "slicer").expect("it was added");
             }
             how => {
@@ -109,11 +108,10 @@ fn disturb(proxy: &FaultProxy, done: &AtomicBool) {
                     let part = Release::Bytes(random >> 30 & 63);
                     proxy.release("p", stream, None, part).expect("it is held");
                 }
-                std::thread::sleep(Duration::from_millis(random >> 20 & 3));
+                is_done(&done, random >> 20 & 3);
                 proxy.release("p", stream, None, Release::All).expect("it is held");
             }
         }
-        std::thread::sleep(Duration::from_millis(random >> 40 & 7));
     }
 }
 
