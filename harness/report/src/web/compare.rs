@@ -40,6 +40,7 @@ struct Phase {
 pub(super) async fn page(State(shelf): State<Arc<Shelf>>, Query(pair): Query<Pair>) -> Response {
     let names: Vec<String> = shelf
         .entries()
+        .await
         .into_iter()
         .filter(|entry| entry.state.is_judged())
         .take(500)

@@ -151,7 +151,7 @@ pub(super) fn encode(text: &str) -> String {
 
 /// Every run that the filter takes, newest first.
 pub(super) async fn page(State(shelf): State<Arc<Shelf>>, Query(filter): Query<Filter>) -> Answer {
-    let entries = shelf.entries();
+    let entries = shelf.entries().await;
     let mut shown: Vec<&Entry> =
         entries.iter().filter(|entry| filter.takes(entry.line())).collect();
     filter.sort.put_in_order(&mut shown);

@@ -56,7 +56,8 @@ pub(super) async fn page(State(shelf): State<Arc<Shelf>>, Query(asked): Query<Ch
     };
     let form = choose(&names, chosen);
     if chosen == RUNS {
-        let body = html! { section { (form) (overview::matrix(&shelf)) } };
+        let runs = overview::matrix(&shelf).await;
+        let body = html! { section { (form) (runs) } };
         return layout("Matrix", &body).into_response();
     }
     let Some((_, matrix)) = read(&shelf, chosen) else {

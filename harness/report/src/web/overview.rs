@@ -18,8 +18,8 @@ use crate::report::{TrendPoint, trend as trend_plot};
 const TREND: usize = 200;
 
 /// Strategies by faults: the newest run of each, and what held.
-pub(super) fn matrix(shelf: &Shelf) -> Markup {
-    let entries = shelf.entries();
+pub(super) async fn matrix(shelf: &Arc<Shelf>) -> Markup {
+    let entries = shelf.entries().await;
     let mut newest: BTreeMap<(String, String), &Entry> = BTreeMap::new();
     for entry in entries.iter().filter(|entry| entry.state.is_judged()) {
         let place = (entry.line().strategy.clone(), fault_name(entry.line()));
@@ -64,7 +64,7 @@ pub(super) async fn trend(
     State(shelf): State<Arc<Shelf>>,
     Query(asked): Query<TrendFilter>,
 ) -> Answer {
-    let entries = shelf.entries();
+    let entries = shelf.entries().await;
     let finished = || entries.iter().filter(|entry| entry.state.is_judged());
     let strategies = finished().map(|entry| entry.line().strategy.clone()).collect();
     let faults = finished().map(|entry| fault_name(entry.line())).collect();
