@@ -39,7 +39,7 @@ pub use matrix::{
     MatrixCell, MatrixFile, list_matrices, read_matrix,
 };
 pub use memory::{allow_memory, most_memory, too_much_memory};
-pub use packed::{STDIN, open_history};
+pub use packed::{STDIN, most_unpacked, open_history};
 pub use phases::Phases;
 pub use quarrel_checkers::RunOutcome;
 pub(crate) use redact::Veil;
