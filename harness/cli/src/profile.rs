@@ -6,7 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{ArgMatches, Command, parser::ValueSource};
+use clap::{Arg, ArgMatches, Command, parser::ValueSource};
+use quarrel_checkers::gravest_exit;
 use quarrel_report::report::Ink;
 use quarrel_run::results::{FileError, FormError, VerdictFile};
 use quarrel_strategy::strategy::{Catalogue, KnownNames};
@@ -67,7 +68,7 @@ pub(super) fn run(
             break;
         }
     }
-    let code = gravest(done.iter().map(Done::code));
+    let code = gravest_exit(done.iter().map(Done::code));
     match format {
         "json" => {
             let runs: Vec<_> = done.iter().map(Done::to_json).collect();
@@ -152,14 +153,6 @@ fn summary(name: &str, done: &[Done], all: usize) {
     if done.len() < all {
         println!("  {} of {all} runs were not begun", all - done.len());
     }
-}
-
-/// What outweighs what: an end by force or a bug, a violation, a world that
-/// broke, what is open, what showed nothing.
-fn gravest(codes: impl Iterator<Item = u8>) -> u8 {
-    let codes: Vec<u8> = codes.collect();
-    let known = [70, 130, 1, 4, 65, 64, 2, 3];
-    known.into_iter().find(|code| codes.contains(code)).unwrap_or(0)
 }
 
 /// A project's file.
@@ -329,20 +322,4 @@ fn outside(command: &Command, given: &ArgMatches) -> BTreeMap<String, Vec<String
         words.insert(flag.to_owned(), told.collect());
     }
     words
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_violation_outweighs_a_world_that_broke_and_that_what_is_open() {
-        let of = |codes: &[u8]| gravest(codes.iter().copied());
-        assert_eq!(of(&[0, 3, 2, 4, 1]), 1);
-        assert_eq!(of(&[0, 3, 2, 4]), 4);
-        assert_eq!(of(&[0, 3, 2]), 2);
-        assert_eq!(of(&[0, 3]), 3);
-        assert_eq!(of(&[0, 0]), 0);
-        assert_eq!(of(&[1, 130]), 130);
-    }
 }

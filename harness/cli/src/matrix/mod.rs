@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Command};
 use jiff::Timestamp;
-use quarrel_checkers::{Evidence, Guarantee, RunOutcome, Stake, Validity};
+use quarrel_checkers::{Evidence, Guarantee, RunOutcome, Stake, Validity, gravest_exit};
 
 use crate::output::{eprintln, print, println};
 
@@ -103,7 +103,9 @@ pub(super) fn matrix(args: &MatrixArgs, catalogue: &Catalogue) -> Result<u8, Fai
     write_json(&folder.file(MATRIX_FILE), &matrix)?;
     show(args, &matrix)?;
     eprintln!("written: {}", folder.path.display());
-    Ok(if interrupted { 130 } else { outcome(args.expect, &matrix.cells).exit_code() })
+    let judged = outcome(args.expect, &matrix.cells).exit_code();
+    // A cell that broke is broken, whoever ended the rest.
+    Ok(gravest_exit([judged].into_iter().chain(interrupted.then_some(130))))
 }
 
 fn show(args: &MatrixArgs, matrix: &MatrixFile) -> Result<(), Failure> {

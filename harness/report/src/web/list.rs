@@ -2,7 +2,7 @@ use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
 
 use axum::extract::{Query, State};
 use maud::{Markup, html};
-use quarrel_checkers::thousands;
+use quarrel_checkers::{gravity, thousands};
 use quarrel_run::results::IndexLine;
 use serde::Deserialize;
 
@@ -59,22 +59,24 @@ impl Sort {
 
     /// Of what is the same, the newest stays first.
     fn put_in_order(self, entries: &mut [&Entry]) {
-        /// What somebody has to look at stands before what only is.
-        const GRAVITY: [&str; 8] = [
-            "violated",
-            "failed",
-            "environment",
-            "killed",
-            "undecided",
-            "vacuous",
-            "running",
-            "held",
-        ];
-        let gravity = |entry: &Entry| GRAVITY.iter().position(|o| *o == entry.line().outcome);
+        // What somebody has to look at stands before what only is.
+        let grave = |entry: &Entry| {
+            let word = entry.line().outcome.as_str();
+            let code = match word {
+                "held" => 0,
+                "violated" => 1,
+                "undecided" | "killed" => 2,
+                "vacuous" | "running" => 3,
+                "environment" | "failed" => 4,
+                // A word of another version: somebody should look.
+                _ => 70,
+            };
+            (gravity(code), word.to_owned())
+        };
         match self {
             Self::When => {}
-            Self::Outcome => entries.sort_by_key(|entry| gravity(entry)),
-            Self::Cause => entries.sort_by_key(|entry| {
+            Self::Outcome => entries.sort_by_cached_key(|entry| grave(entry)),
+            Self::Cause => entries.sort_by_cached_key(|entry| {
                 let cause = entry.line().cause.clone();
                 (cause.is_empty(), cause, !entry.is_new)
             }),
