@@ -17,6 +17,7 @@ mod load;
 mod lock;
 mod matrix;
 mod memory;
+mod owner;
 mod packed;
 mod phases;
 mod reader;
@@ -39,6 +40,7 @@ pub use matrix::{
     MatrixCell, MatrixFile, list_matrices, read_matrix,
 };
 pub use memory::{allow_memory, most_memory, too_much_memory};
+pub use owner::is_ours;
 pub use packed::{STDIN, most_unpacked, open_history};
 pub use phases::Phases;
 pub use quarrel_checkers::RunOutcome;
