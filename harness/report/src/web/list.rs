@@ -80,7 +80,7 @@ impl Sort {
                 let cause = entry.line().cause.clone();
                 (cause.is_empty(), cause, !entry.is_new)
             }),
-            Self::Case => entries.sort_by_key(|entry| entry.case()),
+            Self::Case => entries.sort_by_cached_key(|entry| entry.case()),
             Self::Stale => entries.sort_by_key(|entry| Reverse(entry.line().stale_reads)),
         }
     }
@@ -248,6 +248,7 @@ fn form(entries: &[Entry], filter: &Filter) -> Markup {
             (choice("workload", &filter.workload, &values(|line| line.workload.clone())))
             (choice("commit", short(&filter.commit), &values(|line| short(&line.commit).to_owned())))
             button { "filter" }
+            @if filter.sort != Sort::When { input type="hidden" name="sort" value=(filter.sort.name()); }
             a href="/" { "all" }
         }
     }
