@@ -10,6 +10,7 @@ use super::{
     layout::{Answer, layout, outcome_class, outcome_glyph},
     shelf::{Entry, Shelf},
 };
+use crate::report::page::scroller;
 
 /// Rows on a page.
 const PAGE: usize = 100;
@@ -166,7 +167,7 @@ pub(super) async fn page(State(shelf): State<Arc<Shelf>>, Query(filter): Query<F
             @if entries.is_empty() {
                 p { "There are no runs yet. " code { "quarrel run cache-aside --fault replica-lag" } " makes one." }
             }
-            div.scroll tabindex="0" role="group" aria-label="list" { table {
+            (scroller("runs", &html! { table {
                 thead { tr {
                     (heading(&filter, Sort::When, "began")) th scope="col" { "run" }
                     (heading(&filter, Sort::Outcome, "outcome")) (heading(&filter, Sort::Cause, "cause"))
@@ -175,7 +176,7 @@ pub(super) async fn page(State(shelf): State<Arc<Shelf>>, Query(filter): Query<F
                     (heading(&filter, Sort::Stale, "stale")) th.number scope="col" { "at risk" } th scope="col" { "commit" }
                 } }
                 tbody { @for entry in shown.iter().skip(at * PAGE).take(PAGE) { (row(entry)) } }
-            } }
+            } }))
             @if pages > 1 {
                 p.pages {
                     @if at > 0 { a href=(filter.address(at - 1)) rel="prev" { "newer" } }
@@ -247,8 +248,8 @@ fn form(entries: &[Entry], filter: &Filter) -> Markup {
             (choice("cluster", &filter.cluster, &values(|line| line.cluster.clone())))
             (choice("workload", &filter.workload, &values(|line| line.workload.clone())))
             (choice("commit", short(&filter.commit), &values(|line| short(&line.commit).to_owned())))
-            button { "filter" }
             @if filter.sort != Sort::When { input type="hidden" name="sort" value=(filter.sort.name()); }
+            button { "filter" }
             a href="/" { "all" }
         }
     }
