@@ -35,6 +35,7 @@ pub use index::{IndexLine, append_to_index, read_index};
 pub use inside::{AtMost, MOST_BYTES, is_inside, open_inside, text_inside, write_inside};
 pub use journal::{Journal, JournalError};
 pub use load::{LoadError, LoadedRun, load_run, read_history};
+pub(crate) use lock::Locked;
 pub use matrix::{
     CellBreak, CellEvidence, CellOutcome, CellRung, CellSearch, MATRIX_FILE, MATRIX_SCHEMA,
     MatrixCell, MatrixFile, list_matrices, read_matrix,
