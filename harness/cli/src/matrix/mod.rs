@@ -2,7 +2,7 @@ mod chosen;
 mod explored;
 mod stormed;
 
-use std::path::PathBuf;
+use std::{num::NonZero, path::PathBuf};
 
 use clap::{Args, Command};
 use jiff::Timestamp;
@@ -47,8 +47,8 @@ pub(super) struct MatrixArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     time: Option<std::time::Duration>,
     /// The most states that a search keeps before the rest is sampled
-    #[arg(long, default_value_t = MAX_STATES, value_name = "N")]
-    max_states: usize,
+    #[arg(long, default_value_t = MAX_STATES, value_name = "N", value_parser = |t: &str| t.parse::<NonZero<usize>>())]
+    max_states: NonZero<usize>,
     /// Decides every draw
     #[arg(long, default_value_t = 0, value_name = "NUMBER")]
     seed: u64,
