@@ -7,7 +7,7 @@ use std::{
 
 use clap::{ArgMatches, Args, Command, FromArgMatches as _, parser::ValueSource};
 use quarrel_checkers::Guarantee;
-use quarrel_explore::explore::{Bounds, PlacedFault, Reduction, UnknownFault, report};
+use quarrel_explore::explore::{Bounds, PlacedFault, PlacedFaultError, Reduction, report};
 use quarrel_report::report::command_line;
 use quarrel_run::{judge::Expectation, results::write_text};
 use quarrel_strategy::strategy::{AnyStrategy, Catalogue};
@@ -62,7 +62,7 @@ struct ExploreArgs {
 }
 
 /// A fault, or none of them, as in a column of a matrix.
-fn fault(text: &str) -> Result<Option<PlacedFault>, UnknownFault> {
+fn fault(text: &str) -> Result<Option<PlacedFault>, PlacedFaultError> {
     if text == "none" { Ok(None) } else { text.parse().map(Some) }
 }
 

@@ -73,6 +73,9 @@ Start with:
 /// Runs the command line of this process and returns its exit code.
 #[must_use]
 pub fn main(catalogue: Catalogue) -> ExitCode {
+    if let Err(taken) = quarrel_strategy::faults::add(&catalogue.faults) {
+        return fail(&Failure { code: 70, message: taken.to_string() });
+    }
     let words = proxy::accept_single_dashes(std::env::args());
     let matches = match command(&catalogue).try_get_matches_from(words) {
         Ok(matches) => matches,
@@ -91,12 +94,14 @@ pub fn main(catalogue: Catalogue) -> ExitCode {
     let done = done.unwrap_or_else(|_| Err(Failure::bug("a panic")));
     match done.and_then(|code| output::finish().map(|()| code)) {
         Ok(code) => ExitCode::from(code),
-        Err(failure) => {
-            let bad = quarrel_report::report::Ink::colours().bad;
-            eprintln!("{bad}error{bad:#}: {}", failure.message);
-            ExitCode::from(failure.code)
-        }
+        Err(failure) => fail(&failure),
     }
+}
+
+fn fail(failure: &Failure) -> ExitCode {
+    let bad = quarrel_report::report::Ink::colours().bad;
+    eprintln!("{bad}error{bad:#}: {}", failure.message);
+    ExitCode::from(failure.code)
 }
 
 fn dispatch(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> {

@@ -49,13 +49,13 @@ pub(super) struct RunArgs {
     app: Option<PathBuf>,
     /// A fault, such as replica-lag, replica-lag=20ms..200ms,via=link or redis-cut; may be repeated
     #[arg(long = "fault", value_name = "FAULT", value_parser = Fault::parse)]
-    faults: Vec<Fault>,
+    pub(super) faults: Vec<Fault>,
     /// A schedule of faults to follow instead: a file of lines such as `t=1s inject redis-cut`, or the run.toml of a run
     #[arg(long, value_name = "FILE", conflicts_with = "faults")]
     schedule: Option<PathBuf>,
     /// How long the storm lasts
     #[arg(long, default_value = "10s", value_name = "TIME", value_parser = duration)]
-    time: Duration,
+    pub(super) time: Duration,
     /// How many clients at once [default: 16; 8 of an application, each with an instance of its own]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
     clients: Option<u64>,
@@ -111,6 +111,14 @@ pub(super) struct RunArgs {
     /// Whether its verdict is one of several that are told together.
     #[arg(skip)]
     is_one_of_many: bool,
+}
+
+impl RunArgs {
+    /// The defaults, for a strategy.
+    pub(super) fn usual(strategy: &str, catalogue: &Catalogue) -> Result<Self, Failure> {
+        let matches = command(catalogue).try_get_matches_from(["run", strategy]);
+        Self::from_arg_matches(&matches.map_err(Failure::bug)?).map_err(Failure::bug)
+    }
 }
 
 /// The subcommand, with a flag for every option that some strategy takes.
