@@ -75,7 +75,7 @@ pub use judge::{
     judge, judge_phases, judge_reads, judge_stale, wilson,
 };
 pub use model::Model;
-pub use outcome::{Evidence, RunOutcome, Stake};
+pub use outcome::{Evidence, RunOutcome, Stake, gravest_exit, gravity};
 pub use step::{Certainty, Content, Lsn, Object, ParseLsnError, Reply, Site, Step};
 pub use time::{Time, millis};
 pub use value::{Key, Value};

@@ -45,8 +45,8 @@ struct ExploreArgs {
     #[arg(long, default_value = "linearizable", value_name = "GUARANTEE", value_parser = |t: &str| t.parse::<Expectation>())]
     expect: Expectation,
     /// The most states to keep before the rest is sampled
-    #[arg(long, default_value_t = 2_000_000, value_name = "N")]
-    max_states: usize,
+    #[arg(long, default_value = "2000000", value_name = "N", value_parser = |t: &str| t.parse::<NonZero<usize>>())]
+    max_states: NonZero<usize>,
     /// How many threads search; what is found does not depend on it [default: one for each core]
     #[arg(long, value_name = "N", value_parser = |t: &str| t.parse::<NonZero<usize>>())]
     threads: Option<NonZero<usize>>,
@@ -130,7 +130,7 @@ pub(super) fn explore(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8,
         },
         strikes: usize::try_from(args.strikes).map_err(Failure::usage)?,
         guarantee: args.expect.guarantee,
-        max_states: args.max_states,
+        max_states: args.max_states.get(),
         seed: args.seed,
         threads: args.threads.or_else(|| thread::available_parallelism().ok()).unwrap_or(one),
         reduction: Reduction::Orders,

@@ -28,7 +28,7 @@ use super::{
     options::{flags, given},
     profile,
     signals::stop_on_signals,
-    subject::Subject,
+    subject::{Subject, announce},
     watch::Watch,
 };
 
@@ -188,8 +188,22 @@ fn storms(args: &RunArgs, matches: &ArgMatches, catalogue: &Catalogue) -> Result
     unreachable!("the last attempt returns")
 }
 
-/// What the command line names: a strategy with its options, or an application.
+/// What the command line names: a strategy with its options, or an application,
+/// whose file is told before anything of it runs.
 fn subject<'a>(
+    args: &RunArgs,
+    matches: &ArgMatches,
+    catalogue: &'a Catalogue,
+) -> Result<Subject<'a>, Failure> {
+    let subject = subject_unannounced(args, matches, catalogue)?;
+    if let Some(file) = &args.app {
+        announce(file);
+    }
+    Ok(subject)
+}
+
+/// The same, of which nothing is run.
+fn subject_unannounced<'a>(
     args: &RunArgs,
     matches: &ArgMatches,
     catalogue: &'a Catalogue,
@@ -435,8 +449,9 @@ pub(super) async fn conduct(
     tell: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Conducted, Failure> {
     let run = Run::planned(plan, settings.clone(), args.expect);
-    let Ran { run, verdict, unloaded, kept, .. } =
-        run.in_folder(folder, cluster, stop, tell).await?;
+    // It is held until all of it is written.
+    let ran = run.in_folder(folder, cluster, stop, tell).await?;
+    let Ran { run, verdict, unloaded, kept, .. } = ran;
     warn_of_unloaded(&unloaded);
     let kept =
         kept.map_err(Failure::from).and_then(|()| Ok(write_files(&run, &verdict).map(drop)?));

@@ -29,7 +29,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// The most states that a search keeps unless something else is asked for: few
 /// cells need more, and those that do are searched in seconds up to here.
-pub(crate) const MAX_STATES: usize = 100_000;
+pub(crate) const MAX_STATES: NonZero<usize> = NonZero::new(100_000).expect("it is not 0");
 
 /// What is drawn beyond the states that are kept.
 const SAMPLES: u64 = 20_000;
@@ -140,8 +140,11 @@ fn explored(
         (row.entry.build)(&row.options).expect("the same options made a strategy before")
     };
     let faults = column.faults.iter().map(|fault| fault.parse().expect("it was parsed before"));
-    let bounds =
-        Bounds { faults: faults.collect(), stop: over.clone(), ..cast(args.max_states, args.seed) };
+    let bounds = Bounds {
+        faults: faults.collect(),
+        stop: over.clone(),
+        ..cast(args.max_states.get(), args.seed)
+    };
     let found = match ladder(&make, row.entry.name, &row.given, &bounds) {
         Ok(found) => found,
         Err(stuck) => {

@@ -2,11 +2,11 @@ mod chosen;
 mod explored;
 mod stormed;
 
-use std::path::PathBuf;
+use std::{num::NonZero, path::PathBuf};
 
 use clap::{Args, Command};
 use jiff::Timestamp;
-use quarrel_checkers::{Evidence, Guarantee, RunOutcome, Stake, Validity};
+use quarrel_checkers::{Evidence, Guarantee, RunOutcome, Stake, Validity, gravest_exit};
 
 use crate::output::{eprintln, print, println};
 
@@ -47,8 +47,8 @@ pub(super) struct MatrixArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     time: Option<std::time::Duration>,
     /// The most states that a search keeps before the rest is sampled
-    #[arg(long, default_value_t = MAX_STATES, value_name = "N")]
-    max_states: usize,
+    #[arg(long, default_value_t = MAX_STATES, value_name = "N", value_parser = |t: &str| t.parse::<NonZero<usize>>())]
+    max_states: NonZero<usize>,
     /// Decides every draw
     #[arg(long, default_value_t = 0, value_name = "NUMBER")]
     seed: u64,
@@ -103,7 +103,9 @@ pub(super) fn matrix(args: &MatrixArgs, catalogue: &Catalogue) -> Result<u8, Fai
     write_json(&folder.file(MATRIX_FILE), &matrix)?;
     show(args, &matrix)?;
     eprintln!("written: {}", folder.path.display());
-    Ok(if interrupted { 130 } else { outcome(args.expect, &matrix.cells).exit_code() })
+    let judged = outcome(args.expect, &matrix.cells).exit_code();
+    // A cell that broke is broken, whoever ended the rest.
+    Ok(gravest_exit([judged].into_iter().chain(interrupted.then_some(130))))
 }
 
 fn show(args: &MatrixArgs, matrix: &MatrixFile) -> Result<(), Failure> {

@@ -8,7 +8,8 @@ use rustc_hash::FxHashMap;
 use super::{
     on_key::OnKey,
     steps::{
-        invalidates_as_agent, is_absence, is_gap, is_of_cache, is_on, stores_same, succeeded, value,
+        invalidates_as_agent, is_absence, is_heard_whole, is_of_cache, is_on, stores_same,
+        succeeded, value,
     },
     versions::Versions,
 };
@@ -106,7 +107,7 @@ impl<'a> CauseEvidence<'a> {
         }
         let is_seen = history.steps.iter().any(invalidates_as_agent);
         let by = is_seen.then_some(Invalidation::ByAgent);
-        let has_gap = history.steps.iter().any(is_gap);
+        let has_gap = !is_heard_whole(history);
         let steps_of = history.steps_of();
         Some(Self {
             history,

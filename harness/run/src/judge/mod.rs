@@ -17,3 +17,4 @@ pub use outcome::{
     Expectation, ParseExpectationError, judge_nothing, judge_run, judge_run_and_reads, judge_with,
     stale_reads,
 };
+pub use steps::is_heard_whole;

@@ -1,7 +1,15 @@
 //! What single steps say.
 
-use quarrel_checkers::{Certainty, Content, Key, Object, Process, Reply, Site, Step, Value};
+use quarrel_checkers::{
+    Certainty, Content, History, Key, Object, Process, Reply, Site, Step, Value,
+};
 use quarrel_strategy::{record::GAP, strategy::OPERATOR};
+
+/// Whether all was heard of what was said to the stores.
+#[must_use]
+pub fn is_heard_whole(history: &History) -> bool {
+    !history.steps.iter().any(is_gap)
+}
 
 /// Whether a step says that others are missing.
 pub(super) fn is_gap(step: &Step) -> bool {

@@ -103,14 +103,14 @@ impl Stretch {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::borrow::Cow;
 
     use quarrel_checkers::{Process, Reply, Site, Step};
 
     use super::*;
 
-    fn step(from: u64, to: u64) -> Step {
+    pub(in super::super) fn step(from: u64, to: u64) -> Step {
         Step {
             operation: None,
             process: Process::Client(0),
