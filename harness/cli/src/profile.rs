@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use clap::{ArgMatches, Command, parser::ValueSource};
@@ -16,6 +17,7 @@ use toml_edit::{Document, Item, Table, Value};
 use super::{
     Failure,
     output::{eprintln, println},
+    partition::{Found, Part, PartRun, Partition, share},
     run::{Ended, command, makes_sense, one_of_many},
     words::told,
 };
@@ -27,7 +29,7 @@ pub(super) const PROJECT: &str = "quarrel.toml";
 const FILES: [&str; 3] = ["app", "policy", "schedule"];
 
 /// What only the command line says of several runs.
-const OUTSIDE: [&str; 2] = ["profile", "format"];
+const OUTSIDE: [&str; 3] = ["profile", "partition", "format"];
 
 /// The runs of a profile, one after the other, with one summary and the gravest
 /// of their exit codes.
@@ -41,8 +43,14 @@ pub(super) fn run(
     let project = Project::above(&here)?;
     let command = command(catalogue).no_binary_name(true);
     let runs = project.runs(name, &command, given)?;
+    let partition = given.get_one::<Partition>("partition").copied();
     // Whoever starts it sees which file decides, before anything of it runs.
-    eprintln!("project: {}, profile {name}: {}", project.path.display(), counted(runs.len()));
+    let split = partition.map_or_else(String::new, |share| format!(", share {share} of them"));
+    eprintln!(
+        "project: {}, profile {name}: {}{split}",
+        project.path.display(),
+        counted(runs.len())
+    );
     let mut parsed = Vec::new();
     for run in &runs {
         let matches = command.clone().try_get_matches_from(&run.words).map_err(|error| {
@@ -56,10 +64,14 @@ pub(super) fn run(
         })?;
         parsed.push(matches);
     }
+    let costs: Vec<u64> = parsed.iter().map(cost_ms).collect();
+    let share = share(partition, &costs);
     let mut done = Vec::new();
-    for (at, (run, matches)) in runs.iter().zip(&parsed).enumerate() {
+    for &at in &share {
+        let (run, matches) = (&runs[at], &parsed[at]);
         eprintln!("run {} of {}: {}", at + 1, runs.len(), run.called());
-        let ended = Done { called: run.called(), ended: one_of_many(matches, catalogue) };
+        let ended = one_of_many(matches, catalogue);
+        let ended = Done { number: at, called: run.called(), ended };
         let is_over = matches!(ended.code(), 70 | 130);
         done.push(ended);
         // Somebody stopped it, or nothing that it says can be trusted.
@@ -67,23 +79,41 @@ pub(super) fn run(
             break;
         }
     }
-    let code = gravest(done.iter().map(Done::code));
+    // Where nothing was run, nothing was shown.
+    let code = if done.is_empty() { 3 } else { gravest(done.iter().map(Done::code)) };
+    if let Some(partition) = partition.filter(|_| done.len() == share.len()) {
+        let runs = done.iter().map(Done::to_part).collect();
+        let results: &PathBuf = given.get_one("results").expect("it has a default");
+        Part::leave(partition, Found::Runs { all: parsed.len(), runs }, results)?;
+    }
     match format {
         "json" => {
             let runs: Vec<_> = done.iter().map(Done::to_json).collect();
-            let left_out = parsed.len() - done.len();
+            let left_out = share.len() - done.len();
             println!(
                 "{:#}",
                 json!({"profile": name, "exit_code": code, "runs": runs, "not_run": left_out})
             );
         }
-        _ => summary(name, &done, parsed.len()),
+        _ => summary(name, &done, share.len()),
     }
     Ok(code)
 }
 
+/// What is added to a storm's own time: servers that come up, stores that settle,
+/// a verdict, a report.
+const AROUND_MS: u64 = 5_000;
+
+/// About how long a run lasts.
+fn cost_ms(run: &ArgMatches) -> u64 {
+    let time = run.get_one::<Duration>("time").copied().unwrap_or_default();
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).saturating_add(AROUND_MS)
+}
+
 /// A run that came to its end.
 struct Done {
+    /// Its place in the profile, from 0.
+    number: usize,
     called: String,
     ended: Result<Ended, Failure>,
 }
@@ -110,6 +140,18 @@ impl Done {
             "verdict": self.verdict(),
             "error": self.ended.as_ref().err().map(|failure| &failure.message),
         })
+    }
+
+    fn to_part(&self) -> PartRun {
+        let (outcome, reason) = self.told();
+        PartRun {
+            number: self.number,
+            command: self.called.clone(),
+            exit_code: self.code(),
+            outcome: outcome.to_owned(),
+            reason,
+            run: self.verdict().map(|verdict| verdict.run.clone()),
+        }
     }
 
     /// What came of it, in a word and a sentence.
@@ -156,7 +198,7 @@ fn summary(name: &str, done: &[Done], all: usize) {
 
 /// What outweighs what: an end by force or a bug, a violation, a world that
 /// broke, what is open, what showed nothing.
-fn gravest(codes: impl Iterator<Item = u8>) -> u8 {
+pub(super) fn gravest(codes: impl Iterator<Item = u8>) -> u8 {
     let codes: Vec<u8> = codes.collect();
     let known = [70, 130, 1, 4, 65, 64, 2, 3];
     known.into_iter().find(|code| codes.contains(code)).unwrap_or(0)
@@ -318,7 +360,9 @@ fn outside(command: &Command, given: &ArgMatches) -> BTreeMap<String, Vec<String
     for arg in command.get_arguments() {
         let id = arg.get_id().as_str();
         let is_given = given.value_source(id) == Some(ValueSource::CommandLine);
-        let Some(flag) = arg.get_long().filter(|flag| is_given && *flag != "profile") else {
+        let Some(flag) =
+            arg.get_long().filter(|flag| is_given && !["profile", "partition"].contains(flag))
+        else {
             continue;
         };
         let raw = given.get_raw(id).into_iter().flatten();

@@ -14,6 +14,6 @@ mod versions;
 
 pub use cause::{CauseEvidence, Provenance, find_causes};
 pub use outcome::{
-    Expectation, ParseExpectationError, judge_nothing, judge_run, judge_run_and_reads, judge_with,
-    stale_reads,
+    Expectation, ParseExpectationError, enough_reads, judge_nothing, judge_run,
+    judge_run_and_reads, judge_with, stale_reads,
 };
