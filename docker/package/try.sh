@@ -80,7 +80,7 @@ package_installs() {
         test -f /usr/share/bash-completion/completions/quarrel
         quarrel explore cache-aside >/tmp/said || [ "$?" = 1 ]
         grep -q "breaks in" /tmp/said
-        dpkg --remove quarrel && ! command -v quarrel'
+        dpkg --remove quarrel && hash -r && ! command -v quarrel'
 }
 
 archive_unpacks() {
