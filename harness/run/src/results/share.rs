@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use quarrel_checkers::{Event, F, History, Index, Key};
+use quarrel_checkers::{Event, F, History, Index, Key, Process};
 
 use super::LoadedRun;
 
@@ -20,7 +20,9 @@ impl LoadedRun {
     pub fn events_by_key(&self) -> Result<BTreeMap<Key, u64>, NotByKey> {
         let mut counts = BTreeMap::new();
         for event in &self.history.events {
-            *counts.entry(key_of(event)?).or_default() += 1;
+            if let Some(key) = key_of(event)? {
+                *counts.entry(key).or_default() += 1;
+            }
         }
         Ok(counts)
     }
@@ -37,7 +39,7 @@ impl LoadedRun {
         let mut places: BTreeMap<Index, Index> = BTreeMap::new();
         let mut kept = Vec::new();
         for mut event in events {
-            if keys.contains(&key_of(&event)?) {
+            if key_of(&event)?.is_none_or(|key| keys.contains(&key)) {
                 let place = Index(kept.len() as u64);
                 places.insert(event.index, place);
                 event.index = place;
@@ -63,7 +65,11 @@ impl LoadedRun {
     }
 }
 
-fn key_of(event: &Event) -> Result<Key, NotByKey> {
+/// None of what faults tell, which is about every key.
+fn key_of(event: &Event) -> Result<Option<Key>, NotByKey> {
+    if event.process == Process::Nemesis {
+        return Ok(None);
+    }
     let is_single = matches!(event.op.f, F::Read | F::Write | F::Cas);
-    event.op.key.filter(|_| is_single).ok_or(NotByKey(event.index))
+    event.op.key.filter(|_| is_single).map(Some).ok_or(NotByKey(event.index))
 }
