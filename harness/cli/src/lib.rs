@@ -27,10 +27,12 @@ mod list;
 mod long;
 mod matrix;
 mod memory;
+mod merge;
 mod new;
 mod new_app;
 mod options;
 mod output;
+mod partition;
 mod performance;
 mod profile;
 mod proxy;
@@ -118,6 +120,7 @@ fn dispatch(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> 
         "check" => check::check(&args(matches)?, catalogue),
         "list" => list::list(&args(matches)?),
         "matrix" => matrix::matrix(&args(matches)?, catalogue),
+        "merge" => merge::merge(&args(matches)?),
         "app" => app_explore::app(&args(matches)?),
         "strategies" => catalogue::strategies(&args(matches)?, catalogue),
         "workloads" => catalogue::workloads(&args(matches)?, catalogue),
@@ -161,6 +164,7 @@ pub fn command(catalogue: &Catalogue) -> Command {
         .subcommand(check::CheckArgs::augment_args(named("check")))
         .subcommand(report::ReportArgs::augment_args(named("report")))
         .subcommand(review::ReviewArgs::augment_args(named("review")))
+        .subcommand(merge::MergeArgs::augment_args(named("merge")))
         .subcommand(serve::ServeArgs::augment_args(named("serve")))
         .subcommand(list::ListArgs::augment_args(named("list")))
         .subcommand(explain::ExplainArgs::augment_args(named("explain")))

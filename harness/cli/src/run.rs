@@ -26,6 +26,7 @@ use super::{
     gatekeeper::{Gatekeeper, GatekeeperArgs},
     keep::keep,
     options::{flags, given},
+    partition::PartitionArgs,
     profile,
     signals::stop_on_signals,
     subject::{Subject, announce},
@@ -100,6 +101,8 @@ pub(super) struct RunArgs {
     /// Keep and print tokens for what an application's rows, statements, headers and messages hold, from the first moment on
     #[arg(long)]
     redact: bool,
+    #[command(flatten)]
+    split: PartitionArgs,
     /// Where results are kept
     #[arg(long, default_value = "results", value_name = "FOLDER", env = "QUARREL_RESULTS")]
     results: PathBuf,
@@ -130,6 +133,9 @@ pub(super) fn run(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Fai
     let args = RunArgs::from_arg_matches(matches).map_err(Failure::usage)?;
     match &args.profile {
         Some(name) => profile::run(name, &args.format, matches, catalogue),
+        None if args.split.partition.is_some() => Err(Failure::usage(
+            "--partition splits the runs of a --profile; a single run is one storm",
+        )),
         None => Ok(storms(&args, matches, catalogue)?.code),
     }
 }

@@ -50,8 +50,7 @@ struct Storms<'a> {
 pub(super) fn fill(
     args: &MatrixArgs,
     catalogue: &Catalogue,
-    rows: &[Row<'_>],
-    columns: &[Column],
+    plan: &[(&Row<'_>, &Column)],
     folder: &RunFolder,
     runtime: &Runtime,
     matrix: &mut MatrixFile,
@@ -67,17 +66,15 @@ pub(super) fn fill(
         let storms = Storms { args, catalogue, folder, stop };
         let kind = storms.kind().await?;
         matrix.cluster = kind.to_string();
-        let watch = Watch::new(rows.len() * columns.len());
-        for row in rows {
-            for column in columns {
-                let cell = storms.cell(row, column, kind).await?;
-                if storms.stop.asked() {
-                    watch.end();
-                    return Ok(true);
-                }
-                matrix.cells.push(cell);
-                watch.done(row, column);
+        let watch = Watch::new(plan.len());
+        for (row, column) in plan {
+            let cell = storms.cell(row, column, kind).await?;
+            if storms.stop.asked() {
+                watch.end();
+                return Ok(true);
             }
+            matrix.cells.push(cell);
+            watch.done(row, column);
         }
         watch.end();
         Ok(false)
