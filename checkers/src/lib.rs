@@ -70,9 +70,9 @@ pub use checker::{Budget, Checker};
 pub use event::{Event, F, Index, Kind, Op, Process};
 pub use history::{History, HistoryError, Operation, StepsOf};
 pub use judge::{
-    Convergence, DivergenceWindow, JudgeOptions, Judgement, Metrics, Order, PbsBin, Phase,
-    PhaseMetrics, Probe, ProbePhase, Quantiles, ReadFinding, Rung, SessionViolations, StalenessBin,
-    judge, judge_phases, judge_reads, judge_stale, wilson,
+    ByValues, Convergence, DivergenceWindow, JudgeOptions, Judgement, Metrics, Order, PbsBin,
+    Phase, PhaseMetrics, Probe, ProbePhase, Quantiles, ReadFinding, Rung, SessionViolations,
+    StalenessBin, judge, judge_phases, judge_reads, judge_stale, wilson,
 };
 pub use model::Model;
 pub use outcome::{Evidence, RunOutcome, Stake, gravest_exit, gravity};

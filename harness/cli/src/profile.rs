@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use clap::{Arg, ArgMatches, Command, parser::ValueSource};
@@ -18,6 +19,7 @@ use super::{
     Failure,
     memory::with_flag,
     output::{self, eprintln, println},
+    partition::{Found, Part, PartRun, Partition, share},
     run::{Ended, command, makes_sense, one_of_many},
     words::told,
 };
@@ -29,7 +31,7 @@ pub(super) const PROJECT: &str = "quarrel.toml";
 const REDACT: &str = "redact";
 
 /// What only the command line says of several runs.
-const OUTSIDE: [&str; 2] = ["profile", "format"];
+const OUTSIDE: [&str; 3] = ["profile", "partition", "format"];
 
 /// The runs of a profile, one after the other, with one summary and the gravest
 /// of their exit codes.
@@ -60,18 +62,28 @@ pub(super) fn run(
     if parsed.iter().any(|matches| matches.get_flag(REDACT)) {
         output::redact();
     }
+    let partition = given.get_one::<Partition>("partition").copied();
     // Whoever starts it sees which file decides, before anything of it runs.
-    eprintln!("project: {}, profile {name}: {}", project.path.display(), counted(runs.len()));
+    let split = partition.map_or_else(String::new, |share| format!(", share {share} of them"));
+    eprintln!(
+        "project: {}, profile {name}: {}{split}",
+        project.path.display(),
+        counted(runs.len())
+    );
     for (run, matches) in runs.iter().zip(&parsed) {
         makes_sense(matches, catalogue).map_err(|failure| match failure.code {
             64 => project.wrong_at(run.at, failure.message),
             _ => failure,
         })?;
     }
+    let costs: Vec<u64> = parsed.iter().map(cost_ms).collect();
+    let share = share(partition, &costs);
     let mut done = Vec::new();
-    for (at, (run, matches)) in runs.iter().zip(&parsed).enumerate() {
+    for &at in &share {
+        let (run, matches) = (&runs[at], &parsed[at]);
         eprintln!("run {} of {}: {}", at + 1, runs.len(), run.called());
-        let ended = Done { called: run.called(), ended: one_of_many(matches, catalogue) };
+        let ended = one_of_many(matches, catalogue);
+        let ended = Done { number: at, called: run.called(), ended };
         let is_over = matches!(ended.code(), 70 | 130);
         done.push(ended);
         // Somebody stopped it, or nothing that it says can be trusted.
@@ -80,23 +92,40 @@ pub(super) fn run(
         }
     }
     let code = gravest_exit(done.iter().map(Done::code));
+    if let Some(partition) = partition.filter(|_| done.len() == share.len()) {
+        let runs = done.iter().map(Done::to_part).collect();
+        let results: &PathBuf = given.get_one("results").expect("it has a default");
+        Part::leave(partition, Found::Runs { all: parsed.len(), runs }, results)?;
+    }
     match format {
         "json" => {
             let runs: Vec<_> = done.iter().map(Done::to_json).collect();
-            let left_out = parsed.len() - done.len();
+            let left_out = share.len() - done.len();
             let name = output::shown(name.to_owned());
             let told =
                 json!({"profile": name, "exit_code": code, "runs": runs, "not_run": left_out});
             // Its words are ours; what is not was made unreadable one by one.
             output::print_own(&format!("{told:#}\n"));
         }
-        _ => summary(name, &done, parsed.len()),
+        _ => summary(name, &done, share.len()),
     }
     Ok(code)
 }
 
+/// What is added to a storm's own time: servers that come up, stores that settle,
+/// a verdict, a report.
+const AROUND_MS: u64 = 5_000;
+
+/// About how long a run lasts.
+fn cost_ms(run: &ArgMatches) -> u64 {
+    let time = run.get_one::<Duration>("time").copied().unwrap_or_default();
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).saturating_add(AROUND_MS)
+}
+
 /// A run that came to its end.
 struct Done {
+    /// Its place in the profile, from 0.
+    number: usize,
     called: String,
     ended: Result<Ended, Failure>,
 }
@@ -123,6 +152,18 @@ impl Done {
             "verdict": self.verdict(),
             "error": self.ended.as_ref().err().map(|failure| output::shown(failure.message.clone())),
         })
+    }
+
+    fn to_part(&self) -> PartRun {
+        let (outcome, reason) = self.told();
+        PartRun {
+            number: self.number,
+            command: self.called.clone(),
+            exit_code: self.code(),
+            outcome: outcome.to_owned(),
+            reason,
+            run: self.verdict().map(|verdict| verdict.run.clone()),
+        }
     }
 
     /// What came of it, in a word and a sentence.
@@ -345,7 +386,9 @@ fn outside(command: &Command, given: &ArgMatches) -> BTreeMap<String, Vec<String
     for arg in command.get_arguments() {
         let id = arg.get_id().as_str();
         let is_given = given.value_source(id) == Some(ValueSource::CommandLine);
-        let Some(flag) = arg.get_long().filter(|flag| is_given && *flag != "profile") else {
+        let Some(flag) =
+            arg.get_long().filter(|flag| is_given && !["profile", "partition"].contains(flag))
+        else {
             continue;
         };
         let raw = given.get_raw(id).into_iter().flatten();

@@ -54,8 +54,7 @@ pub(crate) fn cast(max_states: usize, seed: u64) -> Bounds {
 /// Explores every cell, several at once; whether somebody stopped it.
 pub(super) fn fill(
     args: &MatrixArgs,
-    rows: &[Row<'_>],
-    columns: &[Column],
+    plan: &[(&Row<'_>, &Column)],
     folder: &RunFolder,
     runtime: &Runtime,
     matrix: &mut MatrixFile,
@@ -71,8 +70,6 @@ pub(super) fn fill(
          messages to a client all have arrived when it looks, or none; up to {} states.",
         args.max_states
     );
-    let plan: Vec<(&Row<'_>, &Column)> =
-        rows.iter().flat_map(|row| columns.iter().map(move |column| (row, column))).collect();
     let watch = Watch::new(plan.len());
     let next = AtomicUsize::new(0);
     let cells: Mutex<Vec<(usize, Result<MatrixCell, FileError>)>> = Mutex::default();

@@ -35,9 +35,10 @@ pub(crate) struct Prepared {
 }
 
 /// What the commands that run many storms decide for all of them.
-const NOT_ITS_OWN: [&str; 12] = [
+const NOT_ITS_OWN: [&str; 13] = [
     "app",
     "profile",
+    "partition",
     "cluster",
     "primary",
     "replica",

@@ -286,14 +286,17 @@ impl<'a> CauseEvidence<'a> {
         evident.copied().or_else(|| self.first_above(key, version))
     }
 
-    /// The last step that put `version` into the cache before `hit` ended.
+    /// The last step that put `version` into the cache before `hit` ended. What
+    /// has no version, because it is not there or not written yet, is known by
+    /// what it says.
     pub(super) fn fill(&self, key: Key, version: Version, hit: &Step) -> Option<&Step> {
-        self.on_before(key, hit.end?).rev().find(|step| {
-            is_of_cache(step)
-                && (self.versions.stored(step) == Some(version)
-                    || (version == Version::ABSENT && stores_same(step, hit)))
-                && step.reply != Reply::Refused
-        })
+        let is_it = |step: &Step| match version {
+            Version::ABSENT => stores_same(step, hit),
+            _ => self.versions.stored(step) == Some(version),
+        };
+        self.on_before(key, hit.end?)
+            .rev()
+            .find(|step| is_of_cache(step) && is_it(step) && step.reply != Reply::Refused)
     }
 
     /// The step by which an agent had fetched what it then put into the cache.
@@ -349,22 +352,23 @@ impl<'a> CauseEvidence<'a> {
     }
 
     /// The write that a stale read should have seen: the newest that had been
-    /// acknowledged when it began. None where numbers do not tell, as after a
-    /// failover, which gives them a second time.
+    /// acknowledged when it began. None where versions do not tell.
     #[must_use]
     pub fn due(&self, anomaly: &Anomaly) -> Option<&Operation> {
         let key = anomaly.key?;
         let is_stale = anomaly.class == Class::StaleRead && anomaly.versions_behind > 0;
         let read = self.guilty(anomaly).filter(|_| is_stale)?;
         let seen = self.version_on(read, key)?;
-        // Numbers count on their own timeline only.
-        let number = seen.number.checked_add(anomaly.versions_behind)?;
-        let version = Version { number, ..seen };
-        let written = self.on(key).find(|step| self.versions.written(step) == Some(version));
-        let due = self.operation(written?.operation?)?;
         let time = |index: Index| self.history.events[index.position()].time;
-        let acknowledged = time(self.acknowledged(due)?);
-        (acknowledged <= time(read.invoke)).then_some(due)
+        let asked = time(read.invoke);
+        // Between it and what was read may lie writes that nobody acknowledged:
+        // it cannot be counted off.
+        let acknowledged = self.on_before(key, asked).filter_map(|step| {
+            let version = self.versions.written(step).filter(|version| *version > seen)?;
+            let write = self.operation(step.operation?)?;
+            (time(self.acknowledged(write)?) <= asked).then_some((version, write))
+        });
+        acknowledged.max_by_key(|(version, _)| *version).map(|(_, write)| write)
     }
 
     /// The operations whose steps tell how the value of `anomaly` came to be

@@ -23,6 +23,7 @@ mod phases;
 mod reader;
 mod redact;
 mod settings;
+mod share;
 mod state;
 mod verdict;
 
@@ -48,5 +49,6 @@ pub use quarrel_checkers::RunOutcome;
 pub(crate) use redact::Veil;
 pub use redact::{RedactError, Redactor, redacted_copy};
 pub use settings::RunSettings;
+pub use share::NotByKey;
 pub use state::{RunState, states};
 pub use verdict::{FaultCount, SCHEMA, VerdictFile};

@@ -174,4 +174,7 @@ fn ladder(sheet: &mut Sheet, verdict: &VerdictFile) {
         let lead = format!("  {sign} {:<17} ", rung.guarantee.to_string());
         sheet.item((style, &lead), (Style::new(), &rung.reason), 24);
     }
+    if let Some(order) = verdict.metrics.order() {
+        sheet.item((Style::new(), "      judged "), (Style::new(), &order), 13);
+    }
 }
