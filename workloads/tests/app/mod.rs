@@ -92,7 +92,7 @@ count = 0
 def write(key, value):
     global count
     count += 1
-    if count > 100 and count % 7 == 0:
+    if count > 60 and count % 7 == 0:
         sql("SELECT 'zqunreadable'::int")
     sql("UPDATE things SET name = %s WHERE id = %s AND 'zqliteral' <> ''", value, key)
 "#;

@@ -121,7 +121,8 @@ fn a_redacted_run_keeps_and_prints_nothing_of_an_application() {
     assert!(
         kept.iter().any(|(path, text)| {
             path.ends_with("history.jsonl.zst") && text.contains("redacted-")
-        })
+        }),
+        "{said}"
     );
     // The control: without the flag they are kept.
     let whole = App::serving(app::TALKATIVE);
