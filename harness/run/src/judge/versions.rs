@@ -6,7 +6,7 @@
 //! which of two is the newer. The timeline is told to who writes, so a row's is
 //! that of the write of its value.
 
-use quarrel_checkers::{Content, F, History, Key, Reply, Site, Step, Value, Version};
+use quarrel_checkers::{Content, F, HistoryRef, Key, Reply, Site, Step, Value, Version};
 use quarrel_strategy::strategy::sides;
 use rustc_hash::FxHashMap;
 
@@ -24,9 +24,9 @@ struct Later {
 }
 
 impl Versions {
-    pub(super) fn of(history: &History) -> Self {
+    pub(super) fn of(history: HistoryRef<'_>) -> Self {
         let mut versions = Self::default();
-        for event in &history.events {
+        for event in history.events() {
             let Some(timeline) = event.timeline.filter(|timeline| *timeline > 1) else { continue };
             let op = &event.op;
             if let (Some(key), false) = (op.key, op.f == F::Read) {
@@ -126,7 +126,7 @@ const fn is_counted_above(new: &Content, found: &Content) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use quarrel_checkers::{Event, Index, Kind, Op, Process, Time};
+    use quarrel_checkers::{Event, History, Index, Kind, Op, Process, Time};
 
     use super::*;
 
@@ -147,7 +147,7 @@ mod tests {
             write(7, Value::Nil, Some(8), Some(2)),
             write(7, text("Carla"), None, Some(2)),
         ];
-        let versions = Versions::of(&History { events, ..History::default() });
+        let versions = Versions::of((&History { events, ..History::default() }).into());
         let of = |value, number| versions.of_row(Key(7), &value, number);
         assert!(of(text("Anna"), 5) < of(text("Alicia"), 6));
         assert!(of(text("Alicia"), 6) < of(text("Boris"), 6));

@@ -69,7 +69,7 @@ impl Upright<'_> {
     /// How far down a moment is: below the steps that had ended by then.
     fn depth(&self, time: Time) -> f64 {
         let ended = |step: &Step| step.end.unwrap_or(step.start) <= time;
-        let below = self.steps.iter().rposition(|drawn| ended(drawn.step));
+        let below = self.steps.iter().rposition(|drawn| ended(&drawn.step));
         HEAD + below.map_or(0.0, |row| (row + 1) as f64) * ROW
     }
 
@@ -168,7 +168,7 @@ impl Upright<'_> {
     /// that was.
     fn below(&self, drawn: &StepBox<'_>) -> (String, &'static str) {
         let at = format!("t={}", self.scene.since_origin(drawn.step.start));
-        let source = self.scene.way.is_some_and(|way| std::ptr::eq(way.source, drawn.step));
+        let source = self.scene.way.as_ref().is_some_and(|way| way.source.is(&drawn.step));
         if source && !self.scene.anomaly.stale_for.is_zero() {
             return (format!("stale for {}", millis(self.scene.anomaly.stale_for)), "shout");
         }
