@@ -172,3 +172,16 @@ pub(crate) fn pause_after(error: &io::Error) -> Option<Duration> {
         _ => Some(Duration::from_millis(50)),
     }
 }
+
+/// A file descriptor kept for the server's half of a connection until that is
+/// dialled: a socket that is never used.
+#[derive(Debug)]
+pub(crate) struct Place {
+    _socket: Socket,
+}
+
+impl Place {
+    pub(crate) fn keep() -> io::Result<Self> {
+        Socket::new(Domain::IPV4, Type::STREAM, None).map(|socket| Self { _socket: socket })
+    }
+}

@@ -7,7 +7,7 @@ use crate::event::ProxyEventKind;
 use crate::link::connection::serve;
 use crate::link::plan::Close;
 use crate::link::{Link, lock};
-use crate::listen::{self, Door};
+use crate::listen::{self, Door, Place};
 use crate::tls::{ProxyTls, TlsSetup};
 use crate::toxic::{NewToxic, Stream, Toxic, ToxicKind};
 use serde::{Serialize, Serializer, ser::SerializeMap};
@@ -324,13 +324,23 @@ impl Proxy {
 /// Accepts until the door is closed.
 async fn accept(core: Arc<Core>, link: Arc<Link>, door: Door, upstream: Arc<str>) {
     let enter = |stream, from| (stream, link.register(from, &upstream));
-    while let Some(accepted) = door.accept(enter).await {
+    loop {
+        // Before the client is taken: one that is taken and cannot be served,
+        // as the other half of its connection finds no descriptor, would meet
+        // a fault of ours.
+        let accepted = match Place::keep() {
+            Ok(kept) => match door.accept(enter).await {
+                None => return,
+                Some(accepted) => accepted.map(|accepted| (accepted, kept)),
+            },
+            Err(error) => Err(error),
+        };
         match accepted {
-            Ok((stream, connection)) => {
+            Ok(((stream, connection), kept)) => {
                 let happening = ProxyEventKind::Accepted { client: connection.client.to_string() };
                 core.events.record(&link.name, Some(connection.ordinal), happening);
                 let (of, to) = (Arc::clone(&core), Arc::clone(&link));
-                core.carriers.carry(stream, |stream| serve(of, to, connection, stream));
+                core.carriers.carry(stream, |stream| serve(of, to, connection, stream, kept));
             }
             Err(error) => {
                 if let Some(pause) = listen::pause_after(&error) {

@@ -7,6 +7,7 @@ use crate::address::{ClientAddress, Upstream};
 use crate::core::Core;
 use crate::event::ProxyEventKind;
 use crate::link::{Link, MessageLog, lock};
+use crate::listen::Place;
 use crate::message::{Framing, Protocol, Session};
 use crate::seed::Key;
 use crate::socket::{Plain, ReadHalf, Socket, WriteHalf};
@@ -17,7 +18,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What control calls and the two tasks of a connection share.
 #[derive(Debug)]
@@ -294,9 +295,10 @@ pub(crate) async fn serve(
     link: Arc<Link>,
     connection: Arc<Connection>,
     client: io::Result<Plain>,
+    kept: Place,
 ) {
     let (how, mut sockets) = match client {
-        Ok(client) => forward(&core, &link, &connection, client).await,
+        Ok(client) => forward(&core, &link, &connection, client, kept).await,
         Err(_) => ("not taken up", vec![]),
     };
     // Whoever sees the connection closed finds it gone from every list.
@@ -312,13 +314,14 @@ async fn forward(
     link: &Arc<Link>,
     connection: &Arc<Connection>,
     client: Plain,
+    kept: Place,
 ) -> (&'static str, Vec<Socket>) {
     client.set_nodelay();
     let record = |happening| core.events.record(&link.name, Some(connection.ordinal), happening);
     let dialled = tokio::select! {
         biased;
         () = connection.closed() => None,
-        dialled = dial(link, connection) => Some(dialled),
+        dialled = dial(link, connection, kept) => Some(dialled),
     };
     let (server, upstream) = match dialled {
         None => return ("closed while dialling", vec![Socket::Plain(client)]),
@@ -362,7 +365,11 @@ async fn forward(
 }
 
 /// Connects to the server, once the toxics that slow that down let it.
-async fn dial(link: &Link, connection: &Connection) -> Result<(Plain, Upstream), String> {
+async fn dial(
+    link: &Link,
+    connection: &Connection,
+    kept: Place,
+) -> Result<(Plain, Upstream), String> {
     let upstream = Upstream::parse(&connection.upstream)?;
     let accepted = Instant::now();
     loop {
@@ -377,32 +384,10 @@ async fn dial(link: &Link, connection: &Connection) -> Result<(Plain, Upstream),
             () = tokio::time::sleep_until(due.into()) => {}
         }
     }
-    let patience = Instant::now() + PATIENCE_WITHOUT_DESCRIPTORS;
-    loop {
-        match Plain::connect(&upstream).await {
-            Ok(server) => return Ok((server, upstream)),
-            Err(error) if is_out_of_descriptors(&error) && Instant::now() < patience => {
-                tokio::time::sleep(PAUSE_WITHOUT_DESCRIPTORS).await;
-            }
-            Err(error) => return Err(error.to_string()),
-        }
-    }
-}
-
-/// How long a client waits for the descriptor that its other half needs. That
-/// there is none is our own fault, of which no client should hear.
-const PATIENCE_WITHOUT_DESCRIPTORS: Duration = Duration::from_secs(5);
-
-/// Far shorter than a listener's pause for the same reason: the next
-/// descriptor goes to who was accepted first, not to one client more.
-const PAUSE_WITHOUT_DESCRIPTORS: Duration = Duration::from_millis(5);
-
-fn is_out_of_descriptors(error: &io::Error) -> bool {
-    #[cfg(unix)]
-    let of_ours = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].map(|e| e.raw_os_error());
-    #[cfg(not(unix))]
-    let of_ours: [i32; 0] = [];
-    error.raw_os_error().is_some_and(|code| of_ours.contains(&code))
+    // Its place is free from here on for the socket to the server.
+    drop(kept);
+    let dialled = Plain::connect(&upstream).await;
+    dialled.map(|server| (server, upstream)).map_err(|error| error.to_string())
 }
 
 type Halves = (ReadHalf, WriteHalf);
