@@ -72,12 +72,12 @@ pub use compact::{CompactHistory, HistoryRef, StepAt};
 pub use event::{Event, F, Index, Kind, Op, Process};
 pub use history::{History, HistoryError, Operation, StepsOf};
 pub use judge::{
-    Convergence, DivergenceWindow, JudgeOptions, Judgement, Metrics, Order, PbsBin, Phase,
-    PhaseMetrics, Probe, ProbePhase, Quantiles, ReadFinding, Rung, SessionViolations, StalenessBin,
-    judge, judge_phases, judge_reads, judge_stale, wilson,
+    ByValues, Convergence, DivergenceWindow, JudgeOptions, Judgement, Metrics, Order, PbsBin,
+    Phase, PhaseMetrics, Probe, ProbePhase, Quantiles, ReadFinding, Rung, SessionViolations,
+    StalenessBin, judge, judge_phases, judge_reads, judge_stale, wilson,
 };
 pub use model::Model;
-pub use outcome::{Evidence, RunOutcome, Stake};
+pub use outcome::{Evidence, RunOutcome, Stake, gravest_exit, gravity};
 pub use step::{Certainty, Content, Lsn, Object, ParseLsnError, Reply, Site, Step};
 pub use time::{Time, millis};
 pub use value::{Key, Value};

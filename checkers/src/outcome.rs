@@ -116,6 +116,37 @@ impl RunOutcome {
     }
 }
 
+/// Exit codes, the gravest first: a bug of quarrel's own makes everything
+/// doubtful; a violation stands whatever became of the rest; then what was
+/// stopped, a world that broke, what could not be read, what is open, and what
+/// showed nothing. Outcomes have the same order among themselves.
+const GRAVEST: [u8; 9] = [BUG, 1, 130, 4, 65, 64, 2, 3, 0];
+
+/// A bug of quarrel's own.
+const BUG: u8 = 70;
+
+/// How grave an exit code is, the gravest being 0. One that nothing of
+/// quarrel's ends with is as grave as a bug.
+#[must_use]
+pub fn gravity(code: u8) -> usize {
+    GRAVEST.iter().position(|known| *known == code).unwrap_or(0)
+}
+
+/// The exit code of what several ended with: the gravest, or 70 if one of them
+/// is none of quarrel's. Where there are none, nothing was shown.
+///
+/// ```
+/// use quarrel_checkers::gravest_exit;
+///
+/// assert_eq!(gravest_exit([0, 4, 1, 130]), 1);
+/// assert_eq!(gravest_exit([]), 3);
+/// ```
+#[must_use]
+pub fn gravest_exit(codes: impl IntoIterator<Item = u8>) -> u8 {
+    let gravest = codes.into_iter().map(gravity).min();
+    gravest.map_or(RunOutcome::Vacuous.exit_code(), |gravity| GRAVEST[gravity])
+}
+
 impl fmt::Display for RunOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -213,9 +244,27 @@ mod tests {
             for (below, other) in all().into_iter().enumerate() {
                 let expected = if at > below { one } else { other };
                 assert_eq!(RunOutcome::of_all([one, other]), expected, "{one} and {other}");
+                let code = gravest_exit([one.exit_code(), other.exit_code()]);
+                assert_eq!(code, expected.exit_code(), "{one} and {other}");
             }
         }
         assert_eq!(RunOutcome::of_all([]), RunOutcome::Vacuous);
+    }
+
+    #[test]
+    fn what_was_stopped_hides_no_violation_and_an_unknown_code_is_a_bug() {
+        for (codes, gravest) in [
+            (&[0, 130, 1][..], 1),
+            (&[1, 70], 70),
+            (&[130, 4], 130),
+            (&[64, 65, 4], 4),
+            (&[3, 2, 64], 64),
+            (&[0, 0], 0),
+            (&[0, 101], 70),
+            (&[], 3),
+        ] {
+            assert_eq!(gravest_exit(codes.iter().copied()), gravest, "{codes:?}");
+        }
     }
 
     #[test]

@@ -11,5 +11,10 @@ use quarrel_harness::strategy::Catalogue;
 /// an empty [`Catalogue`].
 #[must_use]
 pub fn catalogue() -> Catalogue {
-    Catalogue { strategies: strategies::all(), workloads: workloads::all(), known: known::all() }
+    Catalogue {
+        strategies: strategies::all(),
+        workloads: workloads::all(),
+        faults: Vec::new(),
+        known: known::all(),
+    }
 }

@@ -17,10 +17,12 @@ const ROOMS: &[(&str, &[Room])] = &[
     (
         "strategy",
         &[
+            ("words", &[]),
             ("record", &[]),
             ("stores", &[]),
-            ("strategy", &["record", "stores"]),
             ("cluster", &["record", "stores"]),
+            ("faults", &["cluster", "words"]),
+            ("strategy", &["faults", "record", "stores", "words"]),
         ],
     ),
     (

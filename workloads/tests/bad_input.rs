@@ -161,6 +161,11 @@ fn what_is_wrong_on_the_command_line_is_usage() {
         "run cache-aside --cluster sim --time 18446744073709551615h",
         "run cache-aside --cluster sim --time 2000000000000ms",
         "check --odd",
+        "explore cache-aside --max-states 0",
+        "matrix --strategy cache-aside --max-states 0",
+        // Everybody who can reach it could write.
+        "serve --notes --host 0.0.0.0 --port 0",
+        "serve --notes --host :: --port 0",
     ] {
         let (code, said) = quarrel(scratch.path(), command);
         assert_eq!(code, Some(USAGE), "{command}: {said}");

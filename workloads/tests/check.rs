@@ -287,6 +287,59 @@ fn logs_put_one_behind_the_other_are_told() {
 
 /// Files that came out wrong once, which belong to others or to reports: they
 /// are read where they lie beside the clone.
+/// After a failover a number is given twice, and by values the read is stale:
+/// numbers acquit nobody, and what is said of the order is true.
+#[test]
+fn versions_convict_more_and_never_acquit() {
+    let told = |process: u64, f: &str, value: &str, version: Option<u64>, timeline: Option<u64>| {
+        let of = |name: &str, number: Option<u64>| {
+            number.map_or_else(String::new, |number| format!(",\"{name}\":{number}"))
+        };
+        let (version, timeline) = (of("version", version), of("timeline", timeline));
+        let begin = format!("{{\"process\":{process},\"type\":\"invoke\",\"f\":\"{f}\",\"key\":1");
+        let end = begin.replace("invoke", "ok");
+        let asked = if f == "read" { "null".to_owned() } else { format!("\"{value}\"") };
+        format!("{begin},\"value\":{asked}}}\n{end},\"value\":\"{value}\"{version}{timeline}}}\n")
+    };
+    // Alicia was acknowledged and lost; Anna got her number anew, or a lower one.
+    let lost = |numbers: [Option<u64>; 3], timeline: Option<u64>| {
+        [
+            told(0, "write", "Alex", numbers[0], None),
+            told(0, "write", "Alicia", numbers[1], None),
+            told(1, "write", "Anna", numbers[2], timeline),
+            told(1, "read", "Alicia", numbers[1], None),
+        ]
+        .concat()
+    };
+    for (numbers, timeline, order) in [
+        ([None; 3], None, "judged by values alone\n"),
+        ([1, 3, 2].map(Some), None, "judged by values alone: versions contradict real time\n"),
+        ([1, 2, 2].map(Some), None, "judged by values alone: versions contradict real time\n"),
+        ([1, 3, 2].map(Some), Some(2), "judged by the primary's order\n"),
+    ] {
+        let lines = lost(numbers, timeline);
+        for guarantee in ["linearizable", "read-your-writes"] {
+            let expected = format!("--expect {guarantee}");
+            expect(INVALID, order, ("failover.jsonl", &lines, &expected));
+            expect(INVALID, "stale-read: ", ("failover.jsonl", &lines, &expected));
+        }
+    }
+    // Two writes at one time: only the primary knows which came last.
+    let race = |versions: [Option<u64>; 2]| {
+        let lines =
+            |process: u64, value: &str, version| told(process, "write", value, version, None);
+        let one = lines(0, "Alice", versions[0]);
+        let two = lines(1, "Anna", versions[1]);
+        let (begin, end) = one.split_once('\n').unwrap();
+        format!("{begin}\n{two}{end}{}", told(2, "read", "Anna", versions[1], None))
+    };
+    expect(VALID, "judged by values alone\n", ("race.jsonl", &race([None; 2]), ""));
+    let order = "judged by the primary's order; by values alone 0 of 1 stale reads, every key \
+                 linearizable\n";
+    expect(INVALID, order, ("race.jsonl", &race([Some(2), Some(1)]), ""));
+    expect(VALID, "judged by the primary's order\n", ("race.jsonl", &race([1, 2].map(Some)), ""));
+}
+
 #[test]
 fn what_came_out_wrong_once_comes_out_right() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/cases/histories");

@@ -25,6 +25,9 @@ pub struct ReadFinding {
     /// How many newer versions had been acknowledged when it began; none where
     /// versions do not tell.
     pub versions_behind: Option<u64>,
+    /// Whether it is stale whatever its version: real time alone proves that
+    /// its value had been replaced.
+    pub is_stale_by_value: bool,
     /// Whether it returned what a step of its own had found in the cache.
     pub is_hit: bool,
     /// Whether it could have been stale: a write had been acknowledged before.

@@ -164,10 +164,13 @@ fn undecided_or_kept(tally: &Tally, broken: Option<String>) -> Finding {
         return (Validity::Invalid, broken);
     }
     if tally.unordered_keys > 0 {
-        let why = format!(
-            "on {} the order of the values is not known: operations carry no versions",
-            told(tally.unordered_keys, KEY)
-        );
+        let versions = match (tally.unordered_refuted, tally.unordered_keys) {
+            (0, _) => "operations carry no versions",
+            (refuted, all) if refuted == all => "versions contradict the order of time",
+            _ => "operations carry no versions, or some that contradict the order of time",
+        };
+        let keys = told(tally.unordered_keys, KEY);
+        let why = format!("on {keys} the order of the values is not known: {versions}");
         return (Validity::Unknown, why);
     }
     (Validity::Valid, format!("no violation in {}", told(tally.metrics.reads, READ)))

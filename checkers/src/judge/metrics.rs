@@ -11,6 +11,14 @@ use crate::{Class, Key, Site, Time, register::Delta};
 pub struct Metrics {
     /// Keys that were operated on.
     pub keys: u64,
+    /// Those of them whose values are ordered by the versions that the primary
+    /// gave; those of the rest are ordered only as far as real time proves it.
+    #[serde(default)]
+    pub keys_by_version: u64,
+    /// Those of the rest whose versions contradict real time, so that they order
+    /// nothing: after a failover, if nobody told on which timeline they were given.
+    #[serde(default)]
+    pub keys_refuted: u64,
     /// Completed reads.
     pub reads: u64,
     /// Acknowledged writes, successful compare-and-sets and deletes among them.
@@ -61,6 +69,10 @@ pub struct Metrics {
     pub future_reads: u64,
     /// Violations of what sessions may expect.
     pub sessions: SessionViolations,
+    /// What the same history shows if nothing is known of versions: never more
+    /// than the figures above. None in what was judged before this was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_values: Option<ByValues>,
     /// Acknowledged writes that are gone from the primary at the end.
     pub lost_updates: u64,
     /// From the probes during the run: intervals in which a store held an
@@ -130,6 +142,32 @@ pub struct SessionViolations {
     pub monotonic_writes: u64,
     /// Writes ordered before what their session had read.
     pub writes_follow_reads: u64,
+}
+
+/// What values and real time prove by themselves: whatever versions say, none
+/// of it can be taken back. Versions order writes that were under way at one
+/// time, and may convict more; they never acquit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByValues {
+    /// Reads of a value that was surely replaced: the write of another had
+    /// begun after it was there, and had been acknowledged or read before they
+    /// began.
+    pub stale_reads: u64,
+    /// Violations of what sessions may expect, in the same order.
+    pub sessions: SessionViolations,
+    /// Keys that no order of their values explains.
+    pub keys_not_linearizable: u64,
+    /// Keys of which values do not tell: they repeat, or nobody could decide.
+    pub keys_undecided: u64,
+}
+
+impl AddAssign for ByValues {
+    fn add_assign(&mut self, other: Self) {
+        self.stale_reads += other.stale_reads;
+        self.sessions += other.sessions;
+        self.keys_not_linearizable += other.keys_not_linearizable;
+        self.keys_undecided += other.keys_undecided;
+    }
 }
 
 impl AddAssign for SessionViolations {

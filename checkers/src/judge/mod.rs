@@ -8,6 +8,7 @@ mod keyed;
 mod ladder;
 mod metrics;
 mod options;
+mod order;
 mod parts;
 mod phases;
 mod reads;
@@ -21,8 +22,8 @@ mod wording;
 pub use findings::ReadFinding;
 pub use ladder::Rung;
 pub use metrics::{
-    Convergence, DivergenceWindow, Metrics, PbsBin, Quantiles, SessionViolations, StalenessBin,
-    wilson,
+    ByValues, Convergence, DivergenceWindow, Metrics, PbsBin, Quantiles, SessionViolations,
+    StalenessBin, wilson,
 };
 pub use options::{JudgeOptions, Order, Probe, ProbePhase};
 pub use phases::{Phase, PhaseMetrics};
@@ -84,6 +85,16 @@ impl Judgement {
 /// Where two values of a key have one version, or a write got a lower one than
 /// had been seen before it began, versions do not order that key and real time
 /// alone does: what values prove is never taken back because of a number.
+///
+/// So versions may convict and never acquit. Every read that is stale by values
+/// alone is stale by versions, and so is every violation of a session: a version
+/// orders two writes as real time does where that orders them, and orders two
+/// that were under way at one time, which real time leaves open.
+/// A guarantee that is invalid by values alone is invalid whatever versions a
+/// history carries; one that only versions refute is refuted by an order that
+/// nobody but the primary knows. [`Metrics::by_values`] has the figures without
+/// versions beside those with them, and [`Metrics::order`] says by which order
+/// a history was judged.
 ///
 /// A write that a failover lost keeps its place: after what it replaced, and
 /// before the first write of the next timeline. So a read of what it replaced
@@ -307,6 +318,11 @@ fn key(
     let order = reads::Order::of(keyed, broken);
     let found = reads::judge(keyed, split, &order, options, collector, tally);
     sessions::judge(keyed, &order, collector, tally);
+    if broken.is_some() {
+        tally.by_values.sessions += sessions::by_values(keyed, &order);
+    }
+    tally.metrics.keys_by_version += u64::from(order.is_by_version());
+    tally.metrics.keys_refuted += u64::from(order.is_refuted());
     let is_linearizable = match decision {
         Decision::Exact(None, _) => true,
         Decision::Exact(Some(violation), _) => {
@@ -330,7 +346,7 @@ fn key(
         }
     };
     if !is_linearizable && !order.is_by_version() {
-        tally.unordered();
+        tally.unordered(&order);
     }
     found
 }

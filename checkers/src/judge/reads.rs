@@ -95,6 +95,14 @@ impl Order {
         Some(began).filter(|began| *began != u64::MAX)
     }
 
+    /// Whether the read at `at` was stale whatever its version: its value had
+    /// surely been replaced.
+    fn is_stale_by_value(&self, keyed: &Keyed, at: usize) -> bool {
+        let read = &keyed.entries[at];
+        let proof = self.replaced.get(read.value().position()).copied().flatten();
+        proof.is_some_and(|proof| keyed.entries[proof].operation.returned < read.operation.invoked)
+    }
+
     /// The operation that proves that the read at `at` was stale: it ended
     /// before the read began, on a newer value.
     pub(super) fn proof(&self, keyed: &Keyed, at: usize) -> Option<usize> {
@@ -163,7 +171,9 @@ fn replaced(clusters: &Clusters, values: usize) -> Vec<Option<usize>> {
 pub(super) struct Found {
     /// Reads by position in the entries, and the operation that proves each.
     stale: Vec<(usize, usize)>,
-    /// How far each of those was behind; none where versions do not tell.
+    /// Those that are stale whatever their versions.
+    by_value: Vec<usize>,
+    /// How far each of the stale ones was behind; none where versions do not tell.
     behind: Option<Vec<u64>>,
     impossible: Vec<(usize, Class)>,
     /// Reads that could have been stale, and those that were hits.
@@ -207,6 +217,7 @@ impl Found {
             proof: proof.map(|proof| proof.invoke),
             version: read.version,
             versions_behind: stale.and_then(|n| Some(self.behind.as_ref()?[n])),
+            is_stale_by_value: self.by_value.binary_search(&at).is_ok(),
             is_hit: self.hits.binary_search(&at).is_ok(),
             is_at_risk: self.at_risk.binary_search(&at).is_ok(),
         }
@@ -244,6 +255,10 @@ pub(super) fn judge(
         tally.read(read.begin, at_risk, stale_for, is_hit);
         if at_risk.is_some() {
             found.at_risk.push(at);
+        }
+        if order.is_stale_by_value(keyed, at) {
+            tally.by_values.stale_reads += 1;
+            found.by_value.push(at);
         }
         if let Some(proof) = proof {
             found.stale.push((at, proof));

@@ -3,6 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::{
+    SessionViolations,
     collect::Collector,
     keyed::{Entry, Keyed},
     reads::Order,
@@ -32,26 +33,40 @@ struct Session {
 /// completion is theirs.
 pub(super) fn judge(keyed: &Keyed, order: &Order, collector: &mut Collector, tally: &mut Tally) {
     let ordered = |at: usize| order.version_of(keyed, at);
+    let mut tell = |class, [earlier, at]: [usize; 2], versions| {
+        let (earlier_end, begin) = (keyed.entries[earlier].end, keyed.entries[at].begin);
+        tally.session(begin, class);
+        collector.add_with(class, begin.since(earlier_end), || {
+            wording::session(keyed, class, [earlier, at], versions)
+        });
+    };
     if !order.is_refuted() {
-        went_back(keyed, order, |_| true, ordered, collector, tally);
+        went_back(keyed, order, |_| true, ordered, tell);
         return;
     }
     // Where versions do not order the values, what was read is older or newer by
     // real time only; that a write got a lower version than its session had
     // seen stays true.
-    went_back(keyed, order, Entry::is_read, ordered, collector, tally);
+    went_back(keyed, order, Entry::is_read, ordered, &mut tell);
     let told = |at: usize| keyed.entries[at].version;
-    went_back(keyed, order, |entry| !entry.is_read(), told, collector, tally);
+    went_back(keyed, order, |entry| !entry.is_read(), told, tell);
 }
 
-/// Tells of the operations that `are_judged` and went behind an earlier one.
+/// The same if nothing is known of versions.
+pub(super) fn by_values(keyed: &Keyed, order: &Order) -> SessionViolations {
+    let mut found = SessionViolations::default();
+    went_back(keyed, order, |_| true, |_| None, |class, _, _| found.count(class));
+    found
+}
+
+/// Tells of the operations that `are_judged` and went behind an earlier one:
+/// the class, both operations, and the versions by which they did, if any.
 fn went_back(
     keyed: &Keyed,
     order: &Order,
     are_judged: impl Fn(&Entry) -> bool,
     version: impl Fn(usize) -> Option<Version>,
-    collector: &mut Collector,
-    tally: &mut Tally,
+    mut tell: impl FnMut(Class, [usize; 2], Option<(Version, Version)>),
 ) {
     let mut sessions: FxHashMap<Process, Session> = FxHashMap::default();
     for (at, entry) in keyed.entries.iter().enumerate() {
@@ -68,12 +83,7 @@ fn went_back(
         for (class, newest) in [(wrote, session.written), (read, session.read)] {
             let earlier = newest.behind(shown, order.first_seen(entry.value()));
             let Some(earlier) = earlier.filter(|_| are_judged(entry)) else { continue };
-            tally.session(entry.begin, class);
-            let stale_for = entry.begin.since(keyed.entries[earlier].end);
-            collector.add_with(class, stale_for, || {
-                let versions = version(earlier).zip(shown);
-                wording::session(keyed, class, [earlier, at], versions)
-            });
+            tell(class, [earlier, at], version(earlier).zip(shown));
         }
         let newest = if entry.is_read() { &mut session.read } else { &mut session.written };
         newest.add(at, shown, order.write_began(entry.value()));

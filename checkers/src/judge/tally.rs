@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    JudgeOptions, Metrics, PbsBin, StalenessBin, keyed::Keyed, metrics::wilson, phases::PhaseTally,
+    ByValues, JudgeOptions, Metrics, PbsBin, StalenessBin, keyed::Keyed, metrics::wilson,
+    phases::PhaseTally, reads::Order,
 };
 use crate::{Class, Key, Time};
 
@@ -34,6 +35,10 @@ pub(super) struct Tally {
     /// Those of the violated and of the undecided ones whose order of values is not
     /// known completely.
     pub(super) unordered_keys: u64,
+    /// Those of these whose versions contradict real time.
+    pub(super) unordered_refuted: u64,
+    /// What values prove without versions.
+    pub(super) by_values: ByValues,
 }
 
 impl Tally {
@@ -61,6 +66,8 @@ impl Tally {
     pub(super) fn merge(&mut self, other: Self) {
         let (metrics, others) = (&mut self.metrics, other.metrics);
         metrics.keys += others.keys;
+        metrics.keys_by_version += others.keys_by_version;
+        metrics.keys_refuted += others.keys_refuted;
         metrics.writes += others.writes;
         metrics.indeterminate_writes += others.indeterminate_writes;
         metrics.delta = metrics.delta.max(others.delta);
@@ -78,6 +85,8 @@ impl Tally {
         self.violated_keys += other.violated_keys;
         self.misordered += other.misordered;
         self.unordered_keys += other.unordered_keys;
+        self.unordered_refuted += other.unordered_refuted;
+        self.by_values += other.by_values;
     }
 
     /// Linearizability of a key was not decided.
@@ -92,8 +101,9 @@ impl Tally {
     }
 
     /// The order of a key's values is not known completely.
-    pub(super) const fn unordered(&mut self) {
+    pub(super) fn unordered(&mut self, order: &Order) {
         self.unordered_keys += 1;
+        self.unordered_refuted += u64::from(order.is_refuted());
     }
 
     /// A completed read, and whether it came out of the cache.
@@ -145,7 +155,10 @@ impl Tally {
     #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^52 do not occur")]
     pub(super) fn finish(&mut self, options: &JudgeOptions) {
         let (whole, staleness, phases) = std::mem::take(&mut self.reads).finish();
+        self.by_values.keys_not_linearizable = self.violated_keys;
+        self.by_values.keys_undecided = self.undecided_keys;
         let metrics = &mut self.metrics;
+        metrics.by_values = Some(self.by_values);
         metrics.phases = phases;
         metrics.reads = whole.reads;
         metrics.reads_at_risk = whole.reads_at_risk;

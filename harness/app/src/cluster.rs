@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use quarrel_checkers::Lsn;
 use quarrel_strategy::{
     cluster::{
-        Boxed, Cluster, ClusterError, ClusterKind, Control, ControlError, Link, Unsupported,
+        Boxed, Cluster, ClusterError, ClusterKind, Control, ControlError, Link, Needs, Unsupported,
         Vitals, Work,
     },
     record::{Clock, Commit},
@@ -69,7 +69,7 @@ impl Cluster for AppCluster {
     }
 
     fn supports(&self, control: &Control) -> Result<(), Unsupported> {
-        if matches!(control, Control::Promote(_) | Control::Switch | Control::Rejoin) {
+        if control.needs() == Needs::Promotion {
             return Err(Unsupported {
                 control: control.to_string(),
                 why: "the order of an application's commits is read from the old primary, and \

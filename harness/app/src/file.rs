@@ -446,10 +446,7 @@ impl Checked<'_> {
     }
 
     fn wrong(&self, part: &Spanned<String>, problem: &str) -> FormError {
-        let before = self.text.get(..part.span().start).unwrap_or(self.text);
-        let line = before.matches('\n').count() + 1;
-        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-        FormError::at(self.path, line, column, problem)
+        FormError::in_text(self.path, self.text, part.span().start, problem)
     }
 
     fn missing(&self, table: &str, what: &str) -> FormError {

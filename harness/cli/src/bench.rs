@@ -9,6 +9,7 @@ use super::{
     choose::{Choice, ExternalArgs},
     detection::measure,
     long::{LongArgs, long},
+    partition::{Found, Part, Partition, PartitionArgs, share},
     run::duration,
 };
 use crate::output::println;
@@ -59,6 +60,8 @@ pub(super) struct DetectionArgs {
     /// How long a client waits for a connection or an answer
     #[arg(long, default_value = "1s", value_name = "TIME", value_parser = duration)]
     pub(super) timeout: Duration,
+    #[command(flatten)]
+    pub(super) split: PartitionArgs,
     /// Where results are kept
     #[arg(long, default_value = "results", value_name = "FOLDER", env = "QUARREL_RESULTS")]
     pub(super) results: PathBuf,
@@ -91,7 +94,7 @@ pub(super) fn bench(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, F
 }
 
 fn detection(args: &DetectionArgs, catalogue: &Catalogue) -> Result<u8, Failure> {
-    let pairs = pairs(args, catalogue)?;
+    let Pairs { pairs, order } = pairs(args, catalogue)?;
     if args.list {
         for pair in &pairs {
             println!("{:<50} {}", pair.run, pair.about);
@@ -100,22 +103,54 @@ fn detection(args: &DetectionArgs, catalogue: &Catalogue) -> Result<u8, Failure>
     }
     let measured = measure(args, pairs, catalogue)?;
     print(args, &measured.table)?;
-    Ok(match (measured.is_complete, measured.table.word()) {
-        (false, _) => 130,
-        (true, Word::AsExpected) => 0,
-        (true, Word::NotAsExpected) => 1,
-        (true, Word::Unsure) => 2,
-    })
+    if !measured.is_complete {
+        return Ok(130);
+    }
+    if let Some(partition) = args.split.partition {
+        Part::leave(partition, Found::Detection { folder: measured.folder, order }, &args.results)?;
+    }
+    Ok(code_of(&measured.table))
+}
+
+/// What a table says to a build server.
+pub(super) fn code_of(table: &Table) -> u8 {
+    match table.word() {
+        Word::AsExpected => 0,
+        Word::NotAsExpected => 1,
+        Word::Unsure => 2,
+    }
+}
+
+/// What falls to this machine.
+struct Pairs {
+    pairs: Vec<Pair>,
+    /// The runs of all shares, in order.
+    order: Vec<String>,
+}
+
+impl Pairs {
+    /// The share of this machine: every pair has as many storms as any other.
+    fn split(pairs: Vec<Pair>, partition: Option<Partition>) -> Self {
+        let order = pairs.iter().map(|pair| pair.run.clone()).collect();
+        let mine = share(partition, &vec![1; pairs.len()]);
+        let mut number = 0..;
+        let mut pairs = pairs;
+        pairs.retain(|_| number.next().is_some_and(|number| mine.binary_search(&number).is_ok()));
+        Self { pairs, order }
+    }
 }
 
 /// The pairs that were asked for, or the known ones.
-fn pairs(args: &DetectionArgs, catalogue: &Catalogue) -> Result<Vec<Pair>, Failure> {
+fn pairs(args: &DetectionArgs, catalogue: &Catalogue) -> Result<Pairs, Failure> {
+    let partition = args.split.partition;
     if !args.pairs.is_empty() || !args.control.is_empty() {
         let broken = args.pairs.iter().map(|run| Pair::broken("", run.as_str()));
         let controls = args.control.iter().map(|run| Pair::control(run.as_str()));
-        return Ok(broken.chain(controls).collect());
+        return Ok(Pairs::split(broken.chain(controls).collect(), partition));
     }
     let only = args.only.as_deref().unwrap_or_default();
+    // Every machine explores all cells: what is to be expected of one decides
+    // whether it is a pair at all.
     let mut pairs = match args.matrix {
         true => cells::pairs(&args.strategies, &args.faults, args.seed, catalogue)?,
         false => catalogue.known.iter().map(known).collect(),
@@ -126,7 +161,7 @@ fn pairs(args: &DetectionArgs, catalogue: &Catalogue) -> Result<Vec<Pair>, Failu
             format!("no known run contains `{only}`; quarrel bench detection --list shows them");
         return Err(Failure::usage(why));
     }
-    Ok(pairs)
+    Ok(Pairs::split(pairs, partition))
 }
 
 fn known(known: &Known) -> Pair {

@@ -1,5 +1,5 @@
 use clap::{Args, Command};
-use quarrel_run::faults::builtin;
+use quarrel_run::faults::known;
 use serde_json::{Value as Json, json};
 
 use super::{Catalogue, Failure, output::println};
@@ -19,7 +19,7 @@ pub(super) fn command(name: &'static str) -> Command {
 struct Listed {
     /// As it is written, with its usual amount.
     written: String,
-    summary: &'static str,
+    summary: String,
     json: Json,
 }
 
@@ -35,7 +35,7 @@ pub(super) fn strategies(args: &CatalogueArgs, catalogue: &Catalogue) -> Result<
             "source": entry.source,
             "options": options.collect::<Vec<_>>(),
         });
-        Listed { written: entry.name.to_owned(), summary: entry.summary, json }
+        Listed { written: entry.name.to_owned(), summary: entry.summary.to_owned(), json }
     });
     print(args, listed)
 }
@@ -44,24 +44,33 @@ pub(super) fn strategies(args: &CatalogueArgs, catalogue: &Catalogue) -> Result<
 pub(super) fn workloads(args: &CatalogueArgs, catalogue: &Catalogue) -> Result<u8, Failure> {
     let listed = catalogue.workloads().map(|entry| Listed {
         written: entry.name.to_owned(),
-        summary: entry.summary,
+        summary: entry.summary.to_owned(),
         json: json!({"name": entry.name, "summary": entry.summary, "keys": entry.keys}),
     });
     print(args, listed)
 }
 
-/// Lists the faults, each with its usual amount.
+/// Lists the faults, each with its usual amount and the commands that know it.
 pub(super) fn faults(args: &CatalogueArgs) -> Result<u8, Failure> {
-    let listed = builtin().map(|entry| {
-        let amount = entry.amount.map(|amount| amount.to_string());
+    let listed = known().into_iter().map(|entry| {
+        let amount = entry.usual_amount().map(|amount| amount.to_string());
+        let (in_storms, in_searches) = (entry.is_in_storms(), entry.in_searches().is_some());
         let json = json!({
-            "name": entry.name,
-            "summary": entry.summary,
+            "name": entry.name(),
+            "summary": entry.summary(),
             "amount": amount,
-            "ways": entry.ways,
+            "ways": entry.its_ways(),
+            "storms": in_storms,
+            "searches": in_searches,
         });
         let usual = amount.map_or_else(String::new, |amount| format!("={amount}"));
-        Listed { written: format!("{}{usual}", entry.name), summary: entry.summary, json }
+        let known_to = match (in_storms, in_searches) {
+            (true, true) => "run explore",
+            (true, false) => "run",
+            _ => "    explore",
+        };
+        let summary = format!("{known_to:<11}  {}", entry.summary());
+        Listed { written: format!("{}{usual}", entry.name()), summary, json }
     });
     print(args, listed)
 }

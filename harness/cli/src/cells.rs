@@ -26,11 +26,11 @@ use super::{
 /// takes luck to meet one at the right moment; they may be asked for.
 const FAULTS: [&str; 3] = ["none", "replica-lag", "redis-cut"];
 
-/// Explores the cells that were asked for; each as a pair. One that cannot be
-/// explored is left out, and so is one of which nothing can be expected; that
 /// The number of a cell, and what is expected of it.
 type Explored = (usize, Result<Option<Pair>, Stuck>);
 
+/// Explores the cells that were asked for; each as a pair. One that cannot be
+/// explored is left out, and so is one of which nothing can be expected; that
 /// is said.
 pub(super) fn pairs(
     strategies: &[String],
@@ -87,7 +87,7 @@ fn pair(row: &Row<'_>, column: &Column, seed: u64) -> Result<Option<Pair>, Stuck
     let bounds = Bounds {
         faults: faults.collect(),
         guarantee: Guarantee::Linearizable,
-        ..cast(MAX_STATES, seed)
+        ..cast(MAX_STATES.get(), seed)
     };
     let found = explore(&make, &bounds)?;
     if found.broken.is_none() && !bounds.allows(PlacedFault::ReplicaLag) {

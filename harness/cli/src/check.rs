@@ -5,7 +5,7 @@ use quarrel_checkers::formats;
 use quarrel_report::report::{Ink, Width, summary};
 use quarrel_run::{
     judge::{Expectation, judge_run},
-    results::{STDIN, find_run},
+    results::{LoadedRun, STDIN, find_run},
 };
 use quarrel_strategy::strategy::Catalogue;
 
@@ -13,6 +13,7 @@ use super::output::{print, println};
 use super::{
     Failure,
     foreign::{self, Asked, FailureMeaning, From, Isolation, KeysIn, ModelName, Output},
+    partition::{Found, Part, Partition, PartitionArgs},
     recorded::Recorded,
 };
 
@@ -49,6 +50,8 @@ pub(super) struct CheckArgs {
     /// file of reads, writes and compare-and-sets
     #[arg(long, value_name = "GUARANTEE", value_parser = |t: &str| t.parse::<Expectation>())]
     expect: Option<Expectation>,
+    #[command(flatten)]
+    split: PartitionArgs,
     /// Where results are kept
     #[arg(long, default_value = "results", value_name = "FOLDER", env = "QUARREL_RESULTS")]
     results: PathBuf,
@@ -57,12 +60,15 @@ pub(super) struct CheckArgs {
     format: String,
 }
 
-/// Judges a run again and prints its verdict. It writes nothing: the run may be
-/// somebody else's, and `report` makes its files anew.
+/// Judges a run again and prints its verdict. It writes nothing to it: the run may
+/// be somebody else's, and `report` makes its files anew.
 pub(super) fn check(args: &CheckArgs, catalogue: &Catalogue) -> Result<u8, Failure> {
     let path = Path::new(&args.run);
     // A pipe is no regular file, and no run.
     if args.run == STDIN || path.exists() && !path.is_dir() {
+        if args.split.partition.is_some() {
+            return Err(Failure::usage("--partition splits the keys of a run, not of a file"));
+        }
         if args.stream {
             return foreign::stream(path);
         }
@@ -81,6 +87,10 @@ pub(super) fn check(args: &CheckArgs, catalogue: &Catalogue) -> Result<u8, Failu
     }
     let folder = find_run(&args.results, &args.run).map_err(Failure::usage)?;
     let Recorded { run, expected, workload } = Recorded::load(folder, catalogue)?;
+    let run = match args.split.partition {
+        Some(partition) => of_share(run, partition)?,
+        None => run,
+    };
     let expected = args.expect.unwrap_or(expected);
     let verdict = judge_run(&run, expected, &*(workload.build)());
     if args.format == "json" {
@@ -88,5 +98,20 @@ pub(super) fn check(args: &CheckArgs, catalogue: &Catalogue) -> Result<u8, Failu
     } else {
         print!("{}", summary(&run, &verdict, Ink::colours(), Width::of_terminal()));
     }
-    Ok(verdict.outcome.exit_code())
+    let code = verdict.outcome.exit_code();
+    if let Some(partition) = args.split.partition {
+        let verdict = Box::new(verdict);
+        Part::leave(partition, Found::Check { verdict }, &args.results)?;
+    }
+    Ok(code)
+}
+
+/// What of a run is about the keys that fall to this machine: each costs as many
+/// events as it has.
+fn of_share(run: LoadedRun, partition: Partition) -> Result<LoadedRun, Failure> {
+    let wrong = |error| Failure::usage(format!("--partition: {error}"));
+    let counts: Vec<_> = run.events_by_key().map_err(wrong)?.into_iter().collect();
+    let costs: Vec<u64> = counts.iter().map(|(_, events)| *events).collect();
+    let keys = partition.share(&costs).into_iter().map(|at| counts[at].0).collect();
+    run.of_keys(&keys).map_err(wrong)
 }

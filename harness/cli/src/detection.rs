@@ -51,6 +51,8 @@ pub(super) struct Measured {
     pub(super) table: Table,
     /// Whether every storm ran.
     pub(super) is_complete: bool,
+    /// The name of the folder with the table.
+    pub(super) folder: String,
 }
 
 pub(super) fn measure(
@@ -109,7 +111,7 @@ impl Bench<'_> {
                 let Some(trial) = self.trial(&pair, seed).await? else {
                     table.rows.retain(|row| !row.trials.is_empty());
                     keep(&folder, &table)?;
-                    return Ok(Measured { table, is_complete: false });
+                    return Ok(Measured { table, is_complete: false, folder: folder.name });
                 };
                 done += 1;
                 eprintln!("[{done}/{count}] {}, seed {seed}: {}", pair.run, told(&trial));
@@ -121,7 +123,9 @@ impl Bench<'_> {
                 keep(&folder, &table)?;
             }
         }
-        Ok(Measured { table, is_complete: true })
+        // Also of no pair at all.
+        keep(&folder, &table)?;
+        Ok(Measured { table, is_complete: true, folder: folder.name })
     }
 
     fn table(&self) -> Table {
@@ -340,8 +344,11 @@ fn told(trial: &Trial) -> String {
     format!("convicted{class} after {:.2} s{cause}{kept}", found.after.as_secs_f64())
 }
 
-fn keep(folder: &RunFolder, table: &Table) -> Result<(), Failure> {
-    write_json(&folder.file("detection.json"), table)?;
+/// The name of a table's file in its folder.
+pub(super) const TABLE_FILE: &str = "detection.json";
+
+pub(super) fn keep(folder: &RunFolder, table: &Table) -> Result<(), Failure> {
+    write_json(&folder.file(TABLE_FILE), table)?;
     write_text(&folder.file("detection.md"), &table.markdown())?;
     Ok(())
 }

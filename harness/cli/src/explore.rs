@@ -7,7 +7,7 @@ use std::{
 
 use clap::{ArgMatches, Args, Command, FromArgMatches as _, parser::ValueSource};
 use quarrel_checkers::Guarantee;
-use quarrel_explore::explore::{Bounds, PlacedFault, Reduction, UnknownFault, report};
+use quarrel_explore::explore::{Bounds, PlacedFault, PlacedFaultError, Reduction, report};
 use quarrel_report::report::command_line;
 use quarrel_run::{judge::Expectation, results::write_text};
 use quarrel_strategy::strategy::{AnyStrategy, Catalogue};
@@ -17,6 +17,7 @@ use super::{
     Failure,
     app_explore::{self, AppExploreArgs, Asked},
     options::{flags, given},
+    partition::{Found, Part, PartSearch, PartitionArgs, share},
 };
 
 #[derive(Args, Clone, Debug)]
@@ -45,14 +46,19 @@ struct ExploreArgs {
     #[arg(long, default_value = "linearizable", value_name = "GUARANTEE", value_parser = |t: &str| t.parse::<Expectation>())]
     expect: Expectation,
     /// The most states to keep before the rest is sampled
-    #[arg(long, default_value_t = 2_000_000, value_name = "N")]
-    max_states: usize,
+    #[arg(long, default_value = "2000000", value_name = "N", value_parser = |t: &str| t.parse::<NonZero<usize>>())]
+    max_states: NonZero<usize>,
     /// How many threads search; what is found does not depend on it [default: one for each core]
     #[arg(long, value_name = "N", value_parser = |t: &str| t.parse::<NonZero<usize>>())]
     threads: Option<NonZero<usize>>,
     /// Decides what is sampled
     #[arg(long, default_value_t = 0, value_name = "NUMBER")]
     seed: u64,
+    #[command(flatten)]
+    split: PartitionArgs,
+    /// Where a share of the work is kept for quarrel merge
+    #[arg(long, default_value = "results", value_name = "FOLDER", env = "QUARREL_RESULTS")]
+    results: PathBuf,
     /// Write the break to this file, as a race that quarrel replay runs
     #[arg(long, value_name = "FILE.race")]
     out: Option<PathBuf>,
@@ -62,7 +68,7 @@ struct ExploreArgs {
 }
 
 /// A fault, or none of them, as in a column of a matrix.
-fn fault(text: &str) -> Result<Option<PlacedFault>, UnknownFault> {
+fn fault(text: &str) -> Result<Option<PlacedFault>, PlacedFaultError> {
     if text == "none" { Ok(None) } else { text.parse().map(Some) }
 }
 
@@ -73,7 +79,7 @@ pub(super) fn command(catalogue: &Catalogue) -> Command {
 /// Searches the orders of an application's own messages.
 fn explore_app(args: &ExploreArgs, file: &Path, matches: &ArgMatches) -> Result<u8, Failure> {
     // Flags of simulated searches, which mean nothing to a real application.
-    let not_its_own = ["ops", "deletes", "max_states", "seed", "threads"];
+    let not_its_own = ["ops", "deletes", "max_states", "seed", "threads", "partition"];
     let given = |name: &&&str| matches.value_source(name) == Some(ValueSource::CommandLine);
     if let Some(name) = not_its_own.iter().find(given) {
         let why = format!("--{}: not for an application", name.replace('_', "-"));
@@ -130,12 +136,15 @@ pub(super) fn explore(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8,
         },
         strikes: usize::try_from(args.strikes).map_err(Failure::usage)?,
         guarantee: args.expect.guarantee,
-        max_states: args.max_states,
+        max_states: args.max_states.get(),
         seed: args.seed,
         threads: args.threads.or_else(|| thread::available_parallelism().ok()).unwrap_or(one),
         reduction: Reduction::Orders,
         ..defaults
     };
+    // Each beginning is a search of its own, and costs about as much as any other.
+    let mine = share(args.split.partition, &vec![1; bounds.starts.len()]);
+    let bounds = Bounds { starts: mine.iter().map(|&at| bounds.starts[at]).collect(), ..bounds };
     let changed: Vec<_> = entry
         .options
         .iter()
@@ -156,5 +165,16 @@ pub(super) fn explore(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8,
         let again = command_line(["quarrel", "replay", &path.to_string_lossy()]);
         eprintln!("written: {}; {again} makes it happen again", path.display());
     }
-    Ok(found.exploration.outcome().exit_code())
+    let outcome = found.exploration.outcome();
+    if let Some(partition) = args.split.partition {
+        let exploration = PartSearch {
+            first_start: mine.first().copied(),
+            outcome,
+            steps: found.exploration.broken.as_ref().map(|broken| broken.steps),
+            report: found.to_json(),
+            text: found.to_string(),
+        };
+        Part::leave(partition, Found::Exploration(Box::new(exploration)), &args.results)?;
+    }
+    Ok(outcome.exit_code())
 }

@@ -27,10 +27,12 @@ mod list;
 mod long;
 mod matrix;
 mod memory;
+mod merge;
 mod new;
 mod new_app;
 mod options;
 mod output;
+mod partition;
 mod performance;
 mod profile;
 mod proxy;
@@ -73,6 +75,9 @@ Start with:
 /// Runs the command line of this process and returns its exit code.
 #[must_use]
 pub fn main(catalogue: Catalogue) -> ExitCode {
+    if let Err(taken) = quarrel_strategy::faults::add(&catalogue.faults) {
+        return fail(&Failure { code: 70, message: taken.to_string() });
+    }
     let words = proxy::accept_single_dashes(std::env::args());
     let matches = match command(&catalogue).try_get_matches_from(words) {
         Ok(matches) => matches,
@@ -91,12 +96,14 @@ pub fn main(catalogue: Catalogue) -> ExitCode {
     let done = done.unwrap_or_else(|_| Err(Failure::bug("a panic")));
     match done.and_then(|code| output::finish().map(|()| code)) {
         Ok(code) => ExitCode::from(code),
-        Err(failure) => {
-            let bad = quarrel_report::report::Ink::colours().bad;
-            eprintln!("{bad}error{bad:#}: {}", failure.message);
-            ExitCode::from(failure.code)
-        }
+        Err(failure) => fail(&failure),
     }
+}
+
+fn fail(failure: &Failure) -> ExitCode {
+    let bad = quarrel_report::report::Ink::colours().bad;
+    eprintln!("{bad}error{bad:#}: {}", failure.message);
+    ExitCode::from(failure.code)
 }
 
 fn dispatch(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> {
@@ -113,6 +120,7 @@ fn dispatch(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> 
         "check" => check::check(&args(matches)?, catalogue),
         "list" => list::list(&args(matches)?),
         "matrix" => matrix::matrix(&args(matches)?, catalogue),
+        "merge" => merge::merge(&args(matches)?),
         "app" => app_explore::app(&args(matches)?),
         "strategies" => catalogue::strategies(&args(matches)?, catalogue),
         "workloads" => catalogue::workloads(&args(matches)?, catalogue),
@@ -156,6 +164,7 @@ pub fn command(catalogue: &Catalogue) -> Command {
         .subcommand(check::CheckArgs::augment_args(named("check")))
         .subcommand(report::ReportArgs::augment_args(named("report")))
         .subcommand(review::ReviewArgs::augment_args(named("review")))
+        .subcommand(merge::MergeArgs::augment_args(named("merge")))
         .subcommand(serve::ServeArgs::augment_args(named("serve")))
         .subcommand(list::ListArgs::augment_args(named("list")))
         .subcommand(explain::ExplainArgs::augment_args(named("explain")))

@@ -31,11 +31,12 @@ pub(super) fn with_flag(command: Command) -> Command {
     )
 }
 
-/// Does what the flag says for the rest of this process.
+/// Does what the flag says, until the next command or run of several says
+/// otherwise.
 pub(super) fn obey(matches: &ArgMatches) {
     // A command without the flag reads no history.
-    if let Ok(Some(bytes)) = matches.try_get_one::<u64>(NAME) {
-        allow_memory(*bytes);
+    if let Ok(bytes) = matches.try_get_one::<u64>(NAME) {
+        allow_memory(bytes.copied());
     }
 }
 

@@ -4,18 +4,22 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use clap::{ArgMatches, Command, parser::ValueSource};
+use clap::{Arg, ArgMatches, Command, parser::ValueSource};
+use quarrel_checkers::gravest_exit;
 use quarrel_report::report::Ink;
-use quarrel_run::results::{FileError, FormError, VerdictFile};
+use quarrel_run::results::{FileError, FormError, VerdictFile, is_ours};
 use quarrel_strategy::strategy::{Catalogue, KnownNames};
 use serde_json::json;
-use toml_edit::{Document, Item, Table, Value};
+use toml_edit::{Document, Item, Key, Table, Value};
 
 use super::{
     Failure,
-    output::{eprintln, println},
+    memory::with_flag,
+    output::{self, eprintln, println},
+    partition::{Found, Part, PartRun, Partition, share},
     run::{Ended, command, makes_sense, one_of_many},
     words::told,
 };
@@ -23,11 +27,11 @@ use super::{
 /// The project's file.
 pub(super) const PROJECT: &str = "quarrel.toml";
 
-/// Flags that name a file: it is looked for beside the project's.
-const FILES: [&str; 3] = ["app", "policy", "schedule"];
+/// The flag by which an application's data is not told.
+const REDACT: &str = "redact";
 
 /// What only the command line says of several runs.
-const OUTSIDE: [&str; 2] = ["profile", "format"];
+const OUTSIDE: [&str; 3] = ["profile", "partition", "format"];
 
 /// The runs of a profile, one after the other, with one summary and the gravest
 /// of their exit codes.
@@ -38,28 +42,48 @@ pub(super) fn run(
     catalogue: &Catalogue,
 ) -> Result<u8, Failure> {
     let here = std::env::current_dir().map_err(Failure::environment)?;
+    // What the command line says holds for all that is told, the names of files
+    // among it.
+    if given.get_flag(REDACT) {
+        output::redact();
+    }
     let project = Project::above(&here)?;
-    let command = command(catalogue).no_binary_name(true);
+    let command = with_flag(command(catalogue)).no_binary_name(true);
     let runs = project.runs(name, &command, given)?;
-    // Whoever starts it sees which file decides, before anything of it runs.
-    eprintln!("project: {}, profile {name}: {}", project.path.display(), counted(runs.len()));
     let mut parsed = Vec::new();
     for run in &runs {
         let matches = command.clone().try_get_matches_from(&run.words).map_err(|error| {
             let told = error.to_string();
             let told = told.trim_start_matches("error: ").lines().next().unwrap_or_default();
-            Failure::from(FormError::at(&project.path, run.line, 1, told))
-        })?;
-        makes_sense(&matches, catalogue).map_err(|failure| Failure {
-            code: if failure.code == 64 { 65 } else { failure.code },
-            message: format!("{}, line {}: {}", project.path.display(), run.line, failure.message),
+            project.wrong_at(run.at, told)
         })?;
         parsed.push(matches);
     }
+    if parsed.iter().any(|matches| matches.get_flag(REDACT)) {
+        output::redact();
+    }
+    let partition = given.get_one::<Partition>("partition").copied();
+    // Whoever starts it sees which file decides, before anything of it runs.
+    let split = partition.map_or_else(String::new, |share| format!(", share {share} of them"));
+    eprintln!(
+        "project: {}, profile {name}: {}{split}",
+        project.path.display(),
+        counted(runs.len())
+    );
+    for (run, matches) in runs.iter().zip(&parsed) {
+        makes_sense(matches, catalogue).map_err(|failure| match failure.code {
+            64 => project.wrong_at(run.at, failure.message),
+            _ => failure,
+        })?;
+    }
+    let costs: Vec<u64> = parsed.iter().map(cost_ms).collect();
+    let share = share(partition, &costs);
     let mut done = Vec::new();
-    for (at, (run, matches)) in runs.iter().zip(&parsed).enumerate() {
+    for &at in &share {
+        let (run, matches) = (&runs[at], &parsed[at]);
         eprintln!("run {} of {}: {}", at + 1, runs.len(), run.called());
-        let ended = Done { called: run.called(), ended: one_of_many(matches, catalogue) };
+        let ended = one_of_many(matches, catalogue);
+        let ended = Done { number: at, called: run.called(), ended };
         let is_over = matches!(ended.code(), 70 | 130);
         done.push(ended);
         // Somebody stopped it, or nothing that it says can be trusted.
@@ -67,23 +91,41 @@ pub(super) fn run(
             break;
         }
     }
-    let code = gravest(done.iter().map(Done::code));
+    let code = gravest_exit(done.iter().map(Done::code));
+    if let Some(partition) = partition.filter(|_| done.len() == share.len()) {
+        let runs = done.iter().map(Done::to_part).collect();
+        let results: &PathBuf = given.get_one("results").expect("it has a default");
+        Part::leave(partition, Found::Runs { all: parsed.len(), runs }, results)?;
+    }
     match format {
         "json" => {
             let runs: Vec<_> = done.iter().map(Done::to_json).collect();
-            let left_out = parsed.len() - done.len();
-            println!(
-                "{:#}",
-                json!({"profile": name, "exit_code": code, "runs": runs, "not_run": left_out})
-            );
+            let left_out = share.len() - done.len();
+            let name = output::shown(name.to_owned());
+            let told =
+                json!({"profile": name, "exit_code": code, "runs": runs, "not_run": left_out});
+            // Its words are ours; what is not was made unreadable one by one.
+            output::print_own(&format!("{told:#}\n"));
         }
-        _ => summary(name, &done, parsed.len()),
+        _ => summary(name, &done, share.len()),
     }
     Ok(code)
 }
 
+/// What is added to a storm's own time: servers that come up, stores that settle,
+/// a verdict, a report.
+const AROUND_MS: u64 = 5_000;
+
+/// About how long a run lasts.
+fn cost_ms(run: &ArgMatches) -> u64 {
+    let time = run.get_one::<Duration>("time").copied().unwrap_or_default();
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).saturating_add(AROUND_MS)
+}
+
 /// A run that came to its end.
 struct Done {
+    /// Its place in the profile, from 0.
+    number: usize,
     called: String,
     ended: Result<Ended, Failure>,
 }
@@ -105,11 +147,23 @@ impl Done {
 
     fn to_json(&self) -> serde_json::Value {
         json!({
-            "command": self.called,
+            "command": output::shown(self.called.clone()),
             "exit_code": self.code(),
             "verdict": self.verdict(),
-            "error": self.ended.as_ref().err().map(|failure| &failure.message),
+            "error": self.ended.as_ref().err().map(|failure| output::shown(failure.message.clone())),
         })
+    }
+
+    fn to_part(&self) -> PartRun {
+        let (outcome, reason) = self.told();
+        PartRun {
+            number: self.number,
+            command: self.called.clone(),
+            exit_code: self.code(),
+            outcome: outcome.to_owned(),
+            reason,
+            run: self.verdict().map(|verdict| verdict.run.clone()),
+        }
     }
 
     /// What came of it, in a word and a sentence.
@@ -154,14 +208,6 @@ fn summary(name: &str, done: &[Done], all: usize) {
     }
 }
 
-/// What outweighs what: an end by force or a bug, a violation, a world that
-/// broke, what is open, what showed nothing.
-fn gravest(codes: impl Iterator<Item = u8>) -> u8 {
-    let codes: Vec<u8> = codes.collect();
-    let known = [70, 130, 1, 4, 65, 64, 2, 3];
-    known.into_iter().find(|code| codes.contains(code)).unwrap_or(0)
-}
-
 /// A project's file.
 struct Project {
     path: PathBuf,
@@ -172,8 +218,8 @@ struct Project {
 /// A run of a profile, as the arguments of `quarrel run`.
 struct Storm {
     words: Vec<String>,
-    /// Where it begins in the file.
-    line: usize,
+    /// Behind how many bytes of the file it begins.
+    at: usize,
 }
 
 impl Storm {
@@ -191,18 +237,35 @@ impl Project {
                 "--profile: there is no {PROJECT} here or above; quarrel init writes one"
             ))
         })?;
+        // It says what is run: anybody could have left one above.
+        if path.parent() != Some(folder) && !is_ours(&path).map_err(FileError::io(&path))? {
+            return Err(Failure::usage(format!(
+                "--profile: {} belongs to somebody else, and is not followed from a folder below; \
+                 if it is meant, go to its folder",
+                path.display()
+            )));
+        }
         let text = fs::read_to_string(&path).map_err(FileError::io(&path))?;
         let document = Document::parse(text.clone()).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
-            FormError::at(&path, line(&text, at), 1, error.message().trim())
+            FormError::in_text(&path, &text, at, error.message().trim())
         })?;
         Ok(Self { path, text, document })
     }
 
     /// What is wrong at an item.
     fn wrong(&self, item: &Item, problem: impl std::fmt::Display) -> Failure {
-        let at = item.span().map_or(1, |span| line(&self.text, span.start));
-        FormError::at(&self.path, at, 1, problem).into()
+        self.wrong_at(item.span().map_or(0, |span| span.start), problem)
+    }
+
+    /// What is wrong with a key.
+    fn wrong_key(&self, key: &Key, problem: impl std::fmt::Display) -> Failure {
+        self.wrong_at(key.span().map_or(0, |span| span.start), problem)
+    }
+
+    /// What is wrong behind so many bytes of the file.
+    fn wrong_at(&self, offset: usize, problem: impl std::fmt::Display) -> Failure {
+        FormError::in_text(&self.path, &self.text, offset, problem).into()
     }
 
     /// The runs of a profile, with what was given on the command line.
@@ -213,8 +276,8 @@ impl Project {
         given: &ArgMatches,
     ) -> Result<Vec<Storm>, Failure> {
         let root = self.document.as_item();
-        if let Some((key, item)) = self.document.iter().find(|(key, _)| *key != "profile") {
-            return Err(self.wrong(item, format!("unknown key `{key}`; known is profile")));
+        if let Some((key, _)) = keyed(&self.document).find(|(key, _)| *key != "profile") {
+            return Err(self.wrong_key(key, format!("unknown key `{key}`; known is profile")));
         }
         let none = || self.wrong(root, "there is no [profile.NAME] in it");
         let profiles = self.document.get("profile").and_then(Item::as_table).ok_or_else(none)?;
@@ -239,30 +302,29 @@ impl Project {
         command: &Command,
         outside: &BTreeMap<String, Vec<String>>,
     ) -> Result<Storm, Failure> {
-        let mut said: BTreeMap<&str, &Item> =
-            profile.iter().filter(|(key, _)| *key != "run").collect();
-        said.extend(run.iter());
+        let mut said: BTreeMap<&str, (&Key, &Item)> = BTreeMap::new();
+        for (key, item) in keyed(profile).filter(|(key, _)| *key != "run").chain(keyed(run)) {
+            said.insert(key, (key, item));
+        }
         let mut words = Vec::new();
-        for (key, item) in said {
-            let known = |name: &str| known_flags(command).any(|flag| flag == name);
-            if !known(key) {
-                let names = KnownNames::of(key, known_flags(command));
-                return Err(self.wrong(item, format!("unknown key `{key}`; {names}")));
+        for (name, (key, item)) in said {
+            let Some(flag) = flags(command).find(|(known, _)| *known == name) else {
+                let names = KnownNames::of(name, flags(command).map(|(known, _)| known));
+                return Err(self.wrong_key(key, format!("unknown key `{name}`; {names}")));
+            };
+            if OUTSIDE.contains(&name) {
+                return Err(self.wrong_key(key, format!("{name} is for the command line only")));
             }
-            if OUTSIDE.contains(&key) {
-                return Err(self.wrong(item, format!("{key} is for the command line only")));
-            }
-            if !outside.contains_key(key) {
-                words.extend(self.words(key, item)?);
+            if !outside.contains_key(name) {
+                words.extend(self.words(flag, item)?);
             }
         }
         words.extend(outside.values().flatten().cloned());
-        let line = run.span().map_or(1, |span| line(&self.text, span.start));
-        Ok(Storm { words, line })
+        Ok(Storm { words, at: run.span().map_or(0, |span| span.start) })
     }
 
     /// A key and its value as on the command line.
-    fn words(&self, key: &str, item: &Item) -> Result<Vec<String>, Failure> {
+    fn words(&self, (key, arg): (&str, &Arg), item: &Item) -> Result<Vec<String>, Failure> {
         let values: Vec<&Value> = match item.as_value() {
             Some(Value::Array(values)) => values.iter().collect(),
             Some(value) => vec![value],
@@ -283,7 +345,7 @@ impl Project {
             };
             match key {
                 "strategy" => words.insert(0, text),
-                _ if FILES.contains(&key) => {
+                _ if names_file(arg) => {
                     let beside = self.path.parent().unwrap_or(Path::new("")).join(text);
                     words.push(format!("--{key}={}", beside.display()));
                 }
@@ -299,16 +361,22 @@ fn counted(runs: usize) -> String {
     format!("{runs} run{}", if runs == 1 { "" } else { "s" })
 }
 
-/// The line of a place in a text, counted from 1.
-fn line(text: &str, at: usize) -> usize {
-    text.get(..at).unwrap_or(text).matches('\n').count() + 1
+/// What is in a table, with its keys' places.
+fn keyed(table: &Table) -> impl Iterator<Item = (&Key, &Item)> {
+    table.iter().filter_map(|(key, _)| table.get_key_value(key))
 }
 
 /// The flags of `quarrel run` by name, and what it runs.
-fn known_flags(command: &Command) -> impl Iterator<Item = &str> {
+fn flags(command: &Command) -> impl Iterator<Item = (&str, &Arg)> {
     command.get_arguments().filter_map(|arg| {
-        arg.get_long().or_else(|| arg.is_positional().then(|| arg.get_id().as_str()))
+        let name = arg.get_long().or_else(|| arg.is_positional().then(|| arg.get_id().as_str()))?;
+        Some((name, arg))
     })
+}
+
+/// Whether a flag's value is a file, which is looked for beside the project's.
+fn names_file(arg: &Arg) -> bool {
+    arg.get_value_names().is_some_and(|names| names.iter().any(|name| name == "FILE"))
 }
 
 /// What was given on the command line, by flag: it holds for every run, instead
@@ -318,7 +386,9 @@ fn outside(command: &Command, given: &ArgMatches) -> BTreeMap<String, Vec<String
     for arg in command.get_arguments() {
         let id = arg.get_id().as_str();
         let is_given = given.value_source(id) == Some(ValueSource::CommandLine);
-        let Some(flag) = arg.get_long().filter(|flag| is_given && *flag != "profile") else {
+        let Some(flag) =
+            arg.get_long().filter(|flag| is_given && !["profile", "partition"].contains(flag))
+        else {
             continue;
         };
         let raw = given.get_raw(id).into_iter().flatten();
@@ -329,20 +399,4 @@ fn outside(command: &Command, given: &ArgMatches) -> BTreeMap<String, Vec<String
         words.insert(flag.to_owned(), told.collect());
     }
     words
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_violation_outweighs_a_world_that_broke_and_that_what_is_open() {
-        let of = |codes: &[u8]| gravest(codes.iter().copied());
-        assert_eq!(of(&[0, 3, 2, 4, 1]), 1);
-        assert_eq!(of(&[0, 3, 2, 4]), 4);
-        assert_eq!(of(&[0, 3, 2]), 2);
-        assert_eq!(of(&[0, 3]), 3);
-        assert_eq!(of(&[0, 0]), 0);
-        assert_eq!(of(&[1, 130]), 130);
-    }
 }

@@ -26,9 +26,10 @@ use super::{
     gatekeeper::{Gatekeeper, GatekeeperArgs},
     keep::keep,
     options::{flags, given},
+    partition::PartitionArgs,
     profile,
     signals::stop_on_signals,
-    subject::Subject,
+    subject::{Subject, announce},
     watch::Watch,
 };
 
@@ -49,13 +50,13 @@ pub(super) struct RunArgs {
     app: Option<PathBuf>,
     /// A fault, such as replica-lag, replica-lag=20ms..200ms,via=link or redis-cut; may be repeated
     #[arg(long = "fault", value_name = "FAULT", value_parser = Fault::parse)]
-    faults: Vec<Fault>,
+    pub(super) faults: Vec<Fault>,
     /// A schedule of faults to follow instead: a file of lines such as `t=1s inject redis-cut`, or the run.toml of a run
     #[arg(long, value_name = "FILE", conflicts_with = "faults")]
     schedule: Option<PathBuf>,
     /// How long the storm lasts
     #[arg(long, default_value = "10s", value_name = "TIME", value_parser = duration)]
-    time: Duration,
+    pub(super) time: Duration,
     /// How many clients at once [default: 16; 8 of an application, each with an instance of its own]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
     clients: Option<u64>,
@@ -100,6 +101,8 @@ pub(super) struct RunArgs {
     /// Keep and print tokens for what an application's rows, statements, headers and messages hold, from the first moment on
     #[arg(long)]
     redact: bool,
+    #[command(flatten)]
+    split: PartitionArgs,
     /// Where results are kept
     #[arg(long, default_value = "results", value_name = "FOLDER", env = "QUARREL_RESULTS")]
     results: PathBuf,
@@ -113,6 +116,14 @@ pub(super) struct RunArgs {
     is_one_of_many: bool,
 }
 
+impl RunArgs {
+    /// The defaults, for a strategy.
+    pub(super) fn usual(strategy: &str, catalogue: &Catalogue) -> Result<Self, Failure> {
+        let matches = command(catalogue).try_get_matches_from(["run", strategy]);
+        Self::from_arg_matches(&matches.map_err(Failure::bug)?).map_err(Failure::bug)
+    }
+}
+
 /// The subcommand, with a flag for every option that some strategy takes.
 pub(super) fn command(catalogue: &Catalogue) -> Command {
     RunArgs::augment_args(Command::new("run")).args(flags(catalogue))
@@ -122,6 +133,9 @@ pub(super) fn run(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Fai
     let args = RunArgs::from_arg_matches(matches).map_err(Failure::usage)?;
     match &args.profile {
         Some(name) => profile::run(name, &args.format, matches, catalogue),
+        None if args.split.partition.is_some() => Err(Failure::usage(
+            "--partition splits the runs of a --profile; a single run is one storm",
+        )),
         None => Ok(storms(&args, matches, catalogue)?.code),
     }
 }
@@ -180,8 +194,22 @@ fn storms(args: &RunArgs, matches: &ArgMatches, catalogue: &Catalogue) -> Result
     unreachable!("the last attempt returns")
 }
 
-/// What the command line names: a strategy with its options, or an application.
+/// What the command line names: a strategy with its options, or an application,
+/// whose file is told before anything of it runs.
 fn subject<'a>(
+    args: &RunArgs,
+    matches: &ArgMatches,
+    catalogue: &'a Catalogue,
+) -> Result<Subject<'a>, Failure> {
+    let subject = subject_unannounced(args, matches, catalogue)?;
+    if let Some(file) = &args.app {
+        announce(file);
+    }
+    Ok(subject)
+}
+
+/// The same, of which nothing is run.
+fn subject_unannounced<'a>(
     args: &RunArgs,
     matches: &ArgMatches,
     catalogue: &'a Catalogue,
@@ -427,8 +455,9 @@ pub(super) async fn conduct(
     tell: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Conducted, Failure> {
     let run = Run::planned(plan, settings.clone(), args.expect);
-    let Ran { run, verdict, unloaded, kept, .. } =
-        run.in_folder(folder, cluster, stop, tell).await?;
+    // It is held until all of it is written.
+    let ran = run.in_folder(folder, cluster, stop, tell).await?;
+    let Ran { run, verdict, unloaded, kept, .. } = ran;
     warn_of_unloaded(&unloaded);
     let kept =
         kept.map_err(Failure::from).and_then(|()| Ok(write_files(&run, &verdict).map(drop)?));

@@ -24,7 +24,7 @@ pub(super) struct ServeArgs {
     /// What is accepted of each case: the trend shows it
     #[arg(long, default_value = "policy.toml", value_name = "FILE")]
     policy: PathBuf,
-    /// Let those who look at a run leave notes on its moments, in its folder; without it nothing is ever written
+    /// Let those who look at a run leave notes on its moments, in its folder; only on a loopback address; without it nothing is ever written
     #[arg(long)]
     notes: bool,
 }
@@ -37,6 +37,13 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8, Failure> {
         .map_err(Failure::environment)?;
     if !args.results.is_dir() && args.results != std::path::Path::new("results") {
         return Err(Failure::usage(format!("there is no folder {}", args.results.display())));
+    }
+    if args.notes && !args.host.is_loopback() {
+        return Err(Failure::usage(format!(
+            "--notes: only on a loopback address, and {} is none: whoever can reach it could write, \
+             and so could pages of others in a visitor's browser",
+            args.host
+        )));
     }
     runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::environment)?;
@@ -51,7 +58,10 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8, Failure> {
             ))
         })?;
         if !args.host.is_loopback() {
-            eprintln!("note: everybody who can reach {address} can read these results");
+            eprintln!(
+                "note: everybody who can reach {address} can read these results, and so can any page \
+                 that somebody who can opens in a browser"
+            );
         }
         println!("http://{}", server.address());
         let stop = async move {

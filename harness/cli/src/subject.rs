@@ -21,20 +21,29 @@ pub(super) enum Subject<'a> {
 }
 
 /// What an application's file says. Every command that runs what stands in one
-/// comes by here, and names it first.
+/// comes by here, or by [`announce`], and names it first.
 pub(super) fn read_app(path: &Path) -> Result<AppFile, Failure> {
-    let file = AppFile::read(path).map_err(|error| match error {
-        AppFileError::Io { path, source } => Failure::reading(&path, &source),
-        AppFileError::Form(error) => error.into(),
-    })?;
-    eprintln!("app: {}, whose commands are run", path.display());
+    let file = parsed(path)?;
+    announce(path);
     Ok(file)
 }
 
+/// Says whose commands are run.
+pub(super) fn announce(app: &Path) {
+    eprintln!("app: {}, whose commands are run", app.display());
+}
+
+fn parsed(path: &Path) -> Result<AppFile, Failure> {
+    AppFile::read(path).map_err(|error| match error {
+        AppFileError::Io { path, source } => Failure::reading(&path, &source),
+        AppFileError::Form(error) => error.into(),
+    })
+}
+
 impl Subject<'_> {
-    /// The application of a file.
+    /// The application of a file. Whoever runs it must [`announce`] it first.
     pub(super) fn app(path: &Path) -> Result<Self, Failure> {
-        Ok(Self::App(Arc::new(App::new(read_app(path)?))))
+        Ok(Self::App(Arc::new(App::new(parsed(path)?))))
     }
 
     /// The same subject, for an attempt of its own: an application is started

@@ -12,6 +12,25 @@ pub(super) fn as_given() -> String {
     told(std::env::args().skip(1))
 }
 
+/// The same without `--partition`: the command whose work is split, alike on
+/// every machine that does a share of it.
+pub(super) fn whole() -> String {
+    told(without_partition(std::env::args().skip(1)))
+}
+
+fn without_partition(words: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut kept = Vec::new();
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--partition" => drop(words.next()),
+            word if word.starts_with("--partition=") => {}
+            _ => kept.push(word),
+        }
+    }
+    kept
+}
+
 pub(super) fn told(words: impl IntoIterator<Item = String>) -> String {
     let mut words = words.into_iter();
     let mut told = vec!["quarrel".to_owned()];
@@ -42,6 +61,14 @@ pub(super) fn told(words: impl IntoIterator<Item = String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_whole_is_told_alike_for_every_share() {
+        let of = |words: &str| told(without_partition(words.split(' ').map(str::to_owned)));
+        let whole = "quarrel matrix --strategy ttl-only";
+        assert_eq!(of("matrix --partition 2/8 --strategy ttl-only --results a"), whole);
+        assert_eq!(of("matrix --strategy ttl-only --partition=7/8 --results=b"), whole);
+    }
 
     #[test]
     fn a_command_is_told_without_passwords_and_places() {

@@ -28,7 +28,7 @@ pub use owned::sweep_stale;
 // Who holds a cluster needs its interface, too.
 pub use quarrel_strategy::cluster::{
     Boxed, Cluster, ClusterError, ClusterKind, Control, ControlError, Fencing, Impairment, Life,
-    Link, Node, Unsupported, Vitals, Work,
+    Link, Needs, Node, Unsupported, Vitals, Work,
 };
 pub use real::{NodeControl, RealCluster};
 pub use reaper::{Reaper, start_time};

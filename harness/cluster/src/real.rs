@@ -4,12 +4,15 @@ use quarrel_checkers::Lsn;
 use quarrel_strategy::stores::{Backend, TimeLimits};
 
 use super::{
-    Boxed, Cluster, ClusterKind, Control, ControlError, Link, Node, Roles, Unsupported, Vitals,
-    admin, cache, inspect,
+    Boxed, Cluster, ClusterKind, Control, ControlError, Link, Needs, Node, Roles, Unsupported,
+    Vitals, admin, cache, inspect,
     links::{LinkChange, Links},
     vitals,
 };
 use crate::stores::{Endpoints, RealStores};
+
+/// Advice where only a cluster of its own will do.
+const OF_ITS_OWN: &str = "--cluster docker or native";
 
 /// What can be done to the servers of a cluster: signals to processes, or
 /// commands to containers.
@@ -161,47 +164,33 @@ impl Cluster for RealCluster {
     }
 
     fn supports(&self, control: &Control) -> Result<(), Unsupported> {
-        let (missing, advice) = match control {
-            Control::Latency { link: Link::ReplicaPrimary, .. }
-            | Control::Cut(Link::ReplicaPrimary)
-            | Control::DropReplies(Link::ReplicaPrimary)
-            | Control::Impair { link: Link::ReplicaPrimary, .. }
-            | Control::Restore(Link::ReplicaPrimary)
-                if self.kind == ClusterKind::External =>
-            {
-                (
-                    Some("what the replica dials is not quarrel's to change"),
-                    "--cluster docker or native",
-                )
+        let is_somebodys = self.kind == ClusterKind::External;
+        let (missing, advice) = match control.needs() {
+            Needs::Nothing => return Ok(()),
+            Needs::Proxy(Link::ReplicaPrimary) if is_somebodys => {
+                (Some("what the replica dials is not quarrel's to change"), OF_ITS_OWN)
             }
-            Control::Latency { .. }
-            | Control::Cut(_)
-            | Control::DropReplies(_)
-            | Control::Impair { .. }
-            | Control::Restore(_) => (
+            Needs::Proxy(_) => (
                 self.links.is_none().then_some("it needs a fault proxy between client and server"),
                 "add --toxiproxy HOST:PORT, or use --cluster docker or native",
             ),
-            Control::Kill(_) | Control::Start(_) | Control::Freeze(_) | Control::Thaw(_) => (
+            Needs::Servers => (
                 self.nodes.is_none().then_some("its servers are not quarrel's to stop"),
-                "--cluster docker or native",
+                OF_ITS_OWN,
             ),
-            Control::PauseReplay | Control::ResumeReplay | Control::ApplyDelay(_) => (
-                (self.kind == ClusterKind::External)
+            Needs::ReplicaSettings => (
+                is_somebodys
                     .then_some("settings of somebody's replica are not quarrel's to change"),
-                "--cluster docker or native",
+                OF_ITS_OWN,
             ),
-            Control::WipeCache | Control::SaveCache | Control::LimitCache(_) => (
-                (self.kind == ClusterKind::External)
-                    .then_some("somebody else may keep things in this Redis"),
-                "--cluster docker or native",
-            ),
-            Control::Wait(_) => return Ok(()),
-            Control::Promote(_) | Control::Switch | Control::Rejoin => (
+            Needs::WholeCache => {
+                (is_somebodys.then_some("somebody else may keep things in this Redis"), OF_ITS_OWN)
+            }
+            Needs::Promotion => (
                 (self.links.is_none()
                     || self.nodes.as_ref().is_none_or(|n| n.address(Node::Primary).is_none()))
                 .then_some("it cannot make its old primary a replica of the new one"),
-                "--cluster docker or native",
+                OF_ITS_OWN,
             ),
         };
         missing.map_or(Ok(()), |why| {

@@ -4,11 +4,11 @@ use quarrel_checkers::{Class, Guarantee, Validity};
 use quarrel_harness::{
     report::{
         Ink, Width,
-        ci::{Breach, Policy, Ruling, annotation, junit, open_metrics, step_summary},
+        ci::{Breach, Policy, Ruling, annotation, junit, open_metrics, place, step_summary},
         explain::{TopicKind, entries},
         summary,
     },
-    results::{RunOutcome, VerdictFile},
+    results::{LoadedRun, RunOutcome, VerdictFile},
 };
 
 use crate::example;
@@ -32,18 +32,47 @@ fn junit_has_a_case_per_strategy_and_fault() {
 fn github_gets_a_summary_and_an_annotation() {
     let (run, verdict) = example::refill(nowhere(), "Alex", "Alice");
     insta::assert_snapshot!("step_summary", step_summary(&run, &verdict));
-    insta::assert_snapshot!("annotation", annotation(&run, &verdict).unwrap());
+    insta::assert_snapshot!(
+        "annotation",
+        annotation(&run, &verdict, Some("src/cache.rs")).unwrap()
+    );
     let (run, verdict) = example::quiet(nowhere(), 120);
-    assert_eq!(annotation(&run, &verdict), None);
+    assert_eq!(annotation(&run, &verdict, None), None);
 }
 
 #[test]
 fn an_annotation_is_one_line_whatever_it_says() {
-    let (mut run, verdict) = example::refill(nowhere(), "Alex", "Alice");
-    run.settings.source = "a,b:c\n::error::x".to_owned();
-    let line = annotation(&run, &verdict).unwrap();
+    let (run, verdict) = example::refill(nowhere(), "Alex", "Alice");
+    let line = annotation(&run, &verdict, Some("a,b:c\n::error::x")).unwrap();
     assert!(line.starts_with("::error file=a%2Cb%3Ac%0A%3A%3Aerror%3A%3Ax,title="), "{line}");
     assert_eq!(line.lines().count(), 1);
+}
+
+/// GitHub shows an annotation only beside a file of the checkout that it ran in.
+#[test]
+fn an_annotation_stands_beside_a_file_of_the_project() {
+    let (mut run, verdict) = example::refill(nowhere(), "Alex", "Alice");
+    let scratch = tempfile::tempdir().unwrap();
+    let workspace = scratch.path().join("checkout");
+    let here = workspace.join("deep");
+    std::fs::create_dir_all(&here).unwrap();
+    let place_of = |run: &LoadedRun| place(&workspace, &here, &run.settings);
+    // A strategy of quarrel's own has no source in it, nor do files outside.
+    std::fs::write(scratch.path().join("quarrel.toml"), "").unwrap();
+    assert_eq!(place_of(&run), None);
+    let line = annotation(&run, &verdict, None).unwrap();
+    assert!(line.starts_with("::error title="), "{line}");
+    for (file, found) in [
+        ("quarrel.toml", "quarrel.toml"),
+        ("workloads/src/strategies/cache_aside.rs", "workloads/src/strategies/cache_aside.rs"),
+        ("deep/app.toml", "deep/app.toml"),
+    ] {
+        let path = workspace.join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "").unwrap();
+        run.settings.app = file.ends_with("app.toml").then(|| "app.toml".to_owned());
+        assert_eq!(place_of(&run).as_deref(), Some(found));
+    }
 }
 
 #[test]

@@ -59,3 +59,47 @@ async fn a_note_is_taken_from_this_servers_pages_alone() {
     // No other request writes.
     assert_eq!(ask(address, "POST /", "127.0.0.1").await.0, 405);
 }
+
+/// A page's token, by which it may write.
+async fn token(address: SocketAddr, run: &str) -> String {
+    let (_, told) = ask(address, &format!("GET /run/{run}/notes"), "localhost").await;
+    told.split("data-token=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
+
+/// Two who serve the same folder take notes at once; what is in the file and is
+/// none of ours stays, too.
+#[tokio::test]
+async fn no_note_is_lost_to_another_writer_or_to_what_cannot_be_read() {
+    const EACH: usize = 20;
+    let scratch = tempfile::tempdir().unwrap();
+    let run = finished(scratch.path(), "20260301T080000Z-cache-aside-9f3a", "Alex");
+    let notes = run.file("notes.jsonl");
+    // A line of a later version, and one whose writer was killed.
+    let before = "{\"at_ms\": 7, \"words\": [\"what comes later\"]}\n{\"at_ms\": 9, \"te";
+    std::fs::write(&notes, before).unwrap();
+    let one = serve_noting(scratch.path(), Noting::On).await;
+    let other = serve_noting(scratch.path(), Noting::On).await;
+    let mut sent = tokio::task::JoinSet::new();
+    for address in [one, other] {
+        let token = token(address, &run.name).await;
+        for _ in 0..EACH {
+            let (name, token) = (run.name.clone(), token.clone());
+            sent.spawn(
+                async move { send(address, &name, &format!("http://{address}"), &token).await },
+            );
+        }
+    }
+    assert_eq!(sent.join_all().await, vec![204; 2 * EACH]);
+    let kept = std::fs::read_to_string(&notes).unwrap();
+    let added = kept.strip_prefix(before).expect("what was there stays as it was");
+    assert_eq!(added.matches("the old <b>one</b>").count(), 2 * EACH, "{kept}");
+    let (_, told) = ask(one, &format!("GET /run/{}/notes", run.name), "localhost").await;
+    assert!(told.contains("that cannot be read as notes: 2"), "{told}");
+
+    // A file that cannot be read is left as it is.
+    let bytes = [before.as_bytes(), &[0xFF, b'\n']].concat();
+    std::fs::write(&notes, &bytes).unwrap();
+    let token = token(one, &run.name).await;
+    assert_eq!(send(one, &run.name, &format!("http://{one}"), &token).await, 507);
+    assert_eq!(std::fs::read(&notes).unwrap(), bytes);
+}

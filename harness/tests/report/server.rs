@@ -199,6 +199,11 @@ async fn runs_are_told_as_new_or_known_and_lead_to_those_beside_them() {
     assert!(at(&list, &second) < at(&list, &first), "the newest first");
     let by_cause = get("/?sort=cause").await;
     assert!(at(&by_cause, &first) < at(&by_cause, &second), "what is new first");
+    // Whoever filters a list that is in another order keeps that order.
+    assert!(
+        by_cause.contains("<input type=\"hidden\" name=\"sort\" value=\"cause\">"),
+        "{by_cause}"
+    );
     let report = get(&format!("/run/{second}")).await;
     for way in
         [format!("/run/{first}\" rel=\"prev\""), format!("/compare?a={first}&amp;b={second}")]

@@ -1,9 +1,10 @@
-use std::path::Path;
+use std::{borrow::Cow, path::Path};
 
-use quarrel_checkers::Verdict;
+use quarrel_checkers::{Process, Verdict};
 use quarrel_harness::{
     judge::judge_with,
     report::{Ink, Timeline, Width, explain, summary},
+    results::LoadedRun,
 };
 
 use crate::example;
@@ -58,6 +59,31 @@ fn a_run_that_nobody_could_judge_is_no_pass_either() {
     let expected = "eventual".parse().unwrap();
     let verdict = judge_with(&run, expected, Verdict::valid());
     insta::assert_snapshot!(summary(&run, &verdict, Ink::plain(), Width::Free));
+}
+
+/// The help is about why it is open, and not about a workload's own check.
+#[test]
+fn what_is_open_for_want_of_a_part_of_the_history_is_told_so() {
+    let told = |run: &LoadedRun| {
+        let verdict = judge_with(run, "linearizable".parse().unwrap(), Verdict::valid());
+        assert_eq!(verdict.outcome.exit_code(), 2);
+        summary(run, &verdict, Ink::plain(), Width::Free)
+    };
+    let (whole, _) = example::quiet(nowhere(), 120);
+    let mut cut = whole.clone();
+    cut.truncated = true;
+    let text = told(&cut);
+    assert!(text.contains("= help: what was saved shows nothing wrong; to its end: quarrel run"));
+    let mut unheard = whole;
+    let mut gap = unheard.history.step(0);
+    (gap.process, gap.operation) = (Process::Nemesis, None);
+    gap.verb = Cow::Borrowed("UNHEARD");
+    unheard.history.push_step(&gap);
+    let text = told(&unheard);
+    assert!(
+        text.contains("= help: what was heard shows nothing wrong; once more: quarrel run"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -21,6 +21,7 @@ pub(crate) fn strategy(name: &str) -> Option<Arc<dyn AnyStrategy>> {
         "bulk-forgets" => Arc::new(BulkForgets),
         "check-constraint" => Arc::new(CheckConstraint),
         "two-tier" => Arc::new(TwoTier),
+        "snapshot-fill" => Arc::new(SnapshotFill),
         _ => return None,
     })
 }
@@ -143,6 +144,33 @@ impl Strategy for CheckConstraint {
             return Err(StoreError::refused(Site::Primary, why));
         }
         session.primary().write(key, value).await
+    }
+}
+
+/// Whoever misses fills the cache from a snapshot that was taken before it looked.
+struct SnapshotFill;
+
+impl Strategy for SnapshotFill {
+    async fn read(&self, session: &mut Session, key: Key) -> Result<Option<Row>, StoreError> {
+        let snapshot = session.primary().read(key).await?;
+        if let Some(row) = session.cache().get_row(key).await? {
+            return Ok(Some(row));
+        }
+        if let Some(row) = snapshot.clone() {
+            session.cache().set_row(key, row, TTL).await?;
+        }
+        Ok(snapshot)
+    }
+
+    async fn write(
+        &self,
+        session: &mut Session,
+        key: Key,
+        value: Value,
+    ) -> Result<u64, StoreError> {
+        let version = session.primary().write(key, value).await?;
+        session.cache().del(Item::entry(key)).await?;
+        Ok(version)
     }
 }
 

@@ -404,6 +404,16 @@ mod tests {
         ]
     }
 
+    /// Whether the reduced search meets what the full one does, with no more
+    /// executions.
+    fn loses_nothing(clients: &[Vec<Do>], pushes: Pushes) -> Result<(), TestCaseError> {
+        let (all, full) = outcomes(clients, Reduction::Off, pushes);
+        let (some, reduced) = outcomes(clients, Reduction::Sleep, pushes);
+        prop_assert_eq!(all, some);
+        prop_assert!(reduced <= full);
+        Ok(())
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 
@@ -413,10 +423,7 @@ mod tests {
         fn sleep_sets_lose_no_outcome(
             clients in prop::collection::vec(prop::collection::vec(silent_call(), 1..4), 2..4),
         ) {
-            let (all, full) = outcomes(&clients, Reduction::Off, Pushes::None);
-            let (some, reduced) = outcomes(&clients, Reduction::Sleep, Pushes::None);
-            prop_assert_eq!(all, some);
-            prop_assert!(reduced <= full);
+            loses_nothing(&clients, Pushes::None)?;
         }
 
         /// The same where clients are told of what others do.
@@ -424,10 +431,7 @@ mod tests {
         fn sleep_sets_lose_no_push(
             clients in prop::collection::vec(prop::collection::vec(call(), 1..4), 2..4),
         ) {
-            let (all, full) = outcomes(&clients, Reduction::Off, Pushes::Seen);
-            let (some, reduced) = outcomes(&clients, Reduction::Sleep, Pushes::Seen);
-            prop_assert_eq!(all, some);
-            prop_assert!(reduced <= full);
+            loses_nothing(&clients, Pushes::Seen)?;
         }
 
         /// With switches enough the bounded search is the full one.

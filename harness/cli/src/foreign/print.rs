@@ -107,6 +107,9 @@ pub(super) fn judgement(judgement: &Judgement, expected: Guarantee, events: usiz
             rung.reason
         );
     }
+    if let Some(order) = judgement.metrics.order() {
+        println!("  judged {order}");
+    }
 }
 
 /// More anomalies are only counted, and of more events the first are named.

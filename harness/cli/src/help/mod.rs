@@ -94,6 +94,7 @@ const FLAGS: &[(&str, Group, bool)] = &[
     ("retries", Group::Build, false),
     ("max_memory", Group::Judging, false),
     ("redact", Group::Output, false),
+    ("partition", Group::Build, false),
     ("results", Group::Output, false),
     ("format", Group::Output, true),
     ("out", Group::Output, true),

@@ -106,6 +106,30 @@ Each cell's witness is a .race file in the results folder: quarrel replay runs i
         ],
     },
     Page {
+        command: "merge",
+        about: "Joins what shares of one command found, as if one machine had done all of it",
+        more: "matrix, explore, bench detection, run --profile and check RUN take --partition I/N: the I-th of N \
+shares of like cost. Every machine splits alike, so none needs to know of another. Each leaves a \
+file part-I-of-N-….json in its results folder, by which merge knows what belongs together: shares \
+of one command line (but for --partition and --results).\n\n\
+The worst counts: a violation stands whatever is open elsewhere, and a share that is not there \
+leaves its command undecided at best. Whether enough reads were at risk is asked of all keys together.",
+        examples: &[
+            (
+                "merge shares/1 shares/2 shares/3 --results results",
+                "the results folders of three machines",
+            ),
+            ("merge shares/1 shares/2 --format json", "for a program"),
+        ],
+        codes: &[
+            (0, "all of it is there, and what the command asks for holds"),
+            (1, "violated, by any share"),
+            (2, "undecided, or a share is not there"),
+            (3, "vacuous: all shares together show nothing"),
+            (4, "environment: a share's servers failed"),
+        ],
+    },
+    Page {
         command: "bench",
         about: "Measures quarrel: how soon storms convict, and what long runs cost",
         more: "",

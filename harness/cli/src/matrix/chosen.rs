@@ -33,6 +33,26 @@ pub(crate) struct Column {
     pub(crate) faults: Vec<String>,
 }
 
+impl Column {
+    /// What a cell of it costs, in no unit: searches grow with what may happen
+    /// (shares of the states that the usual columns were seen to have), storms
+    /// last alike.
+    pub(crate) fn cost(&self, way: Way) -> u64 {
+        match way {
+            Way::Stormed => 1,
+            Way::Explored => 1 + self.faults.iter().map(|fault| weight(fault)).sum::<u64>(),
+        }
+    }
+}
+
+fn weight(fault: &str) -> u64 {
+    match fault.split('=').next().unwrap_or_default() {
+        "replica-lag" => 2,
+        "failover" => 6,
+        _ => 3,
+    }
+}
+
 /// The column without faults.
 const NONE: &str = "none";
 

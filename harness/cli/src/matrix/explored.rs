@@ -29,7 +29,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// The most states that a search keeps unless something else is asked for: few
 /// cells need more, and those that do are searched in seconds up to here.
-pub(crate) const MAX_STATES: usize = 100_000;
+pub(crate) const MAX_STATES: NonZero<usize> = NonZero::new(100_000).expect("it is not 0");
 
 /// What is drawn beyond the states that are kept.
 const SAMPLES: u64 = 20_000;
@@ -54,8 +54,7 @@ pub(crate) fn cast(max_states: usize, seed: u64) -> Bounds {
 /// Explores every cell, several at once; whether somebody stopped it.
 pub(super) fn fill(
     args: &MatrixArgs,
-    rows: &[Row<'_>],
-    columns: &[Column],
+    plan: &[(&Row<'_>, &Column)],
     folder: &RunFolder,
     runtime: &Runtime,
     matrix: &mut MatrixFile,
@@ -71,8 +70,6 @@ pub(super) fn fill(
          messages to a client all have arrived when it looks, or none; up to {} states.",
         args.max_states
     );
-    let plan: Vec<(&Row<'_>, &Column)> =
-        rows.iter().flat_map(|row| columns.iter().map(move |column| (row, column))).collect();
     let watch = Watch::new(plan.len());
     let next = AtomicUsize::new(0);
     let cells: Mutex<Vec<(usize, Result<MatrixCell, FileError>)>> = Mutex::default();
@@ -140,8 +137,11 @@ fn explored(
         (row.entry.build)(&row.options).expect("the same options made a strategy before")
     };
     let faults = column.faults.iter().map(|fault| fault.parse().expect("it was parsed before"));
-    let bounds =
-        Bounds { faults: faults.collect(), stop: over.clone(), ..cast(args.max_states, args.seed) };
+    let bounds = Bounds {
+        faults: faults.collect(),
+        stop: over.clone(),
+        ..cast(args.max_states.get(), args.seed)
+    };
     let found = match ladder(&make, row.entry.name, &row.given, &bounds) {
         Ok(found) => found,
         Err(stuck) => {

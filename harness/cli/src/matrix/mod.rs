@@ -2,11 +2,11 @@ mod chosen;
 mod explored;
 mod stormed;
 
-use std::path::PathBuf;
+use std::{num::NonZero, path::PathBuf};
 
 use clap::{Args, Command};
 use jiff::Timestamp;
-use quarrel_checkers::{Evidence, Guarantee, RunOutcome, Stake, Validity};
+use quarrel_checkers::{Evidence, Guarantee, RunOutcome, Stake, Validity, gravest_exit};
 
 use crate::output::{eprintln, print, println};
 
@@ -17,6 +17,7 @@ pub(super) use self::{
 use super::{
     Failure,
     choose::{Choice, ExternalArgs},
+    partition::{Found, Part, PartitionArgs, share},
     run::duration,
     words::as_given,
 };
@@ -47,14 +48,16 @@ pub(super) struct MatrixArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     time: Option<std::time::Duration>,
     /// The most states that a search keeps before the rest is sampled
-    #[arg(long, default_value_t = MAX_STATES, value_name = "N")]
-    max_states: usize,
+    #[arg(long, default_value_t = MAX_STATES, value_name = "N", value_parser = |t: &str| t.parse::<NonZero<usize>>())]
+    max_states: NonZero<usize>,
     /// Decides every draw
     #[arg(long, default_value_t = 0, value_name = "NUMBER")]
     seed: u64,
     /// The guarantee that every cell is held to: exit code 1 if one is weaker [default: none]
     #[arg(long, value_name = "GUARANTEE", value_parser = |t: &str| t.parse::<Expectation>())]
     expect: Option<Expectation>,
+    #[command(flatten)]
+    split: PartitionArgs,
     /// Where results are kept
     #[arg(long, default_value = "results", value_name = "FOLDER", env = "QUARREL_RESULTS")]
     results: PathBuf,
@@ -73,6 +76,7 @@ pub(super) fn matrix(args: &MatrixArgs, catalogue: &Catalogue) -> Result<u8, Fai
     let way = if simulated { Way::Explored } else { Way::Stormed };
     let rows = rows(&args.strategies, catalogue)?;
     let columns = columns(&args.faults, way)?;
+    let plan = plan(args, &rows, &columns, way);
     let now = Timestamp::now();
     let mut matrix = MatrixFile {
         schema: MATRIX_SCHEMA,
@@ -94,20 +98,43 @@ pub(super) fn matrix(args: &MatrixArgs, catalogue: &Catalogue) -> Result<u8, Fai
     let folder = RunFolder::create(&args.results, "matrix", now)?;
     matrix.name.clone_from(&folder.name);
     let interrupted = match way {
-        Way::Explored => explored::fill(args, &rows, &columns, &folder, &runtime, &mut matrix)?,
-        Way::Stormed => {
-            stormed::fill(args, catalogue, &rows, &columns, &folder, &runtime, &mut matrix)?
-        }
+        Way::Explored => explored::fill(args, &plan, &folder, &runtime, &mut matrix)?,
+        Way::Stormed => stormed::fill(args, catalogue, &plan, &folder, &runtime, &mut matrix)?,
     };
-    write_text(&folder.file("matrix.md"), &matrix_page(&matrix))?;
-    write_json(&folder.file(MATRIX_FILE), &matrix)?;
-    show(args, &matrix)?;
+    keep(&folder, &matrix)?;
+    show(&args.format, &matrix)?;
     eprintln!("written: {}", folder.path.display());
-    Ok(if interrupted { 130 } else { outcome(args.expect, &matrix.cells).exit_code() })
+    if let Some(partition) = args.split.partition.filter(|_| !interrupted) {
+        let expect = args.expect.map(|expect| expect.to_string());
+        let found = Found::Matrix { folder: folder.name, expect };
+        Part::leave(partition, found, &args.results)?;
+    }
+    let judged = outcome(args.expect, &matrix.cells).exit_code();
+    // A cell that broke is broken, whoever ended the rest.
+    Ok(gravest_exit([judged].into_iter().chain(interrupted.then_some(130))))
 }
 
-fn show(args: &MatrixArgs, matrix: &MatrixFile) -> Result<(), Failure> {
-    match args.format.as_str() {
+/// The cells that fall to this machine, row by row.
+fn plan<'a>(
+    args: &MatrixArgs,
+    rows: &'a [Row<'a>],
+    columns: &'a [Column],
+    way: Way,
+) -> Vec<(&'a Row<'a>, &'a Column)> {
+    let cells: Vec<_> =
+        rows.iter().flat_map(|row| columns.iter().map(move |column| (row, column))).collect();
+    let costs: Vec<u64> = cells.iter().map(|(_, column)| column.cost(way)).collect();
+    share(args.split.partition, &costs).into_iter().map(|at| cells[at]).collect()
+}
+
+/// Writes a matrix into its folder, beside its witnesses.
+pub(super) fn keep(folder: &RunFolder, matrix: &MatrixFile) -> Result<(), Failure> {
+    write_text(&folder.file("matrix.md"), &matrix_page(matrix))?;
+    Ok(write_json(&folder.file(MATRIX_FILE), matrix)?)
+}
+
+pub(super) fn show(format: &str, matrix: &MatrixFile) -> Result<(), Failure> {
+    match format {
         "json" => {
             println!("{}", serde_json::to_string_pretty(matrix).map_err(Failure::bug)?);
         }
@@ -119,7 +146,7 @@ fn show(args: &MatrixArgs, matrix: &MatrixFile) -> Result<(), Failure> {
 
 /// What all cells come to. A cell that the cluster cannot carry says nothing,
 /// and where nothing was judged, nothing was shown.
-fn outcome(expect: Option<Expectation>, cells: &[MatrixCell]) -> RunOutcome {
+pub(super) fn outcome(expect: Option<Expectation>, cells: &[MatrixCell]) -> RunOutcome {
     let least = expect.map(|expected| expected.guarantee);
     RunOutcome::of_all(cells.iter().filter_map(|cell| of_cell(least, cell)))
 }

@@ -1,11 +1,10 @@
 use std::{sync::Arc, time::Duration};
 
-use clap::FromArgMatches as _;
 use jiff::Timestamp;
 use quarrel_checkers::{Anomaly, Cause, Guarantee, Validity};
 use quarrel_explore::explore::shrink_race;
 use quarrel_run::{
-    faults::Nemesis,
+    faults::{Fault, Nemesis},
     results::{
         CellBreak, CellEvidence, CellOutcome, CellRung, LoadedRun, MatrixCell, MatrixFile,
         RunFolder, RunOutcome, VerdictFile, append_to_index, write_text,
@@ -51,8 +50,7 @@ struct Storms<'a> {
 pub(super) fn fill(
     args: &MatrixArgs,
     catalogue: &Catalogue,
-    rows: &[Row<'_>],
-    columns: &[Column],
+    plan: &[(&Row<'_>, &Column)],
     folder: &RunFolder,
     runtime: &Runtime,
     matrix: &mut MatrixFile,
@@ -68,17 +66,15 @@ pub(super) fn fill(
         let storms = Storms { args, catalogue, folder, stop };
         let kind = storms.kind().await?;
         matrix.cluster = kind.to_string();
-        let watch = Watch::new(rows.len() * columns.len());
-        for row in rows {
-            for column in columns {
-                let cell = storms.cell(row, column, kind).await?;
-                if storms.stop.asked() {
-                    watch.end();
-                    return Ok(true);
-                }
-                matrix.cells.push(cell);
-                watch.done(row, column);
+        let watch = Watch::new(plan.len());
+        for (row, column) in plan {
+            let cell = storms.cell(row, column, kind).await?;
+            if storms.stop.asked() {
+                watch.end();
+                return Ok(true);
             }
+            matrix.cells.push(cell);
+            watch.done(row, column);
         }
         watch.end();
         Ok(false)
@@ -158,14 +154,11 @@ impl Storms<'_> {
 
     /// The defaults of `quarrel run`, held to what the matrix is held to.
     fn run_args(&self, row: &Row<'_>, column: &Column) -> Result<RunArgs, Failure> {
-        let mut words = vec!["run".to_owned(), row.entry.name.to_owned()];
-        for fault in &column.faults {
-            words.extend(["--fault".to_owned(), fault.clone()]);
-        }
-        let time = self.args.time.unwrap_or(TIME);
-        words.extend(["--time".to_owned(), format!("{}ms", time.as_millis())]);
-        let matches = run::command(self.catalogue).try_get_matches_from(words);
-        RunArgs::from_arg_matches(&matches.map_err(Failure::bug)?).map_err(Failure::bug)
+        let faults = column.faults.iter().map(|fault| Fault::parse(fault));
+        let mut args = RunArgs::usual(row.entry.name, self.catalogue)?;
+        args.faults = faults.collect::<Result<_, _>>().map_err(Failure::usage)?;
+        args.time = self.args.time.unwrap_or(TIME);
+        Ok(args)
     }
 
     fn judged(

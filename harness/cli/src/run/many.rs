@@ -7,11 +7,12 @@ use clap::{ArgMatches, FromArgMatches as _, parser::ValueSource};
 use quarrel_run::{judge::Expectation, results::RunSettings, runner::Plan};
 use quarrel_strategy::strategy::Catalogue;
 
-use super::{Ended, RunArgs, command, plan, settings, storms, subject};
-use crate::Failure;
+use super::{Ended, RunArgs, command, plan, settings, storms, subject, subject_unannounced};
+use crate::{Failure, memory};
 
 /// One of several runs, read from the arguments of `quarrel run`.
 pub(crate) fn one_of_many(matches: &ArgMatches, catalogue: &Catalogue) -> Result<Ended, Failure> {
+    memory::obey(matches);
     let args = RunArgs::from_arg_matches(matches).map_err(Failure::usage)?;
     storms(&RunArgs { is_one_of_many: true, ..args }, matches, catalogue)
 }
@@ -19,7 +20,7 @@ pub(crate) fn one_of_many(matches: &ArgMatches, catalogue: &Catalogue) -> Result
 /// Whether a run could begin, for all that its arguments tell.
 pub(crate) fn makes_sense(matches: &ArgMatches, catalogue: &Catalogue) -> Result<(), Failure> {
     let args = RunArgs::from_arg_matches(matches).map_err(Failure::usage)?;
-    let subject = subject(&args, matches, catalogue)?;
+    let subject = subject_unannounced(&args, matches, catalogue)?;
     subject.suits(&args.faults)?;
     let workload = catalogue.workload(&args.workload).map_err(Failure::usage)?;
     args.gatekeeper.gatekeeper(args.settle)?;
@@ -34,9 +35,10 @@ pub(crate) struct Prepared {
 }
 
 /// What the commands that run many storms decide for all of them.
-const NOT_ITS_OWN: [&str; 12] = [
+const NOT_ITS_OWN: [&str; 13] = [
     "app",
     "profile",
+    "partition",
     "cluster",
     "primary",
     "replica",

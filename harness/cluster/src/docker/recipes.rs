@@ -18,12 +18,13 @@ use super::{
 
 macro_rules! files {
     ($($name:literal),* $(,)?) => {
-        [$(($name, include_str!(concat!("../../../../docker/", $name)))),*]
+        [$(($name, include_str!(concat!("../../recipes/", $name)))),*]
     };
 }
 
 /// The scripts and definitions of the folder `docker/`, as they were when this
-/// program was built: it needs no source tree to run.
+/// program was built: it needs no source tree to run. `recipes` is a link to that
+/// folder, so that the package of this crate has them, too.
 const FILES: [(&str, &str); 12] = files![
     "images.sh",
     "host-base.sh",

@@ -25,7 +25,6 @@ mod evidence;
 mod experiment;
 #[cfg(test)]
 mod failover_tests;
-mod fault;
 mod fewer;
 mod ladder;
 mod moves;
@@ -48,8 +47,8 @@ use quarrel_checkers::{Evidence, RunOutcome, Stake, Validity};
 pub use bounds::{Bounds, KEY, Reduction, Start};
 pub use cause::{Experiment, Why, cause};
 pub use evidence::claim;
-pub use fault::{PlacedFault, UnknownFault};
 pub use ladder::{Ladder, LadderBreak, LadderRung, ladder};
+pub use quarrel_strategy::faults::{PlacedFault, PlacedFaultError};
 pub use recorded::{Recording, recorded};
 pub use report::{Finding, Report, report, shrink_race};
 pub use search::Mailing;

@@ -13,7 +13,7 @@ use super::{
     layout::{layout, missing, outcome_class, outcome_glyph},
     shelf::{Shelf, judged},
 };
-use crate::report::{Band, OperationEnd, View, overlaid_pbs};
+use crate::report::{Band, OperationEnd, View, overlaid_pbs, page::scroller};
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -40,6 +40,7 @@ struct Phase {
 pub(super) async fn page(State(shelf): State<Arc<Shelf>>, Query(pair): Query<Pair>) -> Response {
     let names: Vec<String> = shelf
         .entries()
+        .await
         .into_iter()
         .filter(|entry| entry.state.is_judged())
         .take(500)
@@ -98,7 +99,7 @@ fn compare(a: &Side, b: &Side) -> Markup {
     html! {
         section { h2 { "Numbers" } (numbers(&a.verdict, &b.verdict)) }
         section id="phases" { h2 { "By phase of the faults" } (phases(&view_a, &view_b)) }
-        section id="curves" { h2 { "Staleness" } div.scroll tabindex="0" role="group" aria-label="compare" { (PreEscaped(curves)) } }
+        section id="curves" { h2 { "Staleness" } (scroller("curves of staleness", &PreEscaped(curves))) }
         section id="diverging" { h2 { "Where they part" } (diverging(&view_a, &view_b)) }
     }
 }
@@ -129,13 +130,13 @@ fn numbers(a: &VerdictFile, b: &VerdictFile) -> Markup {
         html! { td class=(outcome_class(&word)) { (outcome_glyph(&word)) (word) } }
     };
     html! {
-        div.scroll tabindex="0" role="group" aria-label="numbers" { table {
+        (scroller("numbers", &html! { table {
             thead { tr { td {} th scope="col" { "a: " a href={ "/run/" (a.run) } { (a.run) } } th scope="col" { "b: " a href={ "/run/" (b.run) } { (b.run) } } } }
             tbody {
                 tr { th scope="row" { "outcome" } (outcome(a)) (outcome(b)) }
                 @for (name, left, right) in rows { tr { th scope="row" { (name) } td { (left) } td { (right) } } }
             }
-        } }
+        } }))
     }
 }
 
@@ -200,13 +201,13 @@ fn phases(a: &View<'_>, b: &View<'_>) -> Markup {
         },
     };
     html! {
-        div.scroll tabindex="0" role="group" aria-label="compare" { table {
+        (scroller("phases", &html! { table {
             thead {
                 tr { td {} th colspan="3" { "a" } th colspan="3" { "b" } }
                 tr { th { "phase" } @for _ in 0..2 { th.number { "reads" } th.number { "stale" } th.number { "worst" } } }
             }
             tbody { @for name in names { tr { th scope="row" { (name) } (cells(&left, name)) (cells(&right, name)) } } }
-        } }
+        } }))
     }
 }
 

@@ -1,11 +1,8 @@
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::{Path, PathBuf};
 
 use axum::{
     body::Body,
-    extract::{Path as UrlPath, State},
+    extract::Path as UrlPath,
     http::{HeaderValue, header},
     response::Response,
 };
@@ -13,20 +10,17 @@ use futures::stream;
 use quarrel_run::results::open_inside;
 use tokio::io::AsyncReadExt as _;
 
-use super::{layout::missing, shelf::Shelf};
+use super::{chosen::Chosen, layout::missing};
 
 /// What is read of a file at once.
 const CHUNK: usize = 1 << 16;
 
 /// A file of a run.
 pub(super) async fn file(
-    State(shelf): State<Arc<Shelf>>,
-    UrlPath((name, path)): UrlPath<(String, String)>,
+    Chosen { folder, .. }: Chosen,
+    UrlPath((_, path)): UrlPath<(String, String)>,
 ) -> Response {
-    let Some(run) = shelf.run(&name) else {
-        return missing("There is no run of this name.");
-    };
-    answer(run.path, path).await
+    answer(folder.path, path).await
 }
 
 /// The file at `path` in a folder, bit by bit.

@@ -2,7 +2,7 @@ use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
 
 use axum::extract::{Query, State};
 use maud::{Markup, html};
-use quarrel_checkers::thousands;
+use quarrel_checkers::{gravity, thousands};
 use quarrel_run::results::IndexLine;
 use serde::Deserialize;
 
@@ -10,6 +10,7 @@ use super::{
     layout::{Answer, layout, outcome_class, outcome_glyph},
     shelf::{Entry, Shelf},
 };
+use crate::report::page::scroller;
 
 /// Rows on a page.
 const PAGE: usize = 100;
@@ -59,26 +60,28 @@ impl Sort {
 
     /// Of what is the same, the newest stays first.
     fn put_in_order(self, entries: &mut [&Entry]) {
-        /// What somebody has to look at stands before what only is.
-        const GRAVITY: [&str; 8] = [
-            "violated",
-            "failed",
-            "environment",
-            "killed",
-            "undecided",
-            "vacuous",
-            "running",
-            "held",
-        ];
-        let gravity = |entry: &Entry| GRAVITY.iter().position(|o| *o == entry.line().outcome);
+        // What somebody has to look at stands before what only is.
+        let grave = |entry: &Entry| {
+            let word = entry.line().outcome.as_str();
+            let code = match word {
+                "held" => 0,
+                "violated" => 1,
+                "undecided" | "killed" => 2,
+                "vacuous" | "running" => 3,
+                "environment" | "failed" => 4,
+                // A word of another version: somebody should look.
+                _ => 70,
+            };
+            (gravity(code), word.to_owned())
+        };
         match self {
             Self::When => {}
-            Self::Outcome => entries.sort_by_key(|entry| gravity(entry)),
-            Self::Cause => entries.sort_by_key(|entry| {
+            Self::Outcome => entries.sort_by_cached_key(|entry| grave(entry)),
+            Self::Cause => entries.sort_by_cached_key(|entry| {
                 let cause = entry.line().cause.clone();
                 (cause.is_empty(), cause, !entry.is_new)
             }),
-            Self::Case => entries.sort_by_key(|entry| entry.case()),
+            Self::Case => entries.sort_by_cached_key(|entry| entry.case()),
             Self::Stale => entries.sort_by_key(|entry| Reverse(entry.line().stale_reads)),
         }
     }
@@ -151,7 +154,7 @@ pub(super) fn encode(text: &str) -> String {
 
 /// Every run that the filter takes, newest first.
 pub(super) async fn page(State(shelf): State<Arc<Shelf>>, Query(filter): Query<Filter>) -> Answer {
-    let entries = shelf.entries();
+    let entries = shelf.entries().await;
     let mut shown: Vec<&Entry> =
         entries.iter().filter(|entry| filter.takes(entry.line())).collect();
     filter.sort.put_in_order(&mut shown);
@@ -164,7 +167,7 @@ pub(super) async fn page(State(shelf): State<Arc<Shelf>>, Query(filter): Query<F
             @if entries.is_empty() {
                 p { "There are no runs yet. " code { "quarrel run cache-aside --fault replica-lag" } " makes one." }
             }
-            div.scroll tabindex="0" role="group" aria-label="list" { table {
+            (scroller("runs", &html! { table {
                 thead { tr {
                     (heading(&filter, Sort::When, "began")) th scope="col" { "run" }
                     (heading(&filter, Sort::Outcome, "outcome")) (heading(&filter, Sort::Cause, "cause"))
@@ -173,7 +176,7 @@ pub(super) async fn page(State(shelf): State<Arc<Shelf>>, Query(filter): Query<F
                     (heading(&filter, Sort::Stale, "stale")) th.number scope="col" { "at risk" } th scope="col" { "commit" }
                 } }
                 tbody { @for entry in shown.iter().skip(at * PAGE).take(PAGE) { (row(entry)) } }
-            } }
+            } }))
             @if pages > 1 {
                 p.pages {
                     @if at > 0 { a href=(filter.address(at - 1)) rel="prev" { "newer" } }
@@ -245,6 +248,7 @@ fn form(entries: &[Entry], filter: &Filter) -> Markup {
             (choice("cluster", &filter.cluster, &values(|line| line.cluster.clone())))
             (choice("workload", &filter.workload, &values(|line| line.workload.clone())))
             (choice("commit", short(&filter.commit), &values(|line| short(&line.commit).to_owned())))
+            @if filter.sort != Sort::When { input type="hidden" name="sort" value=(filter.sort.name()); }
             button { "filter" }
             a href="/" { "all" }
         }

@@ -3,26 +3,26 @@ use std::{
     collections::HashMap,
     convert::Infallible,
     fs::File,
+    hash::Hash,
     io::{self, BufRead as _, BufReader, Read},
     path::Path,
-    sync::Arc,
     time::Duration,
 };
 
-use axum::{
-    extract::{Path as UrlPath, State},
-    response::{
-        IntoResponse as _, Response,
-        sse::{Event, KeepAlive, Sse},
-    },
+use axum::response::{
+    IntoResponse as _, Response,
+    sse::{Event, KeepAlive, Sse},
 };
 use futures::stream;
 use quarrel_checkers::Process;
-use quarrel_run::results::RunFolder;
+use quarrel_run::{
+    faults::Fault,
+    results::{RunFolder, most_unpacked},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{layout::missing, shelf::Shelf};
+use super::{chosen::Chosen, layout::missing};
 
 /// How often a page hears of a run that goes on.
 const EVERY: Duration = Duration::from_millis(250);
@@ -32,6 +32,13 @@ const LONGEST: usize = 1 << 20;
 
 /// The most that is unpacked before a page hears how far it is.
 const AT_ONCE: u64 = 256 << 20;
+
+/// The most faults that are told to be on.
+const FAULTS: usize = 64;
+
+/// The window that a journal's compression may ask for: 8 MB, far more than
+/// ours do.
+const WINDOW_LOG: u32 = 23;
 
 /// How far a run is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -52,6 +59,8 @@ struct Progress {
     rate: f64,
     /// How long nothing was written, in milliseconds of the wall clock.
     quiet_ms: u64,
+    /// Why there is more than is counted here.
+    more: Option<&'static str>,
 }
 
 /// What is of interest in a line of the journal.
@@ -71,11 +80,27 @@ struct Line<'a> {
     version: Option<u64>,
 }
 
+/// The most that is remembered of a journal, which may be a stranger's.
+struct Room {
+    keys: usize,
+    /// Reads that have not ended.
+    reads: usize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { keys: 1_000_000, reads: 100_000 }
+    }
+}
+
 /// What is acknowledged by now, and what was when each client began to read.
 #[derive(Default)]
 struct Acknowledged {
     newest: HashMap<u64, u64>,
     owed: HashMap<Process, u64>,
+    room: Room,
+    /// Whether something was not remembered, for want of room.
+    is_full: bool,
 }
 
 impl Acknowledged {
@@ -84,21 +109,33 @@ impl Acknowledged {
         let (Some(key), Some(f)) = (line.key, line.f.as_deref()) else { return false };
         match (line.kind, f, line.version) {
             ("invoke", "read", _) => {
-                let owed = self.newest.get(&key).copied().unwrap_or(0);
-                self.owed.insert(line.process, owed);
+                // A key that nobody wrote owes nothing.
+                if let Some(owed) = self.newest.get(&key) {
+                    self.is_full |= !remember(&mut self.owed, self.room.reads, line.process, *owed);
+                }
                 false
             }
-            ("ok", "read", Some(version)) => {
-                self.owed.remove(&line.process).is_some_and(|owed| version < owed)
+            ("ok" | "fail" | "info", "read", version) => {
+                let owed = self.owed.remove(&line.process);
+                line.kind == "ok" && owed.zip(version).is_some_and(|(owed, read)| read < owed)
             }
             ("ok", "write", Some(version)) => {
-                let newest = self.newest.entry(key).or_default();
-                *newest = version.max(*newest);
+                let newest = self.newest.get(&key).map_or(version, |newest| version.max(*newest));
+                self.is_full |= !remember(&mut self.newest, self.room.keys, key, newest);
                 false
             }
             _ => false,
         }
     }
+}
+
+/// Keeps what is known of `key`, or says that there is no room for another.
+fn remember<K: Hash + Eq>(of: &mut HashMap<K, u64>, most: usize, key: K, value: u64) -> bool {
+    let has_room = of.len() < most || of.contains_key(&key);
+    if has_room {
+        of.insert(key, value);
+    }
+    has_room
 }
 
 /// A file that grows: its end is not the end, only nothing yet.
@@ -118,18 +155,23 @@ struct Follower {
     folder: RunFolder,
     lines: BufReader<zstd::stream::Decoder<'static, BufReader<Growing>>>,
     partial: Vec<u8>,
+    /// Bytes that were unpacked.
+    unpacked: u64,
     acknowledged: Acknowledged,
     progress: Progress,
 }
 
 impl Follower {
     fn new(folder: RunFolder) -> io::Result<Self> {
-        let decoder = zstd::stream::Decoder::new(Growing(folder.open(RunFolder::HISTORY)?))?;
+        let journal = Growing(folder.open(RunFolder::HISTORY)?);
+        let mut decoder = zstd::stream::Decoder::new(journal)?;
+        decoder.window_log_max(WINDOW_LOG)?;
         let lines = BufReader::new(decoder);
         Ok(Self {
             folder,
             lines,
             partial: Vec::new(),
+            unpacked: 0,
             acknowledged: Acknowledged::default(),
             progress: Progress::default(),
         })
@@ -139,15 +181,18 @@ impl Follower {
     /// cannot be read is passed over.
     fn catch_up(&mut self) -> Progress {
         let before = (self.progress.time_ms, self.progress.operations);
+        let most = self.most_unpacked();
         let mut left = AT_ONCE;
-        loop {
+        while self.unpacked < most {
             let mut some = (&mut self.lines).take(LONGEST as u64);
             let had = self.partial.len();
             // Nothing more is there yet, or the line goes on in the next block.
             if !matches!(some.read_until(b'\n', &mut self.partial), Ok(read) if read > 0) {
                 break;
             }
-            left = left.saturating_sub((self.partial.len() - had) as u64);
+            let read = (self.partial.len() - had) as u64;
+            self.unpacked += read;
+            left = left.saturating_sub(read);
             if !self.partial.ends_with(b"\n") {
                 if self.partial.len() < LONGEST {
                     continue;
@@ -169,11 +214,26 @@ impl Follower {
                 break;
             }
         }
+        self.progress.more = match (self.unpacked < most, self.acknowledged.is_full) {
+            (false, _) => {
+                Some("the journal unpacks to far more than journals do; it is not followed")
+            }
+            (true, true) => {
+                Some("there are more keys or clients than are followed; more reads may be stale")
+            }
+            (true, false) => None,
+        };
         let ms = self.progress.time_ms.saturating_sub(before.0);
         let operations = self.progress.operations - before.1;
         self.progress.quiet_ms = quiet(&self.folder.file(RunFolder::HISTORY));
         self.progress.rate = if ms == 0 { 0.0 } else { operations as f64 * 1e3 / ms as f64 };
         self.progress.clone()
+    }
+
+    /// What a journal of this size unpacks to at most.
+    fn most_unpacked(&self) -> u64 {
+        let journal = std::fs::metadata(self.folder.file(RunFolder::HISTORY));
+        most_unpacked(journal.map_or(0, |journal| journal.len()))
     }
 }
 
@@ -184,7 +244,11 @@ impl Progress {
             return;
         }
         match (line.f.as_deref(), line.value.as_str()) {
-            (Some("inject"), Some(fault)) => self.faults.push(fault.to_owned()),
+            (Some("inject"), Some(fault)) => {
+                if self.faults.len() < FAULTS && Fault::parse(fault).is_ok() {
+                    self.faults.push(fault.to_owned());
+                }
+            }
             (Some("heal"), Some(fault)) => self.faults.retain(|on| on != fault),
             _ => {}
         }
@@ -198,13 +262,7 @@ fn quiet(journal: &Path) -> u64 {
 }
 
 /// How far a run is, again and again until it is complete.
-pub(super) async fn events(
-    State(shelf): State<Arc<Shelf>>,
-    UrlPath(name): UrlPath<String>,
-) -> Response {
-    let Some(folder) = shelf.run(&name) else {
-        return missing("There is no run of this name.");
-    };
+pub(super) async fn events(Chosen { folder, .. }: Chosen) -> Response {
     let Ok(follower) = Follower::new(folder) else {
         return missing("This run has no journal.");
     };
@@ -232,20 +290,77 @@ mod tests {
 
     use super::*;
 
+    /// A journal, and who follows it.
+    fn followed(folder: &Path) -> (zstd::stream::Encoder<'static, File>, Follower) {
+        let journal = File::create(folder.join(RunFolder::HISTORY)).unwrap();
+        let mut writer = zstd::stream::Encoder::new(journal, 1).unwrap();
+        writer.flush().unwrap();
+        let name = || "run".to_owned();
+        let follower =
+            Follower::new(RunFolder { path: folder.to_owned(), name: name(), id: name() });
+        (writer, follower.unwrap())
+    }
+
+    /// Whoever wrote it may want to fill the memory of whoever looks.
+    #[test]
+    fn what_is_remembered_of_a_strangers_journal_is_bounded() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (mut writer, mut follower) = followed(scratch.path());
+        let line = |process: &str, kind: &str, f: &str, rest: &str| {
+            let of = format!("\"type\":\"{kind}\",\"process\":{process},\"f\":\"{f}\"");
+            format!("{{{of},\"time\":1,{rest}}}\n")
+        };
+        let mut lines = String::new();
+        for at in 0..200 {
+            let invented = format!("\"value\":\"invented-{at}\"");
+            lines += &line("\"nemesis\"", "info", "inject", &invented);
+            lines += &line("\"nemesis\"", "info", "inject", "\"value\":\"redis-cut\"");
+            // Each client begins to read, and its process is never heard of
+            // again, or only that nobody knows what it got.
+            let ended = if at % 2 == 0 { "info" } else { "invoke" };
+            for kind in ["invoke", ended] {
+                lines += &line(&at.to_string(), kind, "read", "\"key\":7,\"value\":null");
+            }
+        }
+        let written = line("1", "ok", "write", "\"key\":7,\"value\":5,\"version\":2");
+        writer.write_all((written + &lines).as_bytes()).unwrap();
+        writer.flush().unwrap();
+        let progress = follower.catch_up();
+        assert_eq!(progress.faults, vec!["redis-cut"; FAULTS]);
+        assert_eq!((follower.acknowledged.owed.len(), progress.more), (100, None));
+        follower.acknowledged.room = Room { keys: 3, reads: 110 };
+        for key in 0..100 {
+            let write = format!("\"key\":{key},\"value\":5,\"version\":2");
+            writer.write_all(line("1", "ok", "write", &write).as_bytes()).unwrap();
+            let read = line(&(1_000 + key).to_string(), "invoke", "read", "\"key\":7");
+            writer.write_all(read.as_bytes()).unwrap();
+        }
+        writer.flush().unwrap();
+        let progress = follower.catch_up();
+        let known = &follower.acknowledged;
+        assert_eq!((known.newest.len(), known.owed.len()), (3, 110));
+        assert!(progress.more.is_some_and(|more| more.contains("more keys")), "{progress:?}");
+    }
+
+    #[test]
+    fn a_journal_that_unpacks_to_thousands_of_its_size_is_not_followed() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (mut writer, mut follower) = followed(scratch.path());
+        io::copy(&mut io::repeat(b' ').take(66 << 20), &mut writer).unwrap();
+        let end = b"{\"type\":\"ok\",\"process\":1,\"time\":5000000}\n";
+        writer.write_all(end).unwrap();
+        writer.flush().unwrap();
+        let progress = follower.catch_up();
+        assert_eq!((progress.operations, follower.unpacked), (0, 64 << 20));
+        assert!(progress.more.is_some_and(|more| more.contains("not followed")), "{progress:?}");
+    }
+
     /// Whole blocks are read as they come; a line in two blocks is put
     /// together.
     #[test]
     fn a_journal_is_read_while_it_is_written() {
         let scratch = tempfile::tempdir().unwrap();
-        let path = scratch.path().join(RunFolder::HISTORY);
-        let mut writer = zstd::stream::Encoder::new(File::create(&path).unwrap(), 1).unwrap();
-        writer.flush().unwrap();
-        let folder = RunFolder {
-            path: scratch.path().to_owned(),
-            name: "run".to_owned(),
-            id: "run".to_owned(),
-        };
-        let mut follower = Follower::new(folder).unwrap();
+        let (mut writer, mut follower) = followed(scratch.path());
         assert_eq!(follower.catch_up().operations, 0);
         writer
             .write_all(b"{\"type\":\"ok\",\"process\":1,\"time\":5000000}\n{\"type\":\"inf")

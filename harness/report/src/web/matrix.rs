@@ -22,7 +22,7 @@ use super::{
     overview, run,
     shelf::Shelf,
 };
-use crate::report::{command_line, explain, matrix_legend, matrix_words};
+use crate::report::{command_line, explain, matrix_legend, matrix_words, page::scroller};
 
 /// What the page of matrices shows.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -56,7 +56,8 @@ pub(super) async fn page(State(shelf): State<Arc<Shelf>>, Query(asked): Query<Ch
     };
     let form = choose(&names, chosen);
     if chosen == RUNS {
-        let body = html! { section { (form) (overview::matrix(&shelf)) } };
+        let runs = overview::matrix(&shelf).await;
+        let body = html! { section { (form) (runs) } };
         return layout("Matrix", &body).into_response();
     }
     let Some((_, matrix)) = read(&shelf, chosen) else {
@@ -151,13 +152,13 @@ fn table(name: &str, matrix: &MatrixFile) -> Markup {
             @if matrix.simulated { "explored on simulated stores" } @else { "storms on " (matrix.cluster) } ". "
             a href={ "/matrix/" (encode(name)) "/file/matrix.json" } { "matrix.json" } }
         p.hint { "✓ linearizable · ◐ a weaker guarantee is what holds · ✗ none does · ? not decided · – not possible. " (matrix_legend(matrix)) }
-        div.scroll tabindex="0" role="group" aria-label="matrix" { table.matrix {
+        (scroller("matrix", &html! { table.matrix {
             thead { tr { th scope="col" { "strategy" } @for fault in &matrix.faults { th scope="col" { (fault) } } } }
             tbody { @for strategy in &matrix.strategies { tr {
                 th scope="row" { (strategy) }
                 @for fault in &matrix.faults { (table_cell(name, matrix.cell(strategy, fault))) }
             } } }
-        } }
+        } }))
     }
 }
 

@@ -5,6 +5,7 @@
 //! loopback interface unless told otherwise, answers only to the names of that
 //! interface, and no path leads out of the results folder.
 
+mod chosen;
 mod compare;
 mod connections;
 mod files;

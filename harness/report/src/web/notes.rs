@@ -1,23 +1,20 @@
 //! Notes of people on moments of a run, kept in its folder.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
 
 use axum::{
     Json,
-    extract::{Path as UrlPath, Query, State},
+    extract::Query,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use jiff::Timestamp;
 use maud::html;
 use quarrel_checkers::millis;
-use quarrel_run::results::RunFolder;
+use quarrel_run::results::{FileError, RunFolder};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    layout::{layout, missing},
-    shelf::Shelf,
-};
+use super::{chosen::Chosen, layout::layout};
 
 /// The file of a run's notes: JSON lines.
 const FILE: &str = "notes.jsonl";
@@ -41,14 +38,12 @@ pub enum Noting {
 #[derive(Debug)]
 pub(super) struct Notebook {
     token: Option<String>,
-    /// One writer at a time: a note is added to what is there.
-    writing: Mutex<()>,
 }
 
 impl Notebook {
     pub(super) fn new(noting: Noting) -> Self {
         let token = (noting == Noting::On).then(|| format!("{:032x}", rand::random::<u128>()));
-        Self { token, writing: Mutex::new(()) }
+        Self { token }
     }
 }
 
@@ -78,36 +73,59 @@ pub(super) struct Moment {
     at_ms: u64,
 }
 
-/// The notes of a run, by their moments. A line that cannot be read is passed
-/// over: the folder may be a stranger's.
-fn notes(folder: &RunFolder) -> Vec<Note> {
-    let text = folder.text(FILE).unwrap_or_default();
-    let mut notes: Vec<Note> =
-        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    notes.truncate(MOST);
-    notes.sort_by_key(|note| note.at_ms);
-    notes
+/// The notes of a run, by their moments, and what else is in their file: the
+/// folder may be a stranger's.
+#[derive(Default)]
+struct Kept {
+    notes: Vec<Note>,
+    /// Lines that are no notes.
+    others: usize,
+    /// Why the file cannot be read.
+    error: Option<String>,
+}
+
+impl Kept {
+    fn of(folder: &RunFolder) -> Self {
+        let text = match folder.text(FILE) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::default(),
+            Err(error) => return Self { error: Some(error.to_string()), ..Self::default() },
+        };
+        let mut notes: Vec<Note> =
+            text.lines().take(MOST).filter_map(|line| serde_json::from_str(line).ok()).collect();
+        notes.sort_by_key(|note| note.at_ms);
+        let others = text.lines().count() - notes.len();
+        Self { notes, others, error: None }
+    }
+
+    /// What of the file is not shown.
+    fn unreadable(&self) -> Option<String> {
+        match (&self.error, self.others) {
+            (Some(error), _) => Some(format!("{FILE} cannot be read: {error}")),
+            (None, 0) => None,
+            (None, lines) => Some(format!("lines of {FILE} that cannot be read as notes: {lines}")),
+        }
+    }
 }
 
 /// How many notes a run has.
 pub(super) fn count(folder: &RunFolder) -> usize {
-    notes(folder).len()
+    Kept::of(folder).notes.len()
 }
 
 /// The notes of a run, and a form for another.
 pub(super) async fn page(
-    State(shelf): State<Arc<Shelf>>,
-    UrlPath(name): UrlPath<String>,
+    Chosen { shelf, folder }: Chosen,
     Query(moment): Query<Moment>,
 ) -> Response {
-    let Some(folder) = shelf.run(&name) else {
-        return missing("There is no run of this name.");
-    };
+    let name = &folder.name;
     let run = format!("/run/{name}");
+    let kept = Kept::of(&folder);
     let body = html! {
         section {
             p { a href=(run) { "The report" } }
-            @for note in notes(&folder) {
+            @if let Some(lost) = kept.unreadable() { p.warn { (lost) } }
+            @for note in kept.notes {
                 @let at = millis(std::time::Duration::from_millis(note.at_ms));
                 p.note {
                     a href={ (run) "#ms=" (note.at_ms) } { "t=" (at) } " " (note.text)
@@ -130,8 +148,7 @@ pub(super) async fn page(
 
 /// Keeps a note.
 pub(super) async fn keep(
-    State(shelf): State<Arc<Shelf>>,
-    UrlPath(name): UrlPath<String>,
+    Chosen { shelf, folder }: Chosen,
     headers: HeaderMap,
     Json(note): Json<NewNote>,
 ) -> Response {
@@ -142,9 +159,6 @@ pub(super) async fn keep(
     if !is_own(&headers) || note.token != *token {
         return refused("notes are taken from this server's own pages\n");
     }
-    let Some(folder) = shelf.run(&name) else {
-        return missing("There is no run of this name.");
-    };
     let text = note.text.trim();
     if text.is_empty() || text.len() > LONGEST {
         return (StatusCode::UNPROCESSABLE_ENTITY, "a note has 1 to 2000 bytes\n").into_response();
@@ -154,9 +168,11 @@ pub(super) async fn keep(
         text: text.to_owned(),
         noted: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
     };
-    match add(&shelf.notebook, &folder, note) {
-        Ok(()) => StatusCode::NO_CONTENT.into_response(),
-        Err(why) => (StatusCode::INSUFFICIENT_STORAGE, format!("{why}\n")).into_response(),
+    // Somebody else may write into the folder just now.
+    match tokio::task::spawn_blocking(move || add(&folder, &note)).await {
+        Ok(Ok(())) => StatusCode::NO_CONTENT.into_response(),
+        Ok(Err(why)) => (StatusCode::INSUFFICIENT_STORAGE, format!("{why}\n")).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
@@ -168,15 +184,15 @@ fn is_own(headers: &HeaderMap) -> bool {
     origin.is_some() && origin == of(header::HOST)
 }
 
-fn add(notebook: &Notebook, folder: &RunFolder, note: Note) -> Result<(), String> {
-    let _alone = notebook.writing.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut notes = notes(folder);
-    if notes.len() >= MOST {
-        return Err(format!("this run has {MOST} notes already"));
-    }
-    notes.push(note);
-    let line = |note: &Note| serde_json::to_string(note).map(|line| line + "\n");
-    let lines: Result<String, _> = notes.iter().map(line).collect();
-    let lines = lines.map_err(|error| error.to_string())?;
-    folder.write(FILE, &lines).map_err(|error| error.to_string())
+/// Adds a note to what is there, whatever that is.
+fn add(folder: &RunFolder, note: &Note) -> Result<(), FileError> {
+    let line = serde_json::to_string(note).expect("our own types are JSON") + "\n";
+    folder.change(FILE, |text| {
+        if text.lines().count() >= MOST {
+            return Err(io::Error::other(format!("this run has {MOST} notes already")));
+        }
+        // The line before was not ended if its writer was killed.
+        let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+        Ok(format!("{text}{end}{line}"))
+    })
 }

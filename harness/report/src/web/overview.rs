@@ -12,14 +12,14 @@ use super::{
     list::{began, choice, encode, fault_name, short},
     shelf::{Entry, Shelf},
 };
-use crate::report::{TrendPoint, trend as trend_plot};
+use crate::report::{TrendPoint, page::scroller, trend as trend_plot};
 
 /// The most runs in a trend: the newest.
 const TREND: usize = 200;
 
 /// Strategies by faults: the newest run of each, and what held.
-pub(super) fn matrix(shelf: &Shelf) -> Markup {
-    let entries = shelf.entries();
+pub(super) async fn matrix(shelf: &Arc<Shelf>) -> Markup {
+    let entries = shelf.entries().await;
     let mut newest: BTreeMap<(String, String), &Entry> = BTreeMap::new();
     for entry in entries.iter().filter(|entry| entry.state.is_judged()) {
         let place = (entry.line().strategy.clone(), fault_name(entry.line()));
@@ -30,13 +30,13 @@ pub(super) fn matrix(shelf: &Shelf) -> Markup {
     html! {
             p.hint { "The newest run of each strategy under each fault: the strongest guarantee that held. ✓ what was asked for held, ✗ it did not, ? nothing was shown." }
             @if newest.is_empty() { p { "There are no finished runs yet." } }
-            div.scroll tabindex="0" role="group" aria-label="overview" { table.matrix {
+            (scroller("overview", &html! { table.matrix {
                 thead { tr { th { "strategy" } @for fault in &faults { th scope="col" { (fault) } } } }
                 tbody { @for strategy in &strategies { tr {
                     th scope="row" { (strategy) }
                     @for fault in &faults { (cell(newest.get(&((*strategy).clone(), (*fault).clone())))) }
                 } } }
-            } }
+            } }))
     }
 }
 
@@ -64,7 +64,7 @@ pub(super) async fn trend(
     State(shelf): State<Arc<Shelf>>,
     Query(asked): Query<TrendFilter>,
 ) -> Answer {
-    let entries = shelf.entries();
+    let entries = shelf.entries().await;
     let finished = || entries.iter().filter(|entry| entry.state.is_judged());
     let strategies = finished().map(|entry| entry.line().strategy.clone()).collect();
     let faults = finished().map(|entry| fault_name(entry.line())).collect();
@@ -96,9 +96,9 @@ pub(super) async fn trend(
                 p.hint { "Runs of different strategies or faults stand in one line here: choose one of each to see how it went from run to run." }
             }
             @if points.is_empty() { p { "No finished run fits." } } @else {
-                div.scroll tabindex="0" role="group" aria-label="overview" { (PreEscaped(trend_plot(&points, accepted))) }
+                (scroller("trend", &PreEscaped(trend_plot(&points, accepted))))
             }
-            div.scroll tabindex="0" role="group" aria-label="overview" { table {
+            (scroller("runs", &html! { table {
                 thead { tr { th.number { "no." } th { "run" } th { "began" } th { "commit" } th { "outcome" } th { "strongest" } th.number { "stale" } } }
                 tbody { @for (at, entry) in chosen.iter().enumerate() { tr {
                     td.number { (at + 1) }
@@ -109,7 +109,7 @@ pub(super) async fn trend(
                     td { (entry.line().strongest) }
                     td.number { (format!("{:.2} %", points[at].share * 100.0)) }
                 } } }
-            } }
+            } }))
         }
     };
     Ok(layout("Trend", &body))

@@ -1,7 +1,5 @@
-use std::sync::Arc;
-
 use axum::{
-    extract::{Path, Query, State},
+    extract::Query,
     http::{HeaderValue, header},
     response::{Html, IntoResponse as _, Response},
 };
@@ -11,6 +9,7 @@ use quarrel_run::results::{RunFolder, RunSettings, RunState, load_run};
 use serde::Deserialize;
 
 use super::{
+    chosen::Chosen,
     layout::{layout, missing},
     notes,
     shelf::{Neighbours, Shelf, judged},
@@ -21,12 +20,9 @@ use crate::report::{
 };
 
 /// A run: its report, or how far it is.
-pub(super) async fn page(State(shelf): State<Arc<Shelf>>, Path(name): Path<String>) -> Response {
-    let Some(folder) = shelf.run(&name) else {
-        return missing("There is no run of this name.");
-    };
-    let beside = neighbours(&shelf.neighbours(&name), &folder);
-    let state = RunState::of(&folder, None);
+pub(super) async fn page(Chosen { shelf, folder }: Chosen) -> Response {
+    let state = Shelf::state(&folder).await;
+    let beside = neighbours(&shelf.neighbours(&folder).await, &folder);
     if !folder.is_complete() && !state.is_judged() {
         return progress(&folder, &state, &beside);
     }
@@ -66,13 +62,9 @@ pub(super) struct Stretch {
 /// A run's report with all operations of a stretch of it: what a report of
 /// very many operations leaves out.
 pub(super) async fn window(
-    State(shelf): State<Arc<Shelf>>,
-    Path(name): Path<String>,
+    Chosen { shelf, folder }: Chosen,
     Query(stretch): Query<Stretch>,
 ) -> Response {
-    let Some(folder) = shelf.run(&name) else {
-        return missing("There is no run of this name.");
-    };
     let part = Part::Window(Time::from_millis(stretch.from), Time::from_millis(stretch.to));
     let made = shelf.heavy(move || {
         let run = load_run(folder).ok()?;

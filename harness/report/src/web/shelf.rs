@@ -38,8 +38,11 @@ pub(super) struct Shelf {
 struct Read {
     size: u64,
     changed: Option<SystemTime>,
-    lines: HashMap<String, IndexLine, FxBuildHasher>,
+    lines: Arc<Lines>,
 }
+
+/// What the index says of runs, by their names.
+type Lines = HashMap<String, IndexLine, FxBuildHasher>;
 
 /// A run in a list.
 #[derive(Clone, Debug)]
@@ -130,13 +133,17 @@ impl Shelf {
         self.matrices().iter().find(|known| *known == name).map(|name| self.root.join(name))
     }
 
-    /// Every run, newest first.
-    pub(super) fn entries(&self) -> Vec<Entry> {
+    /// Every run, newest first. Their folders are read by a thread that may wait
+    /// for the disk.
+    pub(super) async fn entries(self: &Arc<Self>) -> Vec<Entry> {
+        let shelf = Arc::clone(self);
+        let read = tokio::task::spawn_blocking(move || shelf.read_entries());
+        read.await.expect("reading the folders of runs does not panic, and nobody stops it")
+    }
+
+    fn read_entries(&self) -> Vec<Entry> {
         let runs = list_runs(&self.root);
-        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
-        self.refresh(&mut index);
-        let none = HashMap::default();
-        let states = states(runs, index.as_ref().map_or(&none, |read| &read.lines));
+        let states = states(runs, &self.lines());
         let entries = states.into_iter();
         let mut entries: Vec<_> =
             entries.map(|(folder, state)| Entry { folder, state, is_new: false }).collect();
@@ -149,10 +156,17 @@ impl Shelf {
         entries
     }
 
-    /// What stands beside the run of this name.
-    pub(super) fn neighbours(&self, name: &str) -> Neighbours {
-        let entries = self.entries();
-        let Some(at) = entries.iter().position(|entry| entry.folder.name == name) else {
+    /// What became of a run, by its own folder, whatever the index says of it.
+    pub(super) async fn state(run: &RunFolder) -> RunState {
+        let run = run.clone();
+        let read = tokio::task::spawn_blocking(move || RunState::of(&run, None));
+        read.await.expect("reading a run's folder does not panic, and nobody stops it")
+    }
+
+    /// What stands beside a run.
+    pub(super) async fn neighbours(self: &Arc<Self>, run: &RunFolder) -> Neighbours {
+        let entries = self.entries().await;
+        let Some(at) = entries.iter().position(|entry| entry.folder.name == run.name) else {
             return Neighbours::default();
         };
         let called = |entry: &Entry| entry.folder.name.clone();
@@ -167,19 +181,24 @@ impl Shelf {
         }
     }
 
-    /// Reads the index again if it is not what it was.
-    fn refresh(&self, index: &mut Option<Read>) {
+    /// The index, read again if it is not what it was. Nobody waits here for
+    /// somebody else who reads the states of runs.
+    fn lines(&self) -> Arc<Lines> {
+        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         let meta = fs::metadata(self.root.join("index.jsonl")).ok();
         let size = meta.as_ref().map_or(0, fs::Metadata::len);
         let changed = meta.and_then(|meta| meta.modified().ok());
-        let known = index.as_ref().map(|read| (read.size, read.changed));
-        if known == Some((size, changed)) {
-            return;
+        if let Some(read) =
+            index.as_ref().filter(|read| (read.size, read.changed) == (size, changed))
+        {
+            return Arc::clone(&read.lines);
         }
         // A run that was judged again stands in it twice: the last counts.
         let lines = read_index(&self.root).unwrap_or_default();
-        let lines = lines.into_iter().map(|line| (line.run.clone(), line)).collect();
-        *index = Some(Read { size, changed, lines });
+        let lines: Lines = lines.into_iter().map(|line| (line.run.clone(), line)).collect();
+        let lines = Arc::new(lines);
+        *index = Some(Read { size, changed, lines: Arc::clone(&lines) });
+        lines
     }
 
     /// The verdict of a run, if it has one.

@@ -9,7 +9,7 @@ use quarrel_strategy::{
 };
 
 use super::{
-    HEARTBEAT, Sign, caught_up,
+    HEARTBEAT, Look, Sign, caught_up,
     sign::{heartbeat, pause, question, replayed, small_question, written},
 };
 
@@ -75,7 +75,7 @@ impl Lookout {
             Sign::Promoted => {
                 before = cluster.timeline().await.map_or(Before::Unknown, Before::Timeline);
             }
-            Sign::Evictions | Sign::Struck(_) | Sign::ClosesLate { .. } => {}
+            Sign::Evictions | Sign::Struck(_) | Sign::ClosesLate { .. } | Sign::Own(_) => {}
         }
         Self { sign, client, probe, round: 0, before }
     }
@@ -84,7 +84,7 @@ impl Lookout {
     /// without it, so the caller bounds it by the fault's own time; only for a
     /// fault that shows when it ends it returns none, at once.
     pub async fn observe(&mut self, cluster: &dyn Cluster, clock: &Clock) -> Option<String> {
-        if self.sign == Sign::RolledBack {
+        if matches!(self.sign, Sign::RolledBack) {
             // The snapshot is taken: from here on it is the past.
             if mark(&mut self.probe, NEW).await.is_err() {
                 self.before = Before::Unknown;
@@ -195,6 +195,7 @@ impl Lookout {
                     )
                 })
             }
+            Sign::Own(Look(look)) => look(cluster).await,
             // Clients are asked elsewhere, and a rollback shows at its end.
             Sign::Struck(_) | Sign::RolledBack => None,
         }

@@ -6,22 +6,12 @@ use std::{
 };
 
 use quarrel_checkers::{Process, Reply};
-use quarrel_strategy::strategy::{Call, Gate, Passage};
+use quarrel_strategy::{
+    faults::Strike,
+    strategy::{Call, Gate, Passage},
+};
 use rand::RngExt as _;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
-
-/// What a fault does to clients rather than to the cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Strike {
-    /// Now and then one dies between two steps, background agents included.
-    Crash,
-    /// Now and then one stands still for this long before a step.
-    Pause(Duration),
-    /// All wait no longer than this for an answer.
-    GiveUp(Duration),
-    /// An operator changes a row by plain SQL this often.
-    Manual(Duration),
-}
 
 /// One step in so many is struck: often enough to hit each kind of step within
 /// seconds, seldom enough for most operations to end well.

@@ -286,14 +286,17 @@ impl<'a> CauseEvidence<'a> {
         evident.cloned().or_else(|| self.first_above(key, version))
     }
 
-    /// The last step that put `version` into the cache before `hit` ended.
+    /// The last step that put `version` into the cache before `hit` ended. What
+    /// has no version, because it is not there or not written yet, is known by
+    /// what it says.
     pub(super) fn fill(&self, key: Key, version: Version, hit: &Step) -> Option<StepAt<'a>> {
-        self.on_before(key, hit.end?).rev().find(|step| {
-            is_of_cache(step)
-                && (self.versions.stored(step) == Some(version)
-                    || (version == Version::ABSENT && stores_same(step, hit)))
-                && step.reply != Reply::Refused
-        })
+        let is_it = |step: &Step| match version {
+            Version::ABSENT => stores_same(step, hit),
+            _ => self.versions.stored(step) == Some(version),
+        };
+        self.on_before(key, hit.end?)
+            .rev()
+            .find(|step| is_of_cache(step) && is_it(step) && step.reply != Reply::Refused)
     }
 
     /// The step by which an agent had fetched what it then put into the cache.

@@ -15,7 +15,8 @@ mod versions;
 
 pub use cause::{CauseEvidence, find_causes};
 pub use outcome::{
-    Expectation, ParseExpectationError, judge_nothing, judge_run, judge_run_and_reads, judge_with,
-    stale_reads,
+    Expectation, ParseExpectationError, enough_reads, judge_nothing, judge_run,
+    judge_run_and_reads, judge_with, stale_reads,
 };
+pub use steps::is_heard_whole;
 pub use story::Provenance;

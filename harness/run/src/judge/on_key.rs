@@ -90,7 +90,8 @@ impl<'a> CauseEvidence<'a> {
     }
 
     /// What stored `content` in the cache under the key, or that version of the
-    /// row, by start.
+    /// row, by start. Rows that have no version yet are told apart by their
+    /// values.
     pub(super) fn stores(
         &self,
         key: Key,
@@ -102,11 +103,12 @@ impl<'a> CauseEvidence<'a> {
             None => index.others.iter(),
         });
         let content = content.clone();
-        ranks
-            .into_iter()
-            .flatten()
-            .map(move |(_, rank)| self.ranked(key, *rank))
-            .filter(move |step| version.is_some() || step.argument.as_ref() == Some(&content))
+        ranks.into_iter().flatten().map(move |(_, rank)| self.ranked(key, *rank)).filter(
+            move |step| {
+                let is_numbered = version.is_some_and(|version| version != Version::ABSENT);
+                is_numbered || step.argument.as_ref() == Some(&content)
+            },
+        )
     }
 
     /// What stored a row in the cache under the key without a version, by start.

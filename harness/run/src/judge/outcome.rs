@@ -289,11 +289,20 @@ fn at_stake(run: &LoadedRun, judgement: &Judgement) -> Result<Evidence, String> 
         let unseen: Vec<_> = unseen.into_iter().collect();
         return Err(format!("{} was never observed to take hold", unseen.join(", ")));
     }
-    let at_risk = judgement.metrics.reads_at_risk;
+    enough_reads(judgement.metrics.reads_at_risk, judgement.metrics.reads)
+}
+
+/// Whether so many reads at risk, of so many that succeeded, prove anything; why
+/// not, if they do not. Of a history that was judged in shares, their sums.
+///
+/// # Errors
+///
+/// When they are too few.
+pub fn enough_reads(at_risk: u64, reads: u64) -> Result<Evidence, String> {
     let evidence = Evidence::counted(Stake::ReadsAtRisk, at_risk);
     evidence.filter(|_| at_risk >= ENOUGH_READS).ok_or_else(|| {
         let one = if at_risk == 1 { "read" } else { "reads" };
-        match judgement.metrics.reads {
+        match reads {
             0 => "no read succeeded, so nothing was tested".to_owned(),
             _ => format!(
                 "{at_risk} {one} could have been stale; at least {ENOUGH_READS} are needed for a verdict"

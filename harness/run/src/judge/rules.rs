@@ -11,8 +11,9 @@ use super::{
 };
 
 /// An entry that should not have been there: what put it there, what it says,
-/// and the write that it missed.
+/// who found it, and the write that it missed.
 struct Entry<'a> {
+    read: &'a Operation,
     key: Key,
     version: Version,
     hit: &'a StepAt<'a>,
@@ -99,7 +100,7 @@ impl<'a> CauseEvidence<'a> {
         if self.cached_too_early(key, newer) && fill.as_ref().is_some_and(is_before) {
             return Some(Cause::SetBeforeCommit);
         }
-        let entry = Entry { key, version, hit, newer };
+        let entry = Entry { read, key, version, hit, newer };
         Some(match fill {
             Some(fill) => self.fill_cause(&entry, &fill),
             None => self.old_entry_cause(&entry),
@@ -196,14 +197,9 @@ impl<'a> CauseEvidence<'a> {
     /// before the history, nobody stored.
     fn store_replaced_before(&self, hit: &Step) -> Option<Option<StepAt<'a>>> {
         let object = hit.object.as_ref()?;
-        let Reply::Found(content) = &hit.reply else { return None };
+        let Reply::Found(_) = &hit.reply else { return None };
         let is_there = |step: &StepAt<'_>| step.object.as_ref() == Some(object);
-        // Of several that stored the same the one that may have run last.
-        let store = self
-            .stores(object.key, content)
-            .filter(is_there)
-            .filter(|step| Some(step.start) < hit.end)
-            .max_by_key(|step| step.end.unwrap_or(Time::MAX));
+        let store = self.store_of(hit);
         // What is still under way when this is asked, nothing came after.
         let stored = store.as_ref().map_or(Some(Time::ZERO), |store| store.end)?;
         let replaced =
@@ -215,19 +211,44 @@ impl<'a> CauseEvidence<'a> {
         replaced.then_some(store)
     }
 
+    /// The step that stored what `hit` found: of several that stored the same
+    /// the one that may have run last.
+    fn store_of(&self, hit: &Step) -> Option<StepAt<'a>> {
+        let object = hit.object.as_ref()?;
+        let Reply::Found(content) = &hit.reply else { return None };
+        let stores = self.stores(object.key, content);
+        let stores = stores.filter(|step| step.object.as_ref() == Some(object));
+        let stores = stores.filter(|step| Some(step.start) < hit.end);
+        stores.max_by_key(|step| step.end.unwrap_or(Time::MAX))
+    }
+
+    /// Whether the read was led to its entry by a name, and an older write had put
+    /// that back after the newer one, whose steps in the cache are `own`, had
+    /// changed it: the entry itself may have been there long before.
+    fn was_led_back(&self, entry: &Entry<'_>, own: &[StepAt<'_>]) -> bool {
+        let &Entry { read, newer, hit, .. } = entry;
+        let names = self.steps_of(read).filter(|step| {
+            is_of_cache(step) && step.object != hit.object && step.start <= hit.start
+        });
+        names.filter_map(|name| self.store_of(&name)).any(|store| {
+            let by = store.operation.filter(|_| store.operation != newer.operation);
+            let by = by.and_then(|invoke| self.operation_at(invoke));
+            let is_by_a_write = by.is_some_and(|operation| self.writes(operation));
+            let came_later = |step: &StepAt<'_>| is_before(step, &store);
+            is_by_a_write && own.iter().filter(|step| step.object == store.object).any(came_later)
+        })
+    }
+
     fn fill_cause(&self, entry: &Entry<'_>, fill: &Step) -> Cause {
-        let &Entry { key, version, newer, hit } = entry;
+        let &Entry { key, version, newer, hit, .. } = entry;
         let own: Vec<_> = self.invalidations(newer).collect();
+        if self.was_led_back(entry, &own) {
+            return Cause::WriteWriteRace;
+        }
         let filler = fill.operation.and_then(|invoke| self.operation_at(invoke));
         if filler.is_some_and(|operation| self.writes(operation)) {
-            // The newer write touched the cache first, the older one last. Of
-            // two calls under way at once the times do not tell the order, but
-            // the stale entry does.
-            let first = |step: &StepAt<'_>| {
-                step.start < fill.start
-                    || matches!(step.reply, Reply::Done { .. }) && Some(step.start) < fill.end
-            };
-            return match own.iter().any(first) {
+            // The newer write touched the cache first, the older one last.
+            return match own.iter().any(|step| is_before(step, fill)) {
                 true => Cause::WriteWriteRace,
                 false => self.missing_invalidation(entry, &own),
             };
@@ -345,4 +366,11 @@ impl<'a> CauseEvidence<'a> {
             .flat_map(move |key| self.on_between(key, after, before))
             .filter(move |step| invalidates_as_agent(step) && after < step.start)
     }
+}
+
+/// Whether a step ran before one that undid it. Of two calls under way at once
+/// the times do not tell the order, but what was left does.
+fn is_before(step: &Step, undone_by: &Step) -> bool {
+    step.start < undone_by.start
+        || matches!(step.reply, Reply::Done { .. }) && Some(step.start) < undone_by.end
 }

@@ -26,22 +26,23 @@ pub struct Provenance<'a> {
 
 impl<'a> CauseEvidence<'a> {
     /// The write that a stale read should have seen: the newest that had been
-    /// acknowledged when it began. None where numbers do not tell, as after a
-    /// failover, which gives them a second time.
+    /// acknowledged when it began. None where versions do not tell.
     #[must_use]
     pub fn due(&self, anomaly: &Anomaly) -> Option<&Operation> {
         let key = anomaly.key?;
         let is_stale = anomaly.class == Class::StaleRead && anomaly.versions_behind > 0;
         let read = self.guilty(anomaly).filter(|_| is_stale)?;
         let seen = self.version_on(read, key)?;
-        // Numbers count on their own timeline only.
-        let number = seen.number.checked_add(anomaly.versions_behind)?;
-        let version = Version { number, ..seen };
-        let written = self.on(key).find(|step| self.versions.written(step) == Some(version));
-        let due = self.operation_at(written?.operation?)?;
         let time = |index: Index| self.history().event(index).time;
-        let acknowledged = time(self.acknowledged(due)?);
-        (acknowledged <= time(read.invoke)).then_some(due)
+        let asked = time(read.invoke);
+        // Between it and what was read may lie writes that nobody acknowledged:
+        // it cannot be counted off.
+        let acknowledged = self.on_before(key, asked).filter_map(|step| {
+            let version = self.versions.written(&step).filter(|version| *version > seen)?;
+            let write = self.operation_at(step.operation?)?;
+            (time(self.acknowledged(write)?) <= asked).then_some((version, write))
+        });
+        acknowledged.max_by_key(|(version, _)| *version).map(|(_, write)| write)
     }
 
     /// The operations whose steps tell how the value of `anomaly` came to be

@@ -6,7 +6,7 @@
 //! which of two is the newer. The timeline is told to who writes, so a row's is
 //! that of the write of its value.
 
-use quarrel_checkers::{Content, F, HistoryRef, Key, Reply, Site, Step, Value, Version};
+use quarrel_checkers::{Content, F, HistoryRef, Key, Kind, Reply, Site, Step, Value, Version};
 use quarrel_strategy::strategy::sides;
 use rustc_hash::FxHashMap;
 
@@ -16,7 +16,7 @@ use super::steps::{is_of_cache, succeeded};
 #[derive(Default)]
 pub(super) struct Versions(FxHashMap<Key, FxHashMap<Value, Vec<Later>>>);
 
-/// A write on a later timeline than the first.
+/// A write on a later timeline than the first, or one of the same value there.
 struct Later {
     timeline: u32,
     /// Which version it was told, if it was told one.
@@ -36,7 +36,35 @@ impl Versions {
                 versions.add(side.key, side.value, Later { timeline, number: side.version });
             }
         }
+        versions.add_first(history);
         versions
+    }
+
+    /// Values that were written on a later timeline may have been written on the
+    /// first before, as all deletes leave the same: what number that gave is
+    /// surely of the first.
+    fn add_first(&mut self, history: HistoryRef<'_>) {
+        if self.0.is_empty() {
+            return;
+        }
+        for event in history.events() {
+            let op = &event.op;
+            let is_first = event.timeline.is_none_or(|timeline| timeline <= 1);
+            if event.kind != Kind::Ok || !is_first {
+                continue;
+            }
+            let of_op = (op.f != F::Read).then_some(op.key).flatten();
+            let of_op = of_op.map(|key| (key, &op.value, op.version));
+            let sides = sides(op);
+            let of_sides = sides.iter().filter(|side| side.writes);
+            let of_sides = of_sides.map(|side| (side.key, &side.value, side.version));
+            for (key, value, number) in of_op.into_iter().chain(of_sides) {
+                let later = self.0.get_mut(&key).and_then(|values| values.get_mut(value));
+                if let (Some(writes), Some(_)) = (later, number) {
+                    writes.push(Later { timeline: 1, number });
+                }
+            }
+        }
     }
 
     fn add(&mut self, key: Key, value: Value, later: Later) {
@@ -126,7 +154,7 @@ const fn is_counted_above(new: &Content, found: &Content) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use quarrel_checkers::{Event, History, Index, Kind, Op, Process, Time};
+    use quarrel_checkers::{Event, History, Index, Op, Process, Time};
 
     use super::*;
 
@@ -145,6 +173,8 @@ mod tests {
             write(7, text("Boris"), Some(6), Some(2)),
             write(7, Value::Nil, Some(7), None),
             write(7, Value::Nil, Some(8), Some(2)),
+            // Whoever asked for this delete never heard of it.
+            write(7, Value::Nil, None, Some(3)),
             write(7, text("Carla"), None, Some(2)),
         ];
         let versions = Versions::of((&History { events, ..History::default() }).into());
@@ -153,6 +183,7 @@ mod tests {
         assert!(of(text("Alicia"), 6) < of(text("Boris"), 6));
         assert_eq!(of(Value::Nil, 7), Version::first(7));
         assert_eq!(of(Value::Nil, 8), Version { timeline: 2, number: 8 });
+        assert_eq!(of(Value::Nil, 9), Version { timeline: 3, number: 9 });
         // Its writer never heard the number; a reader did.
         assert_eq!(of(text("Carla"), 9), Version { timeline: 2, number: 9 });
         assert_eq!(of(text("nobody's"), 1), Version::first(1));

@@ -7,7 +7,7 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::RunFolder;
+use super::{RunFolder, is_ours};
 
 /// What a run ran on. The file `env.json`: no secrets, no names of machines.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -36,10 +36,15 @@ impl Environment {
 
 /// The commit that is checked out in the Git repository around `folder`, by
 /// its files alone: git itself need not be there, and is not trusted to run in
-/// a folder of somebody else's.
+/// a folder of somebody else's. A repository above that is somebody else's is
+/// none of this folder's.
 #[must_use]
 pub fn checked_out(folder: &Path) -> Option<String> {
-    let git = folder.ancestors().find_map(git_folder)?;
+    let around = folder.ancestors().find(|folder| git_folder(folder).is_some())?;
+    if around != folder && !is_ours(&around.join(".git")).unwrap_or(false) {
+        return None;
+    }
+    let git = git_folder(around)?;
     let head = read(&git.join("HEAD"))?;
     let Some(name) = head.strip_prefix("ref: ") else { return is_commit(&head).then_some(head) };
     // A work tree beside the repository shares its branches.
@@ -95,6 +100,14 @@ mod tests {
         let newer = ONE.replace('0', "9");
         fs::write(git.join("refs/heads/main"), format!("{newer}\n")).unwrap();
         assert_eq!(checked_out(&inner), Some(newer.clone()), "a loose branch wins");
+
+        // Whoever may give files away can leave one for others to find.
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::lchown(&git, Some(12_345), None).unwrap();
+            assert_eq!(checked_out(&inner), None, "somebody else's, above");
+            assert_eq!(checked_out(scratch.path()), Some(newer.clone()), "it is here");
+            std::os::unix::fs::lchown(&git, Some(0), None).unwrap();
+        }
 
         let beside = scratch.path().join("beside");
         let tree = git.join("worktrees/beside");

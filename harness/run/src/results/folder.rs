@@ -151,6 +151,33 @@ impl RunFolder {
         write_inside(&self.path, name, fill).map_err(FileError::io(&self.file(name)))
     }
 
+    /// Changes the text of a file of the run, which is empty if there is none, as
+    /// `change` says. No other process changes a file of this run meanwhile in
+    /// this way: the folder in which runs lie is locked, as the run itself is
+    /// held by its own storm for as long as that goes on.
+    ///
+    /// # Errors
+    ///
+    /// When what is there cannot be read (it stays as it is), `change` refuses,
+    /// or as [`RunFolder::write`].
+    pub fn change(
+        &self,
+        name: &str,
+        change: impl FnOnce(&str) -> io::Result<String>,
+    ) -> Result<(), FileError> {
+        let beside = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let _locked = Locked::wait_for(beside.unwrap_or(Path::new(".")))?;
+        let path = self.file(name);
+        let told = FileError::io(&path);
+        let text = match self.text(name) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(told(error)),
+        };
+        let changed = change(&text).map_err(told)?;
+        self.write(name, &changed)
+    }
+
     /// Whether it has this file, and it is its own.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {

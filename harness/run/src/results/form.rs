@@ -19,7 +19,13 @@ impl FormError {
         let Some(span) = error.span() else {
             return Self { place: path.display().to_string(), problem };
         };
-        let before = text.get(..span.start).unwrap_or(text);
+        Self::in_text(path, text, span.start, problem)
+    }
+
+    /// What is wrong behind so many bytes of a text.
+    #[must_use]
+    pub fn in_text(path: &Path, text: &str, offset: usize, problem: impl Display) -> Self {
+        let before = text.get(..offset).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
         Self::at(path, line, column, problem)

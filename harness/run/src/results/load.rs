@@ -191,11 +191,11 @@ mod tests {
         Packed { bytes: stream.finish().unwrap(), blocks }
     });
 
-    fn read(bytes: &[u8]) -> (PathBuf, Result<(History, bool), FileError>) {
+    fn read(bytes: &[u8]) -> (PathBuf, Result<(CompactHistory, bool), FileError>) {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join(RunFolder::HISTORY);
         std::fs::write(&path, bytes).unwrap();
-        let read = read_history(&path);
+        let read = read_history(&path, &[]);
         (path, read)
     }
 
@@ -211,8 +211,8 @@ mod tests {
             prop_assert!(is_truncated);
             let flushed = PACKED.blocks.iter().rfind(|(end, _)| *end <= cut);
             let least = flushed.map_or(0, |(_, events)| *events);
-            prop_assert!(left.events.len() >= least, "{} of {least}", left.events.len());
-            prop_assert_eq!(&left.events[..], &whole.events[..left.events.len()]);
+            prop_assert!(left.event_count() >= least, "{} of {least}", left.event_count());
+            prop_assert!(left.events().eq(whole.events().take(left.event_count())));
         }
 
         /// Damage is a file and what is wrong in it, or a history.

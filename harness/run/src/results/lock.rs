@@ -9,6 +9,7 @@ use super::FileError;
 
 /// A folder that nobody else writes into, as long as this is held. The
 /// system lets go of it when its holder dies.
+#[derive(Debug)]
 pub(crate) struct Locked {
     _folder: File,
 }

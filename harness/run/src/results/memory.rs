@@ -16,9 +16,10 @@ static ALLOWED: AtomicU64 = AtomicU64::new(0);
 /// If the system does not say what is free.
 const UNKNOWN: u64 = 4_000_000_000;
 
-/// Bytes of memory that reading may take in this process from now on.
-pub fn allow_memory(bytes: u64) {
-    ALLOWED.store(bytes, Ordering::Relaxed);
+/// Bytes of memory that reading may take in this process from now on; without a
+/// number, half of what is free.
+pub fn allow_memory(bytes: Option<u64>) {
+    ALLOWED.store(bytes.unwrap_or(0), Ordering::Relaxed);
 }
 
 /// About the most bytes of memory that what is read may take: what

@@ -17,11 +17,13 @@ mod load;
 mod lock;
 mod matrix;
 mod memory;
+mod owner;
 mod packed;
 mod phases;
 mod reader;
 mod redact;
 mod settings;
+mod share;
 mod state;
 mod verdict;
 
@@ -34,16 +36,19 @@ pub use index::{IndexLine, append_to_index, read_index};
 pub use inside::{AtMost, MOST_BYTES, is_inside, open_inside, text_inside, write_inside};
 pub use journal::{Journal, JournalError};
 pub use load::{LoadError, LoadedRun, load_run, read_history};
+pub(crate) use lock::Locked;
 pub use matrix::{
     CellBreak, CellEvidence, CellOutcome, CellRung, CellSearch, MATRIX_FILE, MATRIX_SCHEMA,
     MatrixCell, MatrixFile, list_matrices, read_matrix,
 };
 pub use memory::{allow_memory, most_memory, too_much_memory};
-pub use packed::{STDIN, open_history};
+pub use owner::is_ours;
+pub use packed::{STDIN, most_unpacked, open_history};
 pub use phases::Phases;
 pub use quarrel_checkers::RunOutcome;
 pub(crate) use redact::Veil;
 pub use redact::{RedactError, Redactor, redacted_copy};
 pub use settings::RunSettings;
+pub use share::NotByKey;
 pub use state::{RunState, states};
 pub use verdict::{FaultCount, SCHEMA, VerdictFile};

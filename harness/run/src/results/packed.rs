@@ -52,9 +52,15 @@ pub fn open_history(path: &Path) -> io::Result<(Box<dyn BufRead>, Cut)> {
     unpack(File::open(path)?)
 }
 
+/// The most bytes that are unpacked of a compressed file of so many bytes.
+#[must_use]
+pub fn most_unpacked(size: u64) -> u64 {
+    MOST_BYTES.max(size.saturating_mul(MOST_TIMES))
+}
+
 /// What is in a history's file, or compressed in it.
 pub(crate) fn unpack(file: File) -> io::Result<(Box<dyn BufRead>, Cut)> {
-    let most = MOST_BYTES.max(file.metadata()?.len().saturating_mul(MOST_TIMES));
+    let most = most_unpacked(file.metadata()?.len());
     unpacked(Box::new(file), most)
 }
 

@@ -257,12 +257,15 @@ impl Run {
         tell: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Ran, RunError> {
         // Lists tell a run that goes on from one that was killed.
-        let _held = folder.hold()?;
-        let ran = self.held_in(folder.clone(), cluster, stop, tell).await;
-        if let Err(error) = &ran {
-            RunState::stop(&folder, error);
+        let hold = folder.hold()?;
+        match self.held_in(folder.clone(), cluster, stop, tell).await {
+            // Its verdict has still to be written.
+            Ok(ran) => Ok(ran.holding(hold)),
+            Err(error) => {
+                RunState::stop(&folder, &error);
+                Err(error)
+            }
         }
-        ran
     }
 
     async fn held_in(
@@ -427,6 +430,23 @@ mod tests {
     use crate::results::RunOutcome;
     use quarrel_sim::{SimCluster, subjects};
 
+    /// Between the judge's word and the file that says it nobody killed it.
+    #[tokio::test]
+    async fn a_run_goes_on_until_its_verdict_can_be_written() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(scratch.path(), "x", Timestamp::UNIX_EPOCH).unwrap();
+        let cluster: Arc<dyn Cluster> = Arc::new(SimCluster::new(1));
+        let run = Run::of("primary-only", subjects::primary_only()).time(Duration::from_secs(1));
+        let ran = run.in_folder(folder.clone(), &cluster, Stop::default(), &|_| {}).await.unwrap();
+        let outcome = || RunState::of(&folder, None).line().outcome.clone();
+        assert_eq!(outcome(), "running");
+        let verdict = ran.verdict.clone();
+        drop(ran);
+        assert_eq!(outcome(), "killed");
+        write_json(&folder.file(RunFolder::VERDICT), &verdict).unwrap();
+        assert_eq!(outcome(), verdict.outcome.to_string());
+    }
+
     /// Nothing is found, and nothing held, where nobody had the time to look;
     /// the history is kept.
     #[tokio::test]
@@ -444,6 +464,6 @@ mod tests {
         );
         let (history, truncated) =
             read_history(&ran.run.folder.file(RunFolder::HISTORY), &[]).unwrap();
-        assert!(!history.events.is_empty() && !truncated);
+        assert!(history.event_count() > 0 && !truncated);
     }
 }

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::RunError;
 use crate::{
-    results::{FileError, LoadedRun, RunFolder, VerdictFile},
+    results::{FileError, LoadedRun, Locked, RunFolder, VerdictFile},
     runner::Unloaded,
 };
 
@@ -24,6 +24,8 @@ pub struct Ran {
     /// What was found of its stale reads.
     stale: Vec<ReadFinding>,
     is_judged: bool,
+    /// Until everything is written somebody works on the run.
+    hold: Option<Locked>,
     temporary: Option<TempDir>,
 }
 
@@ -34,7 +36,14 @@ impl Ran {
         unloaded: Vec<Unloaded>,
         kept: Result<(), RunError>,
     ) -> Self {
-        Self { run, verdict, unloaded, kept, stale: Vec::new(), is_judged: true, temporary: None }
+        let stale = Vec::new();
+        Self { run, verdict, unloaded, kept, stale, is_judged: true, hold: None, temporary: None }
+    }
+
+    /// Lists tell that the run goes on, until this is dropped.
+    pub(super) fn holding(mut self, hold: Locked) -> Self {
+        self.hold = Some(hold);
+        self
     }
 
     pub(super) fn with_reads(mut self, stale: Vec<ReadFinding>) -> Self {

@@ -171,6 +171,42 @@ pub enum Control {
     Rejoin,
 }
 
+/// What a cluster must have for a control to be applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing.
+    Nothing,
+    /// A fault proxy on the link.
+    Proxy(Link),
+    /// Servers that it may stop.
+    Servers,
+    /// A replica whose settings it may change.
+    ReplicaSettings,
+    /// A cache in which nobody else keeps anything.
+    WholeCache,
+    /// An old primary that it can make a replica of the new one.
+    Promotion,
+}
+
+impl Control {
+    /// What a cluster must have for it.
+    #[must_use]
+    pub const fn needs(&self) -> Needs {
+        match self {
+            Self::Latency { link, .. }
+            | Self::Cut(link)
+            | Self::DropReplies(link)
+            | Self::Impair { link, .. }
+            | Self::Restore(link) => Needs::Proxy(*link),
+            Self::Kill(_) | Self::Start(_) | Self::Freeze(_) | Self::Thaw(_) => Needs::Servers,
+            Self::PauseReplay | Self::ResumeReplay | Self::ApplyDelay(_) => Needs::ReplicaSettings,
+            Self::WipeCache | Self::SaveCache | Self::LimitCache(_) => Needs::WholeCache,
+            Self::Wait(_) => Needs::Nothing,
+            Self::Promote(_) | Self::Switch | Self::Rejoin => Needs::Promotion,
+        }
+    }
+}
+
 impl fmt::Display for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -10,7 +10,7 @@ mod vitals;
 
 use std::{any::Any, fmt, future::Future, pin::Pin, str::FromStr, time::Duration};
 
-pub use control::{Control, ControlError, Fencing, Impairment, Link, Node, Unsupported};
+pub use control::{Control, ControlError, Fencing, Impairment, Link, Needs, Node, Unsupported};
 use quarrel_checkers::Lsn;
 pub use vitals::{Life, Vitals, Work};
 

@@ -11,7 +11,6 @@
 mod agent;
 mod by_hand;
 mod gate;
-mod known_names;
 mod memory;
 mod operation;
 mod options;
@@ -26,10 +25,9 @@ mod workload;
 pub use agent::{AgentTurn, Job, OPERATOR, WorkEnd, do_job, take_turn};
 pub use by_hand::ByHand;
 pub use gate::{Call, Gate, Passage};
-pub use known_names::KnownNames;
 pub use memory::Memory;
 pub use operation::{Action, Outcome, perform};
-pub use options::{OptionError, OptionSpec, Options, parse_duration};
+pub use options::{OptionError, OptionSpec, Options};
 pub use registry::{Catalogue, Known, StrategyEntry, UnknownStrategy, UnknownWorkload};
 pub use session::{Session, SessionParts, reply_of};
 pub use sites::{Cache, Primary, Replica};
@@ -38,3 +36,5 @@ pub use transaction::{Transaction, TransactionEnd, TransactionHalf, perform_tran
 pub use workload::{
     Beginning, Draw, Generator, Intent, KeyDraw, RegisterWorkload, Skew, Workload, WorkloadEntry,
 };
+
+pub use crate::words::{KnownNames, parse_duration};

@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, time::Duration};
 
-use jiff::SignedDuration;
+use crate::words::parse_duration;
 
 /// An option that a strategy or a workload takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,14 +131,3 @@ impl Options {
         }
     }
 }
-
-/// A duration as people write it: `200ms`, `5s`, `1m 30s`. At most a year: sums
-/// and multiples of it can be trusted not to overflow.
-#[must_use]
-pub fn parse_duration(text: &str) -> Option<Duration> {
-    let signed: SignedDuration = text.parse().ok()?;
-    let duration: Duration = signed.try_into().ok()?;
-    (duration <= YEAR).then_some(duration)
-}
-
-const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);

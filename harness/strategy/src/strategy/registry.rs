@@ -5,6 +5,7 @@ use quarrel_checkers::Cause;
 use super::{
     AnyStrategy, KnownNames, OptionError, OptionSpec, Options, RegisterWorkload, WorkloadEntry,
 };
+use crate::faults::FaultEntry;
 
 /// A strategy in the catalogue.
 #[derive(Clone, Copy)]
@@ -59,6 +60,8 @@ pub struct Catalogue {
     pub strategies: Vec<StrategyEntry>,
     /// The workloads besides [`RegisterWorkload`], which is always there.
     pub workloads: Vec<WorkloadEntry>,
+    /// Faults besides those that are [built in](crate::faults::builtin).
+    pub faults: Vec<&'static FaultEntry>,
     /// What is known to be broken, or sound, to measure detection by.
     pub known: Vec<Known>,
 }

@@ -1,6 +1,11 @@
-use std::{env, fs::File, io::Write as _};
+use std::{
+    env,
+    fs::File,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
 
-use quarrel_run::results::{LoadedRun, RunOutcome, VerdictFile};
+use quarrel_run::results::{LoadedRun, RunOutcome, RunSettings, VerdictFile};
 
 use super::case_name;
 use crate::report::terminal::{Ink, Width, headline, summary, verdict_line};
@@ -20,7 +25,28 @@ pub fn tell_github(run: &LoadedRun, verdict: &VerdictFile) -> Option<String> {
             tracing::warn!("the step summary could not be written: {error}");
         }
     }
-    (env::var("GITHUB_ACTIONS").as_deref() == Ok("true")).then(|| annotation(run, verdict))?
+    (env::var("GITHUB_ACTIONS").as_deref() == Ok("true")).then(|| {
+        let here = env::current_dir().ok()?;
+        let workspace = env::var_os("GITHUB_WORKSPACE").map_or_else(|| here.clone(), PathBuf::from);
+        annotation(run, verdict, place(&workspace, &here, &run.settings).as_deref())
+    })?
+}
+
+/// The project's own file that a run is about, as a path in its checkout, which
+/// is all that GitHub can show: the application's file, else the strategy's
+/// source if the checkout has it, else the `quarrel.toml` that a profile's runs
+/// stand in. A strategy that came with quarrel has none.
+#[must_use]
+pub fn place(workspace: &Path, here: &Path, settings: &RunSettings) -> Option<String> {
+    let workspace = workspace.canonicalize().ok()?;
+    let given = [settings.app.as_deref(), Some(settings.source.as_str())];
+    let given = given.into_iter().flatten().filter(|file| !file.is_empty());
+    let given = given.flat_map(|file| [here.join(file), workspace.join(file)]);
+    let projects = here.ancestors().map(|folder| folder.join("quarrel.toml"));
+    given.chain(projects).find_map(|path| {
+        let path = path.canonicalize().ok().filter(|path| path.is_file())?;
+        Some(path.strip_prefix(&workspace).ok()?.to_string_lossy().into_owned())
+    })
 }
 
 /// A run in Markdown, for the page of a workflow run.
@@ -46,10 +72,10 @@ fn markdown(text: &str) -> String {
     text.replace('<', "&lt;").replace('|', "\\|").replace('\n', " ")
 }
 
-/// A line that GitHub shows beside the strategy's source; none for a run that
-/// held.
+/// A line that GitHub shows beside `file`, a path in the checkout, or without
+/// one above the files; none for a run that held.
 #[must_use]
-pub fn annotation(run: &LoadedRun, verdict: &VerdictFile) -> Option<String> {
+pub fn annotation(run: &LoadedRun, verdict: &VerdictFile, file: Option<&str>) -> Option<String> {
     let level = match verdict.outcome {
         RunOutcome::Held(_) => return None,
         RunOutcome::Violated => "error",
@@ -60,9 +86,9 @@ pub fn annotation(run: &LoadedRun, verdict: &VerdictFile) -> Option<String> {
         Some(anomaly) => headline(evidence.as_ref(), anomaly),
         None => verdict_line(verdict),
     };
+    let file = file.map(|file| format!("file={},", property(file))).unwrap_or_default();
     Some(format!(
-        "::{level} file={},title={}::{}",
-        property(&run.settings.source),
+        "::{level} {file}title={}::{}",
         property(&format!("{}: {}", case_name(verdict), verdict.outcome)),
         data(&said)
     ))

@@ -6,7 +6,7 @@ mod junit;
 mod metrics;
 mod policy;
 
-pub use github::{annotation, step_summary, tell_github};
+pub use github::{annotation, place, step_summary, tell_github};
 pub use junit::junit;
 pub use metrics::open_metrics;
 pub use policy::{Breach, BreachKind, Policy, PolicyError, Ruling};

@@ -7,7 +7,10 @@ pub(super) const ENTRIES: &[Topic] = &[
         summary: "a read returned a value that had been overwritten before the read began",
         text: "A write of a newer value was acknowledged, or another client had already read the \
                newer value, and only then did this read begin; still it returned the old one. \
-               Somebody who was told \"saved\" looks again and sees the old text.",
+               Somebody who was told \"saved\" looks again and sees the old text. Which of two \
+               writes that were under way at once is the newer, only the primary knows, by its \
+               versions. Values alone prove less, and nothing that versions take back: what a \
+               verdict was judged by stands below its guarantees.",
         timeline: "t=0ms    Writer A: UPDATE 7 = v2    -> ok\n\
                    t=1ms    Writer A: DEL 7            -> ok\n\
                    t=100ms  Reader B: GET 7            -> v1  STALE: v2 was acknowledged",

@@ -167,7 +167,7 @@ fn table(view: &View<'_>) -> Markup {
     html! {
         details {
             summary { "All " (view.verdict.anomalies.len()) " that are kept as evidence" }
-            div.scroll tabindex="0" role="group" aria-label="all anomalies" {
+            (scroller("all anomalies", &html! {
                 table {
                     thead { tr {
                         th scope="col" { "no." } th scope="col" { "class" } th scope="col" { "cause" }
@@ -191,7 +191,7 @@ fn table(view: &View<'_>) -> Markup {
                         }
                     }
                 }
-            }
+            }))
         }
     }
 }

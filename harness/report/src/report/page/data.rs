@@ -46,7 +46,7 @@ struct Meta<'a> {
     functions: Vec<String>,
     /// What steps do and where, by number, and whether they do it to the other
     /// key of a transaction.
-    verbs: Vec<(&'static str, String, bool)>,
+    verbs: Vec<(Site, String, bool)>,
     /// Values that are no whole numbers, by number.
     values: Vec<String>,
     /// Errors of steps, by number.
@@ -287,7 +287,7 @@ struct Columns {
     functions: Numbers,
     values: Numbers,
     errors: Numbers,
-    verbs: Vec<(&'static str, String, bool)>,
+    verbs: Vec<(Site, String, bool)>,
     start: Vec<u32>,
     duration: Vec<u32>,
     lane: Vec<u16>,
@@ -368,19 +368,13 @@ impl Columns {
         self.step_start.push(self.units(step.start.since(row.start).as_nanos()));
         let took = step.end.map(|end| end.since(step.start).as_nanos());
         self.step_duration.push(took.map_or(NONE, |took| self.units(took)));
-        let site = match step.site {
-            Site::Primary => "primary",
-            Site::Replica => "replica",
-            Site::Cache => "cache",
-            Site::Client => "client",
-        };
         let space = step.object.as_ref().map_or("", |object| object.space.as_ref());
         let verb =
             if space.is_empty() { step.verb.to_string() } else { format!("{} {space}", step.verb) };
         let beside = row
             .beside
             .is_some_and(|(key, _)| step.object.as_ref().is_some_and(|object| object.key == key));
-        let entry = (site, verb, beside);
+        let entry = (step.site, verb, beside);
         let known = self.verbs.iter().position(|verb| *verb == entry);
         let number = known.unwrap_or_else(|| {
             self.verbs.push(entry);

@@ -23,7 +23,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use quarrel_run::results::RunOutcome;
 use sha2::{Digest as _, Sha256};
 
-use self::scroller::scroller;
+pub(crate) use self::scroller::scroller;
 use super::{
     plots::{self, Figure, Series},
     terminal::headline,

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 /// Something that may be too wide. It takes the focus, so that arrows scroll it,
 /// and has a name for those who come upon it by ear.
-pub(super) fn scroller(name: &str, inside: &Markup) -> Markup {
+pub(crate) fn scroller(name: &str, inside: &Markup) -> Markup {
     html! { div.scroll tabindex="0" role="group" aria-label=(name) { (inside) } }
 }
 

@@ -4,7 +4,7 @@ use maud::{Markup, PreEscaped, html};
 use quarrel_checkers::{F, Guarantee, Key, Rung, Site, Validity, millis, thousands};
 use quarrel_run::results::{RunFolder, RunOutcome, VerdictFile};
 
-use super::scroller::verbatim;
+use super::scroller::{scroller, verbatim};
 use crate::report::{
     again::again,
     command_line, explain,
@@ -57,7 +57,7 @@ pub(super) fn verdict(view: &View<'_>) -> Markup {
                 (fact("lost writes", thousands(metrics.lost_updates)))
             }
             h3 style="margin-top:16px" { "Guarantees" }
-            div.scroll tabindex="0" role="group" aria-label="guarantees" { table {
+            (scroller("guarantees", &html! { table {
                 thead { tr { th scope="col" { "guarantee" } th scope="col" { "held" } th scope="col" { "because" } th scope="col" { "what it asks" } } }
                 tbody {
                     @for rung in verdict.ladder.iter().filter(|rung| rung.guarantee != Guarantee::None) {
@@ -69,7 +69,7 @@ pub(super) fn verdict(view: &View<'_>) -> Markup {
                         }
                     }
                 }
-            } }
+            } }))
             details { summary { "As the terminal told it" } (verbatim("as the terminal told it", said.trim_end())) }
         }
     }
@@ -130,7 +130,7 @@ pub(super) fn keys(view: &View<'_>) -> Markup {
             h2 { "Keys" }
             @if count == 0 { p { "No operation had a key." } } @else {
             p.hint { "Each strip is the run from left to right: pale where the key was read, the redder the more of its reads were stale." }
-            div.scroll tabindex="0" role="group" aria-label="keys" { table {
+            (scroller("keys", &html! { table {
                 thead { tr {
                     th.number scope="col" { "key" } th scope="col" style="width:45%" { "over the run" }
                     th.number scope="col" { "reads" } th.number scope="col" { "stale" }
@@ -145,7 +145,7 @@ pub(super) fn keys(view: &View<'_>) -> Markup {
                     td.number { (row.hits * 100 / row.reads.max(1)) " %" }
                     td.number { (thousands(row.writes)) }
                 } } }
-            } }
+            } }))
             @if count > KEYS { p.hint { "and " (count - KEYS) " more keys with no more stale reads than these" } }
             }
         }
@@ -213,7 +213,7 @@ fn receipts(view: &View<'_>) -> Markup {
     };
     html! {
         h3 { "Faults" }
-        div.scroll tabindex="0" role="group" aria-label="faults" { table {
+        (scroller("faults", &html! { table {
             thead { tr {
                 th scope="col" { "fault" } th.number scope="col" { "injected" } th.number scope="col" { "observed" }
                 th.number scope="col" { "healed" } th scope="col" { "evidence" }
@@ -228,6 +228,6 @@ fn receipts(view: &View<'_>) -> Markup {
                     @for error in &receipt.errors { " " span.stale-text { (error) } }
                 }
             } } }
-        } }
+        } }))
     }
 }

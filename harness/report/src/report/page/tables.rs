@@ -5,6 +5,7 @@ use std::time::Duration;
 use maud::{Markup, html};
 use quarrel_checkers::{F, Metrics, Site, Time, millis, thousands};
 
+use super::scroller::scroller;
 use crate::report::{OperationEnd, OperationRow, View};
 
 /// Stretches of time in the table of what plots over time show.
@@ -66,7 +67,7 @@ pub(super) fn over_time(view: &View<'_>) -> Markup {
     html! {
         details {
             summary { "The plots as a table" }
-            div.scroll tabindex="0" role="group" aria-label="the plots as a table" { table {
+            (scroller("the plots as a table", &html! { table {
                 thead { tr {
                     th.number scope="col" { "from" } th scope="col" { "what the run was doing" }
                     th.number scope="col" { "reads" } th.number scope="col" { "writes" }
@@ -88,7 +89,7 @@ pub(super) fn over_time(view: &View<'_>) -> Markup {
                     td.number { @if stretch.sourced > 0 { (stretch.hits * 100 / stretch.sourced) " %" } }
                     td.number { @if let Some(lag) = stretch.lag { (millis(lag)) } }
                 } } }
-            } }
+            } }))
         }
     }
 }
@@ -109,7 +110,7 @@ pub(super) fn of_staleness(metrics: &Metrics) -> Markup {
     html! {
         details {
             summary { "These as tables" }
-            @if !metrics.pbs.is_empty() { div.scroll tabindex="0" role="group" aria-label="staleness by time since the write" { table {
+            @if !metrics.pbs.is_empty() { (scroller("staleness by time since the write", &html! { table {
                 thead { tr {
                     th scope="col" { "time since the write" } th.number scope="col" { "reads" } th.number scope="col" { "stale" }
                     th.number scope="col" { "share" } th.number scope="col" { "95 % interval" }
@@ -121,14 +122,14 @@ pub(super) fn of_staleness(metrics: &Metrics) -> Markup {
                     td.number { (percent(bin.stale as f64 / bin.reads.max(1) as f64)) }
                     td.number { (percent(bin.wilson_low)) " to " (percent(bin.wilson_high)) }
                 } } }
-            } } }
-            @if !metrics.staleness_histogram.is_empty() { div.scroll tabindex="0" role="group" aria-label="how stale reads were" { table {
+            } })) }
+            @if !metrics.staleness_histogram.is_empty() { (scroller("how stale reads were", &html! { table {
                 thead { tr { th scope="col" { "staleness" } th.number scope="col" { "reads" } } }
                 tbody { @for bin in &metrics.staleness_histogram { tr {
                     td { (millis(bin.from)) " to " (millis(bin.to)) }
                     td.number { (thousands(bin.reads)) }
                 } } }
-            } } }
+            } })) }
         }
     }
 }

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use anstyle::Style;
 use quarrel_checkers::{Anomaly, Validity};
 use quarrel_run::{
-    judge::CauseEvidence,
+    judge::{CauseEvidence, is_heard_whole},
     results::{LoadedRun, RunOutcome, VerdictFile},
 };
 
@@ -112,6 +112,12 @@ fn plainly(sheet: &mut Sheet, run: &LoadedRun, verdict: &VerdictFile) {
         let open: Vec<_> =
             open_rungs(verdict).map(|rung| format!("`{}`", rung.guarantee)).collect();
         let advice = match open.as_slice() {
+            [] if verdict.truncated => {
+                format!("what was saved shows nothing wrong; to its end: {}", again(run))
+            }
+            [] if !is_heard_whole(&run.history) => {
+                format!("what was heard shows nothing wrong; once more: {}", again(run))
+            }
             [] => "what the workload asks for could not be checked".to_owned(),
             open => format!("{} could not be checked; see `?` below", open.join(", ")),
         };
@@ -167,5 +173,8 @@ fn ladder(sheet: &mut Sheet, verdict: &VerdictFile) {
         };
         let lead = format!("  {sign} {:<17} ", rung.guarantee.to_string());
         sheet.item((style, &lead), (Style::new(), &rung.reason), 24);
+    }
+    if let Some(order) = verdict.metrics.order() {
+        sheet.item((Style::new(), "      judged "), (Style::new(), &order), 13);
     }
 }

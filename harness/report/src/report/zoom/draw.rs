@@ -1,12 +1,13 @@
 use std::fmt::Write as _;
 
-use quarrel_checkers::{Site, Step, StepAt, Version, millis};
+use quarrel_checkers::{Step, StepAt, millis};
 
 use super::{
     Scene, StepBox,
     axis::{LEFT, label_width},
+    look::{Look, stripes},
     safe, site_row,
-    strip::{Held, Piece},
+    strip::Piece,
 };
 
 /// Heights, in pixels.
@@ -36,8 +37,7 @@ pub(super) fn draw(scene: &Scene<'_>, number: usize) -> String {
     format!(
         concat!(
             r#"<svg class="figure zoom" viewBox="0 0 {w:.0} {h:.0}" style="min-width:{m:.0}px" role="img" aria-label="{t}">"#,
-            r#"<defs><pattern id="old{n}" width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">"#,
-            r#"<rect class="oldfill" width="7" height="7"/><path class="oldline" d="M0 0v7"/></pattern>"#,
+            r#"<defs>{s}"#,
             r#"<marker id="head{n}" viewBox="0 0 8 8" refX="6" refY="4" markerWidth="7" markerHeight="7" orient="auto" markerUnits="userSpaceOnUse">"#,
             r#"<path class="head" d="M0 0L8 4L0 8z"/></marker>"#,
             r#"<marker id="plainhead{n}" viewBox="0 0 8 8" refX="6" refY="4" markerWidth="6" markerHeight="6" orient="auto" markerUnits="userSpaceOnUse">"#,
@@ -47,6 +47,7 @@ pub(super) fn draw(scene: &Scene<'_>, number: usize) -> String {
         h = height,
         m = scene.stretch.width.min(1600.0) * 0.72,
         t = title,
+        s = stripes(&format!("old{number}")),
         n = number,
         b = canvas.body
     )
@@ -133,17 +134,13 @@ impl Canvas<'_> {
         }
     }
 
+    fn look(&self, piece: &Piece) -> Look {
+        Look::of(piece.held, &format!("old{}", self.number))
+    }
+
     fn piece(&mut self, piece: &Piece, top: f64) {
         let (from, to) = (self.scene.stretch.at(piece.from), self.scene.stretch.at(piece.to));
-        let class = match piece.held {
-            Held::Fresh(_) => "",
-            Held::Old(_) => "old",
-            Held::Empty | Held::Unknown => "void",
-        };
-        let fill = match piece.held {
-            Held::Old(_) => format!(r#" fill="url(#old{})""#, self.number),
-            _ => String::new(),
-        };
+        let Look { class, fill, .. } = self.look(piece);
         self.put(format_args!(
             r#"<rect class="strip {class}"{fill} x="{from:.1}" y="{top:.1}" width="{:.1}" height="{STRIP}"/>"#,
             (to - from).max(1.0)
@@ -158,9 +155,10 @@ impl Canvas<'_> {
             for piece in &self.scene.strips[row].pieces {
                 let (from, to) =
                     (self.scene.stretch.at(piece.from), self.scene.stretch.at(piece.to));
-                let Some(text) = fitting(piece.held, to - from) else { continue };
+                let Look { weight, texts, .. } = self.look(piece);
+                let fits = |text: &String| label_width(text) - 6.0 <= to - from;
+                let Some(text) = texts.into_iter().find(fits) else { continue };
                 let x = clear_of(&crossing, from, to, label_width(&text));
-                let weight = if matches!(piece.held, Held::Old(_)) { "shout" } else { "" };
                 self.put(format_args!(
                     r#"<text class="mono mid over {weight}" x="{x:.1}" y="{:.1}">{text}</text>"#,
                     top + 16.0
@@ -224,21 +222,16 @@ impl Canvas<'_> {
         for drawn in &self.scene.boxes {
             let (from, to) = self.span(drawn);
             let top = Self::lane_top(drawn.lane) + 23.0;
-            let class = match drawn.step.site {
-                Site::Cache => "cache",
-                Site::Replica => "replica",
-                Site::Primary => "primary",
-                Site::Client => "client",
-            };
+            let site = drawn.step.site;
             let told = if drawn.told { "told" } else { "" };
             let hint = format!(
                 "t={}: {}, {}",
                 self.scene.since_origin(drawn.step.start),
                 drawn.label,
-                drawn.step.site
+                site
             );
             self.put(format_args!(
-                r#"<g><title>{}</title><rect class="step {class} {told}" x="{from:.1}" y="{top:.1}" width="{:.1}" height="24" rx="3"/><text class="mono mid" x="{:.1}" y="{:.1}">{}</text></g>"#,
+                r#"<g><title>{}</title><rect class="step {site} {told}" x="{from:.1}" y="{top:.1}" width="{:.1}" height="24" rx="3"/><text class="mono mid" x="{:.1}" y="{:.1}">{}</text></g>"#,
                 safe(&hint),
                 to - from,
                 f64::midpoint(from, to),
@@ -325,17 +318,6 @@ impl Canvas<'_> {
             ));
         }
     }
-}
-
-/// What a piece of that width can say.
-fn fitting(held: Held, width: f64) -> Option<String> {
-    let texts = match held {
-        Held::Fresh(Version { number, .. }) => vec![format!("v{number}")],
-        Held::Old(Version { number, .. }) => vec![format!("v{number} old"), format!("v{number}")],
-        Held::Empty => vec!["empty".to_owned()],
-        Held::Unknown => vec!["?".to_owned()],
-    };
-    texts.into_iter().find(|text| label_width(text) - 6.0 <= width)
 }
 
 /// The middle of a label in a piece, as near to the piece's own as no line

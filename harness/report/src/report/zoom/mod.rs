@@ -6,6 +6,7 @@
 
 mod axis;
 mod draw;
+mod look;
 mod strip;
 mod upright;
 
@@ -21,7 +22,7 @@ use self::{axis::Stretch, strip::Strip};
 use super::{
     names::{Names, client_name},
     plots::escape,
-    terminal::{Fracture, numeral, value_of},
+    terminal::{Fracture, numeral, shorten, value_of},
     timeline,
 };
 
@@ -210,8 +211,7 @@ fn label(step: &Step, key: Option<Key>) -> String {
         },
         _ => {
             let reply = timeline::reply(step);
-            let short: String = reply.chars().take(18).collect();
-            format!(" → {short}")
+            format!(" → {}", shorten(&reply, Some(18)))
         }
     };
     let key = key.map_or_else(String::new, |key| format!(" {key}"));

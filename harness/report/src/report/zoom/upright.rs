@@ -3,12 +3,15 @@
 
 use std::fmt::Write as _;
 
-use quarrel_checkers::{Site, Step, Time, Version, millis};
+use quarrel_checkers::{Step, Time, millis};
 
 use super::{
-    Scene, StepBox, safe,
-    strip::{Held, Piece},
+    Scene, StepBox,
+    look::{Look, stripes},
+    safe,
+    strip::Piece,
 };
+use crate::report::terminal::shorten;
 
 /// In pixels.
 const WIDTH: f64 = 348.0;
@@ -16,6 +19,8 @@ const HEAD: f64 = 30.0;
 const ROW: f64 = 38.0;
 /// Between the threads of two actors.
 const THREAD: f64 = 14.0;
+/// Of all threads, at most.
+const THREADS: f64 = 84.0;
 /// Of a store, and of all three.
 const STORE: f64 = 40.0;
 const STORES: f64 = 3.0 * STORE;
@@ -50,20 +55,23 @@ impl Upright<'_> {
         for row in 0..self.steps.len() {
             self.row(row);
         }
-        let number = self.number;
         let title = safe(&self.scene.anomaly.class.to_string());
         format!(
             concat!(
                 r#"<svg class="figure zoom" viewBox="0 0 {w} {h}" role="img" aria-label="{t}, step by step">"#,
-                r#"<defs><pattern id="up{n}" width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">"#,
-                r#"<rect class="oldfill" width="7" height="7"/><path class="oldline" d="M0 0v7"/></pattern></defs>{b}</svg>"#
+                r#"<defs>{s}</defs>{b}</svg>"#
             ),
             w = WIDTH,
             h = height,
             t = title,
-            n = number,
+            s = stripes(&self.stripes()),
             b = self.body
         )
+    }
+
+    /// The name of the stripes of what is old.
+    fn stripes(&self) -> String {
+        format!("up{}", self.number)
     }
 
     /// How far down a moment is: below the steps that had ended by then.
@@ -95,23 +103,13 @@ impl Upright<'_> {
         if bottom <= top {
             return;
         }
-        let (class, text, weight) = match piece.held {
-            Held::Fresh(Version { number, .. }) => ("", format!("v{number}"), ""),
-            Held::Old(Version { number, .. }) => ("old", format!("v{number} old"), "shout"),
-            Held::Empty => ("void", "empty".to_owned(), ""),
-            Held::Unknown => ("void", "?".to_owned(), ""),
-        };
-        let fill = match piece.held {
-            Held::Old(_) => format!(r#" fill="url(#up{})""#, self.number),
-            _ => String::new(),
-        };
-        // Where there is no room, the stripes say by themselves that it is old.
-        let is_too_long = text.len() as f64 * LETTER > STORE - 2.0;
-        let text = match text.split(' ').next() {
-            Some(short) if is_too_long => short.to_owned(),
-            _ => text,
-        };
-        let squeeze = if text.len() as f64 * LETTER > STORE - 4.0 {
+        let Look { class, fill, weight, texts } = Look::of(piece.held, &self.stripes());
+        // Where there is no room, the stripes say by themselves that it is old;
+        // the shortest is squeezed.
+        let width = |text: &str| text.chars().count() as f64 * LETTER;
+        let fits = |text: &&String| width(text) <= STORE - 2.0;
+        let text = texts.iter().find(fits).or(texts.last()).map_or("", String::as_str);
+        let squeeze = if width(text) > STORE - 4.0 {
             format!(r#" textLength="{:.1}" lengthAdjust="spacingAndGlyphs""#, STORE - 6.0)
         } else {
             String::new()
@@ -128,7 +126,7 @@ impl Upright<'_> {
 
     fn threads(&mut self, height: f64) {
         for lane in 0..self.scene.lanes.len() {
-            let x = thread(lane);
+            let x = self.thread(lane);
             self.put(format_args!(
                 r#"<path class="lane" d="M{x:.1} {:.1}V{:.1}"/>"#,
                 HEAD - 4.0,
@@ -140,21 +138,17 @@ impl Upright<'_> {
     fn row(&mut self, row: usize) {
         let drawn = self.steps[row];
         let top = HEAD + row as f64 * ROW;
-        let x = thread(drawn.lane);
-        let class = match drawn.step.site {
-            Site::Cache => "cache",
-            Site::Replica => "replica",
-            Site::Primary => "primary",
-            Site::Client => "client",
-        };
+        let x = self.thread(drawn.lane);
+        let site = drawn.step.site;
         let told = if drawn.told { "told" } else { "" };
         let who = self.scene.lanes.get(drawn.lane).map_or("", |(name, _)| name.as_str());
-        let left = thread(self.scene.lanes.len());
+        let left = self.thread(self.scene.lanes.len().saturating_sub(1)) + THREAD;
         let room = ((WIDTH - STORES - left - 4.0) / LETTER) as usize;
-        let label: String = drawn.label.chars().take(room).collect();
+        let label = shorten(&drawn.label, Some(room));
         let (note, shout) = self.below(drawn);
+        let note = shorten(&note, Some(room.saturating_sub(who.chars().count() + 1)));
         self.put(format_args!(
-            r#"<circle class="step {class} {told}" cx="{x:.1}" cy="{:.1}" r="5"/><text class="bold" x="{left:.1}" y="{:.1}">{}<tspan class="tick" dx="6">{}</tspan></text><text class="mono {shout}" x="{left:.1}" y="{:.1}">{}</text>"#,
+            r#"<circle class="step {site} {told}" cx="{x:.1}" cy="{:.1}" r="5"/><text class="bold" x="{left:.1}" y="{:.1}">{}<tspan class="tick" dx="6">{}</tspan></text><text class="mono {shout}" x="{left:.1}" y="{:.1}">{}</text>"#,
             top + 14.0,
             top + 13.0,
             safe(who),
@@ -170,13 +164,83 @@ impl Upright<'_> {
         let at = format!("t={}", self.scene.since_origin(drawn.step.start));
         let source = self.scene.way.as_ref().is_some_and(|way| way.source.is(&drawn.step));
         if source && !self.scene.anomaly.stale_for.is_zero() {
-            return (format!("stale for {}", millis(self.scene.anomaly.stale_for)), "shout");
+            return (format!("stale {}", millis(self.scene.anomaly.stale_for)), "shout");
         }
         (at, "")
     }
+
+    /// Where the thread of an actor is. Those of many stand close together: the
+    /// text beside them needs its room.
+    fn thread(&self, lane: usize) -> f64 {
+        let apart = (THREADS / self.scene.lanes.len().max(1) as f64).min(THREAD);
+        10.0 + lane as f64 * apart
+    }
 }
 
-/// Where the thread of an actor is.
-fn thread(lane: usize) -> f64 {
-    10.0 + lane as f64 * THREAD
+#[cfg(test)]
+mod tests {
+    use quarrel_checkers::{Anomaly, Class, History, HistoryRef, Key};
+
+    use super::*;
+    use crate::report::zoom::axis::{Stretch, tests::step};
+
+    /// Where something stands, from the left.
+    fn lefts(svg: &str, before: &str) -> Vec<f64> {
+        let number = |text: &str| text.split('"').next().and_then(|number| number.parse().ok());
+        svg.split(before).skip(1).filter_map(number).collect()
+    }
+
+    #[test]
+    fn many_actors_and_long_labels_leave_the_stores_their_room() {
+        let steps = (0..40).map(|at| step(at * 10, at * 10 + 5)).collect();
+        let history = History { steps, ..History::default() };
+        let anomaly = Anomaly {
+            class: Class::StaleRead,
+            cause: None,
+            key: Some(Key(1)),
+            witness: Vec::new(),
+            stale_for: std::time::Duration::ZERO,
+            versions_behind: 0,
+            explanation: String::new(),
+        };
+        for actors in [1, 3, 16, 40] {
+            let boxes: Vec<_> = HistoryRef::from(&history)
+                .steps()
+                .enumerate()
+                .map(|(at, step)| StepBox {
+                    step,
+                    lane: at % actors,
+                    label: format!("EVALSHA_OF_A_LONG_NAME {at} → v98"),
+                    told: false,
+                    is_shown: true,
+                })
+                .collect();
+            let scene = Scene {
+                anomaly: &anomaly,
+                way: None,
+                lanes: (0..actors).map(|at| (format!("Reader {at}"), String::new())).collect(),
+                frames: Vec::new(),
+                stretch: Stretch::of(&[], &boxes),
+                boxes,
+                strips: Vec::new(),
+                origin: Time(0),
+                stale: None,
+            };
+            let svg = draw(&scene, 1);
+            let texts = lefts(&svg, r#"<text class="bold" x=""#);
+            let threads = lefts(&svg, r#" cx=""#);
+            assert_eq!((texts.len(), threads.len()), (40, 40));
+            let stores = WIDTH - STORES;
+            // At least a verb and what came of it can be read.
+            assert!(texts.iter().all(|x| x + 16.0 * LETTER <= stores), "{actors}: {texts:?}");
+            assert!(threads.iter().all(|x| x + 5.0 <= texts[0]), "{actors}: {threads:?}");
+            let notes: Vec<_> = svg.split(r#"dx="6">"#).skip(1).collect();
+            let longest = notes.iter().map(|note| note.split('<').next().unwrap().chars().count());
+            let who = format!("Reader {} ", actors - 1).chars().count();
+            let beside = (who + longest.max().unwrap()) as f64 * LETTER;
+            assert!(texts[0] + beside <= stores, "{actors}: {notes:?}");
+            let labels: Vec<_> = svg.split("EVALSHA").skip(1).collect();
+            assert!(labels.iter().all(|label| label.split('<').next().unwrap().ends_with('…')));
+        }
+    }
 }

@@ -36,8 +36,9 @@ if (live) {
     set("live-rate", Math.round(now.rate).toLocaleString("en"));
     const bar = document.getElementById("live-bar");
     bar.value = Math.min(bar.max, now.time_ms);
-    set("live-quiet", now.quiet_ms < 3000 ? "" : "Nothing was written for " +
-      Math.round(now.quiet_ms / 1000) + " s: it is being judged, or was killed.");
+    const quiet = now.quiet_ms < 3000 ? "" : "Nothing was written for " +
+      Math.round(now.quiet_ms / 1000) + " s: it is being judged, or was killed.";
+    set("live-quiet", now.more ? "Not all is counted: " + now.more + ". " + quiet : quiet);
   });
   source.addEventListener("done", () => {
     source.close();

@@ -1,6 +1,6 @@
-use std::{collections::BTreeSet, fmt, time::Duration};
+use std::{fmt, time::Duration};
 
-use quarrel_checkers::{Class, Guarantee, Validity, millis};
+use quarrel_checkers::{Class, Guarantee, Validity, gravest_exit, millis};
 use quarrel_run::results::{RunOutcome, VerdictFile};
 
 use super::Bounds;
@@ -154,14 +154,10 @@ impl Ruling {
         }
     }
 
-    /// The exit code of several: what is beyond outweighs a world that broke,
-    /// that what is open, and that what showed nothing. No run at all showed
-    /// nothing.
+    /// The exit code of several. No run at all showed nothing.
     #[must_use]
     pub fn exit_code_of(rulings: &[Self]) -> u8 {
-        let codes: BTreeSet<u8> = rulings.iter().map(Self::exit_code).collect();
-        let worst = [1, 4, 2, 3].into_iter().find(|code| codes.contains(code));
-        worst.unwrap_or(if codes.is_empty() { 3 } else { 0 })
+        gravest_exit(rulings.iter().map(Self::exit_code))
     }
 }
 

@@ -128,10 +128,7 @@ impl Policy {
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, FormError> {
-        let at = |offset: usize, problem: &str| {
-            let line = text.get(..offset).unwrap_or(text).matches('\n').count() + 1;
-            FormError::at(path, line, 1, problem)
-        };
+        let at = |offset: usize, problem: &str| FormError::in_text(path, text, offset, problem);
         let file: File = toml::from_str(text).map_err(|error| {
             match text.lines().position(|line| line.trim_start().starts_with("[strategy")) {
                 Some(line) => FormError::at(path, line + 1, 1, OF_STRATEGIES),

@@ -1,46 +1,18 @@
 use std::{fmt, time::Duration};
 
-use quarrel_strategy::{cluster::Control, strategy::KnownNames};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
-use super::{
-    Amount, Sign, Strike, Unit,
-    builtin::{Effect, FaultEntry, builtin},
-};
-
-/// The arguments of a fault.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Shape {
-    /// How long, how much; least and most. None for faults without.
-    amount: Option<(Amount, Amount)>,
-    /// Plus or minus at most this, anew for each message.
-    pub(super) jitter: Duration,
-    /// Which of the ways in which the fault can be brought about.
-    pub(super) via: &'static str,
-}
-
-impl Shape {
-    /// The amount as a time.
-    pub(super) const fn time(&self) -> Duration {
-        Duration::from_nanos(self.count())
-    }
-
-    /// The amount as a number of its unit.
-    pub(super) const fn count(&self) -> u64 {
-        match self.amount {
-            Some((_, most)) => most.count,
-            None => 0,
-        }
-    }
-}
+use super::{Amount, FaultArguments, FaultEntry, InStorms, Sign, Strike, Unit, registry::known};
+use crate::{cluster::Control, words::KnownNames};
 
 /// Something that can go wrong, as on the command line:
 /// `replica-lag=20ms..200ms,via=link`.
 #[derive(Clone)]
 pub struct Fault {
     entry: &'static FaultEntry,
-    shape: Shape,
+    given: FaultArguments,
+    in_storms: InStorms,
 }
 
 /// A fault that is not known, or makes no sense.
@@ -54,6 +26,11 @@ pub enum FaultError {
         /// What there is.
         known: KnownNames,
     },
+    /// Searches place it, storms do not know it.
+    #[error(
+        "fault {0} is placed between two steps, which a storm cannot do: `quarrel explore` does"
+    )]
+    OnlyInSearches(String),
     /// Its arguments cannot be read.
     #[error("fault {name}: `{argument}` is not {expected}")]
     Argument {
@@ -74,11 +51,35 @@ impl Fault {
     /// When there is no such fault, or its arguments cannot be read.
     pub fn parse(text: &str) -> Result<Self, FaultError> {
         let (name, arguments) = text.split_once('=').unwrap_or((text, ""));
-        let entry = builtin().find(|entry| entry.name == name).ok_or_else(|| {
-            let known = KnownNames::of(name, builtin().map(|entry| entry.name));
-            FaultError::Unknown { name: name.to_owned(), known }
-        })?;
-        let mut shape = Shape {
+        let all = known();
+        let Some(entry) = all.iter().find(|entry| entry.name == name) else {
+            let in_storms = all.iter().filter(|entry| entry.is_in_storms());
+            let known = KnownNames::of(name, in_storms.map(|entry| entry.name));
+            return Err(FaultError::Unknown { name: name.to_owned(), known });
+        };
+        Self::with(entry, arguments)
+    }
+
+    /// A fault of this kind with its usual arguments.
+    ///
+    /// # Errors
+    ///
+    /// When storms do not know it.
+    pub fn of(entry: &'static FaultEntry) -> Result<Self, FaultError> {
+        Self::with(entry, "")
+    }
+
+    /// A fault of this kind with arguments as after the `=` on the command line.
+    ///
+    /// # Errors
+    ///
+    /// When storms do not know it, or its arguments cannot be read.
+    pub fn with(entry: &'static FaultEntry, arguments: &str) -> Result<Self, FaultError> {
+        let name = entry.name;
+        let Some(in_storms) = entry.in_storms else {
+            return Err(FaultError::OnlyInSearches(name.to_owned()));
+        };
+        let mut given = FaultArguments {
             amount: entry.amount.map(|amount| (amount, amount)),
             jitter: Duration::ZERO,
             via: entry.ways.first().unwrap_or(&""),
@@ -91,26 +92,26 @@ impl Fault {
             };
             if let Some(way) = argument.strip_prefix("via=") {
                 let known = entry.ways.iter().find(|known| **known == way);
-                shape.via = known.ok_or_else(|| {
+                given.via = known.ok_or_else(|| {
                     wrong(format!("one of its ways: via={}", entry.ways.join(", via=")))
                 })?;
             } else if let Some(jitter) = argument.strip_prefix("jitter=") {
-                if !entry.name.ends_with("-latency") {
+                if !entry.jitters {
                     return Err(wrong("needed: only latency jitters".to_owned()));
                 }
                 let found = Amount::parse(Unit::Time, jitter);
                 let found = found.ok_or_else(|| {
                     wrong("a jitter such as jitter=20ms; more than 0, and at most 1h".to_owned())
                 })?;
-                shape.jitter = found.time();
+                given.jitter = found.time();
             } else if let Some(usual) = entry.amount {
                 let found = amount(usual.unit, argument);
-                shape.amount = Some(found.ok_or_else(|| wrong(usual.unit.example().to_owned()))?);
+                given.amount = Some(found.ok_or_else(|| wrong(usual.unit.example().to_owned()))?);
             } else {
                 return Err(wrong("needed: it takes no amount".to_owned()));
             }
         }
-        Ok(Self { entry, shape })
+        Ok(Self { entry, given, in_storms })
     }
 
     /// Its name, without arguments.
@@ -122,7 +123,7 @@ impl Fault {
     /// The same fault with one amount of its range.
     #[must_use]
     pub fn draw(&self, random: &mut ChaCha8Rng) -> Self {
-        let amount = self.shape.amount.map(|(least, most)| {
+        let amount = self.given.amount.map(|(least, most)| {
             // Times are drawn in whole milliseconds, so that they print short.
             let grain = if least.unit == Unit::Time { 1_000_000 } else { 1 };
             let steps = (most.count - least.count) / grain;
@@ -130,40 +131,49 @@ impl Fault {
             let drawn = Amount { unit: least.unit, count };
             (drawn, drawn)
         });
-        Self { entry: self.entry, shape: Shape { amount, ..self.shape } }
+        Self { given: FaultArguments { amount, ..self.given }, ..self.clone() }
     }
 
     /// What brings it about.
     #[must_use]
     pub fn inject(&self) -> Vec<Control> {
-        match self.entry.effect {
-            Effect::Cluster { inject, .. } => inject(&self.shape),
-            Effect::Clients(_) => Vec::new(),
+        match self.in_storms {
+            InStorms::Cluster { inject, .. } => inject(&self.given),
+            InStorms::Clients(_) => Vec::new(),
         }
     }
 
     /// What takes it away.
     #[must_use]
     pub fn heal(&self) -> Vec<Control> {
-        match self.entry.effect {
-            Effect::Cluster { heal, .. } => heal(&self.shape),
-            Effect::Clients(_) => Vec::new(),
+        match self.in_storms {
+            InStorms::Cluster { heal, .. } => heal(&self.given),
+            InStorms::Clients(_) => Vec::new(),
         }
     }
 
     /// What it does to clients, if it strikes them and not the cluster.
     #[must_use]
     pub fn strike(&self) -> Option<Strike> {
-        match self.entry.effect {
-            Effect::Cluster { .. } => None,
-            Effect::Clients(strike) => Some(strike(&self.shape)),
+        match self.in_storms {
+            InStorms::Cluster { .. } => None,
+            InStorms::Clients(strike) => Some(strike(&self.given)),
         }
     }
 
     /// How one sees that it took hold.
     #[must_use]
     pub fn sign(&self) -> Sign {
-        (self.entry.sign)(&self.shape)
+        match self.in_storms {
+            InStorms::Cluster { sign, .. } => sign(&self.given),
+            InStorms::Clients(strike) => Sign::Struck(strike(&self.given)),
+        }
+    }
+
+    /// What kind it is of.
+    #[must_use]
+    pub const fn entry(&self) -> &'static FaultEntry {
+        self.entry
     }
 }
 
@@ -171,19 +181,19 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.entry.name)?;
         let mut separator = "=";
-        if let Some((least, most)) = self.shape.amount {
+        if let Some((least, most)) = self.given.amount {
             write!(f, "{separator}{least}")?;
             if least != most {
                 write!(f, "..{most}")?;
             }
             separator = ",";
         }
-        if !self.shape.jitter.is_zero() {
-            write!(f, "{separator}jitter={:?}", self.shape.jitter)?;
+        if !self.given.jitter.is_zero() {
+            write!(f, "{separator}jitter={:?}", self.given.jitter)?;
             separator = ",";
         }
         if self.entry.ways.len() > 1 {
-            write!(f, "{separator}via={}", self.shape.via)?;
+            write!(f, "{separator}via={}", self.given.via)?;
         }
         Ok(())
     }
@@ -230,7 +240,7 @@ mod tests {
 
     #[test]
     fn every_fault_works_without_arguments() {
-        for entry in super::builtin() {
+        for entry in super::known().into_iter().filter(|entry| entry.is_in_storms()) {
             let fault = Fault::parse(entry.name).unwrap();
             assert_eq!(fault.strike().is_some(), fault.inject().is_empty(), "{fault}");
             assert!(!entry.summary.is_empty());
@@ -239,9 +249,9 @@ mod tests {
 
     #[test]
     fn no_two_faults_have_one_name() {
-        let names: std::collections::BTreeSet<_> =
-            super::builtin().map(|entry| entry.name).collect();
-        assert_eq!(names.len(), super::builtin().count());
+        let all = super::known();
+        let names: std::collections::BTreeSet<_> = all.iter().map(|entry| entry.name).collect();
+        assert_eq!(names.len(), all.len());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use std::{fmt, time::Duration};
 
-use quarrel_strategy::strategy::parse_duration;
+use crate::words::parse_duration;
 
 /// What a fault's amount counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
