@@ -34,9 +34,8 @@ pub(crate) struct Column {
 }
 
 impl Column {
-    /// What a cell of it costs, in no unit: searches grow with what may happen
-    /// (shares of the states that the usual columns were seen to have), storms
-    /// last alike.
+    /// What a cell of it costs, in no unit: searches grow with what may happen,
+    /// roughly so; storms last alike. Only the balance of shares hangs on it.
     pub(crate) fn cost(&self, way: Way) -> u64 {
         match way {
             Way::Stormed => 1,

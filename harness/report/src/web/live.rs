@@ -244,10 +244,10 @@ impl Progress {
             return;
         }
         match (line.f.as_deref(), line.value.as_str()) {
-            (Some("inject"), Some(fault)) => {
-                if self.faults.len() < FAULTS && Fault::parse(fault).is_ok() {
-                    self.faults.push(fault.to_owned());
-                }
+            (Some("inject"), Some(fault))
+                if self.faults.len() < FAULTS && Fault::parse(fault).is_ok() =>
+            {
+                self.faults.push(fault.to_owned());
             }
             (Some("heal"), Some(fault)) => self.faults.retain(|on| on != fault),
             _ => {}
