@@ -123,10 +123,10 @@ pub(super) fn put_step(to: &mut Vec<u8>, words: &mut Words, step: &Step) {
         // A stranger's step may end before it begins.
         put(to, end.0.wrapping_sub(start.0));
     }
-    put(to, words.number(verb));
+    put(to, words.number(verb, || verb.clone()));
     if let Some(Object { space, key, version }) = object {
         if has_space {
-            put(to, words.number(space));
+            put(to, words.number(space, || space.clone()));
         }
         put(to, key.0);
         if let Some(version) = version {

@@ -5,9 +5,11 @@ const TOGETHER: usize = 4_096;
 /// Records of different lengths, found by their number.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Rows {
-    full: Vec<Block<Box<[u8]>, Box<[u32]>>>,
+    full: Vec<FullBlock>,
     last: Block<Vec<u8>, Vec<u32>>,
 }
+
+type FullBlock = Block<Box<[u8]>, Box<[u32]>>;
 
 /// Some of them: their bytes, and where each one ends.
 #[derive(Clone, Default, PartialEq, Eq)]

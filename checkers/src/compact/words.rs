@@ -10,23 +10,21 @@ pub(super) struct Words {
 }
 
 impl Words {
-    /// The number of a word.
-    pub(super) fn number(&mut self, word: &Cow<'static, str>) -> u64 {
+    /// The number of a word; `kept` is what is kept of it, if it is new.
+    pub(super) fn number(&mut self, word: &str, kept: impl FnOnce() -> Cow<'static, str>) -> u64 {
         if let Some(number) = self.numbers.get(word) {
             return u64::from(*number);
         }
         let number = u32::try_from(self.all.len()).expect("a history has < 2^32 words");
+        let word = kept();
         self.all.push(word.clone());
-        self.numbers.insert(word.clone(), number);
+        self.numbers.insert(word, number);
         u64::from(number)
     }
 
     /// The number of a word that somebody else has.
     pub(super) fn number_of(&mut self, word: &str) -> u64 {
-        match self.numbers.get(word) {
-            Some(number) => u64::from(*number),
-            None => self.number(&Cow::Owned(word.to_owned())),
-        }
+        self.number(word, || Cow::Owned(word.to_owned()))
     }
 
     pub(super) fn word(&self, number: u64) -> &Cow<'static, str> {
