@@ -57,7 +57,8 @@ impl Metrics {
             return None;
         }
         if by_values.keys_undecided > 0 {
-            texts.push(format!("{} keys undecided", thousands(by_values.keys_undecided)));
+            let keys = if by_values.keys_undecided == 1 { "key" } else { "keys" };
+            texts.push(format!("{} {keys} undecided", thousands(by_values.keys_undecided)));
         } else if by_values.keys_not_linearizable == 0 {
             texts.push("every key linearizable".to_owned());
         }
@@ -107,7 +108,7 @@ mod tests {
         assert_eq!(
             told(3, 5, Some(less)).as_deref(),
             Some(
-                "by the primary's order; by values alone 0 of 2 reads that went back, 1 keys undecided"
+                "by the primary's order; by values alone 0 of 2 reads that went back, 1 key undecided"
             )
         );
     }

@@ -116,14 +116,6 @@ pub(super) struct RunArgs {
     is_one_of_many: bool,
 }
 
-impl RunArgs {
-    /// The defaults, for a strategy.
-    pub(super) fn usual(strategy: &str, catalogue: &Catalogue) -> Result<Self, Failure> {
-        let matches = command(catalogue).try_get_matches_from(["run", strategy]);
-        Self::from_arg_matches(&matches.map_err(Failure::bug)?).map_err(Failure::bug)
-    }
-}
-
 /// The subcommand, with a flag for every option that some strategy takes.
 pub(super) fn command(catalogue: &Catalogue) -> Command {
     RunArgs::augment_args(Command::new("run")).args(flags(catalogue))

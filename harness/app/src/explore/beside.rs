@@ -214,10 +214,19 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
     }
 
     async fn catch_up(&mut self) -> Result<(), Lost> {
-        if !std::mem::take(&mut self.is_behind) {
+        if std::mem::take(&mut self.is_behind) {
+            self.stage.nature.replay(Replays::Everything).await?;
+        }
+        self.level().await
+    }
+
+    /// Returns when the replica holds what the primary does, unless it is held
+    /// back: how long it takes by itself is no choice of the search, and a busy
+    /// machine is no finding.
+    pub(super) async fn level(&self) -> Result<(), Lost> {
+        if self.is_behind {
             return Ok(());
         }
-        self.stage.nature.replay(Replays::Everything).await?;
         let app = Arc::clone(&self.stage.app);
         let auditor = self.stage.roles.len() as u64;
         if let Some(value) = app.held(auditor, self.key).await? {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures::stream::FuturesUnordered;
-use quarrel_checkers::{History, Index, Key, Op, Process, Time, Value};
+use quarrel_checkers::{History, Index, Key, Op, Process, Site, Time, Value};
 use quarrel_faultproxy::Decision;
 use quarrel_strategy::stores::StoreError;
 use tokio::time::Instant;
@@ -232,6 +232,9 @@ impl<'a, N: FnMut(usize, &[Choice]) -> Next> Play<'a, N> {
         let values = waiting.message.values.clone();
         let deed = choice.deed.clone();
         self.execution.taken.push(Taken { choice, values, ended: None });
+        if waiting.message.site == Site::Replica && waiting.turn == Deed::GoesOn {
+            self.level().await?;
+        }
         self.ticks = 0;
         let now = self.now();
         if deed != Deed::Answered {

@@ -1,5 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
+use clap::FromArgMatches as _;
 use jiff::Timestamp;
 use quarrel_checkers::{Anomaly, Cause, Guarantee, Validity};
 use quarrel_explore::explore::shrink_race;
@@ -155,7 +156,10 @@ impl Storms<'_> {
     /// The defaults of `quarrel run`, held to what the matrix is held to.
     fn run_args(&self, row: &Row<'_>, column: &Column) -> Result<RunArgs, Failure> {
         let faults = column.faults.iter().map(|fault| Fault::parse(fault));
-        let mut args = RunArgs::usual(row.entry.name, self.catalogue)?;
+        let matches = run::command(self.catalogue)
+            .try_get_matches_from(["run", row.entry.name])
+            .map_err(Failure::bug)?;
+        let mut args = RunArgs::from_arg_matches(&matches).map_err(Failure::bug)?;
         args.faults = faults.collect::<Result<_, _>>().map_err(Failure::usage)?;
         args.time = self.args.time.unwrap_or(TIME);
         Ok(args)
