@@ -1,6 +1,4 @@
-use rustc_hash::FxHashMap;
-
-use crate::{Event, Index, Kind, Op, Process, Step, Time};
+use crate::{Event, HistoryRef, Index, Kind, Op, Process, Step, Time};
 
 /// What the clients of one run saw, in the order in which it was recorded,
 /// and the steps inside their operations.
@@ -31,6 +29,38 @@ pub struct StepsOf {
 }
 
 impl StepsOf {
+    /// Sorts steps by the events that they name; what names none of `events` is
+    /// left out.
+    pub(crate) fn of<I: Iterator<Item = Option<Index>>>(
+        events: usize,
+        named: impl Fn() -> I,
+    ) -> Self {
+        let at = |invoke: Option<Index>| {
+            usize::try_from(invoke?.0).ok().filter(|invoke| *invoke < events)
+        };
+        let mut first = vec![0_u32; events + 1];
+        // Counted where they are, and moved up by one place when all are.
+        for invoke in named().filter_map(at) {
+            first[invoke] += 1;
+        }
+        let mut before = 0;
+        for place in &mut first {
+            before += std::mem::replace(place, before);
+        }
+        let mut positions = vec![0; before as usize];
+        for (position, invoke) in named().enumerate() {
+            if let Some(invoke) = at(invoke) {
+                let place = &mut first[invoke];
+                positions[*place as usize] = u32::try_from(position).expect("fewer than 2^32");
+                *place += 1;
+            }
+        }
+        // Each now says where its own end; that is where the next ones begin.
+        first.rotate_right(1);
+        first[0] = 0;
+        Self { first, positions }
+    }
+
     /// The steps of the operation that begins at `invoke`, in their order.
     pub fn operation(
         &self,
@@ -136,26 +166,7 @@ impl History {
     /// If there are 2³² steps: they do not fit into a memory.
     #[must_use]
     pub fn steps_of(&self) -> StepsOf {
-        let of = |step: &Step| {
-            let invoke = usize::try_from(step.operation?.0).ok()?;
-            (invoke < self.events.len()).then_some(invoke)
-        };
-        let mut first = vec![0_u32; self.events.len() + 1];
-        for at in self.steps.iter().filter_map(of) {
-            first[at + 1] += 1;
-        }
-        for at in 1..first.len() {
-            first[at] += first[at - 1];
-        }
-        let mut next = first.clone();
-        let mut positions = vec![0; first.last().map_or(0, |all| *all as usize)];
-        for (position, step) in self.steps.iter().enumerate() {
-            if let Some(at) = of(step) {
-                positions[next[at] as usize] = u32::try_from(position).expect("fewer than 2^32");
-                next[at] += 1;
-            }
-        }
-        StepsOf { first, positions }
+        HistoryRef::from(self).steps_of()
     }
 
     /// Pairs invocations with completions, in order of invocation.
@@ -168,35 +179,7 @@ impl History {
     /// When a process has two operations open, or completes what it never
     /// invoked.
     pub fn operations(&self) -> Result<Vec<Operation>, HistoryError> {
-        let mut open: FxHashMap<Process, usize> = FxHashMap::default();
-        let mut operations: Vec<Operation> = Vec::with_capacity(self.events.len() / 2);
-        for event in &self.events {
-            if event.process == Process::Nemesis {
-                continue;
-            }
-            if event.kind == Kind::Invoke {
-                if let Some(first) = open.insert(event.process, operations.len()) {
-                    return Err(HistoryError::StillOpen {
-                        process: event.process,
-                        first: operations[first].invoke.0,
-                        second: event.index.0,
-                    });
-                }
-                operations.push(Operation { invoke: event.index, complete: None });
-            } else {
-                let at = open.remove(&event.process).ok_or(HistoryError::NeverInvoked {
-                    process: event.process,
-                    index: event.index.0,
-                })?;
-                let invoked = &self.events[operations[at].invoke.position()].op;
-                if invoked.f != event.op.f || invoked.key != event.op.key {
-                    let invoke = &self.events[operations[at].invoke.position()];
-                    return Err(HistoryError::mismatch(invoke, event));
-                }
-                operations[at].complete = Some(event.index);
-            }
-        }
-        Ok(operations)
+        HistoryRef::from(self).operations()
     }
 }
 

@@ -46,6 +46,7 @@
 //! cannot be decided is [`Validity::Unknown`], with the reason.
 
 mod checker;
+mod compact;
 mod event;
 pub mod formats;
 pub mod generate;
@@ -67,6 +68,7 @@ mod version;
 mod words;
 
 pub use checker::{Budget, Checker};
+pub use compact::{CompactHistory, HistoryRef, StepAt};
 pub use event::{Event, F, Index, Kind, Op, Process};
 pub use history::{History, HistoryError, Operation, StepsOf};
 pub use judge::{

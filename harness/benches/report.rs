@@ -211,7 +211,7 @@ fn loaded(folder: &Path, history: History, end: u64) -> LoadedRun {
             id: "bench".to_owned(),
         },
         settings,
-        history,
+        history: history.into(),
         truncated: false,
         receipts,
         probes: Vec::new(),

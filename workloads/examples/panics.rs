@@ -3,7 +3,7 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use quarrel_checkers::{History, Verdict};
+use quarrel_checkers::{HistoryRef, Verdict};
 use quarrel_harness::strategy::{Generator, RegisterWorkload, Skew, Workload, WorkloadEntry};
 
 struct Panics;
@@ -13,7 +13,7 @@ impl Workload for Panics {
         RegisterWorkload.client()
     }
 
-    fn check(&self, _history: &History) -> Verdict {
+    fn check(&self, _history: HistoryRef<'_>) -> Verdict {
         panic!("this check panics, as it was asked to");
     }
 }

@@ -11,6 +11,7 @@ use quarrel_checkers::{Cause, Class, Guarantee};
 use quarrel_harness::{
     cluster::{Cluster, native},
     explore::{Bounds, recorded, report},
+    judge::CauseEvidence,
     run::{Ran, Run},
     sim::SimCluster,
     strategy::{AnyStrategy, WorkloadEntry},
@@ -86,10 +87,11 @@ async fn what_a_storm_shows_becomes_a_race() {
     let strategy = GuardedNegative::LEAVES_THE_ENTRY;
     let ran = storm(strategy, 1, Arc::new(SimCluster::new(1))).await;
     let make = move || -> Arc<dyn AnyStrategy> { Arc::new(strategy) };
+    let evidence = CauseEvidence::new(&ran.run.history).expect("what a storm recorded pairs");
     let found = ran.verdict.anomalies.iter().filter(|found| found.class == Class::StaleRead);
     let cut: Vec<_> = found
         .take(10)
-        .map(|anomaly| recorded(&make, &ran.run.history, anomaly).unwrap().map(|cut| cut.cause))
+        .map(|anomaly| recorded(&make, &evidence, anomaly).unwrap().map(|cut| cut.cause))
         .collect();
     assert_eq!(cut, [Some(Cause::CachedAbsence); 10]);
 }

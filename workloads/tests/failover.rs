@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
-use quarrel_checkers::{Guarantee, History, JudgeOptions, Key, Validity, Value, judge_stale};
+use quarrel_checkers::{
+    Guarantee, History, HistoryRef, JudgeOptions, Key, Validity, Value, judge_stale,
+};
 use quarrel_harness::{
     cluster::{Cluster, Control, Fencing, Link, docker, native},
     faults::{Fault, caught_up, recovered},
@@ -115,7 +117,7 @@ async fn what_values_prove_of_a_storm_no_version_takes_back() {
         let run = Run::new("write-through", WriteThrough(aside)).seed(seed);
         let run = run.fault(Fault::parse("failover").unwrap()).time(Duration::from_secs(4));
         let ran = run.on(Arc::new(SimCluster::new(seed))).await.unwrap();
-        let mut history = ran.run.history.clone();
+        let mut history = HistoryRef::from(&ran.run.history).to_history();
         let judged = |history: &History| judge_stale(history, &[], &JudgeOptions::default(), &[]);
         let (with, stale) = judged(&history);
         for event in &mut history.events {

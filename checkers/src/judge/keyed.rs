@@ -1,4 +1,4 @@
-use std::sync::OnceLock;
+use std::{borrow::Cow, sync::OnceLock};
 
 use rustc_hash::FxHashMap;
 
@@ -9,7 +9,7 @@ use super::{
     witness::ByValue,
 };
 use crate::{
-    Event, F, History, HistoryError, Index, Key, Kind, Op, Process, Step, StepsOf, Time, Value,
+    Event, F, HistoryError, HistoryRef, Index, Key, Kind, Op, Process, StepsOf, Time, Value,
     Version,
     register::{OPEN, RegisterAction, RegisterOperation, ValueId},
 };
@@ -159,9 +159,9 @@ pub(super) struct Split<'a> {
     pub(super) keys: Vec<Keyed>,
     /// Functions that are no operations on a register.
     pub(super) transactions: usize,
-    /// What clients did at the stores.
-    pub(super) steps: &'a [Step],
-    /// Those of each operation.
+    /// What clients did at the stores is looked up there.
+    pub(super) history: HistoryRef<'a>,
+    /// The steps of each operation.
     pub(super) steps_of: StepsOf,
 }
 
@@ -178,28 +178,28 @@ impl Split<'_> {
 
 /// Takes a history apart.
 pub(super) fn split<'a>(
-    history: &'a History,
+    history: HistoryRef<'a>,
     options: &JudgeOptions,
 ) -> Result<Split<'a>, HistoryError> {
     let mut by_key: FxHashMap<Option<Key>, usize> = FxHashMap::default();
-    let (steps, steps_of) = (&history.steps[..], history.steps_of());
-    let mut split = Split { keys: Vec::new(), transactions: 0, steps, steps_of };
+    let steps_of = history.steps_of();
+    let mut split = Split { keys: Vec::new(), transactions: 0, history, steps_of };
     let are_versioned = parts::are_versioned(history);
-    for (invoke, complete) in pair(history)? {
+    each_pair(history, |invoke, complete| {
         if invoke.op.f != F::Txn {
             add(split.of(invoke.op.key, &mut by_key), (invoke, complete), options.order);
-            continue;
+            return;
         }
         let Some(parts) = parts::of(invoke, complete).filter(|_| are_versioned) else {
             split.transactions += 1;
-            continue;
+            return;
         };
         for (invoke, complete) in &parts {
             let keyed = split.of(invoke.op.key, &mut by_key);
             keyed.has_parts = true;
             add(keyed, (invoke, complete.as_ref()), options.order);
         }
-    }
+    })?;
     let timelines = versions::Timelines::of(history);
     for keyed in &mut split.keys {
         keyed.entries.sort_by_key(|entry| entry.operation.returned);
@@ -213,21 +213,20 @@ pub(super) fn split<'a>(
     Ok(split)
 }
 
-/// Invocations with their completions, in order of completion.
-fn pair(history: &History) -> Result<Vec<(&Event, Option<&Event>)>, HistoryError> {
-    let mut open: FxHashMap<Process, &Event> = FxHashMap::default();
-    let mut pairs = Vec::with_capacity(history.events.len() / 2 + 1);
-    for event in &history.events {
+/// Hands on invocations with their completions, in order of completion.
+fn each_pair(
+    history: HistoryRef<'_>,
+    mut hand_on: impl FnMut(&Event, Option<&Event>),
+) -> Result<(), HistoryError> {
+    let mut open: FxHashMap<Process, Cow<'_, Event>> = FxHashMap::default();
+    for event in history.events() {
         if event.process == Process::Nemesis {
             continue;
         }
         if event.kind == Kind::Invoke {
-            if let Some(first) = open.insert(event.process, event) {
-                return Err(HistoryError::StillOpen {
-                    process: event.process,
-                    first: first.index.0,
-                    second: event.index.0,
-                });
+            let (process, second) = (event.process, event.index.0);
+            if let Some(first) = open.insert(process, event) {
+                return Err(HistoryError::StillOpen { process, first: first.index.0, second });
             }
             continue;
         }
@@ -236,14 +235,14 @@ fn pair(history: &History) -> Result<Vec<(&Event, Option<&Event>)>, HistoryError
             return Err(HistoryError::NeverInvoked { process, index });
         };
         if invoke.op.f != event.op.f || invoke.op.key != event.op.key {
-            return Err(HistoryError::mismatch(invoke, event));
+            return Err(HistoryError::mismatch(&invoke, &event));
         }
-        pairs.push((invoke, Some(event)));
+        hand_on(&invoke, Some(&event));
     }
-    let mut rest: Vec<&Event> = open.into_values().collect();
+    let mut rest: Vec<Cow<'_, Event>> = open.into_values().collect();
     rest.sort_by_key(|event| event.index);
-    pairs.extend(rest.into_iter().map(|event| (event, None)));
-    Ok(pairs)
+    rest.iter().for_each(|event| hand_on(event, None));
+    Ok(())
 }
 
 fn add(keyed: &mut Keyed, (invoke, complete): (&Event, Option<&Event>), order: Order) {

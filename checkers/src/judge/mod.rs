@@ -35,7 +35,7 @@ use serde::{Deserialize, Serialize};
 use tally::Tally;
 
 use crate::{
-    Anomaly, Guarantee, History, Validity, Verdict, models, parallel,
+    Anomaly, Guarantee, HistoryRef, Validity, Verdict, models, parallel,
     register::{Clusters, Delta, Violation},
     search::Linearizable,
 };
@@ -126,32 +126,36 @@ impl Judgement {
 /// );
 /// ```
 #[must_use]
-pub fn judge(history: &History, probes: &[Probe], options: &JudgeOptions) -> Judgement {
+pub fn judge<'h>(
+    history: impl Into<HistoryRef<'h>>,
+    probes: &[Probe],
+    options: &JudgeOptions,
+) -> Judgement {
     judge_phases(history, probes, options, &[])
 }
 
 /// The same, with the numbers also by `phases`.
 #[must_use]
-pub fn judge_phases(
-    history: &History,
+pub fn judge_phases<'h>(
+    history: impl Into<HistoryRef<'h>>,
     probes: &[Probe],
     options: &JudgeOptions,
     phases: &[Phase],
 ) -> Judgement {
-    judge_keeping(Kept::Nothing, history, probes, options, phases).0
+    judge_keeping(Kept::Nothing, history.into(), probes, options, phases).0
 }
 
 /// The same, with what was found of every completed read, in order of their
 /// invocations.
 #[must_use]
-pub fn judge_reads(
-    history: &History,
+pub fn judge_reads<'h>(
+    history: impl Into<HistoryRef<'h>>,
     probes: &[Probe],
     options: &JudgeOptions,
     phases: &[Phase],
 ) -> (Judgement, Vec<ReadFinding>) {
     let kept = Kept::Reads(Vec::new());
-    let (judgement, mut reads) = judge_keeping(kept, history, probes, options, phases);
+    let (judgement, mut reads) = judge_keeping(kept, history.into(), probes, options, phases);
     reads.sort_by_key(|read| (read.invoke, read.key));
     (judgement, reads)
 }
@@ -159,14 +163,14 @@ pub fn judge_reads(
 /// The same, with what was found of stale reads alone: of a long history most
 /// are not.
 #[must_use]
-pub fn judge_stale(
-    history: &History,
+pub fn judge_stale<'h>(
+    history: impl Into<HistoryRef<'h>>,
     probes: &[Probe],
     options: &JudgeOptions,
     phases: &[Phase],
 ) -> (Judgement, Vec<ReadFinding>) {
     let kept = Kept::Stale(Vec::new());
-    let (judgement, mut reads) = judge_keeping(kept, history, probes, options, phases);
+    let (judgement, mut reads) = judge_keeping(kept, history.into(), probes, options, phases);
     reads.sort_by_key(|read| (read.invoke, read.key));
     (judgement, reads)
 }
@@ -199,7 +203,7 @@ impl Kept {
 
 fn judge_keeping(
     mut kept: Kept,
-    history: &History,
+    history: HistoryRef<'_>,
     probes: &[Probe],
     options: &JudgeOptions,
     phases: &[Phase],
@@ -274,7 +278,7 @@ enum Decision {
     Unknown(String),
 }
 
-fn decide(history: &History, keyed: &Keyed, options: &JudgeOptions) -> Decision {
+fn decide(history: HistoryRef<'_>, keyed: &Keyed, options: &JudgeOptions) -> Decision {
     if let Some(why) = &keyed.unsuitable {
         return Decision::Unknown(format!("{}: {why}", tally::name(keyed.key)));
     }
@@ -298,7 +302,7 @@ fn decide(history: &History, keyed: &Keyed, options: &JudgeOptions) -> Decision 
 
 /// One key.
 fn key(
-    history: &History,
+    history: HistoryRef<'_>,
     keyed: &Keyed,
     split: &Split<'_>,
     options: &JudgeOptions,

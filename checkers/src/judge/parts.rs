@@ -1,16 +1,16 @@
 //! Transactions taken apart into operations on single keys.
 
-use crate::{Event, F, History, Key, Kind, Op, Value};
+use crate::{Event, F, HistoryRef, Key, Kind, Op, Value};
 
 /// Whether the transactions of a history say which version each part saw or
 /// got, so that keys can be judged one by one.
-pub(super) fn are_versioned(history: &History) -> bool {
-    let mut transactions = history
-        .events
-        .iter()
-        .filter(|event| event.kind == Kind::Ok && event.op.f == F::Txn)
-        .filter_map(|event| list(&event.op.value));
-    transactions.any(|parts| parts.iter().filter_map(part).any(|op| op.version.is_some()))
+pub(super) fn are_versioned(history: HistoryRef<'_>) -> bool {
+    let mut transactions =
+        history.events().filter(|event| event.kind == Kind::Ok && event.op.f == F::Txn);
+    transactions.any(|event| {
+        let mut parts = list(&event.op.value).unwrap_or_default().iter().filter_map(part);
+        parts.any(|op| op.version.is_some())
+    })
 }
 
 /// The parts of a transaction, each as an operation that begins and ends with

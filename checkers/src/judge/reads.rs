@@ -295,7 +295,7 @@ fn is_hit(keyed: &Keyed, split: &Split<'_>, at: usize) -> Hit {
     let read = &keyed.entries[at];
     let returned = &keyed.values[read.value().position()];
     let is_found = split.steps_of.operation(read.invoke).any(|at| {
-        let step = &split.steps[at];
+        let step = split.history.step(at);
         step.site == Site::Cache
             && matches!(&step.reply, Reply::Found(Content::Row { value, .. }) if value == returned)
     });

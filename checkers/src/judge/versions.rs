@@ -8,7 +8,7 @@
 use rustc_hash::FxHashMap;
 
 use super::keyed::{Entry, Keyed};
-use crate::{History, Version, register::ValueId};
+use crate::{HistoryRef, Version, register::ValueId};
 
 /// The timelines of the primary that a history tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +20,8 @@ pub(super) enum Timelines {
 }
 
 impl Timelines {
-    pub(super) fn of(history: &History) -> Self {
-        let mut told = history.events.iter().filter_map(|event| event.timeline);
+    pub(super) fn of(history: HistoryRef<'_>) -> Self {
+        let mut told = history.events().filter_map(|event| event.timeline);
         let Some(first) = told.next() else { return Self::One };
         if told.any(|timeline| timeline != first) || first != 1 && is_untold(history) {
             return Self::Several;
@@ -42,11 +42,11 @@ impl Timelines {
 
 /// Whether a write was acknowledged with a version and without a timeline: it
 /// happened on the first.
-fn is_untold(history: &History) -> bool {
+fn is_untold(history: HistoryRef<'_>) -> bool {
     let is_write = |event: &crate::Event| event.op.f != crate::F::Read;
-    history.events.iter().any(|event| {
+    history.events().any(|event| {
         event.kind == crate::Kind::Ok
-            && is_write(event)
+            && is_write(&event)
             && event.op.version.is_some()
             && event.timeline.is_none()
     })

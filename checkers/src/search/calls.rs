@@ -1,7 +1,7 @@
 use rustc_hash::FxHashMap;
 
 use super::Failures;
-use crate::{Event, F, History, Index, Kind, Model, Op, Operation, Value};
+use crate::{Event, F, HistoryRef, Index, Kind, Model, Op, Operation, Value};
 
 /// An operation, as the engines see it.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +37,7 @@ impl Calls {
     /// Takes `operations` out of `history`, in the order of its events.
     pub(super) fn of<'a, M: Model>(
         model: &M,
-        history: &History,
+        history: HistoryRef<'_>,
         operations: impl Iterator<Item = &'a Operation>,
         failures: Failures,
     ) -> Self {
@@ -45,9 +45,10 @@ impl Calls {
         let mut ids: FxHashMap<Asked, u32> = FxHashMap::default();
         let mut moments: Vec<(Index, Moment)> = Vec::new();
         for operation in operations {
-            let invoke = &history.events[operation.invoke.position()];
-            let complete = operation.complete.map(|index| &history.events[index.position()]);
-            let Some((asked, is_closed)) = asked(model, invoke, complete, failures) else {
+            let invoke = history.event(operation.invoke);
+            let complete = operation.complete.map(|index| history.event(index));
+            let answered = asked(model, &invoke, complete.as_deref(), failures);
+            let Some((asked, is_closed)) = answered else {
                 continue;
             };
             let next = u32::try_from(ids.len()).expect("a history has < 2^32 operations");

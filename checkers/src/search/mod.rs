@@ -44,7 +44,8 @@ use just_in_time::JustInTime;
 use transitions::Transitions;
 
 use crate::{
-    Budget, Checker, Class, History, Key, Kind, Model, Operation, Value, Verdict, parallel,
+    Budget, Checker, Class, History, HistoryRef, Key, Kind, Model, Operation, Value, Verdict,
+    parallel,
 };
 
 /// Steps that an engine makes before it is the other one's turn.
@@ -180,7 +181,7 @@ impl<M: Model> Linearizable<M> {
     /// One object, out of a history that was taken apart already.
     pub(crate) fn register(
         &self,
-        history: &History,
+        history: HistoryRef<'_>,
         key: Option<Key>,
         operations: &[Operation],
         budget: Budget,
@@ -223,7 +224,7 @@ impl<M: Model> Checker for Linearizable<M> {
         let objects: Vec<(Option<Key>, Vec<usize>)> = objects.into_iter().collect();
         let verdicts = parallel::map(self.threads, &objects, |(key, members)| {
             let members = members.iter().map(|&at| &operations[at]);
-            let calls = Calls::of(&self.model, history, members, self.failures);
+            let calls = Calls::of(&self.model, history.into(), members, self.failures);
             self.object(*key, &calls, budget)
         });
         verdicts.into_iter().fold(Verdict::valid(), Verdict::and)

@@ -15,7 +15,10 @@ use quarrel_explore::{
     explore::{Finding, Recording, claim, recorded, shrink_race},
     race::Race,
 };
-use quarrel_run::results::{FileError, LoadedRun, RunFolder, text_inside, write_inside};
+use quarrel_run::{
+    judge::CauseEvidence,
+    results::{FileError, LoadedRun, RunFolder, text_inside, write_inside},
+};
 use quarrel_sim::{Claim, Stuck};
 use quarrel_strategy::{
     record::Clock,
@@ -112,8 +115,20 @@ impl Cutter {
     /// and the cause that its steps show there; none if there is no such
     /// anomaly, or nothing that was tried shows it.
     pub(super) fn cut(&self, number: usize) -> Result<Option<(Race, Cause)>, Stuck> {
+        match CauseEvidence::new(&self.run.history) {
+            Some(evidence) => self.cut_out_of(&evidence, number),
+            None => Ok(None),
+        }
+    }
+
+    /// The same, where the history has been sorted out already.
+    fn cut_out_of(
+        &self,
+        evidence: &CauseEvidence<'_>,
+        number: usize,
+    ) -> Result<Option<(Race, Cause)>, Stuck> {
         let Some(anomaly) = self.anomaly(number) else { return Ok(None) };
-        let cut = recorded(&*self.making, &self.run.history, anomaly)?;
+        let cut = recorded(&*self.making, evidence, anomaly)?;
         Ok(cut.map(|Recording { performance, cause, .. }| {
             let race = Race {
                 strategy: self.run.settings.strategy.clone(),
@@ -173,11 +188,12 @@ impl Cutter {
     /// shrunk to one that shows the same the smallest.
     fn cut_all(&self, tell: &mpsc::Sender<(String, String)>) {
         let mut recorded_races = Vec::new();
+        let Some(evidence) = CauseEvidence::new(&self.run.history) else { return };
         for number in 1..=self.anomalies.len() {
             if !self.run.folder.has(&place(number, RunFolder::TIMELINE)) {
                 continue;
             }
-            let Ok(Some((race, cause))) = self.cut(number) else { continue };
+            let Ok(Some((race, cause))) = self.cut_out_of(&evidence, number) else { continue };
             let shown = shown(cause);
             let text = format!("{}# Cut out of its history{shown}.\n{race}", self.tells(number));
             if tell.send((place(number, RECORDED), text)).is_err() {
@@ -185,6 +201,7 @@ impl Cutter {
             }
             recorded_races.push((number, race));
         }
+        drop(evidence);
         for (number, race) in recorded_races {
             let Ok(Some(finding)) = shrink_race(&*self.making, &race) else { continue };
             if self.is_another(number, &finding).is_none() {

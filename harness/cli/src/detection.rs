@@ -278,7 +278,7 @@ impl Judged {
         let run = LoadedRun {
             folder,
             settings: prepared.settings.clone(),
-            history: recorder.history(),
+            history: recorder.history().into(),
             truncated: false,
             receipts: outcome.receipts.clone(),
             probes: outcome.probes.clone(),
@@ -296,7 +296,7 @@ impl Judged {
             seed,
             outcome: self.verdict.outcome,
             reason: self.verdict.reason.clone(),
-            conviction: conviction(&self.run.history, charge, workload, began),
+            conviction: conviction(&self.recorder.history(), charge, workload, began),
             reads_at_risk: self.verdict.metrics.reads_at_risk,
             faults: self.verdict.fault_count,
             kept: None,

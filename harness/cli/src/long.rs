@@ -157,7 +157,7 @@ async fn on(
     let run = Run::planned(plan, settings, expect);
     let ran = run.in_folder(folder, cluster, stop.clone(), &tell).await?;
     looks.enter(Stage::Write);
-    let operations = ran.run.history.events.len() as u64 / 2;
+    let operations = ran.run.history.event_count() as u64 / 2;
     keep(ran, &args.results, catalogue, None)?;
     Ok(looks.end(operations))
 }

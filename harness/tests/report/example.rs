@@ -213,7 +213,7 @@ pub(crate) fn run(folder: &Path, told: Vec<Told>, faults: &[&str]) -> (LoadedRun
     let run = LoadedRun {
         folder: RunFolder { path: folder.join(&name), name, id: "9f3a".to_owned() },
         settings: settings(faults),
-        history: history(told),
+        history: history(told).into(),
         truncated: false,
         receipts: faults.iter().map(|fault| receipt(fault)).collect(),
         probes: [Site::Cache, Site::Replica, Site::Primary]

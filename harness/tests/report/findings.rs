@@ -49,7 +49,7 @@ fn what_rows_say_is_what_the_verdict_counts() {
     let (mut run, _) = example::refill(scratch.path(), "Alex", "Alice");
     let (mut stale_runs, mut clean_runs) = (0, 0);
     for seed in 0..200 {
-        run.history = history(seed);
+        run.history = history(seed).into();
         let verdict = judge_with(&run, "linearizable".parse().unwrap(), Verdict::valid());
         let view = View::new(&run, &verdict);
         let stale: Vec<Duration> = view.rows.iter().filter_map(|row| row.stale).collect();

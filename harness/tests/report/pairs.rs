@@ -82,7 +82,7 @@ fn fractured(folder: &Path) -> (LoadedRun, VerdictFile) {
         step(late, 3, 53, Site::Cache, (5, 1)),
     ];
     let (mut run, _) = example::refill(folder, "Alex", "Alice");
-    run.history = history;
+    run.history = history.into();
     let own = Anomaly {
         class: Class::GSingle,
         cause: None,
@@ -116,7 +116,7 @@ fn staleness_of_transactions_is_seen_key_by_key() {
     let told: Vec<_> = view.rows.iter().map(|row| (row.f.clone(), row.stale)).collect();
     let since = Some(Duration::from_millis(50 - 18));
     assert_eq!(told, [(F::Write, None), (F::Read, None), (F::Write, None), (F::Read, since)]);
-    let halves: Vec<_> = view.rows[3].halves().collect();
+    let halves: Vec<_> = view.rows.get(3).halves().collect();
     assert_eq!(halves, [(Key(5), Some(1)), (Key(4), Some(1))], "the stalest first");
     let text = page::page(&view);
     assert!(!text.contains("[[r 4") && !text.contains("[r 4"), "no raw transaction");

@@ -205,8 +205,8 @@ fn a_redacted_run_is_judged_as_the_run_is() {
     assert_eq!(after.anomalies[0].cause, before.anomalies[0].cause);
     assert_eq!(after.anomalies[0].witness, before.anomalies[0].witness);
     let told = |run: &quarrel_harness::results::LoadedRun| -> Vec<Value> {
-        let values = run.history.steps.iter().filter_map(|step| match &step.reply {
-            Reply::Found(Content::Row { value, .. }) => Some(value.clone()),
+        let values = run.history.steps().filter_map(|step| match step.reply {
+            Reply::Found(Content::Row { value, .. }) => Some(value),
             _ => None,
         });
         values.collect()

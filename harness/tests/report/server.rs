@@ -48,11 +48,11 @@ pub(crate) fn finished(results: &Path, name: &str, old: &str) -> RunFolder {
     let settings = toml::to_string(&run.settings).unwrap();
     fs::write(run.folder.file("run.toml"), settings).unwrap();
     let mut lines = String::new();
-    for event in &run.history.events {
-        lines += &(serde_json::to_string(event).unwrap() + "\n");
+    for event in run.history.events() {
+        lines += &(serde_json::to_string(&event).unwrap() + "\n");
     }
-    for step in &run.history.steps {
-        let mut line = serde_json::to_value(step).unwrap();
+    for step in run.history.steps() {
+        let mut line = serde_json::to_value(&step).unwrap();
         line["type"] = "step".into();
         lines += &(line.to_string() + "\n");
     }

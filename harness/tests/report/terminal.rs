@@ -75,10 +75,10 @@ fn what_is_open_for_want_of_a_part_of_the_history_is_told_so() {
     let text = told(&cut);
     assert!(text.contains("= help: what was saved shows nothing wrong; to its end: quarrel run"));
     let mut unheard = whole;
-    let mut gap = unheard.history.steps[0].clone();
+    let mut gap = unheard.history.step(0);
     (gap.process, gap.operation) = (Process::Nemesis, None);
     gap.verb = Cow::Borrowed("UNHEARD");
-    unheard.history.steps.push(gap);
+    unheard.history.push_step(&gap);
     let text = told(&unheard);
     assert!(
         text.contains("= help: what was heard shows nothing wrong; once more: quarrel run"),

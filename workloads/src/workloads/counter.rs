@@ -1,8 +1,6 @@
 use std::{collections::BTreeMap, sync::Arc};
 
-use quarrel_checkers::{
-    Anomaly, Class, Event, F, History, Index, Key, Kind, Process, Value, Verdict,
-};
+use quarrel_checkers::{Anomaly, Class, F, HistoryRef, Index, Key, Kind, Process, Value, Verdict};
 use quarrel_harness::{
     stores::Row,
     strategy::{Draw, Generator, Intent, Skew, Workload, WorkloadEntry},
@@ -41,11 +39,11 @@ impl Workload for CounterWorkload {
         Value::from(format!("{count}#{number}").as_str())
     }
 
-    fn check(&self, history: &History) -> Verdict {
-        let mut counted: BTreeMap<(Key, u64), Counted<'_>> = BTreeMap::new();
+    fn check(&self, history: HistoryRef<'_>) -> Verdict {
+        let mut counted: BTreeMap<(Key, u64), Counted> = BTreeMap::new();
         let mut open: BTreeMap<Process, Index> = BTreeMap::new();
         let mut lost = Vec::new();
-        for event in history.events.iter().filter(|event| event.op.f == F::Write) {
+        for event in history.events().filter(|event| event.op.f == F::Write) {
             match event.kind {
                 Kind::Invoke => drop(open.insert(event.process, event.index)),
                 Kind::Ok => {
@@ -53,7 +51,7 @@ impl Workload for CounterWorkload {
                     let (Some(key), Some(count)) = (event.op.key, count(&event.op.value)) else {
                         continue;
                     };
-                    let now = Counted { invoke, event };
+                    let now = Counted { invoke, complete: event.index, process: event.process };
                     if let Some(first) = counted.get(&(key, count)) {
                         lost.push(lost_update(key, count, first, &now));
                     } else {
@@ -72,18 +70,19 @@ impl Workload for CounterWorkload {
 }
 
 /// An acknowledged write.
-struct Counted<'a> {
+struct Counted {
     invoke: Option<Index>,
-    event: &'a Event,
+    complete: Index,
+    process: Process,
 }
 
-fn lost_update(key: Key, count: u64, first: &Counted<'_>, second: &Counted<'_>) -> Anomaly {
+fn lost_update(key: Key, count: u64, first: &Counted, second: &Counted) -> Anomaly {
     let mut witness: Vec<Index> = [first, second]
         .into_iter()
-        .flat_map(|write| write.invoke.into_iter().chain([write.event.index]))
+        .flat_map(|write| write.invoke.into_iter().chain([write.complete]))
         .collect();
     witness.sort_unstable();
-    let (one, other) = (first.event.process, second.event.process);
+    let (one, other) = (first.process, second.process);
     Anomaly {
         class: Class::LostUpdate,
         cause: None,
@@ -116,7 +115,7 @@ impl Generator for CounterWorkload {
 
 #[cfg(test)]
 mod tests {
-    use quarrel_checkers::{Op, Time, Validity};
+    use quarrel_checkers::{History, Op, Time, Validity};
 
     use super::*;
 
@@ -131,7 +130,7 @@ mod tests {
                 history.ok(Time(at as u64), process, op);
             }
         }
-        CounterWorkload.check(&history)
+        CounterWorkload.check((&history).into())
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::{
     time::Duration,
 };
 
-use quarrel_checkers::{Anomaly, Class, F, History, Index, Key, Kind, Op, Process, Value, Verdict};
+use quarrel_checkers::{
+    Anomaly, Class, F, HistoryRef, Index, Key, Kind, Op, Process, Value, Verdict,
+};
 use quarrel_harness::strategy::{
     Draw, Generator, Intent, Skew, Workload, WorkloadEntry, sides as sides_of,
 };
@@ -36,7 +38,7 @@ impl Workload for Pairs {
         Box::new(Self)
     }
 
-    fn check(&self, history: &History) -> Verdict {
+    fn check(&self, history: HistoryRef<'_>) -> Verdict {
         let seen = Seen::of(history);
         let mut fractured = Vec::new();
         for read in &seen.reads {
@@ -134,12 +136,12 @@ struct Seen {
 }
 
 impl Seen {
-    fn of(history: &History) -> Self {
+    fn of(history: HistoryRef<'_>) -> Self {
         let mut seen = Self::default();
         let mut open: BTreeMap<Process, Index> = BTreeMap::new();
         let mut values: BTreeMap<(Key, u64), Value> = BTreeMap::new();
         let mut pairs = Vec::new();
-        for event in &history.events {
+        for event in history.events() {
             if event.kind == Kind::Invoke {
                 open.insert(event.process, event.index);
                 continue;
@@ -216,7 +218,7 @@ fn fractured_read(read: &Pair, write: &Pair) -> Anomaly {
 
 #[cfg(test)]
 mod tests {
-    use quarrel_checkers::{Time, Validity};
+    use quarrel_checkers::{History, Time, Validity};
 
     use super::*;
 
@@ -240,7 +242,7 @@ mod tests {
     }
 
     fn check(transactions: &[(&str, u64, u64)]) -> Verdict {
-        Pairs.check(&history(transactions))
+        Pairs.check((&history(transactions)).into())
     }
 
     #[test]
@@ -274,7 +276,7 @@ mod tests {
     fn a_transaction_of_unknown_outcome_proves_nothing() {
         let mut history = history(&[("w", 1, 1), ("w", 2, 2), ("r", 1, 2)]);
         history.events[3].kind = Kind::Info;
-        assert_eq!(Pairs.check(&history), Verdict::valid());
+        assert_eq!(Pairs.check((&history).into()), Verdict::valid());
     }
 
     #[test]
@@ -286,7 +288,7 @@ mod tests {
         changed[2] = Value::Int(7);
         let changed = [Value::List(changed.into()), parts[1].clone()];
         history.events[5].op.value = Value::List(changed.into());
-        let verdict = Pairs.check(&history);
+        let verdict = Pairs.check((&history).into());
         assert_eq!(verdict.validity, Validity::Unknown);
         assert!(verdict.undecided.unwrap().contains("version 2 of key 4 was given twice"));
     }

@@ -69,10 +69,12 @@ pub(in crate::report) fn logs(view: &View<'_>) -> Vec<Log> {
 
 /// When the events of anomalies' witnesses were, in order.
 fn moments(view: &View<'_>) -> Vec<i64> {
-    let events = &view.run.history.events;
+    let history = &view.run.history;
     let of = |anomaly: &Anomaly| -> Vec<i64> {
-        let times = anomaly.witness.iter().filter_map(|index| events.get(index.position()));
-        times.filter_map(|event| i64::try_from(event.time.as_nanos()).ok()).collect()
+        let positions = anomaly.witness.iter().map(|index| index.position());
+        let known = positions.filter(|position| *position < history.event_count());
+        let times = known.map(|position| history.event(position).time.as_nanos());
+        times.filter_map(|nanos| i64::try_from(nanos).ok()).collect()
     };
     let mut moments: Vec<i64> = view.verdict.anomalies.iter().flat_map(of).collect();
     moments.sort_unstable();

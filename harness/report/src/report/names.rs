@@ -15,7 +15,7 @@ impl Names {
         let mut writers: Vec<Process> = Vec::new();
         let mut readers: Vec<Process> = Vec::new();
         for operation in story {
-            let event = &evidence.history().events[operation.invoke.position()];
+            let event = evidence.history().event(operation.invoke);
             let role = if evidence.writes(operation) { &mut writers } else { &mut readers };
             if !role.contains(&event.process) {
                 role.push(event.process);

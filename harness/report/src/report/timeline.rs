@@ -1,7 +1,7 @@
 use std::fmt;
 
 use quarrel_checkers::{
-    Anomaly, Content, Index, Kind, Operation, Process, Reply, Site, Step, Time, Version,
+    Anomaly, Content, Index, Kind, Operation, Process, Reply, Site, Step, StepAt, Time, Version,
 };
 use quarrel_run::judge::{CauseEvidence, Provenance};
 
@@ -83,7 +83,7 @@ impl Timeline {
                 rows.push(teller.whole(operation, &names));
             }
             for step in steps {
-                rows.push(teller.row(operation, step, &names));
+                rows.push(teller.row(operation, &step, &names));
             }
         }
         rows.sort_by_key(|row| (row.at, row.end));
@@ -185,7 +185,7 @@ fn origin(evidence: &CauseEvidence<'_>, story: &[&Operation]) -> Time {
     let history = evidence.history();
     let begins = story.iter().map(|operation| {
         let steps = evidence.steps_of(operation).map(|step| step.start);
-        steps.min().unwrap_or(history.events[operation.invoke.position()].time)
+        steps.min().unwrap_or(history.event(operation.invoke).time)
     });
     begins.min().unwrap_or(Time::ZERO)
 }
@@ -195,7 +195,7 @@ fn since(time: Time, origin: Time) -> Time {
 }
 
 impl Teller<'_> {
-    fn row(&self, operation: &Operation, step: &Step, names: &Names) -> TimelineRow {
+    fn row(&self, operation: &Operation, step: &StepAt<'_>, names: &Names) -> TimelineRow {
         TimelineRow {
             at: step.start,
             end: step.end,
@@ -212,9 +212,9 @@ impl Teller<'_> {
 
     /// An operation without steps.
     fn whole(&self, operation: &Operation, names: &Names) -> TimelineRow {
-        let events = &self.evidence.history().events;
-        let invoke = &events[operation.invoke.position()];
-        let complete = operation.complete.map(|end| &events[end.position()]);
+        let history = self.evidence.history();
+        let invoke = history.event(operation.invoke);
+        let complete = operation.complete.map(|end| history.event(end));
         let mut call = invoke.op.f.to_string();
         if let Some(key) = invoke.op.key {
             call += &format!(" {key}");
@@ -222,7 +222,7 @@ impl Teller<'_> {
         if !invoke.op.value.is_nil() {
             call += &format!(" = {}", printable(&invoke.op.value.to_string()));
         }
-        let reply = match complete {
+        let reply = match &complete {
             None => "no answer".to_owned(),
             Some(end) if end.kind == Kind::Fail => "failed".to_owned(),
             Some(end) if end.kind == Kind::Info => "unknown".to_owned(),
@@ -244,7 +244,7 @@ impl Teller<'_> {
         }
     }
 
-    fn note(&self, operation: &Operation, step: &Step) -> String {
+    fn note(&self, operation: &Operation, step: &StepAt<'_>) -> String {
         let mut notes = Vec::new();
         if let Some(lsn) = step.lsn {
             let word = if step.site == Site::Replica { "at" } else { "lsn" };
@@ -260,9 +260,9 @@ impl Teller<'_> {
     }
 
     /// Whether the step brought what the operation that proves the anomaly saw.
-    fn is_wrong(&self, operation: &Operation, step: &Step) -> bool {
+    fn is_wrong(&self, operation: &Operation, step: &StepAt<'_>) -> bool {
         let guilty = operation.complete.is_some() && operation.complete == self.last;
-        guilty && self.provenance.as_ref().is_some_and(|way| std::ptr::eq(way.source, step))
+        guilty && self.provenance.as_ref().is_some_and(|way| way.source.is(step))
     }
 
     /// What is wrong with the row that proves the anomaly.
@@ -278,7 +278,7 @@ impl Teller<'_> {
             (0, _) | (_, None) => self.anomaly.class.to_string().replace('-', " ").to_uppercase(),
             (behind, Some(version)) => {
                 // A number says how many came after it on its own timeline only.
-                let newer = self.provenance.as_ref().and_then(|way| way.newer);
+                let newer = self.provenance.as_ref().and_then(|way| way.newer.as_ref());
                 let newer = newer.and_then(|step| self.evidence.version_of(step));
                 let least = newer.filter(|newer| newer.timeline > version.timeline);
                 let counted = Version { number: version.number + behind, ..version };
@@ -291,7 +291,7 @@ impl Teller<'_> {
     fn told_due(&self) -> Option<String> {
         let due = self.due?;
         let version = self.evidence.version_on(due, self.anomaly.key?)?;
-        let event = &self.evidence.history().events[self.evidence.acknowledged(due)?.position()];
+        let event = self.evidence.history().event(self.evidence.acknowledged(due)?);
         Some(format!(
             "{} was acknowledged at t={}",
             numeral(version),
@@ -324,13 +324,15 @@ impl Teller<'_> {
         }
     }
 
-    fn weight(&self, operation: &Operation, step: &Step) -> Weight {
+    fn weight(&self, operation: &Operation, step: &StepAt<'_>) -> Weight {
         let guilty = operation.complete.is_some() && operation.complete == self.last;
         let on_the_way = self.provenance.as_ref().is_some_and(|way| {
-            let steps = [Some(way.source), way.fill, way.fetched, way.newer];
-            let is_newer = way.newer.is_some_and(|newer| newer.operation == step.operation);
+            let steps =
+                [Some(&way.source), way.fill.as_ref(), way.fetched.as_ref(), way.newer.as_ref()];
+            let is_newer =
+                way.newer.as_ref().is_some_and(|newer| newer.operation == step.operation);
             let is_due = self.due.is_some_and(|due| due.invoke == operation.invoke);
-            is_newer || is_due || steps.into_iter().flatten().any(|known| std::ptr::eq(known, step))
+            is_newer || is_due || steps.into_iter().flatten().any(|known| known.is(step))
         });
         if guilty || on_the_way { Weight::Key } else { Weight::Context }
     }

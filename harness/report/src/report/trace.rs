@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 
 use super::{
     page::{Part, kept},
+    rows::{OperationEnd, OperationRow},
     terminal::{headline, printable},
     timeline::{call, reply},
-    view::{OperationEnd, OperationRow, View},
+    view::View,
 };
 
 /// Process numbers of the trace: who has a group of tracks.
@@ -110,7 +111,7 @@ fn events<W: Write>(view: &View<'_>, most: usize, trace: &mut Trace<W>) -> io::R
     }
     let told = || view.rows.iter().zip(&is_kept).filter(|(_, kept)| **kept).map(|(row, _)| row);
     for row in told() {
-        operation(view, row, trace)?;
+        operation(view, &row, trace)?;
     }
     for (at, lag) in view.lag.iter().step_by(view.lag.len().div_ceil(most.max(1)).max(1)) {
         trace.put(&counter("replica lag [ms]", *at, lag.as_secs_f64() * 1e3))?;
@@ -136,8 +137,7 @@ fn operation<W: Write>(
     if !keys.is_empty() {
         name += &format!(" {}", keys.join(" and "));
     }
-    let versions =
-        row.version.into_iter().chain(row.beside.as_deref().and_then(|(_, version)| *version));
+    let versions = row.version.into_iter().chain(row.beside.and_then(|(_, version)| version));
     let versions: Vec<_> = versions.map(|version| format!("v{version}")).collect();
     if !versions.is_empty() {
         let sign = if row.f == F::Read { "→" } else { "=" };
@@ -153,7 +153,7 @@ fn operation<W: Write>(
     };
     let tid = usize::from(row.lane) + 1;
     let end = row.end.unwrap_or(view.end);
-    let process = row.process.to_string();
+    let process = view.process_of(row).to_string();
     trace.put(&Slice {
         ph: "X",
         pid: CLIENTS,
@@ -164,7 +164,7 @@ fn operation<W: Write>(
         dur: micros(end) - micros(row.start),
         args: OperationArgs {
             outcome: ending,
-            value: printable(&row.value.to_string()),
+            value: printable(&view.value_of(row).to_string()),
             stale_ms: row.stale.map(|stale| stale.as_secs_f64() * 1e3),
             process: &process,
             index: row.invoke.0,
@@ -177,10 +177,10 @@ fn operation<W: Write>(
             pid: CLIENTS,
             tid,
             cat: &step.site.to_string(),
-            name: &call(step),
+            name: &call(&step),
             ts: micros(step.start),
             dur: micros(end) - micros(step.start),
-            args: StepArgs { reply: reply(step), lsn: step.lsn.map(|lsn| lsn.to_string()) },
+            args: StepArgs { reply: reply(&step), lsn: step.lsn.map(|lsn| lsn.to_string()) },
         })?;
     }
     Ok(())
@@ -219,10 +219,10 @@ fn anomalies<W: Write>(view: &View<'_>, trace: &mut Trace<W>) -> io::Result<()> 
     let Some(evidence) = &view.evidence else { return Ok(()) };
     for (at, anomaly) in view.verdict.anomalies.iter().enumerate() {
         let Some(operation) = evidence.guilty(anomaly) else { continue };
-        let Ok(row) = view.rows.binary_search_by_key(&operation.invoke, |row| row.invoke) else {
+        let Some(place) = view.rows.place_of(operation.invoke) else {
             continue;
         };
-        let row = &view.rows[row];
+        let row = view.rows.get(place);
         trace.put(&json!({
             "ph": "i", "s": "t", "pid": CLIENTS, "tid": usize::from(row.lane) + 1, "cat": "anomaly",
             "name": format!("anomaly {}: {}", at + 1, headline(Some(evidence), anomaly)),

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use quarrel_checkers::{
-    F, Index, Key, Kind, Lsn, Process, ReadFinding, Reply, Site, Step, Time, Value,
+    F, HistoryRef, Kind, Lsn, Process, ReadFinding, Reply, Site, StepAt, Time, Value,
 };
 use quarrel_run::{
     judge::{CauseEvidence, stale_reads},
@@ -9,7 +9,10 @@ use quarrel_run::{
 };
 use rustc_hash::FxHashMap;
 
-use super::names::client_name;
+use super::{
+    names::client_name,
+    rows::{OperationEnd, OperationRow, OperationRows},
+};
 
 /// A run as reports look at it: every operation on its lane, with how stale
 /// it was and where its value came from.
@@ -21,7 +24,7 @@ pub struct View<'a> {
     /// Its operations and steps; none if its events do not pair.
     pub evidence: Option<CauseEvidence<'a>>,
     /// Every operation, in order of its begin.
-    pub rows: Vec<OperationRow>,
+    pub rows: OperationRows,
     /// Names of the lanes, from the top.
     pub lanes: Vec<String>,
     /// When faults were on.
@@ -33,63 +36,6 @@ pub struct View<'a> {
     pub end: Time,
     /// How far the replica was behind whenever it was read: when, how far.
     pub lag: Vec<(Time, Duration)>,
-}
-
-/// How an operation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OperationEnd {
-    /// It happened.
-    Ok,
-    /// It certainly had no effect.
-    Failed,
-    /// Nobody knows.
-    Unknown,
-}
-
-/// One operation.
-#[derive(Clone, Debug)]
-pub struct OperationRow {
-    /// Its invocation.
-    pub invoke: Index,
-    /// When it began.
-    pub start: Time,
-    /// When it ended; none if it never did.
-    pub end: Option<Time>,
-    /// Which lane it is drawn on.
-    pub lane: u16,
-    /// Who.
-    pub process: Process,
-    /// What: a transaction reads or writes.
-    pub f: F,
-    /// How it ended.
-    pub ending: OperationEnd,
-    /// On what; of a transaction the first of its keys, or the one of which it
-    /// read something stale.
-    pub key: Option<Key>,
-    /// The version it wrote or returned, if known.
-    pub version: Option<u64>,
-    /// The other key of a transaction, and the version of that.
-    pub beside: Option<Box<(Key, Option<u64>)>>,
-    /// The value it wrote or returned.
-    pub value: Value,
-    /// How long before it began its value had been overwritten.
-    pub stale: Option<Duration>,
-    /// Where a read's value came from, if its steps say so.
-    pub source: Option<Site>,
-}
-
-impl OperationRow {
-    /// The keys that it is about, with their versions.
-    pub fn halves(&self) -> impl Iterator<Item = (Key, Option<u64>)> {
-        let beside = self.beside.as_deref().copied();
-        self.key.map(|key| (key, self.version)).into_iter().chain(beside)
-    }
-
-    /// How long it took.
-    #[must_use]
-    pub fn duration(&self) -> Option<Duration> {
-        self.end.map(|end| end.since(self.start))
-    }
 }
 
 /// A fault that was on.
@@ -128,22 +74,19 @@ impl<'a> View<'a> {
     /// The same, where it is known what was found of stale reads.
     #[must_use]
     pub fn with_reads(run: &'a LoadedRun, verdict: &'a VerdictFile, stale: &[ReadFinding]) -> Self {
-        let history = &run.history;
+        let history = HistoryRef::from(&run.history);
         let evidence = CauseEvidence::new(history);
-        let last_event = history.events.iter().map(|event| event.time).max();
-        let last_step = history.steps.iter().filter_map(|step| step.end).max();
+        let last_event = history.events().map(|event| event.time).max();
+        let last_step = history.steps().filter_map(|step| step.end).max();
         let last_heal = run.receipts.iter().filter_map(|receipt| receipt.healed).max();
         let end = [last_event, last_step, last_heal].into_iter().flatten().max();
         let end = end.unwrap_or(Time::ZERO).max(Time(1_000_000));
         let mut lanes = Lanes::new(run.settings.clients);
-        let mut rows: Vec<OperationRow> = match &evidence {
-            Some(evidence) => evidence
-                .operations()
-                .iter()
-                .map(|operation| row(evidence, operation, &mut lanes))
-                .collect(),
-            None => Vec::new(),
-        };
+        let mut rows = OperationRows::default();
+        for operation in evidence.iter().flat_map(CauseEvidence::operations) {
+            let Some(evidence) = &evidence else { continue };
+            rows.push(&row(evidence, operation, &mut lanes));
+        }
         measure(&mut rows, stale);
         let lanes = lanes.sorted(&mut rows);
         Self {
@@ -154,7 +97,7 @@ impl<'a> View<'a> {
             bands: bands(run, end),
             phases: phases(run, end),
             end,
-            lag: lag(&history.steps),
+            lag: lag(history),
             evidence,
         }
     }
@@ -166,9 +109,9 @@ fn row(
     lanes: &mut Lanes,
 ) -> OperationRow {
     let history = evidence.history();
-    let invoke = &history.events[operation.invoke.position()];
-    let complete = operation.complete.map(|end| &history.events[end.position()]);
-    let op = complete.map_or(&invoke.op, |complete| &complete.op);
+    let invoke = history.event(operation.invoke);
+    let complete = operation.complete.map(|end| history.event(end));
+    let op = complete.as_ref().map_or(&invoke.op, |complete| &complete.op);
     let sides = evidence.sides(operation);
     let pair = if let [one, other] = &sides[..] { Some((one, other)) } else { None };
     let f = match (pair, evidence.writes(operation)) {
@@ -187,34 +130,49 @@ fn row(
         start: invoke.time,
         // An operation of unknown outcome is open-ended, whenever its client
         // gave up.
-        end: complete.map(|complete| complete.time),
+        end: complete.as_ref().map(|complete| complete.time),
         lane: lanes.of(invoke.process),
-        process: invoke.process,
         source: source.filter(|_| f == F::Read).map(|step| step.site),
         f,
-        ending: match complete.map(|complete| complete.kind) {
+        ending: match complete.as_ref().map(|complete| complete.kind) {
             Some(Kind::Ok) => OperationEnd::Ok,
             Some(Kind::Fail) => OperationEnd::Failed,
             _ => OperationEnd::Unknown,
         },
         key,
         version,
-        beside: pair.map(|(_, other)| Box::new((other.key, other.version))),
-        value: match pair {
-            Some((one, other)) => Value::Text(format!("{} and {}", one.value, other.value).into()),
-            None if op.value.is_nil() => invoke.op.value.clone(),
-            None => op.value.clone(),
-        },
+        beside: pair.map(|(_, other)| (other.key, other.version)),
         stale: None,
     }
 }
 
 impl View<'_> {
+    /// Who an operation is.
+    #[must_use]
+    pub fn process_of(&self, row: &OperationRow) -> Process {
+        HistoryRef::from(&self.run.history).event(row.invoke).process
+    }
+
+    /// The value that an operation wrote or returned.
+    #[must_use]
+    pub fn value_of(&self, row: &OperationRow) -> Value {
+        let evidence = self.evidence.as_ref();
+        let found = evidence.and_then(|all| Some((all, all.operation_at(row.invoke)?)));
+        let Some((evidence, operation)) = found else { return Value::Nil };
+        if let [one, other] = &evidence.sides(operation)[..] {
+            return Value::Text(format!("{} and {}", one.value, other.value).into());
+        }
+        let value = |index| evidence.history().event(index).op.value.clone();
+        let told = operation.complete.map(value).filter(|told| !told.is_nil());
+        told.unwrap_or_else(|| value(operation.invoke))
+    }
+
     /// The steps of an operation, in their order.
-    pub fn steps_of(&self, row: &OperationRow) -> impl ExactSizeIterator<Item = &Step> {
+    pub fn steps_of(&self, row: &OperationRow) -> impl ExactSizeIterator<Item = StepAt<'_>> {
         let evidence = self.evidence.as_ref();
         let positions = evidence.map(|one| one.positions_of(row.invoke)).unwrap_or_default();
-        positions.iter().map(|at| &self.run.history.steps[*at as usize])
+        let history = HistoryRef::from(&self.run.history);
+        positions.iter().map(move |at| history.step(*at as usize))
     }
 }
 
@@ -247,39 +205,38 @@ impl Lanes {
 
     /// Names from the top: clients by number, then agents. Lanes were given
     /// in order of appearance; the rows are moved.
-    fn sorted(self, rows: &mut [OperationRow]) -> Vec<String> {
+    fn sorted(self, rows: &mut OperationRows) -> Vec<String> {
         let mut order: Vec<(Process, u16)> = self.of.into_iter().collect();
         order.sort_unstable();
         let mut moved = vec![0; order.len()];
         for (to, (_, from)) in (0..).zip(&order) {
             moved[usize::from(*from)] = to;
         }
-        for row in rows {
-            row.lane = moved[usize::from(row.lane)];
-        }
+        rows.move_lanes(|lane| moved[usize::from(lane)]);
         order.iter().map(|(_, from)| self.names[usize::from(*from)].clone()).collect()
     }
 }
 
 /// Fills in how stale each read was, as the judge found it. Of a transaction's
 /// two keys the staler one is told first.
-fn measure(rows: &mut [OperationRow], findings: &[ReadFinding]) {
-    for row in rows {
-        let first = findings.partition_point(|finding| finding.invoke < row.invoke);
-        let own = findings[first..].iter().take_while(|finding| finding.invoke == row.invoke);
-        let worst = own.filter_map(|finding| Some((finding.stale_for?, finding.key)));
-        let Some((stale_for, key)) =
-            worst.max_by_key(|(stale_for, key)| (*stale_for, *key == row.key))
-        else {
-            continue;
-        };
-        row.stale = Some(stale_for);
-        if key != row.key
-            && let Some((beside, version)) = row.beside.as_deref().copied()
-        {
-            row.beside = row.key.map(|key| Box::new((key, row.version)));
-            (row.key, row.version) = (Some(beside), version);
-        }
+fn measure(rows: &mut OperationRows, findings: &[ReadFinding]) {
+    for own in findings.chunk_by(|one, next| one.invoke == next.invoke) {
+        let Some(place) = rows.place_of(own[0].invoke) else { continue };
+        rows.change(place, |row| {
+            let worst = own.iter().filter_map(|finding| Some((finding.stale_for?, finding.key)));
+            let Some((stale_for, key)) =
+                worst.max_by_key(|(stale_for, key)| (*stale_for, *key == row.key))
+            else {
+                return;
+            };
+            row.stale = Some(stale_for);
+            if key != row.key
+                && let Some((beside, version)) = row.beside
+            {
+                row.beside = row.key.map(|key| (key, row.version));
+                (row.key, row.version) = (Some(beside), version);
+            }
+        });
     }
 }
 
@@ -311,9 +268,9 @@ fn phases(run: &LoadedRun, end: Time) -> Vec<PhaseSpan> {
 
 /// How far the replica was behind at each of its reads: the age of the oldest
 /// acknowledged write that it had not replayed, by log positions.
-fn lag(steps: &[Step]) -> Vec<(Time, Duration)> {
-    let mut written: Vec<(Lsn, Time)> = steps
-        .iter()
+fn lag(history: HistoryRef<'_>) -> Vec<(Time, Duration)> {
+    let mut written: Vec<(Lsn, Time)> = history
+        .steps()
         .filter(|step| step.site == Site::Primary && matches!(step.reply, Reply::Done { .. }))
         .filter_map(|step| Some((step.lsn?, step.end?)))
         .collect();
@@ -324,8 +281,8 @@ fn lag(steps: &[Step]) -> Vec<(Time, Duration)> {
         earliest = earliest.min(*end);
         *end = earliest;
     }
-    let mut lag: Vec<(Time, Duration)> = steps
-        .iter()
+    let mut lag: Vec<(Time, Duration)> = history
+        .steps()
         .filter(|step| step.site == Site::Replica)
         .filter_map(|step| {
             let lsn = step.lsn?;

@@ -116,7 +116,7 @@ fn anomalies(
     guarantee: Guarantee,
     workload: &dyn Workload,
 ) -> Option<Vec<Anomaly>> {
-    let own = workload.check(history);
+    let own = workload.check(history.into());
     let mut options = JudgeOptions::default();
     options.max_anomalies = usize::MAX;
     let judgement = judge(history, &[], &options);

@@ -1,6 +1,8 @@
+use std::{borrow::Cow, sync::OnceLock};
+
 use quarrel_checkers::{
-    Anomaly, Class, Content, Event, F, History, Index, Invalidation, Key, Kind, Operation, Probe,
-    Process, Reply, Site, Step, StepsOf, Value, Version,
+    Anomaly, Class, Content, Event, F, HistoryRef, Index, Invalidation, Key, Kind, Operation,
+    Process, Reply, Site, Step, StepAt, StepsOf, Value, Version,
 };
 use quarrel_strategy::strategy::{TransactionHalf, sides};
 use rustc_hash::FxHashMap;
@@ -8,8 +10,7 @@ use rustc_hash::FxHashMap;
 use super::{
     on_key::OnKey,
     steps::{
-        invalidates_as_agent, is_absence, is_heard_whole, is_of_cache, is_on, stores_same,
-        succeeded, value,
+        invalidates_as_agent, is_absence, is_gap, is_of_cache, is_on, stores_same, succeeded, value,
     },
     versions::Versions,
 };
@@ -17,19 +18,21 @@ use super::{
 /// Where a history's operations and steps are, for looking up how a value came
 /// to be read.
 pub struct CauseEvidence<'a> {
-    history: &'a History,
+    history: HistoryRef<'a>,
     operations: Vec<Operation>,
     /// The steps of each.
     steps_of: StepsOf,
     /// Positions of operations by the events that begin and end them;
     /// [`NONE`] for other events.
     of_event: Vec<u32>,
+    /// Positions of the operations on each key; made when first asked for.
+    by_key: OnceLock<FxHashMap<Key, Vec<u32>>>,
     /// The steps on each key's own entry or row.
     pub(super) on_key: FxHashMap<Key, OnKey>,
     /// Which version each row is.
     pub(super) versions: Versions,
     /// Numbers of values whose readers were told none.
-    untold: FxHashMap<(Key, &'a Value), u64>,
+    untold: FxHashMap<(Key, Value), u64>,
     /// Steps are missing: that there is none of a kind says nothing.
     pub(super) has_gap: bool,
     /// Positions of the steps by which clients looked at what they were told.
@@ -40,24 +43,6 @@ pub struct CauseEvidence<'a> {
 
 /// No operation.
 const NONE: u32 = u32::MAX;
-
-/// The way of a value that must not have been read: who wrote it, who put it
-/// into the cache, from where, and what had overwritten it by then.
-#[derive(Clone, Copy, Debug)]
-pub struct Provenance<'a> {
-    /// The version that was read.
-    pub version: Version,
-    /// The step of the read that found it.
-    pub source: &'a Step,
-    /// The step that had put it into the cache, if it was found there.
-    pub fill: Option<&'a Step>,
-    /// The step that had fetched it for that.
-    pub fetched: Option<&'a Step>,
-    /// The step that had written it to the primary.
-    pub written: Option<&'a Step>,
-    /// The step that overwrote it on the primary.
-    pub newer: Option<&'a Step>,
-}
 
 /// Names the cause of each anomaly whose steps show one.
 ///
@@ -70,7 +55,11 @@ pub struct Provenance<'a> {
 /// not tell a write that forgets the cache from one that leaves it to expiry,
 /// nor what an agent would still have done. Without it whoever was seen to do
 /// so counts.
-pub fn find_causes(history: &History, by: Option<Invalidation>, anomalies: &mut [Anomaly]) {
+pub fn find_causes<'h>(
+    history: impl Into<HistoryRef<'h>>,
+    by: Option<Invalidation>,
+    anomalies: &mut [Anomaly],
+) {
     let Some(evidence) = CauseEvidence::new(history) else { return };
     let evidence = CauseEvidence { by: by.or(evidence.by), ..evidence };
     for anomaly in anomalies {
@@ -81,10 +70,11 @@ pub fn find_causes(history: &History, by: Option<Invalidation>, anomalies: &mut 
 impl<'a> CauseEvidence<'a> {
     /// Sorts out a history; none if its events do not pair.
     #[must_use]
-    pub fn new(history: &'a History) -> Option<Self> {
+    pub fn new(history: impl Into<HistoryRef<'a>>) -> Option<Self> {
+        let history = history.into();
         let operations = history.operations().ok()?;
         let (versions, untold) = (Versions::of(history), untold(history));
-        let mut of_event = vec![NONE; history.events.len()];
+        let mut of_event = vec![NONE; history.event_count()];
         for (at, operation) in (0..NONE).zip(&operations) {
             of_event[operation.invoke.position()] = at;
             if let Some(end) = operation.complete {
@@ -92,28 +82,30 @@ impl<'a> CauseEvidence<'a> {
             }
         }
         let mut on_key: FxHashMap<Key, OnKey> = FxHashMap::default();
-        for (position, step) in (0..NONE).zip(&history.steps) {
+        let mut looks: FxHashMap<Process, Vec<u32>> = FxHashMap::default();
+        let (mut is_seen, mut has_gap) = (false, false);
+        for (position, step) in (0..NONE).zip(history.steps()) {
             if let Some(object) = &step.object {
                 on_key.entry(object.key).or_default().positions.push(position);
             }
-        }
-        let mut looks: FxHashMap<Process, Vec<u32>> = FxHashMap::default();
-        for (position, step) in (0..NONE).zip(&history.steps).filter(|(_, step)| step.is_look()) {
-            looks.entry(step.process).or_default().push(position);
+            if step.is_look() {
+                looks.entry(step.process).or_default().push(position);
+            }
+            is_seen |= invalidates_as_agent(&step);
+            has_gap |= is_gap(&step);
         }
         let on_keys = on_key.values_mut().map(|on| &mut on.positions);
         for positions in on_keys.chain(looks.values_mut()) {
-            positions.sort_by_key(|position| history.steps[*position as usize].start);
+            positions.sort_by_cached_key(|position| history.step(*position as usize).start);
         }
-        let is_seen = history.steps.iter().any(invalidates_as_agent);
         let by = is_seen.then_some(Invalidation::ByAgent);
-        let has_gap = !is_heard_whole(history);
         let steps_of = history.steps_of();
         Some(Self {
             history,
             operations,
             steps_of,
             of_event,
+            by_key: OnceLock::new(),
             on_key,
             versions,
             untold,
@@ -138,7 +130,7 @@ impl<'a> CauseEvidence<'a> {
         let Some(last) = stored.next_back() else { return false };
         let acknowledged = last.operation.and_then(|invoke| self.operation(invoke));
         let acknowledged = acknowledged.is_some_and(|operation| {
-            let end = operation.complete.map(|end| &self.history.events[end.position()]);
+            let end = operation.complete.map(|end| self.history.event(end));
             self.writes(operation) && end.is_some_and(|end| end.kind == Kind::Ok)
         });
         let reached = self.on(key).any(|step| {
@@ -154,14 +146,14 @@ impl<'a> CauseEvidence<'a> {
         let mut ended = witnessed.filter_map(|operation| operation.complete);
         !self.untold.is_empty()
             && ended.any(|end| {
-                let event = &self.history.events[end.position()];
+                let event = self.history.event(end);
                 event.kind == Kind::Ok && event.op.f == F::Write && event.op.version.is_none()
             })
     }
 
     /// The step by which a client got what it has in a near cache of its own: it
     /// found it, was told it, or wrote it.
-    pub(super) fn copied(&self, key: Key, version: Version, near: &Step) -> Option<&Step> {
+    pub(super) fn copied(&self, key: Key, version: Version, near: &Step) -> Option<StepAt<'a>> {
         self.on_before(key, near.start).rev().find(|step| {
             let brought = [self.versions.found(step), self.versions.written(step)];
             step.process == near.process
@@ -171,7 +163,7 @@ impl<'a> CauseEvidence<'a> {
     }
 
     /// Every look of a process at what it had been told, by its beginning.
-    pub(super) fn looks_of(&self, process: Process) -> Vec<&Step> {
+    pub(super) fn looks_of(&self, process: Process) -> Vec<StepAt<'a>> {
         let looks = self.looks.get(&process).map(Vec::as_slice).unwrap_or_default();
         self.steps(looks).collect()
     }
@@ -210,20 +202,21 @@ impl<'a> CauseEvidence<'a> {
     #[must_use]
     pub fn sides(&self, operation: &Operation) -> Vec<TransactionHalf> {
         let event = operation.complete.unwrap_or(operation.invoke);
-        sides(&self.history.events[event.position()].op)
+        sides(&self.history.event(event).op)
     }
 
     /// The version that an operation read or wrote of a key, if it is known.
     #[must_use]
     pub fn version_on(&self, operation: &Operation, key: Key) -> Option<Version> {
-        let op = &self.history.events[operation.complete?.position()].op;
+        let event = self.history.event(operation.complete?);
+        let op = &event.op;
         if let Some(side) = sides(op).into_iter().find(|side| side.key == key) {
             return Some(self.versions.of_row(key, &side.value, side.version?));
         }
         let of_value = || match self.untold.is_empty() || op.key != Some(key) {
             true => None,
             // What was never committed has none, as what is not there.
-            false => Some(self.untold.get(&(key, &op.value)).copied().unwrap_or(0)),
+            false => Some(self.untold.get(&(key, op.value.clone())).copied().unwrap_or(0)),
         };
         let number = op.version.or_else(of_value)?;
         Some(self.versions.of_row(key, &op.value, number))
@@ -232,7 +225,8 @@ impl<'a> CauseEvidence<'a> {
     /// Whether an operation was meant to change something.
     #[must_use]
     pub fn writes(&self, operation: &Operation) -> bool {
-        let op = &self.history.events[operation.invoke.position()].op;
+        let event = self.history.event(operation.invoke);
+        let op = &event.op;
         let sides = sides(op);
         if sides.is_empty() { op.f != F::Read } else { sides.iter().any(|side| side.writes) }
     }
@@ -252,9 +246,14 @@ impl<'a> CauseEvidence<'a> {
     }
 
     /// The step of `read` that brought the value of `key` that it returned.
-    pub(super) fn source(&self, read: &Operation, key: Key, version: Version) -> Option<&Step> {
+    pub(super) fn source(
+        &self,
+        read: &Operation,
+        key: Key,
+        version: Version,
+    ) -> Option<StepAt<'a>> {
         let steps = self.steps_of(read).rev();
-        let brought = |step: &&Step| {
+        let brought = |step: &StepAt<'_>| {
             let is_it = self.versions.found(step) == Some(version)
                 || (version == Version::ABSENT && is_absence(step));
             is_on(step, key) && is_it
@@ -269,27 +268,28 @@ impl<'a> CauseEvidence<'a> {
         anomaly: &Anomaly,
         key: Key,
         version: Version,
-    ) -> Option<&Step> {
+    ) -> Option<StepAt<'a>> {
         let operations = anomaly.witness.iter().filter_map(|at| self.operation(*at));
         let steps = operations.flat_map(|operation| self.steps_of(operation));
-        let is_commit = |step: &&Step| is_on(step, key) && self.versions.written(step).is_some();
-        let mut witnessed: Vec<&Step> = steps.filter(is_commit).collect();
+        let is_commit =
+            |step: &StepAt<'_>| is_on(step, key) && self.versions.written(step).is_some();
+        let mut witnessed: Vec<StepAt<'a>> = steps.filter(is_commit).collect();
         witnessed.sort_by_key(|step| step.start);
-        let is_newer = |step: &&&Step| self.versions.written(step) > Some(version);
+        let is_newer = |step: &&StepAt<'_>| self.versions.written(step) > Some(version);
         // Where nobody tells the timelines, numbers are given again after a
         // failover: what overwrote may have one that is no higher, and then the
         // evidence alone says that it did.
         let read = self.guilty(anomaly).and_then(|read| read.complete);
-        let read = read.map(|end| &self.history.events[end.position()].op.value);
-        let is_other = |step: &&&Step| value(&step.argument) != read;
+        let read = read.map(|end| self.history.event(end).op.value.clone());
+        let is_other = |step: &&StepAt<'_>| value(&step.argument) != read.as_ref();
         let evident = witnessed.iter().find(is_newer).or_else(|| witnessed.iter().find(is_other));
-        evident.copied().or_else(|| self.first_above(key, version))
+        evident.cloned().or_else(|| self.first_above(key, version))
     }
 
     /// The last step that put `version` into the cache before `hit` ended. What
     /// has no version, because it is not there or not written yet, is known by
     /// what it says.
-    pub(super) fn fill(&self, key: Key, version: Version, hit: &Step) -> Option<&Step> {
+    pub(super) fn fill(&self, key: Key, version: Version, hit: &Step) -> Option<StepAt<'a>> {
         let is_it = |step: &Step| match version {
             Version::ABSENT => stores_same(step, hit),
             _ => self.versions.stored(step) == Some(version),
@@ -300,7 +300,7 @@ impl<'a> CauseEvidence<'a> {
     }
 
     /// The step by which an agent had fetched what it then put into the cache.
-    pub(super) fn fetched(&self, key: Key, fill: &Step) -> Option<&Step> {
+    pub(super) fn fetched(&self, key: Key, fill: &Step) -> Option<StepAt<'a>> {
         self.on_before(key, fill.start).rev().find(|step| {
             step.process == fill.process
                 && step.site != Site::Cache
@@ -309,7 +309,10 @@ impl<'a> CauseEvidence<'a> {
     }
 
     /// What the write of `update` did to the cache.
-    pub(super) fn invalidations(&self, update: &'a Step) -> impl Iterator<Item = &Step> {
+    pub(super) fn invalidations(
+        &self,
+        update: &Step,
+    ) -> impl Iterator<Item = StepAt<'a>> + use<'_, 'a> {
         let operation = update.operation.and_then(|invoke| self.operation(invoke));
         let key = update.object.as_ref().map(|object| object.key);
         operation
@@ -321,7 +324,7 @@ impl<'a> CauseEvidence<'a> {
 
     /// The history.
     #[must_use]
-    pub const fn history(&self) -> &'a History {
+    pub const fn history(&self) -> HistoryRef<'a> {
         self.history
     }
 
@@ -331,13 +334,37 @@ impl<'a> CauseEvidence<'a> {
         &self.operations
     }
 
+    /// The operations on one key alone, in order of invocation.
+    pub fn operations_on(&self, key: Key) -> impl DoubleEndedIterator<Item = &Operation> {
+        let by_key = self.by_key.get_or_init(|| {
+            let mut by_key: FxHashMap<Key, Vec<u32>> = FxHashMap::default();
+            for (at, operation) in (0..NONE).zip(&self.operations) {
+                if let Some(key) = self.history.event(operation.invoke).op.key {
+                    by_key.entry(key).or_default().push(at);
+                }
+            }
+            by_key
+        });
+        let positions = by_key.get(&key).map(Vec::as_slice).unwrap_or_default();
+        positions.iter().map(|at| &self.operations[*at as usize])
+    }
+
+    /// Every look of a client at what it had been told, in the order of the
+    /// history.
+    pub fn looks(&self) -> impl Iterator<Item = StepAt<'a>> {
+        let mut positions: Vec<u32> = self.looks.values().flatten().copied().collect();
+        positions.sort_unstable();
+        let history = self.history;
+        positions.into_iter().map(move |position| history.step(position as usize))
+    }
+
     /// The calls that an operation made, in their order.
     pub fn steps_of(
         &self,
         operation: &Operation,
-    ) -> impl DoubleEndedIterator<Item = &'a Step> + ExactSizeIterator {
+    ) -> impl DoubleEndedIterator<Item = StepAt<'a>> + ExactSizeIterator + use<'_, 'a> {
         let history = self.history;
-        self.steps_of.operation(operation.invoke).map(|position| &history.steps[position])
+        self.steps_of.operation(operation.invoke).map(move |position| history.step(position))
     }
 
     /// Positions of the calls of the operation that begins at `invoke`.
@@ -350,128 +377,22 @@ impl<'a> CauseEvidence<'a> {
     pub fn operation_at(&self, index: Index) -> Option<&Operation> {
         self.operation(index)
     }
-
-    /// The write that a stale read should have seen: the newest that had been
-    /// acknowledged when it began. None where versions do not tell.
-    #[must_use]
-    pub fn due(&self, anomaly: &Anomaly) -> Option<&Operation> {
-        let key = anomaly.key?;
-        let is_stale = anomaly.class == Class::StaleRead && anomaly.versions_behind > 0;
-        let read = self.guilty(anomaly).filter(|_| is_stale)?;
-        let seen = self.version_on(read, key)?;
-        let time = |index: Index| self.history.events[index.position()].time;
-        let asked = time(read.invoke);
-        // Between it and what was read may lie writes that nobody acknowledged:
-        // it cannot be counted off.
-        let acknowledged = self.on_before(key, asked).filter_map(|step| {
-            let version = self.versions.written(step).filter(|version| *version > seen)?;
-            let write = self.operation(step.operation?)?;
-            (time(self.acknowledged(write)?) <= asked).then_some((version, write))
-        });
-        acknowledged.max_by_key(|(version, _)| *version).map(|(_, write)| write)
-    }
-
-    /// The operations whose steps tell how the value of `anomaly` came to be
-    /// read: the read, what filled the cache with it, the write that had
-    /// overwritten it, and the one that should have been seen instead. In order
-    /// of their beginning.
-    #[must_use]
-    pub fn story(&self, anomaly: &Anomaly) -> Vec<&Operation> {
-        let mut told: Vec<&Operation> =
-            anomaly.witness.iter().filter_map(|index| self.operation(*index)).collect();
-        let filler = || {
-            let key = anomaly.key?;
-            let read = self.guilty(anomaly)?;
-            let version = self.version_on(read, key)?;
-            let source = self.source(read, key, version)?;
-            let fill = self.fill(key, version, source)?;
-            let newer = self.newer_write(anomaly, key, version);
-            let newer = newer.and_then(|step| self.operation(step.operation?));
-            Some((self.operation(fill.operation?)?, newer))
-        };
-        if let Some((filler, newer)) = filler() {
-            told.push(filler);
-            told.extend(newer);
-        }
-        told.extend(self.due(anomaly));
-        told.sort_by_key(|operation| operation.invoke);
-        told.dedup_by_key(|operation| operation.invoke);
-        told
-    }
-
-    /// The way of the value that the read of `anomaly` returned; none where
-    /// its steps do not show it.
-    #[must_use]
-    pub fn provenance(&self, anomaly: &Anomaly) -> Option<Provenance<'_>> {
-        let key = anomaly.key?;
-        let read = self.guilty(anomaly)?;
-        let version = self.version_on(read, key)?;
-        let source = self.source(read, key, version)?;
-        let fill = (source.site == Site::Cache).then(|| self.fill(key, version, source)).flatten();
-        let filler = fill.and_then(|step| self.operation(step.operation?));
-        let fetched = filler
-            .and_then(|operation| self.source(operation, key, version))
-            .filter(|step| step.site != Site::Cache);
-        let written = self.first_of(key, version);
-        let newer = self.newer_write(anomaly, key, version);
-        Some(Provenance { version, source, fill, fetched, written, newer })
-    }
-
-    /// The steps on the row or the cache entry of `key`, by their beginning.
-    pub fn steps_on(&self, key: Key) -> impl Iterator<Item = &Step> {
-        self.on(key)
-    }
-
-    /// The version that a step brought or wrote, if it is about a row.
-    #[must_use]
-    pub fn version_of(&self, step: &Step) -> Option<Version> {
-        let brought = || self.versions.found(step).or_else(|| self.versions.stored(step));
-        brought().or_else(|| self.versions.written(step))
-    }
-
-    /// The number that a step itself tells, if it is about a row: what a label
-    /// says of it. It orders nothing.
-    #[must_use]
-    pub fn number_of(step: &Step) -> Option<u64> {
-        let row = |content: &Content| match content {
-            Content::Row { version, .. } => Some(*version),
-            _ => None,
-        };
-        let stored = step.argument.as_ref().filter(|_| is_of_cache(step));
-        match &step.reply {
-            Reply::Found(content) => row(content),
-            Reply::Done { version } => stored.and_then(row).or(*version),
-            _ => stored.and_then(row),
-        }
-    }
-
-    /// The version of what a store held when it was looked at.
-    #[must_use]
-    pub fn version_at(&self, probe: &Probe) -> Version {
-        self.versions.of_row(probe.key, &probe.value, probe.version)
-    }
-
-    /// Whether the operation is a write that was acknowledged.
-    #[must_use]
-    pub fn acknowledged(&self, operation: &Operation) -> Option<Index> {
-        operation.complete.filter(|end| self.history.events[end.position()].kind == Kind::Ok)
-    }
 }
 
 /// The numbers of what was written, in a history whose readers were told none.
-fn untold(history: &History) -> FxHashMap<(Key, &Value), u64> {
+fn untold(history: HistoryRef<'_>) -> FxHashMap<(Key, Value), u64> {
     let read = || {
-        let ended = history.events.iter().filter(|event| event.kind == Kind::Ok);
+        let ended = history.events().filter(|event| event.kind == Kind::Ok);
         ended.filter(|event| event.op.f == F::Read && !event.op.value.is_nil())
     };
-    let is_told = |event: &Event| event.op.version.is_some();
+    let is_told = |event: Cow<'_, Event>| event.op.version.is_some();
     if read().any(is_told) || read().next().is_none() {
         return FxHashMap::default();
     }
-    let written = history.events.iter().filter_map(|event| {
+    let written = history.events().filter_map(|event| {
         let op = &event.op;
         let is_end = matches!(event.kind, Kind::Ok | Kind::Info);
-        (is_end && op.f == F::Write).then_some(((op.key?, &op.value), op.version?))
+        (is_end && op.f == F::Write).then_some(((op.key?, op.value.clone()), op.version?))
     });
     written.collect()
 }

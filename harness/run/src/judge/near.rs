@@ -1,6 +1,6 @@
 //! How a copy in a client's own memory came to be stale.
 
-use quarrel_checkers::{Cause, Invalidation, Key, Kind, Reply, Step};
+use quarrel_checkers::{Cause, Invalidation, Key, Kind, Reply, Step, StepAt};
 
 use super::{
     CauseEvidence,
@@ -18,10 +18,10 @@ struct Copied<'a> {
     /// The write that it missed.
     newer: &'a Step,
     /// Every look of its client at what it was told.
-    looks: Vec<&'a Step>,
+    looks: Vec<StepAt<'a>>,
 }
 
-impl CauseEvidence<'_> {
+impl<'a> CauseEvidence<'a> {
     /// Why a copy was stale when it was found by `near`, unless it was so when
     /// `by` brought it. `newer` is the write that it missed.
     pub(super) fn copy_cause(
@@ -33,7 +33,7 @@ impl CauseEvidence<'_> {
     ) -> Option<Cause> {
         let copied = Copied { key, by, near, newer, looks: self.looks_of(near.process) };
         let tellings = self.tellings(&copied);
-        let told = tellings.iter().copied().rfind(|step| succeeded(step));
+        let told = tellings.iter().rfind(|step| succeeded(step));
         if by.is_message()
             && let Some(told) = told
             && copied.heard_more_before(&self.versions)
@@ -63,7 +63,7 @@ impl CauseEvidence<'_> {
     /// The steps that told whoever keeps copies of the write, before the copy was
     /// found: what was published, or else every change of the entry of which the
     /// cache tells by itself.
-    fn tellings<'b>(&'b self, copied: &Copied<'_>) -> Vec<&'b Step> {
+    fn tellings(&self, copied: &Copied<'_>) -> Vec<StepAt<'a>> {
         let Copied { key, near, newer, .. } = *copied;
         let by_channel = copied.hears_the_channel();
         let steps = self.on_between(key, newer.start, near.start).filter(|step| {
@@ -78,14 +78,14 @@ impl CauseEvidence<'_> {
     }
 
     /// Nobody had told anybody of the write when the copy was found.
-    fn untold(&self, copied: &Copied<'_>, tellings: &[&Step]) -> Cause {
+    fn untold(&self, copied: &Copied<'_>, tellings: &[StepAt<'_>]) -> Cause {
         let &Copied { newer, near, .. } = copied;
         if tellings.iter().any(|step| failed(step)) {
             return Cause::FailedInvalidation;
         }
         let writer = newer.operation.and_then(|invoke| self.operation_at(invoke));
         let end = writer.and_then(|writer| writer.complete);
-        let end = end.map(|end| &self.history().events[end.position()]);
+        let end = end.map(|end| self.history().event(end));
         match end.filter(|end| end.time <= near.start) {
             // Others had seen the write; it was to be told of.
             None => Cause::PendingInvalidation,

@@ -3,7 +3,7 @@
 
 use std::{ops::Range, sync::OnceLock};
 
-use quarrel_checkers::{Content, Key, Site, Step, Time, Value, Version};
+use quarrel_checkers::{Content, Key, Site, Step, StepAt, Time, Value, Version};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
@@ -44,7 +44,7 @@ struct KeyIndex {
 }
 
 impl<'a> CauseEvidence<'a> {
-    pub(super) fn on(&self, key: Key) -> impl DoubleEndedIterator<Item = &'a Step> {
+    pub(super) fn on(&self, key: Key) -> impl DoubleEndedIterator<Item = StepAt<'a>> + use<'_, 'a> {
         self.steps(self.positions(key))
     }
 
@@ -53,7 +53,7 @@ impl<'a> CauseEvidence<'a> {
         &self,
         key: Key,
         end: Time,
-    ) -> impl DoubleEndedIterator<Item = &'a Step> {
+    ) -> impl DoubleEndedIterator<Item = StepAt<'a>> + use<'_, 'a> {
         let positions = self.positions(key);
         self.steps(&positions[..self.began_before(positions, end)])
     }
@@ -64,7 +64,7 @@ impl<'a> CauseEvidence<'a> {
         key: Key,
         from: Time,
         end: Time,
-    ) -> impl DoubleEndedIterator<Item = &'a Step> {
+    ) -> impl DoubleEndedIterator<Item = StepAt<'a>> + use<'_, 'a> {
         let positions = self.positions(key);
         let range = self.began_before(positions, from)..self.began_before(positions, end);
         self.steps(positions.get(range).unwrap_or_default())
@@ -78,18 +78,25 @@ impl<'a> CauseEvidence<'a> {
         self.on_key.get(&key).map(|on| on.positions.as_slice()).unwrap_or_default()
     }
 
-    pub(super) fn steps(&self, positions: &[u32]) -> impl DoubleEndedIterator<Item = &'a Step> {
+    pub(super) fn steps<'s>(
+        &'s self,
+        positions: &'s [u32],
+    ) -> impl DoubleEndedIterator<Item = StepAt<'a>> + use<'s, 'a> {
         positions.iter().map(|position| self.step(*position))
     }
 
-    fn step(&self, position: u32) -> &'a Step {
-        &self.history().steps[position as usize]
+    fn step(&self, position: u32) -> StepAt<'a> {
+        self.history().step(position as usize)
     }
 
     /// What stored `content` in the cache under the key, or that version of the
     /// row, by start. Rows that have no version yet are told apart by their
     /// values.
-    pub(super) fn stores(&self, key: Key, content: &Content) -> impl Iterator<Item = &'a Step> {
+    pub(super) fn stores(
+        &self,
+        key: Key,
+        content: &Content,
+    ) -> impl Iterator<Item = StepAt<'a>> + use<'_, 'a> {
         let version = self.versions.of_found(key, content);
         let ranks = self.index(key).map(|index| match version {
             Some(version) => index.rows[of_version(&index.rows, version)].iter(),
@@ -105,21 +112,21 @@ impl<'a> CauseEvidence<'a> {
     }
 
     /// What stored a row in the cache under the key without a version, by start.
-    pub(super) fn unnumbered(&self, key: Key) -> impl Iterator<Item = &'a Step> {
+    pub(super) fn unnumbered(&self, key: Key) -> impl Iterator<Item = StepAt<'a>> + use<'_, 'a> {
         let ranks = self.index(key).map(|index| &index.unnumbered[..]).unwrap_or_default();
         ranks.iter().map(move |rank| self.ranked(key, *rank))
     }
 
     /// The first step by which the primary gave the key's row a version above
     /// `version`.
-    pub(super) fn first_above(&self, key: Key, version: Version) -> Option<&'a Step> {
+    pub(super) fn first_above(&self, key: Key, version: Version) -> Option<StepAt<'a>> {
         let index = self.index(key)?;
         let at = index.commits.partition_point(|(highest, _)| *highest <= version);
         index.commits.get(at).map(|(_, rank)| self.ranked(key, *rank))
     }
 
     /// The first step by which the primary gave the key's row this version.
-    pub(super) fn first_of(&self, key: Key, version: Version) -> Option<&'a Step> {
+    pub(super) fn first_of(&self, key: Key, version: Version) -> Option<StepAt<'a>> {
         let index = self.index(key)?;
         let first = of_version(&index.by_version, version).start;
         let (found, rank) = index.by_version.get(first)?;
@@ -139,7 +146,7 @@ impl<'a> CauseEvidence<'a> {
         self.index(key).is_some_and(|index| index.committed.contains(value))
     }
 
-    fn ranked(&self, key: Key, rank: Rank) -> &'a Step {
+    fn ranked(&self, key: Key, rank: Rank) -> StepAt<'a> {
         self.step(self.positions(key)[rank as usize])
     }
 
@@ -153,7 +160,7 @@ impl<'a> CauseEvidence<'a> {
         let in_cache = || ranked().filter(|(_, step)| is_of_cache(step));
         let row = |step: &Step| self.versions.stored(step);
         let mut rows: Vec<(Version, Rank)> =
-            in_cache().filter_map(|(rank, step)| Some((row(step)?, rank))).collect();
+            in_cache().filter_map(|(rank, step)| Some((row(&step)?, rank))).collect();
         rows.sort_unstable();
         let is_other = |step: &Step| step.argument.is_some() && row(step).is_none();
         let others = in_cache().filter(|(_, step)| is_other(step));
@@ -165,7 +172,7 @@ impl<'a> CauseEvidence<'a> {
 
         let on_primary = || ranked().filter(|(_, step)| step.site == Site::Primary);
         let mut commits: Vec<(Version, Rank)> = on_primary()
-            .filter_map(|(rank, step)| Some((self.versions.written(step)?, rank)))
+            .filter_map(|(rank, step)| Some((self.versions.written(&step)?, rank)))
             .collect();
         let mut by_version = commits.clone();
         by_version.sort_unstable();
@@ -179,8 +186,8 @@ impl<'a> CauseEvidence<'a> {
         for (_, step) in on_primary().filter(|(_, step)| may_be_committed(step)) {
             let Some(value) = value(&step.argument) else { continue };
             committed.insert(value.clone());
-            if let (true, Some(end)) = (succeeded(step), step.end) {
-                let first = reached.entry(value).or_insert(end);
+            if let (true, Some(end)) = (succeeded(&step), step.end) {
+                let first = reached.entry(value.clone()).or_insert(end);
                 *first = end.min(*first);
             }
         }

@@ -4,8 +4,8 @@ use std::{
 };
 
 use quarrel_checkers::{
-    Evidence, Guarantee, JudgeOptions, Judgement, ReadFinding, RunOutcome, Stake, Time, Validity,
-    Verdict, judge_stale,
+    Evidence, Guarantee, HistoryRef, JudgeOptions, Judgement, ReadFinding, RunOutcome, Stake, Time,
+    Validity, Verdict, judge_stale,
 };
 use quarrel_strategy::{
     record::{EnvironmentFailure, Spoils},
@@ -99,7 +99,7 @@ impl fmt::Display for Expectation {
 /// asks for besides.
 #[must_use]
 pub fn judge_run(run: &LoadedRun, expected: Expectation, workload: &dyn Workload) -> VerdictFile {
-    judge_with(run, expected, workload.check(&run.history))
+    judge_with(run, expected, workload.check((&run.history).into()))
 }
 
 /// The same, and what was found of every stale read, which a report tells.
@@ -109,7 +109,7 @@ pub fn judge_run_and_reads(
     expected: Expectation,
     workload: &dyn Workload,
 ) -> (VerdictFile, Vec<ReadFinding>) {
-    judge_all(run, expected, workload.check(&run.history))
+    judge_all(run, expected, workload.check((&run.history).into()))
 }
 
 /// What is found of every stale read of a run.
@@ -138,7 +138,8 @@ fn judge_all(
 ) -> (VerdictFile, Vec<ReadFinding>) {
     let mut options = options();
     options.bound = expected.bound;
-    let end = run.history.events.last().map_or(Time::ZERO, |event| event.time);
+    let end = HistoryRef::from(&run.history).events().next_back();
+    let end = end.map_or(Time::ZERO, |event| event.time);
     let phases = phases(&run.receipts, end);
     let (mut judgement, stale) = judge_stale(&run.history, &run.probes, &options, &phases);
     // What the workload itself asks for is told first.
@@ -253,7 +254,7 @@ fn decide(
         );
         return (RunOutcome::Undecided, why);
     }
-    if let Some(gap) = run.history.steps.iter().find(|step| is_gap(step)) {
+    if let Some(gap) = run.history.steps().find(is_gap) {
         let why = format!(
             "from {} on not all was heard of what was said to the stores, and what was not may \
              be what goes wrong; of what clients saw: {}",

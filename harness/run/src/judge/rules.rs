@@ -2,7 +2,7 @@
 
 use quarrel_checkers::{
     Anomaly, Cause, Class, Content, Invalidation, Key, Kind, Operation, Process, Reply, Site, Step,
-    Time, Version,
+    StepAt, Time, Version,
 };
 
 use super::{
@@ -16,11 +16,11 @@ struct Entry<'a> {
     read: &'a Operation,
     key: Key,
     version: Version,
-    hit: &'a Step,
-    newer: &'a Step,
+    hit: &'a StepAt<'a>,
+    newer: &'a StepAt<'a>,
 }
 
-impl CauseEvidence<'_> {
+impl<'a> CauseEvidence<'a> {
     /// How an anomaly came about, as far as its steps show it.
     pub(super) fn cause(&self, anomaly: &Anomaly) -> Cause {
         if self.has_gap {
@@ -48,14 +48,14 @@ impl CauseEvidence<'_> {
         let read = self.guilty(anomaly)?;
         let version = self.version_on(read, key)?;
         let source = self.source(read, key, version)?;
-        if self.is_current(anomaly, key, version, source) {
+        if self.is_current(anomaly, key, version, &source) {
             return Some(Cause::SeparateReads);
         }
         let newer = self.newer_write(anomaly, key, version);
         let hit = match source.site {
             Site::Replica => return Some(Cause::ReplicaLag),
             Site::Primary => {
-                if self.cached_too_early(key, source) {
+                if self.cached_too_early(key, &source) {
                     return Some(Cause::SetBeforeCommit);
                 }
                 // It had been committed, and the primary does not have it.
@@ -64,8 +64,8 @@ impl CauseEvidence<'_> {
             }
             Site::Cache => source,
             Site::Client => {
-                let copied = self.copied(key, version, source)?;
-                if let Some(cause) = self.copy_cause(key, copied, source, newer?) {
+                let copied = self.copied(key, version, &source)?;
+                if let Some(cause) = self.copy_cause(key, &copied, &source, newer.as_ref()?) {
                     return Some(cause);
                 }
                 copied
@@ -78,8 +78,9 @@ impl CauseEvidence<'_> {
             Site::Cache if hit.is_message() => return None,
             Site::Cache => {}
         }
+        let hit = &hit;
         let fill = self.fill(key, version, hit);
-        if fill.is_some_and(|fill| self.never_committed(fill)) {
+        if fill.as_ref().is_some_and(|fill| self.never_committed(fill)) {
             return Some(Cause::SetBeforeCommit);
         }
         if let Some(cause) = self.put_back(read, hit) {
@@ -88,19 +89,20 @@ impl CauseEvidence<'_> {
         if self.lost_what_replaced(read, hit) {
             return Some(Cause::ResurrectedEntry);
         }
-        if self.is_overtaken(hit, fill) {
+        if self.is_overtaken(hit, fill.as_deref()) {
             return Some(Cause::ResurrectedEntry);
         }
-        let Some(newer) = newer else {
+        let Some(newer) = &newer else {
             // What is newer is in the cache alone, or was.
             return self.cached_too_early(key, hit).then_some(Cause::SetBeforeCommit);
         };
-        if self.cached_too_early(key, newer) && fill.is_some_and(|fill| fill.start < newer.start) {
+        let is_before = |fill: &StepAt<'_>| fill.start < newer.start;
+        if self.cached_too_early(key, newer) && fill.as_ref().is_some_and(is_before) {
             return Some(Cause::SetBeforeCommit);
         }
         let entry = Entry { read, key, version, hit, newer };
         Some(match fill {
-            Some(fill) => self.fill_cause(&entry, fill),
+            Some(fill) => self.fill_cause(&entry, &fill),
             None => self.old_entry_cause(&entry),
         })
     }
@@ -127,7 +129,7 @@ impl CauseEvidence<'_> {
     fn never_committed(&self, fill: &Step) -> bool {
         let ended = fill.operation.and_then(|invoke| self.operation_at(invoke)?.complete);
         let failed = ended.is_some_and(|end| {
-            let kind = self.history().events[end.position()].kind;
+            let kind = self.history().event(end).kind;
             matches!(kind, Kind::Fail | Kind::Info)
         });
         let Some(object) = &fill.object else { return false };
@@ -141,8 +143,8 @@ impl CauseEvidence<'_> {
         let Some(operation) = store.operation.and_then(|invoke| self.operation_at(invoke)) else {
             return false;
         };
-        let op = &self.history().events[operation.invoke.position()].op;
-        self.writes(operation) && value(&store.argument) == Some(&op.value)
+        let event = self.history().event(operation.invoke);
+        self.writes(operation) && value(&store.argument) == Some(&event.op.value)
     }
 
     /// The entry was there before the history began.
@@ -150,7 +152,7 @@ impl CauseEvidence<'_> {
         let removed = self.on_before(entry.key, entry.hit.start).any(|step| {
             step.object == entry.hit.object
                 && step.end.is_some_and(|end| end < entry.hit.start)
-                && self.versions.replaces(step, entry.hit)
+                && self.versions.replaces(&step, entry.hit)
         });
         if removed {
             return Cause::ResurrectedEntry;
@@ -165,8 +167,8 @@ impl CauseEvidence<'_> {
     fn put_back(&self, read: &Operation, source: &Step) -> Option<Cause> {
         let steps = self.steps_of(read);
         let hits = steps.filter(|step| is_of_cache(step) && step.start <= source.start);
-        let store = hits.filter_map(|hit| self.store_replaced_before(hit)).next()?;
-        Some(match store.map(|store| &store.reply) {
+        let store = hits.filter_map(|hit| self.store_replaced_before(&hit)).next()?;
+        Some(match store.as_ref().map(|store| &store.reply) {
             Some(Reply::Pending | Reply::Failed { .. }) => Cause::LateMessage,
             _ => Cause::ResurrectedEntry,
         })
@@ -184,7 +186,7 @@ impl CauseEvidence<'_> {
                 let is_there = is_of_cache(step) && step.object.as_ref() == Some(object);
                 is_change && before && is_there && succeeded(step)
             });
-            is_of_cache(missed)
+            is_of_cache(&missed)
                 && missed.reply == Reply::Miss
                 && changes.next_back().is_some_and(|last| last.argument.is_some())
         })
@@ -193,17 +195,17 @@ impl CauseEvidence<'_> {
     /// The step that stored what `hit` found and ended last, if something newer was
     /// stored in its place, or it was deleted, before `hit` began. What was there
     /// before the history, nobody stored.
-    fn store_replaced_before(&self, hit: &Step) -> Option<Option<&Step>> {
+    fn store_replaced_before(&self, hit: &Step) -> Option<Option<StepAt<'a>>> {
         let object = hit.object.as_ref()?;
         let Reply::Found(_) = &hit.reply else { return None };
-        let is_there = |step: &&Step| step.object.as_ref() == Some(object);
+        let is_there = |step: &StepAt<'_>| step.object.as_ref() == Some(object);
         let store = self.store_of(hit);
         // What is still under way when this is asked, nothing came after.
-        let stored = store.map_or(Some(Time::ZERO), |store| store.end)?;
+        let stored = store.as_ref().map_or(Some(Time::ZERO), |store| store.end)?;
         let replaced =
             self.on_between(object.key, stored, hit.start).filter(is_there).any(|step| {
-                self.versions.replaces(step, hit)
-                    && store.is_none_or(|_| stored < step.start)
+                self.versions.replaces(&step, hit)
+                    && store.as_ref().is_none_or(|_| stored < step.start)
                     && step.end.is_some_and(|end| end < hit.start)
             });
         replaced.then_some(store)
@@ -211,7 +213,7 @@ impl CauseEvidence<'_> {
 
     /// The step that stored what `hit` found: of several that stored the same
     /// the one that may have run last.
-    fn store_of(&self, hit: &Step) -> Option<&Step> {
+    fn store_of(&self, hit: &Step) -> Option<StepAt<'a>> {
         let object = hit.object.as_ref()?;
         let Reply::Found(content) = &hit.reply else { return None };
         let stores = self.stores(object.key, content);
@@ -223,16 +225,16 @@ impl CauseEvidence<'_> {
     /// Whether the read was led to its entry by a name, and an older write had put
     /// that back after the newer one, whose steps in the cache are `own`, had
     /// changed it: the entry itself may have been there long before.
-    fn was_led_back(&self, entry: &Entry<'_>, own: &[&Step]) -> bool {
+    fn was_led_back(&self, entry: &Entry<'_>, own: &[StepAt<'_>]) -> bool {
         let &Entry { read, newer, hit, .. } = entry;
         let names = self.steps_of(read).filter(|step| {
             is_of_cache(step) && step.object != hit.object && step.start <= hit.start
         });
-        names.filter_map(|name| self.store_of(name)).any(|store| {
+        names.filter_map(|name| self.store_of(&name)).any(|store| {
             let by = store.operation.filter(|_| store.operation != newer.operation);
             let by = by.and_then(|invoke| self.operation_at(invoke));
             let is_by_a_write = by.is_some_and(|operation| self.writes(operation));
-            let came_later = |step: &&Step| is_before(step, store);
+            let came_later = |step: &StepAt<'_>| is_before(step, &store);
             is_by_a_write && own.iter().filter(|step| step.object == store.object).any(came_later)
         })
     }
@@ -258,19 +260,19 @@ impl CauseEvidence<'_> {
         let committed_before = |step: &Step| newer.end.is_some_and(|end| end <= step.start);
         match source {
             None => return Cause::Unexplained,
-            Some(step) if step.site == Site::Replica && committed_before(step) => {
+            Some(step) if step.site == Site::Replica && committed_before(&step) => {
                 return Cause::ReplicaLagRefill;
             }
             Some(_) => {}
         }
         // Whoever took the entry away: the value was on its way past that.
-        let before_fill = |step: &&Step| Some(step.start) < fill.end;
+        let before_fill = |step: &StepAt<'_>| Some(step.start) < fill.end;
         let (early, late) = self.around_the_commit(newer);
         let mut by_agents = self.by_agents(newer, hit).filter(|step| succeeded(step));
         if late.iter().any(&before_fill) || by_agents.any(|step| before_fill(&step)) {
             return Cause::InFlightRefill;
         }
-        let took_away = |step: &&&Step| {
+        let took_away = |step: &&StepAt<'_>| {
             let is_store = self.versions.stored(step).is_some();
             step.object == hit.object && !is_store && succeeded(step)
         };
@@ -283,7 +285,7 @@ impl CauseEvidence<'_> {
 
     /// The entry is older than the write, and the write's own invalidation,
     /// `own`, did not remove it.
-    fn missing_invalidation(&self, entry: &Entry<'_>, own: &[&Step]) -> Cause {
+    fn missing_invalidation(&self, entry: &Entry<'_>, own: &[StepAt<'_>]) -> Cause {
         let &Entry { newer, hit, .. } = entry;
         match own {
             // An operation that no client asked for: somebody's plain SQL.
@@ -307,7 +309,7 @@ impl CauseEvidence<'_> {
     fn is_under_way(&self, newer: &Step, hit: &Step) -> bool {
         let operation = newer.operation.and_then(|invoke| self.operation_at(invoke));
         operation.is_some_and(|operation| {
-            let end = operation.complete.map(|end| &self.history().events[end.position()]);
+            let end = operation.complete.map(|end| self.history().event(end));
             end.is_none_or(|end| end.time > hit.start)
         })
     }
@@ -317,14 +319,14 @@ impl CauseEvidence<'_> {
         let &Entry { newer, hit, .. } = entry;
         match self.invalidation() {
             Invalidation::ByExpiry => Cause::ExpiryOnly,
-            Invalidation::ByAgent if self.by_agents(newer, hit).any(failed) => {
+            Invalidation::ByAgent if self.by_agents(newer, hit).any(|step| failed(&step)) => {
                 Cause::FailedInvalidation
             }
             Invalidation::ByAgent => Cause::PendingInvalidation,
             Invalidation::ByWriter => {
                 let operation = newer.operation.and_then(|invoke| self.operation_at(invoke));
                 let ended = operation.and_then(|operation| operation.complete);
-                match ended.map(|end| &self.history().events[end.position()]) {
+                match ended.map(|end| self.history().event(end)) {
                     // It had not come to its invalidation yet, or never did.
                     None => Cause::PendingInvalidation,
                     Some(end) if end.kind != Kind::Ok => Cause::FailedInvalidation,
@@ -338,10 +340,9 @@ impl CauseEvidence<'_> {
 
     /// What the write of `newer` did to the cache before and after it, in the
     /// order of its steps: instants do not tell that where none passes.
-    fn around_the_commit<'b>(&'b self, newer: &'b Step) -> (Vec<&'b Step>, Vec<&'b Step>) {
+    fn around_the_commit(&self, newer: &StepAt<'_>) -> (Vec<StepAt<'a>>, Vec<StepAt<'a>>) {
         let operation = newer.operation.and_then(|invoke| self.operation_at(invoke));
-        let place =
-            |step: &Step| self.steps_of(operation?).position(|other| std::ptr::eq(other, step));
+        let place = |step: &StepAt<'_>| self.steps_of(operation?).position(|other| other.is(step));
         let commit = place(newer);
         self.invalidations(newer).partition(|step| place(step) < commit)
     }
@@ -354,7 +355,11 @@ impl CauseEvidence<'_> {
 
     /// What agents did to the key's entry after the write of `newer` and before
     /// `hit`.
-    fn by_agents(&self, newer: &Step, hit: &Step) -> impl Iterator<Item = &Step> {
+    fn by_agents(
+        &self,
+        newer: &Step,
+        hit: &Step,
+    ) -> impl Iterator<Item = StepAt<'a>> + use<'_, 'a> {
         let key = newer.object.as_ref().map(|object| object.key);
         let (after, before) = (newer.start, hit.start);
         key.into_iter()

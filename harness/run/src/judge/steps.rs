@@ -1,14 +1,14 @@
 //! What single steps say.
 
 use quarrel_checkers::{
-    Certainty, Content, History, Key, Object, Process, Reply, Site, Step, Value,
+    Certainty, Content, HistoryRef, Key, Object, Process, Reply, Site, Step, Value,
 };
 use quarrel_strategy::{record::GAP, strategy::OPERATOR};
 
 /// Whether all was heard of what was said to the stores.
 #[must_use]
-pub fn is_heard_whole(history: &History) -> bool {
-    !history.steps.iter().any(is_gap)
+pub fn is_heard_whole<'h>(history: impl Into<HistoryRef<'h>>) -> bool {
+    !history.into().steps().any(|step| is_gap(&step))
 }
 
 /// Whether a step says that others are missing.

@@ -6,7 +6,7 @@
 //! which of two is the newer. The timeline is told to who writes, so a row's is
 //! that of the write of its value.
 
-use quarrel_checkers::{Content, F, History, Key, Kind, Reply, Site, Step, Value, Version};
+use quarrel_checkers::{Content, F, HistoryRef, Key, Kind, Reply, Site, Step, Value, Version};
 use quarrel_strategy::strategy::sides;
 use rustc_hash::FxHashMap;
 
@@ -24,9 +24,9 @@ struct Later {
 }
 
 impl Versions {
-    pub(super) fn of(history: &History) -> Self {
+    pub(super) fn of(history: HistoryRef<'_>) -> Self {
         let mut versions = Self::default();
-        for event in &history.events {
+        for event in history.events() {
             let Some(timeline) = event.timeline.filter(|timeline| *timeline > 1) else { continue };
             let op = &event.op;
             if let (Some(key), false) = (op.key, op.f == F::Read) {
@@ -43,11 +43,11 @@ impl Versions {
     /// Values that were written on a later timeline may have been written on the
     /// first before, as all deletes leave the same: what number that gave is
     /// surely of the first.
-    fn add_first(&mut self, history: &History) {
+    fn add_first(&mut self, history: HistoryRef<'_>) {
         if self.0.is_empty() {
             return;
         }
-        for event in &history.events {
+        for event in history.events() {
             let op = &event.op;
             let is_first = event.timeline.is_none_or(|timeline| timeline <= 1);
             if event.kind != Kind::Ok || !is_first {
@@ -154,7 +154,7 @@ const fn is_counted_above(new: &Content, found: &Content) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use quarrel_checkers::{Event, Index, Op, Process, Time};
+    use quarrel_checkers::{Event, History, Index, Op, Process, Time};
 
     use super::*;
 
@@ -177,7 +177,7 @@ mod tests {
             write(7, Value::Nil, None, Some(3)),
             write(7, text("Carla"), None, Some(2)),
         ];
-        let versions = Versions::of(&History { events, ..History::default() });
+        let versions = Versions::of((&History { events, ..History::default() }).into());
         let of = |value, number| versions.of_row(Key(7), &value, number);
         assert!(of(text("Anna"), 5) < of(text("Alicia"), 6));
         assert!(of(text("Alicia"), 6) < of(text("Boris"), 6));

@@ -3,8 +3,8 @@ use std::{
     path::Path,
 };
 
-use quarrel_checkers::{Event, History, Probe, Step};
-use quarrel_strategy::record::{Commit, EnvironmentFailure, Record};
+use quarrel_checkers::{CompactHistory, Event, Probe, Step};
+use quarrel_strategy::record::{Commit, CommitOrder, EnvironmentFailure, Record};
 use serde::Deserialize;
 
 use super::{
@@ -36,7 +36,7 @@ pub struct LoadedRun {
     /// What it was.
     pub settings: RunSettings,
     /// What its clients saw.
-    pub history: History,
+    pub history: CompactHistory,
     /// Whether the history ends in the middle of a line or a block: the run
     /// was killed, and what it did last is missing.
     pub truncated: bool,
@@ -62,8 +62,9 @@ pub fn load_run(folder: RunFolder) -> Result<LoadedRun, LoadError> {
     let path = folder.file(RunFolder::SETTINGS);
     let text = folder.text(RunFolder::SETTINGS).map_err(FileError::io(&path))?;
     let settings = toml::from_str(&text).map_err(|error| FormError::toml(&path, &text, &error))?;
-    let (mut history, truncated) = read_history(&folder.file(RunFolder::HISTORY))?;
-    Commit::tell(&read_json_lines(&folder.file(Commit::FILE))?, &mut history);
+    let commits: Vec<Commit> = read_json_lines(&folder.file(Commit::FILE))?;
+    let (history, truncated) = read_history(&folder.file(RunFolder::HISTORY), &commits)?;
+    drop(commits);
     let receipts = read_json_lines(&folder.file(RunFolder::RECEIPTS))?;
     let probes = read_json_lines(&folder.file(RunFolder::PROBES))?;
     let failure = read_failure(&folder)?;
@@ -87,17 +88,19 @@ struct Kind<'a> {
 }
 
 /// Reads a history that [`Journal`](super::Journal) wrote, even one whose
-/// writer was killed; whether its end is missing.
+/// writer was killed, and gives it the versions of what the primary committed;
+/// whether its end is missing.
 ///
 /// # Errors
 ///
 /// When a line other than the last is of another form, when the file is a link
 /// or none that can be read to its end, and when it would fill the memory.
-pub fn read_history(path: &Path) -> Result<(History, bool), FileError> {
+pub fn read_history(path: &Path, commits: &[Commit]) -> Result<(CompactHistory, bool), FileError> {
     let opened = open_own(path).and_then(unpack);
     let (mut lines, cut) = opened.map_err(FileError::io(path))?;
     let (mut memory, most) = (0, most_memory());
-    let mut history = History::default();
+    let mut history = CompactHistory::default();
+    let told = CommitOrder::of(commits);
     let mut line = Vec::new();
     let mut reader = Reader::default();
     let mut number = 0;
@@ -118,29 +121,30 @@ pub fn read_history(path: &Path) -> Result<(History, bool), FileError> {
             Some(b'\n') => {}
             Some(_) => return Ok((history, true)),
         }
-        match reader.record(&line) {
-            Some(Record::Event(event)) => {
-                history.events.push(event);
-                continue;
+        let record = match reader.record(&line) {
+            Some(record) => record,
+            None => parsed(&line).map_err(|error| FormError::json(path, number, &error))?,
+        };
+        match record {
+            Record::Event(mut event) => {
+                told.tell_event(&mut event);
+                history.push_event(&event);
             }
-            Some(Record::Step(step)) => {
-                history.steps.push(step);
-                continue;
+            Record::Step(mut step) => {
+                told.tell_step(&mut step);
+                history.push_step(&step);
             }
-            None => {}
         }
-        push(&mut history, &line).map_err(|error| FormError::json(path, number, &error))?;
     }
 }
 
-fn push(history: &mut History, line: &[u8]) -> Result<(), serde_json::Error> {
+fn parsed(line: &[u8]) -> Result<Record, serde_json::Error> {
     let Kind { kind } = serde_json::from_slice(line)?;
     if kind == "step" {
-        history.steps.push(serde_json::from_slice::<Step>(line)?);
+        serde_json::from_slice::<Step>(line).map(Record::Step)
     } else {
-        history.events.push(serde_json::from_slice::<Event>(line)?);
+        serde_json::from_slice::<Event>(line).map(Record::Event)
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -187,11 +191,11 @@ mod tests {
         Packed { bytes: stream.finish().unwrap(), blocks }
     });
 
-    fn read(bytes: &[u8]) -> (PathBuf, Result<(History, bool), FileError>) {
+    fn read(bytes: &[u8]) -> (PathBuf, Result<(CompactHistory, bool), FileError>) {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join(RunFolder::HISTORY);
         std::fs::write(&path, bytes).unwrap();
-        let read = read_history(&path);
+        let read = read_history(&path, &[]);
         (path, read)
     }
 
@@ -207,8 +211,8 @@ mod tests {
             prop_assert!(is_truncated);
             let flushed = PACKED.blocks.iter().rfind(|(end, _)| *end <= cut);
             let least = flushed.map_or(0, |(_, events)| *events);
-            prop_assert!(left.events.len() >= least, "{} of {least}", left.events.len());
-            prop_assert_eq!(&left.events[..], &whole.events[..left.events.len()]);
+            prop_assert!(left.event_count() >= least, "{} of {least}", left.event_count());
+            prop_assert!(left.events().eq(whole.events().take(left.event_count())));
         }
 
         /// Damage is a file and what is wrong in it, or a history.

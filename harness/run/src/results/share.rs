@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use quarrel_checkers::{Event, F, History, Index, Key, Process};
+use quarrel_checkers::{CompactHistory, Event, F, Index, Key, Process};
 
 use super::LoadedRun;
 
@@ -19,8 +19,8 @@ impl LoadedRun {
     /// When an operation is about several keys, or none.
     pub fn events_by_key(&self) -> Result<BTreeMap<Key, u64>, NotByKey> {
         let mut counts = BTreeMap::new();
-        for event in &self.history.events {
-            if let Some(key) = key_of(event)? {
+        for event in self.history.events() {
+            if let Some(key) = key_of(&event)? {
                 *counts.entry(key).or_default() += 1;
             }
         }
@@ -35,31 +35,28 @@ impl LoadedRun {
     ///
     /// When an operation is about several keys, or none.
     pub fn of_keys(mut self, keys: &BTreeSet<Key>) -> Result<Self, NotByKey> {
-        let History { events, steps } = self.history;
         let mut places: BTreeMap<Index, Index> = BTreeMap::new();
-        let mut kept = Vec::new();
-        for mut event in events {
+        let mut kept = CompactHistory::default();
+        for mut event in self.history.events() {
             if key_of(&event)?.is_none_or(|key| keys.contains(&key)) {
-                let place = Index(kept.len() as u64);
+                let place = Index(kept.event_count() as u64);
                 places.insert(event.index, place);
                 event.index = place;
-                kept.push(event);
+                kept.push_event(&event);
             }
         }
-        let steps = steps.into_iter().filter_map(|mut step| {
+        for mut step in self.history.steps() {
             let operation = step.operation.map(|index| places.get(&index).copied());
             match operation {
-                Some(None) => return None,
+                Some(None) => continue,
                 Some(place) => step.operation = place,
                 // A background agent's: of a key, or of none and then of all.
-                None if step.object.as_ref().is_some_and(|it| !keys.contains(&it.key)) => {
-                    return None;
-                }
+                None if step.object.as_ref().is_some_and(|it| !keys.contains(&it.key)) => continue,
                 None => {}
             }
-            Some(step)
-        });
-        self.history = History { events: kept, steps: steps.collect() };
+            kept.push_step(&step);
+        }
+        self.history = kept;
         self.probes.retain(|probe| keys.contains(&probe.key));
         Ok(self)
     }

@@ -46,7 +46,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use quarrel_checkers::History;
+use quarrel_checkers::CompactHistory;
 
 pub use self::cut::within;
 use self::screen::Screen;
@@ -317,7 +317,7 @@ impl Run {
         let run = LoadedRun {
             folder,
             settings,
-            history: History::default(),
+            history: CompactHistory::default(),
             truncated: journaled.is_err(),
             receipts: outcome.receipts,
             probes: outcome.probes,
@@ -328,8 +328,8 @@ impl Run {
             let mut run = run.clone();
             move || {
                 // What is judged is what anybody can judge again.
-                let (mut history, truncated) = read_history(&run.folder.file(RunFolder::HISTORY))?;
-                Commit::tell(&commits, &mut history);
+                let path = run.folder.file(RunFolder::HISTORY);
+                let (history, truncated) = read_history(&path, &commits)?;
                 run.history = history;
                 run.truncated |= truncated;
                 let (verdict, stale) = judge_run_and_reads(&run, expect, &*workload);
@@ -462,7 +462,8 @@ mod tests {
         assert!(
             verdict.ladder.iter().all(|rung| rung.validity == quarrel_checkers::Validity::Unknown)
         );
-        let (history, truncated) = read_history(&ran.run.folder.file(RunFolder::HISTORY)).unwrap();
-        assert!(!history.events.is_empty() && !truncated);
+        let (history, truncated) =
+            read_history(&ran.run.folder.file(RunFolder::HISTORY), &[]).unwrap();
+        assert!(history.event_count() > 0 && !truncated);
     }
 }

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use quarrel_checkers::{Content, F, History, Key, Kind, Reply, Site, Step, Value};
+use quarrel_checkers::{Content, Event, F, History, Key, Kind, Reply, Site, Step, Value};
 use serde::{Deserialize, Serialize};
 
 /// One value that the primary committed, in a run whose clients are told no
@@ -23,21 +23,39 @@ impl Commit {
     /// Gives the writes of a history, and the values in its steps, the versions
     /// that the primary gave them. Reads need none: values are unique.
     pub fn tell(commits: &[Self], history: &mut History) {
-        if commits.is_empty() {
-            return;
+        let told = CommitOrder::of(commits);
+        history.events.iter_mut().for_each(|event| told.tell_event(event));
+        history.steps.iter_mut().for_each(|step| told.tell_step(step));
+    }
+}
+
+/// Which version the primary gave each value: told to one record after the
+/// other, while a history is read.
+#[derive(Clone, Debug, Default)]
+pub struct CommitOrder<'a>(HashMap<(Key, &'a Value), u64>);
+
+impl<'a> CommitOrder<'a> {
+    /// What the primary committed.
+    #[must_use]
+    pub fn of(commits: &'a [Commit]) -> Self {
+        let versions = commits.iter().map(|one| ((one.key, &one.value), one.version));
+        Self(versions.collect())
+    }
+
+    /// Gives the write that an event ends its version.
+    pub fn tell_event(&self, event: &mut Event) {
+        let is_end = matches!(event.kind, Kind::Ok | Kind::Info);
+        if let (true, F::Write, Some(key)) = (is_end, &event.op.f, event.op.key)
+            && let Some(version) = self.0.get(&(key, &event.op.value))
+        {
+            event.op.version = Some(*version);
         }
-        let versions: HashMap<(Key, &Value), u64> =
-            commits.iter().map(|commit| ((commit.key, &commit.value), commit.version)).collect();
-        for event in &mut history.events {
-            let is_end = matches!(event.kind, Kind::Ok | Kind::Info);
-            if let (true, F::Write, Some(key)) = (is_end, &event.op.f, event.op.key)
-                && let Some(version) = versions.get(&(key, &event.op.value))
-            {
-                event.op.version = Some(*version);
-            }
-        }
-        for step in &mut history.steps {
-            tell_step(&versions, step);
+    }
+
+    /// Gives the values in a step their versions.
+    pub fn tell_step(&self, step: &mut Step) {
+        if !self.0.is_empty() {
+            tell_step(&self.0, step);
         }
     }
 }

@@ -12,7 +12,7 @@ mod recorder;
 mod stop;
 
 pub use clock::{Clock, VirtualClock};
-pub use commit::Commit;
+pub use commit::{Commit, CommitOrder};
 pub use failure::{EnvironmentFailure, Spoils};
 pub use recorder::{GAP, Record, Recorder, Records};
 pub use stop::Stop;

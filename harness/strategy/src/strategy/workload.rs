@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use quarrel_checkers::{History, Key, Value, Verdict};
+use quarrel_checkers::{HistoryRef, Key, Value, Verdict};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
@@ -72,7 +72,7 @@ pub trait Workload: Send + Sync + 'static {
     }
 
     /// What must hold besides.
-    fn check(&self, history: &History) -> Verdict {
+    fn check(&self, history: HistoryRef<'_>) -> Verdict {
         let _ = history;
         Verdict::valid()
     }

@@ -1,8 +1,8 @@
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use quarrel_checkers::{
-    Anomaly, Certainty, Class, Content, F, History, Index, Key, Operation, Process, Reply, Site,
-    Step, StepsOf, Time, Value, Version,
+    Anomaly, Certainty, Class, Content, Event, F, HistoryRef, Index, Key, Operation, Process,
+    Reply, Site, Step, StepAt, Time, Value, Version,
 };
 use quarrel_run::judge;
 use quarrel_sim::{Following, Mishap};
@@ -23,13 +23,11 @@ const MOST_OPERATIONS: usize = 60;
 
 /// The part of a history that an anomaly is about.
 pub(super) struct Cut<'a> {
-    history: &'a History,
     key: Key,
     /// In order of invocation.
-    operations: Vec<Operation>,
-    steps_of: StepsOf,
+    operations: Vec<Told<'a>>,
     /// Steps of the strategy's agents that lead to one on the key.
-    agents: Vec<(usize, &'a Step)>,
+    agents: Vec<(usize, StepAt<'a>)>,
     looks: Looks,
     /// The row from which everything begins, at this version; none if it was
     /// absent.
@@ -38,6 +36,13 @@ pub(super) struct Cut<'a> {
     /// Where the operation that went wrong begins; none if it is the end that
     /// is wrong.
     victim: Option<Index>,
+}
+
+/// An operation that is cut out.
+struct Told<'a> {
+    invoke: Cow<'a, Event>,
+    /// The calls that it made.
+    steps: Vec<StepAt<'a>>,
 }
 
 /// What an anomaly is about.
@@ -57,9 +62,7 @@ struct OnKey<'a, 'h> {
 
 impl<'h> OnKey<'_, 'h> {
     fn operations(&self) -> impl Iterator<Item = &Operation> {
-        let events = &self.evidence.history().events;
-        let all = self.evidence.operations().iter();
-        all.filter(|operation| events[operation.invoke.position()].op.key == Some(self.key))
+        self.evidence.operations_on(self.key)
     }
 
     fn version(&self, operation: &Operation) -> Option<Version> {
@@ -67,17 +70,17 @@ impl<'h> OnKey<'_, 'h> {
     }
 
     /// The first completion that tells of a version.
-    fn first(&self, version: Version) -> Option<&'h quarrel_checkers::Event> {
+    fn first(&self, version: Version) -> Option<Cow<'h, Event>> {
         let told = self.operations().filter(|it| self.version(it) == Some(version));
         let first = told.filter_map(|it| it.complete).min()?;
-        Some(&self.evidence.history().events[first.position()])
+        Some(self.evidence.history().event(first))
     }
 
     /// Whether the history has the write of a version. What nobody wrote was there
     /// before it began, however late somebody first read it.
     fn is_written(&self, version: Version) -> bool {
-        let events = &self.evidence.history().events;
-        let is_write = |it: &&Operation| events[it.invoke.position()].op.f != F::Read;
+        let history = self.evidence.history();
+        let is_write = |it: &&Operation| history.event(it.invoke).op.f != F::Read;
         self.operations().filter(is_write).any(|it| self.version(it) == Some(version))
     }
 
@@ -94,7 +97,7 @@ impl<'h> OnKey<'_, 'h> {
     /// Whether an operation is the write that gave a row this version and value.
     /// Deletes all leave the same value: only the version tells them apart.
     fn is_write_of(&self, write: &Operation, version: Version, value: Option<&Value>) -> bool {
-        let invoke = &self.evidence.history().events[write.invoke.position()];
+        let invoke = self.evidence.history().event(write.invoke);
         let told = self.version(write);
         let is_it = told.map_or(!invoke.op.value.is_nil(), |told| told == version);
         invoke.op.f == F::Write && Some(&invoke.op.value) == value && is_it
@@ -116,7 +119,8 @@ impl<'a> Cut<'a> {
             Origin::Before => on_key.before(witnessed)?,
         };
         let first = on_key.first(version);
-        let began = first.filter(|_| on_key.is_written(version)).map_or(Time::ZERO, |it| it.time);
+        let wrote = first.as_ref().filter(|_| on_key.is_written(version));
+        let began = wrote.map_or(Time::ZERO, |it| it.time);
         // An absent row has no value to begin with.
         let is_there = version != Version::ABSENT;
         let value = first.filter(|_| is_there).map(|event| event.op.value.clone());
@@ -126,10 +130,9 @@ impl<'a> Cut<'a> {
         let mut cut: Vec<Operation> = on_key
             .operations()
             .filter(|operation| {
-                let invoke = &history.events[operation.invoke.position()];
-                let ends = operation
-                    .complete
-                    .map_or(Time::MAX, |complete| history.events[complete.position()].time);
+                let invoke = history.event(operation.invoke);
+                let ends =
+                    operation.complete.map_or(Time::MAX, |complete| history.event(complete).time);
                 invoke.time <= end
                     && ends >= began
                     && !did_nothing(evidence, operation)
@@ -139,13 +142,15 @@ impl<'a> Cut<'a> {
             .copied()
             .collect();
         thin_out(evidence, &mut cut, witnessed, victim);
-        let from = cut
-            .first()
-            .map_or(began, |first| began.max(history.events[first.invoke.position()].time));
+        let from = cut.first().map_or(began, |first| began.max(history.event(first.invoke).time));
         let agents = turns_of_agents(history, key, agents, from, end);
-        let looks = Looks::of(history, key, &cut.iter().map(|it| it.invoke).collect());
-        let (operations, steps_of) = (cut, history.steps_of());
-        Some(Self { history, key, operations, steps_of, agents, looks, value, version, victim })
+        let looks = Looks::of(evidence.looks(), key, &cut.iter().map(|it| it.invoke).collect());
+        let told = cut.iter().map(|operation| Told {
+            invoke: history.event(operation.invoke),
+            steps: evidence.steps_of(operation).collect(),
+        });
+        let operations = told.collect();
+        Some(Self { key, operations, agents, looks, value, version, victim })
     }
 
     pub(super) fn plot(
@@ -173,15 +178,13 @@ impl<'a> Cut<'a> {
     }
 
     /// What each client does, and all turns.
-    fn cast(&self) -> Cast<'a> {
+    fn cast(&self) -> Cast<'_> {
         let mut victim = None;
         let mut clients: Vec<Vec<Action>> = Vec::new();
         let mut numbers: BTreeMap<Process, usize> = BTreeMap::new();
         let mut taken = Vec::new();
-        for operation in &self.operations {
-            let invoke = &self.history.events[operation.invoke.position()];
-            let steps = self.steps_of.operation(operation.invoke);
-            let steps = steps.map(|step| &self.history.steps[step]);
+        for Told { invoke, steps } in &self.operations {
+            let steps = steps.iter().map(|step| &**step);
             let mut looked = None;
             // One look is a step for each key that it heard of.
             let steps = steps.filter(move |step| {
@@ -198,7 +201,7 @@ impl<'a> Cut<'a> {
                 clients.push(Vec::new());
                 clients.len() - 1
             });
-            if self.victim == Some(operation.invoke) {
+            if self.victim == Some(invoke.index) {
                 victim = Some((number, clients[number].len()));
             }
             clients[number].push(match invoke.op.f {
@@ -208,7 +211,7 @@ impl<'a> Cut<'a> {
             taken.extend(steps.map(|step| Taken { who: Who::Client(number), step }));
         }
         let agents = self.agents.iter();
-        taken.extend(agents.map(|&(agent, step)| Taken { who: Who::Agent(agent), step }));
+        taken.extend(agents.map(|(agent, step)| Taken { who: Who::Agent(*agent), step }));
         Cast { clients, taken, victim }
     }
 }
@@ -226,7 +229,7 @@ fn did_nothing(evidence: &judge::CauseEvidence<'_>, operation: &Operation) -> bo
     let failed =
         |step: &Step| matches!(step.reply, Reply::Failed { certainty: Certainty::Definite, .. });
     let mut steps = evidence.steps_of(operation);
-    steps.len() > 0 && steps.all(failed)
+    steps.len() > 0 && steps.all(|step| failed(&step))
 }
 
 /// Leaves no more than [`MOST_OPERATIONS`] if it can: all that put into the cache
@@ -243,7 +246,7 @@ fn thin_out(
     let caches = |operation: &Operation| {
         steps(operation).into_iter().any(|step| {
             let is_it = match &step.argument {
-                Some(Content::Row { .. }) => evidence.version_of(step) == Some(witnessed),
+                Some(Content::Row { .. }) => evidence.version_of(&step) == Some(witnessed),
                 // What stands for "there is none" is no row.
                 Some(_) => witnessed == Version::ABSENT,
                 None => false,
@@ -274,19 +277,19 @@ fn thin_out(
 
 /// What the read among the witnesses, or else the first write, is about.
 fn subject(evidence: &judge::CauseEvidence<'_>, anomaly: &Anomaly) -> Option<Subject> {
-    let events = &evidence.history().events;
+    let history = evidence.history();
     let of_witness = |operation: &&Operation| {
         anomaly.witness.contains(&operation.invoke)
             || operation.complete.is_some_and(|complete| anomaly.witness.contains(&complete))
     };
-    let key_of = |operation: &Operation| events[operation.invoke.position()].op.key;
+    let key_of = |operation: &Operation| history.event(operation.invoke).op.key;
     let completed = |f: F| {
         let ended = evidence.operations().iter().filter(of_witness).filter(move |operation| {
-            events[operation.invoke.position()].op.f == f && operation.complete.is_some()
+            history.event(operation.invoke).op.f == f && operation.complete.is_some()
         });
         ended.filter_map(move |operation| Some((operation, key_of(operation)?)))
     };
-    let end = |operation: &Operation| Some(events[operation.complete?.position()].time);
+    let end = |operation: &Operation| Some(history.event(operation.complete?).time);
     if anomaly.class == Class::Divergence {
         let key = anomaly.key?;
         // Of what the stores hold in the end the older is what stayed.
@@ -318,17 +321,21 @@ fn is_by_hand(process: Process) -> bool {
 /// The steps of agents on the key between two times, each with the poll before
 /// it and the acknowledgement after it.
 fn turns_of_agents(
-    history: &History,
+    history: HistoryRef<'_>,
     key: Key,
     agents: usize,
     from: Time,
     end: Time,
-) -> Vec<(usize, &Step)> {
-    let mut polled: Vec<Option<&Step>> = vec![None; agents];
+) -> Vec<(usize, StepAt<'_>)> {
+    if agents == 0 {
+        return Vec::new();
+    }
+    let mut polled: Vec<Option<StepAt<'_>>> = vec![None; agents];
     let mut touched = vec![false; agents];
     let mut turns = Vec::new();
-    for step in history.steps.iter().filter(|step| step.start >= from && step.start <= end) {
-        let (None, Process::Agent(number)) = (step.operation, step.process) else { continue };
+    let background = history.background_steps();
+    for step in background.filter(|step| step.start >= from && step.start <= end) {
+        let Process::Agent(number) = step.process else { continue };
         let Some(agent) = usize::try_from(number).ok().filter(|agent| *agent < agents) else {
             continue;
         };

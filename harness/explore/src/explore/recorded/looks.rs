@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quarrel_checkers::{History, Index, Key, Process, Reply, Step, Time};
+use quarrel_checkers::{Index, Key, Process, Reply, Step, StepAt, Time};
 
 /// What a client heard of one key since its last look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,14 +39,18 @@ struct Since {
 }
 
 impl Looks {
-    pub(super) fn of(history: &History, key: Key, operations: &BTreeSet<Index>) -> Self {
+    pub(super) fn of<'h>(
+        all: impl Iterator<Item = StepAt<'h>>,
+        key: Key,
+        operations: &BTreeSet<Index>,
+    ) -> Self {
         let mut looks = BTreeMap::new();
         let mut since: BTreeMap<Process, Since> = BTreeMap::new();
         // Steps of one process stand in its own order.
-        for step in history.steps.iter().filter(|step| step.is_look()) {
+        for step in all {
             let since = since.entry(step.process).or_default();
             // One look is a step for each key that it heard of.
-            if since.counted.is_some_and(|counted| counted != look(step)) {
+            if since.counted.is_some_and(|counted| counted != look(&step)) {
                 *since = Since::default();
             }
             let is_on_key = step.object.as_ref().is_some_and(|object| object.key == key);
@@ -57,8 +61,8 @@ impl Looks {
                 _ => Heard::Nothing,
             });
             if step.operation.is_some_and(|operation| operations.contains(&operation)) {
-                looks.insert(look(step), since.heard);
-                since.counted = Some(look(step));
+                looks.insert(look(&step), since.heard);
+                since.counted = Some(look(&step));
             }
         }
         Self(looks)

@@ -78,17 +78,16 @@ enum Origin {
 /// When the strategy waits for something that is no store.
 pub fn recorded(
     make: &Make<'_>,
-    history: &History,
+    told: &judge::CauseEvidence<'_>,
     anomaly: &Anomaly,
 ) -> Result<Option<Recording>, Stuck> {
     let agents = make().agents().len();
-    let Some(told) = judge::CauseEvidence::new(history) else { return Ok(None) };
     let mut second_best = None;
     // Another operation on the key that went wrong in the same way says more
     // than nothing.
     for victim in [Victim::Witness, Victim::Anyone] {
         for origin in [Origin::Witnessed, Origin::Before] {
-            let Some(cut) = Cut::of(&told, anomaly, agents, origin) else { continue };
+            let Some(cut) = Cut::of(told, anomaly, agents, origin) else { continue };
             match tried(make, &cut, anomaly, victim)? {
                 Some(found) if is_the_same(anomaly, found.cause) => return Ok(Some(found)),
                 found => second_best = second_best.or(found),

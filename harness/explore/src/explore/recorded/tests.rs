@@ -5,7 +5,7 @@ use quarrel_checkers::{
 };
 use quarrel_run::{
     faults::{Fault, Schedule},
-    judge::find_causes,
+    judge::{CauseEvidence, find_causes},
     runner::{Arrivals, Pauses, Plan, Skew, storm},
 };
 use quarrel_sim::{Claim, SimCluster, subjects};
@@ -64,8 +64,9 @@ fn a_storms_anomalies_become_short_races_of_the_same_cause() {
     assert!(stale.len() >= 10, "the storm shows only {} stale reads", stale.len());
     let make: &Make<'_> = &subjects::cache_aside;
     let (mut cut, mut causes) = (0, BTreeSet::new());
+    let evidence = CauseEvidence::new(&history).expect("a storm's history pairs");
     for anomaly in stale.into_iter().take(10) {
-        let Some(recording) = recorded(make, &history, anomaly).unwrap() else { continue };
+        let Some(recording) = recorded(make, &evidence, anomaly).unwrap() else { continue };
         cut += 1;
         assert_eq!(Some(recording.cause), anomaly.cause, "{}", recording.performance.race);
         causes.insert(recording.cause);
@@ -110,7 +111,8 @@ fn what_only_probes_saw_is_cut_out_as_well() {
     let found = anomalies(&history, &probes);
     let [anomaly] = found.as_slice() else { panic!("{found:?}") };
     assert_eq!(anomaly.class, Class::Divergence);
-    let recording = recorded(make, &history, anomaly).unwrap().expect("it can be cut out");
+    let evidence = CauseEvidence::new(&history).expect("a storm's history pairs");
+    let recording = recorded(make, &evidence, anomaly).unwrap().expect("it can be cut out");
     assert_eq!(recording.cause, Cause::InFlightRefill, "{}", recording.performance.race);
     let finding = shrink_race(make, &recording.performance.race).unwrap().unwrap();
     assert_eq!((finding.claim, finding.cause), (Claim::Diverged, Cause::InFlightRefill));

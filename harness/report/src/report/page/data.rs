@@ -12,8 +12,9 @@ use crate::report::{
     logs::{Log, logs},
     names::Names,
     plots::{BINS, Series},
+    rows::{OperationEnd, OperationRow},
     terminal::{headline, printable},
-    view::{Band, OperationEnd, OperationRow, View},
+    view::{Band, View},
 };
 
 /// The most operations that a page carries. Beyond it only those around the
@@ -129,22 +130,22 @@ pub(super) fn data(view: &View<'_>, series: &Series, part: Part, most: usize) ->
     let unit_ns = (view.end.as_nanos() / u64::from(NONE - 1)).max(999) + 1;
     let unit = |time: Time| u32::try_from(time.as_nanos() / unit_ns).unwrap_or(NONE - 1);
     let is_kept = kept(view, part, most);
-    let rows: Vec<&OperationRow> =
-        view.rows.iter().zip(&is_kept).filter(|(_, kept)| **kept).map(|(row, _)| row).collect();
+    let places: Vec<u32> =
+        (0u32..).zip(&is_kept).filter(|(_, kept)| **kept).map(|(place, _)| place).collect();
     let outline =
-        (rows.len() < view.rows.len()).then(|| Outline::of(view, &is_kept, unit, unit(view.end)));
+        (places.len() < view.rows.len()).then(|| Outline::of(view, &is_kept, unit, unit(view.end)));
     let mut columns = Columns { unit_ns, ..Columns::default() };
-    for row in &rows {
-        columns.operation(row, view.steps_of(row));
+    for place in &places {
+        columns.operation(view, &view.rows.get(*place as usize));
     }
-    let anomalies = anomalies(view, &rows, unit);
+    let anomalies = anomalies(view, &places, unit);
     let meta = Meta {
         run: &view.verdict.run,
         unit_ns,
         end: unit(view.end),
-        operations: rows.len(),
+        operations: places.len(),
         steps: columns.step_verb.len(),
-        left_out: view.rows.len() - rows.len(),
+        left_out: view.rows.len() - places.len(),
         rest: outline.as_ref().map(|outline| outline.scale),
         lanes: &view.lanes,
         functions: std::mem::take(&mut columns.functions.names),
@@ -165,26 +166,32 @@ pub(super) fn data(view: &View<'_>, series: &Series, part: Part, most: usize) ->
     Data { meta: for_script(&meta), columns: packed }
 }
 
-/// The anomalies, with the places of their operations in `rows`.
+/// The anomalies, with the places of their operations among those of the page,
+/// which are at `places` of the view's rows.
 fn anomalies(
     view: &View<'_>,
-    rows: &[&OperationRow],
+    places: &[u32],
     unit: impl Fn(Time) -> u32 + Copy,
 ) -> Vec<AnomalyMeta> {
-    let position: BTreeMap<_, _> = (0u32..).zip(rows).map(|(at, row)| (row.invoke, at)).collect();
+    let position = |invoke: &Index| {
+        let found = places
+            .binary_search_by_key(invoke, |place| view.rows.invoke_at(*place as usize))
+            .ok()?;
+        u32::try_from(found).ok()
+    };
     (view.evidence.iter())
         .flat_map(|evidence| {
             view.verdict.anomalies.iter().map(|anomaly| {
                 let story = evidence.story(anomaly);
-                let at = |index| position.get(index).copied();
-                let events = &evidence.history().events;
-                let begins = story.iter().map(|op| events[op.invoke.position()].time);
-                let ends = story.iter().filter_map(|op| Some(events[op.complete?.position()].time));
+                let history = evidence.history();
+                let begins = story.iter().map(|op| history.event(op.invoke).time);
+                let ends = story.iter().filter_map(|op| Some(history.event(op.complete?).time));
                 let guilty = evidence.guilty(anomaly);
                 let names = Names::of_story(evidence, &story);
                 let at_lanes = story.iter().filter_map(|operation| {
-                    let row = rows.get(at(&operation.invoke)? as usize)?;
-                    Some((row.lane, names.of(row.process)))
+                    let place = *places.get(position(&operation.invoke)? as usize)?;
+                    let row = view.rows.get(place as usize);
+                    Some((row.lane, names.of(view.process_of(&row))))
                 });
                 AnomalyMeta {
                     class: anomaly.class.to_string(),
@@ -193,9 +200,9 @@ fn anomalies(
                     text: headline(Some(evidence), anomaly),
                     from: begins.min().map_or(0, unit),
                     to: ends.max().map_or(0, unit),
-                    story: story.iter().filter_map(|op| at(&op.invoke)).collect(),
+                    story: story.iter().filter_map(|op| position(&op.invoke)).collect(),
                     actors: at_lanes.collect(),
-                    guilty: guilty.and_then(|operation| at(&operation.invoke)),
+                    guilty: guilty.and_then(|operation| position(&operation.invoke)),
                 }
             })
         })
@@ -251,8 +258,8 @@ pub(in crate::report) fn kept(view: &View<'_>, part: Part, most: usize) -> Vec<b
 /// When the operations of anomalies' stories began and ended, in order.
 fn moments(view: &View<'_>) -> Vec<u64> {
     let Some(evidence) = &view.evidence else { return Vec::new() };
-    let events = &evidence.history().events;
-    let time = |index: Index| events[index.position()].time.as_nanos();
+    let history = evidence.history();
+    let time = |index: Index| history.event(index).time.as_nanos();
     let stories = view.verdict.anomalies.iter().flat_map(|anomaly| evidence.story(anomaly));
     let mut moments: Vec<u64> = stories
         .flat_map(|operation| [Some(operation.invoke), operation.complete])
@@ -265,7 +272,7 @@ fn moments(view: &View<'_>) -> Vec<u64> {
 }
 
 fn near(view: &View<'_>, moments: &[u64], around: u64) -> Vec<bool> {
-    let is_near = |row: &OperationRow| {
+    let is_near = |row: OperationRow| {
         let time = row.start.as_nanos();
         let at = moments.partition_point(|moment| moment.saturating_add(around) < time);
         moments.get(at).is_some_and(|moment| moment.saturating_sub(around) <= time)
@@ -309,11 +316,8 @@ impl Columns {
     /// Flags: bits 0–1 the function (0 read, 1 write, 2 other), 2–3 the
     /// ending, 4–5 where a read's value came from (0 not known, 1 cache, 2
     /// replica, 3 primary), 6 whether the value is a number of `values`.
-    fn operation<'s>(
-        &mut self,
-        row: &OperationRow,
-        steps: impl ExactSizeIterator<Item = &'s Step>,
-    ) {
+    fn operation(&mut self, view: &View<'_>, row: &OperationRow) {
+        let steps = view.steps_of(row);
         let function = match row.f {
             F::Read => 0,
             F::Write => 1,
@@ -331,7 +335,7 @@ impl Columns {
             Some(Site::Primary) => 3,
             Some(Site::Client) | None => 0,
         };
-        let (value, is_text) = match &row.value {
+        let (value, is_text) = match &view.value_of(row) {
             Value::Nil => (NONE, 0),
             Value::Int(number) => match u32::try_from(*number) {
                 Ok(number) if number < NONE => (number, 0),
@@ -342,21 +346,21 @@ impl Columns {
         self.start.push(self.units(u128::from(row.start.as_nanos())));
         self.duration.push(row.duration().map_or(NONE, |took| self.units(took.as_nanos())));
         self.lane.push(row.lane);
-        self.process.push(match row.process {
+        self.process.push(match view.process_of(row) {
             quarrel_checkers::Process::Client(number) => u32::try_from(number).unwrap_or(NONE),
             _ => NONE,
         });
         self.flags.push(function | ending << 2 | source << 4 | is_text << 6);
         self.key.push(row.key.map_or(NONE, |key| u32::try_from(key.0).unwrap_or(NONE)));
-        let beside = row.beside.as_deref();
+        let beside = row.beside;
         self.beside.push(beside.map_or(NONE, |(key, _)| u32::try_from(key.0).unwrap_or(NONE)));
-        self.beside_version.push(version(beside.and_then(|(_, version)| *version)));
+        self.beside_version.push(version(beside.and_then(|(_, version)| version)));
         self.version.push(version(row.version));
         self.value.push(value);
         self.stale.push(row.stale.map_or(0, |stale| self.units(stale.as_nanos()).max(1)));
         self.steps.push(u16::try_from(steps.len()).unwrap_or(u16::MAX));
         for step in steps.take(usize::from(u16::MAX)) {
-            self.step(step, row);
+            self.step(&step, row);
         }
     }
 
@@ -369,8 +373,7 @@ impl Columns {
             if space.is_empty() { step.verb.to_string() } else { format!("{} {space}", step.verb) };
         let beside = row
             .beside
-            .as_deref()
-            .is_some_and(|(key, _)| step.object.as_ref().is_some_and(|object| object.key == *key));
+            .is_some_and(|(key, _)| step.object.as_ref().is_some_and(|object| object.key == key));
         let entry = (step.site, verb, beside);
         let known = self.verbs.iter().position(|verb| *verb == entry);
         let number = known.unwrap_or_else(|| {

@@ -2,7 +2,7 @@ use quarrel_checkers::{F, Time};
 use serde::Serialize;
 
 use super::pack::pack;
-use crate::report::view::{OperationEnd, OperationRow, View};
+use crate::report::{OperationEnd, OperationRow, View};
 
 /// Stretches of time in the outline of a lane; the script's coarse level has
 /// as many.
@@ -53,7 +53,7 @@ impl Outline {
         };
         let left_out = view.rows.iter().zip(is_kept).filter(|(_, kept)| !**kept);
         for (row, _) in left_out {
-            let has = trait_of(row);
+            let has = trait_of(&row);
             let lane = usize::from(row.lane) * COARSE;
             let to = row.end.map_or(COARSE - 1, |end| bin(end, COARSE));
             for at in bin(row.start, COARSE)..=to {
@@ -77,7 +77,7 @@ impl Outline {
 impl Scale {
     fn of(view: &View<'_>) -> Self {
         let (mut least, mut most) = (f64::INFINITY, 0.0_f64);
-        for took in view.rows.iter().filter_map(OperationRow::duration) {
+        for took in view.rows.iter().filter_map(|row| row.duration()) {
             least = least.min(took.as_secs_f64() * 1e3);
             most = most.max(took.as_secs_f64() * 1e3);
         }

@@ -9,9 +9,10 @@ use crate::report::{
     again::again,
     command_line, explain,
     logs::{Log, logs},
+    rows::OperationEnd,
     summary,
     terminal::{Ink, Width, is_unasked},
-    view::{OperationEnd, View},
+    view::View,
 };
 
 /// Keys in the table; the worst first.

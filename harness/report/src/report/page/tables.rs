@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use quarrel_checkers::{F, Metrics, Site, Time, millis, thousands};
 
 use super::scroller::scroller;
-use crate::report::view::{OperationEnd, OperationRow, View};
+use crate::report::{OperationEnd, OperationRow, View};
 
 /// Stretches of time in the table of what plots over time show.
 const STRETCHES: u64 = 16;
@@ -53,8 +53,8 @@ pub(super) fn over_time(view: &View<'_>) -> Markup {
         (u128::from(time.as_nanos()) * u128::from(STRETCHES) / u128::from(end + 1)) as usize
     };
     let mut stretches: Vec<Stretch> = (0..STRETCHES).map(|_| Stretch::default()).collect();
-    for row in &view.rows {
-        stretches[at(row.start)].count(row);
+    for row in view.rows.iter() {
+        stretches[at(row.start)].count(&row);
     }
     for (time, lag) in &view.lag {
         let slot = &mut stretches[at(*time)].lag;

@@ -13,7 +13,7 @@ pub(super) use series::{BINS, Series};
 use quarrel_checkers::{F, PbsBin, StalenessBin, millis, thousands};
 
 use self::chart::{Chart, Unit};
-use super::view::{OperationEnd, View};
+use super::{rows::OperationEnd, view::View};
 
 /// A picture of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ fn points<'a>(
 }
 
 fn latency(view: &View<'_>, series: &Series) -> Figure {
-    let took = |row: &super::view::OperationRow| Some(row.duration()?.as_secs_f64() * 1e3);
+    let took = |row: super::OperationRow| Some(row.duration()?.as_secs_f64() * 1e3);
     let most = view.rows.iter().filter_map(took).fold(1.0, f64::max);
     let least = view.rows.iter().filter_map(took).fold(most, f64::min).max(0.001);
     let y = Chart::height_log(least, most * 1.1);

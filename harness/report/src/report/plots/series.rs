@@ -1,7 +1,7 @@
 use quarrel_checkers::{F, Site};
 use serde::Serialize;
 
-use crate::report::view::{OperationEnd, View};
+use crate::report::{OperationEnd, View};
 
 /// How many bins lie along the time axis of a plot.
 pub(in crate::report) const BINS: usize = 256;
@@ -52,7 +52,7 @@ impl Series {
             ..Self::default()
         };
         let mut latencies: Vec<Vec<f32>> = vec![Vec::new(); BINS];
-        for row in &view.rows {
+        for row in view.rows.iter() {
             let at = bin(row.start.as_nanos());
             match (row.ending, &row.f) {
                 (OperationEnd::Ok, F::Read) => series.reads[at] += 1,

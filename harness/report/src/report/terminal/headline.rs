@@ -182,7 +182,7 @@ pub(in crate::report) fn why(
 }
 
 fn process(evidence: &CauseEvidence<'_>, operation: &Operation) -> Process {
-    evidence.history().events[operation.invoke.position()].process
+    evidence.history().event(operation.invoke).process
 }
 
 /// How it came about, in a sentence: of a lost write who forgot it, as its steps
@@ -216,9 +216,9 @@ pub(in crate::report) fn cause_told(
 
 /// `v2`, or the value where versions are not known.
 fn version(evidence: &CauseEvidence<'_>, operation: &Operation, key: Key) -> String {
-    let events = &evidence.history().events;
+    let history = evidence.history();
     let last = operation.complete.unwrap_or(operation.invoke);
-    let event = &events[last.position()];
+    let event = history.event(last);
     match evidence.version_on(operation, key) {
         Some(version) => numeral(version),
         None if event.op.value.is_nil() && event.kind == Kind::Ok => "nothing".to_owned(),
@@ -245,7 +245,8 @@ pub(in crate::report) fn value_of(
 ) -> Option<String> {
     let is_of_one = evidence.sides(operation).is_empty();
     let last = operation.complete.filter(|_| is_of_one)?;
-    let value = &evidence.history().events[last.position()].op.value;
+    let event = evidence.history().event(last);
+    let value = &event.op.value;
     (!value.is_nil()).then(|| cut(&printable(&value.to_string()), Some(LONGEST_VALUE)))
 }
 
@@ -275,7 +276,7 @@ pub(super) fn healed(
     for step in steps.filter(|step| step.site == Site::Cache) {
         // A delete that was under way when the value was read counts.
         let Some(end) = step.end.filter(|end| *end >= seen) else { continue };
-        let stored = evidence.version_of(step) > Some(provenance.version);
+        let stored = evidence.version_of(&step) > Some(provenance.version);
         match (&step.reply, &step.argument) {
             (Reply::Done { .. }, None) => {
                 return Some(format!("healed by {} at t={}", step.verb, after(end)));
@@ -290,7 +291,8 @@ pub(super) fn healed(
         }
     }
     Some(format!("not healed while the run lasted, {} more", {
-        let last = evidence.history().events.last().map_or(Time::ZERO, |event| event.time);
+        let last = evidence.history().events().next_back();
+        let last = last.map_or(Time::ZERO, |event| event.time);
         millis(Duration::max(last.since(seen), Duration::ZERO))
     }))
 }

@@ -136,14 +136,14 @@ fn advice(run: &LoadedRun, verdict: &VerdictFile) -> String {
         return "no violation, but too little evidence: try a longer --time or a higher --rate"
             .to_owned();
     }
-    let mut errors: BTreeMap<&str, u64> = BTreeMap::new();
-    let failed = run.history.events.iter().filter_map(|event| event.error.as_deref());
+    let mut errors: BTreeMap<String, u64> = BTreeMap::new();
+    let failed = run.history.events().filter_map(|event| event.error);
     failed.for_each(|error| *errors.entry(error).or_default() += 1);
     match errors.into_iter().max_by_key(|(_, count)| *count) {
         Some((error, count)) => format!(
             "no operation can be judged until this is mended, which ended {}: {}",
             counted(count, "operation"),
-            printable(error)
+            printable(&error)
         ),
         None => "no client read anything: is --reads above 0, and --time long enough?".to_owned(),
     }

@@ -106,7 +106,7 @@ impl Stretch {
 pub(super) mod tests {
     use std::borrow::Cow;
 
-    use quarrel_checkers::{Process, Reply, Site, Step};
+    use quarrel_checkers::{History, HistoryRef, Process, Reply, Site, Step};
 
     use super::*;
 
@@ -127,9 +127,10 @@ pub(super) mod tests {
 
     #[test]
     fn every_box_has_room_for_its_label_though_the_next_begins_when_it_ends() {
-        let steps = [step(5, 9), step(9, 9), step(9, 12), step(12, 900_000_000)];
-        let boxes: Vec<_> = steps
-            .iter()
+        let steps = vec![step(5, 9), step(9, 9), step(9, 12), step(12, 900_000_000)];
+        let history = History { steps, ..History::default() };
+        let boxes: Vec<_> = HistoryRef::from(&history)
+            .steps()
             .map(|step| StepBox {
                 step,
                 lane: 0,
@@ -140,7 +141,7 @@ pub(super) mod tests {
             .collect();
         let stretch = Stretch::of(&[], &boxes);
         let needed = label_width("SELECT → v98");
-        for step in steps.iter().filter(|step| step.end != Some(step.start)) {
+        for step in history.steps.iter().filter(|step| step.end != Some(step.start)) {
             let width = stretch.at(step.end.unwrap()) - stretch.at(step.start);
             assert!(width >= needed, "{step:?}: {width}");
         }

@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use quarrel_checkers::{Step, millis};
+use quarrel_checkers::{Step, StepAt, millis};
 
 use super::{
     Scene, StepBox,
@@ -85,8 +85,8 @@ impl Canvas<'_> {
         (from, to.max(from + label_width(&drawn.label)))
     }
 
-    fn drawn(&self, step: &Step) -> Option<&StepBox<'_>> {
-        self.scene.boxes.iter().find(|drawn| std::ptr::eq(drawn.step, step))
+    fn drawn(&self, step: &StepAt<'_>) -> Option<&StepBox<'_>> {
+        self.scene.boxes.iter().find(|drawn| drawn.step.is(step))
     }
 
     fn silences(&mut self) {
@@ -174,7 +174,7 @@ impl Canvas<'_> {
             f64::midpoint(from, to)
         };
         let mut all: Vec<f64> = self.scene.boxes.iter().map(middle).collect();
-        let fill = self.scene.way.and_then(|way| self.drawn(way.fill?));
+        let fill = self.scene.way.as_ref().and_then(|way| self.drawn(way.fill.as_ref()?));
         all.extend(fill.map(|drawn| self.span(drawn).1 - FILL_INSET));
         all
     }
@@ -188,7 +188,7 @@ impl Canvas<'_> {
             let top = Self::lane_top(drawn.lane) + 53.0;
             let bottom = self.strip_top(row);
             let number = self.number;
-            let is_change = Self::changes(drawn.step);
+            let is_change = Self::changes(&drawn.step);
             let (start, end) = if is_change { (top, bottom) } else { (bottom, top) };
             self.put(format_args!(
                 r#"<path class="wire" marker-end="url(#plainhead{number})" d="M{x:.1} {start:.1}V{end:.1}"/>"#
@@ -244,38 +244,38 @@ impl Canvas<'_> {
     /// The way of the wrong value: out of the store it was fetched from, into
     /// the cache, and out of it.
     fn way(&mut self) {
-        let Some(way) = self.scene.way else { return };
-        let middle = |canvas: &Self, step: &Step| {
+        let Some(way) = &self.scene.way else { return };
+        let middle = |canvas: &Self, step: &StepAt<'_>| {
             let drawn = canvas.drawn(step)?;
             let (from, to) = canvas.span(drawn);
             Some((f64::midpoint(from, to), Self::lane_top(drawn.lane) + 47.0, from, to))
         };
         let mut arrows: Vec<String> = Vec::new();
-        let up = |canvas: &Self, step: &Step| {
+        let up = |canvas: &Self, step: &StepAt<'_>| {
             let (x, bottom, ..) = middle(canvas, step)?;
             let top = canvas.strip_top(site_row(step.site)?);
             Some(format!("M{x:.1} {:.1}V{bottom:.1}", top + STRIP / 2.0))
         };
-        if let Some(fetched) = way.fetched {
+        if let Some(fetched) = &way.fetched {
             arrows.extend(up(self, fetched));
-            let pair = way.fill.and_then(|fill| {
+            let pair = way.fill.as_ref().and_then(|fill| {
                 let (.., right) = middle(self, fetched)?;
                 let (_, bottom, left, _) = middle(self, fill)?;
                 Some(format!("M{right:.1} {:.1}H{left:.1}", bottom - 12.0))
             });
             arrows.extend(pair);
         }
-        let through = way.fill.and_then(|fill| {
+        let through = way.fill.as_ref().and_then(|fill| {
             // The cache holds it when the step ends.
             let (_, bottom, _, right) = middle(self, fill)?;
             let x = right - FILL_INSET;
-            let (to, end, ..) = middle(self, way.source)?;
+            let (to, end, ..) = middle(self, &way.source)?;
             let cache = self.strip_top(0) + STRIP - 3.0;
             Some(format!("M{x:.1} {bottom:.1}V{cache:.1}H{to:.1}V{end:.1}"))
         });
         match through {
             Some(path) => arrows.push(path),
-            None => arrows.extend(up(self, way.source)),
+            None => arrows.extend(up(self, &way.source)),
         }
         for path in arrows {
             let number = self.number;

@@ -12,7 +12,7 @@ mod upright;
 
 use std::collections::BTreeSet;
 
-use quarrel_checkers::{Anomaly, F, Key, Operation, Process, Reply, Site, Step, Time};
+use quarrel_checkers::{Anomaly, F, Key, Operation, Process, Reply, Site, Step, StepAt, Time};
 use quarrel_run::{
     judge::{CauseEvidence, Provenance},
     results::LoadedRun,
@@ -31,7 +31,7 @@ const MOST_STEPS: usize = 40;
 
 /// A step where it is drawn.
 struct StepBox<'a> {
-    step: &'a Step,
+    step: StepAt<'a>,
     lane: usize,
     label: String,
     /// On the way that the wrong value took.
@@ -100,7 +100,7 @@ impl<'a> Scene<'a> {
         let way = evidence.provenance(anomaly);
         let mut lanes: Vec<(String, Process)> = Vec::new();
         for operation in &story {
-            let process = history.events[operation.invoke.position()].process;
+            let process = history.event(operation.invoke).process;
             if !lanes.iter().any(|(_, known)| *known == process) {
                 lanes.push((names.of(process), process));
             }
@@ -111,19 +111,19 @@ impl<'a> Scene<'a> {
         let mut boxes = Vec::new();
         let key_of = |step: &Step| step.object.as_ref().map(|object| object.key);
         let told_steps = story.iter().flat_map(|operation| evidence.steps_of(operation));
-        let keys: BTreeSet<_> = told_steps.filter_map(key_of).collect();
+        let keys: BTreeSet<_> = told_steps.filter_map(|step| key_of(&step)).collect();
         let is_pair = keys.len() > 1;
         for operation in &story {
             let frame = frame(evidence, anomaly, operation, &lanes);
             for step in evidence.steps_of(operation) {
-                let told = way.is_some_and(|way| {
-                    [Some(way.source), way.fill, way.fetched]
+                let told = way.as_ref().is_some_and(|way| {
+                    [Some(&way.source), way.fill.as_ref(), way.fetched.as_ref()]
                         .into_iter()
                         .flatten()
-                        .any(|known| std::ptr::eq(known, step))
+                        .any(|known| known.is(&step))
                 });
-                let key = key_of(step);
-                let label = label(step, key.filter(|_| is_pair));
+                let key = key_of(&step);
+                let label = label(&step, key.filter(|_| is_pair));
                 let is_shown = key.is_none() || key == anomaly.key;
                 boxes.push(StepBox { step, lane: frame.lane, label, told, is_shown });
             }
@@ -142,7 +142,7 @@ impl<'a> Scene<'a> {
         if let Some(key) = anomaly.key.filter(|_| is_pair) {
             strips.iter_mut().for_each(|strip| strip.name += &format!(" of {key}"));
         }
-        let stale = stale(evidence, anomaly, way);
+        let stale = stale(evidence, anomaly, way.as_ref());
         let first = boxes.iter().map(|drawn| drawn.step.start).min().unwrap_or(origin);
         Some(Self { anomaly, way, lanes, frames, boxes, strips, stretch, origin: first, stale })
     }
@@ -161,8 +161,8 @@ fn frame(
     lanes: &[(String, Process)],
 ) -> Frame {
     let history = evidence.history();
-    let invoke = &history.events[operation.invoke.position()];
-    let complete = operation.complete.map(|end| &history.events[end.position()]);
+    let invoke = history.event(operation.invoke);
+    let complete = operation.complete.map(|end| history.event(end));
     let steps = evidence.steps_of(operation);
     let last_step = steps.filter_map(|step| step.end.or(Some(step.start))).max();
     let end = complete.map(|complete| complete.time).or(last_step).unwrap_or(invoke.time);
@@ -221,14 +221,14 @@ fn label(step: &Step, key: Option<Key>) -> String {
 fn stale(
     evidence: &CauseEvidence<'_>,
     anomaly: &Anomaly,
-    way: Option<Provenance<'_>>,
+    way: Option<&Provenance<'_>>,
 ) -> Option<(Time, Time)> {
     if anomaly.stale_for.is_zero() {
         return None;
     }
-    let events = &evidence.history().events;
+    let history = evidence.history();
     let last = evidence.guilty(anomaly)?;
-    let begin = events[last.invoke.position()].time;
+    let begin = history.event(last.invoke).time;
     let from =
         Time(begin.as_nanos().saturating_sub(u64::try_from(anomaly.stale_for.as_nanos()).ok()?));
     // Without a known way the bracket would point at nothing.

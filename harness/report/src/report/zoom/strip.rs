@@ -50,7 +50,7 @@ pub(super) fn strips(
 ) -> Vec<Strip> {
     let seen = |site: Site| {
         let steps = evidence.steps_on(key).filter(|step| step.site == site);
-        let mut seen: Vec<Sighting> = steps.filter_map(|step| sighting(evidence, step)).collect();
+        let mut seen: Vec<Sighting> = steps.filter_map(|step| sighting(evidence, &step)).collect();
         let looks = probes.iter().filter(|probe| probe.site == site && probe.key == key);
         seen.extend(looks.map(|probe| {
             let version = evidence.version_at(probe);
@@ -87,7 +87,7 @@ fn by_position(evidence: &CauseEvidence<'_>, key: Key, looks: &[Sighting]) -> Ve
         .steps_on(key)
         .filter(|step| step.site == Site::Primary)
         .filter_map(|step| match step.reply {
-            Reply::Done { version: Some(_) } => Some((evidence.version_of(step)?, step.lsn?)),
+            Reply::Done { version: Some(_) } => Some((evidence.version_of(&step)?, step.lsn?)),
             _ => None,
         })
         .collect();
@@ -102,7 +102,7 @@ fn by_position(evidence: &CauseEvidence<'_>, key: Key, looks: &[Sighting]) -> Ve
         let after = looks.get(at).and_then(|look| look.1);
         before <= Some(version) && after.is_none_or(|after| version <= after)
     };
-    let steps = evidence.history().steps.iter();
+    let steps = evidence.history().steps();
     steps
         .filter(|step| step.site == Site::Replica)
         .filter_map(|step| {

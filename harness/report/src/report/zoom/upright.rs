@@ -77,7 +77,7 @@ impl Upright<'_> {
     /// How far down a moment is: below the steps that had ended by then.
     fn depth(&self, time: Time) -> f64 {
         let ended = |step: &Step| step.end.unwrap_or(step.start) <= time;
-        let below = self.steps.iter().rposition(|drawn| ended(drawn.step));
+        let below = self.steps.iter().rposition(|drawn| ended(&drawn.step));
         HEAD + below.map_or(0.0, |row| (row + 1) as f64) * ROW
     }
 
@@ -162,7 +162,7 @@ impl Upright<'_> {
     /// that was.
     fn below(&self, drawn: &StepBox<'_>) -> (String, &'static str) {
         let at = format!("t={}", self.scene.since_origin(drawn.step.start));
-        let source = self.scene.way.is_some_and(|way| std::ptr::eq(way.source, drawn.step));
+        let source = self.scene.way.as_ref().is_some_and(|way| way.source.is(&drawn.step));
         if source && !self.scene.anomaly.stale_for.is_zero() {
             return (format!("stale {}", millis(self.scene.anomaly.stale_for)), "shout");
         }
@@ -179,7 +179,7 @@ impl Upright<'_> {
 
 #[cfg(test)]
 mod tests {
-    use quarrel_checkers::{Anomaly, Class, Key};
+    use quarrel_checkers::{Anomaly, Class, History, HistoryRef, Key};
 
     use super::*;
     use crate::report::zoom::axis::{Stretch, tests::step};
@@ -192,7 +192,8 @@ mod tests {
 
     #[test]
     fn many_actors_and_long_labels_leave_the_stores_their_room() {
-        let steps: Vec<Step> = (0..40).map(|at| step(at * 10, at * 10 + 5)).collect();
+        let steps = (0..40).map(|at| step(at * 10, at * 10 + 5)).collect();
+        let history = History { steps, ..History::default() };
         let anomaly = Anomaly {
             class: Class::StaleRead,
             cause: None,
@@ -203,8 +204,8 @@ mod tests {
             explanation: String::new(),
         };
         for actors in [1, 3, 16, 40] {
-            let boxes: Vec<_> = steps
-                .iter()
+            let boxes: Vec<_> = HistoryRef::from(&history)
+                .steps()
                 .enumerate()
                 .map(|(at, step)| StepBox {
                     step,

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use quarrel_checkers::{History, Step, Time};
+use quarrel_checkers::{CompactHistory, Step, Time};
 use quarrel_strategy::record::{Commit, Record};
 
 use super::{
@@ -101,22 +101,22 @@ impl Copier<'_> {
     }
 
     /// Writes the history in order of time, as a journal does.
-    fn history(&mut self, history: &History) -> Result<(), FileError> {
+    fn history(&mut self, history: &CompactHistory) -> Result<(), FileError> {
         let path = self.to.file(RunFolder::HISTORY);
         let file = File::create_new(&path).map_err(FileError::io(&path))?;
         let mut stream = zstd::stream::Encoder::new(file, 1).map_err(FileError::io(&path))?;
         let mut lines = Vec::new();
-        let mut steps = history.steps.iter().peekable();
-        for event in &history.events {
+        let mut steps = history.steps().peekable();
+        for event in history.events() {
             while let Some(step) = steps.next_if(|step| ended(step) <= event.time) {
-                line::append(&Record::Step(self.veil.step(step)), &mut lines);
+                line::append(&Record::Step(self.veil.step(&step)), &mut lines);
             }
-            line::append(&Record::Event(self.veil.event(event)), &mut lines);
+            line::append(&Record::Event(self.veil.event(&event)), &mut lines);
             stream.write_all(&lines).map_err(FileError::io(&path))?;
             lines.clear();
         }
         for step in steps {
-            line::append(&Record::Step(self.veil.step(step)), &mut lines);
+            line::append(&Record::Step(self.veil.step(&step)), &mut lines);
         }
         if self.from.truncated {
             // A line without its end: the copy breaks off where the run did.

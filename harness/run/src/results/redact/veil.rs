@@ -6,7 +6,9 @@ use std::{
 };
 
 use jiff::Timestamp;
-use quarrel_checkers::{Content, Event, F, History, Kind, Object, Op, Probe, Reply, Step, Value};
+use quarrel_checkers::{
+    CompactHistory, Content, Event, F, Kind, Object, Op, Probe, Reply, Step, Value,
+};
 use quarrel_strategy::record::{Commit, EnvironmentFailure, Record};
 
 use super::{
@@ -44,8 +46,8 @@ impl Veil {
     }
 
     /// Learns what clients write of a whole history.
-    pub(super) fn learn(&mut self, history: &History) {
-        history.events.iter().for_each(|event| self.hear(event));
+    pub(super) fn learn(&mut self, history: &CompactHistory) {
+        history.events().for_each(|event| self.hear(&event));
     }
 
     /// Learns what a client writes, which is recorded before anybody can read it.

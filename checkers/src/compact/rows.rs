@@ -1,0 +1,51 @@
+/// So many records share one allocation. It is made once its size is known, so
+/// that nothing that grows is ever there twice.
+const TOGETHER: usize = 4_096;
+
+/// Records of different lengths, found by their number.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(super) struct Rows {
+    full: Vec<FullBlock>,
+    last: Block<Vec<u8>, Vec<u32>>,
+}
+
+type FullBlock = Block<Box<[u8]>, Box<[u32]>>;
+
+/// Some of them: their bytes, and where each one ends.
+#[derive(Clone, Default, PartialEq, Eq)]
+struct Block<B, E> {
+    bytes: B,
+    ends: E,
+}
+
+impl Rows {
+    pub(super) fn len(&self) -> usize {
+        self.full.len() * TOGETHER + self.last.ends.len()
+    }
+
+    /// Appends what `put` writes.
+    pub(super) fn push(&mut self, put: impl FnOnce(&mut Vec<u8>)) {
+        put(&mut self.last.bytes);
+        let end = u32::try_from(self.last.bytes.len());
+        self.last.ends.push(end.expect("4,096 lines of a history are shorter than 4 GB"));
+        if self.last.ends.len() == TOGETHER {
+            let bytes = self.last.bytes.as_slice().into();
+            let ends = self.last.ends.as_slice().into();
+            self.full.push(Block { bytes, ends });
+            self.last.bytes.clear();
+            self.last.ends.clear();
+        }
+    }
+
+    /// The bytes of a record.
+    pub(super) fn get(&self, number: usize) -> &[u8] {
+        let (block, at) = (number / TOGETHER, number % TOGETHER);
+        let (bytes, ends) = match self.full.get(block) {
+            Some(block) => (&*block.bytes, &*block.ends),
+            None => (&self.last.bytes[..], &self.last.ends[..]),
+        };
+        assert!(block <= self.full.len() && at < ends.len(), "there is no record {number}");
+        let from = at.checked_sub(1).map_or(0, |before| ends[before]);
+        &bytes[from as usize..ends[at] as usize]
+    }
+}
