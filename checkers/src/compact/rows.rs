@@ -6,10 +6,10 @@ const TOGETHER: usize = 4_096;
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Rows {
     full: Vec<FullBlock>,
-    last: Block<Vec<u8>, Vec<u32>>,
+    last: Block<Vec<u8>, Vec<usize>>,
 }
 
-type FullBlock = Block<Box<[u8]>, Box<[u32]>>;
+type FullBlock = Block<Box<[u8]>, Box<[usize]>>;
 
 /// Some of them: their bytes, and where each one ends.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -26,8 +26,7 @@ impl Rows {
     /// Appends what `put` writes.
     pub(super) fn push(&mut self, put: impl FnOnce(&mut Vec<u8>)) {
         put(&mut self.last.bytes);
-        let end = u32::try_from(self.last.bytes.len());
-        self.last.ends.push(end.expect("4,096 lines of a history are shorter than 4 GB"));
+        self.last.ends.push(self.last.bytes.len());
         if self.last.ends.len() == TOGETHER {
             let bytes = self.last.bytes.as_slice().into();
             let ends = self.last.ends.as_slice().into();
@@ -46,6 +45,6 @@ impl Rows {
         };
         assert!(block <= self.full.len() && at < ends.len(), "there is no record {number}");
         let from = at.checked_sub(1).map_or(0, |before| ends[before]);
-        &bytes[from as usize..ends[at] as usize]
+        &bytes[from..ends[at]]
     }
 }

@@ -98,6 +98,38 @@ fn explore_app(args: &ExploreArgs, file: &Path, matches: &ArgMatches) -> Result<
     app_explore::explore(file, &asked)
 }
 
+/// What a search is bounded by.
+fn bounds(args: &ExploreArgs) -> Result<Bounds, Failure> {
+    let clients = usize::try_from(args.clients).map_err(Failure::usage)?;
+    let defaults = Bounds::default();
+    let one = NonZero::<usize>::MIN;
+    // A session's guarantee breaks only for who has written or read before.
+    let (both, reads) = match args.expect.guarantee {
+        Guarantee::Sequential | Guarantee::ReadYourWrites | Guarantee::MonotonicReads => (1, 2),
+        _ => (0, 1),
+    };
+    Ok(Bounds {
+        writers: clients.div_ceil(2) - both,
+        both,
+        readers: clients / 2,
+        reads,
+        operations: usize::try_from(args.ops).map_err(Failure::usage)?,
+        deleters: usize::try_from(args.deletes).map_err(Failure::usage)?,
+        faults: if args.faults.is_empty() {
+            defaults.faults.clone()
+        } else {
+            args.faults.iter().copied().flatten().collect()
+        },
+        strikes: usize::try_from(args.strikes).map_err(Failure::usage)?,
+        guarantee: args.expect.guarantee,
+        max_states: args.max_states.get(),
+        seed: args.seed,
+        threads: args.threads.or_else(|| thread::available_parallelism().ok()).unwrap_or(one),
+        reduction: Reduction::Orders,
+        ..defaults
+    })
+}
+
 /// Exit code 0 if nothing breaks within the bounds and all of it was searched,
 /// 1 if something breaks, 2 if the search was not exhaustive, 3 if no read could
 /// have been wrong.
@@ -114,34 +146,7 @@ pub(super) fn explore(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8,
     let make = || -> Arc<dyn AnyStrategy> {
         (entry.build)(&options).expect("the same options made a strategy before")
     };
-    let clients = usize::try_from(args.clients).map_err(Failure::usage)?;
-    let defaults = Bounds::default();
-    let one = NonZero::<usize>::MIN;
-    // A session's guarantee breaks only for who has written or read before.
-    let (both, reads) = match args.expect.guarantee {
-        Guarantee::Sequential | Guarantee::ReadYourWrites | Guarantee::MonotonicReads => (1, 2),
-        _ => (0, 1),
-    };
-    let bounds = Bounds {
-        writers: clients.div_ceil(2) - both,
-        both,
-        readers: clients / 2,
-        reads,
-        operations: usize::try_from(args.ops).map_err(Failure::usage)?,
-        deleters: usize::try_from(args.deletes).map_err(Failure::usage)?,
-        faults: if args.faults.is_empty() {
-            defaults.faults.clone()
-        } else {
-            args.faults.into_iter().flatten().collect()
-        },
-        strikes: usize::try_from(args.strikes).map_err(Failure::usage)?,
-        guarantee: args.expect.guarantee,
-        max_states: args.max_states.get(),
-        seed: args.seed,
-        threads: args.threads.or_else(|| thread::available_parallelism().ok()).unwrap_or(one),
-        reduction: Reduction::Orders,
-        ..defaults
-    };
+    let bounds = bounds(&args)?;
     // Each beginning is a search of its own, and costs about as much as any other.
     let mine = share(args.split.partition, &vec![1; bounds.starts.len()]);
     let bounds = Bounds { starts: mine.iter().map(|&at| bounds.starts[at]).collect(), ..bounds };
