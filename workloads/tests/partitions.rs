@@ -82,8 +82,8 @@ fn files(folder: &Path) -> Vec<(String, String)> {
 #[test]
 fn eight_shares_of_a_matrix_are_the_matrix_of_one_machine() {
     let scratch = tempfile::tempdir().unwrap();
-    let line = "matrix --strategy cache-aside --strategy ttl-only \
-                --strategy write-through --fault none --fault replica-lag --fault redis-cut";
+    let line = "matrix --strategy cache-aside --strategy ttl-only --fault none \
+                --fault replica-lag --max-states 2000";
     let (alone, ..) = quarrel(scratch.path(), &format!("{line} --results alone"));
     let (folders, _) = shares(scratch.path(), line, 8);
     let (code, found) = merged(scratch.path(), &folders);
@@ -95,7 +95,7 @@ fn eight_shares_of_a_matrix_are_the_matrix_of_one_machine() {
     let of = |folder: &Path| but_for_name_and_time(&folder.join("matrix.json"));
     assert_eq!(of(&whole), of(&alone));
     let races = files(&alone.join("races"));
-    assert!(races.len() > 5, "{races:?}");
+    assert!(races.len() > 2, "{races:?}");
     assert_eq!(files(&whole.join("races")), races);
 }
 
