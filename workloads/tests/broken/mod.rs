@@ -2,11 +2,12 @@
 //! never a verdict on the strategy.
 
 use std::{
+    convert::Infallible,
     fs,
     os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Command, Output},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::{Duration, Instant},
 };
@@ -86,17 +87,20 @@ fn a_budget_binds_what_stands_still() {
         let mut child = Child::run(&[&run[..], &bounds].concat(), &[]);
         child.until_said("storm:");
         let (stopped, _) = server(child.pid(), name);
-        let over = AtomicBool::new(false);
         let finished = thread::scope(|scope| {
-            scope.spawn(|| {
-                while !over.load(Ordering::Relaxed) {
-                    send(&stopped, Signal::STOP);
-                    thread::sleep(Duration::from_millis(20));
+            // Dropped when it has ended, it ends the standing still.
+            let (_running, over) = mpsc::channel::<Infallible>();
+            let stopped = &stopped;
+            scope.spawn(move || {
+                let again = Duration::from_millis(20);
+                loop {
+                    send(stopped, Signal::STOP);
+                    if over.recv_timeout(again) != Err(RecvTimeoutError::Timeout) {
+                        break;
+                    }
                 }
             });
-            let finished = child.wait();
-            over.store(true, Ordering::Relaxed);
-            finished
+            child.wait()
         });
         // One that was stopped after it had been told to end would never do so.
         send(&stopped, Signal::CONT);
