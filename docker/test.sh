@@ -9,8 +9,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 run=test-$$
 label=(--label dev.quarrel=1 --label "dev.quarrel.run=$run")
-scratch=$(mktemp -d)
-passed=0 failed=0
+. "$here/checks.sh"
 
 clean_up() {
     local made
@@ -25,21 +24,6 @@ trap clean_up EXIT
 trap 'exit 130' INT TERM
 
 now_ms() { local us=${EPOCHREALTIME/[.,]/}; echo $((us / 1000)); }
-
-# check SENTENCE COMMAND…: the sentence holds when the command succeeds. Inside it `set -e` is off (it
-# is a condition), so functions given to it chain every step with &&.
-check() {
-    local sentence=$1
-    shift
-    if "$@" >"$scratch/said" 2>&1; then
-        passed=$((passed + 1))
-        echo "ok      $sentence"
-    else
-        failed=$((failed + 1))
-        echo "FAILED  $sentence"
-        tail -n 10 "$scratch/said" | sed 's/^/          /'
-    fi
-}
 
 # within SECONDS COMMAND…: succeeds as soon as the command does.
 within() {
@@ -286,5 +270,4 @@ check "an image of an executable and its libraries runs it" proxy_image_works
 check "the same executable makes no second image" proxy_image_is_kept
 
 echo "images: $((images_ended - images_began)) ms; from images to the first row on the replica: $((topology_ended - topology_began)) ms"
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+count_checks

@@ -19,19 +19,8 @@ tools=$checkout/target/package/ci-tools
 }
 play=("$tools/bin/python" "$checkout/docker/ci/play.py")
 
-scratch=$(mktemp -d)
+. docker/checks.sh
 trap 'rm -rf "$scratch"' EXIT
-passed=0 failed=0
-check() {
-    local name=$1
-    shift
-    if "$@" >"$scratch/log" 2>&1; then
-        passed=$((passed + 1)); echo "ok    $name"
-    else
-        failed=$((failed + 1)); echo "FAIL  $name"; sed 's/^/      /' "$scratch/log"
-    fi
-}
-
 check "action.yml is what GitHub takes" \
     "$tools/bin/check-jsonschema" --builtin-schema vendor.github-actions action.yml
 check "gitlab.yml is what GitLab takes" \
@@ -141,5 +130,4 @@ check "shares of two jobs are merged by a third" shares_are_merged
 check "images are kept from one job to the next" images_are_kept
 check "GitLab's jobs run in plain Debian" gitlab_shares_are_merged
 
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+count_checks

@@ -11,19 +11,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 out=$PWD/target/package
 base=quarrel/base:servers-trixie
 
-scratch=$(mktemp -d)
+. docker/checks.sh
 trap 'rm -rf "$scratch"' EXIT
-passed=0 failed=0
-check() {
-    local name=$1
-    shift
-    if "$@" >"$scratch/log" 2>&1; then
-        passed=$((passed + 1)); echo "ok    $name"
-    else
-        failed=$((failed + 1)); echo "FAIL  $name"; tail -n 40 "$scratch/log" | sed 's/^/      /'
-    fi
-}
-
 # A machine of somebody's: Debian, servers, Python with venv. No compiler, and no Rust.
 echo "making a machine"
 mkdir "$scratch/machine"
@@ -121,5 +110,4 @@ check "the archive is what SHA256SUMS says, and runs" archive_unpacks
 check "the program has at most 30 MB and no libraries of its own" program_is_slim
 check "eight containers find what one finds, byte for byte" shares_in_containers
 
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+count_checks
