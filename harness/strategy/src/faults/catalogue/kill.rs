@@ -1,29 +1,24 @@
+use super::{Cache, Primary, Replica, To};
 use crate::{
-    cluster::{Control, Link, Node},
+    cluster::Control,
     faults::{FaultEntry, Sign},
 };
 
-pub(super) static REDIS: FaultEntry = FaultEntry::new(
+const fn on<S: To>(name: &'static str, summary: &'static str) -> FaultEntry {
+    FaultEntry::new(name, summary).controls(
+        |_| vec![Control::Kill(S::NODE)],
+        |_| vec![Control::Start(S::NODE)],
+        |_| Sign::Unreachable(S::LINK),
+    )
+}
+
+pub(super) static REDIS: FaultEntry = on::<Cache>(
     "kill-redis",
     "the cache dies (SIGKILL) and comes back with what it had saved: by default nothing",
-)
-.controls(
-    |_| vec![Control::Kill(Node::Cache)],
-    |_| vec![Control::Start(Node::Cache)],
-    |_| Sign::Unreachable(Link::ClientCache),
 );
 
 pub(super) static PRIMARY: FaultEntry =
-    FaultEntry::new("kill-primary", "the primary dies (SIGKILL) and comes back with every commit")
-        .controls(
-            |_| vec![Control::Kill(Node::Primary)],
-            |_| vec![Control::Start(Node::Primary)],
-            |_| Sign::Unreachable(Link::ClientPrimary),
-        );
+    on::<Primary>("kill-primary", "the primary dies (SIGKILL) and comes back with every commit");
 
 pub(super) static REPLICA: FaultEntry =
-    FaultEntry::new("kill-replica", "the replica dies (SIGKILL) and comes back").controls(
-        |_| vec![Control::Kill(Node::Replica)],
-        |_| vec![Control::Start(Node::Replica)],
-        |_| Sign::Unreachable(Link::ClientReplica),
-    );
+    on::<Replica>("kill-replica", "the replica dies (SIGKILL) and comes back");

@@ -31,7 +31,7 @@ mod stall;
 use std::time::Duration;
 
 use super::{FaultArguments, FaultEntry};
-use crate::cluster::{Control, Impairment, Link};
+use crate::cluster::{Control, Impairment, Link, Node};
 
 /// In the order in which they are listed.
 static BUILTIN: [&FaultEntry; 56] = [
@@ -111,6 +111,23 @@ struct Primary;
 struct Replica;
 /// The replica to the primary.
 struct Replication;
+
+/// A link to a server, as a type.
+trait To: Over {
+    const NODE: Node;
+}
+
+impl To for Cache {
+    const NODE: Node = Node::Cache;
+}
+
+impl To for Primary {
+    const NODE: Node = Node::Primary;
+}
+
+impl To for Replica {
+    const NODE: Node = Node::Replica;
+}
 
 impl Over for Cache {
     const LINK: Link = Link::ClientCache;

@@ -1,34 +1,26 @@
+use super::{Cache, Primary, Replica, To};
 use crate::{
-    cluster::{Control, Link, Node},
+    cluster::Control,
     faults::{FaultEntry, Sign},
 };
 
-pub(super) static REDIS: FaultEntry = FaultEntry::new(
-    "pause-redis",
-    "the cache stops where it is (SIGSTOP); its connections stay open",
-)
-.controls(
-    |_| vec![Control::Freeze(Node::Cache)],
-    |_| vec![Control::Thaw(Node::Cache)],
-    |_| Sign::Silent(Link::ClientCache),
-);
+const fn on<S: To>(name: &'static str, summary: &'static str) -> FaultEntry {
+    FaultEntry::new(name, summary).controls(
+        |_| vec![Control::Freeze(S::NODE)],
+        |_| vec![Control::Thaw(S::NODE)],
+        |_| Sign::Silent(S::LINK),
+    )
+}
 
-pub(super) static PRIMARY: FaultEntry = FaultEntry::new(
+pub(super) static REDIS: FaultEntry =
+    on::<Cache>("pause-redis", "the cache stops where it is (SIGSTOP); its connections stay open");
+
+pub(super) static PRIMARY: FaultEntry = on::<Primary>(
     "pause-primary",
     "the primary stops where it is (SIGSTOP); its connections stay open",
-)
-.controls(
-    |_| vec![Control::Freeze(Node::Primary)],
-    |_| vec![Control::Thaw(Node::Primary)],
-    |_| Sign::Silent(Link::ClientPrimary),
 );
 
-pub(super) static REPLICA: FaultEntry = FaultEntry::new(
+pub(super) static REPLICA: FaultEntry = on::<Replica>(
     "pause-replica",
     "the replica stops where it is (SIGSTOP); its connections stay open",
-)
-.controls(
-    |_| vec![Control::Freeze(Node::Replica)],
-    |_| vec![Control::Thaw(Node::Replica)],
-    |_| Sign::Silent(Link::ClientReplica),
 );
