@@ -2,15 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use quarrel_checkers::{Key, Value};
 use quarrel_harness::{
     cluster::{Cluster, Control, Link, native},
     faults::{Amount, Fault, FaultEntry, HEARTBEAT, Look, Lookout, Sign, add, builtin, recovered},
     record::Clock,
     run::Run,
-    sim::SimCluster,
-    stores::{Item, Request, Row, StoreError},
-    strategy::{Session, Strategy},
+    sim::{SimCluster, subjects},
+    stores::{Item, Request},
 };
 use tokio::time::timeout;
 
@@ -89,24 +87,8 @@ async fn every_fault_shows_and_goes_away() {
     assert_eq!(cluster.down().await, [] as [String; 0]);
 }
 
-/// What no fault of a cache can break: what is looked at is the fault.
-struct PrimaryOnly;
-
-impl Strategy for PrimaryOnly {
-    async fn read(&self, session: &mut Session, key: Key) -> Result<Option<Row>, StoreError> {
-        session.primary().read(key).await
-    }
-
-    async fn write(
-        &self,
-        session: &mut Session,
-        key: Key,
-        value: Value,
-    ) -> Result<u64, StoreError> {
-        session.primary().write(key, value).await
-    }
-}
-
+/// The strategy is one that no fault of a cache can break: what is looked at is
+/// the fault.
 #[tokio::test]
 async fn a_fault_of_ones_own_is_named_and_seen_like_any_other() {
     add(&[&BROWNOUT]).expect("nothing else is called so");
@@ -116,8 +98,10 @@ async fn a_fault_of_ones_own_is_named_and_seen_like_any_other() {
     assert!(taken.contains("`redis-cut`"), "{taken}");
 
     let fault = Fault::parse("brownout=20ms..60ms").expect("it is known by its name");
-    let run =
-        Run::new("primary-only", PrimaryOnly).fault(fault).time(Duration::from_secs(4)).seed(3);
+    let run = Run::of("primary-only", subjects::primary_only())
+        .fault(fault)
+        .time(Duration::from_secs(4))
+        .seed(3);
     let ran = run.on(Arc::new(SimCluster::new(3))).await.expect("the simulator is there");
     assert!(ran.held(), "{}", ran.verdict.reason);
     let receipts = &ran.run.receipts;

@@ -88,8 +88,10 @@ impl Run {
         Self::of(name, Arc::new(strategy))
     }
 
-    /// The same of a strategy that was built elsewhere.
-    fn of(name: &str, strategy: Arc<dyn AnyStrategy>) -> Self {
+    /// The same of a strategy that was built elsewhere, such as one of a
+    /// catalogue.
+    #[must_use]
+    pub fn of(name: &str, strategy: Arc<dyn AnyStrategy>) -> Self {
         let entry = &RegisterWorkload::ENTRY;
         let rate = 2_000.0;
         let plan = Plan {
