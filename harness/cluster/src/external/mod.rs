@@ -308,6 +308,12 @@ impl Cluster for External {
         self.real.vitals()
     }
 
+    fn missing(&self) -> Option<String> {
+        let heart = self.heart.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_unmarked = heart.as_ref().is_some_and(Heart::is_unmarked);
+        is_unmarked.then(|| format!("this run's mark in the schema {}", self.guest.schema))
+    }
+
     fn logs(&self) -> Boxed<'_, Vec<(String, String)>> {
         self.real.logs()
     }
