@@ -33,7 +33,7 @@ const ONLY: &str = "QUARREL_HOSTILE";
 enum Extent {
     /// Each that can be.
     Whole,
-    /// Of a pooler's two ways one for each moment: minutes less.
+    /// Of places that are alike in something one: minutes less.
     Short,
 }
 
@@ -54,8 +54,8 @@ fn rows(troubles: &[Trouble], extent: Extent) -> Vec<Row> {
         cells: MOMENTS.map(|moment| {
             let cell = (trouble.cell)(place, moment);
             let runs = matches!(cell, Cell::Ends { .. });
-            if runs && extent == Extent::Short && is_spared(place, moment) {
-                return Cell::Never("left to the whole table: the other way of pooling shows it");
+            if runs && extent == Extent::Short && is_spared(&trouble.what, place, moment) {
+                return Cell::Never("left to the whole table: another place shows the same");
             }
             cell
         }),
@@ -66,11 +66,16 @@ fn rows(troubles: &[Trouble], extent: Extent) -> Vec<Row> {
     rows
 }
 
-fn is_spared(place: Place, moment: Moment) -> bool {
+/// First values are the same everywhere; a database that stands still is one to
+/// whoever waits for it; and of a pooler's two ways each has its moments.
+fn is_spared(what: &str, place: Place, moment: Moment) -> bool {
+    let stands = what.ends_with("stands still") && !what.contains("cache");
     match place {
-        Place::Sessions => matches!(moment, Moment::Loading | Moment::Settling),
-        Place::Transactions => matches!(moment, Moment::SetUp | Moment::Storm),
-        Place::Native | Place::Docker | Place::External => false,
+        Place::Native => false,
+        _ if moment == Moment::Loading || stands => true,
+        Place::Docker | Place::External => false,
+        Place::Sessions => moment == Moment::Settling,
+        Place::Transactions => moment != Moment::Settling,
     }
 }
 
