@@ -7,10 +7,10 @@ use quarrel_checkers::{F, Kind, Process, Site, Value};
 use tokio::time::Instant;
 
 use super::{
+    executor::{Choices, Ended, Execution, Executor, Lost, Role, Warmth},
     mishap::{AppFault, Deed},
     race::short,
-    search::{stage, subject},
-    stage::{Choices, Ended, Execution, Lost, Role, Stage, Warmth},
+    search::{executor, subject},
     tree::{Choice, Next},
 };
 use crate::{App, file::Replies};
@@ -94,8 +94,8 @@ async fn sweep_role(
     let faults =
         sites.into_iter().flat_map(|site| [AppFault::Cut(site), AppFault::ReplyLost(site)]);
     let choices = Choices { faults: faults.collect(), strikes: 1, replies: Replies::GoOn };
-    let mut stage = stage(app, &[role], &choices).await?;
-    let plain = stage.perform_by(warmth, |_, enabled| go(enabled, &Deed::GoesOn)).await?;
+    let mut executor = executor(app, &[role], &choices).await?;
+    let plain = executor.perform_by(warmth, |_, enabled| go(enabled, &Deed::GoesOn)).await?;
     let is_done = plain
         .history
         .events
@@ -108,15 +108,19 @@ async fn sweep_role(
         };
         return Err(Lost::Broken(format!("a {what} fails without any fault")));
     }
-    let mut swept =
-        Swept { role, tried: Vec::new(), unbroken: plain.of_nobody + stage.pushes(), cut: false };
+    let mut swept = Swept {
+        role,
+        tried: Vec::new(),
+        unbroken: plain.of_nobody + executor.pushes(),
+        cut: false,
+    };
     for (depth, taken) in plain.taken.iter().enumerate() {
         for deed in [Deed::Breaks, Deed::LosesReply] {
             if stop.asked() {
                 swept.cut = true;
                 return Ok(swept);
             }
-            let came_to = match strike(&mut stage, warmth, depth, &taken.choice, &deed).await {
+            let came_to = match strike(&mut executor, warmth, depth, &taken.choice, &deed).await {
                 Ok(execution) => Ok(CameTo::of(&execution)),
                 Err(Lost::Broken(why)) => return Err(Lost::Broken(why)),
                 Err(lost) => Err(lost.to_string()),
@@ -130,7 +134,7 @@ async fn sweep_role(
 
 /// Performs the request with one thing that goes wrong at one message.
 async fn strike(
-    stage: &mut Stage,
+    executor: &mut Executor,
     warmth: Warmth,
     depth: usize,
     message: &Choice,
@@ -141,7 +145,7 @@ async fn strike(
         true => Next::Diverged,
         false => go(enabled, &Deed::GoesOn),
     };
-    stage.perform_by(warmth, order).await
+    executor.perform_by(warmth, order).await
 }
 
 fn go(enabled: &[Choice], deed: &Deed) -> Next {

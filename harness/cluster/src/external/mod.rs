@@ -123,7 +123,7 @@ fn prefix(id: &str) -> String {
 
 /// Makes the schema and the proxies; where clients connect.
 async fn settle(probes: &Endpoints, guest: &Guest) -> Result<Endpoints, ClusterError> {
-    let made = admin::create_tables(&probes.primary, &guest.schema, admin::Ground::Guest).await;
+    let made = admin::create_tables(&probes.primary, &guest.schema, admin::Owner::Somebody).await;
     made.map_err(|error| {
         let user = probes.primary.get_username();
         ClusterError::new(

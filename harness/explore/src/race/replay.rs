@@ -2,13 +2,13 @@ use std::fmt::{self, Write};
 
 use quarrel_strategy::cluster::Cluster;
 
-use super::{Line, LineEvent, Make, Race, RaceError, RaceRun, RaceStep, Told, force, rehearse};
+use super::{Line, LineEvent, Make, Race, RaceError, RaceRun, RaceStep, Told, force, simulate};
 
 /// Keys between two replays, so that none finds what another left.
 const KEYS_APART: u64 = 1_000_000;
 
 /// Where a race is replayed.
-pub enum Venue<'a> {
+pub enum ReplayOn<'a> {
     /// On simulated stores.
     Simulated,
     /// On a cluster, from this key on.
@@ -57,15 +57,15 @@ impl fmt::Display for ReplayTally {
 pub async fn replay(
     race: &Race,
     make: &Make<'_>,
-    venue: &Venue<'_>,
+    on: &ReplayOn<'_>,
     times: u64,
     tell: &mut dyn FnMut(Told<'_>),
 ) -> Result<ReplayTally, RaceError> {
     let mut tally = ReplayTally::default();
     for time in 0..times {
-        let run = match venue {
-            Venue::Simulated => rehearse(race, make, tell)?,
-            Venue::Cluster { cluster, first_key } => {
+        let run = match on {
+            ReplayOn::Simulated => simulate(race, make, tell)?,
+            ReplayOn::Cluster { cluster, first_key } => {
                 let first_key = first_key.wrapping_add(time * KEYS_APART);
                 force(race, make, *cluster, first_key, tell).await?
             }
@@ -104,7 +104,7 @@ impl fmt::Display for RaceStep {
 
 #[cfg(test)]
 mod tests {
-    use super::{Told, Venue, replay};
+    use super::{ReplayOn, Told, replay};
     use quarrel_sim::subjects;
 
     #[tokio::test]
@@ -113,7 +113,7 @@ mod tests {
                     Writer A: UPDATE 1 = Alice\nWriter A: DEL 1\nReader B: GET 1 -> Alex\n";
         let race = race.parse().unwrap();
         let mut told = String::new();
-        let tally = replay(&race, &subjects::cache_aside, &Venue::Simulated, 2, &mut |line| {
+        let tally = replay(&race, &subjects::cache_aside, &ReplayOn::Simulated, 2, &mut |line| {
             if let Told::Happened(line) = line {
                 told.push_str(&format!("{line}\n"));
             }
