@@ -2,7 +2,10 @@ use std::{sync::Arc, time::Duration};
 
 use quarrel_checkers::{Anomaly, Cause, Guarantee, JudgeOptions, Key, Process, Validity, judge};
 use quarrel_run::judge::{CauseEvidence, find_causes};
-use quarrel_strategy::record::{Commit, Stop};
+use quarrel_strategy::{
+    cluster::Boxed,
+    record::{Commit, Stop},
+};
 use tokio::time::Instant;
 
 use super::{
@@ -73,29 +76,31 @@ const FEW: [usize; 3] = [0, 1, 2];
 /// # Errors
 ///
 /// When the application does not do what it does alone, or cannot be followed.
-pub async fn explore_app(
-    app: &Arc<App>,
-    spaces: &[Clients],
-    limits: &Limits,
-    stop: &Stop,
-) -> Result<AppReport, String> {
-    let start = Instant::now();
-    let mut report = AppReport::new(&app.file, &limits.choices);
-    for clients in spaces {
-        for warmth in [Warmth::Cold, Warmth::Warm] {
-            let searched = Search { app, clients: *clients, warmth, limits, stop, start };
-            let (space, finding) = searched.run().await.map_err(|lost| lost.to_string())?;
-            report.spaces.push(space);
-            if let Some(finding) = finding {
-                report.finding = Some(finding);
-                return Ok(report);
-            }
-            if stop.asked() {
-                return Ok(report);
+pub fn explore_app<'a>(
+    app: &'a Arc<App>,
+    spaces: &'a [Clients],
+    limits: &'a Limits,
+    stop: &'a Stop,
+) -> Boxed<'a, Result<AppReport, String>> {
+    Box::pin(async move {
+        let start = Instant::now();
+        let mut report = AppReport::new(&app.file, &limits.choices);
+        for clients in spaces {
+            for warmth in [Warmth::Cold, Warmth::Warm] {
+                let searched = Search { app, clients: *clients, warmth, limits, stop, start };
+                let (space, finding) = searched.run().await.map_err(|lost| lost.to_string())?;
+                report.spaces.push(space);
+                if let Some(finding) = finding {
+                    report.finding = Some(finding);
+                    return Ok(report);
+                }
+                if stop.asked() {
+                    return Ok(report);
+                }
             }
         }
-    }
-    Ok(report)
+        Ok(report)
+    })
 }
 
 struct Search<'a> {
@@ -301,12 +306,18 @@ async fn replay(
 /// # Errors
 ///
 /// When the application cannot be followed.
-pub async fn replay_app(app: &Arc<App>, race: &AppRace, times: usize) -> Result<Replayed, String> {
-    let run = async {
-        let mut executor = executor(app, &race.clients.roles(), &race.choices()).await?;
-        replay(&mut executor, race.warmth, &race.lines, times).await
-    };
-    run.await.map_err(|lost| lost.to_string())
+pub fn replay_app<'a>(
+    app: &'a Arc<App>,
+    race: &'a AppRace,
+    times: usize,
+) -> Boxed<'a, Result<Replayed, String>> {
+    Box::pin(async move {
+        let run = async {
+            let mut executor = executor(app, &race.clients.roles(), &race.choices()).await?;
+            replay(&mut executor, race.warmth, &race.lines, times).await
+        };
+        run.await.map_err(|lost| lost.to_string())
+    })
 }
 
 /// What is said of the file that was explored.

@@ -14,7 +14,7 @@ use super::{
     tree::{Choice, Next},
 };
 use crate::{App, file::Replies};
-use quarrel_strategy::record::Stop;
+use quarrel_strategy::{cluster::Boxed, record::Stop};
 
 /// What came of breaking each message of a write and of a read.
 #[derive(Clone, Debug)]
@@ -71,14 +71,16 @@ enum Wrong {
 /// # Errors
 ///
 /// When the application cannot be followed, or a request fails by itself.
-pub async fn sweep_app(app: &Arc<App>, stop: &Stop) -> Result<Sweep, String> {
-    let start = Instant::now();
-    let mut swept = Vec::new();
-    for (role, warmth) in ROLES {
-        let one = sweep_role(app, role, warmth, stop).await;
-        swept.push(one.map_err(|lost| lost.to_string())?);
-    }
-    Ok(Sweep { subject: subject(&app.file), swept, took: start.elapsed() })
+pub fn sweep_app<'a>(app: &'a Arc<App>, stop: &'a Stop) -> Boxed<'a, Result<Sweep, String>> {
+    Box::pin(async move {
+        let start = Instant::now();
+        let mut swept = Vec::new();
+        for (role, warmth) in ROLES {
+            let one = sweep_role(app, role, warmth, stop).await;
+            swept.push(one.map_err(|lost| lost.to_string())?);
+        }
+        Ok(Sweep { subject: subject(&app.file), swept, took: start.elapsed() })
+    })
 }
 
 /// The requests whose messages are broken, and what is cached when they begin.

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use quarrel_checkers::{Key, Process, Site};
 use quarrel_sim::{LogicalHistory, Mishap, Task};
 use quarrel_strategy::{
-    cluster::Cluster,
+    cluster::{BoxedHere, Cluster},
     record::Recorder,
     stores::{Durability, Feed, Request, Response, StoreError},
     strategy::{Action, AnyStrategy, Job, reply_of},
@@ -41,23 +41,25 @@ pub(super) type Reply = Result<Response, StoreError>;
 /// # Errors
 ///
 /// When a line makes no sense, or the cluster cannot do what it says.
-pub async fn force(
-    race: &Race,
-    make: &Make<'_>,
-    cluster: &dyn Cluster,
+pub fn force<'a>(
+    race: &'a Race,
+    make: &'a Make<'a>,
+    cluster: &'a dyn Cluster,
     first_key: u64,
-    tell: &mut dyn FnMut(Told<'_>),
-) -> Result<RaceRun, RaceError> {
-    let mut forcing = Forcing::new(race, make(), cluster, first_key);
-    forcing.set_up().await?;
-    let performed = forcing.perform(tell).await;
-    let ends = match &performed {
-        Ok(()) if forcing.claims.mind_the_end() => forcing.ends().await,
-        _ => Ok(Ends::default()),
-    };
-    forcing.clean_up().await;
-    performed?;
-    Ok(forcing.end(&ends?))
+    tell: &'a mut dyn FnMut(Told<'_>),
+) -> BoxedHere<'a, Result<RaceRun, RaceError>> {
+    Box::pin(async move {
+        let mut forcing = Forcing::new(race, make(), cluster, first_key);
+        forcing.set_up().await?;
+        let performed = forcing.perform(tell).await;
+        let ends = match &performed {
+            Ok(()) if forcing.claims.mind_the_end() => forcing.ends().await,
+            _ => Ok(Ends::default()),
+        };
+        forcing.clean_up().await;
+        performed?;
+        Ok(forcing.end(&ends?))
+    })
 }
 
 pub(super) struct Forcing<'a> {

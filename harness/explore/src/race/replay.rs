@@ -1,6 +1,6 @@
 use std::fmt::{self, Write};
 
-use quarrel_strategy::cluster::Cluster;
+use quarrel_strategy::cluster::{BoxedHere, Cluster};
 
 use super::{Line, LineEvent, Make, Race, RaceError, RaceRun, RaceStep, Told, force, simulate};
 
@@ -54,32 +54,34 @@ impl fmt::Display for ReplayTally {
 /// # Errors
 ///
 /// When a line makes no sense, or the cluster cannot do what it says.
-pub async fn replay(
-    race: &Race,
-    make: &Make<'_>,
-    on: &ReplayOn<'_>,
+pub fn replay<'a>(
+    race: &'a Race,
+    make: &'a Make<'a>,
+    on: &'a ReplayOn<'a>,
     times: u64,
-    tell: &mut dyn FnMut(Told<'_>),
-) -> Result<ReplayTally, RaceError> {
-    let mut tally = ReplayTally::default();
-    for time in 0..times {
-        let run = match on {
-            ReplayOn::Simulated => simulate(race, make, tell)?,
-            ReplayOn::Cluster { cluster, first_key } => {
-                let first_key = first_key.wrapping_add(time * KEYS_APART);
-                force(race, make, *cluster, first_key, tell).await?
+    tell: &'a mut dyn FnMut(Told<'_>),
+) -> BoxedHere<'a, Result<ReplayTally, RaceError>> {
+    Box::pin(async move {
+        let mut tally = ReplayTally::default();
+        for time in 0..times {
+            let run = match on {
+                ReplayOn::Simulated => simulate(race, make, tell)?,
+                ReplayOn::Cluster { cluster, first_key } => {
+                    let first_key = first_key.wrapping_add(time * KEYS_APART);
+                    force(race, make, *cluster, first_key, tell).await?
+                }
+            };
+            tally.times += 1;
+            match run.complaint() {
+                None => tally.hits += 1,
+                Some(complaint) => {
+                    tally.complaint.get_or_insert(complaint);
+                }
             }
-        };
-        tally.times += 1;
-        match run.complaint() {
-            None => tally.hits += 1,
-            Some(complaint) => {
-                tally.complaint.get_or_insert(complaint);
-            }
+            tally.last = run;
         }
-        tally.last = run;
-    }
-    Ok(tally)
+        Ok(tally)
+    })
 }
 
 impl fmt::Display for RaceStep {
