@@ -351,6 +351,8 @@ mod tests {
         };
         begin("20260301T080000Z-cache-aside-aaaa");
         begin("20260301T080100Z-matrix-7777/runs/20260301T080101Z-outbox-bbbb");
+        begin("20260301T080200Z-cache-aside-cccc");
+        // The folder of a run is no shelf of others.
         begin("20260301T080200Z-cache-aside-cccc/runs/20260301T080201Z-outbox-dddd");
         // A stranger's link leads out of the folder, and is not followed.
         let other = tempfile::tempdir().unwrap();
