@@ -128,6 +128,9 @@ pub enum Proxies<'a> {
     Gone,
 }
 
+/// What a killed run left, and what of it is still there, and why.
+pub type Swept = (Leftover, Vec<String>);
+
 /// Removes what the runs left whose hearts have stopped: each with what is
 /// still there of it and why.
 ///
@@ -139,7 +142,7 @@ pub fn sweep<'a>(
     primary: &'a StoreUrl,
     cache: &'a StoreUrl,
     proxies: Proxies<'a>,
-) -> Boxed<'a, Result<Vec<(Leftover, Vec<String>)>, ClusterError>> {
+) -> Boxed<'a, Result<Vec<Swept>, ClusterError>> {
     Box::pin(async move {
         let found = find(primary).await?;
         let api = match proxies {

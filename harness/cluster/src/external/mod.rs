@@ -14,7 +14,7 @@ use std::{
 use quarrel_checkers::Lsn;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-pub use leftovers::{Leftover, Proxies, STOPPED, find, sweep};
+pub use leftovers::{Leftover, Proxies, STOPPED, Swept, find, sweep};
 
 use super::{
     Boxed, Cluster, ClusterError, ClusterKind, Control, ControlError, Link, RealCluster, Roles,
