@@ -182,7 +182,7 @@ mod tests {
         ]
         .map(str::to_owned);
         let [wide, narrow] =
-            [140, 60].map(|columns| table(&[row.clone()], Width::Columns(columns)));
+            [140, 60].map(|columns| table(std::slice::from_ref(&row), Width::Columns(columns)));
         assert!(wide.lines().next().unwrap().contains("stale/at risk"), "{wide}");
         assert!(wide.lines().all(|line| line.chars().count() <= 140), "{wide}");
         // What is still too long is broken where it is printed.

@@ -99,8 +99,8 @@ const COPIED: &[&str] =
 fn hanging(line: &str, most: usize) -> (&str, &str, usize) {
     let indent = line.len() - line.trim_start_matches(' ').len();
     let is_gap = |at: &usize| line[..*at].ends_with("  ") && !line[*at..].starts_with(' ');
-    let ends = line.char_indices().map(|(at, _)| at).filter(|at| *at > indent).filter(is_gap);
-    let column = ends.filter(|at| columns(&line[..*at]) <= most).last();
+    let mut ends = line.char_indices().map(|(at, _)| at).filter(|at| *at > indent).filter(is_gap);
+    let column = ends.rfind(|at| columns(&line[..*at]) <= most);
     match column {
         Some(at) => (&line[..at], &line[at..], columns(&line[..at])),
         None => (&line[..indent], &line[indent..], (indent + 2).min(most)),
