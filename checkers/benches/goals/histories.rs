@@ -29,7 +29,7 @@ pub(crate) fn registers() -> GeneratedLoad {
 
 /// 10⁶ reads and writes of one key, a seventh of which are stale.
 pub(crate) fn stale() -> GeneratedLoad {
-    let store = Store::Replica { lag_ns: 10_000 };
+    let store = Store::Replica { lag_ns: 16_000 };
     GeneratedLoad { operations: 1_000_000, store, seed: 1, ..GeneratedLoad::default() }
 }
 
@@ -179,7 +179,7 @@ pub(crate) fn snapshots(count: u64) -> History {
 
 fn begin(n: u64, lists: &[Vec<Value>], names: &[i64], random: &mut Random) -> Running {
     let mut begun = Running { asked: Vec::new(), answered: Vec::new(), writes: Vec::new() };
-    for _ in 0..2 {
+    for _ in 0..8 {
         let key = random.below(KEYS) as usize;
         begun.asked.push(micro("r", names[key], Value::Nil));
         begun.answered.push(micro("r", names[key], Value::List(lists[key].clone().into())));

@@ -2,6 +2,7 @@
 //! how far the stores came apart.
 
 mod absence;
+mod chains;
 mod collect;
 mod findings;
 mod keyed;
