@@ -73,8 +73,9 @@ pub use event::{Event, F, Index, Kind, Op, Process};
 pub use history::{History, HistoryError, Operation, StepsOf};
 pub use judge::{
     ByValues, Convergence, DivergenceWindow, JudgeOptions, Judgement, Metrics, Order, PbsBin,
-    Phase, PhaseMetrics, Probe, ProbePhase, Quantiles, ReadFinding, Rung, SessionViolations,
-    StalenessBin, judge, judge_phases, judge_reads, judge_stale, wilson,
+    Phase, PhaseMetrics, Probe, ProbePhase, Quantiles, QuickJudgement, ReadFinding, Rung,
+    SessionViolations, StalenessBin, judge, judge_json_lines, judge_phases, judge_reads,
+    judge_stale, wilson,
 };
 pub use model::Model;
 pub use outcome::{Evidence, RunOutcome, Stake, gravest_exit, gravity};

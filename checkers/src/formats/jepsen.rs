@@ -4,7 +4,7 @@
 use rustc_hash::FxHashMap;
 
 use super::{
-    Format, ImportError, Imported, Keys, json,
+    Format, ImportError, Imported, Keys, WITHOUT_TIMES, json,
     json_lines::RawEvent,
     operation::{RawOp, process},
     room::Room,
@@ -186,7 +186,7 @@ impl Reading {
     fn assumptions(&self) -> Vec<String> {
         let mut said = vec![format!("the file is {}", self.format)];
         if self.without_time > 0 {
-            said.push("operations carry no times, so lines stand for nanoseconds".to_owned());
+            said.push(WITHOUT_TIMES.to_owned());
         }
         if self.without_process > 0 {
             let count = self.without_process;

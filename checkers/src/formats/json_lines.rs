@@ -2,51 +2,63 @@
 //! by quarrel are read field by field in their order; lines of plain values in
 //! any order need a little more, and lines with lists the reader of JSON.
 
+use std::io::BufRead;
+
 use serde::Deserialize;
 
 use super::{
-    Format, ImportError, Imported, Keys,
+    Format, ImportError, Imported, Keys, ReadError,
     jepsen::Reading,
     json::{Json, Texts},
+    layout::Layouts,
     room::Room,
 };
 use crate::{Kind, Probe, Step, Value};
 
 /// Reads a whole file.
 pub(super) fn parse(bytes: &[u8], keys: Keys, room: &Room) -> Result<Imported, ImportError> {
-    let mut lines = Lines {
-        reading: Reading::new(Format::JsonLines, keys, room),
-        texts: Texts::default(),
-        steps: Vec::new(),
-        probes: Vec::new(),
-        numbering: Numbering::Free,
-    };
-    let mut truncated = None;
-    let mut rest = bytes;
-    let mut number = 0;
-    while !rest.is_empty() {
-        number += 1;
-        let end = memchr::memchr(b'\n', rest);
-        let (line, next) = end.map_or((rest, &[][..]), |end| (&rest[..end], &rest[end + 1..]));
-        rest = next;
-        if line.trim_ascii().is_empty() {
-            continue;
+    let mut lines = Lines::new(keys, room);
+    let rest = lines.whole_lines(bytes)?;
+    lines.finish(rest)
+}
+
+/// Reads `input` behind `begun`, a piece at a time: of the text no more is kept
+/// than a line.
+pub(super) fn read(
+    begun: Vec<u8>,
+    mut input: impl BufRead,
+    keys: Keys,
+    room: &Room,
+) -> Result<Imported, ReadError> {
+    let mut lines = Lines::new(keys, room);
+    // What a piece leaves of its last line waits here for the next one.
+    let mut carried = lines.whole_lines(&begun)?.to_vec();
+    drop(begun);
+    loop {
+        let piece = input.fill_buf()?;
+        let length = piece.len();
+        if length == 0 {
+            return Ok(lines.finish(&carried)?);
         }
-        match lines.read(line, number) {
-            Ok(()) => {}
-            // A run that was killed leaves half a line, without an end.
-            Err(error) if end.is_none() && !room.was_exceeded() => truncated = Some(error),
-            Err(error) => return Err(error),
+        let mut rest = piece;
+        if !carried.is_empty()
+            && let Some(end) = memchr::memchr(b'\n', rest)
+        {
+            carried.extend_from_slice(&rest[..end]);
+            lines.line(&carried)?;
+            carried.clear();
+            rest = &rest[end + 1..];
         }
+        if carried.is_empty() {
+            rest = lines.whole_lines(rest)?;
+        }
+        room.passed();
+        if !room.pass(carried.len() + rest.len()) {
+            return Err(ReadError::Memory { line: lines.number + 1 });
+        }
+        carried.extend_from_slice(rest);
+        input.consume(length);
     }
-    if let Some(error) = truncated.take_if(|_| lines.reading.events.is_empty()) {
-        return Err(error);
-    }
-    let mut imported = lines.reading.finish()?;
-    imported.history.steps = lines.steps;
-    imported.probes = lines.probes;
-    imported.truncated = truncated;
-    Ok(imported)
 }
 
 /// Whether a gap in the numbers of events is an error.
@@ -60,6 +72,9 @@ enum Numbering {
 
 struct Lines {
     reading: Reading,
+    layouts: Layouts,
+    /// How many lines there were.
+    number: usize,
     texts: Texts,
     steps: Vec<Step>,
     probes: Vec<Probe>,
@@ -67,12 +82,60 @@ struct Lines {
 }
 
 impl Lines {
+    fn new(keys: Keys, room: &Room) -> Self {
+        Self {
+            reading: Reading::new(Format::JsonLines, keys, room),
+            layouts: Layouts::default(),
+            number: 0,
+            texts: Texts::default(),
+            steps: Vec::new(),
+            probes: Vec::new(),
+            numbering: Numbering::Free,
+        }
+    }
+
+    /// Reads all lines that have an end, and gives back what is behind them.
+    fn whole_lines<'a>(&mut self, mut bytes: &'a [u8]) -> Result<&'a [u8], ImportError> {
+        while let Some(end) = memchr::memchr(b'\n', bytes) {
+            self.line(&bytes[..end])?;
+            bytes = &bytes[end + 1..];
+        }
+        Ok(bytes)
+    }
+
+    fn line(&mut self, line: &[u8]) -> Result<(), ImportError> {
+        self.number += 1;
+        if line.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        self.read(line, self.number)
+    }
+
+    /// Reads what is behind the last end of a line, and sums up.
+    fn finish(mut self, rest: &[u8]) -> Result<Imported, ImportError> {
+        let mut truncated = None;
+        match self.line(rest) {
+            Ok(()) => {}
+            // A run that was killed leaves half a line, without an end.
+            Err(error) if !self.reading.room.was_exceeded() => truncated = Some(error),
+            Err(error) => return Err(error),
+        }
+        if let Some(error) = truncated.take_if(|_| self.reading.events.is_empty()) {
+            return Err(error);
+        }
+        let mut imported = self.reading.finish()?;
+        imported.history.steps = self.steps;
+        imported.probes = self.probes;
+        imported.truncated = truncated;
+        Ok(imported)
+    }
+
     fn read(&mut self, line: &[u8], number: usize) -> Result<(), ImportError> {
         if let Some(raw) = RawEvent::read(line) {
             self.numbering = Numbering::Dense;
             return self.plain(raw, number);
         }
-        if let Some(raw) = RawEvent::read_loosely(line) {
+        if let Some(raw) = self.layouts.read(line) {
             return self.plain(raw, number);
         }
         let fail =
@@ -162,8 +225,9 @@ pub(crate) struct RawEvent<'a> {
 }
 
 /// A value without structure.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) enum RawValue<'a> {
+    #[default]
     Nil,
     Bool(bool),
     Int(i64),
@@ -179,8 +243,95 @@ impl<'a> RawEvent<'a> {
 
     /// Reads a line with the fields in any order, with or without an index and
     /// a time; anything unusual gives none, and a reader of JSON must be asked.
-    pub(crate) fn read_loosely(line: &'a [u8]) -> Option<Self> {
-        Cursor { line, at: 0 }.fields()
+    pub(super) fn read_loosely(
+        line: &'a [u8],
+        learn: impl FnMut(Field, usize, usize),
+    ) -> Option<Self> {
+        Cursor { line, at: 0 }.fields(learn)
+    }
+}
+
+/// What a field of an event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Field {
+    Index,
+    Time,
+    Process,
+    Kind,
+    Function,
+    Key,
+    Value,
+    Version,
+    Timeline,
+    Error,
+    /// Of no interest.
+    Other,
+}
+
+impl Field {
+    fn of(name: &str) -> Self {
+        match name {
+            "process" => Self::Process,
+            "type" => Self::Kind,
+            "f" => Self::Function,
+            "value" => Self::Value,
+            "index" => Self::Index,
+            "time" => Self::Time,
+            "key" => Self::Key,
+            "version" => Self::Version,
+            "timeline" => Self::Timeline,
+            "error" | "exception" => Self::Error,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// The fields of an event, as far as they were read.
+#[derive(Default)]
+pub(super) struct Fields<'a> {
+    process: Option<u64>,
+    kind: Option<Kind>,
+    f: Option<&'a str>,
+    index: Option<u64>,
+    time: Option<u64>,
+    key: Option<u64>,
+    value: RawValue<'a>,
+    version: Option<u64>,
+    timeline: Option<u32>,
+}
+
+impl<'a> Fields<'a> {
+    /// Reads the value of a field; none if it is anything unusual.
+    #[inline]
+    pub(super) fn read(&mut self, field: Field, cursor: &mut Cursor<'a>) -> Option<()> {
+        match field {
+            Field::Process => self.process = Some(cursor.number()?),
+            Field::Kind => {
+                cursor.expect(b"\"")?;
+                self.kind = Some(cursor.kind()?);
+                cursor.expect(b"\"")?;
+            }
+            Field::Function => {
+                cursor.expect(b"\"")?;
+                self.f = Some(cursor.function()?);
+            }
+            Field::Value => self.value = cursor.value()?,
+            Field::Index => self.index = Some(cursor.number()?),
+            Field::Time => self.time = Some(cursor.number()?),
+            Field::Key => self.key = Some(cursor.number()?),
+            Field::Version => self.version = Some(cursor.number()?),
+            Field::Timeline => self.timeline = Some(u32::try_from(cursor.number()?).ok()?),
+            Field::Error => cursor.expect(b"null")?,
+            Field::Other => drop(cursor.value()?),
+        }
+        Some(())
+    }
+
+    #[inline]
+    pub(super) fn event(self) -> Option<RawEvent<'a>> {
+        let Self { process, kind, f, index, time, key, value, version, timeline } = self;
+        let (process, kind, f) = (process?, kind?, f?);
+        Some(RawEvent { index, time, process, kind, f, key, value, version, timeline })
     }
 }
 
@@ -195,9 +346,9 @@ impl RawValue<'_> {
     }
 }
 
-struct Cursor<'a> {
-    line: &'a [u8],
-    at: usize,
+pub(super) struct Cursor<'a> {
+    pub(super) line: &'a [u8],
+    pub(super) at: usize,
 }
 
 impl<'a> Cursor<'a> {
@@ -233,11 +384,10 @@ impl<'a> Cursor<'a> {
         is_end.then_some(RawEvent { index, time, process, kind, f, key, value, version, timeline })
     }
 
-    fn fields(mut self) -> Option<RawEvent<'a>> {
-        let (mut process, mut kind, mut f) = (None, None, None);
-        let (mut index, mut time, mut key) = (None, None, None);
-        let (mut version, mut timeline) = (None, None);
-        let mut value = RawValue::Nil;
+    /// Reads fields in any order; `learn` is told where which value begins and
+    /// ends.
+    fn fields(mut self, mut learn: impl FnMut(Field, usize, usize)) -> Option<RawEvent<'a>> {
+        let mut fields = Fields::default();
         self.space();
         self.expect(b"{")?;
         loop {
@@ -247,33 +397,14 @@ impl<'a> Cursor<'a> {
             self.space();
             self.expect(b":")?;
             self.space();
-            match name {
-                "process" => process = Some(self.number()?),
-                "type" => {
-                    self.expect(b"\"")?;
-                    kind = Some(self.kind()?);
-                    self.expect(b"\"")?;
-                }
-                "f" => {
-                    self.expect(b"\"")?;
-                    f = Some(self.function()?);
-                }
-                "value" => value = self.value()?,
-                "index" => index = Some(self.number()?),
-                "time" => time = Some(self.number()?),
-                "key" => key = Some(self.number()?),
-                "version" => version = Some(self.number()?),
-                "timeline" => timeline = Some(u32::try_from(self.number()?).ok()?),
-                "error" | "exception" => self.expect(b"null")?,
-                _ => drop(self.value()?),
-            }
+            let (field, begin) = (Field::of(name), self.at);
+            fields.read(field, &mut self)?;
+            learn(field, begin, self.at);
             self.space();
             if self.expect(b",").is_none() {
                 self.expect(b"}")?;
                 self.space();
-                let (process, kind, f) = (process?, kind?, f?);
-                let raw = RawEvent { index, time, process, kind, f, key, value, version, timeline };
-                return (self.at == self.line.len()).then_some(raw);
+                return fields.event().filter(|_| self.at == self.line.len());
             }
             self.space();
         }
@@ -444,7 +575,7 @@ mod tests {
         #[test]
         fn a_line_is_what_serde_would_have_read((line, is_whole) in lines()) {
             let fast = RawEvent::read(line.as_bytes());
-            let loose = RawEvent::read_loosely(line.as_bytes());
+            let loose = RawEvent::read_loosely(line.as_bytes(), |_, _, _| {});
             prop_assert!(fast.is_some() && loose.is_some() || !is_whole, "{line}");
             for read in [fast, loose].into_iter().flatten() {
                 let expected: Result<Event, _> = serde_json::from_str(&line);

@@ -30,6 +30,7 @@ mod form;
 mod jepsen;
 mod json;
 pub(crate) mod json_lines;
+pub(crate) mod layout;
 mod log;
 mod operation;
 mod print;
@@ -152,6 +153,10 @@ pub enum ReadError {
 /// Of the reader, for want of memory, or as [`parse`].
 pub fn read(mut input: impl BufRead, options: &ImportOptions) -> Result<Imported, ReadError> {
     let room = Room::of(options.most_memory);
+    let of_memory = |error| match error {
+        ReadError::Import(error) if room.was_exceeded() => ReadError::Memory { line: error.line },
+        error => error,
+    };
     let mut bytes = Vec::new();
     loop {
         let chunk = input.fill_buf()?;
@@ -159,16 +164,40 @@ pub fn read(mut input: impl BufRead, options: &ImportOptions) -> Result<Imported
         if length == 0 {
             break;
         }
-        if !room.take(length) {
+        if !room.pass(bytes.len() + length) {
             return Err(ReadError::Memory { line: position(&bytes).0 });
         }
+        room.passed();
+        let was_short = bytes.len() < SURE;
         bytes.extend_from_slice(chunk);
         input.consume(length);
+        if was_short && bytes.len() >= SURE && is_json_lines(&bytes, options) {
+            let marked = bytes.strip_prefix(BYTE_ORDER_MARK).map(<[u8]>::to_vec);
+            let begun = marked.unwrap_or(bytes);
+            return json_lines::read(begun, input, options.keys, &room).map_err(of_memory);
+        }
     }
-    parse_within(&bytes, options, &room).map_err(|error| match room.was_exceeded() {
-        true => ReadError::Memory { line: error.line },
-        false => error.into(),
-    })
+    // The text stays while its events are made.
+    if !room.take(bytes.len()) {
+        return Err(ReadError::Memory { line: position(&bytes).0 });
+    }
+    parse_within(&bytes, options, &room).map_err(|error| of_memory(error.into()))
+}
+
+/// A file of which so many bytes were read may show what it is.
+const SURE: usize = 1 << 16;
+
+/// Whether what begins so is surely JSON lines, which are read line by line.
+fn is_json_lines(bytes: &[u8], options: &ImportOptions) -> bool {
+    let is_found = || {
+        let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+        let bytes = &bytes[..memchr::memrchr(b'\n', bytes).unwrap_or(0)];
+        recognise(bytes) == Format::JsonLines && {
+            let mut lines = bytes.split(|&b| b == b'\n').take(MAX_ASKED);
+            lines.any(|line| sort_of_object(line) == Some(Format::JsonLines))
+        }
+    };
+    options.format.map_or_else(is_found, |format| format == Format::JsonLines)
 }
 
 /// Parses a history.
@@ -204,6 +233,9 @@ fn parse_within(
     reading.finish()
 }
 
+/// What is assumed of a history without times.
+pub(crate) const WITHOUT_TIMES: &str = "operations carry no times, so lines stand for nanoseconds";
+
 /// What some editors put in front of UTF-8.
 pub(crate) const BYTE_ORDER_MARK: &[u8] = &[0xEF, 0xBB, 0xBF];
 
@@ -233,16 +265,17 @@ const MAX_ASKED: usize = 10_000;
 /// Whether objects are events or the lines of a structured log: the first line
 /// that is either decides.
 fn of_objects<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Format {
+    lines.take(MAX_ASKED).find_map(sort_of_object).unwrap_or(Format::JsonLines)
+}
+
+/// What a line decides, if it does.
+fn sort_of_object(line: &[u8]) -> Option<Format> {
     const TYPES: [&[u8]; 4] = [b"\"invoke\"", b"\"ok\"", b"\"fail\"", b"\"info\""];
-    for line in lines.take(MAX_ASKED) {
-        if contains(line, b"\"message\"") && log::is_operation(line) {
-            return Format::JepsenLog;
-        }
-        if contains(line, b"\"type\"") && TYPES.iter().any(|name| contains(line, name)) {
-            return Format::JsonLines;
-        }
+    if contains(line, b"\"message\"") && log::is_operation(line) {
+        return Some(Format::JepsenLog);
     }
-    Format::JsonLines
+    let is_event = contains(line, b"\"type\"") && TYPES.iter().any(|name| contains(line, name));
+    is_event.then_some(Format::JsonLines)
 }
 
 /// Whether the first thing in the first brace is a string.

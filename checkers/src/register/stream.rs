@@ -10,6 +10,7 @@ use crate::{
     formats::{
         BYTE_ORDER_MARK, ImportError,
         json_lines::{RawEvent, RawValue},
+        layout::Layouts,
         room::Room,
     },
 };
@@ -82,7 +83,7 @@ pub enum StreamError {
 ///
 /// [`StreamError`]; an unsuitable file may still be a good history.
 pub fn check_json_lines(input: impl BufRead) -> Result<Streamed, StreamError> {
-    gather(input, &Room::of(None))
+    gather(input, &Room::of(None), &mut ())
 }
 
 /// The same in about `most_memory` bytes of memory at most.
@@ -94,11 +95,55 @@ pub fn check_json_lines_within(
     input: impl BufRead,
     most_memory: u64,
 ) -> Result<Streamed, StreamError> {
-    gather(input, &Room::of(Some(most_memory)))
+    gather(input, &Room::of(Some(most_memory)), &mut ())
 }
 
-fn gather(mut input: impl BufRead, room: &Room) -> Result<Streamed, StreamError> {
-    let mut gathered = Gathered::default();
+/// Who wants to know more of a file than whether its keys are linearizable.
+pub(crate) trait Listener {
+    /// What is remembered of an operation until it ends.
+    type Begun: Copy;
+
+    /// A line with an event, which is at this position.
+    fn event(&mut self, event: &RawEvent<'_>, at: u64);
+
+    /// A line without one that counts.
+    fn other(&mut self);
+
+    /// An operation on a key begins; keys are numbered as they come.
+    fn begins(&mut self, key: u32, event: &RawEvent<'_>) -> Self::Begun;
+
+    /// A write was acknowledged.
+    fn acknowledged(&mut self, key: u32, event: &RawEvent<'_>);
+
+    /// A read returned.
+    fn answered(&mut self, begun: Self::Begun);
+
+    /// A write ended and nobody knows how, or did not end.
+    fn left_open(&mut self);
+}
+
+impl Listener for () {
+    type Begun = ();
+
+    fn event(&mut self, _: &RawEvent<'_>, _: u64) {}
+
+    fn other(&mut self) {}
+
+    fn begins(&mut self, _: u32, _: &RawEvent<'_>) {}
+
+    fn acknowledged(&mut self, _: u32, _: &RawEvent<'_>) {}
+
+    fn answered(&mut self, (): ()) {}
+
+    fn left_open(&mut self) {}
+}
+
+pub(crate) fn gather<L: Listener>(
+    mut input: impl BufRead,
+    room: &Room,
+    listener: &mut L,
+) -> Result<Streamed, StreamError> {
+    let mut gathered = Gathered::of(listener);
     // What a chunk leaves of its last line waits here for the next one.
     let mut carried: Vec<u8> = Vec::new();
     loop {
@@ -151,7 +196,7 @@ const MOST_ODD: usize = 1 << 20;
 
 /// An operation under way.
 #[derive(Clone, Copy)]
-struct Open {
+struct Open<B> {
     invoked: u64,
     /// The key by number and by name.
     key: u32,
@@ -160,13 +205,13 @@ struct Open {
     writes: Option<u32>,
     /// Whether a write of the key had been acknowledged before.
     is_at_risk: bool,
+    begun: B,
 }
 
 /// Processes are small numbers as a rule, for which a list is the fastest map.
-#[derive(Default)]
-struct OpenByProcess {
-    small: Vec<Option<Open>>,
-    large: FxHashMap<u64, Open>,
+struct OpenByProcess<B> {
+    small: Vec<Option<Open<B>>>,
+    large: FxHashMap<u64, Open<B>>,
 }
 
 /// The name of the register without a name. No line has it: a number of twenty
@@ -176,9 +221,9 @@ const NO_KEY: u64 = u64::MAX;
 /// Processes below this are kept in a list.
 const SMALL: u64 = 1 << 16;
 
-impl OpenByProcess {
+impl<B: Copy> OpenByProcess<B> {
     /// Says whether there was one already.
-    fn insert(&mut self, process: u64, open: Open) -> bool {
+    fn insert(&mut self, process: u64, open: Open<B>) -> bool {
         if process >= SMALL {
             return self.large.insert(process, open).is_some();
         }
@@ -189,22 +234,23 @@ impl OpenByProcess {
         self.small[at].replace(open).is_some()
     }
 
-    fn remove(&mut self, process: u64) -> Option<Open> {
+    fn remove(&mut self, process: u64) -> Option<Open<B>> {
         if process >= SMALL {
             return self.large.remove(&process);
         }
         self.small.get_mut(process as usize)?.take()
     }
 
-    fn rest(&self) -> impl Iterator<Item = &Open> {
+    fn rest(&self) -> impl Iterator<Item = &Open<B>> {
         self.small.iter().flatten().chain(self.large.values())
     }
 }
 
-#[derive(Default)]
-struct Gathered {
+struct Gathered<'l, L: Listener> {
+    listener: &'l mut L,
     records: DenseRecords,
-    open: OpenByProcess,
+    layouts: Layouts,
+    open: OpenByProcess<L::Begun>,
     /// Writes of unknown outcome, which come last.
     unknown: Vec<DenseRecord>,
     values: Interner,
@@ -216,7 +262,23 @@ struct Gathered {
     reads_at_risk: u64,
 }
 
-impl Gathered {
+impl<'l, L: Listener> Gathered<'l, L> {
+    fn of(listener: &'l mut L) -> Self {
+        Self {
+            listener,
+            records: DenseRecords::default(),
+            layouts: Layouts::default(),
+            open: OpenByProcess { small: Vec::new(), large: FxHashMap::default() },
+            unknown: Vec::new(),
+            values: Interner::default(),
+            keys: FxHashMap::default(),
+            lines: 0,
+            events: 0,
+            acknowledged: Vec::new(),
+            reads_at_risk: 0,
+        }
+    }
+
     fn line(&mut self, line: &[u8]) -> Result<(), StreamError> {
         self.lines += 1;
         let line = match self.lines {
@@ -232,12 +294,13 @@ impl Gathered {
                 event
             }
             // Another tool may number as it likes.
-            None => match RawEvent::read_loosely(line) {
+            None => match self.layouts.read(line) {
                 Some(event) => event,
                 None => return self.odd_line(line),
             },
         };
         let at = self.events;
+        self.listener.event(&event, at);
         self.events += 1;
         if event.kind == Kind::Invoke {
             let open = self.invoke(&event, at)?;
@@ -265,6 +328,7 @@ impl Gathered {
         if line.trim_ascii().is_empty() {
             return Ok(());
         }
+        self.listener.other();
         if line.len() > MOST_ODD {
             return Err(self.unsuitable("the line is longer than 1 MB"));
         }
@@ -280,7 +344,7 @@ impl Gathered {
         }
     }
 
-    fn invoke(&mut self, event: &RawEvent<'_>, at: u64) -> Result<Open, StreamError> {
+    fn invoke(&mut self, event: &RawEvent<'_>, at: u64) -> Result<Open<L::Begun>, StreamError> {
         // An absent key is one unnamed register beside the named ones.
         let name = event.key.unwrap_or(NO_KEY);
         let next = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
@@ -291,11 +355,17 @@ impl Gathered {
             _ => return Err(self.unsuitable("only reads and writes of whole numbers are streamed")),
         };
         let is_at_risk = self.acknowledged.get(key as usize).is_some_and(|known| *known);
-        Ok(Open { invoked: at, key, name, writes, is_at_risk })
+        let begun = self.listener.begins(key, event);
+        Ok(Open { invoked: at, key, name, writes, is_at_risk, begun })
     }
 
-    fn complete(&mut self, event: &RawEvent<'_>, open: Open, at: u64) -> Result<(), StreamError> {
-        let Open { invoked, key, name, writes, is_at_risk } = open;
+    fn complete(
+        &mut self,
+        event: &RawEvent<'_>,
+        open: Open<L::Begun>,
+        at: u64,
+    ) -> Result<(), StreamError> {
+        let Open { invoked, key, name, writes, is_at_risk, begun } = open;
         let fits = if writes.is_some() { event.f == "write" } else { event.f == "read" };
         if !fits || event.key.unwrap_or(NO_KEY) != name {
             let process = event.process;
@@ -305,6 +375,7 @@ impl Gathered {
         let record = match (event.kind, writes) {
             (Kind::Fail, _) | (Kind::Info, None) => return Ok(()),
             (Kind::Info, Some(value)) => {
+                self.listener.left_open();
                 self.unknown.push(DenseRecord::write(key, value, invoked, OPEN));
                 return Ok(());
             }
@@ -314,6 +385,7 @@ impl Gathered {
                     self.acknowledged.resize(key_at + 1, false);
                 }
                 self.acknowledged[key_at] = true;
+                self.listener.acknowledged(key, event);
                 DenseRecord::write(key, value, invoked, at)
             }
             (_, None) => {
@@ -323,6 +395,7 @@ impl Gathered {
                     _ => return Err(self.unsuitable("a read returned no whole number")),
                 };
                 self.reads_at_risk += u64::from(is_at_risk);
+                self.listener.answered(begun);
                 DenseRecord::read(key, value, invoked, at)
             }
         };
@@ -330,8 +403,11 @@ impl Gathered {
     }
 
     fn judge(mut self, truncated: Option<ImportError>) -> Result<Streamed, StreamError> {
+        let listener = self.listener;
         let left = self.open.rest().filter_map(|open| {
-            Some(DenseRecord::write(open.key, open.writes?, open.invoked, OPEN))
+            let record = DenseRecord::write(open.key, open.writes?, open.invoked, OPEN);
+            listener.left_open();
+            Some(record)
         });
         let unsuitable =
             |error: DenseError| StreamError::Unsuitable { line: 0, problem: error.to_string() };
