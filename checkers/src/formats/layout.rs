@@ -3,7 +3,7 @@
 //! compared in those that follow, many bytes at a time; names are not looked up
 //! again.
 
-use super::json_lines::{Cursor, Field, Fields, RawEvent};
+use super::plain::{Cursor, Field, Fields, PlainEvent};
 
 /// Layouts that are kept: invocations may have other fields than completions.
 const KEPT: usize = 4;
@@ -22,12 +22,12 @@ impl Layouts {
     /// Reads a line with the fields in any order, with or without an index and
     /// a time; anything unusual gives none, and a reader of JSON must be asked.
     #[inline]
-    pub(crate) fn read<'a>(&mut self, line: &'a [u8]) -> Option<RawEvent<'a>> {
+    pub(crate) fn read<'a>(&mut self, line: &'a [u8]) -> Option<PlainEvent<'a>> {
         let last = self.known.get(self.last).and_then(|layout| layout.read(line));
         if last.is_some() { last } else { self.other(line) }
     }
 
-    fn other<'a>(&mut self, line: &'a [u8]) -> Option<RawEvent<'a>> {
+    fn other<'a>(&mut self, line: &'a [u8]) -> Option<PlainEvent<'a>> {
         for (at, layout) in self.known.iter().enumerate().filter(|(at, _)| *at != self.last) {
             if let Some(event) = layout.read(line) {
                 self.last = at;
@@ -55,10 +55,10 @@ struct Layout {
 }
 
 impl Layout {
-    fn learn(line: &[u8]) -> Option<(Self, RawEvent<'_>)> {
+    fn learn(line: &[u8]) -> Option<(Self, PlainEvent<'_>)> {
         let mut layout = Self::default();
         let mut from = 0;
-        let event = RawEvent::read_loosely(line, |field, begin, end| {
+        let event = PlainEvent::read_loosely(line, |field, begin, end| {
             layout.fields.push((Literal::of(&line[from..begin]), field));
             from = end;
         })?;
@@ -67,7 +67,7 @@ impl Layout {
     }
 
     #[inline]
-    fn read<'a>(&self, line: &'a [u8]) -> Option<RawEvent<'a>> {
+    fn read<'a>(&self, line: &'a [u8]) -> Option<PlainEvent<'a>> {
         let mut cursor = Cursor { line, at: 0 };
         let mut fields = Fields::default();
         for (literal, field) in &self.fields {
@@ -122,8 +122,8 @@ mod tests {
 
     use super::*;
 
-    fn shown(event: &RawEvent<'_>) -> String {
-        let RawEvent { index, time, process, kind, f, key, value, version, timeline } = event;
+    fn shown(event: &PlainEvent<'_>) -> String {
+        let PlainEvent { index, time, process, kind, f, key, value, version, timeline } = event;
         format!(
             "{index:?} {time:?} {process} {kind:?} {f} {key:?} {} {version:?} {timeline:?}",
             value.value()
@@ -167,7 +167,7 @@ mod tests {
             let mut layouts = Layouts::default();
             for at in order {
                 let line = &lines[at.index(lines.len())];
-                let alone = RawEvent::read_loosely(line.as_bytes(), |_, _, _| {});
+                let alone = PlainEvent::read_loosely(line.as_bytes(), |_, _, _| {});
                 let learned = layouts.read(line.as_bytes());
                 prop_assert_eq!(alone.as_ref().map(shown), learned.as_ref().map(shown), "{}", line);
             }

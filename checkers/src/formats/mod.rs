@@ -8,6 +8,9 @@
 //! | [`Format::Edn`] | yes | yes | Jepsen's `history.edn`, Porcupine's key-value logs |
 //! | [`Format::JepsenLog`] | yes | no | lines of `jepsen.log` in any of its four forms, Porcupine's etcd logs |
 //! | [`Format::Csv`] | yes | yes | a line of names such as `process,type,f,key,value`, then an event a line |
+//! | [`Format::Plume`] | yes | no | Plume's and PolySI's text, `w(key,value,session,transaction)` |
+//! | [`Format::Awdit`] | yes | no | AWDIT's text, `w key value`, transactions apart by `---`, sessions by `===` |
+//! | [`Format::Dbcop`] | yes | no | dbcop's JSON: transactions by session |
 //! | [`Format::Text`] | yes | yes | Jepsen's `history.txt`: process, type, function, value, error |
 //!
 //! Order of lines is order of events, whatever times or indices stand in them:
@@ -29,12 +32,14 @@ mod edn;
 mod form;
 mod jepsen;
 mod json;
-pub(crate) mod json_lines;
+mod json_lines;
 pub(crate) mod layout;
 mod log;
 mod operation;
+pub(crate) mod plain;
 mod print;
 pub(crate) mod room;
+mod sessions;
 
 use std::{fmt, io::BufRead};
 
@@ -42,7 +47,7 @@ use crate::{History, Probe, Value};
 use room::Room;
 
 pub use csv::value;
-pub use print::{write, write_event};
+pub use print::{write, write_event, write_probed};
 
 /// How a history is written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +64,12 @@ pub enum Format {
     Text,
     /// Comma-separated values under a line of names.
     Csv,
+    /// Transactions by session, as Plume and PolySI write them.
+    Plume,
+    /// Transactions by session, as AWDIT writes them for people.
+    Awdit,
+    /// Transactions by session, as dbcop writes them in JSON.
+    Dbcop,
 }
 
 impl fmt::Display for Format {
@@ -70,6 +81,9 @@ impl fmt::Display for Format {
             Self::JepsenLog => "jepsen.log",
             Self::Text => "columns of text",
             Self::Csv => "CSV",
+            Self::Plume => "Plume's text",
+            Self::Awdit => "AWDIT's text",
+            Self::Dbcop => "dbcop's JSON",
         })
     }
 }
@@ -110,6 +124,10 @@ pub struct Imported {
     pub format: Format,
     /// What the file left open and how it was understood, in sentences.
     pub assumptions: Vec<String>,
+    /// Whether the order of events is that of time between clients, too. Files of
+    /// sessions have no such order: what strict serializability would make of them
+    /// means nothing.
+    pub is_in_real_time: bool,
     /// The names of the keys, by their numbers, if they had to be numbered.
     pub key_names: Vec<Value>,
     /// The last line of a run that was killed while it wrote, which was left
@@ -229,6 +247,9 @@ fn parse_within(
         Format::JepsenLog => log::parse(text(bytes)?, &mut reading)?,
         Format::Text => log::parse_columns(text(bytes)?, &mut reading)?,
         Format::Csv => csv::parse(text(bytes)?, &mut reading)?,
+        Format::Plume => sessions::parse_plume(text(bytes)?, &mut reading)?,
+        Format::Awdit => sessions::parse_awdit(text(bytes)?, &mut reading)?,
+        Format::Dbcop => sessions::parse_dbcop(bytes, &mut reading)?,
     }
     reading.finish()
 }
@@ -249,12 +270,20 @@ pub fn recognise(bytes: &[u8]) -> Format {
     let is_process = |field: &[u8]| {
         field == b":nemesis" || (!field.is_empty() && field.iter().all(u8::is_ascii_digit))
     };
+    let beginning = &bytes[..bytes.len().min(SURE)];
     match (first.first(), second) {
+        (Some(b'{'), Some(b'"') | None) | (Some(b'['), Some(b'[') | None)
+            if sessions::is_dbcop(beginning) =>
+        {
+            Format::Dbcop
+        }
         (Some(b'{'), Some(b'"')) => of_objects(lines()),
         (Some(b'['), Some(b'{') | None) if first_key_is_quoted(bytes) => Format::Json,
         (Some(b'[' | b'(' | b'#'), _) | (Some(b'{'), Some(b':' | b'}')) => Format::Edn,
         _ if first.split(|&b| b == b'\t').next().is_some_and(is_process) => Format::Text,
         _ if csv::is_header(first) => Format::Csv,
+        _ if sessions::is_plume(first) => Format::Plume,
+        _ if sessions::is_awdit(first) => Format::Awdit,
         _ => Format::JepsenLog,
     }
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Time,
-    formats::{json_lines::RawEvent, room::Room},
+    formats::{plain::PlainEvent, room::Room},
     register::{Listener, gather},
 };
 
@@ -112,7 +112,9 @@ impl Listener for Counts {
     /// acknowledged.
     type Begun = (Time, Option<Duration>);
 
-    fn event(&mut self, event: &RawEvent<'_>, at: u64) {
+    const WANTS_VALID: bool = true;
+
+    fn event(&mut self, event: &PlainEvent<'_>, at: u64) {
         let is_timed = event.time.is_some();
         let now = Time(event.time.unwrap_or(at));
         self.is_odd |= event.version.is_some()
@@ -127,7 +129,11 @@ impl Listener for Counts {
         self.is_odd = true;
     }
 
-    fn begins(&mut self, key: u32, _: &RawEvent<'_>) -> Self::Begun {
+    fn has_enough(&self) -> bool {
+        self.is_odd
+    }
+
+    fn begins(&mut self, key: u32, _: &PlainEvent<'_>) -> Self::Begun {
         let key = key as usize;
         if key >= self.acknowledged.len() {
             self.acknowledged.resize(key + 1, None);
@@ -135,7 +141,7 @@ impl Listener for Counts {
         (self.last, self.acknowledged[key].map(|acknowledged| self.last.since(acknowledged)))
     }
 
-    fn acknowledged(&mut self, key: u32, _: &RawEvent<'_>) {
+    fn acknowledged(&mut self, key: u32, _: &PlainEvent<'_>) {
         self.acknowledged[key as usize] = Some(self.last);
         self.tally.metrics.writes += 1;
     }

@@ -9,8 +9,8 @@ use crate::{
     Key, Kind,
     formats::{
         BYTE_ORDER_MARK, ImportError,
-        json_lines::{RawEvent, RawValue},
         layout::Layouts,
+        plain::{PlainEvent, PlainValue},
         room::Room,
     },
 };
@@ -103,17 +103,24 @@ pub(crate) trait Listener {
     /// What is remembered of an operation until it ends.
     type Begun: Copy;
 
+    /// Whether a file in which something is wrong is of no use: then it is not read
+    /// to its end.
+    const WANTS_VALID: bool;
+
     /// A line with an event, which is at this position.
-    fn event(&mut self, event: &RawEvent<'_>, at: u64);
+    fn event(&mut self, event: &PlainEvent<'_>, at: u64);
 
     /// A line without one that counts.
     fn other(&mut self);
 
+    /// Whether what was told so far makes the rest of no use.
+    fn has_enough(&self) -> bool;
+
     /// An operation on a key begins; keys are numbered as they come.
-    fn begins(&mut self, key: u32, event: &RawEvent<'_>) -> Self::Begun;
+    fn begins(&mut self, key: u32, event: &PlainEvent<'_>) -> Self::Begun;
 
     /// A write was acknowledged.
-    fn acknowledged(&mut self, key: u32, event: &RawEvent<'_>);
+    fn acknowledged(&mut self, key: u32, event: &PlainEvent<'_>);
 
     /// A read returned.
     fn answered(&mut self, begun: Self::Begun);
@@ -125,13 +132,19 @@ pub(crate) trait Listener {
 impl Listener for () {
     type Begun = ();
 
-    fn event(&mut self, _: &RawEvent<'_>, _: u64) {}
+    const WANTS_VALID: bool = false;
+
+    fn event(&mut self, _: &PlainEvent<'_>, _: u64) {}
 
     fn other(&mut self) {}
 
-    fn begins(&mut self, _: u32, _: &RawEvent<'_>) {}
+    fn has_enough(&self) -> bool {
+        false
+    }
 
-    fn acknowledged(&mut self, _: u32, _: &RawEvent<'_>) {}
+    fn begins(&mut self, _: u32, _: &PlainEvent<'_>) {}
+
+    fn acknowledged(&mut self, _: u32, _: &PlainEvent<'_>) {}
 
     fn answered(&mut self, (): ()) {}
 
@@ -189,6 +202,9 @@ pub(crate) fn gather<L: Listener>(
 /// About the bytes that an event takes, of which two are an operation: its record
 /// and the number of its value, in lists that may have doubled for it.
 const EVENT: usize = 2 * size_of::<DenseRecord>();
+
+/// Where something is wrong it mostly shows in so many operations.
+const LOOKED_AT: usize = 1 << 16;
 
 /// Longer lines are not asked what they are: as a tree they would take many times
 /// their length.
@@ -285,7 +301,7 @@ impl<'l, L: Listener> Gathered<'l, L> {
             1 => line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line),
             _ => line,
         };
-        let event = match RawEvent::read(line) {
+        let event = match PlainEvent::read(line) {
             Some(event) => {
                 if let Some(found) = event.index.filter(|index| *index != self.events) {
                     let expected = self.events;
@@ -301,6 +317,9 @@ impl<'l, L: Listener> Gathered<'l, L> {
         };
         let at = self.events;
         self.listener.event(&event, at);
+        if self.listener.has_enough() {
+            return Err(self.unsuitable("it is of another kind"));
+        }
         self.events += 1;
         if event.kind == Kind::Invoke {
             let open = self.invoke(&event, at)?;
@@ -329,6 +348,9 @@ impl<'l, L: Listener> Gathered<'l, L> {
             return Ok(());
         }
         self.listener.other();
+        if self.listener.has_enough() {
+            return Err(self.unsuitable("it is of another kind"));
+        }
         if line.len() > MOST_ODD {
             return Err(self.unsuitable("the line is longer than 1 MB"));
         }
@@ -344,14 +366,16 @@ impl<'l, L: Listener> Gathered<'l, L> {
         }
     }
 
-    fn invoke(&mut self, event: &RawEvent<'_>, at: u64) -> Result<Open<L::Begun>, StreamError> {
+    fn invoke(&mut self, event: &PlainEvent<'_>, at: u64) -> Result<Open<L::Begun>, StreamError> {
         // An absent key is one unnamed register beside the named ones.
         let name = event.key.unwrap_or(NO_KEY);
         let next = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
         let key = *self.keys.entry(name).or_insert(next);
         let writes = match (event.f, &event.value) {
             ("read", _) => None,
-            ("write", RawValue::Int(value)) => Some(self.values.number(key, value.cast_unsigned())),
+            ("write", PlainValue::Int(value)) => {
+                Some(self.values.number(key, value.cast_unsigned()))
+            }
             _ => return Err(self.unsuitable("only reads and writes of whole numbers are streamed")),
         };
         let is_at_risk = self.acknowledged.get(key as usize).is_some_and(|known| *known);
@@ -361,7 +385,7 @@ impl<'l, L: Listener> Gathered<'l, L> {
 
     fn complete(
         &mut self,
-        event: &RawEvent<'_>,
+        event: &PlainEvent<'_>,
         open: Open<L::Begun>,
         at: u64,
     ) -> Result<(), StreamError> {
@@ -390,8 +414,8 @@ impl<'l, L: Listener> Gathered<'l, L> {
             }
             (_, None) => {
                 let value = match event.value {
-                    RawValue::Nil => DenseRecord::INITIAL,
-                    RawValue::Int(value) => self.values.number(key, value.cast_unsigned()),
+                    PlainValue::Nil => DenseRecord::INITIAL,
+                    PlainValue::Int(value) => self.values.number(key, value.cast_unsigned()),
                     _ => return Err(self.unsuitable("a read returned no whole number")),
                 };
                 self.reads_at_risk += u64::from(is_at_risk);
@@ -399,7 +423,23 @@ impl<'l, L: Listener> Gathered<'l, L> {
                 DenseRecord::read(key, value, invoked, at)
             }
         };
-        self.records.push(record).map_err(|error| self.unsuitable(&error.to_string()))
+        self.records.push(record).map_err(|error| self.unsuitable(&error.to_string()))?;
+        if L::WANTS_VALID && self.records.len() == LOOKED_AT && self.is_wrong_so_far() {
+            return Err(self.unsuitable("something is wrong with it"));
+        }
+        Ok(())
+    }
+
+    /// Whether no order explains what there is, whatever comes: operations that are
+    /// under way may have happened.
+    fn is_wrong_so_far(&self) -> bool {
+        let mut records = self.records.clone();
+        let left = self.open.rest().filter_map(|open| {
+            Some(DenseRecord::write(open.key, open.writes?, open.invoked, OPEN))
+        });
+        let mut all = self.unknown.iter().copied().chain(left);
+        let is_taken = all.all(|record| records.push(record).is_ok());
+        is_taken && !matches!(records.check(), Ok(None))
     }
 
     fn judge(mut self, truncated: Option<ImportError>) -> Result<Streamed, StreamError> {
