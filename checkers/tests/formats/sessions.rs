@@ -42,10 +42,10 @@ fn one_history_is_the_same_in_every_format() {
         assert_eq!(
             shown(&imported.history),
             [
-                "0 Invoke txn [[\"r\" 1 nil] [\"w\" 2 5]]",
-                "1 Invoke txn [[\"r\" 2 nil] [\"w\" 1 6]]",
-                "0 Ok txn [[\"r\" 1 nil] [\"w\" 2 5]]",
-                "1 Ok txn [[\"r\" 2 nil] [\"w\" 1 6]]",
+                "0 Invoke txn [[r 1 nil] [w 2 5]]",
+                "1 Invoke txn [[r 2 nil] [w 1 6]]",
+                "0 Ok txn [[r 1 nil] [w 2 5]]",
+                "1 Ok txn [[r 2 nil] [w 1 6]]",
             ],
             "{text}"
         );
@@ -62,14 +62,14 @@ fn zeros_that_were_written_and_aborted_writes_are_told_apart() {
     assert_eq!(
         shown(&imported.history),
         [
-            "0 Invoke txn [[\"w\" 7 0]]",
-            "1 Invoke txn [[\"r\" 7 nil]]",
-            "0 Ok txn [[\"w\" 7 0]]",
-            "1 Ok txn [[\"r\" 7 0]]",
-            "1 Invoke txn [[\"w\" 7 9]]",
-            "1 Fail txn [[\"w\" 7 9]]",
-            "1 Invoke txn [[\"r\" 8 nil]]",
-            "1 Ok txn [[\"r\" 8 nil]]",
+            "0 Invoke txn [[w 7 0]]",
+            "1 Invoke txn [[r 7 nil]]",
+            "0 Ok txn [[w 7 0]]",
+            "1 Ok txn [[r 7 0]]",
+            "1 Invoke txn [[w 7 9]]",
+            "1 Fail txn [[w 7 9]]",
+            "1 Invoke txn [[r 8 nil]]",
+            "1 Ok txn [[r 8 nil]]",
         ]
     );
     let read_aborted = read("w(7,9,0,-1)\nr(7,9,1,1)\n");
