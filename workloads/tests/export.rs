@@ -45,16 +45,24 @@ fn what_was_exported_and_read_again_is_judged_the_same() {
     }
     // Of the run the primary's order is known, and so it is of what was written.
     let (code, from_lines) = judged("history.jsonl", folder);
-    assert!(from_lines["metrics"]["keys_by_version"].as_u64().unwrap() > 0, "{from_lines}");
-    assert!(from_lines["metrics"]["hits"].as_u64().unwrap() > 0);
-    assert!(from_lines["metrics"]["convergence"]["keys_compared"].as_u64().unwrap() > 0);
+    assert!(
+        from_lines["judgement"]["metrics"]["keys_by_version"].as_u64().unwrap() > 0,
+        "{from_lines}"
+    );
+    assert!(from_lines["judgement"]["metrics"]["hits"].as_u64().unwrap() > 0);
+    assert!(
+        from_lines["judgement"]["metrics"]["convergence"]["keys_compared"].as_u64().unwrap() > 0
+    );
     for other in ["history.edn", "history.csv"] {
         let (found, told) = judged(other, folder);
         assert_eq!(found, code, "{other}");
         for figure in
             ["reads", "writes", "reads_at_risk", "stale_reads", "sessions", "by_values", "k", "pbs"]
         {
-            assert_eq!(told["metrics"][figure], from_lines["metrics"][figure], "{other}: {figure}");
+            assert_eq!(
+                told["judgement"]["metrics"][figure], from_lines["judgement"]["metrics"][figure],
+                "{other}: {figure}"
+            );
         }
         // And from there to lines again.
         let (_, lines, _) = quarrel(&["export", other, "--format", "jsonl"], folder);

@@ -216,7 +216,7 @@ as soon as it is convicted; controls last for the whole of --time.",
         examples: &[
             ("export latest --format edn --out history.edn", "for Jepsen's tools"),
             ("export history.edn --format jsonl", "one JSON object a line"),
-            ("export latest --format csv | head", "for a spreadsheet"),
+            ("export latest --format csv > history.csv", "for a spreadsheet"),
         ],
         codes: &[(0, "done"), (4, "environment: a file cannot be written")],
     },
