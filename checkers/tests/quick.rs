@@ -10,14 +10,14 @@ use quarrel_checkers::{
     judge, judge_json_lines,
 };
 
-/// An event as another tool may write it.
-fn line(event: &Event, is_timed: bool) -> String {
+/// An event as another tool may write it, with a time or without.
+fn line(event: &Event, time: Option<u64>) -> String {
     let kind = format!("{:?}", event.kind).to_lowercase();
     let value = match &event.op.value {
         Value::Nil => "null".to_owned(),
         value => value.to_string(),
     };
-    let time = if is_timed { format!(", \"time\": {}", event.time.0) } else { String::new() };
+    let time = time.map_or_else(String::new, |time| format!(", \"time\": {time}"));
     let key = event.op.key.map_or_else(String::new, |key| format!(", \"key\": {key}"));
     format!(
         "{{\"type\": \"{kind}\", \"f\": \"{}\", \"value\": {value}{time}, \"process\": {}{key}}}\n",
@@ -63,7 +63,11 @@ fn what_is_said_while_reading_is_what_is_said_of_the_history() {
             }
         }
         let is_timed = seed % 2 == 0;
-        let mut file: String = history.events.iter().map(|event| line(event, is_timed)).collect();
+        let mut file: String = history
+            .events
+            .iter()
+            .map(|event| line(event, is_timed.then_some(event.time.0)))
+            .collect();
         match seed % 11 {
             0 => file.push_str("{\"type\": \"info\", \"process\": \"nemesis\", \"f\": \"cut\"}\n"),
             1 => file.push_str("{\"type\": \"invoke\", \"f\": \"wri"),
@@ -125,7 +129,8 @@ impl Read for Trickle<'_> {
 fn pieces_of_a_file_are_put_together() {
     let load = GeneratedLoad { operations: 900, keys: 3, ..GeneratedLoad::default() };
     let history = load.history();
-    let whole: String = history.events.iter().map(|event| line(event, true)).collect();
+    let whole: String =
+        history.events.iter().map(|event| line(event, Some(event.time.0))).collect();
     assert!(whole.len() > 1 << 17, "longer than what is read before it is known what it is");
     let mut own = Vec::new();
     formats::write(&history, Format::JsonLines, &mut own).unwrap();

@@ -21,7 +21,7 @@ pub(crate) fn files() {
     let mut file = Vec::new();
     for (name, load, limit) in [
         ("another order of fields", histories::registers(), 0.35),
-        ("one key, a seventh stale", histories::stale(), 1.5),
+        ("one key, a fifth stale", histories::stale(), 1.5),
     ] {
         file.clear();
         histories::foreign(&load, &mut file).expect("there is room");

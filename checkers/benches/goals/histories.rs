@@ -27,7 +27,7 @@ pub(crate) fn registers() -> GeneratedLoad {
     GeneratedLoad { operations: 1_000_000, keys: 100, seed: 1, ..GeneratedLoad::default() }
 }
 
-/// 10⁶ reads and writes of one key, a seventh of which are stale.
+/// 10⁶ reads and writes of one key, nearly a fifth of which are stale reads.
 pub(crate) fn stale() -> GeneratedLoad {
     let store = Store::Replica { lag_ns: 16_000 };
     GeneratedLoad { operations: 1_000_000, store, seed: 1, ..GeneratedLoad::default() }
