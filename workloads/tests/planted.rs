@@ -8,7 +8,7 @@ use quarrel_checkers::{Anomaly, Cause, Index, JudgeOptions, Key, Value, generate
 use quarrel_harness::{
     explore::{Bounds, Finding, PlacedFault, report},
     judge::{CauseEvidence, find_causes},
-    race::{Aim, Cached, Course, Make, Performance, Setup, plot_of},
+    race::{Aim, Cached, Course, Make, Setup, SimulatedRace, course_of},
     sim::Move,
     strategy::{Action, AnyStrategy, Options},
 };
@@ -28,10 +28,10 @@ const UNTOLD: [&str; 5] =
 /// The others' keys.
 const THEIRS: [Key; 2] = [Key(2), Key(3)];
 
-/// A plot among what up to three other clients do to rows of their own, and the
+/// A course among what up to three other clients do to rows of their own, and the
 /// operation by its client that is the same as before.
-fn among_others(plot: &Course, random: &mut Random) -> Course {
-    let mut among = plot.clone();
+fn among_others(course: &Course, random: &mut Random) -> Course {
+    let mut among = course.clone();
     let others = 1 + random.below(3) as usize;
     for other in 0..others {
         let operations = 1 + random.below(6);
@@ -51,14 +51,14 @@ fn among_others(plot: &Course, random: &mut Random) -> Course {
         cached: Cached::Nowhere,
     }));
     // Clients come first, then who looks at each key in the end, then agents.
-    let (clients, keys) = (plot.clients.len(), plot.keys.len());
+    let (clients, keys) = (course.clients.len(), course.keys.len());
     let moved = |actor: usize| match actor {
         _ if actor < clients => actor,
         _ if actor < clients + keys => actor + others,
         _ => actor + others + THEIRS.len(),
     };
     among.moves.clear();
-    for a_move in &plot.moves {
+    for a_move in &course.moves {
         while random.permille(600) {
             let actor = clients + random.below(others as u64) as usize;
             among.moves.push(Move::Step { actor, mishap: None });
@@ -75,7 +75,7 @@ fn among_others(plot: &Course, random: &mut Random) -> Course {
 }
 
 /// The causes that the judge names of the operation that `victim` begins.
-fn named(performance: &Performance, victim: Index, strategy: &dyn AnyStrategy) -> Vec<Cause> {
+fn named(performance: &SimulatedRace, victim: Index, strategy: &dyn AnyStrategy) -> Vec<Cause> {
     let history = &performance.history;
     let mut found = judge(history, &[], &JudgeOptions::default()).anomalies;
     find_causes(history, Some(strategy.invalidation()), &mut found);
@@ -96,12 +96,12 @@ struct Tally {
 
 impl Tally {
     fn plant(&mut self, make: &Make<'_>, finding: &Finding, name: &str, seeds: u64) {
-        let planted = plot_of(&finding.race, make).unwrap();
+        let planted = course_of(&finding.race, make).unwrap();
         let (Some(claim), Some(of)) = (planted.claim, planted.of) else { return };
         for seed in 0..seeds {
-            let plot = among_others(&planted.plot, &mut Random::seeded(seed));
+            let course = among_others(&planted.course, &mut Random::seeded(seed));
             let aim = Aim { of: Some(of), ..Aim::at(claim) };
-            let performance = plot.perform_until(make, aim).unwrap();
+            let performance = course.perform_until(make, aim).unwrap();
             let Some(victim) = performance.victim else {
                 self.withered += 1;
                 continue;

@@ -9,7 +9,7 @@ use std::{
 
 use proptest::prelude::*;
 use quarrel_harness::{
-    race::{Race, plot_of, rehearse},
+    race::{Race, course_of, simulate},
     strategy::{AnyStrategy, Options},
 };
 
@@ -39,7 +39,7 @@ fn every_race_is_met_in_simulation() {
     assert!(files().len() >= 15);
     for path in files() {
         let race = read(&path);
-        let run = rehearse(&race, &|| strategy(&race), &mut |_| {}).unwrap();
+        let run = simulate(&race, &|| strategy(&race), &mut |_| {}).unwrap();
         assert_eq!(run.complaint(), None, "{}", path.display());
         assert!(run.happened.len() >= 3);
     }
@@ -69,7 +69,7 @@ fn a_race_with_a_claim_that_is_not_true_is_not_met() {
 
 fn complaint(text: &str) -> Option<String> {
     let race: Race = text.parse().unwrap();
-    rehearse(&race, &|| strategy(&race), &mut |_| {}).unwrap().complaint()
+    simulate(&race, &|| strategy(&race), &mut |_| {}).unwrap().complaint()
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn more_operations_than_can_be_judged_are_refused_by_line() {
         Some(true)
     );
     let race: Race = reads(140).parse().unwrap();
-    let refused = rehearse(&race, &|| strategy(&race), &mut |_| {}).unwrap_err().to_string();
+    let refused = simulate(&race, &|| strategy(&race), &mut |_| {}).unwrap_err().to_string();
     assert!(
         refused.starts_with("line 130, column 1: expected at most 128 operations"),
         "{refused}"
@@ -238,10 +238,10 @@ proptest! {
         let Ok(options) = Options::resolve(entry.name, entry.options, &given) else { return Ok(()) };
         if (entry.build)(&options).is_ok() {
             let make = || (entry.build)(&options).unwrap();
-            if let Ok(run) = rehearse(&race, &make, &mut |_| {}) {
+            if let Ok(run) = simulate(&race, &make, &mut |_| {}) {
                 prop_assert_eq!(run.is_met(), run.complaint().is_none());
             }
-            drop(plot_of(&race, &make));
+            drop(course_of(&race, &make));
         }
     }
 }
@@ -252,7 +252,7 @@ fn the_first_difference_is_explained() {
                 Writer A: UPDATE 1 = Alice\nWriter A: DEL 1\n\
                 Reader C: GET 1 -> miss\nReader C: SELECT replica 1 -> Alex\n";
     let race: Race = text.parse().unwrap();
-    let run = rehearse(&race, &|| strategy(&race), &mut |_| {}).unwrap();
+    let run = simulate(&race, &|| strategy(&race), &mut |_| {}).unwrap();
     assert_eq!(
         run.complaint().as_deref(),
         Some("line 6: expected Alex, got Alice: the replica had replayed 0/3000080")

@@ -6,7 +6,7 @@ mod own;
 use quarrel_checkers::{Cause, Guarantee};
 use quarrel_harness::{
     explore::{Bounds, Finding, report},
-    race::{Race, rehearse},
+    race::{Race, simulate},
 };
 
 /// The shortest way in which a strategy breaks `guarantee` under `faults`.
@@ -307,7 +307,7 @@ fn reported_races_hold_and_have_their_causes() {
         let race: Race = text.parse().unwrap();
         let first = text.lines().next().unwrap().trim_start_matches("strategy ");
         let make = own::made(first);
-        let run = rehearse(&race, &make, &mut |_| {}).unwrap();
+        let run = simulate(&race, &make, &mut |_| {}).unwrap();
         assert_eq!(run.complaint(), None, "{threads}: {text}");
         let finding = quarrel_harness::explore::shrink_race(&make, &race).unwrap().unwrap();
         assert_eq!(finding.cause, cause, "{threads}: {finding}");

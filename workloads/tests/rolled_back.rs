@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use quarrel_checkers::{Cause, Key, Site, Value};
 use quarrel_harness::{
     explore::{Bounds, report},
-    race::{Race, rehearse},
+    race::{Race, simulate},
     sim::Claim,
     stores::{Row, StoreError},
     strategy::{AnyStrategy, Session, Strategy},
@@ -55,7 +55,7 @@ const HEAD: &str = "strategy check-constraint\nkey 1 = Alex, cached\n\
 fn complaint(text: &str) -> Option<String> {
     let race: Race = text.parse().unwrap();
     let strategy = strategy(Value::from("Bad"));
-    rehearse(&race, &strategy, &mut |_| {}).unwrap().complaint()
+    simulate(&race, &strategy, &mut |_| {}).unwrap().complaint()
 }
 
 #[test]

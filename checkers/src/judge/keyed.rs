@@ -202,6 +202,8 @@ pub(super) fn split<'a>(
     })?;
     let timelines = versions::Timelines::of(history);
     for keyed in &mut split.keys {
+        // Keys fill up side by side, each with room for as much again.
+        keyed.entries.shrink_to_fit();
         keyed.entries.sort_by_key(|entry| entry.operation.returned);
         versions::resolve(keyed, timelines);
         if keyed.has_deletes {

@@ -192,6 +192,20 @@ impl Kept {
         }
     }
 
+    const fn count(&self) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::Stale(kept) | Self::Reads(kept) => kept.len(),
+        }
+    }
+
+    /// Makes room for as many and no more: of a long run there are many.
+    fn reserve(&mut self, more: usize) {
+        if let Self::Stale(kept) | Self::Reads(kept) = self {
+            kept.reserve_exact(more);
+        }
+    }
+
     fn merge(&mut self, other: Self) {
         if let (Self::Stale(kept), Self::Stale(reads)) | (Self::Reads(kept), Self::Reads(reads)) =
             (self, other)
@@ -224,6 +238,7 @@ fn judge_keeping(
                 }
                 (collector, tally, kept)
             });
+            kept.reserve(judged.iter().map(|(_, _, reads)| reads.count()).sum());
             for (of_group, counted, reads) in judged {
                 collector.merge(of_group);
                 tally.merge(counted);

@@ -31,16 +31,18 @@ impl AppCluster {
     ///
     /// When the application does not start, or the cluster has no servers that
     /// it could connect to.
-    pub async fn start(
+    pub fn start(
         inner: Arc<dyn Cluster>,
         app: Arc<App>,
         clients: u64,
         seed: u64,
         reading: Reading,
-    ) -> Result<Self, ClusterError> {
-        let fleet = Fleet::start(&app.file, &*inner, clients, seed, reading).await?;
-        app.board(fleet, clients);
-        Ok(Self { inner, app })
+    ) -> Boxed<'static, Result<Self, ClusterError>> {
+        Box::pin(async move {
+            let fleet = Fleet::start(&app.file, &*inner, clients, seed, reading).await?;
+            app.board(fleet, clients);
+            Ok(Self { inner, app })
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use quarrel_checkers::{Key, Site, Value};
 use quarrel_faultproxy::{Attend, Attention, attend::NoticeKind};
-use quarrel_strategy::stores::StoreError;
+use quarrel_strategy::{cluster::Boxed, stores::StoreError};
 use tokio::time::timeout;
 
 use super::{
@@ -44,10 +44,12 @@ const STORES: [(&str, Site); 3] =
 /// # Errors
 ///
 /// When a request fails, or messages cannot be read.
-pub async fn examine(app: &Arc<App>) -> Result<Examination, String> {
-    let mut ear = Ear::new(app)?;
-    let requests = try_each(app, &mut ear).await?;
-    Ok(Examination::of(app, requests, ear))
+pub fn examine(app: &Arc<App>) -> Boxed<'_, Result<Examination, String>> {
+    Box::pin(async move {
+        let mut ear = Ear::new(app)?;
+        let requests = try_each(app, &mut ear).await?;
+        Ok(Examination::of(app, requests, ear))
+    })
 }
 
 /// Each request on a row of its own: what it caused.

@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
+use quarrel_strategy::cluster::Boxed;
+
 use super::{
     App,
     doctor::{Ear, Examination, try_each},
@@ -28,27 +30,29 @@ const IDLE: Duration = Duration::from_secs(2);
 /// # Errors
 ///
 /// When a request fails, or messages cannot be read.
-pub async fn learn(app: &Arc<App>) -> Result<Learnt, String> {
-    let mut ear = Ear::new(app)?;
-    let mut requests = Vec::new();
-    // The second row finds pools filled and statements prepared.
-    for _ in 0..2 {
-        requests.extend(try_each(app, &mut ear).await?);
-    }
-    tokio::time::sleep(IDLE).await;
-    let idle = ear.tried("nothing for a while", "nobody asked", super::doctor::NO_ROW).await;
-    let shapes = |wanted: bool| {
-        let messages = requests.iter().flat_map(|tried| &tried.messages);
-        let of_kind = messages.filter(move |one| (one.effect == Effect::Local) == wanted);
-        of_kind.map(|one| one.shape.to_string()).collect::<BTreeSet<_>>()
-    };
-    // What counts once, as a COMMIT behind a write, counts always.
-    let counts = shapes(false);
-    let local = shapes(true).difference(&counts).cloned().collect::<BTreeSet<_>>();
-    let background = idle.messages.iter().map(|one| one.shape.to_string());
-    let background =
-        background.filter(|shape| !counts.contains(shape) && !local.contains(shape)).collect();
-    Ok(Learnt { found: Examination::of(app, requests, ear), local, background })
+pub fn learn(app: &Arc<App>) -> Boxed<'_, Result<Learnt, String>> {
+    Box::pin(async move {
+        let mut ear = Ear::new(app)?;
+        let mut requests = Vec::new();
+        // The second row finds pools filled and statements prepared.
+        for _ in 0..2 {
+            requests.extend(try_each(app, &mut ear).await?);
+        }
+        tokio::time::sleep(IDLE).await;
+        let idle = ear.tried("nothing for a while", "nobody asked", super::doctor::NO_ROW).await;
+        let shapes = |wanted: bool| {
+            let messages = requests.iter().flat_map(|tried| &tried.messages);
+            let of_kind = messages.filter(move |one| (one.effect == Effect::Local) == wanted);
+            of_kind.map(|one| one.shape.to_string()).collect::<BTreeSet<_>>()
+        };
+        // What counts once, as a COMMIT behind a write, counts always.
+        let counts = shapes(false);
+        let local = shapes(true).difference(&counts).cloned().collect::<BTreeSet<_>>();
+        let background = idle.messages.iter().map(|one| one.shape.to_string());
+        let background =
+            background.filter(|shape| !counts.contains(shape) && !local.contains(shape)).collect();
+        Ok(Learnt { found: Examination::of(app, requests, ear), local, background })
+    })
 }
 
 impl Learnt {

@@ -3,11 +3,11 @@ use std::fmt::Write as _;
 /// Text with places for what is known only later: `{key}`, `{primary.host}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
-    parts: Vec<Part>,
+    parts: Vec<ClientState>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+enum ClientState {
     Text(String),
     Place(String),
 }
@@ -73,14 +73,14 @@ impl Template {
                 return Err(format!("{{{name}}} is not known here: expected {}", known.join(", ")));
             }
             if !plain.is_empty() {
-                parts.push(Part::Text(std::mem::take(&mut plain)));
+                parts.push(ClientState::Text(std::mem::take(&mut plain)));
             }
-            parts.push(Part::Place(name.to_owned()));
+            parts.push(ClientState::Place(name.to_owned()));
             rest = &rest[name.len() + 2..];
         }
         plain.push_str(rest);
         if !plain.is_empty() {
-            parts.push(Part::Text(plain));
+            parts.push(ClientState::Text(plain));
         }
         Ok(Self { parts })
     }
@@ -88,7 +88,7 @@ impl Template {
     /// Whether it has a place of this name.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
-        self.parts.iter().any(|part| matches!(part, Part::Place(place) if place == name))
+        self.parts.iter().any(|part| matches!(part, ClientState::Place(place) if place == name))
     }
 
     /// The text, with what stands at each place.
@@ -96,8 +96,8 @@ impl Template {
     pub fn fill(&self, mut at: impl FnMut(&str) -> String) -> String {
         self.parts.iter().fold(String::new(), |mut text, part| {
             let _ = match part {
-                Part::Text(plain) => text.write_str(plain),
-                Part::Place(name) => text.write_str(&at(name)),
+                ClientState::Text(plain) => text.write_str(plain),
+                ClientState::Place(name) => text.write_str(&at(name)),
             };
             text
         })

@@ -21,7 +21,7 @@ use super::{
     Failure,
     choose::{Choice, Wanted, start},
     output::{self, eprintln, print, println},
-    performance::interrupted,
+    perform::interrupted,
     run::{asked, duration, take_down},
     signals::stop_on_signals,
     subject::{Subject, read_app},
@@ -113,10 +113,10 @@ pub(super) fn explore(file: &Path, asked: &Asked<'_>) -> Result<u8, Failure> {
         choices,
         ..Limits::default()
     };
-    let report = on_stage(file, asked.args.cluster, &spaces, |app, stop| async move {
+    let report = with_app(file, asked.args.cluster, &spaces, |app, stop| async move {
         explore_app(&app, &searched, &limits, &stop).await
     })?;
-    let Staged { came_to: report, ended } = report;
+    let Started { came_to: report, ended } = report;
     tell(&report, asked)?;
     Ok(match (&report.finding, report.holds()) {
         (Some(_), _) => 1,
@@ -168,7 +168,7 @@ pub(super) fn replay(
     };
     let file = read_app(app)?;
     let spaces = [race.clients];
-    let replayed = on_stage(file, choice, &spaces, |app, stop| async move {
+    let replayed = with_app(file, choice, &spaces, |app, stop| async move {
         let_be_stopped(&stop, replay_app(&app, &race, times)).await
     })?
     .unless_stopped()?;
@@ -244,7 +244,7 @@ pub(super) fn app(args: &AppArgs) -> Result<u8, Failure> {
     match &args.command {
         AppCommand::Doctor { file, cluster, .. } => {
             let file = read_app(file)?;
-            let found = on_stage(file, *cluster, &alone, |app, stop| async move {
+            let found = with_app(file, *cluster, &alone, |app, stop| async move {
                 let_be_stopped(&stop, examine(&app)).await
             })?
             .unless_stopped()?;
@@ -257,7 +257,7 @@ pub(super) fn app(args: &AppArgs) -> Result<u8, Failure> {
                 let why = format!("{} has a table [steps]: take it out first", file.display());
                 return Err(Failure::usage(why));
             }
-            let found = on_stage(read, *cluster, &alone, |app, stop| async move {
+            let found = with_app(read, *cluster, &alone, |app, stop| async move {
                 let_be_stopped(&stop, learn(&app)).await
             })?
             .unless_stopped()?;
@@ -273,7 +273,7 @@ pub(super) fn app(args: &AppArgs) -> Result<u8, Failure> {
         AppCommand::Faults { file, cluster, .. } => {
             let one = [Clients { writers: 1, readers: 0 }];
             let file = read_app(file)?;
-            let Staged { came_to: swept, ended } = on_stage(
+            let Started { came_to: swept, ended } = with_app(
                 file,
                 *cluster,
                 &one,
@@ -290,7 +290,7 @@ pub(super) fn app(args: &AppArgs) -> Result<u8, Failure> {
 }
 
 /// What came of some work on an application.
-struct Staged<T> {
+struct Started<T> {
     came_to: T,
     ended: Ended,
 }
@@ -312,7 +312,7 @@ impl Ended {
     }
 }
 
-impl<T> Staged<Option<T>> {
+impl<T> Started<Option<T>> {
     /// What came of work of which nothing is told if it was stopped.
     fn unless_stopped(self) -> Result<T, Failure> {
         self.came_to.ok_or_else(interrupted)
@@ -336,12 +336,12 @@ async fn let_be_stopped<T>(
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Starts cluster and application, does `work`, and takes both down.
-fn on_stage<T, F>(
+fn with_app<T, F>(
     file: AppFile,
     choice: Choice,
     spaces: &[Clients],
     work: impl FnOnce(Arc<App>, Stop) -> F,
-) -> Result<Staged<T>, Failure>
+) -> Result<Started<T>, Failure>
 where
     F: Future<Output = Result<T, String>>,
 {
@@ -385,7 +385,7 @@ where
         let ended = if stop.asked() { Ended::BySomebody } else { Ended::ByItself };
         let Some(done) = done else { return Err(interrupted()) };
         match (done, died) {
-            (Ok(came_to), _) => Ok(Staged { came_to, ended }),
+            (Ok(came_to), _) => Ok(Started { came_to, ended }),
             (Err(_), _) if ended == Ended::BySomebody => Err(interrupted()),
             (Err(why), Some(died)) => Err(Failure::environment(format!("{why}; {died} ended"))),
             (Err(why), None) => Err(Failure::environment(why)),

@@ -18,7 +18,7 @@ use quarrel_strategy::strategy::{AnyStrategy, Catalogue};
 
 use super::{
     Failure,
-    matrix::{Column, MAX_STATES, Row, Way, cast, columns, rows},
+    matrix::{Column, MAX_STATES, Row, Way, clients, columns, rows},
     output::eprintln,
 };
 
@@ -87,7 +87,7 @@ fn pair(row: &Row<'_>, column: &Column, seed: u64) -> Result<Option<Pair>, Stuck
     let bounds = Bounds {
         faults: faults.collect(),
         guarantee: Guarantee::Linearizable,
-        ..cast(MAX_STATES.get(), seed)
+        ..clients(MAX_STATES.get(), seed)
     };
     let found = explore(&make, &bounds)?;
     if found.broken.is_none() && !bounds.allows(PlacedFault::ReplicaLag) {

@@ -33,7 +33,7 @@ mod new_app;
 mod options;
 mod output;
 mod partition;
-mod performance;
+mod perform;
 mod profile;
 mod proxy;
 mod race;

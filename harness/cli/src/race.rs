@@ -20,7 +20,7 @@ use super::{
     Failure, app_explore,
     choose::{Choice, ExternalArgs},
     cut::{Cutter, Making, making, written},
-    performance::{Audience, Bill, perform},
+    perform::{ReplayJob, ReplayWatcher, perform},
     recorded::Recorded,
 };
 
@@ -56,7 +56,7 @@ pub(super) struct ReplayArgs {
 
 /// Performs a race, line by line. Exit code 0 if what it claims came true every
 /// time, 1 if not, 2 if an anomaly could not be cut out of its run, 3 if it
-/// claims nothing, 4 if a performance failed and no other one differed.
+/// claims nothing, 4 if a replay failed and no other one differed.
 pub(super) fn replay(args: &ReplayArgs, catalogue: &Catalogue) -> Result<u8, Failure> {
     if args.redact {
         output::redact();
@@ -94,25 +94,25 @@ pub(super) fn replay(args: &ReplayArgs, catalogue: &Catalogue) -> Result<u8, Fai
         lines: Vec::new(),
         differences: Vec::new(),
     };
-    let bill = Bill {
+    let job = ReplayJob {
         race: &race,
         make: &make,
         choice: args.cluster,
         external: &args.external,
         times: args.times,
     };
-    let on = perform(&bill, &mut score)?;
+    let on = perform(&job, &mut score)?;
     Ok(score.end(on))
 }
 
-/// Tells of performances and counts those that went as written.
+/// Tells of simulations and counts those that went as written.
 struct Score<'a> {
     args: &'a ReplayArgs,
     as_json: bool,
     /// How much of the race can turn out to be false.
     claims: u64,
     hits: u64,
-    /// Why performances came to nothing.
+    /// Why simulations came to nothing.
     failed: Vec<String>,
     /// Of the first performance, for JSON.
     lines: Vec<String>,
@@ -120,7 +120,7 @@ struct Score<'a> {
     differences: Vec<String>,
 }
 
-impl Audience for Score<'_> {
+impl ReplayWatcher for Score<'_> {
     fn hear(&mut self, round: u64, told: Told<'_>) {
         match told {
             Told::Happened(happening) if round == 0 && self.as_json => {

@@ -15,7 +15,7 @@ use super::{
     Failure,
     choose::{Choice, ExternalArgs},
     cut::{Cutter, Making, Written, place_of_smallest, write_new, written_as_recorded},
-    performance::{Audience, Bill, impossible, perform},
+    perform::{ReplayJob, ReplayWatcher, impossible, perform},
     race::{Named, cut, cutter, read},
 };
 use crate::output::{eprintln, print, println};
@@ -108,23 +108,23 @@ fn nothing_claimed(args: &ShrinkArgs) -> u8 {
     RunOutcome::Vacuous.exit_code()
 }
 
-/// What performances of the smaller race showed.
+/// What simulations of the smaller race showed.
 enum Confirmation {
     /// It was only simulated, and why no more was done.
     Simulated(String),
     /// It was performed on this kind of cluster.
-    Performed { on: ClusterKind, hits: u64, times: u64, complaint: Option<String> },
+    SimulatedOperation { on: ClusterKind, hits: u64, times: u64, complaint: Option<String> },
 }
 
 impl Confirmation {
     const fn is_refuted(&self) -> bool {
-        matches!(self, Self::Performed { hits: 0, .. })
+        matches!(self, Self::SimulatedOperation { hits: 0, .. })
     }
 
     fn to_json(&self) -> Json {
         match self {
             Self::Simulated(why) => json!({"cluster": "sim", "why": why}),
-            Self::Performed { on, hits, times, complaint } => json!({
+            Self::SimulatedOperation { on, hits, times, complaint } => json!({
                 "cluster": on.to_string(),
                 "hits": hits,
                 "times": times,
@@ -138,7 +138,7 @@ impl std::fmt::Display for Confirmation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Simulated(why) => write!(f, "simulated only: {why}"),
-            Self::Performed { on, hits, times, complaint } => {
+            Self::SimulatedOperation { on, hits, times, complaint } => {
                 let word = match *hits {
                     0 => "not confirmed",
                     some if some < *times => "confirmed in part",
@@ -172,12 +172,12 @@ fn confirm(
         _ => {
             let mut count = Count { hits: 0, failed: 0, complaint: None };
             let external = &args.external;
-            let bill = Bill { race, make, choice, external, times: args.times };
-            match perform(&bill, &mut count) {
+            let job = ReplayJob { race, make, choice, external, times: args.times };
+            match perform(&job, &mut count) {
                 Ok(on) => {
                     let Count { hits, failed, complaint } = count;
                     let times = args.times - failed;
-                    Ok(Confirmation::Performed { on, hits, times, complaint })
+                    Ok(Confirmation::SimulatedOperation { on, hits, times, complaint })
                 }
                 // Whoever interrupts it wants to be gone.
                 Err(failure) if failure.code == 130 => Err(failure),
@@ -202,7 +202,7 @@ struct Count {
     complaint: Option<String>,
 }
 
-impl Audience for Count {
+impl ReplayWatcher for Count {
     fn hear(&mut self, _: u64, _: Told<'_>) {}
 
     fn judge(&mut self, complaint: Option<String>) {

@@ -18,24 +18,24 @@ const POLL: Duration = Duration::from_millis(5);
 
 /// Whether a schema is there already, or is to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ground {
+pub(super) enum Owner {
     /// A server of our own: its schema `public` is taken as it is.
-    Own,
+    Us,
     /// Somebody's server: the schema must not be there yet.
-    Guest,
+    Somebody,
 }
 
 /// Makes quarrel's tables and the mark that says whose they are.
 pub(super) async fn create_tables(
     options: &PgConnectOptions,
     schema: &Schema,
-    ground: Ground,
+    owner: Owner,
 ) -> Result<(), sqlx::Error> {
     let mut connection = connect(options).await?;
-    let make = match ground {
-        Ground::Own => "CREATE SCHEMA IF NOT EXISTS",
+    let make = match owner {
+        Owner::Us => "CREATE SCHEMA IF NOT EXISTS",
         // A schema of this name that somebody else made is not ours to write to.
-        Ground::Guest => "CREATE SCHEMA",
+        Owner::Somebody => "CREATE SCHEMA",
     };
     let (mark, kv, outbox) =
         (schema.table(Schema::MARK), schema.table("kv"), schema.table("outbox"));

@@ -5,13 +5,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::{Fencing, Link, Node, RealCluster, admin, links::LinkChange};
 use crate::stores::Endpoints;
 
-/// Which server plays which part. A server keeps its name, its folder and its
-/// port; a failover changes its part.
+/// Which server has which role. A server keeps its name, its folder and its
+/// port; a failover changes its role.
 #[derive(Debug)]
-pub struct Roles(Mutex<Cast>);
+pub struct Roles(Mutex<Assigned>);
 
 #[derive(Clone, Copy, Debug)]
-struct Cast {
+struct Assigned {
     /// Where clients write.
     primary: Node,
     /// Who replays; none between a promotion and the old primary's return.
@@ -20,22 +20,22 @@ struct Cast {
 
 impl Default for Roles {
     fn default() -> Self {
-        Self(Mutex::new(Cast { primary: Node::Primary, replica: Some(Node::Replica) }))
+        Self(Mutex::new(Assigned { primary: Node::Primary, replica: Some(Node::Replica) }))
     }
 }
 
 impl Roles {
-    /// The server that plays the part of `node` now.
-    pub(super) fn player(&self, node: Node) -> Node {
-        let cast = *self.lock();
+    /// The server that has the role of `node` now.
+    pub(super) fn holder(&self, node: Node) -> Node {
+        let assigned = *self.lock();
         match node {
-            Node::Primary => cast.primary,
-            Node::Replica => cast.replica.unwrap_or(cast.primary),
+            Node::Primary => assigned.primary,
+            Node::Replica => assigned.replica.unwrap_or(assigned.primary),
             Node::Cache => Node::Cache,
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Cast> {
+    fn lock(&self) -> MutexGuard<'_, Assigned> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -50,7 +50,7 @@ const fn other(node: Node) -> Node {
 impl RealCluster {
     /// Where probes find primary and replica now.
     pub(super) fn probes_now(&self) -> Endpoints {
-        let of = |node| match self.roles.player(node) {
+        let of = |node| match self.roles.holder(node) {
             Node::Replica => self.probes.replica.clone(),
             _ => self.probes.primary.clone(),
         };
@@ -62,10 +62,10 @@ impl RealCluster {
     /// Makes the replica a primary. Clients still write to the old one, if it
     /// still runs.
     pub(super) async fn promote(&self, fencing: Fencing) -> Result<(), String> {
-        let cast = *self.roles.lock();
-        let heir = cast.replica.ok_or("there is no replica to promote")?;
+        let assigned = *self.roles.lock();
+        let heir = assigned.replica.ok_or("there is no replica to promote")?;
         if fencing == Fencing::Fenced {
-            self.nodes()?.kill(cast.primary).await?;
+            self.nodes()?.kill(assigned.primary).await?;
         }
         let probes = self.probes_now();
         let promoted = admin::promote(&probes.replica).await;
@@ -74,21 +74,21 @@ impl RealCluster {
 
     /// Sends clients to the server that was promoted.
     pub(super) async fn switch(&self) -> Result<(), String> {
-        let cast = *self.roles.lock();
-        let heir = cast.replica.ok_or("nobody was promoted")?;
+        let assigned = *self.roles.lock();
+        let heir = assigned.replica.ok_or("nobody was promoted")?;
         self.redirect(Link::ClientPrimary, heir).await?;
-        *self.roles.lock() = Cast { primary: heir, replica: None };
+        *self.roles.lock() = Assigned { primary: heir, replica: None };
         Ok(())
     }
 
     /// Makes the old primary the replica of the new one: a fresh copy, as it
     /// may have written what the new one never saw.
     pub(super) async fn rejoin(&self) -> Result<(), String> {
-        let cast = *self.roles.lock();
-        if cast.replica.is_some() {
+        let assigned = *self.roles.lock();
+        if assigned.replica.is_some() {
             return Err("no replica is missing".to_owned());
         }
-        let (primary, returned) = (cast.primary, other(cast.primary));
+        let (primary, returned) = (assigned.primary, other(assigned.primary));
         let nodes = self.nodes()?;
         // It runs if it was not fenced; that it does not run is fine.
         drop(nodes.kill(returned).await);

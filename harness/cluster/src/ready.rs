@@ -18,7 +18,7 @@ pub(super) async fn ready(
             .await
             .map_err(|e| say("the primary does not accept", &e))?;
         let schema = cluster.probes.schema();
-        admin::create_tables(primary, schema, admin::Ground::Own)
+        admin::create_tables(primary, schema, admin::Owner::Us)
             .await
             .map_err(|e| say("no tables", &e))?;
         admin::streams(primary, replica, patience)

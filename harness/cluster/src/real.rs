@@ -85,10 +85,10 @@ impl RealCluster {
                 self.link(link, LinkChange::Impair(impairment)).await
             }
             Control::Restore(link) => self.link(link, LinkChange::Restore).await,
-            Control::Kill(node) => self.nodes()?.kill(self.roles.player(node)).await,
-            Control::Start(node) => self.nodes()?.start(self.roles.player(node)).await,
-            Control::Freeze(node) => self.nodes()?.freeze(self.roles.player(node)).await,
-            Control::Thaw(node) => self.nodes()?.thaw(self.roles.player(node)).await,
+            Control::Kill(node) => self.nodes()?.kill(self.roles.holder(node)).await,
+            Control::Start(node) => self.nodes()?.start(self.roles.holder(node)).await,
+            Control::Freeze(node) => self.nodes()?.freeze(self.roles.holder(node)).await,
+            Control::Thaw(node) => self.nodes()?.thaw(self.roles.holder(node)).await,
             Control::PauseReplay => sql(admin::pause_replay(&self.probes_now().replica).await),
             Control::ResumeReplay => sql(admin::resume_replay(&self.probes_now().replica).await),
             Control::ApplyDelay(delay) => {

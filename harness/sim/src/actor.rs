@@ -8,7 +8,7 @@ use quarrel_strategy::{
 };
 
 use super::{
-    Fingerprint, Happened, PlayEnding, Setting, Stage, Stuck, Wait, Watcher,
+    Fingerprint, Happened, OperationEnding, Setting, Simulation, Stuck, Wait, Watcher,
     client::{Client, ClientProgress, Ended, Task},
     life::Life,
 };
@@ -41,7 +41,7 @@ pub(super) enum State {
 }
 
 pub(super) struct Actor {
-    /// None until it begins something, and on a [fork](Stage::fork) until it goes
+    /// None until it begins something, and on a [fork](Simulation::fork) until it goes
     /// on.
     pub(super) client: Option<Client>,
     /// What its client has lived through, where stages are forked.
@@ -51,7 +51,7 @@ pub(super) struct Actor {
     /// How much of its script it has begun.
     pub(super) begun: usize,
     /// What it was given to do beyond its script.
-    pub(super) cued: VecDeque<Action>,
+    pub(super) added: VecDeque<Action>,
     pub(super) state: State,
     pub(super) open: Option<usize>,
     /// Everything its code has seen: with the strategy, it decides its state.
@@ -70,7 +70,7 @@ impl Actor {
     /// Whether it is a client whose operations are all begun.
     fn is_done(&self, setting: &Setting, number: usize) -> bool {
         matches!(self.role, Role::Client)
-            && self.cued.is_empty()
+            && self.added.is_empty()
             && self.begun >= setting.scripts[number].len()
     }
 
@@ -80,7 +80,7 @@ impl Actor {
     }
 }
 
-impl Stage {
+impl Simulation {
     /// Whether `actor` could begin an operation, a turn or a job. An agent
     /// begins a turn only when a feed has news, as its other turns change
     /// nothing.
@@ -89,7 +89,7 @@ impl Stage {
         let a = &self.actors[actor];
         a.is_idle()
             && match &a.role {
-                Role::Client => a.begun < self.setting.scripts[actor].len() || !a.cued.is_empty(),
+                Role::Client => a.begun < self.setting.scripts[actor].len() || !a.added.is_empty(),
                 Role::Agent(_) => self.world.primary.feeds.have_news(),
                 Role::Job { job, .. } => job.is_some(),
             }
@@ -152,9 +152,9 @@ impl Stage {
                         a.begun += 1;
                         action.clone()
                     }
-                    None => a.cued.pop_front().expect("it could begin"),
+                    None => a.added.pop_front().expect("it could begin"),
                 };
-                a.open = Some(self.play.begin(actor, a.process, action.clone()));
+                a.open = Some(self.logical.begin(actor, a.process, action.clone()));
                 Task::Operation(action)
             }
         };
@@ -170,7 +170,7 @@ impl Stage {
 
     /// The same with each client under another's number: those that do the same
     /// are interchangeable as long as their code does not ask who they are
-    /// ([`Stage::has_told_clients_apart`]).
+    /// ([`Simulation::has_told_clients_apart`]).
     pub fn fingerprint_as(&self, print: &mut Fingerprint, names: &[usize]) {
         self.world.fingerprint(print, &|who| {
             self.may_go_on(who).then(|| match who.client() {
@@ -196,7 +196,7 @@ impl Stage {
             print.add(&(
                 process,
                 actor.begun,
-                actor.cued.len(),
+                actor.added.len(),
                 actor.is_idle(),
                 actor.seen.finish(),
             ));
@@ -211,7 +211,7 @@ impl Stage {
         for late in waiting {
             print.add(&(place(late.actor), late.print));
         }
-        self.play.fingerprint(print, place);
+        self.logical.fingerprint(print, place);
     }
 
     /// Whether the code of any client has asked who it is: which process, or a
@@ -234,7 +234,7 @@ impl Stage {
             role,
             process,
             begun: 0,
-            cued: VecDeque::new(),
+            added: VecDeque::new(),
             state: State::Idle,
             open: None,
             seen: Fingerprint::default(),
@@ -276,7 +276,7 @@ impl Stage {
                 a.state = State::Idle;
                 let operation = a.open.take().expect("an operation that ends was begun");
                 let retires = matches!(outcome, Outcome::Unknown(_));
-                self.play.end(operation, PlayEnding::of(outcome, timeline));
+                self.logical.end(operation, OperationEnding::of(outcome, timeline));
                 for job in jobs {
                     self.put_off(actor, job);
                 }
@@ -319,14 +319,14 @@ impl Stage {
         };
         if let Some(recorder) = &self.setting.recorder {
             let process = self.actors[actor].process;
-            let op = match self.play.action(operation) {
+            let op = match self.logical.action(operation) {
                 Action::Read(key) => Op::read(*key),
                 Action::Write(key, value) => Op::write(*key, value.clone()),
             };
             let why = "the client crashed between two steps".to_owned();
             recorder.complete(process, Kind::Info, op, Some(why));
         }
-        self.play.end(operation, PlayEnding::Unknown);
+        self.logical.end(operation, OperationEnding::Unknown);
         self.replace(actor);
         Happened::Other
     }

@@ -5,7 +5,7 @@ use quarrel_strategy::{
 };
 
 use super::{
-    Disturbance, Following, Happened, PlayEnding, Reaction, Stage, Stuck, World,
+    Disturbance, Following, Happened, OperationEnding, Reaction, Simulation, Stuck, World,
     client::{ClientProgress, Task},
 };
 
@@ -20,7 +20,7 @@ fn disturb_messages(world: &mut World, disturbance: &Disturbance) {
     }
 }
 
-impl Stage {
+impl Simulation {
     pub(super) fn disturb(&mut self, disturbance: &Disturbance) -> Result<Happened, Stuck> {
         let world = &mut self.world;
         let done = match disturbance {
@@ -101,7 +101,7 @@ impl Stage {
     /// its steps.
     fn manual_update(&mut self, key: Key, value: Value) -> Result<Happened, Stuck> {
         let op = Op::write(key, value.clone());
-        let operation = self.play.begin(usize::MAX, OPERATOR, Action::Write(key, value.clone()));
+        let operation = self.logical.begin(usize::MAX, OPERATOR, Action::Write(key, value.clone()));
         let mut operator = self.client(OPERATOR, self.clock_of_now());
         let mut progress = operator.start(Task::Manual(key, value));
         loop {
@@ -113,7 +113,7 @@ impl Stage {
                             let why = "the row is locked".to_owned();
                             recorder.complete(OPERATOR, Kind::Info, op, Some(why));
                         }
-                        self.play.end(operation, PlayEnding::Unknown);
+                        self.logical.end(operation, OperationEnding::Unknown);
                         return Ok(Happened::Impossible);
                     }
                 },
@@ -122,7 +122,7 @@ impl Stage {
             };
         }
         let (timeline, number) = (self.world.timeline(), self.world.primary.version(key));
-        self.play.end(operation, PlayEnding::Written(Version { timeline, number }));
+        self.logical.end(operation, OperationEnding::Written(Version { timeline, number }));
         Ok(Happened::Other)
     }
 }

@@ -4,7 +4,7 @@
 //! * [`World`] is the three stores and nothing else: a call goes in, an answer
 //!   comes out, no time passes. What it claims about Postgres and Redis is
 //!   compared with the real ones by [`conformance`].
-//! * [`Stage`] runs clients of a strategy over a world, one named move at a
+//! * [`Simulation`] runs clients of a strategy over a world, one named move at a
 //!   time. The explorer and races stand on it.
 //! * [`SimCluster`] lets many clients run freely: a discrete-event executor
 //!   with latency, loss and lag, ordered by (time, sequence).
@@ -25,14 +25,14 @@ mod feeds;
 mod fingerprint;
 mod impair;
 mod life;
+mod logical;
 mod mail;
 mod moves;
 mod network;
-mod play;
 mod primary;
 mod replica;
+mod simulation;
 mod slot;
-mod stage;
 mod stream;
 pub mod subjects;
 mod tracking;
@@ -45,13 +45,13 @@ pub use cluster::SimCluster;
 pub use executor::StandStill;
 pub use feeds::Feeds;
 pub use fingerprint::Fingerprint;
+pub use logical::{LogicalHistory, LogicalOperation, OperationEnding};
 pub use mail::{Mail, Watcher, Wire};
 pub use moves::{Disturbance, Move};
-pub use play::{Play, PlayEnding, Played};
 pub use primary::{SimCommit, SimPrimary};
 pub use quarrel_strategy::faults::Mishap;
 pub use replica::SimReplica;
-pub use stage::{Called, Fingerprints, Following, Happened, Setting, Stage, Stuck};
+pub use simulation::{Called, Fingerprints, Following, Happened, Setting, Simulation, Stuck};
 pub use verdict::differs;
 pub use verdict::{Claim, linearizable};
 pub use world::{Reaction, Wait, World};

@@ -8,7 +8,7 @@ use quarrel_strategy::{
 };
 
 use super::{
-    Fingerprints, Stage, Stuck,
+    Fingerprints, Simulation, Stuck,
     actor::{Actor, State},
     client::{Client, ClientProgress, Task},
 };
@@ -53,7 +53,7 @@ impl Actor {
             role: self.role.clone(),
             process: self.process,
             begun: self.begun,
-            cued: self.cued.clone(),
+            added: self.added.clone(),
             state: self.state.clone(),
             open: self.open,
             seen: self.seen.clone(),
@@ -61,10 +61,10 @@ impl Actor {
     }
 }
 
-impl Stage {
-    /// The same stage once more, to go on from here in another way: what happens
+impl Simulation {
+    /// The same simulation once more, to go on from here in another way: what happens
     /// on one of them does not show on the other. `strategy` must be made as the
-    /// stage's own was.
+    /// simulation's own was.
     ///
     /// # Panics
     ///
@@ -80,7 +80,7 @@ impl Stage {
             following: self.following,
             actors: self.actors.iter().map(Actor::fork).collect(),
             late: self.late.clone(),
-            play: self.play.clone(),
+            logical: self.logical.clone(),
             steps: self.steps,
             last_call: self.last_call.clone(),
             has_told: self.has_told_clients_apart(),
@@ -175,7 +175,7 @@ mod tests {
 
     const KEY: Key = Key(1);
 
-    fn stage(strategy: Arc<dyn AnyStrategy>) -> Stage {
+    fn simulation(strategy: Arc<dyn AnyStrategy>) -> Simulation {
         let mut world = World::new();
         world.seed(KEY, Row { value: Value::from("Alex"), version: 1 });
         let write = |value: &str| Action::Write(KEY, Value::from(value));
@@ -192,7 +192,7 @@ mod tests {
             clock: VirtualClock::default(),
             memory: Fingerprints::Kept,
         };
-        Stage::new(strategy, &Arc::new(setting))
+        Simulation::new(strategy, &Arc::new(setting))
     }
 
     fn a_move(actor: usize, kind: u8) -> Move {
@@ -209,16 +209,16 @@ mod tests {
         }
     }
 
-    fn print(stage: &Stage) -> u128 {
+    fn print(simulation: &Simulation) -> u128 {
         let mut print = Fingerprint::default();
-        stage.fingerprint(&mut print);
+        simulation.fingerprint(&mut print);
         print.finish()
     }
 
     proptest! {
         #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..Default::default() })]
 
-        /// The control is the stage itself, whose clients are never made again.
+        /// The control is the simulation itself, whose clients are never made again.
         #[test]
         fn a_fork_goes_on_as_its_stage_would(
             moves in prop::collection::vec((0_usize..6, 0_u8..16), 1..40),
@@ -231,22 +231,22 @@ mod tests {
                 subjects::near_by_tracking,
             ];
             for subject in all {
-                let mut stage = stage(subject());
-                let mut follower = stage.fork(subject());
+                let mut simulation = simulation(subject());
+                let mut follower = simulation.fork(subject());
                 for &(actor, kind) in &moves {
                     let a_move = a_move(actor, kind);
-                    let before = print(&stage);
-                    let mut fork = stage.fork(subject());
+                    let before = print(&simulation);
+                    let mut fork = simulation.fork(subject());
                     let happened = fork.perform(&a_move).unwrap();
-                    prop_assert_eq!(print(&stage), before, "what a fork does shows on its stage");
-                    prop_assert_eq!(stage.perform(&a_move).unwrap(), happened);
-                    prop_assert_eq!(print(&stage), print(&fork), "{:?}", a_move);
-                    prop_assert_eq!(stage.play().operations(), fork.play().operations());
-                    prop_assert_eq!(stage.last_call(), fork.last_call());
+                    prop_assert_eq!(print(&simulation), before, "what a fork does shows on its simulation");
+                    prop_assert_eq!(simulation.perform(&a_move).unwrap(), happened);
+                    prop_assert_eq!(print(&simulation), print(&fork), "{:?}", a_move);
+                    prop_assert_eq!(simulation.logical().operations(), fork.logical().operations());
+                    prop_assert_eq!(simulation.last_call(), fork.last_call());
                     // A fork of a fork of a fork.
                     follower.perform(&a_move).unwrap();
                     follower = follower.fork(subject());
-                    prop_assert_eq!(print(&stage), print(&follower), "{:?}", a_move);
+                    prop_assert_eq!(print(&simulation), print(&follower), "{:?}", a_move);
                 }
             }
         }
@@ -279,12 +279,12 @@ mod tests {
     #[test]
     fn who_shares_more_than_the_stores_cannot_be_forked() {
         let make = || -> Arc<dyn AnyStrategy> { Arc::new(Shares(0.into())) };
-        let mut stage = stage(make());
+        let mut simulation = simulation(make());
         for actor in [2, 1] {
-            stage.perform(&Move::Step { actor, mishap: None }).unwrap();
+            simulation.perform(&Move::Step { actor, mishap: None }).unwrap();
         }
         let step = Move::Step { actor: 1, mishap: None };
-        assert_eq!(stage.fork(make()).perform(&step), Err(Stuck::Wavers));
-        assert!(stage.perform(&step).is_ok());
+        assert_eq!(simulation.fork(make()).perform(&step), Err(Stuck::Wavers));
+        assert!(simulation.perform(&step).is_ok());
     }
 }

@@ -56,7 +56,7 @@ pub enum Disturbance {
     Wait(Duration),
 }
 
-/// One thing that happens on a [`Stage`](super::Stage).
+/// One thing that happens on a [`Simulation`](super::Simulation).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Move {
     /// A client makes its next step; it begins its next operation if none is

@@ -18,7 +18,7 @@ use super::{
     Reaction, Wait, Watcher, Wire, World,
     conditions::Conditions,
     impair::{self, Fate},
-    slot::{Route, Slot, Stage},
+    slot::{CallState, Route, Slot},
     stream::Streamed,
 };
 
@@ -92,13 +92,13 @@ impl Network {
         let ticket = self.slots[slot].ticket;
         let now = self.clock.now();
         if let Request::Sleep(duration) = request {
-            self.slots[slot].stage = Stage::Answered(Site::Client, Ok(Response::Done));
+            self.slots[slot].state = CallState::Answered(Site::Client, Ok(Response::Done));
             self.plan(now + duration, What::Reply { slot, ticket });
             return;
         }
         if let Request::Near { row, .. } = request {
             let found = Response::Content(Some(row.into()));
-            self.slots[slot].stage = Stage::Here(Ok(found));
+            self.slots[slot].state = CallState::Here(Ok(found));
             return;
         }
         let site = request.site();
@@ -114,7 +114,7 @@ impl Network {
                 Request::CacheHear => self.world.cache.heard(who, until),
                 _ => self.world.cache.invalidations(who, until),
             };
-            self.slots[slot].stage = Stage::Here(Ok(Response::Invalidated(told)));
+            self.slots[slot].state = CallState::Here(Ok(Response::Invalidated(told)));
             return;
         }
         let mut there = self.one_way();
@@ -138,18 +138,19 @@ impl Network {
             self.slots[slot].connected[index(site)] = true;
             self.slots[slot].passed[index(site)] = 0;
         } else if link.is_some_and(|link| self.conditions.drops_requests(link)) {
-            self.slots[slot].stage = Stage::Quiet;
+            self.slots[slot].state = CallState::Quiet;
             return self.wait_no_longer_than_allowed(slot, ticket, site);
         }
-        self.slots[slot].stage = Stage::Sent(request);
+        self.slots[slot].state = CallState::Sent(request);
         self.plan(now + there, What::Arrive { slot, ticket });
     }
 
     /// The answer, if it is here.
     pub(super) fn receive(&mut self, slot: usize, waker: &Waker) -> Option<Answer> {
         let slot = &mut self.slots[slot];
-        if let Stage::Here(_) = slot.stage {
-            let Stage::Here(answer) = std::mem::replace(&mut slot.stage, Stage::Quiet) else {
+        if let CallState::Here(_) = slot.state {
+            let CallState::Here(answer) = std::mem::replace(&mut slot.state, CallState::Quiet)
+            else {
                 unreachable!("it was here a line ago")
             };
             return Some(answer);
@@ -178,14 +179,14 @@ impl Network {
         if self.slots[slot].ticket != ticket {
             return;
         }
-        let stage = std::mem::replace(&mut self.slots[slot].stage, Stage::Quiet);
-        let Stage::Sent(request) = stage else {
-            self.slots[slot].stage = stage;
+        let state = std::mem::replace(&mut self.slots[slot].state, CallState::Quiet);
+        let CallState::Sent(request) = state else {
+            self.slots[slot].state = state;
             return;
         };
         let site = request.site();
         if self.conditions.is_frozen(site) {
-            self.slots[slot].stage = Stage::Held(request);
+            self.slots[slot].state = CallState::Held(request);
             self.wait_no_longer_than_allowed(slot, ticket, site);
             return;
         }
@@ -205,7 +206,7 @@ impl Network {
         match reaction {
             Reaction::Answer(answer) => self.executed(slot, ticket, site, answer),
             Reaction::Waits(wait) => {
-                self.slots[slot].stage = Stage::Waits(request, wait);
+                self.slots[slot].state = CallState::Waits(request, wait);
                 self.wait_no_longer_than_allowed(slot, ticket, site);
             }
         }
@@ -214,7 +215,7 @@ impl Network {
     fn executed(&mut self, slot: usize, ticket: u64, site: Site, answer: Answer) {
         let link = self.link(slot, site);
         if link.is_some_and(|link| self.conditions.drops_replies(link)) {
-            self.slots[slot].stage = Stage::Quiet;
+            self.slots[slot].state = CallState::Quiet;
             return self.wait_no_longer_than_allowed(slot, ticket, site);
         }
         let back = self.back(link);
@@ -229,7 +230,7 @@ impl Network {
                 self.reply(slot, site, answer, back + by);
             }
             Fate::Never => {
-                self.slots[slot].stage = Stage::Quiet;
+                self.slots[slot].state = CallState::Quiet;
                 self.wait_no_longer_than_allowed(slot, ticket, site);
             }
             Fate::Breaks(error) => {
@@ -273,10 +274,10 @@ impl Network {
         let ticket = self.slots[slot].ticket;
         // A reply that takes longer than its client waits is as good as lost.
         if site != Site::Client && after > self.limits.call && answer.is_ok() {
-            self.slots[slot].stage = Stage::Quiet;
+            self.slots[slot].state = CallState::Quiet;
             return self.wait_no_longer_than_allowed(slot, ticket, site);
         }
-        self.slots[slot].stage = Stage::Answered(site, answer);
+        self.slots[slot].state = CallState::Answered(site, answer);
         self.plan(self.clock.now() + after, What::Reply { slot, ticket });
     }
 
@@ -284,15 +285,16 @@ impl Network {
         if self.slots[slot].ticket != ticket {
             return;
         }
-        let stage = std::mem::replace(&mut self.slots[slot].stage, Stage::Quiet);
-        match stage {
-            Stage::Answered(_, answer) => self.wake(slot, answer),
-            other => self.slots[slot].stage = other,
+        let state = std::mem::replace(&mut self.slots[slot].state, CallState::Quiet);
+        match state {
+            CallState::Answered(_, answer) => self.wake(slot, answer),
+            other => self.slots[slot].state = other,
         }
     }
 
     fn give_up(&mut self, slot: usize, ticket: u64, site: Site) {
-        if self.slots[slot].ticket != ticket || matches!(self.slots[slot].stage, Stage::Here(_)) {
+        if self.slots[slot].ticket != ticket || matches!(self.slots[slot].state, CallState::Here(_))
+        {
             return;
         }
         let waited = self.limits.call.as_millis();
@@ -302,7 +304,7 @@ impl Network {
 
     fn wake(&mut self, slot: usize, answer: Answer) {
         let slot = &mut self.slots[slot];
-        slot.stage = Stage::Here(answer);
+        slot.state = CallState::Here(answer);
         if let Some(waker) = &slot.waker {
             waker.wake_by_ref();
         }
@@ -325,12 +327,12 @@ impl Network {
                 if site == Site::Cache {
                     self.world.cache.hang_up(Watcher(slot as u64));
                 }
-                let open = match &self.slots[slot].stage {
-                    Stage::Sent(request) | Stage::Held(request) | Stage::Waits(request, _) => {
-                        request.site() == site
-                    }
-                    Stage::Answered(from, _) => *from == site,
-                    Stage::Quiet | Stage::Here(_) => false,
+                let open = match &self.slots[slot].state {
+                    CallState::Sent(request)
+                    | CallState::Held(request)
+                    | CallState::Waits(request, _) => request.site() == site,
+                    CallState::Answered(from, _) => *from == site,
+                    CallState::Quiet | CallState::Here(_) => false,
                 };
                 if open {
                     // Its request may have been executed: nobody can tell.
@@ -345,10 +347,12 @@ impl Network {
     /// A frozen server goes on with what has reached it.
     pub(super) fn go_on(&mut self, node: Node) {
         for slot in 0..self.slots.len() {
-            let held = matches!(&self.slots[slot].stage, Stage::Held(request) if node_of(request.site()) == Some(node));
+            let held = matches!(&self.slots[slot].state, CallState::Held(request) if node_of(request.site()) == Some(node));
             if held {
-                let stage = std::mem::replace(&mut self.slots[slot].stage, Stage::Quiet);
-                let Stage::Held(request) = stage else { unreachable!("it was held a line ago") };
+                let state = std::mem::replace(&mut self.slots[slot].state, CallState::Quiet);
+                let CallState::Held(request) = state else {
+                    unreachable!("it was held a line ago")
+                };
                 let ticket = self.slots[slot].ticket;
                 self.execute(slot, ticket, request);
             }
@@ -356,8 +360,8 @@ impl Network {
     }
 
     pub(super) fn end_wait(&mut self, slot: usize) {
-        let stage = std::mem::replace(&mut self.slots[slot].stage, Stage::Quiet);
-        let Stage::Waits(request, wait) = stage else { unreachable!("it waited a line ago") };
+        let state = std::mem::replace(&mut self.slots[slot].state, CallState::Quiet);
+        let CallState::Waits(request, wait) = state else { unreachable!("it waited a line ago") };
         let ticket = self.slots[slot].ticket;
         match wait {
             Wait::Acknowledgement { response, .. } => {

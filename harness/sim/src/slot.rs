@@ -24,11 +24,11 @@ pub(super) struct Slot {
     /// Bytes of answers that each of these connections has let through.
     pub(super) passed: [u64; 3],
     pub(super) ticket: u64,
-    pub(super) stage: Stage,
+    pub(super) state: CallState,
     pub(super) waker: Option<Waker>,
 }
 
-pub(super) enum Stage {
+pub(super) enum CallState {
     Quiet,
     /// On its way there.
     Sent(Request),
@@ -49,7 +49,7 @@ impl Slot {
             connected: [false; 3],
             passed: [0; 3],
             ticket: 0,
-            stage: Stage::Quiet,
+            state: CallState::Quiet,
             waker: None,
         }
     }

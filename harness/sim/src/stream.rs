@@ -8,7 +8,7 @@ use quarrel_strategy::cluster::{Impairment, Link};
 use super::{
     impair::{self, Fate},
     network::{Network, What},
-    slot::Stage,
+    slot::CallState,
 };
 
 /// What a commit takes to the replica and to be replayed there, on average.
@@ -155,7 +155,8 @@ impl Network {
 
     fn end_waits(&mut self) {
         for slot in 0..self.slots.len() {
-            if matches!(&self.slots[slot].stage, Stage::Waits(_, wait) if self.world.ready(wait)) {
+            if matches!(&self.slots[slot].state, CallState::Waits(_, wait) if self.world.ready(wait))
+            {
                 self.end_wait(slot);
             }
         }

@@ -4,7 +4,7 @@ use quarrel_checkers::{Guarantee, Key, Value, Version};
 use quarrel_strategy::{stores::Row, strategy::Action};
 use rustc_hash::FxHashSet;
 
-use super::{Play, PlayEnding, Played, World};
+use super::{LogicalHistory, LogicalOperation, OperationEnding, World};
 
 /// What must not happen, and in a `.race` file is said to happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,18 +59,18 @@ impl Claim {
     #[must_use]
     pub fn against(
         guarantee: Guarantee,
-        play: &Play,
+        logical: &LogicalHistory,
         ended: usize,
         initial: impl Fn(Key) -> Option<Row>,
     ) -> Option<Self> {
-        let played = &play.operations()[ended];
+        let played = &logical.operations()[ended];
         let session =
-            |claims: &[Self]| claims.iter().copied().find(|claim| claim.is_made_by(play, ended));
+            |claims: &[Self]| claims.iter().copied().find(|claim| claim.is_made_by(logical, ended));
         match guarantee {
             Guarantee::Linearizable => {
                 let Action::Read(key) = played.action else { return None };
-                matches!(played.ending, Some(PlayEnding::Read(_)))
-                    .then(|| linearizable(play, key, initial(key).as_ref()))
+                matches!(played.ending, Some(OperationEnding::Read(_)))
+                    .then(|| linearizable(logical, key, initial(key).as_ref()))
                     .filter(|fine| !fine)?;
                 let single = session(&[Self::Dirty, Self::Stale]);
                 Some(single.unwrap_or(Self::NotLinearizable))
@@ -91,28 +91,33 @@ impl Claim {
         matches!(self, Self::Lost | Self::Diverged)
     }
 
-    /// The first claim that the end of `play`, after which a fresh client of
+    /// The first claim that the end of `logical`, after which a fresh client of
     /// the strategy read `read` from `key`, makes true.
     #[must_use]
-    pub fn in_the_end(play: &Play, world: &World, key: Key, read: Option<&Row>) -> Option<Self> {
+    pub fn in_the_end(
+        logical: &LogicalHistory,
+        world: &World,
+        key: Key,
+        read: Option<&Row>,
+    ) -> Option<Self> {
         [Self::Lost, Self::Diverged]
             .into_iter()
-            .find(|claim| claim.is_true_in_the_end(play, world, key, read))
+            .find(|claim| claim.is_true_in_the_end(logical, world, key, read))
     }
 
-    /// Whether the end of `play`, after which a fresh client of the strategy
+    /// Whether the end of `logical`, after which a fresh client of the strategy
     /// read `read` from `key`, makes the claim true. One does not hide another:
     /// what a failover lost may still be in the cache.
     #[must_use]
     pub fn is_true_in_the_end(
         self,
-        play: &Play,
+        logical: &LogicalHistory,
         world: &World,
         key: Key,
         read: Option<&Row>,
     ) -> bool {
         match self {
-            Self::Lost => play.operations().iter().any(|played| is_lost(played, world)),
+            Self::Lost => logical.operations().iter().any(|played| is_lost(played, world)),
             Self::Diverged => differs(read, world.primary.row(key)),
             Self::Stale
             | Self::NotLinearizable
@@ -126,23 +131,24 @@ impl Claim {
     /// single operation can. [`Claim::NotLinearizable`], [`Claim::Lost`] and
     /// [`Claim::Diverged`] are about more than one.
     #[must_use]
-    pub fn is_made_by(self, play: &Play, place: usize) -> bool {
-        let read = &play.operations()[place];
-        let (Action::Read(key), Some(PlayEnding::Read(row))) = (&read.action, &read.ending) else {
+    pub fn is_made_by(self, logical: &LogicalHistory, place: usize) -> bool {
+        let read = &logical.operations()[place];
+        let (Action::Read(key), Some(OperationEnding::Read(row))) = (&read.action, &read.ending)
+        else {
             return false;
         };
         if self == Self::Dirty {
-            return row.as_ref().is_some_and(|row| never_was(play, *key, &row.value));
+            return row.as_ref().is_some_and(|row| never_was(logical, *key, &row.value));
         }
-        let version = play.version_of(*key, row.as_ref());
-        let is_newer = |other: &Played| match (version, play.shown(other, *key)) {
+        let version = logical.version_of(*key, row.as_ref());
+        let is_newer = |other: &LogicalOperation| match (version, logical.shown(other, *key)) {
             (Some(read), Some(shown)) if shown.number > 0 => shown > read,
-            (Some(_), None) if !play.is_unnumbered(other, *key) => false,
+            (Some(_), None) if !logical.is_unnumbered(other, *key) => false,
             // Of what the primary has given no number yet, real time tells.
-            _ => play.overwrote(other, *key, row.as_ref()),
+            _ => logical.overwrote(other, *key, row.as_ref()),
         };
-        let newer = |wanted: fn(&Played, &Played) -> bool| {
-            play.operations().iter().enumerate().any(|(at, other)| {
+        let newer = |wanted: fn(&LogicalOperation, &LogicalOperation) -> bool| {
+            logical.operations().iter().enumerate().any(|(at, other)| {
                 read.before & (1 << at) != 0 && wanted(other, read) && is_newer(other)
             })
         };
@@ -175,15 +181,15 @@ pub fn differs(read: Option<&Row>, row: Option<&Row>) -> bool {
 }
 
 /// Whether the write of a value failed for certain.
-fn never_was(play: &Play, key: Key, value: &Value) -> bool {
-    play.operations().iter().any(|played| {
+fn never_was(logical: &LogicalHistory, key: Key, value: &Value) -> bool {
+    logical.operations().iter().any(|played| {
         let writes = matches!(&played.action, Action::Write(of, it) if *of == key && it == value);
-        writes && played.ending == Some(PlayEnding::Failed)
+        writes && played.ending == Some(OperationEnding::Failed)
     })
 }
 
-fn is_lost(played: &Played, world: &World) -> bool {
-    let (Action::Write(key, value), Some(PlayEnding::Written(version))) =
+fn is_lost(played: &LogicalOperation, world: &World) -> bool {
+    let (Action::Write(key, value), Some(OperationEnding::Written(version))) =
         (&played.action, &played.ending)
     else {
         return false;
@@ -204,10 +210,10 @@ fn is_lost(played: &Played, world: &World) -> bool {
 /// one that was told version 3, as part of what the two returned. A write that a
 /// failover lost is one that the next write overwrote.
 #[must_use]
-pub fn linearizable(play: &Play, key: Key, initial: Option<&Row>) -> bool {
+pub fn linearizable(logical: &LogicalHistory, key: Key, initial: Option<&Row>) -> bool {
     let mut search = Search::default();
-    for (place, played) in play.operations().iter().enumerate() {
-        search.add(place, played, key, play);
+    for (place, played) in logical.operations().iter().enumerate() {
+        search.add(place, played, key, logical);
     }
     let nil = Value::Nil;
     let value = initial.map_or(&nil, |row| &row.value);
@@ -217,7 +223,7 @@ pub fn linearizable(play: &Play, key: Key, initial: Option<&Row>) -> bool {
 #[derive(Default)]
 struct Search<'a> {
     /// Operations that must be explained, and writes that may be.
-    candidates: Vec<(usize, &'a Played, Effect<'a>)>,
+    candidates: Vec<(usize, &'a LogicalOperation, Effect<'a>)>,
     required: u128,
     failed: FxHashSet<(u128, &'a Value)>,
 }
@@ -230,18 +236,24 @@ enum Effect<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn add(&mut self, place: usize, played: &'a Played, key: Key, play: &'a Play) {
+    fn add(
+        &mut self,
+        place: usize,
+        played: &'a LogicalOperation,
+        key: Key,
+        logical: &'a LogicalHistory,
+    ) {
         let (required, effect) = match (&played.action, &played.ending) {
-            (Action::Read(of), Some(PlayEnding::Read(row))) if *of == key => {
+            (Action::Read(of), Some(OperationEnding::Read(row))) if *of == key => {
                 (true, Effect::Reads(row.as_ref().map(|row| &row.value)))
             }
-            (Action::Write(of, value), Some(PlayEnding::Written(version))) if *of == key => {
+            (Action::Write(of, value), Some(OperationEnding::Written(version))) if *of == key => {
                 // Version 0: the primary had not given it one yet.
                 let given = Some(*version).filter(|version| version.number > 0);
-                (true, Effect::Writes(value, given.or_else(|| version_read(play, key, value))))
+                (true, Effect::Writes(value, given.or_else(|| version_read(logical, key, value))))
             }
-            (Action::Write(of, value), None | Some(PlayEnding::Unknown)) if *of == key => {
-                (false, Effect::Writes(value, version_read(play, key, value)))
+            (Action::Write(of, value), None | Some(OperationEnding::Unknown)) if *of == key => {
+                (false, Effect::Writes(value, version_read(logical, key, value)))
             }
             _ => return,
         };
@@ -283,12 +295,12 @@ impl<'a> Search<'a> {
 }
 
 /// The version of a value, as some read returned it.
-fn version_read(play: &Play, key: Key, value: &Value) -> Option<Version> {
-    play.operations().iter().find_map(|played| match (&played.action, &played.ending) {
-        (Action::Read(of), Some(PlayEnding::Read(Some(row))))
+fn version_read(logical: &LogicalHistory, key: Key, value: &Value) -> Option<Version> {
+    logical.operations().iter().find_map(|played| match (&played.action, &played.ending) {
+        (Action::Read(of), Some(OperationEnding::Read(Some(row))))
             if *of == key && row.value == *value =>
         {
-            play.version_of(key, Some(row))
+            logical.version_of(key, Some(row))
         }
         _ => None,
     })
@@ -300,22 +312,25 @@ mod tests {
     use quarrel_checkers::{Key, Process, Value, Version};
 
     use super::{Claim, linearizable};
-    use crate::{Play, PlayEnding, Played};
+    use crate::{LogicalHistory, LogicalOperation, OperationEnding};
     use quarrel_strategy::{stores::Row, strategy::Action};
 
     const KEY: Key = Key(1);
 
     /// The definition: some order of all completed and any of the unknown
     /// operations respects real time and is that of a register.
-    fn by_definition(play: &Play) -> bool {
-        let operations = play.operations();
+    fn by_definition(logical: &LogicalHistory) -> bool {
+        let operations = logical.operations();
         let optional: Vec<usize> = (0..operations.len())
-            .filter(|&at| matches!(operations[at].ending, None | Some(PlayEnding::Unknown)))
+            .filter(|&at| matches!(operations[at].ending, None | Some(OperationEnding::Unknown)))
             .filter(|&at| matches!(operations[at].action, Action::Write(..)))
             .collect();
         let required: Vec<usize> = (0..operations.len())
             .filter(|&at| {
-                matches!(operations[at].ending, Some(PlayEnding::Read(_) | PlayEnding::Written(_)))
+                matches!(
+                    operations[at].ending,
+                    Some(OperationEnding::Read(_) | OperationEnding::Written(_))
+                )
             })
             .collect();
         (0..1_u32 << optional.len()).any(|chosen| {
@@ -326,7 +341,11 @@ mod tests {
         })
     }
 
-    fn some_order_is_legal(operations: &[Played], order: &mut [usize], from: usize) -> bool {
+    fn some_order_is_legal(
+        operations: &[LogicalOperation],
+        order: &mut [usize],
+        from: usize,
+    ) -> bool {
         if from == order.len() {
             return is_legal(operations, order);
         }
@@ -338,21 +357,21 @@ mod tests {
         })
     }
 
-    fn is_legal(operations: &[Played], order: &[usize]) -> bool {
+    fn is_legal(operations: &[LogicalOperation], order: &[usize]) -> bool {
         let mut now = (Value::Nil, Version::ABSENT);
         for (place, &at) in order.iter().enumerate() {
             if order[place..].iter().any(|&later| operations[at].before & (1 << later) != 0) {
                 return false;
             }
             match (&operations[at].action, &operations[at].ending) {
-                (Action::Write(_, value), Some(PlayEnding::Written(version))) => {
+                (Action::Write(_, value), Some(OperationEnding::Written(version))) => {
                     if *version <= now.1 {
                         return false;
                     }
                     now = (value.clone(), *version);
                 }
                 (Action::Write(_, value), _) => now = (value.clone(), now.1),
-                (_, Some(PlayEnding::Read(row))) => {
+                (_, Some(OperationEnding::Read(row))) => {
                     let read = row.as_ref().map_or(&Value::Nil, |row| &row.value);
                     if *read != now.0 {
                         return false;
@@ -364,50 +383,51 @@ mod tests {
         true
     }
 
-    /// A play of two clients: which one moves, whether it writes, what a read
+    /// A logical history of two clients: which one moves, whether it writes, what a read
     /// returns, how it ends. Unknown writes are never read with a version, so
     /// that the definition needs none.
-    fn plays() -> impl Strategy<Value = Play> {
+    fn logical_histories() -> impl Strategy<Value = LogicalHistory> {
         let turn = (0..3_usize, any::<bool>(), 0..6_i64, 0..4_u8);
         proptest::collection::vec(turn, 1..12).prop_map(|turns| {
-            let mut play = Play::default();
+            let mut logical = LogicalHistory::default();
             let mut open = [None; 3];
             let (mut written, mut version) = (0, 0);
             for (actor, writes, value, ending) in turns {
                 if let Some(place) = open[actor].take() {
-                    let is_write = matches!(play.action(place), Action::Write(..));
+                    let is_write = matches!(logical.action(place), Action::Write(..));
                     let ending = match (is_write, ending) {
-                        (_, 3) => PlayEnding::Unknown,
+                        (_, 3) => OperationEnding::Unknown,
                         (true, _) => {
                             version += 1;
-                            PlayEnding::Written(Version::first(version))
+                            OperationEnding::Written(Version::first(version))
                         }
-                        (false, _) if value == 0 => PlayEnding::Read(None),
-                        (false, _) => {
-                            PlayEnding::Read(Some(Row { value: Value::Int(value), version: 0 }))
-                        }
+                        (false, _) if value == 0 => OperationEnding::Read(None),
+                        (false, _) => OperationEnding::Read(Some(Row {
+                            value: Value::Int(value),
+                            version: 0,
+                        })),
                     };
-                    play.end(place, ending);
-                } else if play.operations().len() < 6 {
+                    logical.end(place, ending);
+                } else if logical.operations().len() < 6 {
                     let action = if writes {
                         written += 1;
                         Action::Write(KEY, Value::Int(written))
                     } else {
                         Action::Read(KEY)
                     };
-                    open[actor] = Some(play.begin(actor, Process::Client(actor as u64), action));
+                    open[actor] = Some(logical.begin(actor, Process::Client(actor as u64), action));
                 }
             }
-            play
+            logical
         })
     }
 
     /// The same, as if the primary numbered nothing before all is over.
-    fn unnumbered(play: &Play) -> Play {
-        let mut again = Play::default();
+    fn unnumbered(logical: &LogicalHistory) -> LogicalHistory {
+        let mut again = LogicalHistory::default();
         let mut places: Vec<usize> = Vec::new();
         // Begun and ended in an order that gives the same sets of what was over.
-        let operations = play.operations();
+        let operations = logical.operations();
         for (place, played) in operations.iter().enumerate() {
             for (other, ended) in operations[..place].iter().enumerate() {
                 let is_over = played.before & (1 << other) != 0;
@@ -425,9 +445,9 @@ mod tests {
         again
     }
 
-    fn without_number(played: &Played) -> PlayEnding {
+    fn without_number(played: &LogicalOperation) -> OperationEnding {
         match played.ending.clone().expect("it has ended") {
-            PlayEnding::Written(_) => PlayEnding::Written(Version::first(0)),
+            OperationEnding::Written(_) => OperationEnding::Written(Version::first(0)),
             other => other,
         }
     }
@@ -436,23 +456,24 @@ mod tests {
     /// cache is gone: what it reads is the row before.
     #[test]
     fn a_write_without_a_number_is_missed_all_the_same() {
-        let mut play = Play::default();
+        let mut logical = LogicalHistory::default();
         let session = Process::Client(0);
-        let write = play.begin(0, session, Action::Write(KEY, Value::Int(1)));
-        play.end(write, PlayEnding::Written(Version::first(0)));
-        let read = |play: &mut Play, value: i64, version: u64| {
-            let place = play.begin(0, session, Action::Read(KEY));
-            play.end(place, PlayEnding::Read(Some(Row { value: Value::Int(value), version })));
+        let write = logical.begin(0, session, Action::Write(KEY, Value::Int(1)));
+        logical.end(write, OperationEnding::Written(Version::first(0)));
+        let read = |logical: &mut LogicalHistory, value: i64, version: u64| {
+            let place = logical.begin(0, session, Action::Read(KEY));
+            logical
+                .end(place, OperationEnding::Read(Some(Row { value: Value::Int(value), version })));
             place
         };
-        let own = read(&mut play, 1, 0);
-        assert!(!Claim::ReadYourWrites.is_made_by(&play, own));
-        let older = read(&mut play, 7, 1);
+        let own = read(&mut logical, 1, 0);
+        assert!(!Claim::ReadYourWrites.is_made_by(&logical, own));
+        let older = read(&mut logical, 7, 1);
         for claim in [Claim::Stale, Claim::ReadYourWrites, Claim::NonMonotonic] {
-            assert!(claim.is_made_by(&play, older), "{claim}");
+            assert!(claim.is_made_by(&logical, older), "{claim}");
         }
-        let late = read(&mut play, 1, 2);
-        assert!(!Claim::Stale.is_made_by(&play, late));
+        let late = read(&mut logical, 1, 2);
+        assert!(!Claim::Stale.is_made_by(&logical, late));
     }
 
     proptest! {
@@ -463,16 +484,16 @@ mod tests {
         })]
 
         #[test]
-        fn the_search_agrees_with_the_definition(play in plays()) {
-            prop_assert_eq!(linearizable(&play, KEY, None), by_definition(&play));
+        fn the_search_agrees_with_the_definition(logical in logical_histories()) {
+            prop_assert_eq!(linearizable(&logical, KEY, None), by_definition(&logical));
         }
 
         #[test]
-        fn what_real_time_alone_calls_stale_no_order_explains(play in plays()) {
-            let play = unnumbered(&play);
-            let is_stale = (0..play.operations().len())
-                .any(|place| Claim::Stale.is_made_by(&play, place));
-            prop_assert!(!is_stale || !linearizable(&play, KEY, None));
+        fn what_real_time_alone_calls_stale_no_order_explains(logical in logical_histories()) {
+            let logical = unnumbered(&logical);
+            let is_stale = (0..logical.operations().len())
+                .any(|place| Claim::Stale.is_made_by(&logical, place));
+            prop_assert!(!is_stale || !linearizable(&logical, KEY, None));
         }
     }
 }

@@ -3,7 +3,7 @@
 use quarrel_checkers::Site;
 use quarrel_harness::stores::Item;
 
-use crate::stage::{Subject, client, my_turn, recorded, replicated};
+use crate::simulation::{Subject, client, my_turn, recorded, replicated};
 
 fn names() -> Vec<&'static str> {
     quarrel_workloads::strategies::all().iter().map(|entry| entry.name).collect()

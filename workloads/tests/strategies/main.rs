@@ -4,4 +4,4 @@
 mod alone;
 mod races;
 mod scripts;
-mod stage;
+mod simulation;

@@ -7,7 +7,9 @@ use quarrel_harness::{
     strategy::{Action, Outcome, perform},
 };
 
-use crate::stage::{Subject, client, cluster, doomed, my_turn, replicated, slow_reader, value};
+use crate::simulation::{
+    Subject, client, cluster, doomed, my_turn, replicated, slow_reader, value,
+};
 
 /// What a later reader gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use rand_chacha::{
     rand_core::{Rng as _, SeedableRng as _},
 };
 
-use crate::stage::{client, key, my_turn};
+use crate::simulation::{client, key, my_turn};
 
 /// What a script sees, without time: nothing here expires.
 #[derive(Default)]

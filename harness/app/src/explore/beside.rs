@@ -8,10 +8,10 @@ use quarrel_faultproxy::Decision;
 use tokio::time::Instant;
 
 use super::{
+    executor::{Lost, Taken, Warmth},
     mishap::{AppFault, Deed},
     nature::Replays,
-    play::{Play, Waiting},
-    stage::{Lost, Taken, Warmth},
+    ongoing::{Ongoing, Waiting},
     tree::{Choice, Next},
 };
 use crate::{shape::blank, wire::Effect};
@@ -20,7 +20,7 @@ use quarrel_strategy::{stores::StoreError, strategy::OPERATOR};
 /// How long a late message may take to be done.
 const DONE: Duration = Duration::from_millis(300);
 
-impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
+impl<N: FnMut(usize, &[Choice]) -> Next> Ongoing<'_, N> {
     /// What can go on: the oldest message of each client that waits; with it
     /// every fault that may still strike.
     pub(super) fn enabled(&self) -> Vec<Choice> {
@@ -38,9 +38,10 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
             return plain;
         }
         let mut all = plain.clone();
-        if self.struck < self.stage.strikes {
-            for (choice, fault) in
-                plain.iter().flat_map(|choice| self.stage.faults.iter().map(move |f| (choice, f)))
+        if self.struck < self.executor.strikes {
+            for (choice, fault) in plain
+                .iter()
+                .flat_map(|choice| self.executor.faults.iter().map(move |f| (choice, f)))
             {
                 let deed = match fault {
                     AppFault::Cut(site) if *site == choice.site => Deed::Breaks,
@@ -54,7 +55,7 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
             }
             all.extend(self.besides().into_iter().map(|deed| self.beside_choice(deed)));
         }
-        if self.stage.nature.has_saved() {
+        if self.executor.nature.has_saved() {
             all.push(self.beside_choice(Deed::ComesBack));
         }
         if self.is_behind {
@@ -71,10 +72,10 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
     fn besides(&self) -> Vec<Deed> {
         let mut deeds = Vec::new();
         let stored = self.stored();
-        for fault in &self.stage.faults {
+        for fault in &self.executor.faults {
             match fault {
                 AppFault::CacheWiped if !stored.is_empty() => deeds.push(Deed::Forgets(None)),
-                AppFault::CacheRollback if !self.stage.nature.has_saved() => {
+                AppFault::CacheRollback if !self.executor.nature.has_saved() => {
                     deeds.push(Deed::Saves);
                 }
                 AppFault::Eviction => {
@@ -127,7 +128,7 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
             _ => Decision::Forward,
         };
         if decision == Decision::ResetBefore {
-            self.stage.scribe.breaks(waiting.id);
+            self.executor.scribe.breaks(waiting.id);
         }
         if decision != Decision::Forward {
             self.execution.struck.insert(client);
@@ -145,7 +146,7 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
                 }
                 _ => {}
             }
-            if self.stage.holds_replies {
+            if self.executor.holds_replies {
                 self.unanswered.insert(waiting.id, message.clone());
             }
         }
@@ -163,21 +164,21 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
             names.into_iter().collect()
         };
         match deed {
-            Deed::Forgets(None) => self.stage.nature.forget(&names).await,
+            Deed::Forgets(None) => self.executor.nature.forget(&names).await,
             Deed::Forgets(Some(shape)) => {
                 let is_it = |name: &&String| blank(name, self.row) == shape;
                 let names: Vec<String> = names.iter().filter(is_it).cloned().collect();
-                self.stage.nature.forget(&names).await
+                self.executor.nature.forget(&names).await
             }
-            Deed::Saves => self.stage.nature.save(&names).await,
-            Deed::ComesBack => self.stage.nature.come_back(&names).await,
+            Deed::Saves => self.executor.nature.save(&names).await,
+            Deed::ComesBack => self.executor.nature.come_back(&names).await,
             Deed::Changes => self.change_by_hand().await,
             _ => self.catch_up().await,
         }
     }
 
     async fn change_by_hand(&mut self) -> Result<(), Lost> {
-        let app = Arc::clone(&self.stage.app);
+        let app = Arc::clone(&self.executor.app);
         let value = app.unused_value();
         let op = Op::write(self.key, value.clone());
         let start = self.now();
@@ -205,9 +206,9 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
 
     /// The replica replays nothing from the beginning on, if it may lag.
     pub(super) async fn begin_behind(&mut self) -> Result<(), Lost> {
-        self.stage.nature.begin();
-        if self.stage.faults.contains(&AppFault::ReplicaLag) {
-            self.stage.nature.replay(Replays::Nothing).await?;
+        self.executor.nature.begin();
+        if self.executor.faults.contains(&AppFault::ReplicaLag) {
+            self.executor.nature.replay(Replays::Nothing).await?;
             self.is_behind = true;
         }
         Ok(())
@@ -215,7 +216,7 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
 
     async fn catch_up(&mut self) -> Result<(), Lost> {
         if std::mem::take(&mut self.is_behind) {
-            self.stage.nature.replay(Replays::Everything).await?;
+            self.executor.nature.replay(Replays::Everything).await?;
         }
         self.level().await
     }
@@ -227,8 +228,8 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
         if self.is_behind {
             return Ok(());
         }
-        let app = Arc::clone(&self.stage.app);
-        let auditor = self.stage.roles.len() as u64;
+        let app = Arc::clone(&self.executor.app);
+        let auditor = self.executor.roles.len() as u64;
         if let Some(value) = app.held(auditor, self.key).await? {
             app.replicated(auditor, self.key, &value).await?;
         }
@@ -263,7 +264,7 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
             let choice = choice(*client, waiting, Begins::Nothing, Deed::Arrives);
             self.arrive(choice).await?;
         }
-        if self.stage.nature.has_saved() {
+        if self.executor.nature.has_saved() {
             let choice = self.beside_choice(Deed::ComesBack);
             self.beside(choice).await?;
         }

@@ -8,9 +8,9 @@ use quarrel_faultproxy::attend::{NoticeKind, Peer, Waits, WireReply, WireRequest
 use tokio::time::sleep;
 
 use super::{
+    executor::{Ended, Lost},
     mishap::Deed,
-    play::{JUST_AFTER, Play, Waiting},
-    stage::{Ended, Lost},
+    ongoing::{JUST_AFTER, Ongoing, Waiting},
     tree::{Choice, Next},
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
 };
 use quarrel_strategy::stores::StoreError;
 
-impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
+impl<N: FnMut(usize, &[Choice]) -> Next> Ongoing<'_, N> {
     /// Takes in the next thing that happens; whether anything did in time.
     pub(super) async fn hear<F>(
         &mut self,
@@ -32,7 +32,7 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
     {
         tokio::select! {
             biased;
-            notice = self.stage.attention.next() => self.notice(notice)?,
+            notice = self.executor.attention.next() => self.notice(notice)?,
             Some((client, answer)) = answers.next() => self.answer(client, answer),
             () = sleep(limit) => return Ok(false),
         }
@@ -40,12 +40,12 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
     }
 
     fn notice(&mut self, notice: quarrel_faultproxy::Notice) -> Result<(), Lost> {
-        let Some(&(client, site)) = self.stage.proxies.get(&notice.proxy) else { return Ok(()) };
+        let Some(&(client, site)) = self.executor.proxies.get(&notice.proxy) else { return Ok(()) };
         let place: Place = (Arc::clone(&notice.proxy), notice.connection);
         match notice.what {
             NoticeKind::Reply(reply) => {
                 let at = self.now();
-                let steps = self.stage.scribe.answers(&place, &reply, at);
+                let steps = self.executor.scribe.answers(&place, &reply, at);
                 self.execution.history.steps.extend(steps);
                 self.reply(client, &place, &reply)?;
             }
@@ -56,23 +56,23 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
                 let held = self.parts[client].waiting.iter().filter(|one| is_held(one));
                 self.execution.given_up += held.count();
                 let at = self.now();
-                let steps = self.stage.scribe.ends(&place, at);
+                let steps = self.executor.scribe.ends(&place, at);
                 self.execution.history.steps.extend(steps);
             }
             NoticeKind::Opened { .. } => {
                 let at = self.now();
                 let process = Process::Client(client as u64);
                 let owner = Owner { process, operation: None, key: Some(self.key) };
-                self.stage.scribe.opens(&place, site, at, owner);
+                self.executor.scribe.opens(&place, site, at, owner);
             }
             NoticeKind::Request(request) => return self.request(client, site, &place, &request),
             NoticeKind::Closed { undecided, .. } => {
-                self.stage.connections.closed(&notice.proxy, notice.connection);
+                self.executor.connections.closed(&notice.proxy, notice.connection);
                 self.parts[client].waiting.retain(|waiting| !undecided.contains(&waiting.id));
                 self.late.retain(|(_, waiting)| !undecided.contains(&waiting.id));
                 self.parts[client].holds_row = false;
                 let at = self.now();
-                let steps = self.stage.scribe.ends(&place, at);
+                let steps = self.executor.scribe.ends(&place, at);
                 self.execution.history.steps.extend(steps);
             }
             NoticeKind::FramingLost { reason } => {
@@ -83,7 +83,7 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
             NoticeKind::Missed { notices } => {
                 return Err(Lost::Broken(format!("{notices} messages were missed")));
             }
-            what => self.stage.count_push(&what),
+            what => self.executor.count_push(&what),
         }
         Ok(())
     }
@@ -98,9 +98,9 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
         request: &WireRequest,
     ) -> Result<(), Lost> {
         let message =
-            self.stage.connections.message(&place.0, place.1, site, request, Some(self.row));
+            self.executor.connections.message(&place.0, place.1, site, request, Some(self.row));
         let is_answered = self.parts[client].ended.is_some();
-        let steps = &self.stage.app.file.steps;
+        let steps = &self.executor.app.file.steps;
         let is_local = message.effect == Effect::Local
             || steps.local.iter().any(|pattern| fits(&message.shape, pattern));
         let is_of_nobody =
@@ -111,7 +111,7 @@ impl<N: FnMut(usize, &[Choice]) -> Next> Play<'_, N> {
             false => Process::Client(client as u64),
         };
         let owner = Owner { process, operation: None, key: Some(self.key) };
-        self.stage.scribe.asks(place, request, &message, at, owner);
+        self.executor.scribe.asks(place, request, &message, at, owner);
         if request.waits == Waits::No {
             return Ok(());
         }

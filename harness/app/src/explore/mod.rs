@@ -7,20 +7,20 @@
 //! message and as ended with its last, which is as strict as time can be.
 
 mod beside;
+mod executor;
 mod hear;
 mod mishap;
 mod nature;
-mod play;
+mod ongoing;
 mod race;
 mod report;
 mod search;
-mod stage;
 mod sweep;
 mod tree;
 
+pub use executor::{Choices, Warmth};
 pub use mishap::AppFault;
 pub use race::{AppRace, MessageLine};
 pub use report::{AppFinding, AppReport, Replayed, Space};
 pub use search::{Clients, Limits, explore_app, replay_app};
-pub use stage::{Choices, Warmth};
 pub use sweep::{Sweep, sweep_app};

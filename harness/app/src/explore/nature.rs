@@ -6,7 +6,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgConnection},
 };
 
-use super::stage::Lost;
+use super::executor::Lost;
 use quarrel_cluster::stores::{CacheClient, Endpoints};
 
 /// The hand that reaches into the stores.

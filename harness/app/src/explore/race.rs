@@ -5,9 +5,9 @@ use std::{fmt::Write as _, path::PathBuf, sync::Arc};
 use quarrel_checkers::{Site, Value};
 
 use super::{
+    executor::{Choices, Ended, Execution, Role, Warmth},
     mishap::{AppFault, Deed},
     search::Clients,
-    stage::{Choices, Ended, Execution, Role, Warmth},
     tree::Choice,
 };
 use crate::{file::Replies, token::token};

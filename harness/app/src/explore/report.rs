@@ -3,9 +3,9 @@ use std::{fmt, time::Duration};
 use quarrel_checkers::{Anomaly, Value};
 
 use super::{
+    executor::{Choices, Execution, Warmth},
     race::{AppRace, actor, short},
     search::{Clients, subject},
-    stage::{Choices, Execution, Warmth},
 };
 use crate::AppFile;
 

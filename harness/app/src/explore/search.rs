@@ -2,13 +2,16 @@ use std::{sync::Arc, time::Duration};
 
 use quarrel_checkers::{Anomaly, Cause, Guarantee, JudgeOptions, Key, Process, Validity, judge};
 use quarrel_run::judge::{CauseEvidence, find_causes};
-use quarrel_strategy::record::{Commit, Stop};
+use quarrel_strategy::{
+    cluster::Boxed,
+    record::{Commit, Stop},
+};
 use tokio::time::Instant;
 
 use super::{
+    executor::{Choices, Execution, Executor, Lost, Role, Warmth},
     race::{AppRace, MessageLine},
     report::{AppFinding, AppReport, Replayed, Space},
-    stage::{Choices, Execution, Lost, Role, Stage, Warmth},
     tree::{Next, Pushes, Reduction, Tree},
 };
 use crate::{App, AppFile, file::Instances};
@@ -73,29 +76,31 @@ const FEW: [usize; 3] = [0, 1, 2];
 /// # Errors
 ///
 /// When the application does not do what it does alone, or cannot be followed.
-pub async fn explore_app(
-    app: &Arc<App>,
-    spaces: &[Clients],
-    limits: &Limits,
-    stop: &Stop,
-) -> Result<AppReport, String> {
-    let start = Instant::now();
-    let mut report = AppReport::new(&app.file, &limits.choices);
-    for clients in spaces {
-        for warmth in [Warmth::Cold, Warmth::Warm] {
-            let searched = Search { app, clients: *clients, warmth, limits, stop, start };
-            let (space, finding) = searched.run().await.map_err(|lost| lost.to_string())?;
-            report.spaces.push(space);
-            if let Some(finding) = finding {
-                report.finding = Some(finding);
-                return Ok(report);
-            }
-            if stop.asked() {
-                return Ok(report);
+pub fn explore_app<'a>(
+    app: &'a Arc<App>,
+    spaces: &'a [Clients],
+    limits: &'a Limits,
+    stop: &'a Stop,
+) -> Boxed<'a, Result<AppReport, String>> {
+    Box::pin(async move {
+        let start = Instant::now();
+        let mut report = AppReport::new(&app.file, &limits.choices);
+        for clients in spaces {
+            for warmth in [Warmth::Cold, Warmth::Warm] {
+                let searched = Search { app, clients: *clients, warmth, limits, stop, start };
+                let (space, finding) = searched.run().await.map_err(|lost| lost.to_string())?;
+                report.spaces.push(space);
+                if let Some(finding) = finding {
+                    report.finding = Some(finding);
+                    return Ok(report);
+                }
+                if stop.asked() {
+                    return Ok(report);
+                }
             }
         }
-    }
-    Ok(report)
+        Ok(report)
+    })
 }
 
 struct Search<'a> {
@@ -110,7 +115,7 @@ struct Search<'a> {
 impl Search<'_> {
     async fn run(&self) -> Result<(Space, Option<AppFinding>), Lost> {
         let roles = self.clients.roles();
-        let mut stage = stage(self.app, &roles, &self.limits.choices).await?;
+        let mut executor = executor(self.app, &roles, &self.limits.choices).await?;
         let mut space = Space::new(self.clients, self.warmth);
         let began = Instant::now();
         let mut found = None;
@@ -126,7 +131,7 @@ impl Search<'_> {
                     space.cut = true;
                     break;
                 }
-                let Some(execution) = self.once(&mut stage, &mut tree, &mut space).await? else {
+                let Some(execution) = self.once(&mut executor, &mut tree, &mut space).await? else {
                     break;
                 };
                 space.count(&execution);
@@ -138,7 +143,7 @@ impl Search<'_> {
                     found = Some((execution, anomaly));
                     break;
                 }
-                space.pushes = stage.pushes();
+                space.pushes = executor.pushes();
                 if space.pushes > 0 && pushes == Pushes::None {
                     // What was left out so far may not have been the same.
                     pushes = Pushes::Seen;
@@ -159,7 +164,7 @@ impl Search<'_> {
         let Some((execution, anomaly)) = found else { return Ok((space, None)) };
         let anomaly = self.explained(&execution).await?.unwrap_or(anomaly);
         let lines = MessageLine::of(&execution, &roles);
-        let replayed = replay(&mut stage, self.warmth, &lines, self.limits.replays).await?;
+        let replayed = replay(&mut executor, self.warmth, &lines, self.limits.replays).await?;
         let finding = AppFinding {
             race: AppRace {
                 app: self.app.file.path.clone(),
@@ -212,13 +217,13 @@ impl Search<'_> {
     /// leaves no way to go on.
     async fn once(
         &self,
-        stage: &mut Stage,
+        executor: &mut Executor,
         tree: &mut Tree,
         space: &mut Space,
     ) -> Result<Option<Execution>, Lost> {
         let mut last = String::new();
         for _ in 0..ATTEMPTS {
-            match stage.perform(self.warmth, tree).await {
+            match executor.perform(self.warmth, tree).await {
                 Ok(execution) => return Ok(Some(execution)),
                 Err(Lost::Broken(why)) => return Err(Lost::Broken(why)),
                 Err(lost) => {
@@ -232,12 +237,12 @@ impl Search<'_> {
     }
 }
 
-/// A stage whose instances have seen requests before.
-pub(super) async fn stage(
+/// An executor whose instances have seen requests before.
+pub(super) async fn executor(
     app: &Arc<App>,
     roles: &[Role],
     choices: &Choices,
-) -> Result<Stage, Lost> {
+) -> Result<Executor, Lost> {
     if app.file.instances == Instances::Shared {
         return Err(Lost::Broken(
             "with one shared instance it is not certain whose request caused a message: \
@@ -258,7 +263,7 @@ pub(super) async fn stage(
             app.ask(client, key).await?;
         }
     }
-    Stage::new(Arc::clone(app), roles.to_vec(), rows + WARM_UP as u64, choices)
+    Executor::new(Arc::clone(app), roles.to_vec(), rows + WARM_UP as u64, choices)
 }
 
 /// What an execution broke, if it did.
@@ -272,7 +277,7 @@ fn broken(execution: &Execution) -> Option<Anomaly> {
 
 /// Performs the same order again, so often.
 async fn replay(
-    stage: &mut Stage,
+    executor: &mut Executor,
     warmth: Warmth,
     lines: &[MessageLine],
     times: usize,
@@ -284,7 +289,7 @@ async fn replay(
             let at = enabled.iter().position(|choice| line.is_some_and(|line| line.is(choice)));
             at.map_or(Next::Diverged, Next::Go)
         };
-        match stage.perform_by(warmth, order).await {
+        match executor.perform_by(warmth, order).await {
             Ok(execution) => {
                 replayed.same += 1;
                 replayed.broken += usize::from(broken(&execution).is_some());
@@ -301,12 +306,18 @@ async fn replay(
 /// # Errors
 ///
 /// When the application cannot be followed.
-pub async fn replay_app(app: &Arc<App>, race: &AppRace, times: usize) -> Result<Replayed, String> {
-    let run = async {
-        let mut stage = stage(app, &race.clients.roles(), &race.choices()).await?;
-        replay(&mut stage, race.warmth, &race.lines, times).await
-    };
-    run.await.map_err(|lost| lost.to_string())
+pub fn replay_app<'a>(
+    app: &'a Arc<App>,
+    race: &'a AppRace,
+    times: usize,
+) -> Boxed<'a, Result<Replayed, String>> {
+    Box::pin(async move {
+        let run = async {
+            let mut executor = executor(app, &race.clients.roles(), &race.choices()).await?;
+            replay(&mut executor, race.warmth, &race.lines, times).await
+        };
+        run.await.map_err(|lost| lost.to_string())
+    })
 }
 
 /// What is said of the file that was explored.

@@ -7,14 +7,14 @@ use quarrel_checkers::{F, Kind, Process, Site, Value};
 use tokio::time::Instant;
 
 use super::{
+    executor::{Choices, Ended, Execution, Executor, Lost, Role, Warmth},
     mishap::{AppFault, Deed},
     race::short,
-    search::{stage, subject},
-    stage::{Choices, Ended, Execution, Lost, Role, Stage, Warmth},
+    search::{executor, subject},
     tree::{Choice, Next},
 };
 use crate::{App, file::Replies};
-use quarrel_strategy::record::Stop;
+use quarrel_strategy::{cluster::Boxed, record::Stop};
 
 /// What came of breaking each message of a write and of a read.
 #[derive(Clone, Debug)]
@@ -71,14 +71,16 @@ enum Wrong {
 /// # Errors
 ///
 /// When the application cannot be followed, or a request fails by itself.
-pub async fn sweep_app(app: &Arc<App>, stop: &Stop) -> Result<Sweep, String> {
-    let start = Instant::now();
-    let mut swept = Vec::new();
-    for (role, warmth) in ROLES {
-        let one = sweep_role(app, role, warmth, stop).await;
-        swept.push(one.map_err(|lost| lost.to_string())?);
-    }
-    Ok(Sweep { subject: subject(&app.file), swept, took: start.elapsed() })
+pub fn sweep_app<'a>(app: &'a Arc<App>, stop: &'a Stop) -> Boxed<'a, Result<Sweep, String>> {
+    Box::pin(async move {
+        let start = Instant::now();
+        let mut swept = Vec::new();
+        for (role, warmth) in ROLES {
+            let one = sweep_role(app, role, warmth, stop).await;
+            swept.push(one.map_err(|lost| lost.to_string())?);
+        }
+        Ok(Sweep { subject: subject(&app.file), swept, took: start.elapsed() })
+    })
 }
 
 /// The requests whose messages are broken, and what is cached when they begin.
@@ -94,8 +96,8 @@ async fn sweep_role(
     let faults =
         sites.into_iter().flat_map(|site| [AppFault::Cut(site), AppFault::ReplyLost(site)]);
     let choices = Choices { faults: faults.collect(), strikes: 1, replies: Replies::GoOn };
-    let mut stage = stage(app, &[role], &choices).await?;
-    let plain = stage.perform_by(warmth, |_, enabled| go(enabled, &Deed::GoesOn)).await?;
+    let mut executor = executor(app, &[role], &choices).await?;
+    let plain = executor.perform_by(warmth, |_, enabled| go(enabled, &Deed::GoesOn)).await?;
     let is_done = plain
         .history
         .events
@@ -108,15 +110,19 @@ async fn sweep_role(
         };
         return Err(Lost::Broken(format!("a {what} fails without any fault")));
     }
-    let mut swept =
-        Swept { role, tried: Vec::new(), unbroken: plain.of_nobody + stage.pushes(), cut: false };
+    let mut swept = Swept {
+        role,
+        tried: Vec::new(),
+        unbroken: plain.of_nobody + executor.pushes(),
+        cut: false,
+    };
     for (depth, taken) in plain.taken.iter().enumerate() {
         for deed in [Deed::Breaks, Deed::LosesReply] {
             if stop.asked() {
                 swept.cut = true;
                 return Ok(swept);
             }
-            let came_to = match strike(&mut stage, warmth, depth, &taken.choice, &deed).await {
+            let came_to = match strike(&mut executor, warmth, depth, &taken.choice, &deed).await {
                 Ok(execution) => Ok(CameTo::of(&execution)),
                 Err(Lost::Broken(why)) => return Err(Lost::Broken(why)),
                 Err(lost) => Err(lost.to_string()),
@@ -130,7 +136,7 @@ async fn sweep_role(
 
 /// Performs the request with one thing that goes wrong at one message.
 async fn strike(
-    stage: &mut Stage,
+    executor: &mut Executor,
     warmth: Warmth,
     depth: usize,
     message: &Choice,
@@ -141,7 +147,7 @@ async fn strike(
         true => Next::Diverged,
         false => go(enabled, &Deed::GoesOn),
     };
-    stage.perform_by(warmth, order).await
+    executor.perform_by(warmth, order).await
 }
 
 fn go(enabled: &[Choice], deed: &Deed) -> Next {

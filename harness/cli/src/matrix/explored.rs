@@ -34,10 +34,10 @@ pub(crate) const MAX_STATES: NonZero<usize> = NonZero::new(100_000).expect("it i
 /// What is drawn beyond the states that are kept.
 const SAMPLES: u64 = 20_000;
 
-/// The least cast in which every guarantee of the ladder can break: two
+/// The fewest clients in which every guarantee of the ladder can break: two
 /// writes that race, a session that reads what it wrote, a session that reads
 /// twice.
-pub(crate) fn cast(max_states: usize, seed: u64) -> Bounds {
+pub(crate) fn clients(max_states: usize, seed: u64) -> Bounds {
     Bounds {
         writers: 1,
         both: 1,
@@ -140,7 +140,7 @@ fn explored(
     let bounds = Bounds {
         faults: faults.collect(),
         stop: over.clone(),
-        ..cast(args.max_states.get(), args.seed)
+        ..clients(args.max_states.get(), args.seed)
     };
     let found = match ladder(&make, row.entry.name, &row.given, &bounds) {
         Ok(found) => found,

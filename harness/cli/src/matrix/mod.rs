@@ -12,7 +12,7 @@ use crate::output::{eprintln, print, println};
 
 pub(super) use self::{
     chosen::{Column, Row, Way, columns, rows},
-    explored::{MAX_STATES, cast},
+    explored::{MAX_STATES, clients},
 };
 use super::{
     Failure,

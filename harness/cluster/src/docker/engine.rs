@@ -6,6 +6,8 @@ use testcontainers::{
 };
 use tokio::time::timeout;
 
+use quarrel_strategy::cluster::Boxed;
+
 use super::{super::ClusterError, images};
 
 /// An engine on this machine answers within milliseconds.
@@ -36,14 +38,16 @@ pub struct ImageReport {
 /// # Errors
 ///
 /// When no engine answers, with advice.
-pub async fn report() -> Result<EngineReport, ClusterError> {
-    let docker = connect().await?;
-    let version = docker.version().await.map_err(|error| explain(&error))?;
-    let name = version.platform.map_or_else(|| "Docker".to_owned(), |platform| platform.name);
-    let name = if name.is_empty() { "Docker".to_owned() } else { name };
-    Ok(EngineReport {
-        engine: format!("{name} {}", version.version.unwrap_or_default()),
-        images: images::report(&docker).await,
+pub fn report() -> Boxed<'static, Result<EngineReport, ClusterError>> {
+    Box::pin(async move {
+        let docker = connect().await?;
+        let version = docker.version().await.map_err(|error| explain(&error))?;
+        let name = version.platform.map_or_else(|| "Docker".to_owned(), |platform| platform.name);
+        let name = if name.is_empty() { "Docker".to_owned() } else { name };
+        Ok(EngineReport {
+            engine: format!("{name} {}", version.version.unwrap_or_default()),
+            images: images::report(&docker).await,
+        })
     })
 }
 

@@ -38,7 +38,7 @@ use super::{
     ready::{last_lines, ready},
 };
 use crate::stores::{Endpoints, Schema, Sending};
-use quarrel_strategy::stores::TimeLimits;
+use quarrel_strategy::{cluster::Boxed, stores::TimeLimits};
 
 /// How to start a docker cluster.
 #[derive(Clone, Debug, Default)]
@@ -63,36 +63,42 @@ const PATIENCE: Duration = Duration::from_secs(45);
 ///
 /// When no engine answers, an image cannot be made, a port is taken, or the
 /// replica never streams.
-pub async fn start(options: DockerOptions) -> Result<Box<dyn Cluster>, ClusterError> {
-    let docker = engine::connect().await?;
-    let run = RunId::new();
-    let reaper = Reaper::start().map_err(|error| {
-        ClusterError::new(format!("no shell to clean up after me: {error}"), "apt-get install sh")
-    })?;
-    // Before the first thing is made, so that nothing can be left behind.
-    reaper.watch_label(&run.label());
-    let made = make(&docker, &run, &reaper, &options).await;
-    let (containers, images) = match made {
-        Ok(made) => made,
-        Err(error) => {
-            remove(&docker, &run, &reaper).await;
-            return Err(error);
+pub fn start(options: DockerOptions) -> Boxed<'static, Result<Box<dyn Cluster>, ClusterError>> {
+    Box::pin(async move {
+        let docker = engine::connect().await?;
+        let run = RunId::new();
+        let reaper = Reaper::start().map_err(|error| {
+            ClusterError::new(
+                format!("no shell to clean up after me: {error}"),
+                "apt-get install sh",
+            )
+        })?;
+        // Before the first thing is made, so that nothing can be left behind.
+        reaper.watch_label(&run.label());
+        let made = make(&docker, &run, &reaper, &options).await;
+        let (containers, images) = match made {
+            Ok(made) => made,
+            Err(error) => {
+                remove(&docker, &run, &reaper).await;
+                return Err(error);
+            }
+        };
+        let nodes = Nodes::new(docker.clone(), run.clone(), reaper, containers);
+        match connect(&docker, &nodes, &images, &options).await {
+            Ok((cluster, pieces)) => {
+                let cluster = RealCluster { pieces, nodes: Some(Box::new(nodes)), ..cluster };
+                Ok(Box::new(cluster) as Box<dyn Cluster>)
+            }
+            Err(why) => {
+                let logs = last_lines(&super::NodeControl::logs(&nodes).await);
+                super::NodeControl::down(&nodes).await;
+                Err(ClusterError::new(
+                    format!("the docker cluster did not come up: {why}{logs}"),
+                    "quarrel doctor; another cluster: --cluster native",
+                ))
+            }
         }
-    };
-    let nodes = Nodes::new(docker.clone(), run.clone(), reaper, containers);
-    match connect(&docker, &nodes, &images, &options).await {
-        Ok((cluster, pieces)) => {
-            Ok(Box::new(RealCluster { pieces, nodes: Some(Box::new(nodes)), ..cluster }))
-        }
-        Err(why) => {
-            let logs = last_lines(&super::NodeControl::logs(&nodes).await);
-            super::NodeControl::down(&nodes).await;
-            Err(ClusterError::new(
-                format!("the docker cluster did not come up: {why}{logs}"),
-                "quarrel doctor; another cluster: --cluster native",
-            ))
-        }
-    }
+    })
 }
 
 /// Everything up to running containers.

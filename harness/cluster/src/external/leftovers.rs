@@ -3,7 +3,7 @@
 
 use std::{fmt, time::Duration};
 
-use quarrel_strategy::cluster::ClusterError;
+use quarrel_strategy::cluster::{Boxed, ClusterError};
 use sqlx::postgres::PgConnectOptions;
 use tokio::task::JoinHandle;
 
@@ -78,13 +78,15 @@ impl fmt::Display for Leftover {
 /// # Errors
 ///
 /// When the address is none, or the server does not answer.
-pub async fn find(primary: &StoreUrl) -> Result<Vec<Leftover>, ClusterError> {
-    let options = primary.postgres().map_err(|error| wrong(&error))?;
-    look(&options).await.map_err(|error| {
-        ClusterError::new(
-            format!("the primary at {primary} does not answer: {error}"),
-            "the address is that of --primary, or QUARREL_PRIMARY_URL",
-        )
+pub fn find(primary: &StoreUrl) -> Boxed<'_, Result<Vec<Leftover>, ClusterError>> {
+    Box::pin(async move {
+        let options = primary.postgres().map_err(|error| wrong(&error))?;
+        look(&options).await.map_err(|error| {
+            ClusterError::new(
+                format!("the primary at {primary} does not answer: {error}"),
+                "the address is that of --primary, or QUARREL_PRIMARY_URL",
+            )
+        })
     })
 }
 
@@ -112,32 +114,34 @@ pub enum Proxies<'a> {
 ///
 /// When an address is none, or a server does not answer; then nothing was
 /// removed.
-pub async fn sweep(
-    primary: &StoreUrl,
-    cache: &StoreUrl,
-    proxies: Proxies<'_>,
-) -> Result<Vec<(Leftover, Vec<String>)>, ClusterError> {
-    let found = find(primary).await?;
-    let api = match proxies {
-        Proxies::At(address) => Some(resolve(address).await?),
-        Proxies::Unknown | Proxies::Gone => None,
-    };
-    let mut swept = Vec::new();
-    for leftover in found {
-        let left = match (proxies, &leftover.toxiproxy) {
-            (Proxies::Unknown, Some(api)) => vec![format!(
-                "proxies quarrel-{}-* at {api}: give it as --toxiproxy, or --toxiproxy-gone",
-                leftover.id
-            )],
-            (_, proxied) => {
-                let named = |api| Links::named(api, format!("quarrel-{}-", leftover.id));
-                let links = api.filter(|_| proxied.is_some()).map(named);
-                sweep_one(&endpoints(primary, cache, &leftover.id)?, links).await
-            }
+pub fn sweep<'a>(
+    primary: &'a StoreUrl,
+    cache: &'a StoreUrl,
+    proxies: Proxies<'a>,
+) -> Boxed<'a, Result<Vec<(Leftover, Vec<String>)>, ClusterError>> {
+    Box::pin(async move {
+        let found = find(primary).await?;
+        let api = match proxies {
+            Proxies::At(address) => Some(resolve(address).await?),
+            Proxies::Unknown | Proxies::Gone => None,
         };
-        swept.push((leftover, left));
-    }
-    Ok(swept)
+        let mut swept = Vec::new();
+        for leftover in found {
+            let left = match (proxies, &leftover.toxiproxy) {
+                (Proxies::Unknown, Some(api)) => vec![format!(
+                    "proxies quarrel-{}-* at {api}: give it as --toxiproxy, or --toxiproxy-gone",
+                    leftover.id
+                )],
+                (_, proxied) => {
+                    let named = |api| Links::named(api, format!("quarrel-{}-", leftover.id));
+                    let links = api.filter(|_| proxied.is_some()).map(named);
+                    sweep_one(&endpoints(primary, cache, &leftover.id)?, links).await
+                }
+            };
+            swept.push((leftover, left));
+        }
+        Ok(swept)
+    })
 }
 
 fn endpoints(primary: &StoreUrl, cache: &StoreUrl, id: &str) -> Result<Endpoints, ClusterError> {

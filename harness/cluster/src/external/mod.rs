@@ -73,46 +73,57 @@ const ROUTED: [Link; 3] = [Link::ClientPrimary, Link::ClientReplica, Link::Clien
 ///
 /// When an address is none, a server does not answer or plays another part, or
 /// the schema cannot be made.
-pub async fn start(options: ExternalOptions) -> Result<Box<dyn Cluster>, ClusterError> {
-    let wrong =
-        |error: EndpointError| ClusterError::new(error.to_string(), "see quarrel run --help");
-    let id = look::number(&options.cache).await?;
-    let schema = Schema::new(&format!("quarrel_{id}"), &format!("r{id}"))
-        .map_err(|error| ClusterError::new(error.to_string(), "report this as a bug"))?;
-    let ExternalOptions { primary, replica, cache, .. } = &options;
-    // Whatever stands between us and the server.
-    let sending = Sending::Whole;
-    let probes = Endpoints::from_urls(primary, replica, cache, &schema, &prefix(&id), sending)
-        .map_err(wrong)?;
-    let mut pieces = look::look(&probes, options.clients).await?;
-    let api = match &options.toxiproxy {
-        Some(address) => Some(resolve(address).await?),
-        None => None,
-    };
-    let links = api.map(|api| Links::named(api, format!("quarrel-{id}-")));
-    if let Some(links) = &links {
-        let version = links.version().await.map_err(|error| {
-            ClusterError::new(error.to_string(), "start toxiproxy-server, or quarrel proxy")
-        })?;
-        pieces.push(("toxiproxy".to_owned(), version));
-    }
-    // From here on there is something to remove.
-    let guest = Guest { schema: schema.clone(), prefix: prefix(&id), links: links.clone() };
-    match settle(&probes, &guest).await {
-        Ok(clients) => {
-            let heart = Heart::start(probes.primary.clone(), schema);
-            let kind = ClusterKind::External;
-            let limits = options.limits;
-            let roles = Roles::default();
-            let real =
-                RealCluster { kind, pieces, clients, probes, roles, limits, links, nodes: None };
-            Ok(Box::new(External { real, guest, heart: Mutex::new(Some(heart)) }))
+pub fn start(options: ExternalOptions) -> Boxed<'static, Result<Box<dyn Cluster>, ClusterError>> {
+    Box::pin(async move {
+        let wrong =
+            |error: EndpointError| ClusterError::new(error.to_string(), "see quarrel run --help");
+        let id = look::number(&options.cache).await?;
+        let schema = Schema::new(&format!("quarrel_{id}"), &format!("r{id}"))
+            .map_err(|error| ClusterError::new(error.to_string(), "report this as a bug"))?;
+        let ExternalOptions { primary, replica, cache, .. } = &options;
+        // Whatever stands between us and the server.
+        let sending = Sending::Whole;
+        let probes = Endpoints::from_urls(primary, replica, cache, &schema, &prefix(&id), sending)
+            .map_err(wrong)?;
+        let mut pieces = look::look(&probes, options.clients).await?;
+        let api = match &options.toxiproxy {
+            Some(address) => Some(resolve(address).await?),
+            None => None,
+        };
+        let links = api.map(|api| Links::named(api, format!("quarrel-{id}-")));
+        if let Some(links) = &links {
+            let version = links.version().await.map_err(|error| {
+                ClusterError::new(error.to_string(), "start toxiproxy-server, or quarrel proxy")
+            })?;
+            pieces.push(("toxiproxy".to_owned(), version));
         }
-        Err(error) => {
-            guest.leave(&probes).await;
-            Err(error)
+        // From here on there is something to remove.
+        let guest = Guest { schema: schema.clone(), prefix: prefix(&id), links: links.clone() };
+        match settle(&probes, &guest).await {
+            Ok(clients) => {
+                let heart = Heart::start(probes.primary.clone(), schema);
+                let kind = ClusterKind::External;
+                let limits = options.limits;
+                let roles = Roles::default();
+                let real = RealCluster {
+                    kind,
+                    pieces,
+                    clients,
+                    probes,
+                    roles,
+                    limits,
+                    links,
+                    nodes: None,
+                };
+                let external = External { real, guest, heart: Mutex::new(Some(heart)) };
+                Ok(Box::new(external) as Box<dyn Cluster>)
+            }
+            Err(error) => {
+                guest.leave(&probes).await;
+                Err(error)
+            }
         }
-    }
+    })
 }
 
 /// What the keys of the run with this number begin with. The braces keep all
@@ -123,7 +134,7 @@ fn prefix(id: &str) -> String {
 
 /// Makes the schema and the proxies; where clients connect.
 async fn settle(probes: &Endpoints, guest: &Guest) -> Result<Endpoints, ClusterError> {
-    let made = admin::create_tables(&probes.primary, &guest.schema, admin::Ground::Guest).await;
+    let made = admin::create_tables(&probes.primary, &guest.schema, admin::Owner::Somebody).await;
     made.map_err(|error| {
         let user = probes.primary.get_username();
         ClusterError::new(

@@ -25,7 +25,7 @@ use super::{
     ready::{last_lines, ready},
 };
 use crate::stores::{Endpoints, Schema, Sending};
-use quarrel_strategy::stores::TimeLimits;
+use quarrel_strategy::{cluster::Boxed, stores::TimeLimits};
 
 /// How to start a native cluster.
 #[derive(Clone, Debug, Default)]
@@ -52,8 +52,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 ///
 /// When a binary is missing, a port is taken, or the replica never streams.
-pub async fn start(options: NativeOptions) -> Result<Box<dyn Cluster>, ClusterError> {
-    Ok(Box::new(start_servers(options).await?))
+pub fn start(options: NativeOptions) -> Boxed<'static, Result<Box<dyn Cluster>, ClusterError>> {
+    Box::pin(async move { Ok(Box::new(start_servers(options).await?) as Box<dyn Cluster>) })
 }
 
 /// The same, with its endpoints open to look at.
@@ -61,19 +61,22 @@ pub async fn start(options: NativeOptions) -> Result<Box<dyn Cluster>, ClusterEr
 /// # Errors
 ///
 /// As [`start`].
-pub async fn start_servers(options: NativeOptions) -> Result<RealCluster, ClusterError> {
-    let binaries = Binaries::find()
-        .map_err(|missing| ClusterError::new(missing.to_string(), missing.advice().to_owned()))?;
-    let template = template::ensure(&binaries).await?;
-    let mut clashes = 0;
-    loop {
-        match attempt(&options, &binaries, &template).await {
-            // Between looking for a free port and taking it somebody else may
-            // have taken it.
-            Err(error) if error.what.contains(PORT_TAKEN) && clashes < 3 => clashes += 1,
-            started => return started,
+pub fn start_servers(options: NativeOptions) -> Boxed<'static, Result<RealCluster, ClusterError>> {
+    Box::pin(async move {
+        let binaries = Binaries::find().map_err(|missing| {
+            ClusterError::new(missing.to_string(), missing.advice().to_owned())
+        })?;
+        let template = template::ensure(&binaries).await?;
+        let mut clashes = 0;
+        loop {
+            match attempt(&options, &binaries, &template).await {
+                // Between looking for a free port and taking it somebody else may
+                // have taken it.
+                Err(error) if error.what.contains(PORT_TAKEN) && clashes < 3 => clashes += 1,
+                started => return started,
+            }
         }
-    }
+    })
 }
 
 async fn attempt(

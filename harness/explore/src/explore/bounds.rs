@@ -179,7 +179,7 @@ impl Bounds {
         matches!(self.guarantee, Guarantee::Bounded | Guarantee::Eventual)
     }
 
-    /// The stage for one start.
+    /// The simulation for one start.
     ///
     /// A warm cache is made by the strategy itself: a client reads the key
     /// before anything else happens.
@@ -224,9 +224,9 @@ fn warmed(strategy: &Arc<dyn AnyStrategy>, world: World) -> World {
         clock: VirtualClock::default(),
         memory: Fingerprints::Dropped,
     });
-    let mut stage = quarrel_sim::Stage::new(Arc::clone(strategy), &setting);
-    let read = stage.run_alone(0);
-    let mut world = if read.is_ok() { stage.world } else { world };
+    let mut simulation = quarrel_sim::Simulation::new(Arc::clone(strategy), &setting);
+    let read = simulation.run_alone(0);
+    let mut world = if read.is_ok() { simulation.world } else { world };
     // Whoever read it is none of the clients to come.
     world.cache.nobody_listens();
     if world.cache.is_empty() {

@@ -2,7 +2,7 @@ use quarrel_sim::{Claim, Move, Stuck};
 
 use super::{
     search::{Count, Coverage, Mailing, Searched},
-    walk::{Ground, Walk},
+    walk::{SearchSpace, Walk},
 };
 
 /// Runs every interleaving, one after the other, and forgets nothing but what
@@ -10,18 +10,18 @@ use super::{
 /// way to explore strategies whose clients share more than the stores.
 ///
 /// An interleaving that breaks is complete where it breaks.
-pub(super) fn brute(ground: &Ground<'_>) -> Result<Searched, Stuck> {
+pub(super) fn brute(space: &SearchSpace<'_>) -> Result<Searched, Stuck> {
     let mut tried = Tried::default();
     let mut best: Option<((u32, u32), Vec<Move>, Claim)> = None;
     let mut count = Count::default();
     let mut mailing = Mailing::default();
     loop {
-        let mut walk = ground.walk();
+        let mut walk = space.walk();
         tried.run(&mut walk)?;
         let cost = walk.cost();
         let over = walk.over();
         let so_far = walk.was_at_stake();
-        mailing = mailing.max(Mailing::of(&walk.stage));
+        mailing = mailing.max(Mailing::of(&walk.simulation));
         if over {
             walk.tell_what_came_of_it();
         }

@@ -55,10 +55,10 @@ impl Why {
     }
 }
 
-/// Names the cause of what comes of a plot: the one that its steps show, else
+/// Names the cause of what comes of a course: the one that its steps show, else
 /// the first change with which `claim` no longer comes true.
 ///
-/// An experiment performs the plot again and changes nothing but what it says:
+/// An experiment performs the course again and changes nothing but what it says:
 /// every other turn is taken at the instant at which it was. The anomaly has
 /// gone away with it if the operation that it was about came to its end
 /// without it. A control, with nothing changed, must show the anomaly again.
@@ -66,25 +66,25 @@ impl Why {
 /// # Errors
 ///
 /// When the strategy waits for something that is no store.
-pub fn cause(make: &Make<'_>, plot: &Course, claim: Claim) -> Result<Why, Stuck> {
-    cause_of(make, plot, Aim::at(claim))
+pub fn cause(make: &Make<'_>, course: &Course, claim: Claim) -> Result<Why, Stuck> {
+    cause_of(make, course, Aim::at(claim))
 }
 
 /// As [`cause`], of what `aim` says.
-pub(super) fn cause_of(make: &Make<'_>, plot: &Course, aim: Aim<'_>) -> Result<Why, Stuck> {
+pub(super) fn cause_of(make: &Make<'_>, course: &Course, aim: Aim<'_>) -> Result<Why, Stuck> {
     let claim = aim.claim;
     let unknown =
         Why { cause: Cause::Unexplained, shown: Cause::Unexplained, experiments: Vec::new() };
-    let performance = plot.perform_until(make, aim)?;
+    let performance = course.perform_until(make, aim)?;
     let Some(victim) = performance.victim else { return Ok(unknown) };
     let shown = evident(&performance.history, make().invalidation(), victim, claim);
     let filled_by = filler(&performance.history, victim, claim);
-    let plot = what_happened(plot, &performance);
-    let original = Original::of(&plot, &performance, victim, filled_by, claim);
+    let course = what_happened(course, &performance);
+    let original = Original::of(&course, &performance, victim, filled_by, claim);
     let mut why = Why { cause: shown, shown, experiments: Vec::new() };
     let repeats = |changed: &super::experiment::Changed| {
         let aim = Aim { of: original.victim(), ..Aim::at(claim) };
-        changed.plot.perform_timed(make, aim, &changed.turns)
+        changed.course.perform_timed(make, aim, &changed.turns)
     };
     if !repeats(&original.unchanged())?.came_true {
         return Ok(why);

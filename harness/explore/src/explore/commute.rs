@@ -1,7 +1,7 @@
 //! Which moves may change places without anybody noticing.
 
 use quarrel_checkers::Object;
-use quarrel_sim::{Called, Move, Stage};
+use quarrel_sim::{Called, Move, Simulation};
 use quarrel_strategy::stores::{Durability, Item, Request};
 
 /// What one move did, as far as its order with another one matters. It is
@@ -57,7 +57,7 @@ enum Bound {
     Both,
 }
 
-/// What a stage looked like before a move.
+/// What a simulation looked like before a move.
 pub(super) struct Before {
     operations: usize,
     ended: usize,
@@ -67,23 +67,23 @@ pub(super) struct Before {
 }
 
 impl Before {
-    pub(super) fn of(stage: &Stage) -> Self {
+    pub(super) fn of(simulation: &Simulation) -> Self {
         Self {
-            operations: stage.play().operations().len(),
-            ended: stage.play().ended(),
-            actors: stage.actors(),
-            waiting: stage.anyone_waits(),
-            sent: stage.world.cache.posted().sent(),
+            operations: simulation.logical().operations().len(),
+            ended: simulation.logical().ended(),
+            actors: simulation.actors(),
+            waiting: simulation.anyone_waits(),
+            sent: simulation.world.cache.posted().sent(),
         }
     }
 }
 
 impl Footprint {
-    /// Of `a_move`, which has just been made on `stage`.
-    pub(super) fn of(a_move: &Move, before: &Before, stage: &Stage) -> Self {
-        let after = Before::of(stage);
+    /// Of `a_move`, which has just been made on `simulation`.
+    pub(super) fn of(a_move: &Move, before: &Before, simulation: &Simulation) -> Self {
+        let after = Before::of(simulation);
         let settled = before.waiting || after.waiting;
-        let last = stage.last_call().map(|called| &called.request);
+        let last = simulation.last_call().map(|called| &called.request);
         let tells = match (a_move, last) {
             (Move::Step { mishap: None, .. }, Some(request)) if request.listens() => Tells::Takes,
             // Who is not told because nobody listens yet would be, a little later.
@@ -94,7 +94,7 @@ impl Footprint {
         let (actor, touches) = match a_move {
             // Jobs have numbers in the order in which they were put off.
             _ if settled || after.actors != before.actors => (None, Touches::Everything),
-            Move::Step { actor, mishap: None } => (Some(*actor), touches(stage.last_call())),
+            Move::Step { actor, mishap: None } => (Some(*actor), touches(simulation.last_call())),
             Move::Replay => (None, Touches::WritesReplica),
             _ => (None, Touches::Everything),
         };

@@ -1,4 +1,4 @@
-//! A plot with one thing changed.
+//! A course with one thing changed.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use quarrel_sim::{Claim, Disturbance, Following, Mishap, Move};
 use quarrel_strategy::strategy::Action;
 
 use super::shrink::actor;
-use crate::race::{Course, CourseTurn, Performance, Timed};
+use crate::race::{Course, CourseTurn, SimulatedRace, Timed};
 
 /// One thing that may be changed.
 pub(super) struct Change {
@@ -121,9 +121,9 @@ impl Change {
     }
 }
 
-/// A plot and when its turns were taken.
+/// A course and when its turns were taken.
 pub(super) struct Original<'a> {
-    plot: &'a Course,
+    course: &'a Course,
     turns: Vec<Timed>,
     /// Whose turn each is: the client and its operation.
     owners: &'a [Option<(usize, usize)>],
@@ -137,14 +137,14 @@ pub(super) struct Original<'a> {
 
 /// The same with one thing changed.
 pub(super) struct Changed {
-    pub(super) plot: Course,
+    pub(super) course: Course,
     pub(super) turns: Vec<Timed>,
 }
 
 impl<'a> Original<'a> {
     pub(super) fn of(
-        plot: &'a Course,
-        performance: &'a Performance,
+        course: &'a Course,
+        performance: &'a SimulatedRace,
         victim: Index,
         filler: Option<Index>,
         claim: Claim,
@@ -159,7 +159,7 @@ impl<'a> Original<'a> {
         };
         let is_about_the_end = matches!(claim, Claim::Lost | Claim::Diverged);
         Self {
-            plot,
+            course,
             turns: performance.moves.iter().zip(&performance.instants).map(timed).collect(),
             owners: &performance.owners,
             victim: owner(victim).filter(|_| !is_about_the_end),
@@ -189,7 +189,7 @@ impl<'a> Original<'a> {
     }
 
     /// Whether what went wrong had the chance to.
-    pub(super) fn came_to_its_end(&self, performed: &Performance) -> bool {
+    pub(super) fn came_to_its_end(&self, performed: &SimulatedRace) -> bool {
         match self.victim {
             None => performed.is_settled,
             Some(victim) => {
@@ -201,7 +201,7 @@ impl<'a> Original<'a> {
     fn changed(&self, turns: Vec<Timed>) -> Changed {
         let mut turns = turns;
         turns.extend(self.last_turns());
-        Changed { plot: self.plot.clone(), turns }
+        Changed { course: self.course.clone(), turns }
     }
 
     fn if_other(&self, turns: Vec<Timed>) -> Option<Changed> {
@@ -214,8 +214,8 @@ impl<'a> Original<'a> {
         const ENOUGH: usize = 20;
         let at = self.turns.last().and_then(|turn| turn.at);
         // Nobody begins anything new: only those who had a turn go on.
-        let clients = self.plot.clients.len();
-        let mut begun: Vec<usize> = self.plot.moves.iter().filter_map(actor).collect();
+        let clients = self.course.clients.len();
+        let mut begun: Vec<usize> = self.course.moves.iter().filter_map(actor).collect();
         begun.retain(|client| *client < clients);
         begun.sort_unstable();
         begun.dedup();
@@ -229,7 +229,7 @@ impl<'a> Original<'a> {
     fn background(&self) -> impl Iterator<Item = usize> + use<> {
         const TURNS: usize = 20;
         const MOST: usize = 8;
-        let first = self.plot.clients.len() + self.plot.keys.len();
+        let first = self.course.clients.len() + self.course.keys.len();
         (first..first + MOST).flat_map(|actor| std::iter::repeat_n(actor, TURNS))
     }
 
@@ -267,7 +267,7 @@ impl<'a> Original<'a> {
     }
 
     fn is_write(&self, (client, number): (usize, usize)) -> bool {
-        let action = self.plot.clients.get(client).and_then(|actions| actions.get(number));
+        let action = self.course.clients.get(client).and_then(|actions| actions.get(number));
         matches!(action, Some(Action::Write(..)))
     }
 
@@ -285,7 +285,7 @@ impl Changed {
     pub(super) fn is_another(&self, original: &Original<'_>) -> bool {
         let unhurried = self.turns.iter().filter(|turn| !matches!(turn.turn, CourseTurn::Hurry(_)));
         let unchanged = original.unchanged();
-        self.plot != unchanged.plot || !unhurried.eq(unchanged.turns.iter())
+        self.course != unchanged.course || !unhurried.eq(unchanged.turns.iter())
     }
 }
 
@@ -390,7 +390,7 @@ fn with_fresh_replica(original: &Original<'_>) -> Option<Changed> {
         |turn| !matches!(&turn.turn, CourseTurn::Move(a_move) if moves_the_replica(a_move)),
     );
     let mut changed = original.changed(turns);
-    changed.plot.replica = Following::AtOnce;
+    changed.course.replica = Following::AtOnce;
     changed.is_another(original).then_some(changed)
 }
 
@@ -407,7 +407,7 @@ fn with_the_fill_undisturbed(original: &Original<'_>) -> Option<Changed> {
     if let Some(filler) = original.filler {
         return original.undisturbed(|owner| owner == filler);
     }
-    let clients = original.plot.clients.len();
+    let clients = original.course.clients.len();
     let mut reads: Vec<_> = original.owners.iter().copied().flatten().collect();
     reads.retain(|owner| owner.0 < clients && !original.is_write(*owner));
     reads.into_iter().find_map(|read| original.undisturbed(|owner| owner == read))

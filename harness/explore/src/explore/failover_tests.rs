@@ -12,7 +12,7 @@ use quarrel_run::judge::CauseEvidence;
 use quarrel_sim::{Claim, subjects};
 use quarrel_strategy::strategy::AnyStrategy;
 
-use super::{Bounds, Break, KEY, Start, sample::schedules, symmetry::Symmetry, walk::Ground};
+use super::{Bounds, Break, KEY, Start, sample::schedules, symmetry::Symmetry, walk::SearchSpace};
 use crate::race::Aim;
 
 type Subject = fn() -> Arc<dyn AnyStrategy>;
@@ -24,7 +24,7 @@ fn history(subject: Subject, seed: u64) -> History {
     let bounds = &Bounds { operations: 3, faults, guarantee: Guarantee::None, ..Bounds::default() };
     let setting = Arc::new(bounds.setting(&subject(), Start::Cold));
     let symmetry = Symmetry::none(&setting.scripts);
-    let ground = Ground {
+    let space = SearchSpace {
         make: &subject,
         bounds,
         start: Start::Cold,
@@ -35,10 +35,10 @@ fn history(subject: Subject, seed: u64) -> History {
     };
     let config = Config { rng_seed: RngSeed::Fixed(seed), ..Config::default() };
     let schedule = schedules(5).new_tree(&mut TestRunner::new(config)).unwrap().current();
-    let moves = schedule.follow(&ground).unwrap().moves;
+    let moves = schedule.follow(&space).unwrap().moves;
     let whole = Break { claim: Claim::Stale, start: Start::Cold, setting, moves, steps: 0 };
     let never = Aim { counts: &|_, _| false, ..Aim::at(Claim::Stale) };
-    whole.plot().perform_until(&subject, never).unwrap().history
+    whole.course().perform_until(&subject, never).unwrap().history
 }
 
 /// By its number alone a write that was acknowledged after another seems the

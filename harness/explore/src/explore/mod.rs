@@ -57,7 +57,7 @@ pub use shrink::shrink;
 use self::{
     search::{Coverage, Searched},
     symmetry::Symmetry,
-    walk::Ground,
+    walk::SearchSpace,
 };
 use crate::race::{Cached, Course, Make, Setup};
 use quarrel_sim::{Claim, Move, Setting, Stuck};
@@ -105,7 +105,7 @@ pub struct Break {
     pub claim: Claim,
     /// Where it began.
     pub start: Start,
-    /// The stage that it began on.
+    /// The simulation that it began on.
     pub setting: Arc<Setting>,
     /// The moves, in order.
     pub moves: Vec<Move>,
@@ -132,16 +132,17 @@ pub fn explore(make: &Make<'_>, bounds: &Bounds) -> Result<Exploration, Stuck> {
         // Only what is shorter than the break is of interest from now on.
         let below = total.broken.as_ref().and_then(|broken| u32::try_from(broken.steps).ok());
         let symmetry = Symmetry::of(&setting.scripts);
-        let mut ground = Ground { make, bounds, start, setting, below, symmetry, outcomes: None };
+        let mut space =
+            SearchSpace { make, bounds, start, setting, below, symmetry, outcomes: None };
         let mut searched = match bounds.reduction {
-            Reduction::States | Reduction::Orders => search::search(&ground)?,
-            Reduction::Off => brute::brute(&ground)?,
+            Reduction::States | Reduction::Orders => search::search(&space)?,
+            Reduction::Off => brute::brute(&space)?,
         };
-        if ground.symmetry.is_broken() {
-            ground.symmetry = Symmetry::none(&ground.setting.scripts);
-            searched = search::search(&ground)?;
+        if space.symmetry.is_broken() {
+            space.symmetry = Symmetry::none(&space.setting.scripts);
+            searched = search::search(&space)?;
         }
-        total.add(&ground, start, searched)?;
+        total.add(&space, start, searched)?;
     }
     Ok(total)
 }
@@ -149,7 +150,7 @@ pub fn explore(make: &Make<'_>, bounds: &Bounds) -> Result<Exploration, Stuck> {
 impl Break {
     /// The break as something to perform, change and write down.
     #[must_use]
-    pub fn plot(&self) -> Course {
+    pub fn course(&self) -> Course {
         let cached = match self.start {
             Start::Cold | Start::Absent => Cached::Nowhere,
             Start::Warm => Cached::ByStrategy,
@@ -179,27 +180,32 @@ impl Exploration {
         RunOutcome::of(validity, Evidence::counted(Stake::Executions, count))
     }
 
-    fn add(&mut self, ground: &Ground<'_>, start: Start, searched: Searched) -> Result<(), Stuck> {
+    fn add(
+        &mut self,
+        space: &SearchSpace<'_>,
+        start: Start,
+        searched: Searched,
+    ) -> Result<(), Stuck> {
         self.interleavings = self.interleavings.saturating_add(searched.interleavings);
         self.at_stake = self.at_stake.saturating_add(searched.at_stake);
         self.states += searched.states;
         self.mailing = self.mailing.max(searched.mailing);
         let mut broken = searched.broken;
         if let Coverage::FewerStepsThan(steps) = searched.coverage {
-            let samples = ground.bounds.samples;
+            let samples = space.bounds.samples;
             // The start that was searched least decides.
             let steps = match self.extent {
                 Extent::Exhaustive => steps,
                 Extent::Sampled { exhaustive_below_steps, .. } => exhaustive_below_steps.min(steps),
             };
             self.extent = Extent::Sampled { exhaustive_below_steps: steps, samples };
-            let sampled = sample::sample(ground)?;
+            let sampled = sample::sample(space)?;
             broken = sampled.broken;
             self.at_stake = self.at_stake.saturating_add(sampled.at_stake);
         }
         let Some((moves, claim)) = broken else { return Ok(()) };
         let steps = moves.iter().filter(|a_move| matches!(a_move, Move::Step { .. })).count();
-        let found = Break { claim, start, setting: Arc::clone(&ground.setting), moves, steps };
+        let found = Break { claim, start, setting: Arc::clone(&space.setting), moves, steps };
         let shorter =
             |best: &Break| (found.steps, found.moves.len()) < (best.steps, best.moves.len());
         if self.broken.as_ref().is_none_or(shorter) {

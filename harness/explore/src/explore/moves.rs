@@ -1,8 +1,8 @@
 use quarrel_checkers::{Site, Value};
-use quarrel_sim::{Disturbance, Happened, Mishap, Move, Stage, Stuck};
+use quarrel_sim::{Disturbance, Happened, Mishap, Move, Simulation, Stuck};
 use quarrel_strategy::stores::{Item, Request};
 
-use super::{Bounds, PlacedFault, bounds::KEY, walk::Ground};
+use super::{Bounds, PlacedFault, bounds::KEY, walk::SearchSpace};
 
 /// How many faults have struck on the way to a state, and which of those that
 /// strike once.
@@ -75,44 +75,48 @@ pub(super) fn cost(a_move: &Move) -> (u32, u32) {
 /// Every move that may be possible next, in an order that depends on nothing
 /// but the state. Some of them turn out to be impossible when tried: which
 /// store an operation calls first is not known before it begins.
-pub(super) fn candidates(stage: &Stage, ground: &Ground<'_>, struck: Struck) -> Vec<Move> {
-    let bounds = ground.bounds;
+pub(super) fn candidates(
+    simulation: &Simulation,
+    space: &SearchSpace<'_>,
+    struck: Struck,
+) -> Vec<Move> {
+    let bounds = space.bounds;
     let mut moves = Vec::new();
     if struck.post == Post::Looked {
-        let others = (0..stage.actors()).filter(|actor| *actor != ground.auditor());
-        let would_hear = others.filter(|actor| stage.would_hear(*actor));
+        let others = (0..simulation.actors()).filter(|actor| *actor != space.auditor());
+        let would_hear = others.filter(|actor| simulation.would_hear(*actor));
         return would_hear.map(|actor| Move::Step { actor, mishap: None }).collect();
     }
     let strike = struck.count < bounds.strikes;
-    for actor in (0..stage.actors()).filter(|actor| *actor != ground.auditor()) {
-        let ready = stage.could_begin(actor) || stage.next_call(actor).is_some();
+    for actor in (0..simulation.actors()).filter(|actor| *actor != space.auditor()) {
+        let ready = simulation.could_begin(actor) || simulation.next_call(actor).is_some();
         if ready {
             moves.push(Move::Step { actor, mishap: None });
         }
         if ready && strike {
-            mishaps(stage, actor, bounds, &mut moves);
+            mishaps(simulation, actor, bounds, &mut moves);
         }
-        if strike && bounds.allows(PlacedFault::ClientCrash) && !stage.idle(actor) {
+        if strike && bounds.allows(PlacedFault::ClientCrash) && !simulation.idle(actor) {
             moves.push(Move::Crash { actor });
         }
-        if stage.asleep(actor) {
+        if simulation.asleep(actor) {
             moves.push(Move::Wake { actor });
         }
-        if stage.delayed().any(|late| late == actor) {
+        if simulation.delayed().any(|late| late == actor) {
             moves.push(Move::Deliver { actor });
         }
     }
-    if stage.world.behind() > 0 && stage.following() == quarrel_sim::Following::WhenTold {
+    if simulation.world.behind() > 0 && simulation.following() == quarrel_sim::Following::WhenTold {
         moves.push(Move::Replay);
     }
-    disturbances(stage, bounds, struck, &mut moves);
+    disturbances(simulation, bounds, struck, &mut moves);
     // After the faults: of two breaks of one length the fault says more.
-    climate_of_messages(stage, ground, &mut moves);
+    climate_of_messages(simulation, space, &mut moves);
     moves
 }
 
-fn mishaps(stage: &Stage, actor: usize, bounds: &Bounds, moves: &mut Vec<Move>) {
-    let next = stage.next_call(actor);
+fn mishaps(simulation: &Simulation, actor: usize, bounds: &Bounds, moves: &mut Vec<Move>) {
+    let next = simulation.next_call(actor);
     for mishap in Mishap::ALL {
         let fits = |site: Site| {
             bounds.allows(PlacedFault::Call(site, mishap))
@@ -138,33 +142,33 @@ fn may_go_wrong(call: &Request, mishap: Mishap) -> bool {
 /// Messages may be under way for any time: at each look of a client either all
 /// that was sent to it has arrived, or nothing of it. That a part of it has is
 /// not tried. To hold back nothing, or from nobody who looks, changes nothing.
-fn climate_of_messages(stage: &Stage, ground: &Ground<'_>, moves: &mut Vec<Move>) {
-    let mut others = (0..stage.actors()).filter(|actor| *actor != ground.auditor());
-    if others.any(|actor| stage.would_hear(actor)) {
-        moves.push(Move::Disturb(match stage.world.cache.posted().is_held() {
+fn climate_of_messages(simulation: &Simulation, space: &SearchSpace<'_>, moves: &mut Vec<Move>) {
+    let mut others = (0..simulation.actors()).filter(|actor| *actor != space.auditor());
+    if others.any(|actor| simulation.would_hear(actor)) {
+        moves.push(Move::Disturb(match simulation.world.cache.posted().is_held() {
             false => Disturbance::HoldMessages,
             true => Disturbance::ReleaseMessages,
         }));
     }
 }
 
-fn disturbances(stage: &Stage, bounds: &Bounds, struck: Struck, moves: &mut Vec<Move>) {
+fn disturbances(simulation: &Simulation, bounds: &Bounds, struck: Struck, moves: &mut Vec<Move>) {
     let mut add = |disturbance| moves.push(Move::Disturb(disturbance));
-    let now = stage.world.now;
+    let now = simulation.world.now;
     if struck.acks == Acks::Held {
         add(Disturbance::ResumeAcknowledgements);
     }
     if bounds.allows(PlacedFault::CacheRollback)
         && struck.saved == Saved::Never
-        && stage.world.cache.differs_from_snapshot()
+        && simulation.world.cache.differs_from_snapshot()
     {
         add(Disturbance::SaveCache);
     }
     if struck.count >= bounds.strikes {
         return;
     }
-    let looks = |who| stage.may_go_on(who);
-    let mail = stage.world.cache.posted();
+    let looks = |who| simulation.may_go_on(who);
+    let mail = simulation.world.cache.posted();
     let breaks = bounds.allows(PlacedFault::MessagesLost)
         || bounds.allows(PlacedFault::Call(Site::Cache, Mishap::Fails));
     if breaks && mail.is_listened_to(looks) {
@@ -176,14 +180,14 @@ fn disturbances(stage: &Stage, bounds: &Bounds, struck: Struck, moves: &mut Vec<
     if bounds.allows(PlacedFault::LateAcknowledgement) && struck.acks == Acks::Flow {
         add(Disturbance::PauseAcknowledgements);
     }
-    if bounds.allows(PlacedFault::CacheRollback) && stage.world.cache.differs_from_snapshot() {
+    if bounds.allows(PlacedFault::CacheRollback) && simulation.world.cache.differs_from_snapshot() {
         add(Disturbance::RestoreCache);
     }
-    if bounds.allows(PlacedFault::CacheWiped) && !stage.world.cache.is_empty() {
+    if bounds.allows(PlacedFault::CacheWiped) && !simulation.world.cache.is_empty() {
         add(Disturbance::WipeCache);
     }
     if bounds.allows(PlacedFault::Eviction) || bounds.allows(PlacedFault::Expiry) {
-        let mut items: Vec<(Item, bool)> = stage
+        let mut items: Vec<(Item, bool)> = simulation
             .world
             .cache
             .entries(now)
@@ -203,27 +207,27 @@ fn disturbances(stage: &Stage, bounds: &Bounds, struck: Struck, moves: &mut Vec<
         let value = Value::from(format!("Manual{}", struck.count + 1).as_str());
         add(Disturbance::ManualUpdate { key: KEY, value });
     }
-    if bounds.allows(PlacedFault::Failover) && !stage.world.failed_over() {
+    if bounds.allows(PlacedFault::Failover) && !simulation.world.failed_over() {
         add(Disturbance::FailOver);
     }
 }
 
 /// Makes a move that [`candidates`] named.
 pub(super) fn make(
-    stage: &mut Stage,
+    simulation: &mut Simulation,
     bounds: &Bounds,
     struck: Struck,
     a_move: &Move,
 ) -> Result<Happened, Stuck> {
     if let (Move::Step { actor, mishap: None }, Post::Looked) = (a_move, struck.post) {
-        stage.begin(*actor)?;
-        if !stage.next_call(*actor).is_some_and(Request::listens) {
+        simulation.begin(*actor)?;
+        if !simulation.next_call(*actor).is_some_and(Request::listens) {
             return Ok(Happened::Impossible);
         }
     }
     if let Move::Step { actor, mishap: Some(mishap) } = a_move {
-        stage.begin(*actor)?;
-        let fits = stage
+        simulation.begin(*actor)?;
+        let fits = simulation
             .next_call(*actor)
             .filter(|call| may_go_wrong(call, *mishap))
             .is_some_and(|call| bounds.allows(PlacedFault::Call(call.site(), *mishap)));
@@ -231,5 +235,5 @@ pub(super) fn make(
             return Ok(Happened::Impossible);
         }
     }
-    stage.perform(a_move)
+    simulation.perform(a_move)
 }

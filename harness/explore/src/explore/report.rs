@@ -8,7 +8,7 @@ use super::{
     Bounds, Experiment, Exploration, Extent, Mailing, Reduction, Start, Why, explore,
     shrink::{shrink_shown, why},
 };
-use crate::race::{Make, Plotted, Race, RaceError, plot_of};
+use crate::race::{ClaimedCourse, Make, Race, RaceError, course_of};
 
 /// What an exploration found, in words.
 pub struct Report {
@@ -117,10 +117,10 @@ pub fn report(
     let finding = match &exploration.broken {
         None => None,
         // Shrinking cannot take steps away any more, but the rest of the set-up.
-        Some(broken) => match shrink_shown(make, &broken.plot(), broken.claim, None)? {
+        Some(broken) => match shrink_shown(make, &broken.course(), broken.claim, None)? {
             None => None,
-            Some((plot, performance, kept)) => {
-                let why = why(make, &plot, broken.claim, kept)?;
+            Some((course, performance, kept)) => {
+                let why = why(make, &course, broken.claim, kept)?;
                 let race = Race {
                     strategy: name.to_owned(),
                     options: options.to_vec(),
@@ -134,18 +134,18 @@ pub fn report(
 }
 
 /// The smallest race that shows what `race` shows, from the same cause; none if
-/// `race` does not show what it claims when it is rehearsed.
+/// `race` does not show what it claims when it is simulated.
 ///
 /// # Errors
 ///
 /// When a line makes no sense on any cluster.
 pub fn shrink_race(make: &Make<'_>, race: &Race) -> Result<Option<Finding>, RaceError> {
-    let Plotted { plot, claim, of } = plot_of(race, make)?;
+    let ClaimedCourse { course, claim, of } = course_of(race, make)?;
     let Some(claim) = claim else { return Ok(None) };
-    let Some((plot, performance, kept)) = shrink_shown(make, &plot, claim, of)? else {
+    let Some((course, performance, kept)) = shrink_shown(make, &course, claim, of)? else {
         return Ok(None);
     };
-    let why = why(make, &plot, claim, kept)?;
+    let why = why(make, &course, claim, kept)?;
     let race =
         Race { strategy: race.strategy.clone(), options: race.options.clone(), ..performance.race };
     Ok(Some(Finding { claim, race, cause: why.cause, why }))

@@ -11,7 +11,7 @@ use quarrel_sim::{Claim, Move, Stuck};
 use super::{
     runner::runner,
     threads::together,
-    walk::{Ground, Walk},
+    walk::{SearchSpace, Walk},
 };
 
 /// Priority changes in one interleaving: most known concurrency bugs need no
@@ -71,9 +71,9 @@ pub(super) struct Led {
 }
 
 impl Schedule {
-    /// Lets the actors of `ground` move as the schedule says.
-    pub(super) fn follow(&self, ground: &Ground<'_>) -> Result<Led, Stuck> {
-        let mut walk = ground.walk();
+    /// Lets the actors of `space` move as the schedule says.
+    pub(super) fn follow(&self, space: &SearchSpace<'_>) -> Result<Led, Stuck> {
+        let mut walk = space.walk();
         let mut priorities = self.priorities.clone();
         let mut moves: Vec<Move> = Vec::new();
         for turn in 0..MAX_MOVES {
@@ -81,7 +81,7 @@ impl Schedule {
                 break;
             }
             // Work that an operation puts off joins in later.
-            priorities.resize(walk.stage.actors().max(priorities.len()), self.last());
+            priorities.resize(walk.simulation.actors().max(priorities.len()), self.last());
             let choice = self.turns[turn % self.turns.len()];
             let Some(a_move) = go_somewhere(&mut walk, &moves, choice, &priorities)? else { break };
             if let Move::Step { actor, .. } = a_move
@@ -158,11 +158,11 @@ const BATCH: usize = 1_024;
 /// draws them, and shrinks each that breaks sooner than those before it. They
 /// are followed on as many threads as the bounds say, and looked at in the
 /// order in which they were drawn.
-pub(super) fn sample(ground: &Ground<'_>) -> Result<Sampled, Stuck> {
-    let bounds = ground.bounds;
+pub(super) fn sample(space: &SearchSpace<'_>) -> Result<Sampled, Stuck> {
+    let bounds = space.bounds;
     let mut left = usize::try_from(bounds.samples).unwrap_or(usize::MAX);
     let mut runner = runner(bounds.seed, u32::try_from(left).unwrap_or(u32::MAX));
-    let schedules = schedules(ground.walk().stage.actors());
+    let schedules = schedules(space.walk().simulation.actors());
     let mut best: Option<Led> = None;
     let mut at_stake = 0_u128;
     while left > 0 && !bounds.stop.asked() {
@@ -174,13 +174,13 @@ pub(super) fn sample(ground: &Ground<'_>) -> Result<Sampled, Stuck> {
         let each: Vec<Schedule> = drawn.iter().map(ValueTree::current).collect();
         let led = together(bounds.threads.get(), &each, |schedule| match bounds.stop.asked() {
             true => Ok(None),
-            false => schedule.follow(ground).map(Some),
+            false => schedule.follow(space).map(Some),
         });
         for (tree, led) in drawn.into_iter().zip(led) {
             let Some(led) = led? else { break };
             at_stake += u128::from(led.was_at_stake);
             if led.broken.is_some() && is_shorter(&led, best.as_ref()) {
-                best = Some(shrunk(ground, &mut runner, tree, best.as_ref())?.unwrap_or(led));
+                best = Some(shrunk(space, &mut runner, tree, best.as_ref())?.unwrap_or(led));
             }
         }
     }
@@ -195,17 +195,17 @@ fn is_shorter(led: &Led, best: Option<&Led>) -> bool {
 /// What the simplest schedule leads to that comes of `tree` and breaks sooner
 /// than the best one so far; none if somebody stopped it.
 fn shrunk(
-    ground: &Ground<'_>,
+    space: &SearchSpace<'_>,
     runner: &mut TestRunner,
     tree: impl ValueTree<Value = Schedule>,
     best: Option<&Led>,
 ) -> Result<Option<Led>, Stuck> {
     let stuck = RefCell::new(None);
     let found = runner.run_one(tree, |schedule| {
-        if ground.bounds.stop.asked() {
+        if space.bounds.stop.asked() {
             return Err(TestCaseError::reject("asked to stop"));
         }
-        let led = schedule.follow(ground).map_err(|error| {
+        let led = schedule.follow(space).map_err(|error| {
             stuck.borrow_mut().get_or_insert(error);
             TestCaseError::reject(error.to_string())
         })?;
@@ -218,7 +218,7 @@ fn shrunk(
         return Err(error);
     }
     match found {
-        Err(TestError::Fail(_, schedule)) => schedule.follow(ground).map(Some),
+        Err(TestError::Fail(_, schedule)) => schedule.follow(space).map(Some),
         Ok(_) | Err(TestError::Abort(_)) => Ok(None),
     }
 }

@@ -1,9 +1,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
-use quarrel_sim::{Claim, Move, Stage, Stuck};
+use quarrel_sim::{Claim, Move, Simulation, Stuck};
 use rustc_hash::FxHashMap;
 
-use super::{Reduction, commute::Footprint, symmetry::Named, threads::together, walk::Ground};
+use super::{Reduction, commute::Footprint, symmetry::Named, threads::together, walk::SearchSpace};
 
 /// What a search of one start found.
 pub(super) struct Searched {
@@ -33,8 +33,8 @@ pub enum Mailing {
 }
 
 impl Mailing {
-    pub(super) fn of(stage: &Stage) -> Self {
-        if stage.world.cache.posted().sent() > 0 { Self::AllOrNothing } else { Self::None }
+    pub(super) fn of(simulation: &Simulation) -> Self {
+        if simulation.world.cache.posted().sent() > 0 { Self::AllOrNothing } else { Self::None }
     }
 }
 
@@ -122,16 +122,16 @@ struct Made {
 /// Every move costs something, so states of one cost do not lead to each other:
 /// they are expanded at once, on as many threads as the bounds say, and what
 /// they lead to is taken up in their order.
-pub(super) fn search(ground: &Ground<'_>) -> Result<Searched, Stuck> {
+pub(super) fn search(space: &SearchSpace<'_>) -> Result<Searched, Stuck> {
     let mut frontier = Frontier::new();
     let mut count = Count::default();
     while let Some((cost, batch)) = frontier.pop() {
         // What breaks or is out of bounds is not expanded, nor what follows it.
         let is_last = |node: &u32| frontier.nodes[*node as usize].broken.is_some();
         let wanted = batch.iter().position(is_last).unwrap_or(batch.len());
-        let too_far = ground.below.is_some_and(|below| cost.0 >= below);
+        let too_far = space.below.is_some_and(|below| cost.0 >= below);
         let wanted = if too_far { 0 } else { wanted };
-        let expansions = frontier.expand(ground, &batch[..wanted])?;
+        let expansions = frontier.expand(space, &batch[..wanted])?;
         let mut expansions = expansions.into_iter();
         for node in batch {
             if let Some(claim) = frontier.nodes[node as usize].broken {
@@ -141,8 +141,8 @@ pub(super) fn search(ground: &Ground<'_>) -> Result<Searched, Stuck> {
             if too_far {
                 return Ok(frontier.end(None, count, Coverage::Complete));
             }
-            let is_enough = frontier.nodes.len() > ground.bounds.max_states;
-            if is_enough || ground.bounds.stop.asked() || ground.symmetry.is_broken() {
+            let is_enough = frontier.nodes.len() > space.bounds.max_states;
+            if is_enough || space.bounds.stop.asked() || space.symmetry.is_broken() {
                 let coverage = Coverage::FewerStepsThan(cost.0);
                 return Ok(frontier.end(None, count, coverage));
             }
@@ -152,7 +152,7 @@ pub(super) fn search(ground: &Ground<'_>) -> Result<Searched, Stuck> {
                 let at_stake = if expansion.was_at_stake { paths } else { 0 };
                 count.add(Count { interleavings: paths, at_stake });
             }
-            frontier.take_up(node, expansion, ground.bounds.reduction);
+            frontier.take_up(node, expansion, space.bounds.reduction);
         }
     }
     Ok(frontier.end(None, count, Coverage::Complete))
@@ -188,20 +188,20 @@ impl Frontier {
     }
 
     /// Expands states, on several threads where that is wanted.
-    fn expand(&self, ground: &Ground<'_>, batch: &[u32]) -> Result<Vec<Expansion>, Stuck> {
-        let threads = ground.bounds.threads.get();
-        together(threads, batch, |node| self.expand_one(ground, *node)).into_iter().collect()
+    fn expand(&self, space: &SearchSpace<'_>, batch: &[u32]) -> Result<Vec<Expansion>, Stuck> {
+        let threads = space.bounds.threads.get();
+        together(threads, batch, |node| self.expand_one(space, *node)).into_iter().collect()
     }
 
-    fn expand_one(&self, ground: &Ground<'_>, node: u32) -> Result<Expansion, Stuck> {
-        let walk = ground.walk_along(&self.path(node))?;
+    fn expand_one(&self, space: &SearchSpace<'_>, node: u32) -> Result<Expansion, Stuck> {
+        let walk = space.walk_along(&self.path(node))?;
         let candidates = walk.candidates();
         let is_complete = candidates.is_empty() && walk.over();
         let was_at_stake = is_complete && walk.was_at_stake();
         if is_complete {
             walk.tell_what_came_of_it();
         }
-        let mailing = Mailing::of(&walk.stage);
+        let mailing = Mailing::of(&walk.simulation);
         let mut expansion = Expansion { is_complete, was_at_stake, mailing, made: Vec::new() };
         // A state is expanded after every way to it has been found, so what
         // sleeps here sleeps on all of them.

@@ -10,13 +10,13 @@ use super::{
     evidence::evident,
     fewer::fewer,
 };
-use crate::race::{Aim, Cached, Course, Make, Performance};
+use crate::race::{Aim, Cached, Course, Make, SimulatedRace};
 
-/// The most performances that shrinking makes: a plot of a hundred moves takes
+/// The most simulations that shrinking makes: a course of a hundred moves takes
 /// a few thousand.
 const MAX_TRIES: usize = 20_000;
 
-/// What a plot must go on showing while it gets smaller, beside the claim.
+/// What a course must go on showing while it gets smaller, beside the claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kept {
     /// Steps that show this cause.
@@ -27,7 +27,7 @@ pub(super) enum Kept {
     Unknown,
 }
 
-/// The smallest plot that the passes below can reach from `plot` and that still
+/// The smallest course that the passes below can reach from `course` and that still
 /// makes `claim` true, from the same cause if its steps show one or experiments
 /// name one. Proptest shrinks it first; then every pass runs until none of them
 /// changes anything: without any one of its moves it no longer shows the same.
@@ -39,59 +39,64 @@ pub(super) enum Kept {
 /// When the strategy waits for something that is no store.
 pub fn shrink(
     make: &Make<'_>,
-    plot: &Course,
+    course: &Course,
     claim: Claim,
-) -> Result<Option<(Course, Performance)>, Stuck> {
-    let shrunk = shrink_shown(make, plot, claim, None)?;
-    Ok(shrunk.map(|(plot, performance, _)| (plot, performance)))
+) -> Result<Option<(Course, SimulatedRace)>, Stuck> {
+    let shrunk = shrink_shown(make, course, claim, None)?;
+    Ok(shrunk.map(|(course, performance, _)| (course, performance)))
 }
 
 /// As [`shrink`], of the operation `of` if one is given; and what it kept.
 pub(super) fn shrink_shown(
     make: &Make<'_>,
-    plot: &Course,
+    course: &Course,
     claim: Claim,
     of: Option<(usize, usize)>,
-) -> Result<Option<(Course, Performance, Kept)>, Stuck> {
-    let first = plot.perform_until(make, Aim { of, ..Aim::at(claim) })?;
+) -> Result<Option<(Course, SimulatedRace, Kept)>, Stuck> {
+    let first = course.perform_until(make, Aim { of, ..Aim::at(claim) })?;
     let Some(victim) = first.victim else { return Ok(None) };
-    let plot = what_happened(plot, &first);
+    let course = what_happened(course, &first);
     let kept = match evident(&first.history, make().invalidation(), victim, claim) {
-        Cause::Unexplained => proved(make, &plot, claim)?,
+        Cause::Unexplained => proved(make, &course, claim)?,
         cause => Kept::Shown(cause),
     };
-    let shrinking = Shrinking { make, claim, kept, plot, performance: first, tries: 0 };
-    shrinking.run().map(|(plot, performance)| Some((plot, performance, kept)))
+    let shrinking = Shrinking { make, claim, kept, course, performance: first, tries: 0 };
+    shrinking.run().map(|(course, performance)| Some((course, performance, kept)))
 }
 
-/// What comes of a plot, and the plot without what does not happen; none if
+/// What comes of a course, and the course without what does not happen; none if
 /// `claim` does not come true of it for the same reason.
 pub(super) fn shown(
     make: &Make<'_>,
     claim: Claim,
     kept: Kept,
-    plot: &Course,
-) -> Result<Option<(Course, Performance)>, Stuck> {
+    course: &Course,
+) -> Result<Option<(Course, SimulatedRace)>, Stuck> {
     let by = make().invalidation();
     let counts = |history: &History, victim: Index| kept.counts(history, by, victim, claim);
-    let performance = plot.perform_until(make, Aim { claim, of: None, counts: &counts })?;
+    let performance = course.perform_until(make, Aim { claim, of: None, counts: &counts })?;
     if !performance.came_true {
         return Ok(None);
     }
-    let plot = what_happened(plot, &performance);
+    let course = what_happened(course, &performance);
     if let Kept::Proved(wanted) = kept
-        && cause(make, &plot, claim)?.cause != wanted
+        && cause(make, &course, claim)?.cause != wanted
     {
         return Ok(None);
     }
-    Ok(Some((plot, performance)))
+    Ok(Some((course, performance)))
 }
 
 /// Why what was shrunk goes wrong.
-pub(super) fn why(make: &Make<'_>, plot: &Course, claim: Claim, kept: Kept) -> Result<Why, Stuck> {
+pub(super) fn why(
+    make: &Make<'_>,
+    course: &Course,
+    claim: Claim,
+    kept: Kept,
+) -> Result<Why, Stuck> {
     let by = make().invalidation();
     let counts = |history: &History, victim: Index| kept.counts(history, by, victim, claim);
-    cause_of(make, plot, Aim { claim, of: None, counts: &counts })
+    cause_of(make, course, Aim { claim, of: None, counts: &counts })
 }
 
 impl Kept {
@@ -104,25 +109,25 @@ impl Kept {
     }
 }
 
-fn proved(make: &Make<'_>, plot: &Course, claim: Claim) -> Result<Kept, Stuck> {
-    Ok(match cause(make, plot, claim)?.cause {
+fn proved(make: &Make<'_>, course: &Course, claim: Claim) -> Result<Kept, Stuck> {
+    Ok(match cause(make, course, claim)?.cause {
         Cause::Unexplained => Kept::Unknown,
         cause => Kept::Proved(cause),
     })
 }
 
-/// The plot without what did not happen.
-pub(super) fn what_happened(plot: &Course, performance: &Performance) -> Course {
-    let clients = begun(&plot.clients, performance);
-    Course { moves: performance.moves.clone(), clients, ..plot.clone() }
+/// The course without what did not happen.
+pub(super) fn what_happened(course: &Course, performance: &SimulatedRace) -> Course {
+    let clients = begun(&course.clients, performance);
+    Course { moves: performance.moves.clone(), clients, ..course.clone() }
 }
 
 struct Shrinking<'a> {
     make: &'a Make<'a>,
     claim: Claim,
     kept: Kept,
-    plot: Course,
-    performance: Performance,
+    course: Course,
+    performance: SimulatedRace,
     tries: usize,
 }
 
@@ -132,16 +137,16 @@ type Size = (usize, usize, usize, usize);
 
 impl Shrinking<'_> {
     fn size(&self) -> Size {
-        size(&self.plot)
+        size(&self.course)
     }
 
-    fn run(mut self) -> Result<(Course, Performance), Stuck> {
+    fn run(mut self) -> Result<(Course, SimulatedRace), Stuck> {
         self.by_proptest()?;
         loop {
             let before = self.size();
             self.pass()?;
             if self.size() >= before || self.tries >= MAX_TRIES {
-                return Ok((self.plot, self.performance));
+                return Ok((self.course, self.performance));
             }
         }
     }
@@ -155,7 +160,7 @@ impl Shrinking<'_> {
         self.with_fewer_changes()
     }
 
-    fn shown(&self, candidate: &Course) -> Result<Option<(Course, Performance)>, Stuck> {
+    fn shown(&self, candidate: &Course) -> Result<Option<(Course, SimulatedRace)>, Stuck> {
         shown(self.make, self.claim, self.kept, candidate)
     }
 
@@ -166,8 +171,8 @@ impl Shrinking<'_> {
         }
         self.tries += 1;
         match self.shown(candidate)? {
-            Some((plot, performance)) if size(&plot) < self.size() => {
-                (self.plot, self.performance) = (plot, performance);
+            Some((course, performance)) if size(&course) < self.size() => {
+                (self.course, self.performance) = (course, performance);
                 Ok(true)
             }
             _ => Ok(false),
@@ -178,8 +183,8 @@ impl Shrinking<'_> {
     /// that leaves what is shown.
     fn by_proptest(&mut self) -> Result<(), Stuck> {
         let with = |kept: &[usize]| {
-            let moves = kept.iter().map(|at| self.plot.moves[*at].clone()).collect();
-            Course { moves, ..self.plot.clone() }
+            let moves = kept.iter().map(|at| self.course.moves[*at].clone()).collect();
+            Course { moves, ..self.course.clone() }
         };
         let stuck = RefCell::new(None);
         let holds = |kept: &[usize]| match self.shown(&with(kept)) {
@@ -189,7 +194,7 @@ impl Shrinking<'_> {
                 false
             }
         };
-        let smaller = with(&fewer(self.plot.moves.len(), self.groups(), holds));
+        let smaller = with(&fewer(self.course.moves.len(), self.groups(), holds));
         match stuck.into_inner() {
             Some(error) => Err(error),
             None => self.take(&smaller).map(drop),
@@ -198,11 +203,11 @@ impl Shrinking<'_> {
 
     /// The positions of each client's moves, then of each operation's.
     fn groups(&self) -> Vec<Vec<usize>> {
-        let moves = || self.plot.moves.iter().enumerate();
+        let moves = || self.course.moves.iter().enumerate();
         let of_client = |client| {
             moves().filter(|(_, a_move)| actor(a_move) == Some(client)).map(|(at, _)| at).collect()
         };
-        let mut groups: Vec<Vec<usize>> = (0..self.plot.clients.len()).map(of_client).collect();
+        let mut groups: Vec<Vec<usize>> = (0..self.course.clients.len()).map(of_client).collect();
         let mut owners: Vec<_> = self.performance.owners.iter().flatten().collect();
         owners.sort_unstable();
         owners.dedup();
@@ -215,8 +220,8 @@ impl Shrinking<'_> {
     }
 
     fn without_clients(&mut self) -> Result<(), Stuck> {
-        for client in 0..self.plot.clients.len() {
-            let mut candidate = self.plot.clone();
+        for client in 0..self.course.clients.len() {
+            let mut candidate = self.course.clone();
             candidate.moves.retain(|a_move| actor(a_move) != Some(client));
             self.take(&candidate)?;
         }
@@ -225,15 +230,15 @@ impl Shrinking<'_> {
 
     /// One operation less: out of its client's list, with all its turns.
     fn without_operations(&mut self) -> Result<(), Stuck> {
-        for client in 0..self.plot.clients.len() {
-            let mut ordinal = self.plot.clients[client].len();
+        for client in 0..self.course.clients.len() {
+            let mut ordinal = self.course.clients[client].len();
             while ordinal > 0 {
                 ordinal -= 1;
                 let owners = &self.performance.owners;
-                let mut candidate = self.plot.clone();
+                let mut candidate = self.course.clone();
                 candidate.clients[client].remove(ordinal);
                 candidate.moves = self
-                    .plot
+                    .course
                     .moves
                     .iter()
                     .zip(owners)
@@ -249,11 +254,11 @@ impl Shrinking<'_> {
     /// Delta debugging (Zeller and Hildebrandt 2002): ever smaller chunks of
     /// moves are left out.
     fn without_chunks(&mut self) -> Result<(), Stuck> {
-        let mut chunk = self.plot.moves.len() / 2;
+        let mut chunk = self.course.moves.len() / 2;
         while chunk > 0 {
             let mut at = 0;
-            while at < self.plot.moves.len() {
-                let mut candidate = self.plot.clone();
+            while at < self.course.moves.len() {
+                let mut candidate = self.course.clone();
                 let end = (at + chunk).min(candidate.moves.len());
                 candidate.moves.drain(at..end);
                 if !self.take(&candidate)? {
@@ -266,8 +271,8 @@ impl Shrinking<'_> {
     }
 
     fn without_mishaps(&mut self) -> Result<(), Stuck> {
-        for at in 0..self.plot.moves.len() {
-            let mut candidate = self.plot.clone();
+        for at in 0..self.course.moves.len() {
+            let mut candidate = self.course.clone();
             match candidate.moves.get_mut(at) {
                 Some(Move::Step { mishap: mishap @ Some(_), .. }) => *mishap = None,
                 _ => continue,
@@ -278,29 +283,29 @@ impl Shrinking<'_> {
     }
 
     fn with_simpler_setup(&mut self) -> Result<(), Stuck> {
-        if self.plot.replica == Following::WhenTold {
-            let mut candidate = self.plot.clone();
+        if self.course.replica == Following::WhenTold {
+            let mut candidate = self.course.clone();
             candidate.replica = Following::AtOnce;
             candidate.moves.retain(|a_move| *a_move != Move::Replay);
             self.take(&candidate)?;
         }
-        for at in 0..self.plot.keys.len() {
-            let mut candidate = self.plot.clone();
+        for at in 0..self.course.keys.len() {
+            let mut candidate = self.course.clone();
             candidate.keys[at].cached = Cached::Nowhere;
             self.take(&candidate)?;
         }
-        for at in (0..self.plot.keys.len()).rev() {
-            let used = self.plot.clients.iter().flatten().any(|action| {
+        for at in (0..self.course.keys.len()).rev() {
+            let used = self.course.clients.iter().flatten().any(|action| {
                 let (quarrel_strategy::strategy::Action::Read(key)
                 | quarrel_strategy::strategy::Action::Write(key, _)) = action;
-                *key == self.plot.keys[at].key
+                *key == self.course.keys[at].key
             });
             if !used {
                 // The numbers of agents and jobs depend on how many there are.
-                let plain = self.plot.moves.iter().all(|a_move| {
-                    actor(a_move).is_none_or(|actor| actor < self.plot.clients.len())
+                let plain = self.course.moves.iter().all(|a_move| {
+                    actor(a_move).is_none_or(|actor| actor < self.course.clients.len())
                 });
-                let mut candidate = self.plot.clone();
+                let mut candidate = self.course.clone();
                 candidate.keys.remove(at);
                 if plain {
                     self.take(&candidate)?;
@@ -312,9 +317,9 @@ impl Shrinking<'_> {
 
     /// Moves of one client stand together where they can.
     fn with_fewer_changes(&mut self) -> Result<(), Stuck> {
-        for from in 1..self.plot.moves.len() {
+        for from in 1..self.course.moves.len() {
             for to in (0..from).rev() {
-                let mut candidate = self.plot.clone();
+                let mut candidate = self.course.clone();
                 if from >= candidate.moves.len() {
                     break;
                 }
@@ -331,7 +336,7 @@ impl Shrinking<'_> {
 
 /// The operations that clients have begun: the others would only begin in
 /// experiments, and confuse them.
-fn begun(clients: &[Vec<Action>], performance: &Performance) -> Vec<Vec<Action>> {
+fn begun(clients: &[Vec<Action>], performance: &SimulatedRace) -> Vec<Vec<Action>> {
     let owners = || performance.owners.iter().flatten();
     let count = |client| {
         owners().filter(|(of, _)| *of == client).map(|(_, ordinal)| ordinal + 1).max().unwrap_or(0)
@@ -340,15 +345,15 @@ fn begun(clients: &[Vec<Action>], performance: &Performance) -> Vec<Vec<Action>>
     clients.map(|(at, all)| all[..count(at).min(all.len())].to_vec()).collect()
 }
 
-fn size(plot: &Course) -> Size {
+fn size(course: &Course) -> Size {
     let is_step = |a_move: &&Move| matches!(a_move, Move::Step { .. });
-    let steps = plot.moves.iter().filter(is_step).count();
+    let steps = course.moves.iter().filter(is_step).count();
     let mishaps = |a_move: &&Move| matches!(a_move, Move::Step { mishap: Some(_), .. });
-    let lines = plot.moves.len() + plot.moves.iter().filter(mishaps).count();
-    let changes = plot.moves.windows(2).filter(|pair| actor(&pair[0]) != actor(&pair[1])).count();
-    let setup = plot.keys.iter().filter(|setup| setup.cached != Cached::Nowhere).count()
-        + plot.keys.len()
-        + usize::from(plot.replica == Following::WhenTold);
+    let lines = course.moves.len() + course.moves.iter().filter(mishaps).count();
+    let changes = course.moves.windows(2).filter(|pair| actor(&pair[0]) != actor(&pair[1])).count();
+    let setup = course.keys.iter().filter(|setup| setup.cached != Cached::Nowhere).count()
+        + course.keys.len()
+        + usize::from(course.replica == Following::WhenTold);
     (steps, lines, changes, setup)
 }
 

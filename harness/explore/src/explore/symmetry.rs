@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use quarrel_sim::{Fingerprint, Stage};
+use quarrel_sim::{Fingerprint, Simulation};
 use quarrel_strategy::strategy::Action;
 
 /// More ways to name clients than this are not looked at: each costs a
@@ -72,14 +72,18 @@ impl Symmetry {
     }
 
     /// The smallest of the fingerprints by all namings. `and` adds what belongs
-    /// to a state beside the stage.
-    pub(super) fn fingerprint(&self, stage: &Stage, and: impl Fn(&mut Fingerprint)) -> Named {
-        if self.is_of_use() && stage.has_told_clients_apart() {
+    /// to a state beside the simulation.
+    pub(super) fn fingerprint(
+        &self,
+        simulation: &Simulation,
+        and: impl Fn(&mut Fingerprint),
+    ) -> Named {
+        if self.is_of_use() && simulation.has_told_clients_apart() {
             self.broken.store(true, Ordering::Relaxed);
         }
         let named = |(naming, names): (usize, &Vec<usize>)| {
             let mut print = Fingerprint::default();
-            stage.fingerprint_as(&mut print, names);
+            simulation.fingerprint_as(&mut print, names);
             and(&mut print);
             Named { print: print.finish(), naming }
         };

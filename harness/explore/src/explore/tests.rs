@@ -22,9 +22,9 @@ use super::{
     shrink::{shown, shrink_shown},
     shrink_race,
     symmetry::Symmetry,
-    walk::Ground,
+    walk::SearchSpace,
 };
-use crate::race::{Course, rehearse};
+use crate::race::{Course, simulate};
 
 type Subject = fn() -> Arc<dyn AnyStrategy>;
 
@@ -212,11 +212,11 @@ fn a_bound_on_states_is_admitted_and_sampling_goes_on() {
 /// The race of the shortest break, which must be met when it is read back.
 fn race_of(subject: Subject, bounds: &Bounds) -> String {
     let broken = explored(subject, bounds).broken.expect("it breaks");
-    let performed = broken.plot().perform(&subject, broken.claim).expect("it uses its session");
+    let performed = broken.course().perform(&subject, broken.claim).expect("it uses its session");
     assert!(performed.came_true, "{}", performed.race);
     let text = performed.race.to_string();
     let read = text.parse().expect("what is printed can be read");
-    let run = rehearse(&read, &subject, &mut |_| {}).expect("it can be performed");
+    let run = simulate(&read, &subject, &mut |_| {}).expect("it can be performed");
     assert!(run.is_met(), "{:?}\n{text}", run.complaint());
     assert_eq!(run.claims.len(), 1, "{text}");
     text
@@ -274,10 +274,10 @@ fn a_long_recorded_race_shrinks_to_the_shortest_break() {
     let bounds = Bounds { max_states: 2, samples: 300, writers: 3, starts, ..Bounds::default() };
     let broken = explored(subjects::cache_aside, &bounds).broken.expect("samples meet it");
     let make: &crate::race::Make<'_> = &subjects::cache_aside;
-    let (plot, performance) =
-        shrink(make, &broken.plot(), broken.claim).unwrap().expect("it came true before");
+    let (course, performance) =
+        shrink(make, &broken.course(), broken.claim).unwrap().expect("it came true before");
     assert_eq!(performance.race.steps(), 5, "{}", performance.race);
-    assert!(plot.moves.len() <= broken.moves.len());
+    assert!(course.moves.len() <= broken.moves.len());
 }
 
 #[test]
@@ -290,14 +290,14 @@ fn a_sample_is_the_same_for_the_same_seed_and_another_for_another() {
     assert!((2..10).any(|seed| found(seed) != found(1)), "eight seeds find the same");
 }
 
-fn ground<'a>(
+fn space<'a>(
     make: &'a crate::race::Make<'a>,
     bounds: &'a Bounds,
     start: Start,
     setting: Arc<quarrel_sim::Setting>,
-) -> Ground<'a> {
+) -> SearchSpace<'a> {
     let symmetry = Symmetry::of(&setting.scripts);
-    Ground { make, bounds, start, setting, below: None, symmetry, outcomes: None }
+    SearchSpace { make, bounds, start, setting, below: None, symmetry, outcomes: None }
 }
 
 /// What may come of whole executions, by a search that keeps in mind what
@@ -310,17 +310,17 @@ fn outcomes(
 ) -> (BTreeSet<Vec<String>>, u128, usize) {
     let setting = Arc::new(bounds.setting(&subject(), start));
     let symmetry = symmetry(&setting.scripts);
-    let ground = Ground {
+    let space = SearchSpace {
         symmetry,
         outcomes: Some(Mutex::default()),
-        ..ground(&subject, bounds, start, setting)
+        ..space(&subject, bounds, start, setting)
     };
     let searched = match bounds.reduction {
-        Reduction::Off => brute(&ground).unwrap(),
-        Reduction::States | Reduction::Orders => search(&ground).unwrap(),
+        Reduction::Off => brute(&space).unwrap(),
+        Reduction::States | Reduction::Orders => search(&space).unwrap(),
     };
-    assert!(!ground.symmetry.is_broken());
-    let outcomes = ground.outcomes.unwrap().into_inner().unwrap();
+    assert!(!space.symmetry.is_broken());
+    let outcomes = space.outcomes.unwrap().into_inner().unwrap();
     (outcomes, searched.interleavings, searched.states)
 }
 
@@ -380,10 +380,10 @@ fn break_by_chance(subject: Subject, seed: u64) -> Option<Break> {
     let start = if seed.is_multiple_of(2) { Start::Cold } else { Start::Warm };
     let setting = Arc::new(bounds.setting(&subject(), start));
     let setting_of = Arc::clone(&setting);
-    let ground = ground(&subject, bounds, start, setting_of);
+    let space = space(&subject, bounds, start, setting_of);
     let config = Config { rng_seed: RngSeed::Fixed(seed), ..Config::default() };
     let schedule = schedules(5).new_tree(&mut TestRunner::new(config)).unwrap().current();
-    let led = schedule.follow(&ground).unwrap();
+    let led = schedule.follow(&space).unwrap();
     led.broken.map(|claim| Break { claim, start, setting, moves: led.moves, steps: 0 })
 }
 
@@ -398,11 +398,11 @@ proptest! {
         let broken = break_by_chance(subject, seed);
         prop_assume!(broken.is_some());
         let broken = broken.unwrap();
-        let (plot, performance, why) =
-            shrink_shown(&subject, &broken.plot(), broken.claim, None).unwrap().unwrap();
-        prop_assert!(plot.moves.len() <= broken.moves.len());
-        for left_out in 0..plot.moves.len() {
-            let mut without: Course = plot.clone();
+        let (course, performance, why) =
+            shrink_shown(&subject, &broken.course(), broken.claim, None).unwrap().unwrap();
+        prop_assert!(course.moves.len() <= broken.moves.len());
+        for left_out in 0..course.moves.len() {
+            let mut without: Course = course.clone();
             let a_move = without.moves.remove(left_out);
             let shows = shown(&subject, broken.claim, why, &without).unwrap().is_some();
             prop_assert!(!shows, "without {a_move:?} as well:\n{}", performance.race);
@@ -427,8 +427,9 @@ fn causes_are_proved_by_changing_one_thing() {
         let faults = faults.iter().map(|name| name.parse().unwrap()).collect();
         let bounds = Bounds { faults, starts: vec![start], ..Bounds::default() };
         let broken = explored(subject, &bounds).broken.expect("it breaks");
-        let (plot, performance) = shrink(&subject, &broken.plot(), broken.claim).unwrap().unwrap();
-        let why = cause(&subject, &plot, broken.claim).unwrap();
+        let (course, performance) =
+            shrink(&subject, &broken.course(), broken.claim).unwrap().unwrap();
+        let why = cause(&subject, &course, broken.claim).unwrap();
         assert_eq!(why.cause, expected, "{why:?}\n{}", performance.race);
         assert!(why.proof().is_some(), "{why:?}\n{}", performance.race);
     }
@@ -439,10 +440,10 @@ fn the_articles_race_is_a_refill_from_a_lagging_replica() {
     let bounds =
         Bounds { guarantee: Guarantee::Bounded, starts: vec![Start::Cold], ..Bounds::default() };
     let broken = explored(subjects::cache_aside, &bounds).broken.expect("it diverges");
-    let plot = broken.plot();
+    let course = broken.course();
     let make: &crate::race::Make<'_> = &subjects::cache_aside;
-    let race = plot.perform(make, broken.claim).unwrap().race;
-    let found = cause(make, &plot, broken.claim).unwrap().cause;
+    let race = course.perform(make, broken.claim).unwrap().race;
+    let found = cause(make, &course, broken.claim).unwrap().cause;
     assert_eq!((found, broken.steps), (Cause::ReplicaLagRefill, 5), "{race}");
 }
 
@@ -463,7 +464,7 @@ Reader A: SET 1 = Alex       -> ok
 Reader D: GET 1              -> Alex !stale
 ";
     let race = race.parse().expect("it can be read");
-    let run = rehearse(&race, &subjects::cache_aside, &mut |_| {}).expect("it can be performed");
+    let run = simulate(&race, &subjects::cache_aside, &mut |_| {}).expect("it can be performed");
     assert!(run.is_met(), "{:?}", run.complaint());
     let shrunk = shrink_race(&subjects::cache_aside, &race).unwrap().expect("it shows it");
     assert_eq!(shrunk.cause, Cause::InFlightRefill, "{}", shrunk.race);

@@ -3,7 +3,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use quarrel_sim::{Claim, Disturbance, Happened, Move, PlayEnding, Played, Setting, Stage, Stuck};
+use quarrel_sim::{
+    Claim, Disturbance, Happened, LogicalOperation, Move, OperationEnding, Setting, Simulation,
+    Stuck,
+};
 
 use super::{
     Bounds, Start,
@@ -15,7 +18,7 @@ use super::{
 use crate::race::Make;
 
 /// One start of a search: where executions begin.
-pub(super) struct Ground<'a> {
+pub(super) struct SearchSpace<'a> {
     pub(super) make: &'a Make<'a>,
     pub(super) bounds: &'a Bounds,
     pub(super) start: Start,
@@ -30,8 +33,8 @@ pub(super) struct Ground<'a> {
 
 /// One execution, as far as it has got.
 pub(super) struct Walk<'a> {
-    ground: &'a Ground<'a>,
-    pub(super) stage: Stage,
+    space: &'a SearchSpace<'a>,
+    pub(super) simulation: Simulation,
     struck: Struck,
     cost: (u32, u32),
     judged: u128,
@@ -39,11 +42,11 @@ pub(super) struct Walk<'a> {
     pub(super) broken: Option<Claim>,
 }
 
-impl<'a> Ground<'a> {
+impl<'a> SearchSpace<'a> {
     pub(super) fn walk(&'a self) -> Walk<'a> {
         Walk {
-            ground: self,
-            stage: Stage::new((self.make)(), &self.setting),
+            space: self,
+            simulation: Simulation::new((self.make)(), &self.setting),
             struck: Struck::default(),
             cost: (0, 0),
             judged: 0,
@@ -70,14 +73,14 @@ impl<'a> Ground<'a> {
 impl<'a> Walk<'a> {
     /// Another execution that has made `moves`.
     pub(super) fn again(&self, moves: &[Move]) -> Result<Walk<'a>, Stuck> {
-        self.ground.walk_along(moves)
+        self.space.walk_along(moves)
     }
 
     /// The same execution once more, to go on in another way.
     pub(super) fn fork(&self) -> Self {
         Self {
-            ground: self.ground,
-            stage: self.stage.fork((self.ground.make)()),
+            space: self.space,
+            simulation: self.simulation.fork((self.space.make)()),
             struck: self.struck,
             cost: self.cost,
             judged: self.judged,
@@ -95,17 +98,17 @@ impl<'a> Walk<'a> {
         if self.over() {
             return Vec::new();
         }
-        candidates(&self.stage, self.ground, self.struck)
+        candidates(&self.simulation, self.space, self.struck)
     }
 
     /// Back to the beginning.
     pub(super) fn restart(&mut self) {
-        *self = self.ground.walk();
+        *self = self.space.walk();
     }
 
     /// Makes a move; what it did, or none if it was not possible.
     pub(super) fn go_and_look(&mut self, a_move: &Move) -> Result<Option<Footprint>, Stuck> {
-        let before = Before::of(&self.stage);
+        let before = Before::of(&self.simulation);
         let possible = self.go(a_move)?;
         // After the last step of all nothing else is possible: what comes
         // before it is not the same after it.
@@ -113,7 +116,7 @@ impl<'a> Walk<'a> {
             if self.over() {
                 Footprint::of_the_last()
             } else {
-                Footprint::of(a_move, &before, &self.stage)
+                Footprint::of(a_move, &before, &self.simulation)
             }
         };
         Ok(possible.then(footprint))
@@ -121,7 +124,7 @@ impl<'a> Walk<'a> {
 
     /// Makes a move; whether it was possible.
     pub(super) fn go(&mut self, a_move: &Move) -> Result<bool, Stuck> {
-        let made = make(&mut self.stage, self.ground.bounds, self.struck, a_move)?;
+        let made = make(&mut self.simulation, self.space.bounds, self.struck, a_move)?;
         if made == Happened::Impossible {
             return Ok(false);
         }
@@ -135,33 +138,35 @@ impl<'a> Walk<'a> {
     /// Whether every client has done all it had to; for guarantees about the
     /// end also every agent and job.
     pub(super) fn over(&self) -> bool {
-        let stage = &self.stage;
-        let end = self.ground.bounds.is_about_the_end();
+        let simulation = &self.simulation;
+        let end = self.space.bounds.is_about_the_end();
         self.others()
-            .filter(|actor| end || stage.is_client(*actor))
-            .all(|actor| stage.idle(actor) && !stage.could_begin(actor))
-            && (!end || stage.delayed().next().is_none())
+            .filter(|actor| end || simulation.is_client(*actor))
+            .all(|actor| simulation.idle(actor) && !simulation.could_begin(actor))
+            && (!end || simulation.delayed().next().is_none())
     }
 
     /// Whether it could end here, if those who have not begun never do, and
     /// the guarantee is about the end.
     pub(super) fn could_end(&self) -> bool {
-        let stage = &self.stage;
-        let nothing_pending =
-            |actor| stage.idle(actor) && (stage.is_client(actor) || !stage.could_begin(actor));
-        self.ground.bounds.is_about_the_end()
+        let simulation = &self.simulation;
+        let nothing_pending = |actor| {
+            simulation.idle(actor)
+                && (simulation.is_client(actor) || !simulation.could_begin(actor))
+        };
+        self.space.bounds.is_about_the_end()
             && self.others().all(nothing_pending)
-            && stage.delayed().next().is_none()
+            && simulation.delayed().next().is_none()
     }
 
     /// Whether something could have been wrong: a read that returned began
     /// after a write had been acknowledged, or, for guarantees about the end,
     /// which are looked at by a read of its own, one was acknowledged at all.
     pub(super) fn was_at_stake(&self) -> bool {
-        let operations = self.stage.play().operations();
+        let operations = self.simulation.logical().operations();
         let is_acknowledged =
-            |played: &Played| matches!(played.ending, Some(PlayEnding::Written(_)));
-        if self.ground.bounds.is_about_the_end() {
+            |played: &LogicalOperation| matches!(played.ending, Some(OperationEnding::Written(_)));
+        if self.space.bounds.is_about_the_end() {
             return operations.iter().any(is_acknowledged);
         }
         let acknowledged = operations
@@ -170,13 +175,14 @@ impl<'a> Walk<'a> {
             .filter(|(_, played)| is_acknowledged(played))
             .fold(0_u128, |places, (place, _)| places | 1 << place);
         operations.iter().any(|played| {
-            matches!(played.ending, Some(PlayEnding::Read(_))) && played.before & acknowledged != 0
+            matches!(played.ending, Some(OperationEnding::Read(_)))
+                && played.before & acknowledged != 0
         })
     }
 
     fn others(&self) -> impl Iterator<Item = usize> {
-        let auditor = self.ground.auditor();
-        (0..self.stage.actors()).filter(move |actor| *actor != auditor)
+        let auditor = self.space.auditor();
+        (0..self.simulation.actors()).filter(move |actor| *actor != auditor)
     }
 
     /// What is wrong if it ends here, for guarantees about the end. The
@@ -185,17 +191,18 @@ impl<'a> Walk<'a> {
         if !self.could_end() {
             return Ok(None);
         }
-        self.stage.world.release_acknowledgements();
-        self.stage.perform(&Move::Disturb(Disturbance::CatchUp))?;
-        if self.ground.bounds.guarantee == quarrel_checkers::Guarantee::Eventual {
+        self.simulation.world.release_acknowledgements();
+        self.simulation.perform(&Move::Disturb(Disturbance::CatchUp))?;
+        if self.space.bounds.guarantee == quarrel_checkers::Guarantee::Eventual {
             self.outlive_every_entry()?;
         }
-        let read = self.stage.run_alone(self.ground.auditor())?;
-        let row = read.and_then(|place| match &self.stage.play().operations()[place].ending {
-            Some(quarrel_sim::PlayEnding::Read(row)) => row.clone(),
-            _ => None,
-        });
-        Ok(Claim::in_the_end(self.stage.play(), &self.stage.world, KEY, row.as_ref()))
+        let read = self.simulation.run_alone(self.space.auditor())?;
+        let row =
+            read.and_then(|place| match &self.simulation.logical().operations()[place].ending {
+                Some(quarrel_sim::OperationEnding::Read(row)) => row.clone(),
+                _ => None,
+            });
+        Ok(Claim::in_the_end(self.simulation.logical(), &self.simulation.world, KEY, row.as_ref()))
     }
 
     /// Stands for everything that what comes later depends on. Its cost is
@@ -204,42 +211,43 @@ impl<'a> Walk<'a> {
     /// in who of those that do the same did what are one.
     pub(super) fn fingerprint(&self) -> Named {
         let beside = (self.struck, self.cost);
-        self.ground.symmetry.fingerprint(&self.stage, |print| print.add(&beside))
+        self.space.symmetry.fingerprint(&self.simulation, |print| print.add(&beside))
     }
 
     /// Puts down what each client did and saw, in no order of clients, where
     /// somebody wants to know.
     pub(super) fn tell_what_came_of_it(&self) {
-        let Some(outcomes) = &self.ground.outcomes else { return };
+        let Some(outcomes) = &self.space.outcomes else { return };
         let client = |client| {
-            let its = self.stage.play().operations().iter();
+            let its = self.simulation.logical().operations().iter();
             let its = its.filter(|played| played.actor == client);
             let seen: Vec<_> = its.map(|played| (&played.action, &played.ending)).collect();
             format!("{seen:?}")
         };
-        let mut told: Vec<String> = (0..self.ground.auditor()).map(client).collect();
+        let mut told: Vec<String> = (0..self.space.auditor()).map(client).collect();
         told.sort_unstable();
         outcomes.lock().unwrap_or_else(PoisonError::into_inner).insert(told);
     }
 
     fn judge(&mut self) {
-        for (place, played) in self.stage.play().operations().iter().enumerate() {
+        for (place, played) in self.simulation.logical().operations().iter().enumerate() {
             if played.ending.is_none() || self.judged & (1 << place) != 0 {
                 continue;
             }
             self.judged |= 1 << place;
-            let initial = |_| self.ground.start.row();
-            let guarantee = self.ground.bounds.guarantee;
-            let claim = Claim::against(guarantee, self.stage.play(), place, initial);
+            let initial = |_| self.space.start.row();
+            let guarantee = self.space.bounds.guarantee;
+            let claim = Claim::against(guarantee, self.simulation.logical(), place, initial);
             self.broken = self.broken.or(claim);
         }
     }
 
     fn outlive_every_entry(&mut self) -> Result<(), Stuck> {
-        let now = self.stage.world.now;
-        let last = self.stage.world.cache.entries(now).filter_map(|(_, entry)| entry.expires).max();
+        let now = self.simulation.world.now;
+        let last =
+            self.simulation.world.cache.entries(now).filter_map(|(_, entry)| entry.expires).max();
         if let Some(last) = last {
-            self.stage.perform(&Move::Disturb(Disturbance::Wait(last.since(now))))?;
+            self.simulation.perform(&Move::Disturb(Disturbance::Wait(last.since(now))))?;
         }
         Ok(())
     }

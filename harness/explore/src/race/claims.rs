@@ -1,10 +1,12 @@
 use quarrel_checkers::{Key, Value, Version};
-use quarrel_sim::{Claim, Play, PlayEnding, Played, differs, linearizable};
+use quarrel_sim::{
+    Claim, LogicalHistory, LogicalOperation, OperationEnding, differs, linearizable,
+};
 use quarrel_strategy::{stores::Row, strategy::Action};
 
 use super::Line;
 
-/// A claim that a performance reached, and what came of it.
+/// A claim that a replay reached, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judged {
     /// The line of the claim, counted from 1; 0 in a race that comes from no
@@ -43,7 +45,7 @@ impl Judged {
 /// The claims that a race has made so far.
 #[derive(Default)]
 pub(super) struct Claims {
-    /// About operations, each by its place in the play.
+    /// About operations, each by its place in the history.
     operations: Vec<(usize, Claim, usize)>,
     /// About the end.
     end: Vec<(usize, Claim)>,
@@ -51,7 +53,7 @@ pub(super) struct Claims {
 
 impl Claims {
     /// Notes the claim of a line, if it makes one, about the operation at
-    /// `place` of the play.
+    /// `place` of the history.
     pub(super) fn note(&mut self, line: &Line, place: usize) {
         if let Some(claim) = line.claim {
             self.operations.push((line.number, claim, place));
@@ -65,7 +67,7 @@ impl Claims {
         }
     }
 
-    /// The operation of the first claim, by its place in the play.
+    /// The operation of the first claim, by its place in the history.
     pub(super) fn first(&self) -> Option<usize> {
         self.operations.first().map(|(_, _, place)| *place)
     }
@@ -79,14 +81,14 @@ impl Claims {
     /// about the end are true.
     pub(super) fn judged(
         &self,
-        play: &Play,
+        logical: &LogicalHistory,
         initial: impl Fn(Key) -> Option<Row>,
         ends: &Ends,
     ) -> Vec<Judged> {
         let operations = self.operations.iter().map(|&(line, claim, place)| Judged {
             line,
             claim,
-            refuted: refuted(play, claim, place, &initial),
+            refuted: refuted(logical, claim, place, &initial),
         });
         let end = self.end.iter().map(|&(line, claim)| Judged {
             line,
@@ -124,7 +126,7 @@ impl Ends {
 /// `read` while the primary holds `primary`.
 pub(super) fn is_true_in_the_end(
     claim: Claim,
-    play: &Play,
+    logical: &LogicalHistory,
     key: Key,
     read: Option<&Row>,
     primary: Option<&Row>,
@@ -132,12 +134,14 @@ pub(super) fn is_true_in_the_end(
     let held = primary.map_or(0, |row| row.version);
     match claim {
         Claim::Lost => {
-            play.operations().iter().any(|played| match (&played.action, &played.ending) {
-                (Action::Write(of, value), Some(PlayEnding::Written(version))) if *of == key => {
+            logical.operations().iter().any(|played| match (&played.action, &played.ending) {
+                (Action::Write(of, value), Some(OperationEnding::Written(version)))
+                    if *of == key =>
+                {
                     version.number > held
                         || (version.number == held
                             && primary.is_some_and(|row| row.value != *value))
-                        || is_given_again(play, key, *version)
+                        || is_given_again(logical, key, *version)
                 }
                 _ => false,
             })
@@ -149,9 +153,9 @@ pub(super) fn is_true_in_the_end(
 
 /// Whether a later timeline of the primary gave a number that is no higher:
 /// whoever was promoted did not have `version`.
-fn is_given_again(play: &Play, key: Key, version: Version) -> bool {
-    play.operations().iter().any(|played| {
-        play.shown(played, key).is_some_and(|shown| {
+fn is_given_again(logical: &LogicalHistory, key: Key, version: Version) -> bool {
+    logical.operations().iter().any(|played| {
+        logical.shown(played, key).is_some_and(|shown| {
             shown.timeline > version.timeline && shown.number <= version.number
         })
     })
@@ -159,16 +163,16 @@ fn is_given_again(play: &Play, key: Key, version: Version) -> bool {
 
 /// Why the claim is not true of the operation at `place`; none if it is.
 fn refuted(
-    play: &Play,
+    logical: &LogicalHistory,
     claim: Claim,
     place: usize,
     initial: impl Fn(Key) -> Option<Row>,
 ) -> Option<String> {
-    let played = &play.operations()[place];
+    let played = &logical.operations()[place];
     let (Action::Read(key) | Action::Write(key, _)) = &played.action;
     let is_true = match claim {
-        Claim::NotLinearizable => !linearizable(play, *key, initial(*key).as_ref()),
-        _ => claim.is_made_by(play, place),
+        Claim::NotLinearizable => !linearizable(logical, *key, initial(*key).as_ref()),
+        _ => claim.is_made_by(logical, place),
     };
     if is_true {
         return None;
@@ -182,42 +186,42 @@ fn refuted(
             "an order of the operations explains all that they returned".to_owned()
         }
         (Action::Write(..), _, _) => "its operation is a write, and returns nothing".to_owned(),
-        (_, Some(PlayEnding::Read(row)), _) => {
+        (_, Some(OperationEnding::Read(row)), _) => {
             if claim == Claim::Dirty {
                 return Some("the write of what it read did not fail for certain".to_owned());
             }
             if row.as_ref().is_some_and(|row| row.version == 0) {
                 return Some("the primary had not given what it read a version yet".to_owned());
             }
-            not_missed(play, claim, played, *key)
+            not_missed(logical, claim, played, *key)
         }
         (_, Some(_), _) => "its read failed and returned nothing".to_owned(),
     })
 }
 
 /// Why a read that returned missed nothing.
-fn not_missed(play: &Play, claim: Claim, read: &Played, key: Key) -> String {
-    let returned = play.shown(read, key);
+fn not_missed(logical: &LogicalHistory, claim: Claim, read: &LogicalOperation, key: Key) -> String {
+    let returned = logical.shown(read, key);
     let value = match &read.ending {
-        Some(PlayEnding::Read(Some(row))) => row.value.to_string(),
+        Some(OperationEnding::Read(Some(row))) => row.value.to_string(),
         _ => Value::Nil.to_string(),
     };
     if claim != Claim::Stale {
         let what = if claim == Claim::ReadYourWrites { "written" } else { "read" };
         return format!("its client had {what} nothing newer than {value} before this read began");
     }
-    let writes = play.operations().iter().rev().filter_map(|other| match &other.action {
+    let writes = logical.operations().iter().rev().filter_map(|other| match &other.action {
         Action::Write(of, value) if *of == key => Some((value, other)),
         _ => None,
     });
-    let is_newer = |other: &Played| match other.ending {
-        Some(PlayEnding::Written(_)) => play.shown(other, key) > returned,
-        Some(PlayEnding::Unknown) | None => true,
-        Some(PlayEnding::Read(_) | PlayEnding::Failed) => false,
+    let is_newer = |other: &LogicalOperation| match other.ending {
+        Some(OperationEnding::Written(_)) => logical.shown(other, key) > returned,
+        Some(OperationEnding::Unknown) | None => true,
+        Some(OperationEnding::Read(_) | OperationEnding::Failed) => false,
     };
     let newer = writes.into_iter().find(|(_, other)| is_newer(other));
     match newer {
-        Some((newer, Played { ending: Some(PlayEnding::Written(_)), .. })) => {
+        Some((newer, LogicalOperation { ending: Some(OperationEnding::Written(_)), .. })) => {
             format!("the write of {newer} had not been acknowledged when this read began")
         }
         Some((newer, _)) if newer.to_string() != value => {

@@ -1,9 +1,9 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use quarrel_checkers::{Key, Process, Site};
-use quarrel_sim::{Mishap, Play, Task};
+use quarrel_sim::{LogicalHistory, Mishap, Task};
 use quarrel_strategy::{
-    cluster::Cluster,
+    cluster::{BoxedHere, Cluster},
     record::Recorder,
     stores::{Durability, Feed, Request, Response, StoreError},
     strategy::{Action, AnyStrategy, Job, reply_of},
@@ -12,14 +12,14 @@ use quarrel_strategy::{
 use super::{
     Answer, Cached, Divergence, Line, LineEvent, Make, Pattern, Race, RaceError, RaceRun, RaceStep,
     Told,
-    cast::{Part, begun_by},
+    actors::{Actor, State},
     claims::{Claims, Ends},
+    course::answered,
+    direct::DirectStores,
     held::{Acks, Hold, Replay},
     letterbox::Messages,
-    plot::answered,
-    props::Props,
+    roles::{Role, begun_by},
     stops::Stream,
-    troupe::{Actor, State},
 };
 
 /// How long a commit that waits for a paused replica is waited for before the
@@ -41,34 +41,36 @@ pub(super) type Reply = Result<Response, StoreError>;
 /// # Errors
 ///
 /// When a line makes no sense, or the cluster cannot do what it says.
-pub async fn force(
-    race: &Race,
-    make: &Make<'_>,
-    cluster: &dyn Cluster,
+pub fn force<'a>(
+    race: &'a Race,
+    make: &'a Make<'a>,
+    cluster: &'a dyn Cluster,
     first_key: u64,
-    tell: &mut dyn FnMut(Told<'_>),
-) -> Result<RaceRun, RaceError> {
-    let mut forcing = Forcing::new(race, make(), cluster, first_key);
-    forcing.set_up().await?;
-    let performed = forcing.perform(tell).await;
-    let ends = match &performed {
-        Ok(()) if forcing.claims.mind_the_end() => forcing.ends().await,
-        _ => Ok(Ends::default()),
-    };
-    forcing.clean_up().await;
-    performed?;
-    Ok(forcing.end(&ends?))
+    tell: &'a mut dyn FnMut(Told<'_>),
+) -> BoxedHere<'a, Result<RaceRun, RaceError>> {
+    Box::pin(async move {
+        let mut forcing = Forcing::new(race, make(), cluster, first_key);
+        forcing.set_up().await?;
+        let performed = forcing.perform(tell).await;
+        let ends = match &performed {
+            Ok(()) if forcing.claims.mind_the_end() => forcing.ends().await,
+            _ => Ok(Ends::default()),
+        };
+        forcing.clean_up().await;
+        performed?;
+        Ok(forcing.end(&ends?))
+    })
 }
 
 pub(super) struct Forcing<'a> {
     pub(super) race: &'a Race,
     pub(super) strategy: Arc<dyn AnyStrategy>,
     pub(super) cluster: &'a dyn Cluster,
-    pub(super) props: Props,
+    pub(super) direct: DirectStores,
     pub(super) recorder: Arc<Recorder>,
     pub(super) actors: BTreeMap<String, Actor>,
     pub(super) jobs: Vec<Option<Job>>,
-    pub(super) play: Play,
+    pub(super) logical: LogicalHistory,
     pub(super) replica: Replay,
     pub(super) acks: Acks,
     pub(super) hold: Hold,
@@ -89,11 +91,11 @@ impl<'a> Forcing<'a> {
             race,
             strategy,
             cluster,
-            props: Props::new(cluster, first_key),
+            direct: DirectStores::new(cluster, first_key),
             recorder: Arc::new(Recorder::new(cluster.clock())),
             actors: BTreeMap::new(),
             jobs: Vec::new(),
-            play: Play::default(),
+            logical: LogicalHistory::default(),
             replica: Replay::Runs,
             acks: Acks::Flow,
             hold: Hold::of(race),
@@ -107,20 +109,20 @@ impl<'a> Forcing<'a> {
     async fn set_up(&mut self) -> Result<(), RaceError> {
         self.listen().await?;
         for setup in &self.race.keys {
-            let key = self.props.real(setup.key);
+            let key = self.direct.real(setup.key);
             if let Some(value) = &setup.value {
                 let (value, durability) = (value.clone(), Durability::Local);
-                self.props.ask(0, Request::PrimaryWrite { key, value, durability }).await?;
+                self.direct.ask(0, Request::PrimaryWrite { key, value, durability }).await?;
             }
             if let Cached::As(value, version) = &setup.cached {
-                self.props.cache_row(key, value.clone(), *version).await?;
+                self.direct.cache_row(key, value.clone(), *version).await?;
             }
         }
         // After the rows are there: a slot tells of everything from now on.
         self.aside(Task::Prepare).await?;
         self.follow(0).await?;
         for setup in self.race.keys.iter().filter(|s| s.cached == Cached::ByStrategy) {
-            let key = self.props.real(setup.key);
+            let key = self.direct.real(setup.key);
             self.aside(Task::Operation(Action::Read(key))).await?;
         }
         Ok(())
@@ -175,10 +177,10 @@ impl<'a> Forcing<'a> {
         match &line.what {
             LineEvent::Step { actor, call, mishap, reply } => {
                 self.ready(actor, line).await?;
-                if self.is_idle(actor) && Part::of(actor).is_client() {
+                if self.is_idle(actor) && Role::of(actor).is_client() {
                     let action = begun_by(self.race, position)?;
                     self.room(line)?;
-                    self.begin(actor, Task::Operation(self.props.real_action(action)))?;
+                    self.begin(actor, Task::Operation(self.direct.real_action(action)))?;
                 }
                 self.claims.note(line, self.open(actor));
                 self.step(line, actor, call, *mishap, reply.as_ref()).await
@@ -189,7 +191,7 @@ impl<'a> Forcing<'a> {
                     return Ok(Err(open));
                 }
                 self.room(line)?;
-                self.begin(actor, Task::Operation(Action::Read(self.props.real(*key))))?;
+                self.begin(actor, Task::Operation(Action::Read(self.direct.real(*key))))?;
                 self.claims.note(line, self.open(actor));
                 Ok(Ok(None))
             }
@@ -199,7 +201,7 @@ impl<'a> Forcing<'a> {
                     return Ok(Err(open));
                 }
                 self.room(line)?;
-                let action = Action::Write(self.props.real(*key), value.clone());
+                let action = Action::Write(self.direct.real(*key), value.clone());
                 self.begin(actor, Task::Operation(action))?;
                 self.claims.note(line, self.open(actor));
                 Ok(Ok(None))
@@ -212,12 +214,12 @@ impl<'a> Forcing<'a> {
                         line.differs(line.what.to_string(), "none of its calls is delayed")
                     ));
                 };
-                self.props.ask(line.number, request).await?;
+                self.direct.ask(line.number, request).await?;
                 Ok(Ok(None))
             }
             LineEvent::Event(event) => self.event(position, line, event).await,
             LineEvent::Check { site, object, reply } => {
-                let found = self.props.look(line.number, *site, object).await?;
+                let found = self.direct.look(line.number, *site, object).await?;
                 Ok(if found == *reply {
                     Ok(Some(found))
                 } else {
@@ -240,7 +242,7 @@ impl<'a> Forcing<'a> {
         mishap: Option<Mishap>,
         wanted: Option<&Answer>,
     ) -> Result<LineOutcome, RaceError> {
-        if self.is_idle(name) && Part::of(name) == Part::Agent {
+        if self.is_idle(name) && Role::of(name) == Role::Agent {
             let agent = match self.actors[name].process {
                 Process::Agent(number) => usize::try_from(number).unwrap_or(0),
                 _ => 0,
@@ -252,11 +254,11 @@ impl<'a> Forcing<'a> {
             return Ok(Err(line.differs(pattern.to_string(), "its operation is over")));
         };
         let request = request.clone();
-        let call = self.props.described(&request);
+        let call = self.direct.described(&request);
         if !pattern.fits(&call) {
             return Ok(Err(line.differs(pattern.to_string(), Pattern::of(&call).to_string())));
         }
-        self.props.touches(&request);
+        self.direct.touches(&request);
         let Some(answer) = self.execute(name, &request, mishap).await else {
             // It waits for the replica's word, not for the replica.
             self.follow(line.number).await?;
@@ -339,8 +341,8 @@ impl<'a> Forcing<'a> {
     }
 
     fn end(mut self, ends: &Ends) -> RaceRun {
-        let initial = |key: Key| self.props.initial(&self.race.keys, key);
-        self.run.claims = self.claims.judged(&self.play, initial, ends);
+        let initial = |key: Key| self.direct.initial(&self.race.keys, key);
+        self.run.claims = self.claims.judged(&self.logical, initial, ends);
         self.run.history = self.recorder.history();
         self.run
     }

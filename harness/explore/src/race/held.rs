@@ -9,7 +9,7 @@ use quarrel_strategy::{
     stores::{Durability, Request},
 };
 
-use super::{LineEvent, Race, RaceError, StoreEvent, force::Forcing, stops::Stream, troupe::State};
+use super::{LineEvent, Race, RaceError, StoreEvent, actors::State, force::Forcing, stops::Stream};
 
 /// The longest wait for a replica.
 pub(super) const LIMIT: Duration = Duration::from_secs(10);
@@ -101,7 +101,7 @@ impl Forcing<'_> {
         // What vanished is not said again by itself: only news makes the
         // replica speak.
         let (value, durability) = (Value::Int(0), Durability::Local);
-        self.props.ask(line, Request::PrimaryWrite { key: SPARE, value, durability }).await?;
+        self.direct.ask(line, Request::PrimaryWrite { key: SPARE, value, durability }).await?;
         self.follow(line).await?;
         self.settle(line).await
     }
@@ -116,7 +116,7 @@ impl Forcing<'_> {
         self.replica = Replay::Promoted;
         // Clients find the new primary at the old address. That their
         // connections broke is not what the race is about.
-        self.props.reconnect(self.cluster);
+        self.direct.reconnect(self.cluster);
         // Nothing happened to the cache, nor to who listens to it.
         for stores in self.actors.values_mut().filter_map(|actor| actor.stores.as_mut()) {
             stores.renew_databases();
@@ -130,7 +130,7 @@ impl Forcing<'_> {
         if self.replica == Replay::Promoted {
             drop(self.cluster.apply(&Control::Rejoin).await);
             drop(tokio::time::timeout(LIMIT, recovered(self.cluster)).await);
-            self.props.reconnect(self.cluster);
+            self.direct.reconnect(self.cluster);
         } else if self.replica == Replay::Paused && self.hold == Hold::Pause {
             drop(self.cluster.apply(&Control::ResumeReplay).await);
         }

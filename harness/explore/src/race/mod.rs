@@ -1,36 +1,36 @@
 #![doc = include_str!("grammar.md")]
 
+mod actors;
 mod ast;
 mod audit;
-mod cast;
 mod claims;
-mod directions;
+mod course;
+mod direct;
+mod events;
 mod force;
 mod held;
+mod initial;
 mod letterbox;
 mod parse;
-mod performance;
-mod plot;
 mod print;
-mod props;
-mod rehearse;
 mod replay;
+mod roles;
 mod run;
 mod scan;
-mod scene;
+mod simulate;
+mod simulated;
 mod stops;
 #[cfg(test)]
 mod text_tests;
-mod troupe;
 
 pub use ast::{Answer, Cached, Line, LineEvent, Pattern, Race, Setup, Shown, StoreEvent};
-pub use cast::NothingBegun;
 pub use claims::Judged;
+pub use course::{Aim, Course, CourseTurn, Timed};
 pub use force::force;
+pub use initial::Make;
 pub use parse::ParseRaceError;
-pub use performance::{Performance, Performed};
-pub use plot::{Aim, Course, CourseTurn, Timed};
-pub use rehearse::{Plotted, plot_of, rehearse};
-pub use replay::{ReplayTally, Venue, replay};
+pub use replay::{ReplayOn, ReplayTally, replay};
+pub use roles::NothingBegun;
 pub use run::{Divergence, RaceError, RaceRun, RaceStep, Told};
-pub use scene::Make;
+pub use simulate::{ClaimedCourse, course_of, simulate};
+pub use simulated::{SimulatedOperation, SimulatedRace};

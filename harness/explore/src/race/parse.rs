@@ -5,7 +5,7 @@ use quarrel_sim::{Claim, Mishap};
 use quarrel_strategy::strategy::parse_duration;
 
 use super::{
-    Answer, Line, LineEvent, Pattern, Race, Setup, Shown, StoreEvent, ast::Cached, cast::Part,
+    Answer, Line, LineEvent, Pattern, Race, Setup, Shown, StoreEvent, ast::Cached, roles::Role,
     scan::Scanner,
 };
 
@@ -191,7 +191,7 @@ fn claim(scanner: &mut Scanner<'_>, what: &LineEvent) -> Parsed<Claim> {
     let is_alone = *what == LineEvent::Nothing;
     let begins_or_goes_on =
         matches!(what, LineEvent::Step { .. } | LineEvent::Read { .. } | LineEvent::Write { .. });
-    let is_of_a_client = what.actor().is_some_and(|actor| Part::of(actor).is_client());
+    let is_of_a_client = what.actor().is_some_and(|actor| Role::of(actor).is_client());
     match claim.is_about_the_end() {
         true if !is_alone => Err(about_the_end),
         false if !(begins_or_goes_on && is_of_a_client) => Err(about_an_operation),
@@ -230,13 +230,13 @@ fn step(scanner: &mut Scanner<'_>) -> Parsed<(LineEvent, Option<String>)> {
         "a step: agents and jobs have work of their own, and begin no operation of a client",
     );
     if scanner.take("read") {
-        if !Part::of(&actor).is_client() {
+        if !Role::of(&actor).is_client() {
             return Err(nothing_begun);
         }
         return Ok((LineEvent::Read { actor, key: scanner.key()? }, None));
     }
     if scanner.take("write") {
-        if !Part::of(&actor).is_client() {
+        if !Role::of(&actor).is_client() {
             return Err(nothing_begun);
         }
         let key = scanner.key()?;

@@ -1,14 +1,14 @@
 use std::fmt::{self, Write};
 
-use quarrel_strategy::cluster::Cluster;
+use quarrel_strategy::cluster::{BoxedHere, Cluster};
 
-use super::{Line, LineEvent, Make, Race, RaceError, RaceRun, RaceStep, Told, force, rehearse};
+use super::{Line, LineEvent, Make, Race, RaceError, RaceRun, RaceStep, Told, force, simulate};
 
 /// Keys between two replays, so that none finds what another left.
 const KEYS_APART: u64 = 1_000_000;
 
 /// Where a race is replayed.
-pub enum Venue<'a> {
+pub enum ReplayOn<'a> {
     /// On simulated stores.
     Simulated,
     /// On a cluster, from this key on.
@@ -54,32 +54,34 @@ impl fmt::Display for ReplayTally {
 /// # Errors
 ///
 /// When a line makes no sense, or the cluster cannot do what it says.
-pub async fn replay(
-    race: &Race,
-    make: &Make<'_>,
-    venue: &Venue<'_>,
+pub fn replay<'a>(
+    race: &'a Race,
+    make: &'a Make<'a>,
+    on: &'a ReplayOn<'a>,
     times: u64,
-    tell: &mut dyn FnMut(Told<'_>),
-) -> Result<ReplayTally, RaceError> {
-    let mut tally = ReplayTally::default();
-    for time in 0..times {
-        let run = match venue {
-            Venue::Simulated => rehearse(race, make, tell)?,
-            Venue::Cluster { cluster, first_key } => {
-                let first_key = first_key.wrapping_add(time * KEYS_APART);
-                force(race, make, *cluster, first_key, tell).await?
+    tell: &'a mut dyn FnMut(Told<'_>),
+) -> BoxedHere<'a, Result<ReplayTally, RaceError>> {
+    Box::pin(async move {
+        let mut tally = ReplayTally::default();
+        for time in 0..times {
+            let run = match on {
+                ReplayOn::Simulated => simulate(race, make, tell)?,
+                ReplayOn::Cluster { cluster, first_key } => {
+                    let first_key = first_key.wrapping_add(time * KEYS_APART);
+                    force(race, make, *cluster, first_key, tell).await?
+                }
+            };
+            tally.times += 1;
+            match run.complaint() {
+                None => tally.hits += 1,
+                Some(complaint) => {
+                    tally.complaint.get_or_insert(complaint);
+                }
             }
-        };
-        tally.times += 1;
-        match run.complaint() {
-            None => tally.hits += 1,
-            Some(complaint) => {
-                tally.complaint.get_or_insert(complaint);
-            }
+            tally.last = run;
         }
-        tally.last = run;
-    }
-    Ok(tally)
+        Ok(tally)
+    })
 }
 
 impl fmt::Display for RaceStep {
@@ -104,7 +106,7 @@ impl fmt::Display for RaceStep {
 
 #[cfg(test)]
 mod tests {
-    use super::{Told, Venue, replay};
+    use super::{ReplayOn, Told, replay};
     use quarrel_sim::subjects;
 
     #[tokio::test]
@@ -113,7 +115,7 @@ mod tests {
                     Writer A: UPDATE 1 = Alice\nWriter A: DEL 1\nReader B: GET 1 -> Alex\n";
         let race = race.parse().unwrap();
         let mut told = String::new();
-        let tally = replay(&race, &subjects::cache_aside, &Venue::Simulated, 2, &mut |line| {
+        let tally = replay(&race, &subjects::cache_aside, &ReplayOn::Simulated, 2, &mut |line| {
             if let Told::Happened(line) = line {
                 told.push_str(&format!("{line}\n"));
             }

@@ -1,9 +1,9 @@
 use std::fmt;
 
 use quarrel_checkers::{History, Time};
-use quarrel_sim::{Play, Stuck};
+use quarrel_sim::{LogicalHistory, Stuck};
 
-use super::{Answer, Judged, Line, LineEvent, Race, cast::NothingBegun};
+use super::{Answer, Judged, Line, LineEvent, Race, roles::NothingBegun};
 
 /// What came of one performance of a race.
 #[derive(Clone, Debug, Default)]
@@ -18,7 +18,7 @@ pub struct RaceRun {
     pub history: History,
 }
 
-/// What a performance tells while it goes on.
+/// What a replay tells while it goes on.
 #[derive(Clone, Copy, Debug)]
 pub enum Told<'a> {
     /// This line is about to happen. Whoever hears it may take their time: the
@@ -77,7 +77,7 @@ pub enum RaceError {
     #[error(
         "line {line}, column {column}: expected at most {} operations, with one read of every key \
          in the end, found one more; make two races of it",
-        Play::MAX_OPERATIONS
+        LogicalHistory::MAX_OPERATIONS
     )]
     TooMany {
         /// The line that begins the first that is too many.
@@ -111,12 +111,16 @@ pub enum RaceError {
 /// Why a client cannot begin an operation.
 pub(super) const STILL_OPEN: &str = "its operation before is not over";
 
-/// Whether one more operation fits into the play, and in the end a read of
+/// Whether one more operation fits into the history, and in the end a read of
 /// every key of the race.
-pub(super) fn room(play: &Play, race: &Race, line: &Line) -> Result<(), RaceError> {
-    let taken = play.operations().len() + race.keys.len();
+pub(super) fn room(logical: &LogicalHistory, race: &Race, line: &Line) -> Result<(), RaceError> {
+    let taken = logical.operations().len() + race.keys.len();
     let (line, column) = (line.number, line.column);
-    if taken < Play::MAX_OPERATIONS { Ok(()) } else { Err(RaceError::TooMany { line, column }) }
+    if taken < LogicalHistory::MAX_OPERATIONS {
+        Ok(())
+    } else {
+        Err(RaceError::TooMany { line, column })
+    }
 }
 
 impl RaceRun {

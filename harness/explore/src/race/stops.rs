@@ -40,10 +40,10 @@ impl Forcing<'_> {
             return Ok(());
         }
         let Some((key, version)) = self.next_stop(position) else { return Ok(()) };
-        if !self.props.is_newest(line, key, version).await? {
+        if !self.direct.is_newest(line, key, version).await? {
             return Ok(());
         }
-        let Response::Lsn(written) = self.props.ask(line, Request::PrimaryLsn).await? else {
+        let Response::Lsn(written) = self.direct.ask(line, Request::PrimaryLsn).await? else {
             return Ok(());
         };
         let received = timeout(LIMIT, self.until_received(written)).await;
@@ -101,8 +101,8 @@ impl Forcing<'_> {
             // It shows every commit as it is.
             Stream::Flows => {}
         }
-        let real = self.props.real(key);
-        let shown = match self.props.ask(line, Request::ReplicaRead(real)).await? {
+        let real = self.direct.real(key);
+        let shown = match self.direct.ask(line, Request::ReplicaRead(real)).await? {
             Response::Row { row, .. } => row.map_or(0, |row| row.version),
             _ => 0,
         };
@@ -145,7 +145,7 @@ impl Forcing<'_> {
     async fn until_replayed(&mut self, line: usize, received: Lsn) -> Result<(), RaceError> {
         let looks = LIMIT.as_millis() / LOOK_EVERY.as_millis().max(1);
         for _ in 0..looks {
-            let replayed = self.props.ask(line, Request::ReplicaLsn).await?;
+            let replayed = self.direct.ask(line, Request::ReplicaLsn).await?;
             if matches!(replayed, Response::Lsn(replayed) if replayed >= received) {
                 return Ok(());
             }

@@ -97,6 +97,12 @@ impl Kept {
 }
 
 impl OperationRows {
+    /// None yet, with room for as many.
+    #[must_use]
+    pub fn with_capacity(rows: usize) -> Self {
+        Self { all: Vec::with_capacity(rows), functions: Vec::new() }
+    }
+
     /// How many there are.
     #[must_use]
     pub const fn len(&self) -> usize {

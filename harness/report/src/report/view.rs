@@ -82,7 +82,8 @@ impl<'a> View<'a> {
         let end = [last_event, last_step, last_heal].into_iter().flatten().max();
         let end = end.unwrap_or(Time::ZERO).max(Time(1_000_000));
         let mut lanes = Lanes::new(run.settings.clients);
-        let mut rows = OperationRows::default();
+        let count = evidence.iter().map(|evidence| evidence.operations().len()).sum();
+        let mut rows = OperationRows::with_capacity(count);
         for operation in evidence.iter().flat_map(CauseEvidence::operations) {
             let Some(evidence) = &evidence else { continue };
             rows.push(&row(evidence, operation, &mut lanes));

@@ -23,6 +23,7 @@ mod shelf;
 use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use axum::{Router, middleware, routing::get};
+use futures::future::BoxFuture;
 use notes::Notebook;
 pub use notes::Noting;
 use shelf::Shelf;
@@ -54,14 +55,20 @@ impl Server {
     /// # Errors
     ///
     /// When the address cannot be had.
-    pub async fn bind(options: ServeOptions) -> io::Result<Self> {
-        let listener = tokio::net::TcpListener::bind(options.address).await?;
-        let address = listener.local_addr()?;
-        let routes = routes(
-            Arc::new(Shelf::new(options.results, options.policy, Notebook::new(options.noting))),
-            address,
-        );
-        Ok(Self { listener, address, routes })
+    pub fn bind(options: ServeOptions) -> BoxFuture<'static, io::Result<Self>> {
+        Box::pin(async move {
+            let listener = tokio::net::TcpListener::bind(options.address).await?;
+            let address = listener.local_addr()?;
+            let routes = routes(
+                Arc::new(Shelf::new(
+                    options.results,
+                    options.policy,
+                    Notebook::new(options.noting),
+                )),
+                address,
+            );
+            Ok(Self { listener, address, routes })
+        })
     }
 
     /// Where it listens.
@@ -78,7 +85,8 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()> + Send) -> io::Result<()> {
         // A page that follows a run never ends its request: waiting for it
         // would be waiting for ever.
-        let serve = connections::answer(self.listener, self.routes, connections::HEAD);
+        let serve: BoxFuture<'_, io::Result<()>> =
+            Box::pin(connections::answer(self.listener, self.routes, connections::HEAD));
         tokio::select! {
             biased;
             () = stop => Ok(()),

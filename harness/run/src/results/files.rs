@@ -31,10 +31,10 @@ pub enum FileError {
 }
 
 impl FileError {
-    /// What a failed call to the system on `path` becomes.
+    /// What a failed call to the system on `path` becomes. Calls that do not
+    /// fail, one for each line of a file, keep no path.
     pub fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Io { path, source }
+        move |source| Self::Io { path: path.to_owned(), source }
     }
 }
 

@@ -61,7 +61,7 @@ use crate::{
     runner::{Arrivals, Pauses, Plan, Progress, RunPhase, Skew, StormOutcome, storm},
 };
 use quarrel_strategy::{
-    cluster::{Cluster, ClusterKind},
+    cluster::{Boxed, Cluster, ClusterKind},
     record::{Commit, Recorder, Spoils, Stop},
     strategy::{AnyStrategy, RegisterWorkload, Strategy, WorkloadEntry},
 };
@@ -238,11 +238,14 @@ impl Run {
     /// # Errors
     ///
     /// When the storm cannot begin, or its history cannot be kept.
-    pub async fn on(self, cluster: Arc<dyn Cluster>) -> Result<Ran, RunError> {
-        let parent = tempfile::tempdir().map_err(FileError::io(&std::env::temp_dir()))?;
-        let folder = RunFolder::create(parent.path(), &self.settings.strategy, Timestamp::now())?;
-        let ran = self.in_folder(folder, &cluster, Stop::default(), &|_| {}).await?;
-        Ok(ran.until_dropped(parent))
+    pub fn on(self, cluster: Arc<dyn Cluster>) -> Boxed<'static, Result<Ran, RunError>> {
+        Box::pin(async move {
+            let parent = tempfile::tempdir().map_err(FileError::io(&std::env::temp_dir()))?;
+            let folder =
+                RunFolder::create(parent.path(), &self.settings.strategy, Timestamp::now())?;
+            let ran = self.in_folder(folder, &cluster, Stop::default(), &|_| {}).await?;
+            Ok(ran.until_dropped(parent))
+        })
     }
 
     /// The same in `folder`, where it stays; `stop` ends it early, `tell` hears
@@ -251,23 +254,25 @@ impl Run {
     /// # Errors
     ///
     /// As [`Run::on`].
-    pub async fn in_folder(
+    pub fn in_folder<'a>(
         self,
         folder: RunFolder,
-        cluster: &Arc<dyn Cluster>,
+        cluster: &'a Arc<dyn Cluster>,
         stop: Stop,
-        tell: &(dyn Fn(Progress) + Send + Sync),
-    ) -> Result<Ran, RunError> {
-        // Lists tell a run that goes on from one that was killed.
-        let hold = folder.hold()?;
-        match self.held_in(folder.clone(), cluster, stop, tell).await {
-            // Its verdict has still to be written.
-            Ok(ran) => Ok(ran.holding(hold)),
-            Err(error) => {
-                RunState::stop(&folder, &error);
-                Err(error)
+        tell: &'a (dyn Fn(Progress) + Send + Sync),
+    ) -> Boxed<'a, Result<Ran, RunError>> {
+        Box::pin(async move {
+            // Lists tell a run that goes on from one that was killed.
+            let hold = folder.hold()?;
+            match self.held_in(folder.clone(), cluster, stop, tell).await {
+                // Its verdict has still to be written.
+                Ok(ran) => Ok(ran.holding(hold)),
+                Err(error) => {
+                    RunState::stop(&folder, &error);
+                    Err(error)
+                }
             }
-        }
+        })
     }
 
     async fn held_in(
@@ -394,12 +399,12 @@ fn environment(cluster: &dyn Cluster) -> Environment {
 /// # Errors
 ///
 /// When the system says no.
-pub async fn save(
-    folder: &RunFolder,
-    outcome: &StormOutcome,
-    cluster: &dyn Cluster,
-) -> Result<(), FileError> {
-    save_behind(&Screen::default(), folder, outcome, cluster).await
+pub fn save<'a>(
+    folder: &'a RunFolder,
+    outcome: &'a StormOutcome,
+    cluster: &'a dyn Cluster,
+) -> Boxed<'a, Result<(), FileError>> {
+    Box::pin(async move { save_behind(&Screen::default(), folder, outcome, cluster).await })
 }
 
 /// The same, of an outcome that is behind the screen already.

@@ -10,7 +10,7 @@ use futures::{
 };
 use quarrel_checkers::{Probe, ProbePhase, Time};
 use quarrel_strategy::{
-    cluster::{Cluster, ClusterKind, Unsupported},
+    cluster::{Boxed, Cluster, ClusterKind, Unsupported},
     record::{Clock, EnvironmentFailure, Recorder, Spoils, Stop},
     stores::StoreError,
     strategy::{Gate, OPERATOR, Session, SessionParts},
@@ -73,40 +73,42 @@ pub struct StormOutcome {
 ///
 /// When the cluster cannot carry a fault of the plan, or the strategy cannot
 /// make the stores ready; then no client has begun.
-pub async fn storm(
+pub fn storm(
     cluster: Arc<dyn Cluster>,
     plan: Plan,
     recorder: Arc<Recorder>,
     gate: Option<Arc<dyn Gate>>,
     stop: Stop,
     progress: &(dyn Fn(Progress) + Send + Sync),
-) -> Result<StormOutcome, StormError> {
-    Nemesis::supports(&*cluster, &plan.schedule)?;
-    preflight(&*cluster).await?;
-    let (strikes, gate) = strikes(&plan, gate);
-    let (pauses, gate) = pauses(&plan, recorder.clock(), gate);
-    let storm = Arc::new(Storm::new(cluster, recorder, gate, plan, stop));
-    let excuses = Arc::default();
-    let liveness = Liveness::new(
-        Arc::clone(&storm.cluster),
-        Arc::clone(&storm.recorder),
-        Arc::clone(&excuses),
-    );
-    let world = World { strikes, pauses, excuses, liveness, so_far: Mutex::default() };
-    let phases = pin!(phases(&storm, &world, progress));
-    let watch = pin!(world.liveness.watch());
-    let watched = select(phases, watch);
-    let mut outcome = match select(watched, pin!(out_of_time(&storm))).await {
-        Either::Left((Either::Left((outcome, _)), _)) => outcome?,
-        Either::Left((Either::Right(_), _)) => unreachable!("a watch has no end"),
-        Either::Right(((), _)) => {
-            let what = "the time was over while something stood still";
-            storm.recorder.fail(what, Spoils::Completeness);
-            std::mem::take(&mut *world.so_far())
-        }
-    };
-    outcome.failure = storm.recorder.failure().cloned();
-    Ok(outcome)
+) -> Boxed<'_, Result<StormOutcome, StormError>> {
+    Box::pin(async move {
+        Nemesis::supports(&*cluster, &plan.schedule)?;
+        preflight(&*cluster).await?;
+        let (strikes, gate) = strikes(&plan, gate);
+        let (pauses, gate) = pauses(&plan, recorder.clock(), gate);
+        let storm = Arc::new(Storm::new(cluster, recorder, gate, plan, stop));
+        let excuses = Arc::default();
+        let liveness = Liveness::new(
+            Arc::clone(&storm.cluster),
+            Arc::clone(&storm.recorder),
+            Arc::clone(&excuses),
+        );
+        let world = World { strikes, pauses, excuses, liveness, so_far: Mutex::default() };
+        let phases = pin!(phases(&storm, &world, progress));
+        let watch = pin!(world.liveness.watch());
+        let watched = select(phases, watch);
+        let mut outcome = match select(watched, pin!(out_of_time(&storm))).await {
+            Either::Left((Either::Left((outcome, _)), _)) => outcome?,
+            Either::Left((Either::Right(_), _)) => unreachable!("a watch has no end"),
+            Either::Right(((), _)) => {
+                let what = "the time was over while something stood still";
+                storm.recorder.fail(what, Spoils::Completeness);
+                std::mem::take(&mut *world.so_far())
+            }
+        };
+        outcome.failure = storm.recorder.failure().cloned();
+        Ok(outcome)
+    })
 }
 
 /// What happens to clients and stores, and who sees it.

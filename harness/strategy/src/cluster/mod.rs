@@ -20,7 +20,14 @@ use crate::{
 };
 
 /// A future that borrows, in a box.
+///
+/// What a crate offers to others to await is boxed: an `async fn` is compiled
+/// once more in every crate that awaits it, with all that it awaits itself, a
+/// box once, where it is written.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The same for what stays on its thread.
+pub type BoxedHere<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
 /// The kinds of cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

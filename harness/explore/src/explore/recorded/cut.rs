@@ -153,14 +153,14 @@ impl<'a> Cut<'a> {
         Some(Self { key, operations, agents, looks, value, version, victim })
     }
 
-    pub(super) fn plot(
+    pub(super) fn course(
         &self,
         evidence: Evidence,
         unanswered: Mishap,
         instant: Instant,
         cached: Cached,
     ) -> (Course, Option<(usize, usize)>) {
-        let Cast { clients, mut taken, victim } = self.cast();
+        let AllTurns { clients, mut taken, victim } = self.all_turns();
         taken.sort_by_key(|turn| when(turn.step, instant));
         let turns = match evidence {
             Evidence::Answers => agreeing(taken),
@@ -178,7 +178,7 @@ impl<'a> Cut<'a> {
     }
 
     /// What each client does, and all turns.
-    fn cast(&self) -> Cast<'_> {
+    fn all_turns(&self) -> AllTurns<'_> {
         let mut victim = None;
         let mut clients: Vec<Vec<Action>> = Vec::new();
         let mut numbers: BTreeMap<Process, usize> = BTreeMap::new();
@@ -212,12 +212,12 @@ impl<'a> Cut<'a> {
         }
         let agents = self.agents.iter();
         taken.extend(agents.map(|(agent, step)| Taken { who: Who::Agent(*agent), step }));
-        Cast { clients, taken, victim }
+        AllTurns { clients, taken, victim }
     }
 }
 
 /// What clients do, and all turns.
-struct Cast<'a> {
+struct AllTurns<'a> {
     clients: Vec<Vec<Action>>,
     taken: Vec<Taken<'a>>,
     /// Client and number of the operation that went wrong.

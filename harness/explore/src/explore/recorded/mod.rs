@@ -13,14 +13,14 @@ use quarrel_sim::{Mishap, Stuck};
 
 use self::cut::Cut;
 use super::evidence::{claim, evident};
-use crate::race::{Aim, Cached, Course, Make, Performance};
+use crate::race::{Aim, Cached, Course, Make, SimulatedRace};
 
 /// An anomaly cut out of a history.
 pub struct Recording {
     /// Who did what in which order.
-    pub plot: Course,
+    pub course: Course,
     /// What comes of it in simulation.
-    pub performance: Performance,
+    pub performance: SimulatedRace,
     /// The cause that its steps show in simulation. It is the anomaly's own if
     /// anything that was tried shows that.
     pub cause: Cause,
@@ -62,7 +62,7 @@ enum Origin {
     Before,
 }
 
-/// Cuts an anomaly out of a history as a plot that shows it in simulation:
+/// Cuts an anomaly out of a history as a course that shows it in simulation:
 /// the operations on its key, from the write of the value that was read in vain
 /// (or of the one before the write that was lost, or of the one that a store
 /// still held in the end) up to the last of the anomaly's witness (or to the
@@ -114,21 +114,21 @@ fn tried(
     let by = make().invalidation();
     let mut second_best = None;
     for (evidence, unanswered, instant, cached) in variants() {
-        let (plot, about) = cut.plot(evidence, unanswered, instant, cached);
+        let (course, about) = cut.course(evidence, unanswered, instant, cached);
         let of = about.filter(|_| victim == Victim::Witness);
         let shows = |history: &History, victim: Index| {
             is_the_same(anomaly, evident(history, by, victim, claim))
         };
-        let performance = plot.perform_until(make, Aim { claim, of, counts: &shows })?;
+        let performance = course.perform_until(make, Aim { claim, of, counts: &shows })?;
         if let Some(victim) = performance.victim {
             let cause = evident(&performance.history, by, victim, claim);
-            return Ok(Some(Recording { plot, performance, cause }));
+            return Ok(Some(Recording { course, performance, cause }));
         }
         if second_best.is_none() {
-            let performance = plot.perform_until(make, Aim { of, ..Aim::at(claim) })?;
+            let performance = course.perform_until(make, Aim { of, ..Aim::at(claim) })?;
             second_best = performance.victim.map(|victim| {
                 let cause = evident(&performance.history, by, victim, claim);
-                Recording { plot, performance, cause }
+                Recording { course, performance, cause }
             });
         }
     }

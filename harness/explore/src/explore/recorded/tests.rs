@@ -17,7 +17,7 @@ use quarrel_strategy::{
 use super::recorded;
 use crate::{
     explore::shrink_race,
-    race::{Make, rehearse},
+    race::{Make, simulate},
 };
 
 fn stormed() -> History {
@@ -95,7 +95,7 @@ const DIVERGES: &str = "\
 fn what_only_probes_saw_is_cut_out_as_well() {
     let make: &Make<'_> = &subjects::cache_aside_primary;
     let race = DIVERGES.parse().unwrap();
-    let run = rehearse(&race, make, &mut |_| {}).unwrap();
+    let run = simulate(&race, make, &mut |_| {}).unwrap();
     assert_eq!(run.complaint(), None);
     let history = run.history;
     let probe = |site, value: &str, version| Probe {

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use quarrel_checkers::{F, Index, Reply, Site, Step, Time, Value};
+use quarrel_checkers::{F, HistoryRef, Index, Reply, Site, Step, Time, Value};
 use quarrel_run::judge::CauseEvidence;
 use serde::Serialize;
 
@@ -134,7 +134,9 @@ pub(super) fn data(view: &View<'_>, series: &Series, part: Part, most: usize) ->
         (0u32..).zip(&is_kept).filter(|(_, kept)| **kept).map(|(place, _)| place).collect();
     let outline =
         (places.len() < view.rows.len()).then(|| Outline::of(view, &is_kept, unit, unit(view.end)));
-    let mut columns = Columns { unit_ns, ..Columns::default() };
+    let history = HistoryRef::from(&view.run.history);
+    let steps = history.step_count() * places.len() / view.rows.len().max(1);
+    let mut columns = Columns::with_capacity(unit_ns, places.len(), steps);
     for place in &places {
         columns.operation(view, &view.rows.get(*place as usize));
     }
@@ -309,6 +311,33 @@ struct Columns {
 }
 
 impl Columns {
+    /// Empty, with room for as many operations and steps: each column would
+    /// double its room else, all at about the same time.
+    fn with_capacity(unit_ns: u64, operations: usize, steps: usize) -> Self {
+        Self {
+            unit_ns,
+            start: Vec::with_capacity(operations),
+            duration: Vec::with_capacity(operations),
+            lane: Vec::with_capacity(operations),
+            process: Vec::with_capacity(operations),
+            flags: Vec::with_capacity(operations),
+            key: Vec::with_capacity(operations),
+            beside: Vec::with_capacity(operations),
+            beside_version: Vec::with_capacity(operations),
+            version: Vec::with_capacity(operations),
+            value: Vec::with_capacity(operations),
+            stale: Vec::with_capacity(operations),
+            steps: Vec::with_capacity(operations),
+            step_start: Vec::with_capacity(steps),
+            step_duration: Vec::with_capacity(steps),
+            step_verb: Vec::with_capacity(steps),
+            step_reply: Vec::with_capacity(steps),
+            step_version: Vec::with_capacity(steps),
+            step_lsn: Vec::with_capacity(steps),
+            ..Self::default()
+        }
+    }
+
     fn units(&self, nanos: u128) -> u32 {
         u32::try_from(nanos / u128::from(self.unit_ns)).unwrap_or(NONE - 1)
     }

@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use quarrel_checkers::{Step, StepAt, millis};
 
 use super::{
-    Scene, StepBox,
+    Picture, StepBox,
     axis::{LEFT, label_width},
     look::{Look, stripes},
     safe, site_row,
@@ -20,8 +20,8 @@ const FOOT: f64 = 40.0;
 const FILL_INSET: f64 = 6.0;
 
 /// The whole picture.
-pub(super) fn draw(scene: &Scene<'_>, number: usize) -> String {
-    let mut canvas = Canvas { body: String::new(), scene, number };
+pub(super) fn draw(picture: &Picture<'_>, number: usize) -> String {
+    let mut canvas = Canvas { body: String::new(), picture, number };
     canvas.silences();
     canvas.lanes();
     canvas.strips();
@@ -33,7 +33,7 @@ pub(super) fn draw(scene: &Scene<'_>, number: usize) -> String {
     canvas.bracket();
     canvas.ticks();
     let height = canvas.floor() + FOOT;
-    let title = format!("{}, step by step", safe(&scene.anomaly.class.to_string()));
+    let title = format!("{}, step by step", safe(&picture.anomaly.class.to_string()));
     format!(
         concat!(
             r#"<svg class="figure zoom" viewBox="0 0 {w:.0} {h:.0}" style="min-width:{m:.0}px" role="img" aria-label="{t}">"#,
@@ -43,9 +43,9 @@ pub(super) fn draw(scene: &Scene<'_>, number: usize) -> String {
             r#"<marker id="plainhead{n}" viewBox="0 0 8 8" refX="6" refY="4" markerWidth="6" markerHeight="6" orient="auto" markerUnits="userSpaceOnUse">"#,
             r#"<path class="plainhead" d="M0 0L8 4L0 8z"/></marker></defs>{b}</svg>"#
         ),
-        w = scene.stretch.width,
+        w = picture.stretch.width,
         h = height,
-        m = scene.stretch.width.min(1600.0) * 0.72,
+        m = picture.stretch.width.min(1600.0) * 0.72,
         t = title,
         s = stripes(&format!("old{number}")),
         n = number,
@@ -55,7 +55,7 @@ pub(super) fn draw(scene: &Scene<'_>, number: usize) -> String {
 
 struct Canvas<'a> {
     body: String,
-    scene: &'a Scene<'a>,
+    picture: &'a Picture<'a>,
     /// Keeps the names inside several pictures of one page apart.
     number: usize,
 }
@@ -71,27 +71,27 @@ impl Canvas<'_> {
     }
 
     fn strip_top(&self, row: usize) -> f64 {
-        HEAD + self.scene.lanes.len() as f64 * LANE + 8.0 + row as f64 * (STRIP + STRIP_GAP)
+        HEAD + self.picture.lanes.len() as f64 * LANE + 8.0 + row as f64 * (STRIP + STRIP_GAP)
     }
 
     fn floor(&self) -> f64 {
-        self.strip_top(self.scene.strips.len())
+        self.strip_top(self.picture.strips.len())
     }
 
     /// From left to right, the box of a step.
     fn span(&self, drawn: &StepBox<'_>) -> (f64, f64) {
-        let from = self.scene.stretch.at(drawn.step.start);
-        let to = self.scene.stretch.at(drawn.step.end.unwrap_or(drawn.step.start));
+        let from = self.picture.stretch.at(drawn.step.start);
+        let to = self.picture.stretch.at(drawn.step.end.unwrap_or(drawn.step.start));
         (from, to.max(from + label_width(&drawn.label)))
     }
 
     fn drawn(&self, step: &StepAt<'_>) -> Option<&StepBox<'_>> {
-        self.scene.boxes.iter().find(|drawn| drawn.step.is(step))
+        self.picture.boxes.iter().find(|drawn| drawn.step.is(step))
     }
 
     fn silences(&mut self) {
         let floor = self.floor();
-        for (from, to, silence) in self.scene.stretch.silences() {
+        for (from, to, silence) in self.picture.stretch.silences() {
             let middle = f64::midpoint(from, to);
             self.put(format_args!(
                 r#"<path class="gap" d="M{middle:.1} {:.1}V{floor:.1}"/><text class="tick mid" x="{middle:.1}" y="{:.1}">⋯ {} ⋯</text>"#,
@@ -103,8 +103,8 @@ impl Canvas<'_> {
     }
 
     fn lanes(&mut self) {
-        let right = self.scene.stretch.width - 8.0;
-        for (lane, (name, who)) in self.scene.lanes.iter().enumerate() {
+        let right = self.picture.stretch.width - 8.0;
+        for (lane, (name, who)) in self.picture.lanes.iter().enumerate() {
             let top = Self::lane_top(lane);
             self.put(format_args!(
                 r#"<text class="bold" x="8" y="{:.1}">{}</text><text class="tick" x="8" y="{:.1}">{}</text><path class="lane" d="M8 {:.1}H{right:.1}"/>"#,
@@ -118,8 +118,8 @@ impl Canvas<'_> {
     }
 
     fn strips(&mut self) {
-        for row in 0..self.scene.strips.len() {
-            let strip = &self.scene.strips[row];
+        for row in 0..self.picture.strips.len() {
+            let strip = &self.picture.strips[row];
             let top = self.strip_top(row);
             self.put(format_args!(
                 r#"<rect class="key {}" x="8" y="{:.1}" width="4" height="{STRIP}"/><text class="bold" x="18" y="{:.1}">{}</text>"#,
@@ -139,7 +139,7 @@ impl Canvas<'_> {
     }
 
     fn piece(&mut self, piece: &Piece, top: f64) {
-        let (from, to) = (self.scene.stretch.at(piece.from), self.scene.stretch.at(piece.to));
+        let (from, to) = (self.picture.stretch.at(piece.from), self.picture.stretch.at(piece.to));
         let Look { class, fill, .. } = self.look(piece);
         self.put(format_args!(
             r#"<rect class="strip {class}"{fill} x="{from:.1}" y="{top:.1}" width="{:.1}" height="{STRIP}"/>"#,
@@ -150,11 +150,11 @@ impl Canvas<'_> {
     /// What each store held, over the lines that cross the strips.
     fn strip_labels(&mut self) {
         let crossing = self.crossings();
-        for row in 0..self.scene.strips.len() {
+        for row in 0..self.picture.strips.len() {
             let top = self.strip_top(row);
-            for piece in &self.scene.strips[row].pieces {
+            for piece in &self.picture.strips[row].pieces {
                 let (from, to) =
-                    (self.scene.stretch.at(piece.from), self.scene.stretch.at(piece.to));
+                    (self.picture.stretch.at(piece.from), self.picture.stretch.at(piece.to));
                 let Look { weight, texts, .. } = self.look(piece);
                 let fits = |text: &String| label_width(text) - 6.0 <= to - from;
                 let Some(text) = texts.into_iter().find(fits) else { continue };
@@ -173,15 +173,15 @@ impl Canvas<'_> {
             let (from, to) = self.span(drawn);
             f64::midpoint(from, to)
         };
-        let mut all: Vec<f64> = self.scene.boxes.iter().map(middle).collect();
-        let fill = self.scene.way.as_ref().and_then(|way| self.drawn(way.fill.as_ref()?));
+        let mut all: Vec<f64> = self.picture.boxes.iter().map(middle).collect();
+        let fill = self.picture.way.as_ref().and_then(|way| self.drawn(way.fill.as_ref()?));
         all.extend(fill.map(|drawn| self.span(drawn).1 - FILL_INSET));
         all
     }
 
     /// Thin lines from steps to the stores that they talk to.
     fn wires(&mut self) {
-        for drawn in self.scene.boxes.iter().filter(|drawn| !drawn.told && drawn.is_shown) {
+        for drawn in self.picture.boxes.iter().filter(|drawn| !drawn.told && drawn.is_shown) {
             let Some(row) = site_row(drawn.step.site) else { continue };
             let (from, to) = self.span(drawn);
             let x = f64::midpoint(from, to);
@@ -201,8 +201,9 @@ impl Canvas<'_> {
     }
 
     fn frames(&mut self) {
-        for frame in &self.scene.frames {
-            let (from, to) = (self.scene.stretch.at(frame.begin), self.scene.stretch.at(frame.end));
+        for frame in &self.picture.frames {
+            let (from, to) =
+                (self.picture.stretch.at(frame.begin), self.picture.stretch.at(frame.end));
             let top = Self::lane_top(frame.lane);
             let class = if frame.guilty { "guilty" } else { "" };
             let shout = if frame.guilty { "shout" } else { "" };
@@ -219,14 +220,14 @@ impl Canvas<'_> {
     }
 
     fn boxes(&mut self) {
-        for drawn in &self.scene.boxes {
+        for drawn in &self.picture.boxes {
             let (from, to) = self.span(drawn);
             let top = Self::lane_top(drawn.lane) + 23.0;
             let site = drawn.step.site;
             let told = if drawn.told { "told" } else { "" };
             let hint = format!(
                 "t={}: {}, {}",
-                self.scene.since_origin(drawn.step.start),
+                self.picture.since_origin(drawn.step.start),
                 drawn.label,
                 site
             );
@@ -244,7 +245,7 @@ impl Canvas<'_> {
     /// The way of the wrong value: out of the store it was fetched from, into
     /// the cache, and out of it.
     fn way(&mut self) {
-        let Some(way) = &self.scene.way else { return };
+        let Some(way) = &self.picture.way else { return };
         let middle = |canvas: &Self, step: &StepAt<'_>| {
             let drawn = canvas.drawn(step)?;
             let (from, to) = canvas.span(drawn);
@@ -286,9 +287,9 @@ impl Canvas<'_> {
     }
 
     fn bracket(&mut self) {
-        let Some((from, to)) = self.scene.stale else { return };
-        let (left, right) = (self.scene.stretch.at(from), self.scene.stretch.at(to));
-        let text = format!("stale for {}", millis(self.scene.anomaly.stale_for));
+        let Some((from, to)) = self.picture.stale else { return };
+        let (left, right) = (self.picture.stretch.at(from), self.picture.stretch.at(to));
+        let text = format!("stale for {}", millis(self.picture.anomaly.stale_for));
         let y = HEAD - 14.0;
         let middle = f64::midpoint(left, right).max(LEFT + label_width(&text) / 2.0);
         self.put(format_args!(
@@ -302,12 +303,12 @@ impl Canvas<'_> {
     /// True times below the strips, where there is room for them.
     fn ticks(&mut self) {
         let floor = self.floor();
-        let mut times: Vec<_> = self.scene.boxes.iter().map(|drawn| drawn.step.start).collect();
+        let mut times: Vec<_> = self.picture.boxes.iter().map(|drawn| drawn.step.start).collect();
         times.sort_unstable();
         let mut free = LEFT - 20.0;
         for time in times {
-            let x = self.scene.stretch.at(time);
-            let text = format!("t={}", self.scene.since_origin(time));
+            let x = self.picture.stretch.at(time);
+            let text = format!("t={}", self.picture.since_origin(time));
             if x < free {
                 continue;
             }

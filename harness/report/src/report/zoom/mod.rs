@@ -50,7 +50,7 @@ struct Frame {
 }
 
 /// One anomaly, laid out.
-struct Scene<'a> {
+struct Picture<'a> {
     anomaly: &'a Anomaly,
     way: Option<Provenance<'a>>,
     /// Names from the top: an actor's, its client's.
@@ -84,11 +84,14 @@ pub fn zoom(
     anomaly: &Anomaly,
     number: usize,
 ) -> Option<Pictures> {
-    let scene = Scene::of(run, evidence, anomaly)?;
-    Some(Pictures { lying: draw::draw(&scene, number), standing: upright::draw(&scene, number) })
+    let picture = Picture::of(run, evidence, anomaly)?;
+    Some(Pictures {
+        lying: draw::draw(&picture, number),
+        standing: upright::draw(&picture, number),
+    })
 }
 
-impl<'a> Scene<'a> {
+impl<'a> Picture<'a> {
     fn of(run: &LoadedRun, evidence: &'a CauseEvidence<'a>, anomaly: &'a Anomaly) -> Option<Self> {
         let story = evidence.story(anomaly);
         let history = evidence.history();

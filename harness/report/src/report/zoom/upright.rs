@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use quarrel_checkers::{Step, Time, millis};
 
 use super::{
-    Scene, StepBox,
+    Picture, StepBox,
     look::{Look, stripes},
     safe,
     strip::Piece,
@@ -27,16 +27,16 @@ const STORES: f64 = 3.0 * STORE;
 /// Letters of a label that fit.
 const LETTER: f64 = 6.7;
 
-pub(super) fn draw(scene: &Scene<'_>, number: usize) -> String {
-    let mut steps: Vec<&StepBox<'_>> = scene.boxes.iter().collect();
+pub(super) fn draw(picture: &Picture<'_>, number: usize) -> String {
+    let mut steps: Vec<&StepBox<'_>> = picture.boxes.iter().collect();
     steps.sort_by_key(|drawn| (drawn.step.start, drawn.step.end));
-    let canvas = Upright { body: String::new(), scene, steps, number };
+    let canvas = Upright { body: String::new(), picture, steps, number };
     canvas.whole()
 }
 
 struct Upright<'a> {
     body: String,
-    scene: &'a Scene<'a>,
+    picture: &'a Picture<'a>,
     /// From the top.
     steps: Vec<&'a StepBox<'a>>,
     number: usize,
@@ -55,7 +55,7 @@ impl Upright<'_> {
         for row in 0..self.steps.len() {
             self.row(row);
         }
-        let title = safe(&self.scene.anomaly.class.to_string());
+        let title = safe(&self.picture.anomaly.class.to_string());
         format!(
             concat!(
                 r#"<svg class="figure zoom" viewBox="0 0 {w} {h}" role="img" aria-label="{t}, step by step">"#,
@@ -82,8 +82,8 @@ impl Upright<'_> {
     }
 
     fn stores(&mut self) {
-        let scene = self.scene;
-        for (at, strip) in scene.strips.iter().enumerate() {
+        let picture = self.picture;
+        for (at, strip) in picture.strips.iter().enumerate() {
             let left = WIDTH - STORES + at as f64 * STORE;
             let name = strip.name.split(' ').next().unwrap_or_default();
             self.put(format_args!(
@@ -125,7 +125,7 @@ impl Upright<'_> {
     }
 
     fn threads(&mut self, height: f64) {
-        for lane in 0..self.scene.lanes.len() {
+        for lane in 0..self.picture.lanes.len() {
             let x = self.thread(lane);
             self.put(format_args!(
                 r#"<path class="lane" d="M{x:.1} {:.1}V{:.1}"/>"#,
@@ -141,8 +141,8 @@ impl Upright<'_> {
         let x = self.thread(drawn.lane);
         let site = drawn.step.site;
         let told = if drawn.told { "told" } else { "" };
-        let who = self.scene.lanes.get(drawn.lane).map_or("", |(name, _)| name.as_str());
-        let left = self.thread(self.scene.lanes.len().saturating_sub(1)) + THREAD;
+        let who = self.picture.lanes.get(drawn.lane).map_or("", |(name, _)| name.as_str());
+        let left = self.thread(self.picture.lanes.len().saturating_sub(1)) + THREAD;
         let room = ((WIDTH - STORES - left - 4.0) / LETTER) as usize;
         let label = shorten(&drawn.label, Some(room));
         let (note, shout) = self.below(drawn);
@@ -161,10 +161,10 @@ impl Upright<'_> {
     /// When a step was; of the one that saw what it must not have, how stale
     /// that was.
     fn below(&self, drawn: &StepBox<'_>) -> (String, &'static str) {
-        let at = format!("t={}", self.scene.since_origin(drawn.step.start));
-        let source = self.scene.way.as_ref().is_some_and(|way| way.source.is(&drawn.step));
-        if source && !self.scene.anomaly.stale_for.is_zero() {
-            return (format!("stale {}", millis(self.scene.anomaly.stale_for)), "shout");
+        let at = format!("t={}", self.picture.since_origin(drawn.step.start));
+        let source = self.picture.way.as_ref().is_some_and(|way| way.source.is(&drawn.step));
+        if source && !self.picture.anomaly.stale_for.is_zero() {
+            return (format!("stale {}", millis(self.picture.anomaly.stale_for)), "shout");
         }
         (at, "")
     }
@@ -172,7 +172,7 @@ impl Upright<'_> {
     /// Where the thread of an actor is. Those of many stand close together: the
     /// text beside them needs its room.
     fn thread(&self, lane: usize) -> f64 {
-        let apart = (THREADS / self.scene.lanes.len().max(1) as f64).min(THREAD);
+        let apart = (THREADS / self.picture.lanes.len().max(1) as f64).min(THREAD);
         10.0 + lane as f64 * apart
     }
 }
@@ -215,7 +215,7 @@ mod tests {
                     is_shown: true,
                 })
                 .collect();
-            let scene = Scene {
+            let picture = Picture {
                 anomaly: &anomaly,
                 way: None,
                 lanes: (0..actors).map(|at| (format!("Reader {at}"), String::new())).collect(),
@@ -226,7 +226,7 @@ mod tests {
                 origin: Time(0),
                 stale: None,
             };
-            let svg = draw(&scene, 1);
+            let svg = draw(&picture, 1);
             let texts = lefts(&svg, r#"<text class="bold" x=""#);
             let threads = lefts(&svg, r#" cx=""#);
             assert_eq!((texts.len(), threads.len()), (40, 40));

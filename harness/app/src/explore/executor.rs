@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use super::{
     mishap::AppFault,
     nature::{Nature, Replays},
-    play::Play,
+    ongoing::Ongoing,
     tree::{Choice, Next, Tree},
 };
 use crate::{
@@ -121,7 +121,7 @@ pub(crate) enum Lost {
     /// Nothing went on any more.
     #[error("nothing went on for {0:?}")]
     Stuck(Duration),
-    /// The stage itself does not work.
+    /// The executor itself does not work.
     #[error("{0}")]
     Broken(String),
 }
@@ -177,7 +177,7 @@ const FRESH: usize = 64;
 const WARM_AGAIN: usize = 7;
 
 /// Where executions happen.
-pub(crate) struct Stage {
+pub(crate) struct Executor {
     pub(super) app: Arc<App>,
     pub(super) roles: Vec<Role>,
     pub(super) attention: Attention,
@@ -204,8 +204,8 @@ pub(crate) struct Stage {
     pushes: usize,
 }
 
-impl Stage {
-    /// A stage for these clients, of whom each has an instance, and one more
+impl Executor {
+    /// An executor for these clients, of whom each has an instance, and one more
     /// instance for the auditor.
     pub(crate) fn new(
         app: Arc<App>,
@@ -294,8 +294,8 @@ impl Stage {
         while let Some(notice) = self.auditor.try_next() {
             self.count_push(&notice.what);
         }
-        let mut play = Play::new(self, warmth, key, first, next);
-        let played = play.run().await;
+        let mut ongoing = Ongoing::new(self, warmth, key, first, next);
+        let played = ongoing.run().await;
         let mut execution = match played {
             Ok(execution) => execution,
             Err(lost) => {

@@ -5,7 +5,7 @@ use super::{Line, LineEvent, Race, Shown};
 
 /// What an actor does, by the first word of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum Role {
     /// Every operation is a write.
     Writer,
     /// Every operation is a read.
@@ -18,7 +18,7 @@ pub(super) enum Part {
     Job(usize),
 }
 
-impl Part {
+impl Role {
     pub(super) fn of(actor: &str) -> Self {
         let (first, rest) = actor.split_once(' ').unwrap_or((actor, ""));
         match (first, rest.parse()) {
@@ -55,7 +55,7 @@ pub struct NothingBegun {
 /// The clients of a race, in order of appearance.
 pub(super) fn clients(race: &Race) -> Vec<String> {
     let actors = race.actors().into_iter();
-    actors.filter(|actor| Part::of(actor).is_client()).map(str::to_owned).collect()
+    actors.filter(|actor| Role::of(actor).is_client()).map(str::to_owned).collect()
 }
 
 /// The operation that an idle client begins with the step at `position` of the
@@ -69,9 +69,9 @@ pub(super) fn begun_by(race: &Race, position: usize) -> Result<Action, NothingBe
         _ => None,
     };
     let key = key.or_else(|| race.keys.first().map(|setup| setup.key)).unwrap_or(Key(1));
-    match Part::of(actor) {
-        Part::Reader => Ok(Action::Read(key)),
-        Part::Writer => {
+    match Role::of(actor) {
+        Role::Reader => Ok(Action::Read(key)),
+        Role::Writer => {
             let value = value_written(&lines[position..], actor);
             // A write that dies before it says its value needs some value.
             let value =

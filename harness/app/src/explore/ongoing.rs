@@ -13,8 +13,8 @@ use quarrel_strategy::stores::StoreError;
 use tokio::time::Instant;
 
 use super::{
+    executor::{Ended, Execution, Executor, Lost, Role, Taken, Warmth},
     mishap::Deed,
-    stage::{Ended, Execution, Lost, Role, Stage, Taken, Warmth},
     tree::{Choice, Next},
 };
 use crate::{App, rows::number, transcript::Place, wire::Message};
@@ -34,7 +34,7 @@ const LIKELY_BLOCKED: Duration = Duration::from_millis(1);
 
 /// Where a client stands.
 #[derive(Debug, Default)]
-pub(super) struct Part {
+pub(super) struct ClientState {
     /// Messages that wait, oldest first.
     pub(super) waiting: VecDeque<Waiting>,
     /// It has written what nobody sees yet, or locked it.
@@ -62,12 +62,12 @@ pub(super) struct Waiting {
     pub(super) turn: Deed,
 }
 
-pub(super) struct Play<'a, N> {
-    pub(super) stage: &'a mut Stage,
+pub(super) struct Ongoing<'a, N> {
+    pub(super) executor: &'a mut Executor,
     pub(super) warmth: Warmth,
     pub(super) key: Key,
     pub(super) row: u64,
-    pub(super) parts: Vec<Part>,
+    pub(super) parts: Vec<ClientState>,
     next: N,
     pub(super) execution: Execution,
     pub(super) values: Vec<Option<Value>>,
@@ -90,24 +90,24 @@ pub(super) struct Play<'a, N> {
     pub(super) is_old: bool,
 }
 
-impl<'a, N: FnMut(usize, &[Choice]) -> Next> Play<'a, N> {
+impl<'a, N: FnMut(usize, &[Choice]) -> Next> Ongoing<'a, N> {
     pub(super) fn new(
-        stage: &'a mut Stage,
+        executor: &'a mut Executor,
         warmth: Warmth,
         key: Key,
         first: Value,
         next: N,
     ) -> Self {
-        let row = number(&stage.app.file.rows, key);
+        let row = number(&executor.app.file.rows, key);
         let mut history = History::default();
         let writer = Process::Client(u64::from(u32::MAX));
         let op = Op::write(key, first);
         history.invoke(Time::ZERO, writer, op.clone());
         history.ok(JUST_AFTER, writer, op);
-        let roles = stage.roles.clone();
+        let roles = executor.roles.clone();
         let values = roles
             .iter()
-            .map(|role| (*role == Role::Writer).then(|| stage.app.unused_value()))
+            .map(|role| (*role == Role::Writer).then(|| executor.app.unused_value()))
             .collect();
         let execution = Execution {
             taken: Vec::new(),
@@ -121,9 +121,9 @@ impl<'a, N: FnMut(usize, &[Choice]) -> Next> Play<'a, N> {
             at_once: 0,
             struck: BTreeSet::new(),
         };
-        let parts = roles.iter().map(|_| Part::default()).collect();
+        let parts = roles.iter().map(|_| ClientState::default()).collect();
         Self {
-            stage,
+            executor,
             warmth,
             key,
             row,
@@ -143,7 +143,7 @@ impl<'a, N: FnMut(usize, &[Choice]) -> Next> Play<'a, N> {
     }
 
     pub(super) async fn run(&mut self) -> Result<Execution, Lost> {
-        let app = Arc::clone(&self.stage.app);
+        let app = Arc::clone(&self.executor.app);
         let key = self.key;
         let mut answers: FuturesUnordered<_> = self
             .values
@@ -238,7 +238,7 @@ impl<'a, N: FnMut(usize, &[Choice]) -> Next> Play<'a, N> {
         self.ticks = 0;
         let now = self.now();
         if deed != Deed::Answered {
-            self.stage.scribe.goes_on(waiting.id, now);
+            self.executor.scribe.goes_on(waiting.id, now);
         }
         if deed == Deed::Dawdles {
             self.dawdle(client, waiting, answers).await?;
@@ -248,7 +248,7 @@ impl<'a, N: FnMut(usize, &[Choice]) -> Next> Play<'a, N> {
         }
         // Whoever waited for a lock may have got it.
         while let blocked @ [_, ..] = &self.blocked()[..] {
-            if self.stage.locks.waiting().await.map_err(Lost::Broken)? >= blocked.len() {
+            if self.executor.locks.waiting().await.map_err(Lost::Broken)? >= blocked.len() {
                 break;
             }
             self.settle_any(blocked, answers).await?;
@@ -270,13 +270,13 @@ impl<'a, N: FnMut(usize, &[Choice]) -> Next> Play<'a, N> {
         self.execution.struck.insert(client);
         let start = Instant::now();
         let shape = Arc::clone(&waiting.message.shape);
-        let patience = match self.stage.patient.contains(&shape) {
+        let patience = match self.executor.patient.contains(&shape) {
             true => Duration::ZERO,
             false => GIVES_UP,
         };
         while !self.is_settled(client) {
             if start.elapsed() >= patience {
-                self.stage.patient.insert(shape);
+                self.executor.patient.insert(shape);
                 self.is_old = true;
                 self.let_go(client, &Deed::GoesOn, &waiting)?;
                 return self.settle(&[client], answers).await;
@@ -300,7 +300,7 @@ impl<'a, N: FnMut(usize, &[Choice]) -> Next> Play<'a, N> {
     }
 
     pub(super) fn decide_to(&self, id: u64, decision: Decision) -> Result<(), Lost> {
-        let decided = self.stage.attention.decide(id, decision);
+        let decided = self.executor.attention.decide(id, decision);
         decided.map_err(|error| Lost::Diverged(format!("a message that waited is gone: {error}")))
     }
 
@@ -330,7 +330,7 @@ impl<'a, N: FnMut(usize, &[Choice]) -> Next> Play<'a, N> {
         for client in clients {
             self.parts[*client].is_blocked = false;
         }
-        let holds = |(at, part): (usize, &Part)| part.holds_row && !clients.contains(&at);
+        let holds = |(at, part): (usize, &ClientState)| part.holds_row && !clients.contains(&at);
         let may_wait = clients.iter().any(|client| self.parts[*client].may_wait);
         let is_likely = may_wait && self.parts.iter().enumerate().any(holds);
         let soon = if is_likely { LIKELY_BLOCKED } else { BLOCKED };
@@ -339,7 +339,7 @@ impl<'a, N: FnMut(usize, &[Choice]) -> Next> Play<'a, N> {
             if !self.hear(soon, answers).await? && asked.elapsed() >= soon {
                 asked = Instant::now();
                 let known = self.blocked().len();
-                if self.stage.locks.waiting().await.map_err(Lost::Broken)? > known {
+                if self.executor.locks.waiting().await.map_err(Lost::Broken)? > known {
                     self.parts[*open].is_blocked = true;
                     return Ok(());
                 }

@@ -7,14 +7,14 @@ use quarrel_strategy::{
     strategy::{Action, Call},
 };
 
-use super::{Answer, RaceError, Setup, Shown, force::Reply, scene::row};
+use super::{Answer, RaceError, Setup, Shown, force::Reply, initial::row};
 
 /// The longest wait for an entry to expire by itself.
 const LONGEST_EXPIRY: Duration = Duration::from_secs(2);
 
 /// What is done to the stores of a forced race beside its clients, over links
 /// that no fault strikes.
-pub(super) struct Props {
+pub(super) struct DirectStores {
     probe: Backend,
     first_key: u64,
     /// Everything in the cache that a client has named.
@@ -22,7 +22,7 @@ pub(super) struct Props {
     saved: Vec<(Item, Content, Option<Duration>)>,
 }
 
-impl Props {
+impl DirectStores {
     pub(super) fn new(cluster: &dyn Cluster, first_key: u64) -> Self {
         let probe = cluster.probe();
         Self { probe, first_key, touched: Vec::new(), saved: Vec::new() }
@@ -183,7 +183,7 @@ impl Props {
         Ok(())
     }
 
-    /// Puts back what [`Props::save`] took down: what a client sees of a crash
+    /// Puts back what [`DirectStores::save`] took down: what a client sees of a crash
     /// and a restart from a snapshot.
     pub(super) async fn restore(&mut self, line: usize) -> Result<(), RaceError> {
         self.wipe(line).await?;

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use quarrel_checkers::{Content, History, Site, Time};
-use quarrel_sim::{Claim, Disturbance, Following, Happened, Move, Stage};
+use quarrel_sim::{Claim, Disturbance, Following, Happened, Move, Simulation};
 use quarrel_strategy::{
     record::{Clock, Recorder, VirtualClock},
     stores::Item,
@@ -11,11 +11,11 @@ use quarrel_strategy::{
 use super::{
     Answer, Line, LineEvent, Make, Pattern, Race, Shown, StoreEvent,
     audit::audits,
-    cast::{NothingBegun, Part, begun_by, clients},
     claims::{Claims, Ends},
-    plot::{Course, answered},
+    course::{Course, answered},
+    initial::{initial, setting, world},
+    roles::{NothingBegun, Role, begun_by, clients},
     run::{Divergence, RaceError, RaceRun, RaceStep, STILL_OPEN, Told, room},
-    scene::{initial, setting, world},
 };
 
 /// Between two lines that say no time.
@@ -27,21 +27,21 @@ const PACE: Duration = Duration::from_millis(1);
 /// # Errors
 ///
 /// When a line makes no sense on any cluster.
-pub fn rehearse(
+pub fn simulate(
     race: &Race,
     make: &Make<'_>,
     tell: &mut dyn FnMut(Told<'_>),
 ) -> Result<RaceRun, RaceError> {
-    let mut rehearsal = Rehearsal::new(race, make);
-    rehearsal.perform(tell)?;
-    Ok(rehearsal.end()?.0)
+    let mut running = Running::new(race, make);
+    running.perform(tell)?;
+    Ok(running.end()?.0)
 }
 
-/// A race as a plot, to shrink or to experiment with.
+/// A race as a course, to shrink or to experiment with.
 #[derive(Clone, Debug)]
-pub struct Plotted {
-    /// What happens when the race is rehearsed.
-    pub plot: Course,
+pub struct ClaimedCourse {
+    /// What happens when the race is simulated.
+    pub course: Course,
     /// The first claim of the race.
     pub claim: Option<Claim>,
     /// The operation that it is about, by its client and its number among that
@@ -49,42 +49,42 @@ pub struct Plotted {
     pub of: Option<(usize, usize)>,
 }
 
-/// Makes a plot of what happens when `race` is rehearsed.
+/// Makes a course of what happens when `race` is simulated.
 ///
 /// # Errors
 ///
 /// When a line makes no sense on any cluster.
-pub fn plot_of(race: &Race, make: &Make<'_>) -> Result<Plotted, RaceError> {
-    let mut rehearsal = Rehearsal::new(race, make);
-    rehearsal.perform(&mut |_| {})?;
+pub fn course_of(race: &Race, make: &Make<'_>) -> Result<ClaimedCourse, RaceError> {
+    let mut running = Running::new(race, make);
+    running.perform(&mut |_| {})?;
     let claim = race.flat().find_map(|line| line.claim);
     let is_about_the_end = claim.is_some_and(Claim::is_about_the_end);
-    let first = rehearsal.claims.first().filter(|_| !is_about_the_end);
+    let first = running.claims.first().filter(|_| !is_about_the_end);
     let of = first.map(|place| {
-        let played = &rehearsal.stage.play().operations()[place];
+        let played = &running.simulation.logical().operations()[place];
         (played.actor, played.ordinal)
     });
-    let mut plot = rehearsal.end()?.1;
-    if plot.moves.first() == Some(&Move::Disturb(Disturbance::PauseReplica)) {
-        plot.moves.remove(0);
-        plot.replica = Following::WhenTold;
+    let mut course = running.end()?.1;
+    if course.moves.first() == Some(&Move::Disturb(Disturbance::PauseReplica)) {
+        course.moves.remove(0);
+        course.replica = Following::WhenTold;
     }
-    Ok(Plotted { plot, claim, of })
+    Ok(ClaimedCourse { course, claim, of })
 }
 
-struct Rehearsal<'a> {
+struct Running<'a> {
     race: &'a Race,
     names: Vec<String>,
     strategy: Arc<dyn AnyStrategy>,
-    stage: Stage,
+    simulation: Simulation,
     claims: Claims,
     run: RaceRun,
     recorder: Arc<Recorder>,
     /// What really happened.
-    plot: Course,
+    course: Course,
 }
 
-impl<'a> Rehearsal<'a> {
+impl<'a> Running<'a> {
     fn new(race: &'a Race, make: &Make<'_>) -> Self {
         let clock = VirtualClock::default();
         let recorder = Arc::new(Recorder::new(Clock::Virtual(clock.clone())));
@@ -100,7 +100,7 @@ impl<'a> Rehearsal<'a> {
             Some(Arc::clone(&recorder)),
             clock,
         );
-        let plot = Course {
+        let course = Course {
             keys: race.keys.clone(),
             replica: Following::AtOnce,
             clients: vec![Vec::new(); names.len()],
@@ -109,12 +109,12 @@ impl<'a> Rehearsal<'a> {
         Self {
             race,
             names,
-            stage: Stage::new(Arc::clone(&strategy), &setting),
+            simulation: Simulation::new(Arc::clone(&strategy), &setting),
             strategy,
             claims: Claims::default(),
             run: RaceRun::default(),
             recorder,
-            plot,
+            course,
         }
     }
 
@@ -122,13 +122,13 @@ impl<'a> Rehearsal<'a> {
         let race = self.race;
         for (position, line) in race.flat().enumerate() {
             tell(Told::Next(line));
-            let now = self.stage.world.now;
+            let now = self.simulation.world.now;
             let at = line.at.map_or(now + PACE, |at| Time::ZERO + at);
             if position > 0 || line.at.is_some() {
                 self.move_to(at)?;
             }
             let outcome = self.line(position, line)?;
-            let happening = RaceStep::of(line, self.stage.world.now, outcome);
+            let happening = RaceStep::of(line, self.simulation.world.now, outcome);
             tell(Told::Happened(&happening));
             let diverged = happening.divergence.clone();
             self.run.happened.push(happening);
@@ -141,8 +141,8 @@ impl<'a> Rehearsal<'a> {
     }
 
     fn move_to(&mut self, at: Time) -> Result<(), RaceError> {
-        let wait = at.since(self.stage.world.now);
-        self.stage.perform(&Move::Disturb(Disturbance::Wait(wait)))?;
+        let wait = at.since(self.simulation.world.now);
+        self.simulation.perform(&Move::Disturb(Disturbance::Wait(wait)))?;
         Ok(())
     }
 
@@ -155,11 +155,13 @@ impl<'a> Rehearsal<'a> {
         match (&line.what, actor) {
             (LineEvent::Step { call, mishap, reply, .. }, Some(actor)) => {
                 self.wake(actor)?;
-                if self.stage.idle(actor) && Part::of(line.what.actor().unwrap_or("")).is_client() {
+                if self.simulation.idle(actor)
+                    && Role::of(line.what.actor().unwrap_or("")).is_client()
+                {
                     self.room(line)?;
-                    self.cue(actor, begun_by(self.race, position)?);
+                    self.add_action(actor, begun_by(self.race, position)?);
                 }
-                self.stage.begin(actor)?;
+                self.simulation.begin(actor)?;
                 self.claim(line, actor);
                 let outcome = self.call(line, actor, call)?;
                 if outcome.is_err() {
@@ -173,23 +175,23 @@ impl<'a> Rehearsal<'a> {
             }
             (LineEvent::Read { key, .. }, Some(actor)) => {
                 self.wake(actor)?;
-                if !self.stage.idle(actor) {
+                if !self.simulation.idle(actor) {
                     return Ok(Err(line.differs(line.what.to_string(), STILL_OPEN)));
                 }
                 self.room(line)?;
-                self.cue(actor, Action::Read(*key));
-                self.stage.begin(actor)?;
+                self.add_action(actor, Action::Read(*key));
+                self.simulation.begin(actor)?;
                 self.claim(line, actor);
                 Ok(Ok(None))
             }
             (LineEvent::Write { key, value, .. }, Some(actor)) => {
                 self.wake(actor)?;
-                if !self.stage.idle(actor) {
+                if !self.simulation.idle(actor) {
                     return Ok(Err(line.differs(line.what.to_string(), STILL_OPEN)));
                 }
                 self.room(line)?;
-                self.cue(actor, Action::Write(*key, value.clone()));
-                self.stage.begin(actor)?;
+                self.add_action(actor, Action::Write(*key, value.clone()));
+                self.simulation.begin(actor)?;
                 self.claim(line, actor);
                 Ok(Ok(None))
             }
@@ -219,8 +221,8 @@ impl<'a> Rehearsal<'a> {
 
     /// Whether the actor is about to make the call that stands in the line.
     fn call(&mut self, line: &Line, actor: usize, call: &Pattern) -> Result<Outcome, RaceError> {
-        let Some(next) = self.stage.next_call(actor) else {
-            let why = if self.stage.idle(actor) {
+        let Some(next) = self.simulation.next_call(actor) else {
+            let why = if self.simulation.idle(actor) {
                 "its operation is over"
             } else {
                 "its last call waits for the replica or for a lock"
@@ -236,13 +238,13 @@ impl<'a> Rehearsal<'a> {
     }
 
     fn compare(&self, line: &Line, wanted: Option<&Answer>) -> Outcome {
-        let called = self.stage.last_call().expect("a step calls");
+        let called = self.simulation.last_call().expect("a step calls");
         let found = called.answer.as_ref().and_then(answered);
         match (wanted, &found) {
             (Some(wanted), Some(found)) if wanted != found => {
                 let why = match called.request.site() {
                     Site::Replica => {
-                        let position = self.stage.world.replica.replayed();
+                        let position = self.simulation.world.replica.replayed();
                         Some(format!("the replica had replayed {position}"))
                     }
                     Site::Cache => self.run.origin(line),
@@ -297,13 +299,13 @@ impl<'a> Rehearsal<'a> {
     }
 
     fn item(&self, object: &quarrel_checkers::Object) -> Option<Item> {
-        let world = &self.stage.world;
+        let world = &self.simulation.world;
         let mut items = world.cache.entries(world.now).map(|(item, _)| *item);
         items.find(|item| quarrel_checkers::Object::from(*item) == *object)
     }
 
     fn look(&self, site: Site, object: &quarrel_checkers::Object) -> Answer {
-        let world = &self.stage.world;
+        let world = &self.simulation.world;
         let row = match site {
             Site::Replica => world.replica_row(object.key),
             Site::Primary | Site::Client => world.primary.row(object.key),
@@ -318,32 +320,32 @@ impl<'a> Rehearsal<'a> {
     fn claim(&mut self, line: &Line, actor: usize) {
         if line.claim.is_some() {
             // An operation without calls is over already: it is the newest.
-            let newest = self.stage.play().operations().len().saturating_sub(1);
-            let place = self.stage.open(actor).unwrap_or(newest);
+            let newest = self.simulation.logical().operations().len().saturating_sub(1);
+            let place = self.simulation.open(actor).unwrap_or(newest);
             self.claims.note(line, place);
         }
     }
 
     fn room(&self, line: &Line) -> Result<(), RaceError> {
-        room(self.stage.play(), self.race, line)
+        room(self.simulation.logical(), self.race, line)
     }
 
     fn wake(&mut self, actor: usize) -> Result<(), RaceError> {
-        while self.stage.asleep(actor) {
+        while self.simulation.asleep(actor) {
             self.make(&Move::Wake { actor })?;
         }
         Ok(())
     }
 
-    fn cue(&mut self, actor: usize, action: Action) {
-        self.plot.clients[actor].push(action.clone());
-        self.stage.cue(actor, action);
+    fn add_action(&mut self, actor: usize, action: Action) {
+        self.course.clients[actor].push(action.clone());
+        self.simulation.add_action(actor, action);
     }
 
     fn make(&mut self, a_move: &Move) -> Result<Happened, RaceError> {
-        let happened = self.stage.perform(a_move)?;
+        let happened = self.simulation.perform(a_move)?;
         if happened != Happened::Impossible {
-            self.plot.moves.push(a_move.clone());
+            self.course.moves.push(a_move.clone());
         }
         Ok(happened)
     }
@@ -351,13 +353,13 @@ impl<'a> Rehearsal<'a> {
     fn actor(&self, name: &str, line: &Line) -> Result<usize, RaceError> {
         let clients = self.names.len() + self.race.keys.len();
         let agents = self.strategy.agents();
-        let found = match Part::of(name) {
-            Part::Agent => {
+        let found = match Role::of(name) {
+            Role::Agent => {
                 let agent = name.strip_prefix("Agent ").unwrap_or_default();
                 agents.iter().position(|known| *known == agent).map(|at| clients + at)
             }
-            Part::Job(number) => Some(clients + agents.len() + number.max(1) - 1)
-                .filter(|at| *at < self.stage.actors()),
+            Role::Job(number) => Some(clients + agents.len() + number.max(1) - 1)
+                .filter(|at| *at < self.simulation.actors()),
             _ => self.names.iter().position(|known| known == name),
         };
         found.ok_or_else(|| RaceError::NobodyCalled {
@@ -371,16 +373,16 @@ impl<'a> Rehearsal<'a> {
         let keys = &self.race.keys;
         let mut ends = Ends::default();
         if self.claims.mind_the_end() && self.run.divergence.is_none() {
-            for audit in audits(&mut self.stage, keys, self.names.len())? {
-                let Stage { world, .. } = &self.stage;
-                let (play, read) = (self.stage.play(), audit.read.as_ref());
-                ends.push(|claim| claim.is_true_in_the_end(play, world, audit.key, read));
+            for audit in audits(&mut self.simulation, keys, self.names.len())? {
+                let Simulation { world, .. } = &self.simulation;
+                let (logical, read) = (self.simulation.logical(), audit.read.as_ref());
+                ends.push(|claim| claim.is_true_in_the_end(logical, world, audit.key, read));
             }
         }
         let initial = |key| initial(keys, key);
-        self.run.claims = self.claims.judged(self.stage.play(), initial, &ends);
+        self.run.claims = self.claims.judged(self.simulation.logical(), initial, &ends);
         self.run.history = self.recorder.history();
-        Ok((self.run, self.plot))
+        Ok((self.run, self.course))
     }
 }
 

@@ -1,20 +1,21 @@
 use std::{sync::Arc, time::Duration};
 
 use quarrel_checkers::{History, Index, Key, Kind, Reply, Time};
-use quarrel_sim::{Claim, Disturbance, Following, Happened, Move, Stage, Stuck, linearizable};
+use quarrel_sim::{Claim, Disturbance, Following, Happened, Move, Simulation, Stuck, linearizable};
 use quarrel_strategy::{
     record::{Clock, Recorder, VirtualClock},
     strategy::{Action, Call, reply_of},
 };
 
 use super::{
-    Answer, Line, LineEvent, Make, Pattern, Performance, Performed, Race, Setup, StoreEvent,
+    Answer, Line, LineEvent, Make, Pattern, Race, Setup, SimulatedOperation, SimulatedRace,
+    StoreEvent,
     audit::{Audit, audits},
-    scene::{initial, setting, world},
+    initial::{initial, setting, world},
 };
 
 /// A race without its words: who could do what, and in which order they take
-/// their turns. What comes of it is known once it is performed, so a plot can
+/// their turns. What comes of it is known once it is performed, so a course can
 /// be cut and changed at will.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Course {
@@ -28,7 +29,7 @@ pub struct Course {
     pub moves: Vec<Move>,
 }
 
-/// A turn of a plot, which may keep its time whatever is changed around it.
+/// A turn of a course, which may keep its time whatever is changed around it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timed {
     /// When it is taken, if it is not later already; a millisecond after the
@@ -51,7 +52,7 @@ pub enum CourseTurn {
     Finish(usize),
 }
 
-/// What has to come true for a performance to end.
+/// What has to come true for a replay to end.
 #[derive(Clone, Copy)]
 pub struct Aim<'a> {
     /// What.
@@ -73,27 +74,27 @@ impl Aim<'_> {
 }
 
 impl Course {
-    /// Performs the plot until `claim` comes true.
+    /// Performs the course until `claim` comes true.
     ///
     /// # Errors
     ///
     /// When the strategy waits for something that is no store.
-    pub fn perform(&self, make: &Make<'_>, claim: Claim) -> Result<Performance, Stuck> {
+    pub fn perform(&self, make: &Make<'_>, claim: Claim) -> Result<SimulatedRace, Stuck> {
         self.perform_until(make, Aim::at(claim))
     }
 
-    /// Performs the plot until what `aim` says comes true.
+    /// Performs the course until what `aim` says comes true.
     ///
     /// # Errors
     ///
     /// When the strategy waits for something that is no store.
-    pub fn perform_until(&self, make: &Make<'_>, aim: Aim<'_>) -> Result<Performance, Stuck> {
+    pub fn perform_until(&self, make: &Make<'_>, aim: Aim<'_>) -> Result<SimulatedRace, Stuck> {
         let timed = |a_move: &Move| Timed { at: None, turn: CourseTurn::Move(a_move.clone()) };
         let turns: Vec<Timed> = self.moves.iter().map(timed).collect();
         self.perform_timed(make, aim, &turns)
     }
 
-    /// Performs `turns` in place of the plot's own moves, each at its time,
+    /// Performs `turns` in place of the course's own moves, each at its time,
     /// until what `aim` says comes true.
     ///
     /// # Errors
@@ -104,7 +105,7 @@ impl Course {
         make: &Make<'_>,
         aim: Aim<'_>,
         turns: &[Timed],
-    ) -> Result<Performance, Stuck> {
+    ) -> Result<SimulatedRace, Stuck> {
         let clock = VirtualClock::default();
         let recorder = Arc::new(Recorder::new(Clock::Virtual(clock.clone())));
         let mut scripts = self.clients.clone();
@@ -118,12 +119,12 @@ impl Course {
             Some(Arc::clone(&recorder)),
             clock,
         );
-        let mut performing = Performing {
-            plot: self,
+        let mut performing = Simulating {
+            course: self,
             aim,
             recorder: Arc::clone(&recorder),
             names: self.names(make().agents()),
-            stage: Stage::new(make(), &setting),
+            simulation: Simulation::new(make(), &setting),
             lines: Vec::new(),
             moves: Vec::new(),
             owners: Vec::new(),
@@ -135,8 +136,8 @@ impl Course {
         let history = recorder.history();
         let operations = performing.performed(&history);
         let race = Race { keys: self.keys.clone(), lines: performing.lines, ..Race::default() };
-        let Performing { moves, owners, instants, hurried, .. } = performing;
-        Ok(Performance {
+        let Simulating { moves, owners, instants, hurried, .. } = performing;
+        Ok(SimulatedRace {
             race,
             came_true: victim.is_some(),
             moves,
@@ -186,12 +187,12 @@ impl Course {
     }
 }
 
-struct Performing<'a> {
-    plot: &'a Course,
+struct Simulating<'a> {
+    course: &'a Course,
     aim: Aim<'a>,
     recorder: Arc<Recorder>,
     names: Vec<String>,
-    stage: Stage,
+    simulation: Simulation,
     lines: Vec<Line>,
     moves: Vec<Move>,
     owners: Vec<Option<(usize, usize)>>,
@@ -199,28 +200,28 @@ struct Performing<'a> {
     hurried: usize,
 }
 
-impl Performing<'_> {
+impl Simulating<'_> {
     /// The operation that the claim came true of.
     fn perform(&mut self, turns: &[Timed]) -> Result<Option<Index>, Stuck> {
-        if self.plot.replica == Following::WhenTold {
+        if self.course.replica == Following::WhenTold {
             self.event(StoreEvent::PauseReplica);
         }
         for Timed { at, turn } in turns {
-            let now = self.stage.world.now;
+            let now = self.simulation.world.now;
             let wait = at.map_or(Duration::from_millis(1), |at| at.since(now));
-            self.stage.perform(&Move::Disturb(Disturbance::Wait(wait)))?;
+            self.simulation.perform(&Move::Disturb(Disturbance::Wait(wait)))?;
             let a_move = &match turn {
                 CourseTurn::Move(a_move) => a_move.clone(),
-                CourseTurn::GoOn(actor) if self.stage.idle(*actor) => continue,
+                CourseTurn::GoOn(actor) if self.simulation.idle(*actor) => continue,
                 CourseTurn::Hurry(actor) | CourseTurn::GoOn(actor) | CourseTurn::Finish(actor) => {
-                    self.stage.hurry(*actor)
+                    self.simulation.hurry(*actor)
                 }
             };
-            let judged = self.stage.play().operations().len();
+            let judged = self.simulation.logical().operations().len();
             let open = self.open();
             let begins = self.begins(a_move);
-            let instant = self.stage.world.now;
-            let happened = self.stage.perform(a_move)?;
+            let instant = self.simulation.world.now;
+            let happened = self.simulation.perform(a_move)?;
             if happened == Happened::Impossible {
                 continue;
             }
@@ -235,7 +236,8 @@ impl Performing<'_> {
                 self.say(line);
             }
             self.describe(a_move, happened);
-            let ended = open.into_iter().chain(judged..self.stage.play().operations().len());
+            let ended =
+                open.into_iter().chain(judged..self.simulation.logical().operations().len());
             if let Some(victim) = self.is_true_of(ended.collect()) {
                 if let Some(last) = self.lines.iter_mut().rev().find(|l| l.what.actor().is_some()) {
                     last.claim = Some(self.aim.claim);
@@ -251,13 +253,13 @@ impl Performing<'_> {
         else {
             return None;
         };
-        let operations = self.stage.play().operations().iter();
+        let operations = self.simulation.logical().operations().iter();
         let begun = operations.filter(|played| played.actor == *actor).count();
         begun.checked_sub(1).map(|ordinal| (*actor, ordinal))
     }
 
     fn open(&self) -> Vec<usize> {
-        let operations = self.stage.play().operations().iter().enumerate();
+        let operations = self.simulation.logical().operations().iter().enumerate();
         operations.filter(|(_, played)| played.ending.is_none()).map(|(place, _)| place).collect()
     }
 
@@ -265,12 +267,13 @@ impl Performing<'_> {
     /// the client's name does not say it, or the operation makes no calls.
     fn begins(&self, a_move: &Move) -> Option<LineEvent> {
         let Move::Step { actor, .. } = a_move else { return None };
-        if *actor >= self.plot.clients.len() || !self.stage.could_begin(*actor) {
+        if *actor >= self.course.clients.len() || !self.simulation.could_begin(*actor) {
             return None;
         }
-        let begun = self.stage.play().operations().iter().filter(|o| o.actor == *actor).count();
+        let begun =
+            self.simulation.logical().operations().iter().filter(|o| o.actor == *actor).count();
         let actor_name = self.names[*actor].clone();
-        Some(match &self.plot.clients[*actor][begun] {
+        Some(match &self.course.clients[*actor][begun] {
             Action::Read(key) => LineEvent::Read { actor: actor_name, key: *key },
             Action::Write(key, value) => {
                 LineEvent::Write { actor: actor_name, key: *key, value: value.clone() }
@@ -279,7 +282,7 @@ impl Performing<'_> {
     }
 
     fn describe(&mut self, a_move: &Move, happened: Happened) {
-        let called = self.stage.last_call().filter(|_| happened == Happened::Called).cloned();
+        let called = self.simulation.last_call().filter(|_| happened == Happened::Called).cloned();
         match a_move {
             Move::Step { actor, mishap } => {
                 let Some(called) = called else { return };
@@ -321,7 +324,7 @@ impl Performing<'_> {
         }
         let shown = self.newest_on_replica();
         match shown {
-            Some((key, version)) if self.stage.world.behind() > 0 => {
+            Some((key, version)) if self.simulation.world.behind() > 0 => {
                 self.event(StoreEvent::ReplayTo(key, version));
             }
             _ => self.event(StoreEvent::ReplayReplica),
@@ -330,14 +333,14 @@ impl Performing<'_> {
 
     /// The row that the replica replayed last.
     fn newest_on_replica(&self) -> Option<(Key, u64)> {
-        let keys = self.plot.keys.iter().map(|setup| setup.key);
-        keys.filter_map(|key| self.stage.world.replica_row(key).map(|row| (key, row.version)))
+        let keys = self.course.keys.iter().map(|setup| setup.key);
+        keys.filter_map(|key| self.simulation.world.replica_row(key).map(|row| (key, row.version)))
             .max_by_key(|(_, version)| *version)
     }
 
     fn name(&mut self, actor: usize) -> String {
         while self.names.len() <= actor {
-            let clients = self.plot.clients.len() + self.plot.keys.len();
+            let clients = self.course.clients.len() + self.course.keys.len();
             let agents = self.names.iter().filter(|name| name.starts_with("Agent ")).count();
             self.names.push(format!("Job {}", self.names.len() + 1 - clients - agents));
         }
@@ -349,7 +352,7 @@ impl Performing<'_> {
     }
 
     fn say(&mut self, what: LineEvent) {
-        let at = self.stage.world.now.since(Time::ZERO);
+        let at = self.simulation.world.now.since(Time::ZERO);
         let at = what.actor().is_some().then(|| at.saturating_sub(Duration::from_millis(1)));
         self.lines.push(Line { at, ..Line::of(what) });
     }
@@ -357,24 +360,24 @@ impl Performing<'_> {
     /// Which of the operations that have just ended the claim is true of.
     fn is_true_of(&self, ended: Vec<usize>) -> Option<Index> {
         let claim = self.aim.claim;
-        let play = self.stage.play();
+        let logical = self.simulation.logical();
         let asked = |place: &usize| {
-            let played = &play.operations()[*place];
+            let played = &logical.operations()[*place];
             let is_meant = |of| of == (played.actor, played.ordinal);
             played.ending.is_some() && self.aim.of.is_none_or(is_meant)
         };
-        let is_true = |place: &usize| match (claim, play.action(*place)) {
+        let is_true = |place: &usize| match (claim, logical.action(*place)) {
             (Claim::NotLinearizable, Action::Read(key)) => {
-                let row = initial(&self.plot.keys, *key);
-                !linearizable(play, *key, row.as_ref())
+                let row = initial(&self.course.keys, *key);
+                !linearizable(logical, *key, row.as_ref())
             }
-            _ => claim.is_made_by(play, *place),
+            _ => claim.is_made_by(logical, *place),
         };
         let truth = ended.into_iter().filter(asked).filter(is_true);
         truth.into_iter().find_map(|place| self.counted(place))
     }
 
-    /// The invocation of the operation at `place` of the play, if it counts.
+    /// The invocation of the operation at `place` of the history, if it counts.
     fn counted(&self, place: usize) -> Option<Index> {
         let history = self.recorder.history();
         let mut begun = history.events.iter().filter(|event| event.kind == Kind::Invoke);
@@ -385,23 +388,23 @@ impl Performing<'_> {
     /// Whether somebody is in the middle of something: then this is no end,
     /// and what is wrong now may be put right by what is still to come.
     fn is_pending(&self) -> bool {
-        self.is_busy() || self.stage.delayed().next().is_some()
+        self.is_busy() || self.simulation.delayed().next().is_some()
     }
 
     fn is_busy(&self) -> bool {
-        let clients = self.plot.clients.len();
-        let auditors = clients..clients + self.plot.keys.len();
-        let mut others = (0..self.stage.actors()).filter(|actor| !auditors.contains(actor));
+        let clients = self.course.clients.len();
+        let auditors = clients..clients + self.course.keys.len();
+        let mut others = (0..self.simulation.actors()).filter(|actor| !auditors.contains(actor));
         let pending = |actor: usize| {
-            !self.stage.idle(actor) || (actor >= clients && self.stage.could_begin(actor))
+            !self.simulation.idle(actor) || (actor >= clients && self.simulation.could_begin(actor))
         };
         others.any(pending)
     }
 
-    fn performed(&self, history: &History) -> Vec<Performed> {
+    fn performed(&self, history: &History) -> Vec<SimulatedOperation> {
         let begun = history.events.iter().filter(|event| event.kind == Kind::Invoke);
-        let operations = self.stage.play().operations().iter().zip(begun);
-        let performed = operations.map(|(played, invoked)| Performed {
+        let operations = self.simulation.logical().operations().iter().zip(begun);
+        let performed = operations.map(|(played, invoked)| SimulatedOperation {
             owner: (played.actor, played.ordinal),
             invoke: invoked.index,
             has_ended: played.ending.is_some(),
@@ -414,14 +417,14 @@ impl Performing<'_> {
         if !claim.is_about_the_end() || self.is_pending() {
             return Ok(None);
         }
-        if self.stage.following() == Following::WhenTold {
+        if self.simulation.following() == Following::WhenTold {
             self.event(StoreEvent::ResumeReplica);
         }
-        self.stage.world.release_acknowledgements();
-        let audits = audits(&mut self.stage, &self.plot.keys, self.plot.clients.len())?;
+        self.simulation.world.release_acknowledgements();
+        let audits = audits(&mut self.simulation, &self.course.keys, self.course.clients.len())?;
         let shows = |audit: &&Audit| {
-            let (play, world) = (self.stage.play(), &self.stage.world);
-            claim.is_true_in_the_end(play, world, audit.key, audit.read.as_ref())
+            let (logical, world) = (self.simulation.logical(), &self.simulation.world);
+            claim.is_true_in_the_end(logical, world, audit.key, audit.read.as_ref())
         };
         let place = audits.iter().find(shows).map(|audit| audit.place);
         let victim = place.and_then(|place| self.counted(place));

@@ -1,7 +1,7 @@
 //! Performing a race, on simulated stores or on a cluster that is started for
 //! it.
 
-use quarrel_explore::race::{Race, RaceError, Told, force, rehearse};
+use quarrel_explore::race::{Race, RaceError, Told, force, simulate};
 use quarrel_strategy::{
     cluster::{Cluster, ClusterKind},
     stores::TimeLimits,
@@ -21,7 +21,7 @@ use crate::output::eprintln;
 const FAILURES: u32 = 2;
 
 /// What is performed, where and how often.
-pub(super) struct Bill<'a> {
+pub(super) struct ReplayJob<'a> {
     pub(super) race: &'a Race,
     pub(super) make: &'a Making,
     pub(super) choice: Choice,
@@ -29,24 +29,24 @@ pub(super) struct Bill<'a> {
     pub(super) times: u64,
 }
 
-/// Who watches.
-pub(super) trait Audience {
-    /// Hears of a line of the performance with this number, counted from 0.
+/// Hears how a replay goes.
+pub(super) trait ReplayWatcher {
+    /// Hears of a line of the round with this number, counted from 0.
     fn hear(&mut self, round: u64, told: Told<'_>);
-    /// A performance is over: why it was not as written, if it was not.
+    /// A round is over: why it was not as written, if it was not.
     fn judge(&mut self, complaint: Option<String>);
-    /// A performance came to nothing, through no fault of the race.
+    /// A round came to nothing, through no fault of the race.
     fn fail(&mut self, why: String);
 }
 
 /// Performs the race; where.
 pub(super) fn perform(
-    bill: &Bill<'_>,
-    audience: &mut dyn Audience,
+    job: &ReplayJob<'_>,
+    watcher: &mut dyn ReplayWatcher,
 ) -> Result<ClusterKind, Failure> {
-    if bill.choice == Choice::Kind(ClusterKind::Sim) {
+    if job.choice == Choice::Kind(ClusterKind::Sim) {
         eprintln!("cluster: sim, as asked (simulated stores, virtual time)");
-        return simulate(bill, audience);
+        return on_simulated(job, watcher);
     }
     let runtime =
         runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::environment)?;
@@ -55,8 +55,8 @@ pub(super) fn perform(
         // Calls that go wrong in a race do so at once: nobody needs to give up
         // early, and a busy machine may be slow.
         let limits = TimeLimits { connect: SLOW, call: SLOW };
-        let external = bill.external.clone();
-        let wanted = Wanted { choice: bill.choice, external, limits, seed: 0, clients: 16 };
+        let external = job.external.clone();
+        let wanted = Wanted { choice: job.choice, external, limits, seed: 0, clients: 16 };
         let cluster = tokio::select! {
             biased;
             () = asked(&stop) => return Err(interrupted()),
@@ -65,7 +65,7 @@ pub(super) fn perform(
         let performed = tokio::select! {
             biased;
             () = asked(&stop) => Err(interrupted()),
-            performed = on_cluster(bill, &*cluster, audience) => performed,
+            performed = on_cluster(job, &*cluster, watcher) => performed,
         };
         let left = cluster.down().await;
         if !left.is_empty() {
@@ -92,40 +92,43 @@ pub(super) fn impossible(error: RaceError) -> Failure {
     }
 }
 
-fn simulate(bill: &Bill<'_>, audience: &mut dyn Audience) -> Result<ClusterKind, Failure> {
-    for round in 0..bill.times {
-        let ran = rehearse(bill.race, &**bill.make, &mut |told| audience.hear(round, told));
-        audience.judge(ran.map_err(impossible)?.complaint());
+fn on_simulated(
+    job: &ReplayJob<'_>,
+    watcher: &mut dyn ReplayWatcher,
+) -> Result<ClusterKind, Failure> {
+    for round in 0..job.times {
+        let ran = simulate(job.race, &**job.make, &mut |told| watcher.hear(round, told));
+        watcher.judge(ran.map_err(impossible)?.complaint());
     }
     Ok(ClusterKind::Sim)
 }
 
 async fn on_cluster(
-    bill: &Bill<'_>,
+    job: &ReplayJob<'_>,
     cluster: &dyn Cluster,
-    audience: &mut dyn Audience,
+    watcher: &mut dyn ReplayWatcher,
 ) -> Result<ClusterKind, Failure> {
     if cluster.kind() == ClusterKind::Sim {
-        return simulate(bill, audience);
+        return on_simulated(job, watcher);
     }
     let mut failures = 0;
-    let keys = bill.race.keys.iter().map(|setup| setup.key.0 + 1).max().unwrap_or(0).max(1_000);
-    for round in 0..bill.times {
+    let keys = job.race.keys.iter().map(|setup| setup.key.0 + 1).max().unwrap_or(0).max(1_000);
+    for round in 0..job.times {
         // Every performance has keys of its own, so that it finds nothing of
         // the ones before.
         let first_key = (round + 1) * keys;
-        let mut tell = |told: Told<'_>| audience.hear(round, told);
-        match force(bill.race, &**bill.make, cluster, first_key, &mut tell).await {
+        let mut tell = |told: Told<'_>| watcher.hear(round, told);
+        match force(job.race, &**job.make, cluster, first_key, &mut tell).await {
             Ok(run) => {
                 failures = 0;
-                audience.judge(run.complaint());
+                watcher.judge(run.complaint());
             }
             Err(error @ RaceError::Failed { .. }) => {
                 failures += 1;
-                if failures == FAILURES || bill.times == 1 {
+                if failures == FAILURES || job.times == 1 {
                     return Err(Failure::environment(error));
                 }
-                audience.fail(error.to_string());
+                watcher.fail(error.to_string());
             }
             Err(error) => return Err(impossible(error)),
         }

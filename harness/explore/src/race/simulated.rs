@@ -3,9 +3,9 @@ use quarrel_sim::Move;
 
 use super::Race;
 
-/// What came of a plot.
-pub struct Performance {
-    /// The plot in words, as it happened, up to where the claim came true.
+/// What came of a course.
+pub struct SimulatedRace {
+    /// The course in words, as it happened, up to where the claim came true.
     /// Name and options of its strategy are left for the caller to fill in.
     pub race: Race,
     /// Whether the claim came true.
@@ -20,7 +20,7 @@ pub struct Performance {
     /// How many turns were hurried.
     pub hurried: usize,
     /// The operations, in the order in which they began.
-    pub operations: Vec<Performed>,
+    pub operations: Vec<SimulatedOperation>,
     /// Whether nobody is in the middle of anything at the end.
     pub is_settled: bool,
     /// What clients saw.
@@ -30,9 +30,9 @@ pub struct Performance {
     pub victim: Option<Index>,
 }
 
-/// An operation of a performance.
+/// An operation of a replay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Performed {
+pub struct SimulatedOperation {
     /// Its client and its number among that client's.
     pub owner: (usize, usize),
     /// Its invocation.

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use quarrel_checkers::{Kind, Op, Process};
-use quarrel_sim::{Client, ClientProgress, Ended, PlayEnding, Stuck, Task};
+use quarrel_sim::{Client, ClientProgress, Ended, OperationEnding, Stuck, Task};
 use quarrel_strategy::{
     record::Recorder,
     stores::{Backend, Request, Response},
@@ -10,9 +10,9 @@ use quarrel_strategy::{
 
 use super::{
     Divergence, Line, RaceError,
-    cast::{Part, clients},
     force::{Forcing, LineOutcome, Reply},
     letterbox::Letterbox,
+    roles::{Role, clients},
     run::{STILL_OPEN, room},
 };
 
@@ -58,7 +58,7 @@ impl Forcing<'_> {
                     tokio::time::sleep(duration).await;
                     client.answer(Ok(Response::Done))
                 }
-                ClientProgress::Calls(request) => client.answer(self.props.call(&request).await),
+                ClientProgress::Calls(request) => client.answer(self.direct.call(&request).await),
                 ClientProgress::Stuck => return Err(Stuck::Waits.into()),
                 ClientProgress::Ended(Ended::Operation(outcome, ..)) => return Ok(Some(outcome)),
                 ClientProgress::Ended(Ended::Work) => return Ok(None),
@@ -100,15 +100,15 @@ impl Forcing<'_> {
             column: line.column,
             actor: name.to_owned(),
         };
-        let (process, task) = match Part::of(name) {
-            Part::Agent => {
+        let (process, task) = match Role::of(name) {
+            Role::Agent => {
                 let known = name.strip_prefix("Agent ").unwrap_or_default();
                 let agents = self.strategy.agents().iter();
                 let agent = agents.enumerate().find(|(_, agent)| **agent == known);
                 let (agent, _) = agent.ok_or_else(nobody)?;
                 (Process::Agent(agent as u64), None)
             }
-            Part::Job(number) => {
+            Role::Job(number) => {
                 let job = self.jobs.get_mut(number.max(1) - 1).and_then(Option::take);
                 (Process::Agent(100 + number as u64), Some(Task::Job(job.ok_or_else(nobody)?)))
             }
@@ -133,7 +133,7 @@ impl Forcing<'_> {
 
     /// Whether one more operation fits.
     pub(super) fn room(&self, line: &Line) -> Result<(), RaceError> {
-        room(&self.play, self.race, line)
+        room(&self.logical, self.race, line)
     }
 
     /// That a client cannot begin an operation, as the one before is not over.
@@ -149,7 +149,7 @@ impl Forcing<'_> {
                 Process::Client(number) => usize::try_from(number).unwrap_or(usize::MAX),
                 _ => usize::MAX,
             };
-            actor.open = Some(self.play.begin(number, actor.process, action.clone()));
+            actor.open = Some(self.logical.begin(number, actor.process, action.clone()));
         }
         let progress = actor.client.start(task);
         self.went_on(name, progress)
@@ -176,7 +176,7 @@ impl Forcing<'_> {
                 self.jobs.extend(jobs.into_iter().map(Some));
                 let retires = matches!(outcome, Outcome::Unknown(_));
                 if let Some(operation) = actor.open.take() {
-                    self.play.end(operation, PlayEnding::of(outcome, timeline));
+                    self.logical.end(operation, OperationEnding::of(outcome, timeline));
                 }
                 actor.state = State::Idle;
                 if retires {
@@ -209,13 +209,13 @@ impl Forcing<'_> {
             return Err(line.differs(line.what.to_string(), "it has no operation open"));
         };
         if let Some(operation) = actor.open.take() {
-            let op = match self.play.action(operation) {
+            let op = match self.logical.action(operation) {
                 Action::Read(key) => Op::read(*key),
                 Action::Write(key, value) => Op::write(*key, value.clone()),
             };
             let why = "the client crashed between two steps".to_owned();
             self.recorder.complete(actor.process, Kind::Info, op, Some(why));
-            self.play.end(operation, PlayEnding::Unknown);
+            self.logical.end(operation, OperationEnding::Unknown);
         }
         self.replace(name);
         Ok(None)
@@ -226,7 +226,7 @@ impl Forcing<'_> {
     }
 
     pub(super) fn open(&self, name: &str) -> usize {
-        let newest = self.play.operations().len().saturating_sub(1);
+        let newest = self.logical.operations().len().saturating_sub(1);
         self.actors[name].open.unwrap_or(newest)
     }
 }

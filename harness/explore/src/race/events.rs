@@ -1,5 +1,5 @@
 use quarrel_checkers::{Key, Version};
-use quarrel_sim::{PlayEnding, Task};
+use quarrel_sim::{OperationEnding, Task};
 use quarrel_strategy::{
     cluster::Control,
     stores::Request,
@@ -37,15 +37,16 @@ impl Forcing<'_> {
             }
             StoreEvent::ManualUpdate(key, value) => {
                 self.room(line)?;
-                let key = self.props.real(*key);
+                let key = self.direct.real(*key);
                 let place =
-                    self.play.begin(usize::MAX, OPERATOR, Action::Write(key, value.clone()));
+                    self.logical.begin(usize::MAX, OPERATOR, Action::Write(key, value.clone()));
                 self.aside(Task::Manual(key, value.clone())).await?;
                 let failed = |what| RaceError::Failed { line: number, what };
                 let timeline = self.cluster.timeline().await.map_err(failed)?;
                 let timeline = u32::try_from(timeline).unwrap_or(u32::MAX);
-                let version = self.props.version(number, key).await?;
-                self.play.end(place, PlayEnding::Written(Version { timeline, number: version }));
+                let version = self.direct.version(number, key).await?;
+                self.logical
+                    .end(place, OperationEnding::Written(Version { timeline, number: version }));
                 self.follow(number).await?;
             }
             StoreEvent::HoldMessages => self.messages = Messages::Held,
@@ -53,24 +54,24 @@ impl Forcing<'_> {
             StoreEvent::LoseMessages => self.lose_messages(),
             StoreEvent::ReorderMessages => self.reorder_messages(number).await?,
             StoreEvent::WipeCache => {
-                self.props.wipe(number).await?;
+                self.direct.wipe(number).await?;
                 self.forget_by_tracking();
             }
-            StoreEvent::SaveCache => self.props.save(number).await?,
+            StoreEvent::SaveCache => self.direct.save(number).await?,
             StoreEvent::RestoreCache => {
-                self.props.restore(number).await?;
+                self.direct.restore(number).await?;
                 // A server that starts again knows nobody.
                 self.lose_messages();
             }
             StoreEvent::Evict(object) | StoreEvent::Expire(object) => {
-                let Some(item) = self.props.item(object) else {
+                let Some(item) = self.direct.item(object) else {
                     return Ok(Err(line.differs(event.to_string(), "the cache does not hold it")));
                 };
                 match event {
                     StoreEvent::Evict(_) => {
-                        self.props.ask(number, Request::CacheDel(item)).await.map(drop)?
+                        self.direct.ask(number, Request::CacheDel(item)).await.map(drop)?
                     }
-                    _ => self.props.expire(number, item).await?,
+                    _ => self.direct.expire(number, item).await?,
                 }
             }
             StoreEvent::PauseAcks => self.hold_acks(number).await?,
@@ -95,14 +96,14 @@ impl Forcing<'_> {
         let mut ends = Ends::default();
         let keys: Vec<Key> = self.race.keys.iter().map(|setup| setup.key).collect();
         for key in keys {
-            let key = self.props.real(key);
+            let key = self.direct.real(key);
             let row = match self.aside(Task::Operation(Action::Read(key))).await? {
                 Some(Outcome::Read(row)) => row,
                 _ => None,
             };
-            let primary = self.props.row(0, key).await?;
+            let primary = self.direct.row(0, key).await?;
             let (read, primary) = (row.as_ref(), primary.as_ref());
-            ends.push(|claim| is_true_in_the_end(claim, &self.play, key, read, primary));
+            ends.push(|claim| is_true_in_the_end(claim, &self.logical, key, read, primary));
         }
         Ok(ends)
     }

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use quarrel_checkers::Key;
-use quarrel_sim::{Fingerprints, Following, Setting, Stage, World};
+use quarrel_sim::{Fingerprints, Following, Setting, Simulation, World};
 use quarrel_strategy::{
     record::{Recorder, VirtualClock},
     stores::{Item, Row},
@@ -47,7 +47,7 @@ pub(super) fn initial(keys: &[Setup], key: Key) -> Option<Row> {
     keys.iter().find(|setup| setup.key == key).and_then(row)
 }
 
-/// A stage for `scripts` on `world`.
+/// A simulation for `scripts` on `world`.
 pub(super) fn setting(
     world: World,
     scripts: Vec<Vec<Action>>,
@@ -73,9 +73,9 @@ fn read_before(make: &Make<'_>, world: World, key: Key) -> World {
     let scripts = vec![vec![Action::Read(key)]];
     let before = world.clone();
     let setting = setting(world, scripts, Following::AtOnce, Duration::ZERO, None, clock);
-    let mut stage = Stage::new(make(), &setting);
+    let mut simulation = Simulation::new(make(), &setting);
     // A strategy that cannot even read leaves everything as it was.
-    let mut world = if stage.run_alone(0).is_ok() { stage.world } else { before };
+    let mut world = if simulation.run_alone(0).is_ok() { simulation.world } else { before };
     // Whoever read it is none of the race's clients.
     world.cache.nobody_listens();
     world

@@ -3,11 +3,11 @@ use quarrel_strategy::{stores::Row, strategy::Action};
 
 use super::Fingerprint;
 
-/// What the clients of a [`Stage`](super::Stage) did and saw: a small history
+/// What the clients of a [`Simulation`](super::Simulation) did and saw: a small history
 /// with logical time only.
 #[derive(Clone, Debug, Default)]
-pub struct Play {
-    operations: Vec<Played>,
+pub struct LogicalHistory {
+    operations: Vec<LogicalOperation>,
     /// Which of them have ended and surely took effect, as a set of bits.
     completed: u128,
     ended: usize,
@@ -27,7 +27,7 @@ enum Timelines {
 
 /// How an operation ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum PlayEnding {
+pub enum OperationEnding {
     /// A read returned.
     Read(Option<Row>),
     /// A write was acknowledged with this version; its number is 0 if the
@@ -39,10 +39,10 @@ pub enum PlayEnding {
     Unknown,
 }
 
-/// One operation of a play.
+/// One operation of a logical history.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Played {
-    /// Which client of the stage; `usize::MAX` is somebody beside the
+pub struct LogicalOperation {
+    /// Which client of the simulation; `usize::MAX` is somebody beside the
     /// application.
     pub actor: usize,
     /// Its place among the operations of that client.
@@ -52,19 +52,19 @@ pub struct Played {
     /// What it does.
     pub action: Action,
     /// How it ended; none while it has not.
-    pub ending: Option<PlayEnding>,
+    pub ending: Option<OperationEnding>,
     /// The operations that had completed before it began, as a set of bits
-    /// over [`Play::operations`].
+    /// over [`LogicalHistory::operations`].
     pub before: u128,
 }
 
-impl Play {
-    /// The most operations that a play holds.
+impl LogicalHistory {
+    /// The most operations that a logical history holds.
     pub const MAX_OPERATIONS: usize = 128;
 
     /// Every operation, in the order in which they began.
     #[must_use]
-    pub fn operations(&self) -> &[Played] {
+    pub fn operations(&self) -> &[LogicalOperation] {
         &self.operations
     }
 
@@ -84,29 +84,37 @@ impl Play {
     ///
     /// # Panics
     ///
-    /// When there are [`Play::MAX_OPERATIONS`] already.
+    /// When there are [`LogicalHistory::MAX_OPERATIONS`] already.
     pub fn begin(&mut self, actor: usize, session: Process, action: Action) -> usize {
         let place = self.operations.len();
-        assert!(place < Self::MAX_OPERATIONS, "a play holds at most 128 operations");
+        assert!(place < Self::MAX_OPERATIONS, "a logical holds at most 128 operations");
         let ordinal = self.operations.iter().filter(|played| played.actor == actor).count();
         let before = self.completed;
-        self.operations.push(Played { actor, ordinal, session, action, ending: None, before });
+        self.operations.push(LogicalOperation {
+            actor,
+            ordinal,
+            session,
+            action,
+            ending: None,
+            before,
+        });
         place
     }
 
     /// Ends it.
-    pub fn end(&mut self, operation: usize, ending: PlayEnding) {
-        if matches!(ending, PlayEnding::Read(_) | PlayEnding::Written(_)) {
+    pub fn end(&mut self, operation: usize, ending: OperationEnding) {
+        if matches!(ending, OperationEnding::Read(_) | OperationEnding::Written(_)) {
             self.completed |= 1 << operation;
         }
-        if let PlayEnding::Written(Version { timeline, number: 1.. }) = ending {
+        if let OperationEnding::Written(Version { timeline, number: 1.. }) = ending {
             self.timelines = match self.timelines {
                 Timelines::None => Timelines::One(timeline),
                 Timelines::One(other) if other == timeline => Timelines::One(timeline),
                 _ => Timelines::Several,
             };
         }
-        if ending == PlayEnding::Failed && matches!(self.action(operation), Action::Write(..)) {
+        if ending == OperationEnding::Failed && matches!(self.action(operation), Action::Write(..))
+        {
             self.failed += 1;
         }
         self.ended += 1;
@@ -126,14 +134,14 @@ impl Play {
         if let (Timelines::None | Timelines::One(1), 0) = (self.timelines, self.failed) {
             return Some(Version::first(row.version));
         }
-        let writes = |played: &&Played| matches!(&played.action, Action::Write(of, value) if *of == key && *value == row.value);
+        let writes = |played: &&LogicalOperation| matches!(&played.action, Action::Write(of, value) if *of == key && *value == row.value);
         let Some(write) = self.operations.iter().find(writes) else {
             return Some(Version::first(row.version));
         };
         match (&write.ending, self.timelines) {
-            (Some(PlayEnding::Written(version)), _) if version.number > 0 => Some(*version),
+            (Some(OperationEnding::Written(version)), _) if version.number > 0 => Some(*version),
             // It never was one of the key's values, whatever stands beside it.
-            (Some(PlayEnding::Failed), _) => None,
+            (Some(OperationEnding::Failed), _) => None,
             (_, Timelines::None) => Some(Version::first(row.version)),
             (_, Timelines::One(timeline)) => Some(Version { timeline, number: row.version }),
             _ => None,
@@ -142,12 +150,12 @@ impl Play {
 
     /// The version of `key` that an operation showed to exist.
     #[must_use]
-    pub fn shown(&self, played: &Played, key: Key) -> Option<Version> {
+    pub fn shown(&self, played: &LogicalOperation, key: Key) -> Option<Version> {
         match (&played.action, &played.ending) {
-            (Action::Read(of), Some(PlayEnding::Read(row))) if *of == key => {
+            (Action::Read(of), Some(OperationEnding::Read(row))) if *of == key => {
                 self.version_of(key, row.as_ref())
             }
-            (Action::Write(of, _), Some(PlayEnding::Written(version))) if *of == key => {
+            (Action::Write(of, _), Some(OperationEnding::Written(version))) if *of == key => {
                 Some(*version)
             }
             _ => None,
@@ -157,10 +165,12 @@ impl Play {
     /// Whether an operation that has ended well showed a value of `key` which
     /// the primary had given no number yet.
     #[must_use]
-    pub fn is_unnumbered(&self, played: &Played, key: Key) -> bool {
+    pub fn is_unnumbered(&self, played: &LogicalOperation, key: Key) -> bool {
         match (&played.action, &played.ending) {
-            (Action::Read(of), Some(PlayEnding::Read(Some(row)))) => *of == key && row.version == 0,
-            (Action::Write(of, _), Some(PlayEnding::Written(version))) => {
+            (Action::Read(of), Some(OperationEnding::Read(Some(row)))) => {
+                *of == key && row.version == 0
+            }
+            (Action::Write(of, _), Some(OperationEnding::Written(version))) => {
                 *of == key && version.number == 0
             }
             _ => false,
@@ -168,19 +178,19 @@ impl Play {
     }
 
     /// Whether real time alone proves that `row` had been overwritten by the
-    /// value that `played` wrote or read: its own write was over before that
+    /// value that `operation` wrote or read: its own write was over before that
     /// value's began, or it was there from the beginning. Values tell writes
     /// apart, and a row that was deleted may be so again.
     #[must_use]
-    pub fn overwrote(&self, played: &Played, key: Key, row: Option<&Row>) -> bool {
+    pub fn overwrote(&self, played: &LogicalOperation, key: Key, row: Option<&Row>) -> bool {
         let shown = match (&played.action, &played.ending) {
-            (Action::Write(of, value), Some(PlayEnding::Written(_))) if *of == key => value,
-            (Action::Read(of), Some(PlayEnding::Read(Some(row)))) if *of == key => &row.value,
+            (Action::Write(of, value), Some(OperationEnding::Written(_))) if *of == key => value,
+            (Action::Read(of), Some(OperationEnding::Read(Some(row)))) if *of == key => &row.value,
             _ => return false,
         };
         let read = row.map_or(&Value::Nil, |row| &row.value);
         let write_of = |wanted: &Value| {
-            let writes = |played: &Played| matches!(&played.action, Action::Write(of, value) if *of == key && value == wanted);
+            let writes = |played: &LogicalOperation| matches!(&played.action, Action::Write(of, value) if *of == key && value == wanted);
             self.operations.iter().position(writes)
         };
         match (write_of(shown), write_of(read)) {

@@ -10,10 +10,10 @@ use quarrel_strategy::{
 use super::{
     Mishap, Move, Reaction, Wait, Watcher, World,
     actor::{Actor, Late, Role, State},
-    play::{Play, PlayEnding},
+    logical::{LogicalHistory, OperationEnding},
 };
 
-/// What a stage is set up with, beside a strategy.
+/// What a simulation is set up with, beside a strategy.
 #[derive(Clone)]
 pub struct Setting {
     /// The stores as they are at the beginning.
@@ -30,11 +30,11 @@ pub struct Setting {
     /// The time of the run, shared with the recorder; without one nobody else reads
     /// it, and each client has a clock of its own.
     pub clock: VirtualClock,
-    /// Whether [`Stage::fingerprint`] will be asked for.
+    /// Whether [`Simulation::fingerprint`] will be asked for.
     pub memory: Fingerprints,
 }
 
-/// Whether a stage keeps in mind what clients have seen.
+/// Whether a simulation keeps in mind what clients have seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fingerprints {
     /// It does: fingerprints tell states apart.
@@ -55,7 +55,7 @@ pub enum Following {
 /// What a move did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Happened {
-    /// A client made a call: [`Stage::last_call`].
+    /// A client made a call: [`Simulation::last_call`].
     Called,
     /// Something else happened.
     Other,
@@ -89,7 +89,7 @@ pub enum Stuck {
 }
 
 /// Clients of one strategy on simulated stores, moved by hand.
-pub struct Stage {
+pub struct Simulation {
     /// The stores.
     pub world: World,
     pub(super) strategy: Arc<dyn AnyStrategy>,
@@ -97,48 +97,48 @@ pub struct Stage {
     pub(super) following: Following,
     pub(super) actors: Vec<Actor>,
     pub(super) late: Vec<Late>,
-    pub(super) play: Play,
+    pub(super) logical: LogicalHistory,
     pub(super) steps: usize,
     pub(super) last_call: Option<Called>,
     /// Whether a client that is gone had asked who it is.
     pub(super) has_told: bool,
 }
 
-impl Stage {
-    /// Sets the stage.
+impl Simulation {
+    /// Sets the simulation.
     #[must_use]
     pub fn new(strategy: Arc<dyn AnyStrategy>, setting: &Arc<Setting>) -> Self {
         let actors = setting.scripts.len();
-        let mut stage = Self {
+        let mut simulation = Self {
             world: setting.world.clone(),
             following: setting.replica,
             actors: Vec::with_capacity(actors),
             late: Vec::new(),
-            play: Play::default(),
+            logical: LogicalHistory::default(),
             steps: 0,
             last_call: None,
             has_told: false,
             strategy,
             setting: Arc::clone(setting),
         };
-        stage.move_clock_to(stage.world.now);
+        simulation.move_clock_to(simulation.world.now);
         for number in 0..actors {
-            stage.enter(Role::Client, Process::Client(number as u64));
+            simulation.enter(Role::Client, Process::Client(number as u64));
         }
         // Agents run before the first client comes on, and listen.
-        if !stage.strategy.agents().is_empty() {
-            stage.world.primary.feeds.listen();
+        if !simulation.strategy.agents().is_empty() {
+            simulation.world.primary.feeds.listen();
         }
-        for agent in 0..stage.strategy.agents().len() {
-            stage.enter(Role::Agent(agent), Process::Agent(agent as u64));
+        for agent in 0..simulation.strategy.agents().len() {
+            simulation.enter(Role::Agent(agent), Process::Agent(agent as u64));
         }
-        stage
+        simulation
     }
 
     /// The operations so far.
     #[must_use]
-    pub const fn play(&self) -> &Play {
-        &self.play
+    pub const fn logical(&self) -> &LogicalHistory {
+        &self.logical
     }
 
     /// How many steps were made: calls to a store that were not a crash.
@@ -193,26 +193,26 @@ impl Stage {
         }
     }
 
-    /// The operation that `actor` has open, by its place in the play.
+    /// The operation that `actor` has open, by its place in the history.
     #[must_use]
     pub fn open(&self, actor: usize) -> Option<usize> {
         self.actors[actor].open
     }
 
     /// Gives `actor` one more operation to do.
-    pub fn cue(&mut self, actor: usize, action: Action) {
-        self.actors[actor].cued.push_back(action);
+    pub fn add_action(&mut self, actor: usize, action: Action) {
+        self.actors[actor].added.push_back(action);
     }
 
     /// Runs the next operation of `actor` to its end with nobody between its
-    /// steps; its place in the play, or none if it did not end (it waits for a
+    /// steps; its place in the history, or none if it did not end (it waits for a
     /// replica that does not move).
     ///
     /// # Errors
     ///
     /// When the strategy waits for something that is no store.
     pub fn run_alone(&mut self, actor: usize) -> Result<Option<usize>, Stuck> {
-        let place = self.play.operations().len();
+        let place = self.logical.operations().len();
         // Far more steps than an operation that ends ever makes.
         for _ in 0..1_000 {
             let a_move = if self.asleep(actor) {
@@ -223,7 +223,7 @@ impl Stage {
             if self.perform(&a_move)? == Happened::Impossible {
                 return Ok(None);
             }
-            let played = self.play.operations().get(place);
+            let played = self.logical.operations().get(place);
             if played.is_some_and(|played| played.ending.is_some()) {
                 return Ok(Some(place));
             }
@@ -419,7 +419,7 @@ impl Stage {
     }
 }
 
-impl PlayEnding {
+impl OperationEnding {
     /// Of an operation that wrote on `timeline`, if that is known.
     pub fn of(outcome: Outcome, timeline: Option<u32>) -> Self {
         let timeline = timeline.unwrap_or(1);
