@@ -9,17 +9,18 @@ use super::{
     causal::{self, TooLarge, Unexplained},
     cycle::shortest,
     execution::Execution,
-    forced::{Consequence, Forced, Missed, consequences},
+    forced::{Consequence, consequences},
     found::Found,
     graph::{self, Dependency, Edge},
-    level::{Isolation, Order, with_order},
+    level::{Isolation, Order},
     parse::Transactions,
     real_time,
     serial::{self, Outcome, Problem},
     snapshot::Moments,
     versions::{Versions, priorities, touches},
+    wording::{Broken, Kind, circle, contradiction, looked_for, missed_by, too_large, unexplained},
 };
-use crate::{Budget, Class, Validity, Verdict};
+use crate::{Budget, Validity, Verdict};
 
 /// What is known of a history's transactions.
 pub(super) struct Ladder<'a> {
@@ -45,12 +46,6 @@ enum Told {
     Whole(Broken),
     /// What a search ended with, of which fewer may do.
     Searched(Vec<u32>),
-}
-
-struct Broken {
-    class: Class,
-    members: Vec<u32>,
-    explanation: String,
 }
 
 impl Ladder<'_> {
@@ -319,9 +314,7 @@ impl Ladder<'_> {
             .iter()
             .map(|cycle| shortest(&graph, self.transactions, cycle, Dependency::WriteRead));
         match cycles.min_by_key(Vec::len) {
-            Some(cycle) => {
-                Answer::Broken(Told::Whole(circle(found, level, self.are_all, &cycle, because)))
-            }
+            Some(cycle) => Answer::Broken(Told::Whole(circle(found, level, &cycle, because))),
             None => Answer::Kept,
         }
     }
@@ -335,23 +328,7 @@ impl Ladder<'_> {
                 Answer::Broken(Told::Whole(missed_by(found, missed, level)))
             }
             Ok(Some(Unexplained::Circle { reader, writers })) => {
-                let names: Vec<String> = writers.iter().map(|at| found.name(*at)).collect();
-                let reader_name = found.name(reader);
-                let explanation = match &names[..] {
-                    [only] => format!(
-                        "{reader_name} read what {only} wrote, which had been overwritten in its own \
-                         causal past"
-                    ),
-                    _ => format!(
-                        "{reader_name} read what {} wrote, of which each had been overwritten in its \
-                         own causal past before the next one was written, and the last before the \
-                         first",
-                        names.join(", ")
-                    ),
-                };
-                let members = [&[reader], &writers[..]].concat();
-                let class = with_order(Class::WriteCoRead, order);
-                Answer::Broken(Told::Whole(Broken { class, members, explanation }))
+                Answer::Broken(Told::Whole(unexplained(found, reader, &writers, order)))
             }
         }
     }
@@ -372,62 +349,8 @@ impl Ladder<'_> {
                 }
             }
         }
-        self.contradiction(found, level, kept)
-    }
-
-    fn contradiction(&self, found: &Found<'_>, level: Expected, members: Vec<u32>) -> Broken {
-        let names: Vec<String> = members.iter().map(|at| found.name(*at)).collect();
-        let mut said: Vec<String> = Vec::new();
-        for &member in &members {
-            let name = found.name(member);
-            for read in &self.execution.reads[member as usize] {
-                let key = found.key(read.key);
-                match read.from {
-                    serial::From::Writer(writer) if members.contains(&writer) => {
-                        said.push(format!("{name} read {key} of {}", found.name(writer)));
-                    }
-                    serial::From::Initial => {
-                        said.push(format!("{name} read {key} before anybody wrote it"));
-                    }
-                    serial::From::Writer(_) => {}
-                }
-            }
-            for written in &self.execution.writes[member as usize] {
-                said.push(format!("{name} wrote {}", found.key(written.key)));
-            }
-        }
-        let (class, what) = looked_for(level.isolation());
-        // Of lists the order is known, and what is found is a cycle.
-        let class = match class {
-            Class::NotUpdateSerializable if self.are_all => Class::GUpdate,
-            class => class,
-        };
-        let when = match level.order() {
-            Order::Any => "",
-            Order::Sessions => " that keeps the order of each session",
-            Order::RealTime => " that keeps real time",
-        };
-        let more = said.len().saturating_sub(SHOWN);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        said.truncate(SHOWN);
-        let explanation = format!(
-            "no order of the {what} of {}{when} explains what they read: {}{more}",
-            names.join(", "),
-            said.join(", ")
-        );
-        Broken { class: with_order(class, level.order()), members, explanation }
-    }
-}
-
-/// What is looked for, and what it is called if there is none.
-const fn looked_for(isolation: Isolation) -> (Class, &'static str) {
-    match isolation {
-        Isolation::ParallelSnapshot => (Class::NotParallelSnapshotIsolated, "versions"),
-        Isolation::UpdateSerializable => {
-            (Class::NotUpdateSerializable, "turns of those that write, and of each that reads,")
-        }
-        Isolation::Snapshot => (Class::NotSnapshotIsolated, "snapshots and commits"),
-        _ => (Class::NotSerializable, "turns"),
+        let kind = if self.are_all { Kind::List } else { Kind::Register };
+        contradiction(found, self.execution, (level, kind), kept)
     }
 }
 
@@ -442,90 +365,8 @@ fn transactions_of(outcome: Outcome, execution: &Execution) -> Outcome {
     }
 }
 
-fn too_large(transactions: &Transactions) -> String {
-    format!(
-        "the causal past of {} transactions does not fit into memory, for they are of too many \
-         processes; fewer processes would help",
-        transactions.list.len()
-    )
-}
-
-fn missed_by(found: &Found<'_>, missed: Missed, level: Expected) -> Broken {
-    let Missed { reader, writer, key } = missed;
-    let (by, on, key) = (found.name(reader), found.name(writer), found.key(key));
-    let (class, how) = saw(level);
-    let class = if class == Class::WriteCoRead { Class::WriteCoInitRead } else { class };
-    Broken {
-        class: with_order(class, level.order()),
-        members: vec![writer, reader],
-        explanation: format!("{by} read {key} before anybody wrote it, and {how} {on}, which did"),
-    }
-}
-
-/// What it is called if a level is broken, and how a reader saw a writer.
-const fn saw(level: Expected) -> (Class, &'static str) {
-    match (level.isolation(), level.order()) {
-        (Isolation::MonotonicAtomicView, _) => {
-            (Class::ObservedTransactionVanishes, "had read something of")
-        }
-        (Isolation::ReadAtomic, Order::Any) => (Class::FracturedRead, "read something of"),
-        (Isolation::ReadAtomic, _) => (Class::FracturedRead, "read something of, or came after,"),
-        _ => (Class::WriteCoRead, "has in its causal past"),
-    }
-}
-
-/// A circle of what must come before what.
-fn circle(
-    found: &Found<'_>,
-    level: Expected,
-    is_list: bool,
-    cycle: &[Edge],
-    because: impl Fn(&Edge) -> Option<Forced>,
-) -> Broken {
-    let (class, how) = saw(level);
-    let mut members: Vec<u32> = cycle.iter().map(|edge| edge.from).collect();
-    let mut readers: Vec<u32> = Vec::new();
-    let steps: Vec<String> = cycle
-        .iter()
-        .map(|edge| {
-            let (from, to) = (found.name(edge.from), found.name(edge.to));
-            match because(edge).filter(|_| edge.dependency == Dependency::Seen) {
-                Some(forced) => {
-                    readers.push(forced.reader);
-                    let (reader, key) = (found.name(forced.reader), found.key(forced.key));
-                    format!(
-                        "{from} before {to}, for {reader} read {key} of {to} and {how} {from}, \
-                         which wrote it too"
-                    )
-                }
-                None => found.step(edge),
-            }
-        })
-        .collect();
-    members.extend(&readers);
-    members.sort_unstable();
-    members.dedup();
-    readers.sort_unstable();
-    readers.dedup();
-    // One reader alone cannot explain what it read; several disagree.
-    let class = match class {
-        Class::WriteCoRead if !is_list && level.isolation() == Isolation::CausalConvergence => {
-            Class::CyclicCf
-        }
-        class => class,
-    };
-    Broken {
-        class: with_order(class, level.order()),
-        members,
-        explanation: format!("{}: each must come before the next", steps.join(", ")),
-    }
-}
-
 /// The most that go into one question about a witness.
 const STEPS_EACH: u64 = 100_000;
 
 /// Witnesses of more transactions are left as they are.
 const MAX_MEMBERS: usize = 100;
-
-/// More reads and writes of a witness are only counted.
-const SHOWN: usize = 12;

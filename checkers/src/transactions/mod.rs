@@ -75,6 +75,7 @@ mod serial;
 mod snapshot;
 mod topological;
 mod versions;
+mod wording;
 
 pub use level::{Expected, ParseLevelError};
 pub use list_append::ListAppend;
