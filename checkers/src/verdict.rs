@@ -388,6 +388,10 @@ pub struct Verdict {
     pub validity: Validity,
     /// Evidence of an invalid history, worst first.
     pub anomalies: Vec<Anomaly>,
+    /// How many there are of the first one's class, where not all of them are
+    /// kept as evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
     /// Why it is unknown, if it is: what was undecided and what would help.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undecided: Option<String>,
@@ -397,26 +401,34 @@ impl Verdict {
     /// A valid verdict.
     #[must_use]
     pub const fn valid() -> Self {
-        Self { validity: Validity::Valid, anomalies: Vec::new(), undecided: None }
+        Self { validity: Validity::Valid, anomalies: Vec::new(), count: None, undecided: None }
     }
 
     /// An unknown verdict, because of `reason`.
     #[must_use]
     pub fn unknown(reason: impl Into<String>) -> Self {
         let undecided = Some(reason.into());
-        Self { validity: Validity::Unknown, anomalies: Vec::new(), undecided }
+        Self { validity: Validity::Unknown, anomalies: Vec::new(), count: None, undecided }
     }
 
     /// An invalid verdict with its evidence.
     #[must_use]
     pub const fn invalid(anomalies: Vec<Anomaly>) -> Self {
-        Self { validity: Validity::Invalid, anomalies, undecided: None }
+        Self { validity: Validity::Invalid, anomalies, count: None, undecided: None }
+    }
+
+    /// The same, of so many anomalies, not all of which are kept.
+    #[must_use]
+    pub const fn of(mut self, count: u64) -> Self {
+        self.count = Some(count);
+        self
     }
 
     /// Both verdicts as one: the worse validity, all evidence.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.validity = self.validity.max(other.validity);
+        self.count = if self.anomalies.is_empty() { other.count } else { self.count };
         self.anomalies.extend(other.anomalies);
         self.undecided = self.undecided.or(other.undecided);
         self

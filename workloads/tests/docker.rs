@@ -116,6 +116,14 @@ fn nothing_is_left_after_kill_9_while_it_starts() {
     }
 }
 
+/// Only a shell that cleans up: the engine starts the rest.
+#[test]
+fn nothing_is_left_after_kill_9_before_anything_is_there() {
+    if here() {
+        DOCKER.cleans_up_after_kill_9_at_each_child(1);
+    }
+}
+
 #[test]
 fn a_machine_without_an_engine_is_told_what_to_do() {
     let nowhere = [("DOCKER_HOST", "unix:///nowhere/docker.sock")];

@@ -120,6 +120,29 @@ fn every_reader_of_a_run_keeps_to_the_bound() {
     }
 }
 
+/// What is counted is what a run takes while it is judged, some 150 bytes an
+/// event or step, and not its text.
+#[test]
+fn a_run_that_has_room_is_read_and_one_that_has_not_is_refused() {
+    let scratch = tempfile::tempdir().unwrap();
+    let run = "run cache-aside --fault replica-lag --cluster sim --time 6s --seed 3";
+    let (code, said) = quarrel(scratch.path(), run);
+    assert_eq!(code, Some(1), "{said}");
+    let packed = fs::read(scratch.path().join("results/latest/history.jsonl.zst")).unwrap();
+    let text = zstd::decode_all(packed.as_slice()).unwrap();
+    let lines = text.split(|byte| *byte == b'\n').count();
+    let check = |bytes_a_line: usize| {
+        let megabytes = (lines * bytes_a_line).div_ceil(1_000_000);
+        quarrel(scratch.path(), &format!("check latest --max-memory {megabytes}MB"))
+    };
+    let (code, said) = check(200);
+    assert!(text.len() > lines * 120, "as text it would not fit");
+    assert_eq!(code, Some(1), "{lines} lines: {said}");
+    let (code, said) = check(100);
+    assert_eq!(code, BAD_INPUT, "{lines} lines: {said}");
+    assert!(said.contains("history.jsonl.zst: line ") && said.contains(FLAG), "{said}");
+}
+
 #[test]
 fn a_size_has_a_unit() {
     let scratch = tempfile::tempdir().unwrap();

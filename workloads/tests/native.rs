@@ -5,6 +5,7 @@ mod guests;
 mod lifecycle;
 mod pooler;
 mod releases;
+#[allow(dead_code, unused_imports, reason = "other tests need more of it")]
 mod servers;
 
 use std::{
@@ -117,6 +118,14 @@ fn nothing_is_left_after_kill_9() {
 fn nothing_is_left_after_kill_9_while_it_starts() {
     if here() {
         NATIVE.cleans_up_after_kill_9_while_it_starts();
+    }
+}
+
+/// A shell that cleans up, two copies of a database, three servers.
+#[test]
+fn nothing_is_left_after_kill_9_whatever_it_has_just_started() {
+    if here() {
+        NATIVE.cleans_up_after_kill_9_at_each_child(6);
     }
 }
 

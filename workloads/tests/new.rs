@@ -105,6 +105,17 @@ fn a_strategy_of_ones_own_is_explored_replayed_and_shrunk_like_the_others() {
     assert!(shrunk.contains("  strategy my-cache\n"), "{shrunk}");
     assert!(shrunk.contains("  = cause: replica-lag"), "{shrunk}");
     own(at, &["replay", "--cluster", "sim", "latest"], 0);
+    // Its options are its own, and so is a step through a library of its own,
+    // which stands in what a storm recorded and in no race.
+    let told = own(at, &[&storm[..], &["--index", "on", "--seed", "3"]].concat(), 1);
+    assert!(told.contains("Writer A: TELL "), "{told}");
+    let packed = fs::File::open(at.join("results/latest/history.jsonl.zst")).unwrap();
+    let history = String::from_utf8(zstd::decode_all(packed).unwrap()).unwrap();
+    let step = "\"site\":\"client\",\"f\":\"TELL\",";
+    assert!(history.contains(step), "{history:.500}");
+    own(at, &["replay", "--cluster", "sim", "latest"], 0);
+    let plain = own(at, &[&storm[..], &["--fill", "primary", "--seed", "3"]].concat(), 1);
+    assert!(!plain.contains("TELL") && !plain.contains("SELECT replica"), "{plain}");
     // Its workload looks at what it has saved.
     let looks = own(at, &[&storm[..], &["--workload", "save-and-look"]].concat(), 1);
     assert!(looks.contains("no read-your-writes  "), "{looks}");

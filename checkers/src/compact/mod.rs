@@ -61,6 +61,13 @@ impl CompactHistory {
         self.steps.len()
     }
 
+    /// The bytes of memory that it takes besides itself, but for what the
+    /// allocator adds.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.events.heap_bytes() + self.steps.heap_bytes() + self.words.heap_bytes()
+    }
+
     /// The event at a position.
     ///
     /// # Panics

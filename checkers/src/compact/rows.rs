@@ -6,6 +6,8 @@ const TOGETHER: usize = 4_096;
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Rows {
     full: Vec<FullBlock>,
+    /// What they take.
+    full_bytes: usize,
     last: Block<Vec<u8>, Vec<usize>>,
 }
 
@@ -23,14 +25,23 @@ impl Rows {
         self.full.len() * TOGETHER + self.last.ends.len()
     }
 
+    /// The bytes that they take.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let Self { full, full_bytes, last } = self;
+        let list = full.capacity() * size_of::<FullBlock>();
+        list + full_bytes + last.bytes.capacity() + last.ends.capacity() * size_of::<usize>()
+    }
+
     /// Appends what `put` writes.
     pub(super) fn push(&mut self, put: impl FnOnce(&mut Vec<u8>)) {
         put(&mut self.last.bytes);
         self.last.ends.push(self.last.bytes.len());
         if self.last.ends.len() == TOGETHER {
-            let bytes = self.last.bytes.as_slice().into();
-            let ends = self.last.ends.as_slice().into();
-            self.full.push(Block { bytes, ends });
+            let bytes: Box<[u8]> = self.last.bytes.as_slice().into();
+            let ends: Box<[usize]> = self.last.ends.as_slice().into();
+            let block = Block { bytes, ends };
+            self.full_bytes += block.bytes.len() + size_of_val(&*block.ends);
+            self.full.push(block);
             self.last.bytes.clear();
             self.last.ends.clear();
         }

@@ -141,6 +141,10 @@ fn a_long_history_is_found_anywhere_and_takes_little() {
     }
     let bytes: usize = (0..compact.event_count()).map(|at| compact.events.get(at).len()).sum();
     assert!(bytes < 24 * history.events.len(), "{} an event", bytes / history.events.len());
+    // With where each record ends, and room for those that are still to come.
+    let held = bytes + size_of::<usize>() * history.events.len();
+    let told = compact.heap_bytes();
+    assert!((held..held + (1 << 18)).contains(&told), "{told} bytes are told of {held}");
 }
 
 #[test]

@@ -7,6 +7,8 @@ use rustc_hash::FxHashMap;
 pub(super) struct Words {
     all: Vec<Cow<'static, str>>,
     numbers: FxHashMap<Cow<'static, str>, u32>,
+    /// What their letters take.
+    text_bytes: usize,
 }
 
 impl Words {
@@ -17,9 +19,18 @@ impl Words {
         }
         let number = u32::try_from(self.all.len()).expect("a history has < 2^32 words");
         let word = kept();
+        // Once by its number, and once by itself.
+        self.text_bytes += 2 * word.len();
         self.all.push(word.clone());
         self.numbers.insert(word, number);
         u64::from(number)
+    }
+
+    /// The bytes that they take.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let entry = size_of::<(Cow<'static, str>, u32)>() + 1;
+        let list = self.all.capacity() * size_of::<Cow<'static, str>>();
+        list + self.numbers.capacity() * entry + self.text_bytes
     }
 
     /// The number of a word that somebody else has.

@@ -5,9 +5,9 @@ use crate::thousands;
 
 impl Metrics {
     /// By which order the values were judged: the primary's, values alone, or
-    /// each on some keys; and where the primary's convicts more, what values
-    /// alone do. None where there is no key, or in what was judged before this
-    /// was told.
+    /// each on some keys; and where the primary's convicts more, behind a
+    /// semicolon, what values alone do. None where there is no key, or in what
+    /// was judged before this was told.
     ///
     /// ```
     /// use quarrel_checkers::{ByValues, Metrics};
@@ -17,7 +17,7 @@ impl Metrics {
     ///     Metrics { keys: 20, keys_by_version: 20, stale_reads: 331, by_values, ..Metrics::default() };
     /// assert_eq!(
     ///     metrics.order().as_deref(),
-    ///     Some("by the primary's order; by values alone 7 of 331 stale reads, every key linearizable")
+    ///     Some("by the primary's order; by values alone 7 of 331 stale reads")
     /// );
     /// ```
     #[must_use]
@@ -31,7 +31,7 @@ impl Metrics {
             "by the primary's order".to_owned()
         } else {
             let (some, all) = (thousands(self.keys_by_version), thousands(self.keys));
-            format!("by the primary's order on {some} of {all} keys, by values alone on the rest")
+            format!("by the primary's order on {some} of {all} keys, else by values")
         };
         Some(match self.fewer(by_values) {
             Some(fewer) => format!("{whose}; by values alone {fewer}"),
@@ -43,24 +43,25 @@ impl Metrics {
     fn fewer(&self, by_values: ByValues) -> Option<String> {
         let (with, without) = (self.sessions, by_values.sessions);
         let counts = [
-            (without.read_your_writes, with.read_your_writes, "reads that missed their own write"),
+            (by_values.stale_reads, self.stale_reads, "stale reads"),
+            (without.read_your_writes, with.read_your_writes, "own writes missed"),
             (without.monotonic_reads, with.monotonic_reads, "reads that went back"),
             (without.monotonic_writes, with.monotonic_writes, "writes behind an earlier one"),
             (without.writes_follow_reads, with.writes_follow_reads, "writes behind a read"),
         ];
-        let stale = (by_values.stale_reads, self.stale_reads, "stale reads");
-        let counts = [stale].into_iter().chain(counts).filter(|(few, many, _)| few < many);
+        let counts = counts.into_iter().filter(|(few, many, _)| few < many);
         let mut texts: Vec<String> = counts
             .map(|(few, many, what)| format!("{} of {} {what}", thousands(few), thousands(many)))
             .collect();
         if texts.is_empty() {
             return None;
         }
+        let nothing = ByValues { keys_undecided: by_values.keys_undecided, ..ByValues::default() };
         if by_values.keys_undecided > 0 {
             let keys = if by_values.keys_undecided == 1 { "key" } else { "keys" };
             texts.push(format!("{} {keys} undecided", thousands(by_values.keys_undecided)));
-        } else if by_values.keys_not_linearizable == 0 {
-            texts.push("every key linearizable".to_owned());
+        } else if by_values == nothing {
+            return Some("every key is linearizable".to_owned());
         }
         Some(texts.join(", "))
     }
@@ -100,8 +101,8 @@ mod tests {
         assert_eq!(
             told(1, 1_005, Some(same)).as_deref(),
             Some(
-                "by the primary's order on 1 of 3 keys, by values alone on the rest; by values \
-                 alone 5 of 1,005 stale reads"
+                "by the primary's order on 1 of 3 keys, else by values; by values alone 5 of \
+                 1,005 stale reads"
             )
         );
         let less = ByValues { sessions: SessionViolations::default(), keys_undecided: 1, ..same };
@@ -110,6 +111,11 @@ mod tests {
             Some(
                 "by the primary's order; by values alone 0 of 2 reads that went back, 1 key undecided"
             )
+        );
+        let none = Some(ByValues::default());
+        assert_eq!(
+            told(3, 5, none).as_deref(),
+            Some("by the primary's order; by values alone every key is linearizable")
         );
     }
 }

@@ -1,4 +1,4 @@
-use std::str::FromStr;
+use std::{pin::pin, str::FromStr, time::Duration};
 
 use clap::Args;
 use quarrel_cluster::{
@@ -9,10 +9,14 @@ use quarrel_cluster::{
 use quarrel_sim::SimCluster;
 use quarrel_strategy::{
     cluster::{Cluster, ClusterError, ClusterKind},
+    record::Stop,
     stores::TimeLimits,
 };
 
-use super::output::eprintln;
+use super::{
+    output::eprintln,
+    run::{asked, take_down},
+};
 
 /// What `--cluster` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +76,39 @@ pub(super) async fn start(wanted: &Wanted) -> Result<Box<dyn Cluster>, ClusterEr
         }
         Choice::Auto => auto(wanted).await,
     }
+}
+
+/// How long a start that is not wanted any more may go on.
+const LAST: Duration = Duration::from_secs(4);
+
+/// What `starting` brings up, unless somebody stops first: none then.
+///
+/// A cluster of quarrel's own that is left half made goes with this process.
+/// What was made on somebody's servers nobody else takes away: there the start
+/// goes on to its end, and is taken back.
+pub(super) async fn unless_stopped<C: AsRef<dyn Cluster>, E>(
+    stop: &Stop,
+    choice: Choice,
+    starting: impl Future<Output = Result<C, E>>,
+) -> Result<Option<C>, E> {
+    let mut starting = pin!(starting);
+    tokio::select! {
+        biased;
+        () = asked(stop) => {}
+        started = &mut starting => return started.map(Some),
+    }
+    if choice == Choice::Kind(ClusterKind::External) {
+        match tokio::time::timeout(LAST, starting).await {
+            Ok(Ok(cluster)) => take_down(cluster.as_ref()).await,
+            // It has taken back what it made.
+            Ok(Err(_)) => {}
+            Err(_) => eprintln!(
+                "stopped while a server did not answer; what was made there, if anything, \
+                 quarrel cluster status tells"
+            ),
+        }
+    }
+    Ok(None)
 }
 
 /// Starts a cluster of this kind, without a word.

@@ -2,6 +2,7 @@
 //! takes it down when it is told to, or is killed.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{BufRead as _, BufReader, Read as _},
     os::unix::fs::DirBuilderExt as _,
@@ -82,7 +83,7 @@ struct Held {
     pid: u32,
     start: u64,
     /// Where its parts are, by name.
-    addresses: Vec<(String, String)>,
+    addresses: BTreeMap<String, String>,
 }
 
 /// Between two looks whether a holder has ended, which takes it a second or two.
@@ -202,7 +203,7 @@ fn hold(args: &UpArgs) -> Result<u8, Failure> {
             cluster: cluster.kind().to_string(),
             pid,
             start: start_time(pid).unwrap_or_default(),
-            addresses: cluster.addresses(),
+            addresses: cluster.addresses().into_iter().collect(),
         };
         let file = folder()?.join(format!("{}.json", args.name));
         let line = serde_json::to_string(&held).map_err(Failure::bug)?;
@@ -232,8 +233,7 @@ impl Held {
     }
 
     fn address(&self, part: &str) -> &str {
-        let found = self.addresses.iter().find(|(name, _)| name == part);
-        found.map_or("", |(_, address)| address)
+        self.addresses.get(part).map_or("", String::as_str)
     }
 }
 
@@ -274,7 +274,7 @@ fn show(clusters: &[Held], format: &str) -> Result<u8, Failure> {
 }
 
 fn describe(held: &Held) -> String {
-    let width = held.addresses.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let width = held.addresses.keys().map(String::len).max().unwrap_or_default();
     let lines: String = held
         .addresses
         .iter()

@@ -6,7 +6,7 @@ use quarrel_run::results::FileError;
 use quarrel_strategy::strategy::Catalogue;
 
 use super::{Failure, command};
-use crate::output::{print, println};
+use crate::output::{print_own, println};
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct CompletionsArgs {
@@ -24,7 +24,7 @@ pub(super) struct ManArgs {
 pub(super) fn completions(args: &CompletionsArgs, catalogue: &Catalogue) -> Result<u8, Failure> {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut command(catalogue), "quarrel", &mut text);
-    print!("{}", String::from_utf8(text).map_err(Failure::bug)?);
+    print_own(&String::from_utf8(text).map_err(Failure::bug)?);
     Ok(0)
 }
 

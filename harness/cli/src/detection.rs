@@ -31,8 +31,8 @@ use quarrel_strategy::{
 use super::{
     Failure,
     bench::DetectionArgs,
-    choose::{Choice, Wanted, start},
-    run::{self, Prepared, asked, take_down, warn_of_unloaded},
+    choose::{Choice, Wanted, start, unless_stopped},
+    run::{self, Prepared, take_down, warn_of_unloaded},
     signals::stop_on_signals,
     watch::Watch,
     words::as_given,
@@ -198,11 +198,8 @@ impl Bench<'_> {
                 seed,
                 clients: 16,
             };
-            let started = tokio::select! {
-                biased;
-                () = asked(&self.stop) => return Ok(None),
-                started = start(&wanted) => started?,
-            };
+            let started = unless_stopped(&self.stop, wanted.choice, start(&wanted)).await?;
+            let Some(started) = started else { return Ok(None) };
             self.kind = Some(started.kind());
             self.ground = Some(Arc::from(started));
         }

@@ -35,7 +35,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<u8, Failure> {
     if args.name.is_none() {
         print!("{}", explain::list_text(ink, width));
         println!(
-            "\nquarrel explain NAME tells more; quarrel explain history shows what a file to check looks like."
+            "\nmore: `quarrel explain NAME`; `quarrel explain history` shows what a file to check looks like"
         );
         return Ok(0);
     }

@@ -42,6 +42,7 @@ mod redact;
 mod report;
 mod review;
 mod run;
+mod schema;
 mod serve;
 mod shrink;
 mod signals;
@@ -128,6 +129,7 @@ fn dispatch(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> 
         "init" => init::init(),
         "new" => new::new(&args(matches)?),
         "explain" => explain::explain(&args(matches)?),
+        "schema" => schema::schema(&args(matches)?),
         "report" => report::report(&args(matches)?, catalogue),
         "review" => review::review(&args(matches)?),
         "serve" => serve::serve(&args(matches)?),
@@ -168,6 +170,7 @@ pub fn command(catalogue: &Catalogue) -> Command {
         .subcommand(serve::ServeArgs::augment_args(named("serve")))
         .subcommand(list::ListArgs::augment_args(named("list")))
         .subcommand(explain::ExplainArgs::augment_args(named("explain")))
+        .subcommand(schema::SchemaArgs::augment_args(named("schema")))
         .subcommand(named("init"))
         .subcommand(new::NewArgs::augment_args(named("new")))
         .subcommand(app_explore::AppArgs::augment_args(named("app")))

@@ -8,8 +8,10 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
-use super::Failure;
+use quarrel_report::report::{Width, fit};
 use quarrel_run::results::Redactor;
+
+use super::Failure;
 
 /// What standard output answered when it could not be written for another
 /// reason than a reader that has gone.
@@ -58,8 +60,8 @@ pub(super) fn shown(text: String) -> String {
     }
 }
 
-/// Prints a text that holds nothing of an application: what was made of a run
-/// that is redacted itself, whose tokens stay what they are.
+/// Prints a text as it is, one that holds nothing of an application: what was
+/// made of a run that is redacted itself, whose tokens stay what they are.
 pub(super) fn print_own(text: &str) {
     write_out(text);
 }
@@ -71,7 +73,12 @@ pub(super) fn tell_folder(folder: &Path) {
 
 /// What stands behind [`println`] and [`print`].
 pub(super) fn write(text: fmt::Arguments<'_>) {
-    write_out(&shown(text.to_string()));
+    write_out(&fitting(shown(text.to_string()), Width::of_terminal()));
+}
+
+/// A text for people fits their terminal; what is for programs stays as it is.
+fn fitting(text: String, width: Width) -> String {
+    if text.starts_with(['{', '[']) { text } else { fit(&text, width) }
 }
 
 fn write_out(text: &str) {
@@ -89,7 +96,8 @@ fn write_out(text: &str) {
 /// What stands behind [`eprintln`]. Nobody can be told that standard error
 /// does not work.
 pub(super) fn write_note(text: fmt::Arguments<'_>) {
-    drop(anstream::stderr().write_all(shown(text.to_string()).as_bytes()));
+    let text = fitting(shown(text.to_string()), Width::of_notes());
+    drop(anstream::stderr().write_all(text.as_bytes()));
 }
 
 /// Standard error for diagnostics, which are written a line at once.

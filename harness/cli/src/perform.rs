@@ -10,7 +10,7 @@ use tokio::runtime;
 
 use super::{
     Failure,
-    choose::{Choice, ExternalArgs, Wanted, start},
+    choose::{Choice, ExternalArgs, Wanted, start, unless_stopped},
     cut::Making,
     run::asked,
     signals::stop_on_signals,
@@ -57,11 +57,8 @@ pub(super) fn perform(
         let limits = TimeLimits { connect: SLOW, call: SLOW };
         let external = job.external.clone();
         let wanted = Wanted { choice: job.choice, external, limits, seed: 0, clients: 16 };
-        let cluster = tokio::select! {
-            biased;
-            () = asked(&stop) => return Err(interrupted()),
-            started = start(&wanted) => started?,
-        };
+        let started = unless_stopped(&stop, job.choice, start(&wanted)).await?;
+        let cluster = started.ok_or_else(interrupted)?;
         let performed = tokio::select! {
             biased;
             () = asked(&stop) => Err(interrupted()),

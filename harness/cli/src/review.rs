@@ -60,7 +60,9 @@ enum Manner {
 /// it.
 pub(super) fn review(args: &ReviewArgs) -> Result<u8, Failure> {
     let before = Policy::read(&args.policy)?;
-    let cases = chosen(args)?;
+    let mut cases = chosen(args)?;
+    // What is worst is looked at first, while whoever is asked still reads.
+    cases.sort_by_cached_key(|(case, verdict)| before.ruling(case, verdict).rank());
     if args.format == "json" {
         return as_json(&before, &cases);
     }
@@ -242,16 +244,19 @@ fn read(run: &RunFolder) -> Result<(Case, VerdictFile), Failure> {
         };
         Failure {
             code,
-            message: format!("{message}; {} makes it", command_line(["quarrel", "check", &run.id])),
+            message: format!(
+                "{message}; {} makes it",
+                command_line(["quarrel", "report", &run.called()])
+            ),
         }
     })?;
     let verdict: VerdictFile =
         serde_json::from_str(&text).map_err(|error| FormError::json(&path, 1, &error))?;
     let case = verdict.case().ok_or_else(|| {
         Failure::bad_input(format!(
-            "{}: judged before verdicts told the options of their run; quarrel check {} judges anew",
+            "{}: judged before verdicts told the options of their run; {} judges it anew",
             path.display(),
-            run.id
+            command_line(["quarrel", "report", &run.called()])
         ))
     })?;
     Ok((case, verdict))

@@ -21,7 +21,7 @@ use quarrel_strategy::{
 use super::output::{self, eprint, eprintln, print};
 use super::{
     Failure,
-    choose::{Choice, ExternalArgs, Wanted, start},
+    choose::{Choice, ExternalArgs, Wanted, start, unless_stopped},
     descriptors::enough_descriptors,
     gatekeeper::{Gatekeeper, GatekeeperArgs},
     keep::keep,
@@ -336,11 +336,8 @@ async fn run_on_cluster(
     let up = async {
         subject.on(start(&wanted).await?, plan.clients, plan.seed, Reading::Messages).await
     };
-    let cluster: Arc<dyn Cluster> = tokio::select! {
-        biased;
-        () = asked(&stop) => return never_begun(),
-        started = up => started?,
-    };
+    let cluster: Option<Arc<dyn Cluster>> = unless_stopped(&stop, args.cluster, up).await?;
+    let Some(cluster) = cluster else { return never_begun() };
     // The wish to stop may have come in the moment in which it came up.
     if stop.asked() {
         take_down(&*cluster).await;

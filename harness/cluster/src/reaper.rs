@@ -1,8 +1,8 @@
 use std::{
-    io::Write as _,
+    io::{self, Write as _},
     os::unix::process::CommandExt as _,
     path::Path,
-    process::{ChildStdin, Command, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
     sync::{Mutex, PoisonError},
 };
 
@@ -99,8 +99,25 @@ impl Reaper {
         Ok(Self { pipe: Mutex::new(pipe) })
     }
 
+    /// Starts a program that it kills, with an empty standard input; `set_up`
+    /// says what becomes of its output. The program begins once this knows of it.
+    ///
+    /// # Errors
+    ///
+    /// When there is no shell. A program that is nowhere ends with status 127.
+    pub fn spawn(
+        &self,
+        program: &Command,
+        set_up: impl FnOnce(&mut Command) -> &mut Command,
+    ) -> io::Result<Child> {
+        let mut child = set_up(&mut waiting(program)).spawn()?;
+        self.watch_process(child.id());
+        begin(&mut child);
+        Ok(child)
+    }
+
     /// Has it kill a process.
-    pub fn watch_process(&self, pid: u32) {
+    fn watch_process(&self, pid: u32) {
         if let Some(start) = start_time(pid) {
             self.say(&format!("pid {pid} {start}"));
         }
@@ -136,6 +153,32 @@ impl Reaper {
     }
 }
 
+/// A program that begins when a line comes in, and never if there is none.
+/// Whoever kills quarrel before its reaper knows of the process leaves a shell
+/// that waits for a line, finds that none will come, and ends.
+fn waiting(program: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", r#"read -r _ && exec "$@" </dev/null"#, "sh"]);
+    shell.arg(program.get_program()).args(program.get_args()).stdin(Stdio::piped());
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    if let Some(folder) = program.get_current_dir() {
+        shell.current_dir(folder);
+    }
+    shell
+}
+
+/// Lets it begin. One that has ended meanwhile says so by its status.
+fn begin(waiting: &mut Child) {
+    if let Some(mut line) = waiting.stdin.take() {
+        drop(line.write_all(b"\n"));
+    }
+}
+
 /// When a process started, in the kernel's ticks since boot; nothing if it does
 /// not run. With its id it names a process for good.
 #[must_use]
@@ -144,4 +187,46 @@ pub fn start_time(pid: u32) -> Option<u64> {
     // The name, in parentheses, may hold anything.
     let (_, fields) = stat.rsplit_once(") ")?;
     fields.split(' ').nth(19)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn echo() -> Command {
+        let mut echo = Command::new("sh");
+        echo.args(["-c", r#"printf '%s|%s|' "$1" "$WORD"; cat"#, "sh", "a b"]).env("WORD", "c d");
+        echo
+    }
+
+    fn said(child: Child) -> String {
+        let output = child.wait_with_output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn a_program_begins_when_it_is_let() {
+        let reaper = Reaper::start().unwrap();
+        let child = reaper.spawn(&echo(), |echo| echo.stdout(Stdio::piped())).unwrap();
+        // With its own words, and nothing to read.
+        assert_eq!(said(child), "a b|c d|");
+        reaper.done();
+    }
+
+    #[test]
+    fn a_program_of_which_no_reaper_was_told_never_begins() {
+        let mut child = waiting(&echo()).stdout(Stdio::piped()).spawn().unwrap();
+        // As when quarrel is killed here.
+        drop(child.stdin.take());
+        assert_eq!(said(child), "");
+    }
+
+    #[test]
+    fn what_was_spawned_dies_with_the_reaper_s_pipe() {
+        let reaper = Reaper::start().unwrap();
+        let mut sleep = Command::new("sleep");
+        let mut child = reaper.spawn(sleep.arg("600"), |sleep| sleep).unwrap();
+        drop(reaper);
+        assert!(!child.wait().unwrap().success());
+    }
 }

@@ -41,6 +41,17 @@ pub(super) async fn beat(
     }
 }
 
+/// Whether it is that no mark was found. A schema that is gone has none, either.
+pub(super) fn is_no_mark(error: &sqlx::Error) -> bool {
+    /// SQLSTATE of a table that is not there.
+    const UNDEFINED_TABLE: &str = "42P01";
+    match error {
+        sqlx::Error::RowNotFound => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| code == UNDEFINED_TABLE),
+        _ => false,
+    }
+}
+
 /// Writes down where proxies of the run will be, before they are made.
 pub(super) async fn note_proxies(
     primary: &PgConnectOptions,

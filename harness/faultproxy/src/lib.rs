@@ -167,7 +167,8 @@
 //! `drop_reply`, `reset_before` or `reset_after` (see [`Decision`]). The body
 //! takes `requests`, `replies` and `pushes` (whether they wait, by default
 //! none), `raw` (whether bytes are told), `text_cap`, `value_cap` (at most
-//! 1 MiB) and `capacity` (at most 64 MiB), in bytes. Replies have `value` of
+//! 1 MiB) and `capacity` (at most 64 MiB; 512 MiB for all clients together), in
+//! bytes. Replies have `value` of
 //! Redis, or `outcomes` of Postgres; bytes that are no UTF-8 are
 //! `{"base64": …}`, and what JSON has no kind for is an object of one field
 //! (`error`, `number`, `map`, `cut`). When the client of the answer goes away,

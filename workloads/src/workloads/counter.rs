@@ -64,8 +64,9 @@ impl Workload for CounterWorkload {
         if lost.is_empty() {
             return Verdict::valid();
         }
+        let count = lost.len() as u64;
         lost.truncate(KEPT);
-        Verdict::invalid(lost)
+        Verdict::invalid(lost).of(count)
     }
 }
 

@@ -50,8 +50,9 @@ impl Workload for Pairs {
             );
         }
         if !fractured.is_empty() {
+            let count = fractured.len() as u64;
             fractured.truncate(KEPT);
-            return Verdict::invalid(fractured);
+            return Verdict::invalid(fractured).of(count);
         }
         match seen.twice.first() {
             Some((key, version)) => Verdict::unknown(format!(

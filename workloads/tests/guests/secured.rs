@@ -65,7 +65,11 @@ async fn postgres_is_spoken_to_as_its_address_says() {
     // A proxy between has no certificate with its own name.
     works("shop_card", "localhost", &card("card"), &["--toxiproxy", toxiproxy]);
 
-    refused("shop:pass", "127.0.0.1", "sslmode=disable", "no pg_hba.conf entry");
+    for unasked in ["disable", "allow"] {
+        let mode = format!("sslmode={unasked}");
+        refused("shop:pass", "127.0.0.1", &mode, "no pg_hba.conf entry");
+        works("postgres", "127.0.0.1", &mode, &[]);
+    }
     let strange = format!("sslmode=verify-full&sslrootcert={other_ca}");
     refused("shop:pass", "localhost", &strange, "UnknownIssuer");
     refused("shop:pass", "localhost", "sslmode=verify-full", "UnknownIssuer");

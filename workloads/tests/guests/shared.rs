@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use sqlx::{Connection as _, Executor as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
 use crate::{
     here,
@@ -79,4 +79,37 @@ async fn a_server_that_begins_to_fail_is_left_alone() {
     on.store(false, Ordering::Relaxed);
     fails.await.unwrap();
     is_no_verdict(&finished, "the primary fails ");
+}
+
+/// Whoever removes the mark of a run says that its schema is not quarrel's.
+#[tokio::test]
+async fn nothing_is_written_where_the_mark_is_missing() {
+    if !here() {
+        return;
+    }
+    let held = Held::up("native");
+    let [primary, replica, cache] =
+        ["probe-primary", "probe-replica", "probe-cache"].map(|part| held.url(part));
+    let guest = Guest { primary, replica, cache };
+    let mut child = guest.run(&["cache-aside", "--time", "60s"]);
+    child.until_said("storm:");
+    let mut owner = PgConnection::connect(primary).await.unwrap();
+    let named = "SELECT nspname::text FROM pg_namespace WHERE nspname ~ '^quarrel_'";
+    let schema: String = sqlx::query_scalar(named).fetch_one(&mut owner).await.unwrap();
+    let written = || AssertSqlSafe(format!("SELECT sum(version)::text FROM {schema}.kv"));
+    // Who writes at this moment ends first, and who comes then finds no mark.
+    let mut taken = owner.begin().await.unwrap();
+    let take = format!(
+        "LOCK TABLE {schema}.kv IN SHARE MODE; DELETE FROM {schema}.quarrel_run RETURNING run"
+    );
+    let marks = taken.fetch_all(sqlx::raw_sql(AssertSqlSafe(take))).await.unwrap();
+    assert_eq!(marks.len(), 1);
+    let before: String = sqlx::query_scalar(written()).fetch_one(&mut *taken).await.unwrap();
+    taken.commit().await.unwrap();
+
+    let finished = tokio::task::spawn_blocking(|| child.wait()).await.unwrap();
+    assert_eq!(finished.code, Some(4), "{finished:?}");
+    // Nor is it taken away: without a mark it is somebody's.
+    let after: String = sqlx::query_scalar(written()).fetch_one(&mut owner).await.unwrap();
+    assert_eq!(after, before);
 }

@@ -1,11 +1,12 @@
 use std::{
+    collections::BTreeSet,
     fs,
     io::{BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
     process::{ChildStderr, ChildStdout, Command, Stdio},
     sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -80,6 +81,27 @@ impl Child {
 
     pub(crate) fn pid(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Waits until it has started so many processes, without a pause, so that it
+    /// has no time to do anything with the last.
+    pub(super) fn until_children(&mut self, count: usize) {
+        let mut seen = BTreeSet::new();
+        let tasks = format!("/proc/{}/task", self.pid());
+        let begin = Instant::now();
+        while seen.len() < count {
+            let tasks = fs::read_dir(&tasks).into_iter().flatten().flatten();
+            for task in tasks {
+                let list = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+                seen.extend(list.split_whitespace().map(str::to_owned));
+            }
+            let (is_running, took) = (self.is_running(), begin.elapsed());
+            assert!(is_running && took < PATIENCE, "it had {} of {count} children", seen.len());
+        }
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(None))
     }
 
     /// Reads standard error up to a line that begins so.

@@ -6,7 +6,7 @@ mod child;
 mod held;
 mod lifeline;
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path, process::Command, thread};
 
 use appears::{Appears, folders};
 pub(crate) use child::{Child, Finished, unknown_program};
@@ -118,6 +118,28 @@ impl Kind {
         let child = self.starting(&folder);
         child.send(Signal::KILL);
         self.leaves_nothing(&child.wait());
+    }
+
+    /// The same in the moment in which it has started its first process, its
+    /// second, and so on up to `children`, who may not be known yet to whoever
+    /// cleans up.
+    pub(crate) fn cleans_up_after_kill_9_at_each_child(&self, children: usize) {
+        let run = ["primary-only", "--time", "60s"];
+        // The moment is short, and often missed.
+        for _ in 0..4 {
+            let killed = thread::scope(|scope| {
+                let kill = |at: usize| {
+                    let mut child = self.run(&run);
+                    child.until_children(at);
+                    child.send(Signal::KILL);
+                    child.wait()
+                };
+                let threads: Vec<_> =
+                    (1..=children).map(|at| scope.spawn(move || kill(at))).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+            });
+            killed.iter().for_each(|finished| self.leaves_nothing(finished));
+        }
     }
 
     /// A run whose cluster has begun to start, and is not there yet.

@@ -10,7 +10,7 @@ mod redis;
 
 pub(crate) use authority::Authority;
 pub(crate) use guest::Guest;
-pub(crate) use own::{here, send, server, starve};
+pub(crate) use own::{find_server, here, send, server, starve};
 pub(crate) use pooler::{Door, Pooler, Pooling};
 pub(crate) use postgres::{Postgres, dump, port};
 pub(crate) use redis::{Redis, keys};

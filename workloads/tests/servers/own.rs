@@ -14,19 +14,21 @@ pub(crate) fn here() -> bool {
 
 /// The processes of one server of the quarrel with this id, and its folder.
 pub(crate) fn server(quarrel: u32, name: &str) -> (Vec<i32>, PathBuf) {
+    find_server(quarrel, name).unwrap_or_else(|| panic!("the {name} runs"))
+}
+
+/// The same, if it runs.
+pub(crate) fn find_server(quarrel: u32, name: &str) -> Option<(Vec<i32>, PathBuf)> {
     let ours = format!("quarrel-{quarrel}-");
-    let mut folder = PathBuf::new();
-    let mut pids = Vec::new();
+    let mut found: Option<(Vec<i32>, PathBuf)> = None;
     for entry in fs::read_dir("/proc").unwrap().flatten() {
         let Ok(cwd) = fs::read_link(entry.path().join("cwd")) else { continue };
         let is_ours = cwd.to_string_lossy().contains(&ours) && cwd.ends_with(name);
         if let (true, Ok(pid)) = (is_ours, entry.file_name().to_string_lossy().parse()) {
-            pids.push(pid);
-            folder = cwd;
+            found.get_or_insert((Vec::new(), cwd)).0.push(pid);
         }
     }
-    assert!(!pids.is_empty(), "the {name} runs");
-    (pids, folder)
+    found
 }
 
 pub(crate) fn send(pids: &[i32], signal: Signal) {

@@ -36,6 +36,10 @@ const LOOK: Duration = Duration::from_millis(10);
 /// store, before it is said to have asked none.
 const HEARD: Duration = Duration::from_millis(200);
 
+/// How long replies are waited for when nobody asks any more: what an instance
+/// was about to keep is known by then, or nobody will say.
+const LAST: Duration = Duration::from_secs(1);
+
 impl Listener {
     /// Listens to so many instances, one for each client, from now on.
     pub(crate) fn begin(
@@ -77,7 +81,8 @@ impl Listener {
         Ok(Self { over, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Returns when all that was said is recorded. Blocks.
+    /// Returns when all that was said is recorded, and what is under way has come
+    /// to an end if that is soon. Blocks.
     pub(crate) fn end(&self) {
         self.over.store(true, Ordering::Release);
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -135,8 +140,11 @@ struct Ear {
 
 impl Ear {
     fn listen(mut self, attention: &Attention, over: &AtomicBool) {
+        let mut was_over: Option<Time> = None;
         loop {
             let is_over = over.load(Ordering::Acquire);
+            let now = self.recorder.now();
+            let is_late = is_over && now.since(*was_over.get_or_insert(now)) > LAST;
             let notice = attention.try_next();
             // Notices come in the order of their times: what was said before this
             // one has been heard, however long it waited to be.
@@ -146,9 +154,8 @@ impl Ear {
                     self.hear(notice);
                     at
                 }
-                None if is_over => break,
+                None if is_over && (is_late || self.scribe.is_idle()) => break,
                 None => {
-                    let now = self.recorder.now();
                     // Nobody is in a hurry to have it written down: many at a time
                     // cost those who talk less than one by one, for each of which
                     // somebody is woken.
@@ -245,4 +252,69 @@ pub(crate) fn gap(recorder: &Recorder) {
         reply: Reply::Done { version: None },
         lsn: None,
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read as _, Write as _},
+        net::{TcpListener, TcpStream},
+        path::Path,
+        sync::mpsc::{self, Receiver},
+    };
+
+    use quarrel_faultproxy::{Config, MessageLog, NewProxy, Protocol, Seed};
+
+    use super::*;
+    use crate::{file::AppFile, rows::number};
+
+    const APP: &str = "[app]\ncommand = \"serve\"\nprotocol = \"stdio\"\n\
+         [rows]\ninsert = \"INSERT INTO items VALUES ({key}, {value})\"\n\
+         select = \"SELECT name FROM items WHERE id = {key}\"\n[cache]\nentry = \"item:{key}\"\n";
+
+    /// A cache that says that it was asked, and answers a while later.
+    fn slow_cache() -> (String, Receiver<()>) {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = server.local_addr().unwrap().to_string();
+        let (asked, is_asked) = mpsc::channel();
+        std::thread::spawn(move || {
+            let (mut client, _) = server.accept().unwrap();
+            assert!(client.read(&mut [0; 64]).unwrap() > 0);
+            asked.send(()).unwrap();
+            std::thread::park_timeout(Duration::from_millis(100));
+            client.write_all(b"+OK\r\n").unwrap();
+            // It stays until its client goes.
+            drop(client.read(&mut [0; 64]));
+        });
+        (address, is_asked)
+    }
+
+    #[test]
+    fn what_is_under_way_in_the_end_is_heard_to_its_end() {
+        let (cache, is_asked) = slow_cache();
+        let proxy = FaultProxy::start(&Config::embedded(Seed(7))).unwrap();
+        let mut listens = String::new();
+        for store in ["primary", "replica", "cache"] {
+            let new = NewProxy::new(name(0, store), "127.0.0.1:0", cache.clone());
+            listens = proxy.create_proxy(new).unwrap().listen;
+            let protocol = if store == "cache" { Protocol::Redis } else { Protocol::Postgres };
+            proxy.set_protocol(&name(0, store), Some(protocol), MessageLog::Off).unwrap();
+        }
+        let file = AppFile::parse(Path::new("app.toml"), APP).unwrap();
+        let recorder = Arc::new(Recorder::new(Clock::start()));
+        let spans: Arc<[Spans]> = [Spans::default()].into();
+        let names = Names::new(&file, Arc::default());
+        let listener = Listener::begin(&proxy, names, spans, Arc::clone(&recorder)).unwrap();
+
+        let mut client = TcpStream::connect(&listens).unwrap();
+        let entry = format!("item:{}", number(&file.rows, Key(7)));
+        let set = format!("*3\r\n$3\r\nSET\r\n${}\r\n{entry}\r\n$3\r\nold\r\n", entry.len());
+        client.write_all(set.as_bytes()).unwrap();
+        is_asked.recv().unwrap();
+        listener.end();
+
+        let steps = recorder.history().steps;
+        let set = steps.iter().find(|step| step.verb == "SET").expect("it was heard");
+        assert_eq!(set.reply, Reply::Done { version: None }, "{set:?}");
+    }
 }

@@ -202,6 +202,12 @@ impl Scribe {
         dialled.into_iter().chain(ended).collect()
     }
 
+    /// Whether every request that is about a row has its reply.
+    pub(crate) fn is_idle(&self) -> bool {
+        let mut open = self.lines.values().flat_map(|line| &line.open);
+        open.all(|open| open.asked.is_empty() && open.hidden.is_empty())
+    }
+
     /// What is still under way when nobody listens any more.
     pub(crate) fn rest(&mut self) -> Vec<Step> {
         let lines = std::mem::take(&mut self.lines);

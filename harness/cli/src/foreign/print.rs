@@ -115,8 +115,10 @@ pub(super) fn judgement(judgement: &Judgement, expected: Guarantee, events: usiz
             rung.reason
         );
     }
-    if let Some(order) = judgement.metrics.order() {
-        println!("  judged {order}");
+    let mut lead = "judged";
+    for part in judgement.metrics.order().iter().flat_map(|order| order.split("; ")) {
+        println!("  {lead:<6} {part}");
+        lead = "";
     }
 }
 

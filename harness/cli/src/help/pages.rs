@@ -64,7 +64,7 @@ above it.",
     Page {
         command: "explore",
         about: "Tries every interleaving of a few operations on simulated stores; prints the smallest break",
-        more: "Clients begin with the row absent or there, the entry cold or warm. What a search did not try is said in its `within:` line.",
+        more: "Clients begin with the row absent or there, the entry cold or warm. What a search did not try is said in its `searched:` line.",
         examples: &[
             ("explore cache-aside", "the smallest race that breaks it"),
             ("explore cache-aside --out found.race", "keep it, for quarrel replay"),
@@ -272,6 +272,17 @@ fractured reads) is denied unless its name is allowed.",
             ("explain", "all names"),
             ("explain replica-lag-refill", "a cause, and its cures"),
             ("explain history", "how to write a history of your own"),
+        ],
+        codes: DONE,
+    },
+    Page {
+        command: "schema",
+        about: "Prints the JSON Schema of what quarrel writes for programs",
+        more: "Draft 2020-12. The schema's $id ends in its version: another version is another form. What a \
+schema does not name is not written. Of files of JSON lines it is that of a line.",
+        examples: &[
+            ("schema", "what there are schemas of"),
+            ("schema verdict > verdict.schema.json", "of verdict.json"),
         ],
         codes: DONE,
     },

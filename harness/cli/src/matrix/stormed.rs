@@ -25,9 +25,9 @@ use super::{
 };
 use crate::output::eprintln;
 use crate::{
-    choose::{Choice, Wanted, start, start_kind},
+    choose::{Choice, Wanted, start, start_kind, unless_stopped},
     cut::Cutter,
-    run::{self, Conducted, RunArgs, asked, conduct, take_down},
+    run::{self, Conducted, RunArgs, conduct, take_down},
     signals::stop_on_signals,
     subject::Subject,
 };
@@ -123,14 +123,13 @@ impl Storms<'_> {
         let subject = Subject::Strategy(row.entry, row.options.clone());
         let plan = run::plan(&run_args, &subject, workload, self.args.seed)?;
         let wanted = self.wanted();
-        let cluster: Arc<dyn Cluster> = tokio::select! {
-            biased;
-            () = asked(&self.stop) => return without(CellOutcome::Undecided, "stopped".to_owned()),
-            started = start_kind(&wanted, kind) => match started {
-                Ok(cluster) => Arc::from(cluster),
+        let starting = start_kind(&wanted, kind);
+        let cluster: Arc<dyn Cluster> =
+            match unless_stopped(&self.stop, Choice::Kind(kind), starting).await {
+                Ok(Some(cluster)) => Arc::from(cluster),
+                Ok(None) => return without(CellOutcome::Undecided, "stopped".to_owned()),
                 Err(error) => return without(CellOutcome::Failed, error.to_string()),
-            },
-        };
+            };
         if let Err(refused) = Nemesis::supports(&*cluster, &plan.schedule) {
             take_down(&*cluster).await;
             return without(CellOutcome::Refused, refused.to_string());

@@ -1,7 +1,14 @@
 //! What runs left on somebody's servers because they were killed: found by the
 //! mark of each, and removed only where its heart has stopped.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use quarrel_strategy::cluster::{Boxed, ClusterError};
 use sqlx::postgres::PgConnectOptions;
@@ -24,25 +31,39 @@ pub const STOPPED: Duration = Duration::from_secs(60);
 /// Writes the server's time into the mark of a run, again and again, until it
 /// is dropped.
 #[derive(Debug)]
-pub(super) struct Heart(JoinHandle<()>);
+pub(super) struct Heart {
+    beats: JoinHandle<()>,
+    /// The last beat found no mark.
+    is_unmarked: Arc<AtomicBool>,
+}
 
 impl Heart {
     pub(super) fn start(primary: PgConnectOptions, schema: Schema) -> Self {
-        Self(tokio::spawn(async move {
+        let is_unmarked = Arc::new(AtomicBool::new(false));
+        let unmarked = Arc::clone(&is_unmarked);
+        let beats = tokio::spawn(async move {
             loop {
                 // A beat that is missed is made up for by the next.
                 if let Err(error) = register::beat(&primary, &schema, BEAT).await {
+                    unmarked.store(register::is_no_mark(&error), Ordering::Relaxed);
                     tracing::debug!("a beat was missed: {error}");
                 }
                 tokio::time::sleep(BEAT).await;
             }
-        }))
+        });
+        Self { beats, is_unmarked }
+    }
+
+    /// Whether somebody took the mark away, as far as is known: a look may be
+    /// two beats old.
+    pub(super) fn is_unmarked(&self) -> bool {
+        self.is_unmarked.load(Ordering::Relaxed)
     }
 }
 
 impl Drop for Heart {
     fn drop(&mut self) {
-        self.0.abort();
+        self.beats.abort();
     }
 }
 
@@ -107,6 +128,9 @@ pub enum Proxies<'a> {
     Gone,
 }
 
+/// What a killed run left, and what of it is still there, and why.
+pub type Swept = (Leftover, Vec<String>);
+
 /// Removes what the runs left whose hearts have stopped: each with what is
 /// still there of it and why.
 ///
@@ -118,7 +142,7 @@ pub fn sweep<'a>(
     primary: &'a StoreUrl,
     cache: &'a StoreUrl,
     proxies: Proxies<'a>,
-) -> Boxed<'a, Result<Vec<(Leftover, Vec<String>)>, ClusterError>> {
+) -> Boxed<'a, Result<Vec<Swept>, ClusterError>> {
     Box::pin(async move {
         let found = find(primary).await?;
         let api = match proxies {

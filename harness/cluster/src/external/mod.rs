@@ -14,7 +14,7 @@ use std::{
 use quarrel_checkers::Lsn;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-pub use leftovers::{Leftover, Proxies, STOPPED, find, sweep};
+pub use leftovers::{Leftover, Proxies, STOPPED, Swept, find, sweep};
 
 use super::{
     Boxed, Cluster, ClusterError, ClusterKind, Control, ControlError, Link, RealCluster, Roles,
@@ -258,12 +258,12 @@ impl Guest {
     }
 
     async fn leave_schema(&self, probes: &Endpoints) -> Option<String> {
-        let left = register::drop_schema(&probes.primary, &self.schema).await.err()?;
+        let left = in_time(register::drop_schema(&probes.primary, &self.schema)).await.err()?;
         Some(format!("schema {}: {left}; later: quarrel cluster sweep", self.schema))
     }
 
     async fn leave_keys(&self, probes: &Endpoints) -> Option<String> {
-        let left = admin::drop_keys(&probes.cache, &self.prefix).await.err()?;
+        let left = in_time(admin::drop_keys(&probes.cache, &self.prefix)).await.err()?;
         Some(format!("keys {}*: {left}", self.prefix))
     }
 
@@ -271,6 +271,17 @@ impl Guest {
         let links = self.links.as_ref()?;
         let names = ROUTED.iter().map(|link| links.name(*link)).collect();
         links.remove(names).await.err().map(|left| left.to_string())
+    }
+}
+
+/// What removing says, or that it stood still. A pooler takes connections for a
+/// server that answers nothing.
+async fn in_time<T, E: std::fmt::Display>(
+    removing: impl Future<Output = Result<T, E>>,
+) -> Result<T, String> {
+    match tokio::time::timeout(PATIENCE, removing).await {
+        Ok(removed) => removed.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("the server did not answer within {PATIENCE:?}")),
     }
 }
 
@@ -317,6 +328,12 @@ impl Cluster for External {
 
     fn vitals(&self) -> Boxed<'_, Result<Vec<Vitals>, String>> {
         self.real.vitals()
+    }
+
+    fn missing(&self) -> Option<String> {
+        let heart = self.heart.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_unmarked = heart.as_ref().is_some_and(Heart::is_unmarked);
+        is_unmarked.then(|| format!("this run's mark in the schema {}", self.guest.schema))
     }
 
     fn logs(&self) -> Boxed<'_, Vec<(String, String)>> {

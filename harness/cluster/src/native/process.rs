@@ -3,12 +3,14 @@ use std::{
     fs::{self, File},
     os::unix::process::CommandExt as _,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     time::Duration,
 };
 
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tokio::time::{Instant, sleep};
+
+use crate::Reaper;
 
 /// A command that runs as a user that Postgres accepts: it refuses root.
 pub(super) fn unprivileged(program: impl AsRef<OsStr>) -> Command {
@@ -25,9 +27,28 @@ pub(super) fn unprivileged(program: impl AsRef<OsStr>) -> Command {
 
 /// Starts a server whose output goes to `log`, in a process group of its own
 /// so that Ctrl-C reaches quarrel alone.
-pub(super) fn spawn(command: &mut Command, log: &Path) -> std::io::Result<Child> {
+pub(super) fn spawn(server: &Command, log: &Path, reaper: &Reaper) -> std::io::Result<Child> {
     let log = File::options().create(true).append(true).open(log)?;
-    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0).spawn()
+    let out = log.try_clone()?;
+    reaper.spawn(server, |server| server.stdout(out).stderr(log).process_group(0))
+}
+
+/// Runs a program to its end, which comes with quarrel's own if that is earlier;
+/// what was wrong.
+pub(super) fn run(program: &Command, reaper: &Reaper) -> Result<(), String> {
+    let name = Path::new(program.get_program()).display();
+    let failed = |error: std::io::Error| format!("{name}: {error}");
+    let child = reaper
+        .spawn(program, |program| program.stdout(Stdio::null()).stderr(Stdio::piped()))
+        .map_err(failed)?;
+    let Output { status, stderr, .. } = child.wait_with_output().map_err(failed)?;
+    match status.success() {
+        true => Ok(()),
+        false => {
+            let why = String::from_utf8_lossy(&stderr);
+            Err(format!("{name}: {status}: {}", why.trim()))
+        }
+    }
 }
 
 /// Sends a signal to a process and all that descend from it: the parent first,

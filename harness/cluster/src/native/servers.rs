@@ -12,7 +12,7 @@ use rustix::process::Signal;
 
 use super::{
     Binaries, EmbeddedProxy, Ports,
-    process::{gone, signal_tree, spawn, tree, unprivileged},
+    process::{gone, run, signal_tree, spawn, tree, unprivileged},
     template::SLOT,
     workspace::Workspace,
 };
@@ -80,7 +80,7 @@ impl Servers {
     fn launch(&self, node: Node) -> Result<(), String> {
         let name = node.to_string();
         let log = self.workspace.log(&name);
-        let mut command = match node {
+        let command = match node {
             Node::Primary | Node::Replica => {
                 let mut command = unprivileged(self.binaries.postgres("postgres"));
                 command.arg("-D").arg(self.workspace.data(&name));
@@ -97,8 +97,8 @@ impl Servers {
                 command
             }
         };
-        let child = spawn(&mut command, &log).map_err(|e| format!("{name}: {e}"))?;
-        self.workspace.reaper.watch_process(child.id());
+        let reaper = &self.workspace.reaper;
+        let child = spawn(&command, &log, reaper).map_err(|e| format!("{name}: {e}"))?;
         self.lock()[index(node)] = Some(child);
         Ok(())
     }
@@ -113,17 +113,13 @@ impl Servers {
                 if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             removed.map_err(|e| format!("{}: {e}", path.display()))?;
         }
-        let output = unprivileged(self.binaries.postgres("pg_basebackup"))
+        let mut copies = unprivileged(self.binaries.postgres("pg_basebackup"));
+        copies
             .args(["-h", "127.0.0.1", "-U", "postgres", "-p", &self.port(of).to_string(), "-D"])
             .arg(&data)
             .args(["--checkpoint=fast", "--wal-method=stream", "--no-sync"])
-            .args(["--create-slot", "--slot", SLOT])
-            .output()
-            .map_err(|e| format!("pg_basebackup: {e}"))?;
-        if !output.status.success() {
-            let why = String::from_utf8_lossy(&output.stderr);
-            return Err(format!("pg_basebackup: {}", why.trim()));
-        }
+            .args(["--create-slot", "--slot", SLOT]);
+        run(&copies, &self.workspace.reaper)?;
         // The copy has the other's port; the rest of its settings will do: what
         // the replica dials is the proxy.
         append(&data, &format!("port = {}", self.port(node)))?;

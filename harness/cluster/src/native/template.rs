@@ -3,16 +3,23 @@
 //! standby without a base backup.
 
 use std::{
-    fs,
+    fs, io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::{Command, Output},
 };
 
 use quarrel_strategy::cluster::ClusterError;
 use rustix::process::geteuid;
 
-use super::{Binaries, process::unprivileged};
+use super::{
+    super::{
+        Reaper,
+        owned::{OwnedFolder, owned_path},
+        sweep_stale,
+    },
+    Binaries,
+    process::{run, unprivileged},
+};
 
 /// The slot that the replica streams from.
 pub(super) const SLOT: &str = "replica";
@@ -70,12 +77,10 @@ fn ensure_blocking(binaries: &Binaries) -> Result<PathBuf, ClusterError> {
         .map_err(|e| failed(e.to_string()))?;
     // Made beside and renamed, so that two runs at once, or a killed one, never
     // leave half a template.
-    let making = tempfile::Builder::new()
-        .prefix("making-")
-        .tempdir_in(&folder)
-        .map_err(|e| failed(e.to_string()))?;
-    make(binaries, making.path()).map_err(failed)?;
-    match fs::rename(making.path().join("data"), &template) {
+    sweep_stale(&folder);
+    let making = Making::begin(&folder).map_err(|e| failed(e.to_string()))?;
+    make(binaries, &making).map_err(failed)?;
+    match fs::rename(making.path.join("data"), &template) {
         Ok(()) => Ok(template),
         // Somebody else was faster with the same thing.
         Err(_) if template.join("PG_VERSION").is_file() => Ok(template),
@@ -83,14 +88,43 @@ fn ensure_blocking(binaries: &Binaries) -> Result<PathBuf, ClusterError> {
     }
 }
 
-fn make(binaries: &Binaries, making: &Path) -> Result<(), String> {
-    let data = making.join("data");
-    fs::set_permissions(making, fs::Permissions::from_mode(0o777)).map_err(|e| e.to_string())?;
-    run(unprivileged(binaries.postgres("initdb"))
+/// The folder in which a template is made, which goes with this, or with
+/// quarrel.
+struct Making {
+    path: PathBuf,
+    reaper: Reaper,
+    _folder: OwnedFolder,
+}
+
+impl Making {
+    fn begin(parent: &Path) -> io::Result<Self> {
+        let path = owned_path(parent, &format!("{:08x}", rand::random::<u32>()));
+        let reaper = Reaper::start()?;
+        reaper.watch_folder(&path);
+        let folder = OwnedFolder::create(path.clone())?;
+        Ok(Self { path, reaper, _folder: folder })
+    }
+}
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        // What is left of it the next run sweeps.
+        drop(fs::remove_dir_all(&self.path));
+        self.reaper.done();
+    }
+}
+
+fn make(binaries: &Binaries, making: &Making) -> Result<(), String> {
+    let Making { path, reaper, .. } = making;
+    let data = path.join("data");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o777)).map_err(|e| e.to_string())?;
+    let mut initdb = unprivileged(binaries.postgres("initdb"));
+    initdb
         .arg("-D")
         .arg(&data)
         .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"])
-        .args(["--wal-segsize=1", "--no-sync", "--no-instructions"]))?;
+        .args(["--wal-segsize=1", "--no-sync", "--no-instructions"]);
+    run(&initdb, reaper)?;
     let conf = data.join("postgresql.conf");
     let settings = fs::read_to_string(&conf).map_err(|e| e.to_string())? + SETTINGS;
     fs::write(&conf, settings).map_err(|e| e.to_string())?;
@@ -100,18 +134,8 @@ fn make(binaries: &Binaries, making: &Path) -> Result<(), String> {
     single.args(["-c", r#"printf '%s\n' "$1" | "$2" --single -D "$3" postgres"#, "sh"]);
     single.arg(format!("SELECT pg_create_physical_replication_slot('{SLOT}', true)"));
     single.arg(binaries.postgres("postgres")).arg(&data);
-    run(&mut single)?;
-    fs::set_permissions(making, fs::Permissions::from_mode(0o755)).map_err(|e| e.to_string())
-}
-
-fn run(command: &mut Command) -> Result<(), String> {
-    let Output { status, stderr, .. } = command.output().map_err(|e| e.to_string())?;
-    if status.success() {
-        Ok(())
-    } else {
-        let why = String::from_utf8_lossy(&stderr);
-        Err(format!("{status}: {}", why.trim()))
-    }
+    run(&single, reaper)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).map_err(|e| e.to_string())
 }
 
 /// Where templates are kept. Postgres, which runs as another user if quarrel is

@@ -2,22 +2,24 @@ use std::{
     fs, io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::Command,
+    sync::Arc,
 };
 
-use tokio::process::Command;
-
-use super::super::{
-    ClusterError, Reaper,
-    owned::{OwnedFolder, owned_path},
-    sweep_stale,
+use super::{
+    super::{
+        ClusterError, Reaper,
+        owned::{OwnedFolder, owned_path},
+        sweep_stale,
+    },
+    process::run,
 };
 
 /// The folder that holds one cluster's data and logs, and dies with it.
 #[derive(Debug)]
 pub(super) struct Workspace {
     pub(super) root: PathBuf,
-    pub(super) reaper: Reaper,
+    pub(super) reaper: Arc<Reaper>,
     folder: OwnedFolder,
 }
 
@@ -35,6 +37,7 @@ impl Workspace {
             )
         };
         let reaper = Reaper::start().map_err(|e| failed("no shell to clean up after me", &e))?;
+        let reaper = Arc::new(reaper);
         reaper.watch_folder(&root);
         let folder = OwnedFolder::create(root.clone()).map_err(|e| failed("cannot be made", &e))?;
         // Postgres runs as another user if quarrel is root.
@@ -97,22 +100,11 @@ fn parent() -> PathBuf {
     }
 }
 
-async fn copy(from: &Path, to: PathBuf, reaper: &Reaper) -> Result<(), String> {
-    let child = Command::new("cp")
-        .args(["-a", "--reflink=auto"])
-        .arg(from)
-        .arg(&to)
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| error.to_string())?;
-    // Or it would still fill the folder that is being removed.
-    if let Some(pid) = child.id() {
-        reaper.watch_process(pid);
-    }
-    let output = child.wait_with_output().await.map_err(|error| error.to_string())?;
-    if output.status.success() {
-        Ok(())
-    } else {
-        Err(String::from_utf8_lossy(&output.stderr).into_owned())
-    }
+/// One that went on would fill the folder that is being removed.
+async fn copy(from: &Path, to: PathBuf, reaper: &Arc<Reaper>) -> Result<(), String> {
+    let mut cp = Command::new("cp");
+    cp.args(["-a", "--reflink=auto"]).arg(from).arg(to);
+    let reaper = Arc::clone(reaper);
+    let copied = tokio::task::spawn_blocking(move || run(&cp, &reaper)).await;
+    copied.map_err(|error| error.to_string())?
 }

@@ -2,7 +2,7 @@ use std::{io, sync::Arc};
 
 use quarrel_checkers::{Content, Key, Lsn, Site, Value};
 use quarrel_strategy::stores::{
-    Durability, Request, Response, Row, StoreError, value_from_text, value_to_text,
+    Durability, Request, Response, Row, StoreError, Want, value_from_text, value_to_text,
 };
 use rustc_hash::FxHashMap;
 use sqlx::{
@@ -295,7 +295,8 @@ pub fn classify(site: Site, error: &sqlx::Error) -> StoreError {
         // of the run is missing, and then they change nothing.
         sqlx::Error::RowNotFound => {
             let why = "the schema does not bear this run's mark, so nothing was written to it";
-            StoreError::refused(site, why)
+            // Whoever takes it away says that the schema is not ours any more.
+            StoreError::refused(site, why).for_want(Want::Rights)
         }
         other => StoreError::unknown(site, other.to_string()).for_want(super::want_behind(other)),
     }

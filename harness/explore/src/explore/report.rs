@@ -196,9 +196,15 @@ impl Display for Report {
                 writeln!(f, "{}: nothing breaks {}", self.strategy, self.bounds.guarantee)?
             }
         }
-        writeln!(f, "  = within: {}; not tried: {}", self.bounds, self.untried().join(", "))?;
         let Exploration { interleavings, states, extent, .. } = &self.exploration;
-        write!(f, "  = searched: ")?;
+        // A search ends at the first break.
+        let all = match extent {
+            Extent::Exhaustive if self.exploration.broken.is_none() => "all orders",
+            _ => "orders",
+        };
+        let untried = self.untried().join(", ");
+        writeln!(f, "  = searched: {all} of {}; not tried: {untried}", self.bounds)?;
+        write!(f, "  = reached: ")?;
         if *interleavings > 0 {
             let merged = match self.bounds.reduction {
                 Reduction::Orders => " up to the order of what commutes",
@@ -259,9 +265,9 @@ impl Display for Bounds {
         for (count, what) in clients.into_iter().filter(|(count, _)| *count > 0) {
             let plural = if count > 1 && what.ends_with('r') { "s" } else { "" };
             write!(f, "{separator}{count} {what}{plural}")?;
-            separator = ", ";
+            separator = " and ";
         }
-        write!(f, "; {} each", Counted(self.operations, "operation"))?;
+        write!(f, ", {} each", Counted(self.operations, "operation"))?;
         if self.reads > self.operations {
             write!(f, ", readers {}", self.reads)?;
         }

@@ -131,6 +131,11 @@ impl Attention {
         }
     }
 
+    /// How many bytes of notices may wait to be taken.
+    pub(crate) fn capacity(&self) -> usize {
+        self.desk.options.capacity
+    }
+
     /// Attends one more proxy: connections from now on, and what is told apart
     /// from now on of those that are open. Which of these cannot be followed
     /// is the answer.

@@ -29,7 +29,9 @@ pub use names::Names;
 pub use plots::{Figure, TrendPoint, overlaid_pbs, trend};
 pub use rows::{OperationEnd, OperationRow, OperationRows};
 pub use shell::command_line;
-pub use terminal::{Ink, Width, extent, faults_seen, headline, printable, summary, verdict_line};
+pub use terminal::{
+    Ink, Width, extent, faults_seen, fit, headline, printable, summary, verdict_line,
+};
 pub use timeline::{Timeline, TimelineRow, Weight};
 pub use trace::write_trace;
 pub use view::{Band, PhaseSpan, View};

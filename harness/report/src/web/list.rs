@@ -204,7 +204,12 @@ fn row(entry: &Entry) -> Markup {
     html! {
         tr {
             td.when { (began(&entry.folder.name)) }
-            td.name { a href={ "/run/" (entry.folder.name) } { (entry.folder.name) } }
+            td.name {
+                a href={ "/run/" (entry.folder.name) } { (entry.folder.name) }
+                @if let Some(matrix) = &entry.matrix {
+                    span.sub { "of " a href={ "/matrix?of=" (encode(matrix)) } { (matrix) } }
+                }
+            }
             td class=(outcome_class(&line.outcome)) { (outcome_glyph(&line.outcome)) (line.outcome) }
             td {
                 (line.cause)

@@ -124,7 +124,7 @@ fn progress(folder: &RunFolder, state: &RunState, beside: &Markup) -> Response {
             p.hint id="live-quiet" {}
             p.hint {
                 "Its report comes here when it has ended. If it was killed, "
-                code { (command_line(["quarrel", "check", &folder.called()])) } " judges it up to where it was saved."
+                code { (command_line(["quarrel", "report", &folder.called()])) } " judges it up to where it was saved."
             }
         }
     };

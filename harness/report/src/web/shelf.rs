@@ -11,8 +11,8 @@ use quarrel_checkers::Verdict;
 use quarrel_run::{
     judge::judge_with,
     results::{
-        IndexLine, LoadedRun, RunFolder, RunState, VerdictFile, list_matrices, list_runs,
-        read_index, states,
+        IndexLine, LoadedRun, RunFolder, RunState, VerdictFile, by_run, list_all_runs,
+        list_matrices, read_index, states,
     },
 };
 use rustc_hash::FxBuildHasher;
@@ -49,6 +49,8 @@ type Lines = HashMap<String, IndexLine, FxBuildHasher>;
 pub(super) struct Entry {
     pub(super) folder: RunFolder,
     pub(super) state: RunState,
+    /// The matrix that it is a storm of, if it is.
+    pub(super) matrix: Option<String>,
     /// Whether no earlier run of its case had the same cause.
     pub(super) is_new: bool,
 }
@@ -119,7 +121,7 @@ impl Shelf {
     /// The run of exactly this name. A name is looked for among those that
     /// are there, so that it cannot lead elsewhere.
     pub(super) fn run(&self, name: &str) -> Option<RunFolder> {
-        list_runs(&self.root).into_iter().find(|run| run.name == name)
+        list_all_runs(&self.root).into_iter().find(|run| run.name == name)
     }
 
     /// The names of the matrices' folders, oldest first.
@@ -142,11 +144,12 @@ impl Shelf {
     }
 
     fn read_entries(&self) -> Vec<Entry> {
-        let runs = list_runs(&self.root);
-        let states = states(runs, &self.lines());
-        let entries = states.into_iter();
-        let mut entries: Vec<_> =
-            entries.map(|(folder, state)| Entry { folder, state, is_new: false }).collect();
+        let states = states(&self.root, &self.lines()).into_iter();
+        let entry = |(folder, state): (RunFolder, RunState)| {
+            let matrix = folder.matrix(&self.root);
+            Entry { folder, state, matrix, is_new: false }
+        };
+        let mut entries: Vec<_> = states.map(entry).collect();
         let mut known: HashSet<(String, String), FxBuildHasher> = HashSet::default();
         for entry in &mut entries {
             let cause = entry.line().cause.clone();
@@ -193,10 +196,7 @@ impl Shelf {
         {
             return Arc::clone(&read.lines);
         }
-        // A run that was judged again stands in it twice: the last counts.
-        let lines = read_index(&self.root).unwrap_or_default();
-        let lines: Lines = lines.into_iter().map(|line| (line.run.clone(), line)).collect();
-        let lines = Arc::new(lines);
+        let lines: Arc<Lines> = Arc::new(by_run(read_index(&self.root).unwrap_or_default()));
         *index = Some(Read { size, changed, lines: Arc::clone(&lines) });
         lines
     }

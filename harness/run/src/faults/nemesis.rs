@@ -74,11 +74,13 @@ impl Nemesis {
     ///
     /// # Errors
     ///
-    /// Names the first control that it cannot, with advice.
+    /// Names the first fault that it cannot bring about, with advice.
     pub fn supports(cluster: &dyn Cluster, schedule: &Schedule) -> Result<(), Unsupported> {
         schedule.steps.iter().try_for_each(|step| {
             let mut controls = step.fault.inject().into_iter().chain(step.fault.heal());
-            controls.try_for_each(|control| cluster.supports(&control))
+            // Who asked knows the fault, and not what it is made of.
+            let named = |refused| Unsupported { control: step.fault.to_string(), ..refused };
+            controls.try_for_each(|control| cluster.supports(&control)).map_err(named)
         })
     }
 

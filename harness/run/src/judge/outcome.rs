@@ -146,6 +146,7 @@ fn judge_all(
     judgement.anomalies.splice(..0, own.anomalies.iter().cloned());
     let by = run.settings.invalidation;
     find_causes(&run.history, by, &mut judgement.anomalies);
+    let own_anomalies = own.count.filter(|_| own.validity == Validity::Invalid);
     let evidence = at_stake(run, &judgement);
     let nothing_at_stake = evidence.clone().err();
     let (outcome, reason) = decide(run, expected, &judgement, own, evidence);
@@ -173,6 +174,7 @@ fn judge_all(
         fault_count: count(&run.receipts),
         truncated: run.truncated,
         nothing_at_stake,
+        own_anomalies: own_anomalies.filter(|_| !judgement.anomalies.is_empty()),
         anomalies: judgement.anomalies,
         metrics: judgement.metrics,
     };
@@ -240,7 +242,13 @@ fn decide(
     }
     let rung = judgement.rung(expected.guarantee);
     if rung.validity != Validity::Valid {
-        return (RunOutcome::of(rung.validity, None), rung.reason.clone());
+        // Nobody was left to look into the stores.
+        let nobody = run.truncated
+            && rung.validity == Validity::Unknown
+            && matches!(rung.guarantee, Guarantee::Bounded | Guarantee::Eventual)
+            && judgement.metrics.convergence.agree().is_none();
+        let why = if nobody { " (the run was killed)" } else { "" };
+        return (RunOutcome::of(rung.validity, None), format!("{}{why}", rung.reason));
     }
     if own.validity == Validity::Unknown {
         // What the workload asks for could not be decided: nothing held.

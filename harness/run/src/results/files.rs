@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 use super::{
     FormError,
     inside::open_own,
-    memory::{memory_exceeded, most_memory, taken},
+    memory::{Allowance, taken},
 };
 
 /// A file of a run could not be read or written.
@@ -102,6 +102,14 @@ pub fn write_json_lines<T: Serialize>(path: &Path, values: &[T]) -> Result<(), F
 /// When the system says no, when the file is a link or would fill the memory,
 /// or a line is of another form.
 pub fn read_json_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, FileError> {
+    read_json_lines_within(path, &mut Allowance::whole())
+}
+
+/// The same, which takes no more memory than is left.
+pub(super) fn read_json_lines_within<T: DeserializeOwned>(
+    path: &Path,
+    memory: &mut Allowance,
+) -> Result<Vec<T>, FileError> {
     let file = match open_own(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -109,17 +117,14 @@ pub fn read_json_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, FileE
     };
     let mut values = Vec::new();
     let mut file = BufReader::new(file);
-    let mut left = most_memory();
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
-        let read = (&mut file).take(left.saturating_add(1)).read_until(b'\n', &mut line);
+        let read = (&mut file).take(memory.left().saturating_add(1)).read_until(b'\n', &mut line);
         if read.map_err(FileError::io(path))? == 0 {
             break;
         }
-        left = left
-            .checked_sub(taken::<T>(&line))
-            .ok_or_else(|| FileError::io(path)(memory_exceeded(number)))?;
+        memory.take(taken::<T>(&line), number).map_err(FileError::io(path))?;
         let value = serde_json::from_slice(line.trim_ascii_end())
             .map_err(|error| FormError::json(path, number, &error))?;
         values.push(value);

@@ -190,6 +190,29 @@ impl RunFolder {
         self.has("COMPLETE")
     }
 
+    /// By what lists are in order: names tell seconds; of the same second the
+    /// one that began first is first.
+    pub(super) fn rank(&self) -> (String, Option<SystemTime>, String) {
+        let second = self.name.split('-').next().unwrap_or_default();
+        (second.to_owned(), self.began(), self.name.clone())
+    }
+
+    /// Where it lies in a results folder: its name, or that of a matrix,
+    /// `runs` and its name.
+    #[must_use]
+    pub fn place(&self, root: &Path) -> String {
+        let within = self.path.strip_prefix(root).unwrap_or(&self.path);
+        within.display().to_string()
+    }
+
+    /// The name of the matrix that it belongs to, if it lies in one in `root`.
+    #[must_use]
+    pub fn matrix(&self, root: &Path) -> Option<String> {
+        let runs = self.path.parent().filter(|shelf| *shelf != root)?;
+        let matrix = runs.parent().filter(|folder| folder.parent() == Some(root))?;
+        Some(matrix.file_name()?.to_str()?.to_owned())
+    }
+
     /// When its settings were written: at its beginning, and never again.
     fn began(&self) -> Option<SystemTime> {
         self.file(RunFolder::SETTINGS).metadata().and_then(|settings| settings.modified()).ok()
@@ -213,7 +236,7 @@ impl RunFolder {
 /// Where results are looked for if nothing else is said.
 const DEFAULT_RESULTS: &str = "results";
 
-/// Every run in `root`, oldest first.
+/// Every run in `root`, oldest first; not those of its matrices.
 #[must_use]
 pub fn list_runs(root: &Path) -> Vec<RunFolder> {
     let Ok(entries) = fs::read_dir(root) else { return Vec::new() };
@@ -222,17 +245,40 @@ pub fn list_runs(root: &Path) -> Vec<RunFolder> {
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .filter_map(|entry| RunFolder::at(entry.path()))
         .collect();
-    // Names tell seconds; of the same second the one that began first is first.
-    runs.sort_by(|a, b| {
-        let second = |run: &RunFolder| run.name.split('-').next().map(str::to_owned);
-        let by_second = second(a).cmp(&second(b));
-        by_second.then_with(|| a.began().cmp(&b.began())).then_with(|| a.name.cmp(&b.name))
-    });
+    runs.sort_by_cached_key(RunFolder::rank);
+    runs
+}
+
+/// Where the runs of a results folder lie: in itself, and under `runs` in the
+/// folder of each matrix of storms, whether it was ended or not. No link is
+/// followed: the folders may be a stranger's.
+#[must_use]
+pub(super) fn shelves(root: &Path) -> Vec<PathBuf> {
+    let is_folder = |path: &Path| path.symlink_metadata().is_ok_and(|found| found.is_dir());
+    let entries = fs::read_dir(root).into_iter().flatten().flatten();
+    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let within = folders
+        .map(|entry| entry.path())
+        .filter(|folder| !is_inside(folder, RunFolder::SETTINGS))
+        .map(|folder| folder.join("runs"))
+        .filter(|runs| is_folder(runs));
+    let mut shelves: Vec<_> = within.collect();
+    shelves.sort();
+    shelves.insert(0, root.to_owned());
+    shelves
+}
+
+/// Every run in `root` and in its matrices, oldest first.
+#[must_use]
+pub fn list_all_runs(root: &Path) -> Vec<RunFolder> {
+    let mut runs: Vec<_> = shelves(root).iter().flat_map(|shelf| list_runs(shelf)).collect();
+    runs.sort_by_cached_key(RunFolder::rank);
     runs
 }
 
 /// The run that a person means by `asked`: the path of its folder, its name,
-/// its id, the beginning of either, or `latest`.
+/// its id, the beginning of either, or `latest`, which is the last that stands
+/// for itself, and in no matrix.
 ///
 /// # Errors
 ///
@@ -241,18 +287,18 @@ pub fn find_run(root: &Path, asked: &str) -> Result<RunFolder, FindError> {
     if let Some(run) = RunFolder::at(PathBuf::from(asked.trim_end_matches('/'))) {
         return Ok(run);
     }
-    let mut runs = list_runs(root);
     let none = || FindError::NoSuchRun { asked: asked.to_owned(), root: root.to_owned() };
     if asked == "latest" {
-        return runs.pop().ok_or_else(none);
+        return list_runs(root).pop().ok_or_else(none);
     }
+    let mut runs = list_all_runs(root);
     runs.retain(|run| run.name.starts_with(asked) || run.id.starts_with(asked));
     match runs.len() {
         0 => Err(none()),
         1 => Ok(runs.swap_remove(0)),
         _ => Err(FindError::Ambiguous {
             asked: asked.to_owned(),
-            matches: runs.into_iter().map(|run| run.name).collect(),
+            matches: runs.iter().map(|run| run.place(root)).collect(),
         }),
     }
 }
@@ -293,5 +339,37 @@ mod tests {
         begin("20260301T080001Z-aside-8888", 1_000);
         let ids: Vec<_> = list_runs(root.path()).into_iter().map(|run| run.id).collect();
         assert_eq!(ids, ["ffff", "0000", "8888"]);
+    }
+
+    #[test]
+    fn runs_of_matrices_are_listed_and_found_but_are_not_the_latest() {
+        let root = tempfile::tempdir().unwrap();
+        let begin = |place: &str| {
+            let folder = root.path().join(place);
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join(RunFolder::SETTINGS), "").unwrap();
+        };
+        begin("20260301T080000Z-cache-aside-aaaa");
+        begin("20260301T080100Z-matrix-7777/runs/20260301T080101Z-outbox-bbbb");
+        begin("20260301T080200Z-cache-aside-cccc");
+        // The folder of a run is no shelf of others.
+        begin("20260301T080200Z-cache-aside-cccc/runs/20260301T080201Z-outbox-dddd");
+        // A stranger's link leads out of the folder, and is not followed.
+        let other = tempfile::tempdir().unwrap();
+        fs::create_dir_all(other.path().join("20260301T080300Z-outbox-eeee")).unwrap();
+        let linked = root.path().join("20260301T080250Z-matrix-8888");
+        fs::create_dir(&linked).unwrap();
+        std::os::unix::fs::symlink(other.path(), linked.join("runs")).unwrap();
+        fs::write(other.path().join("20260301T080300Z-outbox-eeee/run.toml"), "").unwrap();
+
+        let ids: Vec<_> = list_all_runs(root.path()).into_iter().map(|run| run.id).collect();
+        assert_eq!(ids, ["aaaa", "bbbb", "cccc"]);
+        let found = find_run(root.path(), "bbbb").unwrap();
+        assert_eq!(found.matrix(root.path()).as_deref(), Some("20260301T080100Z-matrix-7777"));
+        assert_eq!(find_run(root.path(), "latest").unwrap().id, "cccc");
+        let Err(FindError::Ambiguous { matches, .. }) = find_run(root.path(), "2026") else {
+            panic!("three begin so");
+        };
+        assert_eq!(matches[1], "20260301T080100Z-matrix-7777/runs/20260301T080101Z-outbox-bbbb");
     }
 }

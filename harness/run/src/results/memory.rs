@@ -2,7 +2,7 @@
 //! read: they may be a stranger's.
 
 use std::{
-    fs,
+    fs, io,
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -43,6 +43,27 @@ pub fn too_much_memory(line: usize) -> String {
     )
 }
 
+/// The bytes that the files of a run may still take, all together.
+pub(super) struct Allowance(u64);
+
+impl Allowance {
+    /// All of [`most_memory`].
+    pub(super) fn whole() -> Self {
+        Self(most_memory())
+    }
+
+    /// What is left.
+    pub(super) const fn left(&self) -> u64 {
+        self.0
+    }
+
+    /// Takes bytes for good, of what is read from this line.
+    pub(super) fn take(&mut self, bytes: u64, line: usize) -> io::Result<()> {
+        self.0 = self.0.checked_sub(bytes).ok_or_else(|| memory_exceeded(line))?;
+        Ok(())
+    }
+}
+
 /// About the bytes that a line and what becomes of it take while both are there.
 pub(super) fn taken<T>(line: &[u8]) -> u64 {
     /// Fields that a line has by itself; further commas and brackets are those of
@@ -55,7 +76,7 @@ pub(super) fn taken<T>(line: &[u8]) -> u64 {
 }
 
 /// [`too_much_memory`] as an error of reading.
-pub(super) fn memory_exceeded(line: usize) -> std::io::Error {
+pub(super) fn memory_exceeded(line: usize) -> io::Error {
     refused(too_much_memory(line))
 }
 

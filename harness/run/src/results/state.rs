@@ -1,6 +1,9 @@
-use std::{collections::HashMap, hash::BuildHasher};
+use std::{collections::HashMap, hash::BuildHasher, path::Path};
 
-use super::{Environment, IndexLine, RunFolder, RunSettings, VerdictFile, lock::Locked};
+use super::{
+    Environment, IndexLine, RunFolder, RunSettings, VerdictFile, folder::shelves, list_runs,
+    lock::Locked, read_index,
+};
 
 /// What became of a run: what every list of runs tells, decided in one place.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,7 +67,9 @@ impl RunState {
         match self {
             Self::Judged(_) => None,
             Self::Live(_) => Some("it goes on".to_owned()),
-            Self::Killed(_) => Some("it was killed; quarrel check judges what it saved".to_owned()),
+            Self::Killed(_) => {
+                Some("it was killed; quarrel report judges what it saved".to_owned())
+            }
             Self::Failed(_, why) => Some(why.clone()),
         }
     }
@@ -77,17 +82,40 @@ impl RunState {
     }
 }
 
-/// The states of runs, by what the index knows of them.
+/// Every run of a results folder and of its matrices, oldest first, with what
+/// became of it; `index` is what the folder's own index knows. What every list
+/// of runs tells is this.
 #[must_use]
 pub fn states<S: BuildHasher>(
-    runs: Vec<RunFolder>,
+    root: &Path,
     index: &HashMap<String, IndexLine, S>,
 ) -> Vec<(RunFolder, RunState)> {
-    let state = |folder: RunFolder| {
-        let state = RunState::of(&folder, index.get(&folder.name));
-        (folder, state)
-    };
-    runs.into_iter().map(state).collect()
+    let mut all = Vec::new();
+    for shelf in shelves(root) {
+        // A matrix has an index of its own. One that cannot be read says less
+        // than the folders of its runs, which are read then.
+        let of_matrix: HashMap<String, IndexLine> = match shelf == root {
+            true => HashMap::new(),
+            false => by_run(read_index(&shelf).unwrap_or_default()),
+        };
+        all.extend(list_runs(&shelf).into_iter().map(|folder| {
+            let known = match shelf == root {
+                true => index.get(&folder.name),
+                false => of_matrix.get(&folder.name),
+            };
+            let state = RunState::of(&folder, known);
+            (folder, state)
+        }));
+    }
+    all.sort_by_cached_key(|(folder, _)| folder.rank());
+    all
+}
+
+/// Lines of an index by their runs. A run that was judged again stands in it
+/// twice: the last counts.
+#[must_use]
+pub fn by_run<S: BuildHasher + Default>(lines: Vec<IndexLine>) -> HashMap<String, IndexLine, S> {
+    lines.into_iter().map(|line| (line.run.clone(), line)).collect()
 }
 
 fn unjudged(folder: &RunFolder, outcome: &str) -> IndexLine {

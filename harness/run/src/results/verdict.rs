@@ -62,6 +62,10 @@ pub struct VerdictFile {
     /// it is no reason to accept one in which something did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nothing_at_stake: Option<String>,
+    /// How often what the workload itself asks for was broken, if it was; of the
+    /// same class as the first of the anomalies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_anomalies: Option<u64>,
     /// Evidence, worst first.
     pub anomalies: Vec<Anomaly>,
     /// Numbers.

@@ -21,6 +21,10 @@ use tokio::sync::watch;
 /// More controllers at once are refused.
 const MOST_ATTENTIONS: usize = 64;
 
+/// The most bytes of notices that may wait to be read by all of them together:
+/// room for so many that ask for nothing in particular.
+const MOST_TOGETHER: usize = MOST_ATTENTIONS * (8 << 20);
+
 /// The attentions of clients that read them now.
 #[derive(Debug, Default)]
 pub(super) struct Attentions(Mutex<BTreeMap<u64, Weak<Subscription>>>);
@@ -102,6 +106,16 @@ impl Attentions {
         all.retain(|_, one| one.strong_count() > 0);
         if all.len() >= MOST_ATTENTIONS {
             let reason = format!("{MOST_ATTENTIONS} controllers attend already");
+            return Err(Error::Refused(reason));
+        }
+        let capacity = |one: &Subscription| one.attention.capacity();
+        let others = all.values().filter_map(Weak::upgrade).map(|one| capacity(&one)).sum();
+        let left = MOST_TOGETHER.saturating_sub(others);
+        if capacity(subscription) > left {
+            let reason = format!(
+                "capacity: {left} bytes are left of the {MOST_TOGETHER} that notices may take for \
+                 all controllers together"
+            );
             return Err(Error::Refused(reason));
         }
         all.insert(subscription.id, Arc::downgrade(subscription));

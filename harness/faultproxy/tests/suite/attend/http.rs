@@ -195,6 +195,27 @@ fn what_cannot_be_attended_is_refused_with_a_reason() {
     assert_eq!(call(api, "PUT", "/x/attend", "{}").status, 405);
 }
 
+/// Each has room for so many bytes, and all together have room for 512 MiB.
+#[test]
+fn controllers_together_have_room_for_so_many_notices() {
+    let (server, node, _addr) = redis();
+    let api = server.api_addr();
+    let wanted = |name: &str| json!({"proxies": [name], "capacity": 64 << 20});
+    let names: Vec<String> = (0..9).map(|number| format!("p{number}")).collect();
+    for name in &names {
+        proxy(&server, name, node.addr, Protocol::Redis);
+    }
+    let (last, first) = names.split_last().expect("there are nine");
+    let mut all: Vec<_> = first.iter().map(|name| Controller::attend(api, &wanted(name))).collect();
+    let refused = call(api, "POST", "/x/attend", &wanted(last).to_string());
+    assert_eq!(refused.status, 409, "{refused:?}");
+    assert!(refused.body.contains("capacity: 0 bytes are left of the 536870912"), "{refused:?}");
+    // Whoever leaves makes room, and nobody attends in vain.
+    let gone = format!("/x/attend/{}", all.remove(0).id);
+    eventually("there is room", || call(api, "GET", &format!("{gone}/waiting"), "").status == 404);
+    Controller::attend(api, &wanted(last));
+}
+
 #[test]
 fn a_controller_that_does_not_read_makes_clients_wait_and_loses_nothing() {
     let (server, _node, addr) = redis();

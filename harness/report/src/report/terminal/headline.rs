@@ -6,7 +6,7 @@ use quarrel_checkers::{
 use quarrel_run::{judge::CauseEvidence, results::VerdictFile};
 
 use super::{printable, width::cut};
-use crate::report::{explain, names::Names};
+use crate::report::{Timeline, explain, names::Names};
 
 /// Columns of a value beside its version.
 const LONGEST_VALUE: usize = 16;
@@ -125,16 +125,23 @@ pub fn headline(evidence: Option<&CauseEvidence<'_>>, anomaly: &Anomaly) -> Stri
             },
         })
     };
-    short().unwrap_or_else(|| printable(&anomaly.explanation))
+    short().unwrap_or_else(|| {
+        // The sentence is the checker's; its actors have the names of the story.
+        let names = evidence.map(|evidence| Timeline::of(evidence, anomaly).names);
+        let told = names.map(|names| names.told(&anomaly.explanation));
+        printable(told.as_ref().unwrap_or(&anomaly.explanation))
+    })
 }
 
 /// Of a lost write what was acknowledged, and what the primary holds instead.
 fn lost(evidence: &CauseEvidence<'_>, anomaly: &Anomaly) -> Option<[String; 2]> {
     let is_known = anomaly.class == Class::LostWrite && anomaly.versions_behind > 0;
     let key = anomaly.key.filter(|_| is_known)?;
-    let lost = evidence.version_on(evidence.guilty(anomaly)?, key)?;
+    let write = evidence.guilty(anomaly)?;
+    let lost = evidence.version_on(write, key)?;
     let held = lost.number.checked_sub(anomaly.versions_behind)?;
-    Some([lost, Version { number: held, ..lost }].map(numeral))
+    let held = numeral(Version { number: held, ..lost });
+    Some([version_and_value(evidence, write, key), held])
 }
 
 /// Why it must not have been: the sentence behind `= why`.
@@ -178,7 +185,7 @@ pub(in crate::report) fn why(
             _ => return None,
         })
     };
-    short().unwrap_or_else(|| printable(&anomaly.explanation))
+    short().unwrap_or_else(|| printable(&names.told(&anomaly.explanation)))
 }
 
 fn process(evidence: &CauseEvidence<'_>, operation: &Operation) -> Process {

@@ -13,7 +13,7 @@ pub(in crate::report) use headline::{Fracture, cause_told, numeral, value_of, wh
 pub use ink::Ink;
 pub use outcome::{extent, faults_seen, verdict_line};
 pub use verdict::summary;
-pub use width::{Width, printable};
+pub use width::{Width, fit, printable};
 
 pub(in crate::report) use outcome::is_unasked;
 pub(in crate::report) use sheet::Sheet;

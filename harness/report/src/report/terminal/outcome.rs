@@ -107,7 +107,7 @@ pub(in crate::report) fn reach(verdict: &VerdictFile, class: Class) -> String {
             let compared = counted(convergence.keys_compared, "key");
             format!("the stores differ on {} of {compared} in the end", thousands(differ))
         }
-        // Of what a workload asks for only the evidence is kept.
+        // Of what a workload asks for not all of the evidence is kept.
         class => {
             let kept = verdict.anomalies.iter().filter(|anomaly| anomaly.class == class).count();
             let what = match class {
@@ -115,9 +115,11 @@ pub(in crate::report) fn reach(verdict: &VerdictFile, class: Class) -> String {
                 Class::GSingle => "pair read in halves",
                 _ => "time kept as evidence",
             };
-            let least = if kept >= KEPT_AT_LEAST { "at least " } else { "" };
+            let is_first = verdict.anomalies.first().is_some_and(|first| first.class == class);
+            let all = verdict.own_anomalies.filter(|_| is_first);
+            let least = if all.is_none() && kept >= KEPT_AT_LEAST { "at least " } else { "" };
             let writes = counted(metrics.writes, "acknowledged write");
-            let told = counted_first(kept as u64, what);
+            let told = counted_first(all.unwrap_or(kept as u64), what);
             format!("{least}{told}, beside {writes} and {}", counted(metrics.reads, "read"))
         }
     }

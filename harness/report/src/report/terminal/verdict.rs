@@ -174,7 +174,9 @@ fn ladder(sheet: &mut Sheet, verdict: &VerdictFile) {
         let lead = format!("  {sign} {:<17} ", rung.guarantee.to_string());
         sheet.item((style, &lead), (Style::new(), &rung.reason), 24);
     }
-    if let Some(order) = verdict.metrics.order() {
-        sheet.item((Style::new(), "      judged "), (Style::new(), &order), 13);
+    let mut lead = "      judged ";
+    for part in verdict.metrics.order().iter().flat_map(|order| order.split("; ")) {
+        sheet.item((Style::new(), lead), (Style::new(), part), 13);
+        lead = "             ";
     }
 }

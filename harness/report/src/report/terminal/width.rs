@@ -20,6 +20,13 @@ impl Width {
             .map_or(Self::Free, |(width, _)| Self::Columns(usize::from(width.0)))
     }
 
+    /// Of the terminal that standard error is, if it is one.
+    #[must_use]
+    pub fn of_notes() -> Self {
+        terminal_size::terminal_size_of(std::io::stderr())
+            .map_or(Self::Free, |(width, _)| Self::Columns(usize::from(width.0)))
+    }
+
     /// What is left beside `used` columns; at least 20, as nothing can be read
     /// in less.
     pub(in crate::report) fn beside(self, used: usize) -> Option<usize> {
@@ -30,9 +37,74 @@ impl Width {
     }
 }
 
-/// Columns that a text takes.
+/// Columns that a text takes; colours take none.
 pub(in crate::report) fn columns(text: &str) -> usize {
-    text.width()
+    if !text.contains(ESCAPE) {
+        return text.width();
+    }
+    let mut pen = Pen::default();
+    text.chars().map(|c| pen.columns(c)).sum()
+}
+
+/// What begins a colour.
+const ESCAPE: char = '\u{1b}';
+
+/// Tells letters from the sequences (`ESC [ … m`) that colour them.
+#[derive(Default)]
+struct Pen {
+    is_in_sequence: bool,
+}
+
+impl Pen {
+    /// How many columns the next character takes.
+    fn columns(&mut self, c: char) -> usize {
+        self.is_in_sequence |= c == ESCAPE;
+        let wide = if self.is_in_sequence { 0 } else { c.width().unwrap_or(0) };
+        self.is_in_sequence &= c != 'm';
+        wide
+    }
+}
+
+/// The text with every line that is too long broken between words. What follows
+/// is indented: to the column that the line has behind a gap of two spaces, as
+/// tables do, or by two more than the line. What people copy, a command or JSON
+/// in a line of its own, stays in one piece.
+#[must_use]
+pub fn fit(text: &str, width: Width) -> String {
+    let Width::Columns(all) = width else { return text.to_owned() };
+    let mut fitted = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
+        let is_copied = COPIED.iter().any(|begin| line.trim_start().starts_with(begin));
+        if is_copied || columns(line) <= all {
+            fitted.push_str(line);
+        } else {
+            let (lead, body, hang) = hanging(line, all / 2);
+            let (first, rest) = (width.beside(columns(lead)), width.beside(hang));
+            fitted.push_str(lead);
+            let gap = format!("\n{:hang$}", "");
+            fitted.push_str(&wrap(body, first, rest).join(&gap));
+        }
+        fitted.push_str(end);
+    }
+    fitted
+}
+
+/// How lines begin that people copy.
+const COPIED: &[&str] =
+    &["{", "[", "quarrel ", "cargo ", "psql ", "redis-cli ", "curl ", "toxiproxy-cli "];
+
+/// What a line begins with, what may be broken of it, and how far what follows
+/// is indented: at most `most` columns.
+fn hanging(line: &str, most: usize) -> (&str, &str, usize) {
+    let indent = line.len() - line.trim_start_matches(' ').len();
+    let is_gap = |at: &usize| line[..*at].ends_with("  ") && !line[*at..].starts_with(' ');
+    let mut ends = line.char_indices().map(|(at, _)| at).filter(|at| *at > indent).filter(is_gap);
+    let column = ends.rfind(|at| columns(&line[..*at]) <= most);
+    match column {
+        Some(at) => (&line[..at], &line[at..], columns(&line[..at])),
+        None => (&line[..indent], &line[indent..], (indent + 2).min(most)),
+    }
 }
 
 /// The text with every control character spelled out: a value from a history
@@ -73,8 +145,9 @@ pub(super) fn wrap(text: &str, first: Option<usize>, rest: Option<usize>) -> Vec
 fn pieces(word: &str, width: usize) -> Vec<String> {
     let mut pieces = vec![String::new()];
     let mut used = 0;
+    let mut pen = Pen::default();
     for c in word.chars() {
-        let wide = c.width().unwrap_or(0);
+        let wide = pen.columns(c);
         if used + wide > width {
             pieces.push(String::new());
             used = 0;
@@ -117,6 +190,44 @@ mod tests {
             let joined = lines.join(" ");
             prop_assert_eq!(joined.trim_start(), text);
         }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_fits_and_loses_no_word(
+            words in prop::collection::vec("[a-z]{1,12}", 1..30),
+            gaps in prop::collection::vec(1usize..4, 30),
+            indent in 0usize..9,
+            width in 44usize..90,
+        ) {
+            let gapped = words.iter().zip(&gaps).map(|(word, gap)| format!("{word}{:gap$}", ""));
+            let line = format!("{:indent$}{}", "", gapped.collect::<String>());
+            let fitted = fit(line.trim_end(), Width::Columns(width));
+            for line in fitted.lines() {
+                prop_assert!(columns(line) <= width, "{fitted}");
+            }
+            prop_assert!(fitted.split_whitespace().eq(words.iter().map(String::as_str)));
+        }
+    }
+
+    #[test]
+    fn what_follows_stands_under_its_column() {
+        let fitted = |line: &str| fit(line, Width::Columns(45));
+        assert_eq!(
+            fitted("redis-cut   the link to the cache breaks, and comes back after a while\n"),
+            "redis-cut   the link to the cache breaks, and\n            comes back after a while\n"
+        );
+        assert_eq!(
+            fitted("  = searched: all orders of 2 writers and 2 readers, 1 operation each\n"),
+            "  = searched: all orders of 2 writers and 2\n    readers, 1 operation each\n"
+        );
+        let copied = "  quarrel run cache-aside --cluster external --primary postgres://db/shop\n";
+        assert_eq!(fitted(copied), copied);
+        let coloured = "\u{1b}[1m\u{1b}[31merror\u{1b}[0m: what is wrong here is told in red ink, and at length";
+        assert_eq!(
+            fitted(coloured),
+            "\u{1b}[1m\u{1b}[31merror\u{1b}[0m: what is wrong here is told in red ink,\n  and at length"
+        );
     }
 
     #[test]

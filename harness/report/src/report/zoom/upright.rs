@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use quarrel_checkers::{Step, Time, millis};
+use quarrel_checkers::{Content, Site, Step, Time, millis};
 
 use super::{
     Picture, StepBox,
@@ -11,7 +11,7 @@ use super::{
     safe,
     strip::Piece,
 };
-use crate::report::terminal::shorten;
+use crate::report::terminal::{printable, shorten};
 
 /// In pixels.
 const WIDTH: f64 = 348.0;
@@ -144,7 +144,14 @@ impl Upright<'_> {
         let who = self.picture.lanes.get(drawn.lane).map_or("", |(name, _)| name.as_str());
         let left = self.thread(self.picture.lanes.len().saturating_sub(1)) + THREAD;
         let room = ((WIDTH - STORES - left - 4.0) / LETTER) as usize;
-        let label = shorten(&drawn.label, Some(room));
+        // A write's value stands beside its version, as far as there is room.
+        let value = match &drawn.step.argument {
+            Some(Content::Row { value, .. }) if site == Site::Primary => {
+                format!(" ({})", printable(&value.to_string()))
+            }
+            _ => String::new(),
+        };
+        let label = shorten(&format!("{}{value}", drawn.label), Some(room));
         let (note, shout) = self.below(drawn);
         let note = shorten(&note, Some(room.saturating_sub(who.chars().count() + 1)));
         self.put(format_args!(

@@ -173,6 +173,34 @@ impl Ruling {
         }
     }
 
+    /// Its place in a list that begins with what is worst: grave anomalies in
+    /// their order, then what is denied, stale, or only not as expected, then
+    /// what was not decided, and last what is accepted.
+    #[must_use]
+    pub fn rank(&self) -> usize {
+        let grave = |name: &String| {
+            let known = grave().position(|class| class.to_string() == *name);
+            // Stores that never agree again stand right behind lost writes.
+            known.map_or(1, |at| if at == 0 { 0 } else { at + 1 })
+        };
+        let last = GRAVE.len() + 2;
+        match self {
+            Self::Beyond(breaches) => {
+                let rank = |breach: &Breach| match &breach.kind {
+                    BreachKind::Grave(name) => grave(name),
+                    BreachKind::Denied(_) => last,
+                    BreachKind::Stale { .. } => last + 1,
+                    BreachKind::Guarantee => last + 2,
+                };
+                breaches.iter().map(rank).min().unwrap_or(last)
+            }
+            Self::Environment(_) => last + 3,
+            Self::Undecided(_) => last + 4,
+            Self::Vacuous(_) => last + 5,
+            Self::Accepted => last + 6,
+        }
+    }
+
     /// The exit code that says so.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
