@@ -90,30 +90,107 @@ pub enum Class {
     G1b,
     /// Transactions: a cycle of overwrites and reads of what was written.
     G1c,
+    /// Transactions: one had read something of another, and then missed what that one wrote
+    /// elsewhere (OTV; Adya 1999, Bailis et al. 2013).
+    ObservedTransactionVanishes,
+    /// Transactions: one read part of what another wrote, and missed the rest (Bailis et al.
+    /// 2014).
+    FracturedRead,
+    /// Transactions: one found a key empty whose write it causally follows (`WriteCOInitRead`;
+    /// Bouajjani et al. 2017).
+    WriteCoInitRead,
+    /// Transactions: one read what had been overwritten in its own causal past (`WriteCORead`;
+    /// Bouajjani et al. 2017).
+    WriteCoRead,
+    /// Transactions: several disagree about the order of writes (`CyclicCF`; Bouajjani et al.
+    /// 2017).
+    CyclicCf,
     /// Transactions: two replaced the same version, so one update is lost.
     LostUpdate,
-    /// Transactions: a cycle with exactly one read of what was then
-    /// overwritten (read skew).
+    /// Transactions: a cycle with exactly one read of what was then overwritten (read skew).
     GSingle,
-    /// Transactions: a cycle with several such reads (write skew).
-    G2,
-    /// Transactions: a cycle of overwrites that only real time closes.
+    /// Transactions: a cycle with several such reads, of which no two follow each other (long
+    /// fork).
+    GNonadjacent,
+    /// Transactions: a cycle with such reads in which at most one transaction only reads (Adya
+    /// 1999).
+    GUpdate,
+    /// Transactions: a cycle with such reads that follow each other (write skew).
+    #[serde(alias = "g2")]
+    G2Item,
+    /// Transactions: [`Self::G0`], if each must also follow what its own session did before.
+    G0Process,
+    /// Transactions: [`Self::G1c`], if each must also follow what its own session did before.
+    G1cProcess,
+    /// Transactions: [`Self::ObservedTransactionVanishes`], if each must also follow what its own session did before.
+    ObservedTransactionVanishesProcess,
+    /// Transactions: [`Self::FracturedRead`], if each must also follow what its own session did before.
+    FracturedReadProcess,
+    /// Transactions: [`Self::GSingle`], if each must also follow what its own session did before.
+    GSingleProcess,
+    /// Transactions: [`Self::GNonadjacent`], if each must also follow what its own session did before.
+    GNonadjacentProcess,
+    /// Transactions: [`Self::GUpdate`], if each must also follow what its own session did before.
+    GUpdateProcess,
+    /// Transactions: [`Self::G2Item`], if each must also follow what its own session did before.
+    G2ItemProcess,
+    /// Transactions: [`Self::G0`], if each must also follow all that had ended before it began.
     G0Realtime,
-    /// Transactions: a cycle of overwrites and reads that only real time closes.
+    /// Transactions: [`Self::G1c`], if each must also follow all that had ended before it began.
     G1cRealtime,
-    /// Transactions: a cycle with exactly one read of what was then
-    /// overwritten that only real time closes (a stale read).
+    /// Transactions: [`Self::ObservedTransactionVanishes`], if each must also follow all that had ended before it began.
+    ObservedTransactionVanishesRealtime,
+    /// Transactions: [`Self::FracturedRead`], if each must also follow all that had ended before it began.
+    FracturedReadRealtime,
+    /// Transactions: [`Self::WriteCoInitRead`], if each must also follow all that had ended before it began.
+    WriteCoInitReadRealtime,
+    /// Transactions: [`Self::WriteCoRead`], if each must also follow all that had ended before it began.
+    WriteCoReadRealtime,
+    /// Transactions: [`Self::CyclicCf`], if each must also follow all that had ended before it began.
+    CyclicCfRealtime,
+    /// Transactions: [`Self::GSingle`], if each must also follow all that had ended before it began.
     GSingleRealtime,
-    /// Transactions: a cycle with several such reads that only real time
-    /// closes.
-    G2Realtime,
-    /// Transactions: no choice of a snapshot and a commit for each explains what
-    /// they read and wrote, though no stronger cycle is evident.
+    /// Transactions: [`Self::GNonadjacent`], if each must also follow all that had ended before it began.
+    GNonadjacentRealtime,
+    /// Transactions: [`Self::GUpdate`], if each must also follow all that had ended before it began.
+    GUpdateRealtime,
+    /// Transactions: [`Self::G2Item`], if each must also follow all that had ended before it began.
+    #[serde(alias = "g2-realtime")]
+    G2ItemRealtime,
+    /// Transactions: no order of versions and no sets of visible transactions explain what they
+    /// read, though no cycle is evident.
+    NotParallelSnapshotIsolated,
+    /// Transactions: no choice of a snapshot and a commit for each explains what they read and
+    /// wrote, though no cycle is evident.
     NotSnapshotIsolated,
-    /// Transactions: no order of them explains what they read, though no cycle
-    /// is evident.
+    /// Transactions: no order of those that write explains what they read, and what each that
+    /// only reads saw, though no cycle is evident.
+    NotUpdateSerializable,
+    /// Transactions: no order of them explains what they read, though no cycle is evident.
     NotSerializable,
-    /// Transactions: some order explains what they read, but none in real time.
+    /// Transactions: [`Self::NotParallelSnapshotIsolated`], if each must also follow what its own session did
+    /// before.
+    NotParallelSnapshotIsolatedProcess,
+    /// Transactions: [`Self::NotSnapshotIsolated`], if each must also follow what its own session did
+    /// before.
+    NotSnapshotIsolatedProcess,
+    /// Transactions: [`Self::NotUpdateSerializable`], if each must also follow what its own session did
+    /// before.
+    NotUpdateSerializableProcess,
+    /// Transactions: [`Self::NotSerializable`], if each must also follow what its own session did
+    /// before.
+    NotSerializableProcess,
+    /// Transactions: [`Self::NotParallelSnapshotIsolated`], if each must also follow all that had ended before
+    /// it began.
+    NotParallelSnapshotIsolatedRealtime,
+    /// Transactions: [`Self::NotSnapshotIsolated`], if each must also follow all that had ended before
+    /// it began.
+    NotSnapshotIsolatedRealtime,
+    /// Transactions: [`Self::NotUpdateSerializable`], if each must also follow all that had ended before
+    /// it began.
+    NotUpdateSerializableRealtime,
+    /// Transactions: [`Self::NotSerializable`], if each must also follow all that had ended before
+    /// it began.
     NotSerializableRealtime,
     /// Transactions: one did not see its own earlier writes.
     Internal,
@@ -139,15 +216,46 @@ impl fmt::Display for Class {
             Self::G1a => "g1a",
             Self::G1b => "g1b",
             Self::G1c => "g1c",
+            Self::ObservedTransactionVanishes => "observed-transaction-vanishes",
+            Self::FracturedRead => "fractured-read",
+            Self::WriteCoInitRead => "write-co-init-read",
+            Self::WriteCoRead => "write-co-read",
+            Self::CyclicCf => "cyclic-cf",
             Self::LostUpdate => "lost-update",
             Self::GSingle => "g-single",
-            Self::G2 => "g2",
+            Self::GNonadjacent => "g-nonadjacent",
+            Self::GUpdate => "g-update",
+            Self::G2Item => "g2-item",
+            Self::G0Process => "g0-process",
+            Self::G1cProcess => "g1c-process",
+            Self::ObservedTransactionVanishesProcess => "observed-transaction-vanishes-process",
+            Self::FracturedReadProcess => "fractured-read-process",
+            Self::GSingleProcess => "g-single-process",
+            Self::GNonadjacentProcess => "g-nonadjacent-process",
+            Self::GUpdateProcess => "g-update-process",
+            Self::G2ItemProcess => "g2-item-process",
             Self::G0Realtime => "g0-realtime",
             Self::G1cRealtime => "g1c-realtime",
+            Self::ObservedTransactionVanishesRealtime => "observed-transaction-vanishes-realtime",
+            Self::FracturedReadRealtime => "fractured-read-realtime",
+            Self::WriteCoInitReadRealtime => "write-co-init-read-realtime",
+            Self::WriteCoReadRealtime => "write-co-read-realtime",
+            Self::CyclicCfRealtime => "cyclic-cf-realtime",
             Self::GSingleRealtime => "g-single-realtime",
-            Self::G2Realtime => "g2-realtime",
+            Self::GNonadjacentRealtime => "g-nonadjacent-realtime",
+            Self::GUpdateRealtime => "g-update-realtime",
+            Self::G2ItemRealtime => "g2-item-realtime",
+            Self::NotParallelSnapshotIsolated => "not-parallel-snapshot-isolated",
             Self::NotSnapshotIsolated => "not-snapshot-isolated",
+            Self::NotUpdateSerializable => "not-update-serializable",
             Self::NotSerializable => "not-serializable",
+            Self::NotParallelSnapshotIsolatedProcess => "not-parallel-snapshot-isolated-process",
+            Self::NotSnapshotIsolatedProcess => "not-snapshot-isolated-process",
+            Self::NotUpdateSerializableProcess => "not-update-serializable-process",
+            Self::NotSerializableProcess => "not-serializable-process",
+            Self::NotParallelSnapshotIsolatedRealtime => "not-parallel-snapshot-isolated-realtime",
+            Self::NotSnapshotIsolatedRealtime => "not-snapshot-isolated-realtime",
+            Self::NotUpdateSerializableRealtime => "not-update-serializable-realtime",
             Self::NotSerializableRealtime => "not-serializable-realtime",
             Self::Internal => "internal",
             Self::IncompatibleOrder => "incompatible-order",

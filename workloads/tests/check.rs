@@ -179,7 +179,7 @@ fn transactions_are_what_looks_like_them() {
         ":process 2, :type :invoke, :f :size, :value nil",
         ":process 2, :type :ok, :f :size, :value 2",
     ]);
-    expect(INVALID, "g2: ", ("x.edn", &skew, ""));
+    expect(INVALID, "g2-item: ", ("x.edn", &skew, ""));
     let left_out = "1 operations are no transactions and were left out, the first: event 4";
     expect(INVALID, left_out, ("x.edn", &skew, ""));
     // One object with all registers: what it does not know is not decided.

@@ -85,7 +85,7 @@ impl Collector {
 }
 
 /// Sorts the worst first.
-type Badness = (u8, Reverse<Duration>, Reverse<u64>, Option<crate::Key>, Vec<crate::Index>);
+type Badness = (u16, Reverse<Duration>, Reverse<u64>, Option<crate::Key>, Vec<crate::Index>);
 
 fn badness(anomaly: &Anomaly) -> Badness {
     (
@@ -99,7 +99,7 @@ fn badness(anomaly: &Anomaly) -> Badness {
 
 /// Data that is lost or made up is worse than data that stays wrong, and that
 /// worse than data that was wrong for a while.
-const fn rank(class: Class) -> u8 {
+const fn rank(class: Class) -> u16 {
     match class {
         Class::LostWrite => 0,
         Class::PhantomRead | Class::DirtyRead => 1,
@@ -111,21 +111,7 @@ const fn rank(class: Class) -> u8 {
         Class::NonMonotonicWrite => 7,
         Class::WriteBeforeRead => 8,
         Class::NotLinearizable => 9,
-        Class::G0 => 10,
-        Class::G1a => 11,
-        Class::G1b => 12,
-        Class::G1c => 13,
-        Class::LostUpdate => 14,
-        Class::GSingle => 15,
-        Class::G2 => 16,
-        Class::G0Realtime => 17,
-        Class::G1cRealtime => 18,
-        Class::GSingleRealtime => 19,
-        Class::G2Realtime => 20,
-        Class::NotSnapshotIsolated => 21,
-        Class::NotSerializable => 22,
-        Class::NotSerializableRealtime => 23,
-        Class::Internal => 24,
-        Class::IncompatibleOrder => 25,
+        // Of transactions: as they are listed.
+        _ => 10 + class as u16,
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{
     graph::{Dependency, Edge, Graph, anti},
+    level::{Order, with_order, without_order},
     parse::Transactions,
 };
 use crate::Class;
@@ -14,36 +15,56 @@ const MAX_STRONG: usize = 16;
 
 /// The class of a cycle, as Elle names them.
 pub(super) fn class(cycle: &[Edge]) -> Class {
+    let is_anti = |edge: &Edge| edge.dependency == Dependency::ReadWrite;
+    let next = cycle.iter().cycle().skip(1);
+    let has_adjacent = cycle.iter().zip(next).any(|(one, two)| is_anti(one) && is_anti(two));
+    let has_reads = cycle.iter().any(|edge| edge.dependency == Dependency::WriteRead);
+    let class = match anti(cycle) {
+        0 if has_reads => Class::G1c,
+        0 => Class::G0,
+        1 => Class::GSingle,
+        _ if has_adjacent => Class::G2Item,
+        _ => Class::GNonadjacent,
+    };
+    with_order(class, order(cycle))
+}
+
+/// What has part in a cycle besides data.
+pub(super) fn order(cycle: &[Edge]) -> Order {
     let has = |dependency| cycle.iter().any(|edge| edge.dependency == dependency);
-    let has_reads = has(Dependency::WriteRead);
-    match (anti(cycle), has(Dependency::RealTime)) {
-        (0, false) if has_reads => Class::G1c,
-        (0, false) => Class::G0,
-        (1, false) => Class::GSingle,
-        (_, false) => Class::G2,
-        (0, true) if has_reads => Class::G1cRealtime,
-        (0, true) => Class::G0Realtime,
-        (1, true) => Class::GSingleRealtime,
-        (_, true) => Class::G2Realtime,
+    match () {
+        () if has(Dependency::RealTime) => Order::RealTime,
+        () if has(Dependency::Process) => Order::Sessions,
+        () => Order::Any,
     }
 }
 
-/// How weak a class is, whether or not real time has part in it.
-pub(super) const fn rank(class: Class) -> u8 {
-    match class {
-        Class::G0 | Class::G0Realtime => 0,
-        Class::G1c | Class::G1cRealtime => 1,
-        Class::GSingle | Class::GSingleRealtime => 2,
-        _ => 3,
+/// How weak a class of cycles is, whether or not sessions or real time have
+/// part in it.
+pub(super) fn rank(class: Class) -> u8 {
+    match without_order(class) {
+        Class::G0 => 0,
+        Class::G1c => 1,
+        Class::GSingle => 2,
+        Class::GNonadjacent => 3,
+        _ => 4,
     }
 }
 
 /// A cycle of some of the transactions of `cycle`, without joints, that is none
 /// any more without any one of them.
-pub(super) fn shortest(graph: &Graph, transactions: &Transactions, cycle: &[Edge]) -> Vec<Edge> {
+///
+/// Dependencies by data that are weaker than `strong` have part in it only where
+/// nothing else leads on.
+pub(super) fn shortest(
+    graph: &Graph,
+    transactions: &Transactions,
+    cycle: &[Edge],
+    strong: Dependency,
+) -> Vec<Edge> {
     let mut members = members(graph, cycle);
     if members.len() <= MAX_MEMBERS {
-        let edge = |from, to| edge(graph, transactions, cycle, from, to);
+        let edge = |from, to| edge(graph, transactions, cycle, strong, (from, to));
         for member in members.clone() {
             let rest: Vec<u32> = members.iter().copied().filter(|m| *m != member).collect();
             if around(&rest, &edge).is_some() {
@@ -54,7 +75,7 @@ pub(super) fn shortest(graph: &Graph, transactions: &Transactions, cycle: &[Edge
             return cycle;
         }
     }
-    without_joints(graph, transactions, cycle)
+    without_joints(graph, transactions, cycle, strong)
 }
 
 /// A cycle of some of the transactions of `whole`, which has no joints, of at
@@ -72,9 +93,9 @@ pub(super) fn as_strong(
     let strong = weakest(&whole).filter(|_| most == 0).unwrap_or(Dependency::WriteRead);
     let mut at = 0;
     while at < whole.len() && whole.len() <= MAX_STRONG {
-        // Real time weakens no class.
+        // Sessions and real time weaken no class.
         let edge =
-            |from, to| by_time(transactions, &whole, from, to).or_else(|| graph.between(from, to));
+            |from, to| by_order(transactions, &whole, from, to).or_else(|| graph.between(from, to));
         let by = |most: Dependency| {
             move |from: u32, to: u32| edge(from, to).filter(|e| e.dependency <= most)
         };
@@ -131,33 +152,42 @@ pub(super) fn without_joints(
     graph: &Graph,
     transactions: &Transactions,
     cycle: &[Edge],
+    strong: Dependency,
 ) -> Vec<Edge> {
     let members = members(graph, cycle);
     let next = members.iter().cycle().skip(1);
     let pairs = members.iter().zip(next);
-    pairs.filter_map(|(&from, &to)| edge(graph, transactions, cycle, from, to)).collect()
+    let edge = |(&from, &to)| edge(graph, transactions, cycle, strong, (from, to));
+    pairs.filter_map(edge).collect()
 }
 
 fn members(graph: &Graph, cycle: &[Edge]) -> Vec<u32> {
     cycle.iter().map(|edge| edge.from).filter(|node| graph.is_transaction(*node)).collect()
 }
 
-/// How one transaction depends on another, by real time only if something on
-/// `cycle` does.
-fn edge(
+/// How one transaction depends on another: by data up to `strong`, else by
+/// sessions or real time if something on `cycle` does, else by other data.
+pub(super) fn edge(
     graph: &Graph,
     transactions: &Transactions,
     cycle: &[Edge],
-    from: u32,
-    to: u32,
+    strong: Dependency,
+    (from, to): (u32, u32),
 ) -> Option<Edge> {
-    graph.between(from, to).or_else(|| by_time(transactions, cycle, from, to))
+    let data = graph.between(from, to);
+    let is_strong = |edge: &Edge| edge.dependency <= strong;
+    data.filter(is_strong).or_else(|| by_order(transactions, cycle, from, to)).or(data)
 }
 
-fn by_time(transactions: &Transactions, cycle: &[Edge], from: u32, to: u32) -> Option<Edge> {
-    let has_real_time = cycle.iter().any(|edge| edge.dependency == Dependency::RealTime);
-    let is_over = has_real_time && transactions.is_before(from, to);
-    is_over.then_some(Edge { from, to, dependency: Dependency::RealTime, key: 0 })
+fn by_order(transactions: &Transactions, cycle: &[Edge], from: u32, to: u32) -> Option<Edge> {
+    let session = |at: u32| transactions.list[at as usize].session;
+    let (is_counted, dependency) = match order(cycle) {
+        Order::Any => return None,
+        Order::Sessions => (session(from) == session(to), Dependency::Process),
+        Order::RealTime => (true, Dependency::RealTime),
+    };
+    let is_over = is_counted && transactions.is_before(from, to);
+    is_over.then_some(Edge { from, to, dependency, key: 0 })
 }
 
 /// A cycle among `members`, if there is one.

@@ -10,12 +10,23 @@ use rustc_hash::{FxHashMap, FxHashSet};
 pub(super) enum Dependency {
     /// It began after the other had ended.
     RealTime,
+    /// The same, and both are of one session.
+    Process,
     /// It overwrote what the other wrote.
     WriteWrite,
     /// It read what the other wrote.
     WriteRead,
     /// It overwrote what the other read.
     ReadWrite,
+    /// Somebody read what it wrote, and saw that the other had written it, too.
+    Seen,
+}
+
+impl Dependency {
+    /// Whether it shows in what was read and written.
+    pub(super) const fn is_data(self) -> bool {
+        !matches!(self, Self::RealTime | Self::Process)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,20 +67,40 @@ impl Graph {
         Self { nodes, transactions, edges, starts }
     }
 
+    /// Whether there is any cycle.
+    pub(super) fn is_circular(&self) -> bool {
+        let mut missing = vec![0_u32; self.nodes];
+        self.edges.iter().for_each(|edge| missing[edge.to as usize] += 1);
+        let all = 0..u32::try_from(self.nodes).unwrap_or(NONE);
+        let mut ready: Vec<u32> = all.filter(|node| missing[*node as usize] == 0).collect();
+        let mut done = 0;
+        while let Some(node) = ready.pop() {
+            done += 1;
+            for edge in self.from(node) {
+                missing[edge.to as usize] -= 1;
+                if missing[edge.to as usize] == 0 {
+                    ready.push(edge.to);
+                }
+            }
+        }
+        done < self.nodes
+    }
+
     pub(super) const fn is_transaction(&self, node: u32) -> bool {
         (node as usize) < self.transactions
     }
 
-    /// The strongest dependency of one transaction on another, if there is one
-    /// besides real time.
+    /// The strongest dependency of one transaction on another by data, if there
+    /// is one.
     pub(super) fn between(&self, from: u32, to: u32) -> Option<Edge> {
         let direct = |from: u32| {
             let edges = self.from(from);
             let at = edges.partition_point(|edge| edge.to < to);
-            edges.get(at).filter(|edge| edge.to == to).copied()
+            let mut same = edges[at..].iter().take_while(|edge| edge.to == to);
+            same.find(|edge| edge.dependency.is_data()).copied()
         };
         let joints = self.from(from).iter().filter(|edge| !self.is_transaction(edge.to));
-        let joined = joints.filter(|edge| edge.dependency != Dependency::RealTime);
+        let joined = joints.filter(|edge| edge.dependency.is_data());
         let joined = joined.filter_map(|edge| Some(Edge { to: direct(edge.to)?.to, ..*edge }));
         direct(from).into_iter().chain(joined).min_by_key(|edge| edge.dependency)
     }

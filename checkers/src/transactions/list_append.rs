@@ -4,11 +4,11 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     Examined, Expected,
+    execution::{self, Execution, NONE, Written},
     found::Found,
-    graph::{self, Dependency, Edge, Joint},
-    parse::{self, KeyId, Micro, Transaction, Transactions},
-    serial::{self, Outcome, Problem},
-    snapshot::Moments,
+    ladder::Ladder,
+    parse::{self, KeyId, Micro, Transactions},
+    serial::From,
 };
 use crate::{Budget, Checker, Class, History, Value, Verdict};
 
@@ -42,12 +42,15 @@ impl Checker for ListAppend {
     }
 }
 
-/// A read of a list that its own transaction had not appended to before.
+/// A read of a list.
+#[derive(Clone, Copy)]
 struct Read<'a> {
     transaction: u32,
     key: KeyId,
     /// What others had appended.
     list: &'a [Value],
+    /// Whether its transaction had not appended to it before.
+    is_first: bool,
 }
 
 /// Who read which list of which key, whole.
@@ -98,7 +101,7 @@ impl<'a> Analysis<'a> {
         let number = u32::try_from(at).expect("a history has < 2^32 transactions");
         let mut own: FxHashMap<KeyId, Vec<&Value>> = FxHashMap::default();
         let mut seen: FxHashMap<KeyId, &[Value]> = FxHashMap::default();
-        for micro in &transaction.micros {
+        for (place, micro) in transaction.micros.iter().enumerate() {
             let (key, value) = match micro {
                 Micro::Write(key, value) => {
                     own.entry(*key).or_default().push(value);
@@ -111,32 +114,34 @@ impl<'a> Analysis<'a> {
                 _ => &[],
             };
             let mine = own.get(&key).map_or(&[][..], |own| own);
-            let split = list.len().checked_sub(mine.len());
-            let head = split.filter(|&n| list[n..].iter().eq(mine.iter().copied()));
-            let head = head.map(|n| &list[..n]);
-            let is_same = |head: &[Value]| seen.get(&key).is_none_or(|first| *first == head);
-            // Its own appends stand at the end or, still to come, nowhere.
-            let is_foreign = |head: &[Value]| {
-                !transaction.micros.iter().any(|micro| {
-                    matches!(micro, Micro::Write(k, value) if *k == key && head.contains(value))
-                })
-            };
-            let Some(head) = head.filter(|head| is_same(head) && is_foreign(head)) else {
-                let (name, key) = (self.found.name(number), self.found.key(key).clone());
-                self.found.add(Class::Internal, &[number], || {
-                    format!("{name} read {key} otherwise than it had read and appended itself")
-                });
-                continue;
-            };
             // Its own appends show the order of versions too.
             self.shown.push((number, key, list));
             let longest = &mut self.longest[key as usize];
             if list.len() > longest.len() {
                 *longest = list;
             }
-            if seen.insert(key, head).is_none() {
-                self.reads.push(Read { transaction: number, key, list: head });
+            let is_later = |micro: &Micro| matches!(micro, Micro::Write(k, value) if *k == key && list.contains(value));
+            if transaction.micros[place..].iter().any(is_later) {
+                let (name, key) = (self.found.name(number), self.found.key(key).clone());
+                self.found.add(Class::FutureRead, &[number], || {
+                    format!("{name} read in {key} what it appended only afterwards")
+                });
             }
+            let split = list.len().saturating_sub(mine.len());
+            let is_complete = list[split..].iter().eq(mine.iter().copied());
+            let is_own = |element: &&Value| mine.contains(element);
+            let tail = list.iter().rev().take_while(is_own).count();
+            let head = &list[..if is_complete { split } else { list.len() - tail }];
+            let is_same = seen.get(&key).is_none_or(|first| *first == head);
+            if !is_complete || !is_same || head.iter().any(|element| mine.contains(&element)) {
+                let (name, key) = (self.found.name(number), self.found.key(key).clone());
+                self.found.add(Class::Internal, &[number], || {
+                    format!("{name} read {key} otherwise than it had read and appended itself")
+                });
+            }
+            seen.entry(key).or_insert(head);
+            let is_first = mine.is_empty();
+            self.reads.push(Read { transaction: number, key, list: head, is_first });
         }
     }
 
@@ -150,7 +155,7 @@ impl<'a> Analysis<'a> {
             }
         }
         for at in 0..self.reads.len() {
-            let Read { transaction, key, list } = self.reads[at];
+            let Read { transaction, key, list, .. } = self.reads[at];
             self.check_last(transaction, key, list);
         }
         // Everything that happened shows in the longest list, and it is enough
@@ -212,79 +217,69 @@ impl<'a> Analysis<'a> {
         }
     }
 
-    /// Appends that happened and that no read shows come after all that do.
-    fn unread(&self) -> Vec<(KeyId, u32)> {
-        let mut shown: FxHashSet<(KeyId, &Value)> = FxHashSet::default();
+    /// Who read what of whom, and who wrote what.
+    fn execution(&self) -> Execution {
+        let mut execution = Execution::new(self.transactions, &self.is_in);
+        let mut places: FxHashMap<(KeyId, &Value), u32> = FxHashMap::default();
+        // By key: how many of the first elements happened.
+        let mut counts: Vec<Vec<u32>> = Vec::with_capacity(self.longest.len());
         for (key, list) in (0..).zip(&self.longest) {
-            shown.extend(list.iter().map(|element| (key, element)));
-        }
-        let mut unread = Vec::new();
-        for ((key, value), (writer, _)) in &self.transactions.writers {
-            if self.is_in[*writer as usize] && !shown.contains(&(*key, value)) {
-                unread.push((*key, *writer));
-            }
-        }
-        unread.sort_unstable();
-        unread.dedup();
-        unread
-    }
-
-    fn edges(&self) -> Vec<Edge> {
-        let mut edges = Vec::new();
-        let mut edge = |from: u32, to: u32, dependency, key| {
-            edges.push(Edge { from, to, dependency, key });
-        };
-        // By key: what comes behind everything that was read.
-        let mut tails: Vec<Joint> = self.longest.iter().map(|_| Joint::default()).collect();
-        for (key, writer) in self.unread() {
-            tails[key as usize].after.push(writer);
-        }
-        for (key, list) in (0..).zip(&self.longest) {
-            let writers: Vec<Option<u32>> =
-                list.iter().map(|element| self.transactions.writer(key, element)).collect();
-            for pair in writers.windows(2) {
-                if let [Some(before), Some(after)] = pair {
-                    edge(*before, *after, Dependency::WriteWrite, key);
+            let order = &mut execution.order[key as usize];
+            let mut count = vec![0];
+            for element in *list {
+                let writer = self.transactions.writer(key, element);
+                let writer = writer.filter(|writer| self.is_in[*writer as usize]);
+                if let Some(writer) = writer {
+                    let place = u32::try_from(order.len()).expect("< 2^32 versions");
+                    places.entry((key, element)).or_insert(place);
+                    order.push(writer);
                 }
+                count.push(u32::try_from(order.len()).expect("< 2^32 versions"));
             }
-            if let Some(Some(last)) = writers.last() {
-                tails[key as usize].before.push((*last, Dependency::WriteWrite));
-            }
+            counts.push(count);
         }
         for read in &self.reads {
-            let writer = |element: &Value| self.transactions.writer(read.key, element);
-            if let Some(writer) = read.list.last().and_then(writer) {
-                edge(writer, read.transaction, Dependency::WriteRead, read.key);
-            }
-            match self.longest[read.key as usize].get(read.list.len()) {
-                Some(next) => {
-                    if let Some(writer) = writer(next) {
-                        edge(read.transaction, writer, Dependency::ReadWrite, read.key);
-                    }
-                }
-                None => {
-                    let before = (read.transaction, Dependency::ReadWrite);
-                    tails[read.key as usize].before.push(before);
-                }
+            let Read { transaction, key, list, is_first } = *read;
+            let length = counts[key as usize][list.len()];
+            let order = &execution.order[key as usize];
+            let last = length.checked_sub(1).map(|last| order[last as usize]);
+            let from = last.map_or(From::Initial, From::Writer);
+            let read = execution::Read { transaction, key, from, length, is_first };
+            if from != From::Writer(transaction) {
+                execution.reads[transaction as usize].push(read);
             }
         }
-        let nodes = u32::try_from(self.transactions.list.len()).expect("< 2^31 transactions");
-        for (key, tail) in (0..).zip(tails) {
-            tail.join(nodes + key, key, &mut edges);
+        for ((key, value), (writer, _)) in &self.transactions.writers {
+            if self.is_in[*writer as usize] {
+                let place = places.get(&(*key, value)).copied().unwrap_or(NONE);
+                execution.writes[*writer as usize].push(Written { key: *key, place });
+            }
         }
-        edges
+        for writes in &mut execution.writes {
+            writes.sort_unstable();
+            // The last one stands for all.
+            writes.reverse();
+            writes.dedup_by_key(|written| written.key);
+            writes.reverse();
+        }
+        execution
     }
 
     /// Transactions that read the same version of a key and appended to it.
     fn lost_updates(&mut self) {
         let mut replaced: FxHashMap<(KeyId, usize), u32> = FxHashMap::default();
         for at in 0..self.reads.len() {
-            let Read { transaction, key, list } = self.reads[at];
+            let Read { transaction, key, list, is_first } = self.reads[at];
             let micros = &self.transactions.list[transaction as usize].micros;
-            if !micros.iter().any(|micro| matches!(micro, Micro::Write(k, _) if *k == key)) {
+            if !is_first
+                || !micros.iter().any(|micro| matches!(micro, Micro::Write(k, _) if *k == key))
+            {
                 continue;
             }
             let Some(first) = replaced.insert((key, list.len()), transaction) else { continue };
+            if first == transaction {
+                continue;
+            }
             let (one, two) = (self.found.name(first), self.found.name(transaction));
             let key = self.found.key(key).clone();
             self.found.add(Class::LostUpdate, &[first, transaction], || {
@@ -295,65 +290,16 @@ impl<'a> Analysis<'a> {
 
     fn examined(mut self, expected: Expected, budget: Budget) -> Examined {
         self.lost_updates();
-        let edges = self.edges();
-        let dependencies = graph::dependencies(&edges, self.transactions.list.len());
-        self.found.dependencies(edges.clone(), expected);
-        let mut undecided = Vec::new();
-        // What is serializable is snapshot-isolated.
-        let is_asked =
-            expected == Expected::SnapshotIsolation || self.found.excludes(Expected::Serializable);
-        if is_asked
-            && expected >= Expected::SnapshotIsolation
-            && !self.found.excludes(Expected::SnapshotIsolation)
-        {
-            self.snapshots(&edges, budget, &mut undecided);
-        }
-        self.found.examined(expected, &undecided, dependencies)
-    }
-
-    /// Looks for a snapshot and a commit of each transaction.
-    fn snapshots(
-        &mut self,
-        edges: &[Edge],
-        budget: Budget,
-        undecided: &mut Vec<(Expected, String)>,
-    ) {
-        let moments = Moments::of(self.transactions.list.len());
-        let mut problem = Problem::new(self.transactions.keys.len());
-        let place = |t: &Transaction| t.complete.unwrap_or(t.invoke).0;
-        let places: Vec<u64> = self.transactions.list.iter().map(place).collect();
-        problem.priority = [places.clone(), places].concat();
-        problem.known = moments.known(edges);
-        let last = problem.known.iter().map(|(from, to)| from.max(to) + 1).max().unwrap_or(0);
-        let nodes = problem.priority.len().max(last as usize);
-        problem.priority.resize(nodes, 0);
-        for ((key, _), (writer, _)) in &self.transactions.writers {
-            if self.is_in[*writer as usize] {
-                let span = (moments.snapshot(*writer), moments.commit(*writer));
-                problem.spans[*key as usize].push(span);
-            }
-        }
-        for spans in &mut problem.spans {
-            spans.sort_unstable();
-            spans.dedup();
-        }
-        match moments.transactions(serial::solve(&problem, serial::steps(budget))) {
-            Outcome::Serializable => {}
-            Outcome::Undecided => {
-                let why = serial::undecided("snapshots and commits", self.transactions, budget);
-                undecided.push((Expected::SnapshotIsolation, why));
-            }
-            Outcome::Contradiction(members) => {
-                let names: Vec<String> = members.iter().map(|at| self.found.name(*at)).collect();
-                self.found.add(Class::NotSnapshotIsolated, &members, || {
-                    format!(
-                        "no choice of a snapshot and a commit for each of {} explains what they \
-                         read and that all of them could commit",
-                        names.join(", ")
-                    )
-                });
-            }
-        }
+        let execution = self.execution();
+        let edges = execution.data();
+        let ladder = Ladder {
+            transactions: self.transactions,
+            execution: &execution,
+            edges: &edges,
+            are_all: true,
+            budget,
+        };
+        ladder.examined(self.found, expected)
     }
 }
 

@@ -10,35 +10,37 @@
 //! * `b` read what `a` wrote (*wr*), or
 //! * `b` overwrote what `a` read (*rw*).
 //!
-//! | class | is |
-//! |---|---|
-//! | [`G0`](crate::Class::G0) | a cycle of ww |
-//! | [`G1a`](crate::Class::G1a) | a read of what an aborted transaction wrote |
-//! | [`G1b`](crate::Class::G1b) | a read of what its transaction overwrote itself |
-//! | [`G1c`](crate::Class::G1c) | a cycle of ww and wr |
-//! | [`LostUpdate`](crate::Class::LostUpdate) | two transactions read one version of a key and both replaced it |
-//! | [`GSingle`](crate::Class::GSingle) | a cycle with exactly one rw |
-//! | [`G2`](crate::Class::G2) | a cycle with several rw |
+//! | class | is | excluded from |
+//! |---|---|---|
+//! | [`G0`](crate::Class::G0) | a cycle of ww | read uncommitted |
+//! | [`G1a`](crate::Class::G1a) | a read of what an aborted transaction wrote | read committed |
+//! | [`G1b`](crate::Class::G1b) | a read of what its transaction overwrote itself | read committed |
+//! | [`G1c`](crate::Class::G1c) | a cycle of ww and wr | read committed |
+//! | [`ObservedTransactionVanishes`](crate::Class::ObservedTransactionVanishes) | a read of something that a transaction wrote, then none of the rest | monotonic atomic view |
+//! | [`FracturedRead`](crate::Class::FracturedRead) | reads of a part of what a transaction wrote | read atomic |
+//! | [`WriteCoInitRead`](crate::Class::WriteCoInitRead), [`WriteCoRead`](crate::Class::WriteCoRead) | a read of what was overwritten in one's own past | causal |
+//! | [`CyclicCf`](crate::Class::CyclicCf) | pasts that contradict each other | causal convergence |
+//! | [`LostUpdate`](crate::Class::LostUpdate) | two transactions read one version of a key and both replaced it | parallel snapshot isolation |
+//! | [`GSingle`](crate::Class::GSingle) | a cycle with exactly one rw | parallel snapshot isolation |
+//! | [`GNonadjacent`](crate::Class::GNonadjacent) | a cycle with several rw, none next to another | snapshot isolation |
+//! | [`GUpdate`](crate::Class::GUpdate) | a cycle with rw of which at most one only reads | update serializable |
+//! | [`G2Item`](crate::Class::G2Item) | a cycle with rw next to each other | repeatable read |
+//!
+//! With `Process` behind it a class counts, too, that a transaction follows
+//! those which its process had run before, and with `Realtime` that it follows
+//! all that had ended when it began, in the order of the history's events.
+//! Levels that begin with `StrongSession` or `Strong` exclude those
+//! ([`Expected::excluded_by`], [`Expected::implies`]).
 //!
 //! Of registers it is not always known who overwrote what. Where no cycle says
-//! so and still no order of the transactions explains their reads, that is
-//! [`NotSerializable`](crate::Class::NotSerializable), or
-//! [`NotSerializableRealtime`](crate::Class::NotSerializableRealtime).
-//!
-//! Each level of isolation excludes some of them
-//! ([`Expected::excluded_by`]); what no cycle shows is looked for:
-//! [`NotSnapshotIsolated`](crate::Class::NotSnapshotIsolated) says that there is
-//! no way to give every transaction a snapshot and a commit.
+//! so and still no order explains what was read, that is
+//! [`NotParallelSnapshotIsolated`](crate::Class::NotParallelSnapshotIsolated),
+//! [`NotSnapshotIsolated`](crate::Class::NotSnapshotIsolated),
+//! [`NotUpdateSerializable`](crate::Class::NotUpdateSerializable) or
+//! [`NotSerializable`](crate::Class::NotSerializable). These four are decided by
+//! search, within a budget; the levels up to causal convergence take none.
 //!
 //! A transaction of unknown outcome counts if something that it wrote was read.
-//! What is found contradicts serializability. With
-//! [`Expected::StrictSerializable`] a transaction also comes after all that
-//! had ended when it began, in the order of the history's events, and cycles
-//! that only real time closes are found too, under Elle's names:
-//! [`G0Realtime`](crate::Class::G0Realtime),
-//! [`G1cRealtime`](crate::Class::G1cRealtime),
-//! [`GSingleRealtime`](crate::Class::GSingleRealtime) and
-//! [`G2Realtime`](crate::Class::G2Realtime).
 //!
 //! ```
 //! use quarrel_checkers::{Budget, Checker, Class, formats, transactions::ListAppend};
@@ -56,81 +58,38 @@
 //! # Ok::<(), formats::ImportError>(())
 //! ```
 
+mod causal;
 mod cycle;
+mod execution;
+mod forced;
 mod found;
 mod graph;
+mod ladder;
+mod level;
 mod list_append;
+mod nonadjacent;
 mod parse;
 mod real_time;
 mod rw_register;
 mod serial;
 mod snapshot;
 mod topological;
+mod versions;
+mod wording;
 
+pub use level::{Expected, ParseLevelError};
 pub use list_append::ListAppend;
 pub use parse::{is_list, is_transaction};
 pub use rw_register::RwRegister;
 
-use serde::Serialize;
-
-use crate::{Class, Validity, Verdict};
-
-/// What transactions are held to, weakest first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Expected {
-    /// Nobody overwrites in a circle (Adya's PL-1).
-    ReadUncommitted,
-    /// Nor reads what was never committed, or not yet (PL-2).
-    ReadCommitted,
-    /// Every transaction reads one snapshot, and of two at once that write one
-    /// key one fails (Berenson et al. 1995; any snapshot will do: generalized,
-    /// Elnikety et al. 2005).
-    SnapshotIsolation,
-    /// Some order of all transactions explains every read.
-    #[default]
-    Serializable,
-    /// Some order that also keeps real time does.
-    StrictSerializable,
-}
-
-impl Expected {
-    /// Every level, weakest first.
-    pub const ALL: [Self; 5] = [
-        Self::ReadUncommitted,
-        Self::ReadCommitted,
-        Self::SnapshotIsolation,
-        Self::Serializable,
-        Self::StrictSerializable,
-    ];
-
-    /// The weakest level that an anomaly excludes; none if it is no matter of
-    /// isolation.
-    #[must_use]
-    pub const fn excluded_by(class: Class) -> Option<Self> {
-        Some(match class {
-            Class::G0 | Class::PhantomRead | Class::IncompatibleOrder => Self::ReadUncommitted,
-            Class::G1a | Class::G1b | Class::G1c => Self::ReadCommitted,
-            Class::Internal | Class::LostUpdate | Class::GSingle | Class::NotSnapshotIsolated => {
-                Self::SnapshotIsolation
-            }
-            Class::G2 | Class::NotSerializable => Self::Serializable,
-            Class::G0Realtime
-            | Class::G1cRealtime
-            | Class::GSingleRealtime
-            | Class::G2Realtime
-            | Class::NotSerializableRealtime => Self::StrictSerializable,
-            _ => return None,
-        })
-    }
-}
+use crate::{Validity, Verdict};
 
 /// A verdict, and what it rests on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Examined {
     /// The verdict.
     pub verdict: Verdict,
-    /// Every level up to the expected one, weakest first.
+    /// Every level that the expected one implies, and that one last.
     pub levels: Vec<(Expected, Validity)>,
     /// Dependencies of one transaction on another by what they read and wrote.
     /// Without any, nothing could have gone wrong between them.

@@ -1,6 +1,6 @@
 use rustc_hash::FxHashMap;
 
-use crate::{F, History, Index, Kind, Op, Value};
+use crate::{F, History, Index, Kind, Op, Process, Value};
 
 /// A key, by number.
 pub(super) type KeyId = u32;
@@ -19,6 +19,8 @@ pub(super) enum Micro {
 pub(super) struct Transaction {
     pub(super) invoke: Index,
     pub(super) complete: Option<Index>,
+    /// Whose it is: its process, by number.
+    pub(super) session: u32,
     pub(super) outcome: Outcome,
     pub(super) micros: Vec<Micro>,
 }
@@ -45,6 +47,7 @@ impl Transactions {
     pub(super) fn of(history: &History) -> Result<Self, String> {
         let mut transactions = Self::default();
         let mut ids: FxHashMap<Value, KeyId> = FxHashMap::default();
+        let mut sessions: FxHashMap<Process, u32> = FxHashMap::default();
         for operation in history.operations().map_err(|error| error.to_string())? {
             let invoke = &history.events[operation.invoke.position()];
             let complete = operation.complete.map(|index| &history.events[index.position()]);
@@ -86,8 +89,11 @@ impl Transactions {
                     format!("event {index}: expected [r|append|w key value], found {item}")
                 })?);
             }
+            let next = u32::try_from(sessions.len()).expect("< 2^32 processes");
+            let session = *sessions.entry(invoke.process).or_insert(next);
             let (invoke, complete) = (operation.invoke, operation.complete);
-            transactions.list.push(Transaction { invoke, complete, outcome, micros });
+            let transaction = Transaction { invoke, complete, session, outcome, micros };
+            transactions.list.push(transaction);
         }
         transactions.find_writers()?;
         Ok(transactions)

@@ -1,29 +1,53 @@
-//! Which transactions were over before others began.
+//! Which transactions were over before others began: in their sessions, or in
+//! real time.
 
 use super::{
+    execution::Execution,
     graph::{Dependency, Edge},
-    parse::{Outcome, Transactions},
+    level::Order,
 };
-use crate::Index;
 
-/// Edges of real time between the transactions that happened, with joints
-/// numbered from `joint` on: three for each transaction, whatever the
-/// concurrency. A joint is a moment; it precedes the next, everything that had
-/// ended leads into it, and what begins behind it comes out.
-pub(super) fn edges(transactions: &Transactions, joint: u32) -> Vec<Edge> {
+/// The edges that `order` adds to those of data. In real time joints are
+/// numbered from `joint` on.
+pub(super) fn edges(execution: &Execution, order: Order, joint: u32) -> Vec<Edge> {
+    match order {
+        Order::Any => Vec::new(),
+        Order::Sessions => in_sessions(execution),
+        Order::RealTime => in_real_time(execution, joint),
+    }
+}
+
+/// From each transaction to the next of its session. One of unknown outcome
+/// follows the others, and nothing follows it.
+fn in_sessions(execution: &Execution) -> Vec<Edge> {
+    let mut edges = Vec::new();
+    for session in execution.sessions() {
+        let mut last = None;
+        for to in session {
+            let edge = |from| Edge { from, to, dependency: Dependency::Process, key: 0 };
+            edges.extend(last.map(edge));
+            if execution.ran[to as usize].end.is_some() {
+                last = Some(to);
+            }
+        }
+    }
+    edges
+}
+
+/// Edges between the transactions that happened, with joints: three for each
+/// transaction, whatever the concurrency. A joint is a moment; it precedes the
+/// next, everything that had ended leads into it, and what begins behind it
+/// comes out.
+fn in_real_time(execution: &Execution, joint: u32) -> Vec<Edge> {
     enum Happens {
         Begins,
         Ends,
     }
-    let mut moments: Vec<(Index, Happens, u32)> = Vec::new();
-    for (at, transaction) in (0..).zip(&transactions.list) {
-        // One that failed has no place, and one of unknown outcome no end.
-        match (transaction.outcome, transaction.complete) {
-            (Outcome::Aborted, _) => continue,
-            (Outcome::Committed, Some(end)) => moments.push((end, Happens::Ends, at)),
-            _ => {}
-        }
-        moments.push((transaction.invoke, Happens::Begins, at));
+    let mut moments: Vec<(u64, Happens, u32)> = Vec::new();
+    for at in execution.members() {
+        let ran = &execution.ran[at as usize];
+        moments.push((ran.begin, Happens::Begins, at));
+        moments.extend(ran.end.map(|end| (end, Happens::Ends, at)));
     }
     moments.sort_unstable_by_key(|&(index, ..)| index);
     let mut edges = Vec::with_capacity(moments.len() * 3 / 2);

@@ -2,12 +2,11 @@ use rustc_hash::FxHashMap;
 
 use super::{
     Examined, Expected,
+    execution::{self, Execution, NONE, Written},
     found::Found,
-    graph::{self, Dependency, Edge, Joint},
+    ladder::Ladder,
     parse::{self, KeyId, Micro, Transactions},
-    real_time,
-    serial::{self, From, Outcome, Problem, Touch},
-    snapshot::Moments,
+    serial::From,
 };
 use crate::{Budget, Checker, Class, History, Value, Verdict};
 
@@ -55,6 +54,10 @@ struct Read<'a> {
     transaction: u32,
     key: KeyId,
     value: &'a Value,
+    /// Its place in its transaction.
+    place: u32,
+    /// Whether the transaction had not read or written the key before.
+    is_first: bool,
 }
 
 struct Analysis<'a> {
@@ -82,30 +85,35 @@ impl<'a> Analysis<'a> {
 
     fn read_transaction(&mut self, transaction: u32, micros: &'a [Micro]) {
         // What the transaction holds of each key, and whether it is its own.
-        let mut held: FxHashMap<KeyId, &Value> = FxHashMap::default();
+        let mut held: FxHashMap<KeyId, (&Value, Whose)> = FxHashMap::default();
         let mut first: FxHashMap<KeyId, Read<'a>> = FxHashMap::default();
         let mut own: FxHashMap<KeyId, &'a Value> = FxHashMap::default();
-        for micro in micros {
+        for (place, micro) in (0..).zip(micros) {
             match micro {
                 Micro::Write(key, value) => {
-                    held.insert(*key, value);
+                    held.insert(*key, (value, Whose::Own));
                     own.insert(*key, value);
                 }
                 Micro::Read(key, value) => {
                     let value = value.as_ref().unwrap_or(&Value::Nil);
-                    if let Some(before) = held.insert(*key, value) {
-                        if before != value {
-                            let (name, key) =
-                                (self.found.name(transaction), self.found.key(*key).clone());
-                            self.found.add(Class::Internal, &[transaction], || {
-                                format!("{name} read {value} of {key}, but had {before} before")
-                            });
-                        }
+                    let before = held.get(key).copied();
+                    if before == Some((value, Whose::Own)) {
                         continue;
                     }
-                    let read = Read { transaction, key: *key, value };
+                    if let Some((before, _)) = before.filter(|(before, _)| *before != value) {
+                        let (name, key) =
+                            (self.found.name(transaction), self.found.key(*key).clone());
+                        self.found.add(Class::Internal, &[transaction], || {
+                            format!("{name} read {value} of {key}, but had {before} before")
+                        });
+                    }
+                    held.insert(*key, (value, Whose::Others));
+                    let is_first = before.is_none();
+                    let read = Read { transaction, key: *key, value, place, is_first };
                     self.reads.push(read);
-                    first.insert(*key, read);
+                    if is_first {
+                        first.insert(*key, read);
+                    }
                 }
             }
         }
@@ -129,9 +137,12 @@ impl<'a> Analysis<'a> {
         };
         let writing = self.found.name(writer);
         if writer == read.transaction {
-            self.found.add(Class::Internal, &[writer], || {
-                format!("{name} read {value} of {key} before it wrote it itself")
-            });
+            // Else it overwrote it itself, and what it had is told already.
+            if read.place < place {
+                self.found.add(Class::FutureRead, &[writer], || {
+                    format!("{name} read {value} of {key} before it wrote it itself")
+                });
+            }
         } else if self.transactions.list[writer as usize].outcome == parse::Outcome::Aborted {
             self.found.add(Class::G1a, &[writer, read.transaction], || {
                 format!("{name} read {value} of {key}, which {writing} wrote and aborted")
@@ -143,44 +154,42 @@ impl<'a> Analysis<'a> {
         }
     }
 
-    fn edges(&self) -> Vec<Edge> {
-        let mut edges = Vec::new();
-        let writer = |key: KeyId, value: &Value| self.transactions.writer(key, value);
-        // Readers of a version by key and value, for the next version's writer.
-        let mut readers: FxHashMap<(KeyId, &Value), Vec<u32>> = FxHashMap::default();
-        // Every write that happened comes after the initial version.
-        let mut initial: Vec<Joint> =
-            self.transactions.keys.iter().map(|_| Joint::default()).collect();
-        for read in &self.reads {
-            let (key, to) = (read.key, read.transaction);
-            readers.entry((key, read.value)).or_default().push(to);
-            if read.value.is_nil() {
-                initial[key as usize].before.push((to, Dependency::ReadWrite));
-            } else if let Some(from) = writer(key, read.value) {
-                edges.push(Edge { from, to, dependency: Dependency::WriteRead, key });
+    /// Who read what of whom, and who wrote what.
+    fn execution(&self) -> Execution {
+        // What was read of transactions of unknown outcome has happened.
+        let all = &self.transactions.list;
+        let mut happened: Vec<bool> =
+            all.iter().map(|t| t.outcome == parse::Outcome::Committed).collect();
+        let writer_of = |read: &Read<'_>| self.transactions.writer(read.key, read.value);
+        let read_of: Vec<Option<u32>> = self.reads.iter().map(writer_of).collect();
+        for writer in read_of.iter().flatten() {
+            happened[*writer as usize] |= all[*writer as usize].outcome == parse::Outcome::Unknown;
+        }
+        let mut execution = Execution::new(self.transactions, &happened);
+        for (read, writer) in self.reads.iter().zip(read_of) {
+            let Read { transaction, key, value, is_first, .. } = *read;
+            let from = match writer {
+                _ if value.is_nil() => From::Initial,
+                Some(writer) if happened[writer as usize] && writer != transaction => {
+                    From::Writer(writer)
+                }
+                // That is told by itself.
+                _ => continue,
+            };
+            let read = execution::Read { transaction, key, from, length: 0, is_first };
+            execution.reads[transaction as usize].push(read);
+        }
+        for ((key, _), (writer, _)) in &self.transactions.writers {
+            if happened[*writer as usize] {
+                let written = Written { key: *key, place: NONE };
+                execution.writes[*writer as usize].push(written);
             }
         }
-        for ((key, _), &(to, _)) in &self.transactions.writers {
-            if self.transactions.list[to as usize].outcome == parse::Outcome::Committed {
-                initial[*key as usize].after.push(to);
-            }
+        for writes in &mut execution.writes {
+            writes.sort_unstable();
+            writes.dedup();
         }
-        for (read, _) in &self.followed {
-            let (key, to) = (read.key, read.transaction);
-            if let Some(from) = writer(key, read.value) {
-                edges.push(Edge { from, to, dependency: Dependency::WriteWrite, key });
-            }
-            for &from in readers.get(&(key, read.value)).into_iter().flatten() {
-                edges.push(Edge { from, to, dependency: Dependency::ReadWrite, key });
-            }
-        }
-        let nodes = u32::try_from(self.transactions.list.len()).expect("< 2^31 transactions");
-        for (key, mut joint) in (0..).zip(initial) {
-            joint.after.sort_unstable();
-            joint.after.dedup();
-            joint.join(nodes + key, key, &mut edges);
-        }
-        edges
+        execution
     }
 
     fn lost_updates(&mut self) {
@@ -200,183 +209,22 @@ impl<'a> Analysis<'a> {
 
     fn examined(mut self, expected: Expected, budget: Budget) -> Examined {
         self.lost_updates();
-        let edges = self.edges();
-        let dependencies = graph::dependencies(&edges, self.transactions.list.len());
-        self.found.dependencies(edges, expected);
-        let mut undecided = Vec::new();
-        // The strongest first: who finds an order in real time need not look
-        // for one without it, nor for snapshots. Below that, reads alone decide.
-        let searched = [
-            (Expected::StrictSerializable, Class::NotSerializableRealtime, "turns in real time"),
-            (Expected::Serializable, Class::NotSerializable, "turns"),
-            (Expected::SnapshotIsolation, Class::NotSnapshotIsolated, "snapshots and commits"),
-        ];
-        let all: Vec<u32> = (0..).zip(&self.transactions.list).map(|(at, _)| at).collect();
-        let mut contradictions = Vec::new();
-        for (level, class, what) in searched.into_iter().filter(|(level, ..)| *level <= expected) {
-            if self.found.excludes(level) {
-                continue;
-            }
-            match self.solve(level, &all, serial::steps(budget)) {
-                Outcome::Serializable => break,
-                Outcome::Contradiction(members) => contradictions.push((level, class, members)),
-                Outcome::Undecided => {
-                    let why = serial::undecided(what, self.transactions, budget);
-                    undecided.push((level, why));
-                }
-            }
-        }
-        // The weakest level that is broken is told, for with it the others are.
-        if let Some((level, class, members)) = contradictions.pop() {
-            let members = self.fewest(level, members);
-            let explanation = self.contradiction(class, &members);
-            self.found.add(class, &members, || explanation);
-        }
-        self.found.examined(expected, &undecided, dependencies)
-    }
-
-    /// Looks for an order of the transactions, or of their moments.
-    fn solve(&self, level: Expected, members: &[u32], steps: u64) -> Outcome {
-        let problem = self.problem(level, members);
-        let outcome = if level == Expected::SnapshotIsolation {
-            let moments = Moments::of(members.len());
-            moments.transactions(serial::solve(&moments.split(problem), steps))
-        } else {
-            serial::solve(&problem, steps)
+        let execution = self.execution();
+        let edges = execution.data();
+        let ladder = Ladder {
+            transactions: self.transactions,
+            execution: &execution,
+            edges: &edges,
+            are_all: false,
+            budget,
         };
-        let Outcome::Contradiction(nodes) = outcome else { return outcome };
-        // Moments of real time are nobody's.
-        let inside = nodes.into_iter().filter_map(|node| members.get(node as usize).copied());
-        Outcome::Contradiction(inside.collect())
-    }
-
-    /// The problem of ordering some of the transactions, numbered anew.
-    fn problem(&self, level: Expected, members: &[u32]) -> Problem {
-        let number: FxHashMap<u32, u32> = members.iter().copied().zip(0..).collect();
-        let mut problem = Problem::new(self.transactions.keys.len());
-        for &member in members {
-            let transaction = &self.transactions.list[member as usize];
-            let place = transaction.complete.unwrap_or(transaction.invoke);
-            problem.priority.push(place.0);
-        }
-        // What was read of transactions of unknown outcome has happened.
-        let mut touched: FxHashMap<(KeyId, u32), Touch> = FxHashMap::default();
-        let mut happened: Vec<bool> = members.iter().map(|at| self.is_committed(*at)).collect();
-        for read in &self.reads {
-            let Some(&node) = number.get(&read.transaction) else { continue };
-            let from = if read.value.is_nil() {
-                Some(From::Initial)
-            } else {
-                let writer = self.transactions.writer(read.key, read.value);
-                writer.and_then(|writer| number.get(&writer)).map(|writer| From::Writer(*writer))
-            };
-            let Some(from) = from else { continue };
-            if let From::Writer(writer) = from {
-                happened[writer as usize] = true;
-                problem.known.push((writer, node));
-            }
-            touched.insert((read.key, node), Touch { node, read: Some(from), writes: false });
-        }
-        for ((key, _), (writer, _)) in &self.transactions.writers {
-            let Some(&node) = number.get(writer).filter(|node| happened[**node as usize]) else {
-                continue;
-            };
-            let touch = Touch { node, read: None, writes: false };
-            touched.entry((*key, node)).or_insert(touch).writes = true;
-        }
-        for ((key, _), touch) in touched {
-            problem.keys[key as usize].push(touch);
-        }
-        problem.keys.iter_mut().for_each(|key| key.sort_unstable_by_key(|touch| touch.node));
-        if level == Expected::StrictSerializable {
-            self.add_real_time(members, &mut problem);
-        }
-        problem.known.sort_unstable();
-        problem.known.dedup();
-        problem
-    }
-
-    fn add_real_time(&self, members: &[u32], problem: &mut Problem) {
-        if members.len() < self.transactions.list.len() {
-            for (from, &first) in (0..).zip(members) {
-                let later = (0..)
-                    .zip(members)
-                    .filter(|(_, second)| self.transactions.is_before(first, **second));
-                problem.known.extend(later.map(|(to, _)| (from, to)));
-            }
-            return;
-        }
-        let nodes = u32::try_from(members.len()).expect("< 2^31 transactions");
-        let edges = real_time::edges(self.transactions, nodes);
-        let pairs = edges.iter().map(|edge| (edge.from, edge.to));
-        let last = pairs.clone().map(|(from, to)| from.max(to) + 1).max().unwrap_or(nodes);
-        problem.priority.resize(last.max(nodes) as usize, 0);
-        problem.known.extend(pairs);
-    }
-
-    fn is_committed(&self, transaction: u32) -> bool {
-        self.transactions.list[transaction as usize].outcome == parse::Outcome::Committed
-    }
-
-    /// As few of the members as contradict each other still.
-    fn fewest(&self, level: Expected, members: Vec<u32>) -> Vec<u32> {
-        let contradict = |members: &[u32]| {
-            matches!(self.solve(level, members, STEPS_EACH), Outcome::Contradiction(_))
-        };
-        let mut kept = members;
-        if kept.len() > MAX_MEMBERS || !contradict(&kept) {
-            return kept;
-        }
-        for member in kept.clone() {
-            let rest: Vec<u32> = kept.iter().copied().filter(|other| *other != member).collect();
-            if contradict(&rest) {
-                kept = rest;
-            }
-        }
-        kept
-    }
-
-    fn contradiction(&self, class: Class, members: &[u32]) -> String {
-        let names: Vec<String> = members.iter().map(|at| self.found.name(*at)).collect();
-        let mut said: Vec<String> = Vec::new();
-        for &member in members {
-            let name = self.found.name(member);
-            for read in self.reads.iter().filter(|read| read.transaction == member) {
-                let key = self.found.key(read.key);
-                let writer = self.transactions.writer(read.key, read.value);
-                match writer {
-                    Some(writer) if members.contains(&writer) => said.push(format!(
-                        "{name} read {} of {key}, which {} wrote",
-                        read.value,
-                        self.found.name(writer)
-                    )),
-                    None => said.push(format!("{name} read {key} before anybody wrote it")),
-                    Some(_) => {}
-                }
-            }
-            for micro in &self.transactions.list[member as usize].micros {
-                if let Micro::Write(key, value) = micro {
-                    said.push(format!("{name} wrote {value} to {}", self.found.key(*key)));
-                }
-            }
-        }
-        let what = match class {
-            Class::NotSnapshotIsolated => "no choice of a snapshot and a commit for each",
-            Class::NotSerializableRealtime => "no order in real time",
-            _ => "no order",
-        };
-        let more = said.len().saturating_sub(SHOWN);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        said.truncate(SHOWN);
-        format!("{what} of {} explains what they read: {}{more}", names.join(", "), said.join(", "))
+        ladder.examined(self.found, expected)
     }
 }
 
-/// The most that go into one question about a witness.
-const STEPS_EACH: u64 = 100_000;
-
-/// Witnesses of more transactions are left as they are.
-const MAX_MEMBERS: usize = 100;
-
-/// More reads and writes of a witness are only counted.
-const SHOWN: usize = 12;
+/// Whose value a transaction holds of a key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Own,
+    Others,
+}

@@ -141,11 +141,16 @@ struct Search<'a> {
 
 /// Looks for an order in at most so many steps.
 pub(super) fn solve(problem: &Problem, steps: u64) -> Outcome {
+    places(problem, steps).err().unwrap_or(Outcome::Serializable)
+}
+
+/// The same; the place of each node in the order, if there is one.
+pub(super) fn places(problem: &Problem, steps: u64) -> Result<Vec<u32>, Outcome> {
     let Some(order) = Topological::new(&problem.known, &problem.priority) else {
         let mut all: Vec<u32> = problem.known.iter().flat_map(|&(a, b)| [a, b]).collect();
         all.sort_unstable();
         all.dedup();
-        return Outcome::Contradiction(all);
+        return Err(Outcome::Contradiction(all));
     };
     let mut keys_of = vec![Vec::new(); problem.priority.len()];
     for (key, touches) in (0..).zip(&problem.keys) {
@@ -168,7 +173,13 @@ pub(super) fn solve(problem: &Problem, steps: u64) -> Outcome {
         moved: Vec::new(),
         steps: 0,
     };
-    search.run(steps)
+    match search.run(steps) {
+        Outcome::Serializable => {
+            let nodes = u32::try_from(problem.priority.len()).expect("< 2^31 nodes");
+            Ok((0..nodes).map(|node| search.order.place(node)).collect())
+        }
+        outcome => Err(outcome),
+    }
 }
 
 /// Something that the order does not explain, and the two ways in which it

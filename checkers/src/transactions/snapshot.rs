@@ -29,11 +29,16 @@ impl Moments {
         self.transactions + transaction
     }
 
+    /// Whose moment it is; none of a joint.
+    pub(super) fn transaction(self, moment: u32) -> Option<u32> {
+        (moment < 2 * self.transactions).then(|| moment % self.transactions)
+    }
+
     /// The transactions of some moments.
     pub(super) fn transactions(self, outcome: Outcome) -> Outcome {
         let Outcome::Contradiction(moments) = outcome else { return outcome };
-        let inside = moments.into_iter().filter(|moment| *moment < 2 * self.transactions);
-        let mut members: Vec<u32> = inside.map(|moment| moment % self.transactions).collect();
+        let mut members: Vec<u32> =
+            moments.into_iter().filter_map(|moment| self.transaction(moment)).collect();
         members.sort_unstable();
         members.dedup();
         Outcome::Contradiction(members)
@@ -42,10 +47,16 @@ impl Moments {
     /// The same problem with two moments instead of one.
     pub(super) fn split(self, problem: Problem) -> Problem {
         let mut split = Problem::new(problem.keys.len());
-        split.priority = [problem.priority.clone(), problem.priority].concat();
+        let (places, joints) = problem.priority.split_at(self.transactions as usize);
+        split.priority = [places, places, joints].concat();
         split.known = (0..self.transactions).map(|at| (at, self.commit(at))).collect();
+        // A joint is one moment: it stands for no transaction.
+        let is_joint = |node: u32| node >= self.transactions;
+        let after =
+            |node: u32| if is_joint(node) { node + self.transactions } else { self.commit(node) };
+        let before = |node: u32| if is_joint(node) { node + self.transactions } else { node };
         let known = problem.known.into_iter();
-        split.known.extend(known.map(|(from, to)| (self.commit(from), self.snapshot(to))));
+        split.known.extend(known.map(|(from, to)| (after(from), before(to))));
         for (key, touches) in problem.keys.into_iter().enumerate() {
             for Touch { node, read, writes } in touches {
                 if let Some(from) = read {
@@ -80,10 +91,13 @@ impl Moments {
                     known.push((self.snapshot(edge.from), joint(edge.to)));
                 }
                 (true, false) => known.push((self.commit(edge.from), joint(edge.to) + 1)),
-                (false, _) => {
+                (false, true) => {
                     known.push((joint(edge.from), self.commit(edge.to)));
                     known.push((joint(edge.from) + 1, self.snapshot(edge.to)));
                 }
+                // Only moments of real time follow each other, and they stand
+                // behind commits.
+                (false, false) => known.push((joint(edge.from) + 1, joint(edge.to) + 1)),
             }
         }
         known.sort_unstable();

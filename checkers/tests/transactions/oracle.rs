@@ -64,16 +64,14 @@ fn small_registers_are_valid_iff_an_order_explains_them() {
             );
             illegal += u64::from(!is_legal);
             // Of what no order explains, the weakest level that it breaks is told.
-            let is_searched = |class| {
-                matches!(
-                    class,
-                    Class::NotSnapshotIsolated
-                        | Class::NotSerializable
-                        | Class::NotSerializableRealtime
-                )
+            let is_searched = |class: Class| class.to_string().starts_with("not-");
+            let is_beyond_cycles = |class: Class| {
+                // What is seen by atomic visibility was found by search before.
+                is_searched(class) || class.to_string().starts_with("fractured-read")
             };
+            let classes = || verdict.anomalies.iter().map(|anomaly| anomaly.class);
+            searched += u64::from(!is_legal && classes().all(is_beyond_cycles));
             for anomaly in verdict.anomalies.iter().filter(|a| is_searched(a.class)) {
-                searched += 1;
                 let is_real_time = anomaly.class == Class::NotSerializableRealtime;
                 assert!(
                     !is_real_time || small.has_order(Order::Any),
@@ -82,7 +80,10 @@ fn small_registers_are_valid_iff_an_order_explains_them() {
             }
         }
         assert!(illegal > total / 4, "{illegal} illegal");
-        assert!(searched > total / 200, "{searched} contradictions were found by search");
+        // Of 500,000 histories 2,6xx and 1,1xx: in real time most contradictions
+        // of order show as cycles, too.
+        let floor = if order == Order::Any { total / 200 } else { total / 500 };
+        assert!(searched > floor, "{searched} contradictions were found beyond cycles");
     }
 }
 
@@ -114,12 +115,17 @@ fn small_transactions_are_snapshot_isolated_iff_there_are_snapshots_and_commits(
                 snapshots.verdict
             );
             legal += u64::from(is_legal);
-            let is_new = |a: &Anomaly| a.class == Class::NotSnapshotIsolated;
+            let is_new = |a: &Anomaly| a.class.to_string().starts_with("not-");
             told += u64::from(snapshots.verdict.anomalies.iter().any(is_new));
             let ladder = examined(Expected::StrictSerializable).levels;
-            assert!(ladder.is_sorted_by_key(|(_, validity)| *validity), "seed {seed}: {ladder:?}");
-            assert_eq!(ladder[2].1, snapshots.verdict.validity, "seed {seed}: {small:#?}");
             for (level, validity) in ladder {
+                if level == Expected::SnapshotIsolation {
+                    assert_eq!(validity, snapshots.verdict.validity, "seed {seed}: {small:#?}");
+                }
+                // Every level by itself: a few histories will do.
+                if seed % 16 > 0 {
+                    continue;
+                }
                 let alone = examined(level).verdict.validity;
                 assert_eq!(alone, validity, "seed {seed}, {level:?}: {small:#?}");
             }
@@ -137,7 +143,9 @@ fn dependencies(small: &Small, from: usize, to: usize) -> [bool; 3] {
         let reads = |at: usize| {
             let ran = &small.ran[at];
             ran.micros.iter().filter_map(move |micro| match *micro {
-                Micro::Read(k, list) if k == key && ran.kind == Kind::Ok => Some(list),
+                Micro::Read(k, list) if k == key && ran.kind == Kind::Ok => {
+                    Some(visible(small, key, list))
+                }
                 _ => None,
             })
         };
@@ -193,40 +201,51 @@ impl Dependencies {
     fn classes(&self, members: &[usize]) -> BTreeSet<Class> {
         let others = members.iter().fold(0, |set, at| set | 1 << at);
         let mut classes = BTreeSet::new();
-        members.iter().for_each(|&at| self.cycles(at, at, others, [0; 4], &mut classes));
+        members.iter().for_each(|&at| self.cycles(at, at, others, &mut Vec::new(), &mut classes));
         classes
     }
 
     /// The same of those through `start` that go on from `at` by way of
-    /// `others`; `used` counts what they took so far.
+    /// `others`; `used` is what they took so far.
     fn cycles(
         &self,
         start: usize,
         at: usize,
         others: u32,
-        used: [u32; 4],
+        used: &mut Vec<usize>,
         classes: &mut BTreeSet<Class>,
     ) {
         let steps = (0..self.0.len()).flat_map(|to| (0..4).map(move |kind| (to, kind)));
         for (to, kind) in steps.filter(|&(to, kind)| others >> to & 1 == 1 && self.0[at][to][kind])
         {
-            let mut used = used;
-            used[kind] += 1;
-            if to != start {
+            used.push(kind);
+            if to == start {
+                classes.insert(class(used));
+            } else {
                 self.cycles(start, to, others & !(1 << to), used, classes);
-                continue;
             }
-            classes.insert(match used {
-                [_, 0, 0, 0] => Class::G0,
-                [_, _, 0, 0] => Class::G1c,
-                [_, _, 1, 0] => Class::GSingle,
-                [_, _, _, 0] => Class::G2,
-                [_, 0, 0, _] => Class::G0Realtime,
-                [_, _, 0, _] => Class::G1cRealtime,
-                [_, _, 1, _] => Class::GSingleRealtime,
-                _ => Class::G2Realtime,
-            });
+            used.pop();
         }
+    }
+}
+
+/// The class of a cycle of these dependencies.
+fn class(used: &[usize]) -> Class {
+    let has = |kind: usize| used.contains(&kind);
+    let next = used.iter().cycle().skip(1);
+    let has_adjacent = used.iter().zip(next).any(|(one, two)| *one == 2 && *two == 2);
+    let missed = used.iter().filter(|kind| **kind == 2).count();
+    match (missed, has(3)) {
+        (0, false) if has(1) => Class::G1c,
+        (0, false) => Class::G0,
+        (1, false) => Class::GSingle,
+        (_, false) if has_adjacent => Class::G2Item,
+        (_, false) => Class::GNonadjacent,
+        (0, true) if has(1) => Class::G1cRealtime,
+        (0, true) => Class::G0Realtime,
+        (1, true) => Class::GSingleRealtime,
+        (_, true) if has_adjacent => Class::G2ItemRealtime,
+        (_, true) => Class::GNonadjacentRealtime,
     }
 }
 
@@ -236,17 +255,30 @@ fn rank(class: Class) -> u8 {
         Class::G0 | Class::G0Realtime => 0,
         Class::G1c | Class::G1cRealtime => 1,
         Class::GSingle | Class::GSingleRealtime => 2,
-        _ => 3,
+        Class::GNonadjacent | Class::GNonadjacentRealtime => 3,
+        _ => 4,
     }
 }
 
+/// The longest list of a key that was read, without what was aborted.
 fn longest(small: &Small, key: usize) -> List {
     let certain = small.ran.iter().filter(|ran| ran.kind == Kind::Ok);
     let lists = certain.flat_map(|ran| &ran.micros).filter_map(|micro| match *micro {
-        Micro::Read(k, list) if k == key => Some(list),
+        Micro::Read(k, list) if k == key => Some(visible(small, key, list)),
         _ => None,
     });
     lists.max_by_key(|list| list.length).unwrap_or_default()
+}
+
+/// A list without what was aborted: that is no version.
+fn visible(small: &Small, key: usize, list: List) -> List {
+    let is_aborted = |item: u8| {
+        let aborted = small.ran.iter().filter(|ran| ran.kind == Kind::Fail);
+        aborted.flat_map(|ran| &ran.micros).any(|micro| *micro == Micro::Write(key, item))
+    };
+    let mut seen = List::default();
+    list.items().iter().filter(|item| !is_aborted(**item)).for_each(|item| seen.push(*item));
+    seen
 }
 
 /// Whether it was acknowledged, or something that it wrote was read.
@@ -260,15 +292,22 @@ fn has_happened(small: &Small, at: usize) -> bool {
 /// without any of its members none as strong.
 fn minimal(small: &Small, verdict: &Verdict, order: Order, seed: u64) {
     // Reads that contradict themselves or each other say nothing of order.
-    let is_odd =
-        |class| matches!(class, Class::Internal | Class::IncompatibleOrder | Class::PhantomRead);
+    let is_odd = |class| {
+        let is_own = matches!(class, Class::Internal | Class::FutureRead);
+        is_own || matches!(class, Class::IncompatibleOrder | Class::PhantomRead)
+    };
     if verdict.anomalies.iter().any(|anomaly| is_odd(anomaly.class)) {
         return;
     }
-    let is_cycle = |class| {
-        let by_data = matches!(class, Class::G0 | Class::G1c | Class::GSingle | Class::G2);
-        by_data || class >= Class::G0Realtime && class <= Class::G2Realtime
-    };
+    let by_data = [Class::G0, Class::G1c, Class::GSingle, Class::GNonadjacent, Class::G2Item];
+    let in_time = [
+        Class::G0Realtime,
+        Class::G1cRealtime,
+        Class::GSingleRealtime,
+        Class::GNonadjacentRealtime,
+        Class::G2ItemRealtime,
+    ];
+    let is_cycle = |class| by_data.contains(&class) || in_time.contains(&class);
     let dependencies = Dependencies::of(small, order);
     let all: Vec<usize> = (0..small.ran.len()).collect();
     let cycles: Vec<_> = verdict.anomalies.iter().filter(|a| is_cycle(a.class)).collect();
@@ -281,7 +320,8 @@ fn minimal(small: &Small, verdict: &Verdict, order: Order, seed: u64) {
         let is_there = |members: &[usize]| {
             let mut classes = dependencies.classes(members).into_iter();
             // What needs no real time is told without it.
-            let is_comparable = |class| anomaly.class >= Class::G0Realtime || class <= Class::G2;
+            let is_comparable =
+                |class| in_time.contains(&anomaly.class) || by_data.contains(&class);
             classes.any(|class| is_comparable(class) && rank(class) <= rank(anomaly.class))
         };
         assert!(is_there(&members), "no cycle: {anomaly:#?} {}", told());

@@ -81,7 +81,7 @@ fn one_read_skew_among_thousands_is_found() {
     }
     let verdict = ListAppend::default().check(&history, Budget::default());
     let classes: Vec<Class> = verdict.anomalies.iter().map(|a| a.class).collect();
-    assert_eq!(classes, [Class::GSingle]);
+    assert_eq!(classes, [Class::FracturedRead, Class::GSingle]);
 }
 
 /// Three hundred transactions write what nobody reads, all after the one that
@@ -119,7 +119,7 @@ fn one_of_many_unread_writes_is_found_behind_the_read_that_missed_it() {
                 _ => RwRegister::default().check(&history, Budget::default()),
             };
             let classes: Vec<Class> = verdict.anomalies.iter().map(|a| a.class).collect();
-            assert_eq!(classes, [Class::GSingle], "{f}, number {special}");
+            assert_eq!(classes, [Class::FracturedRead, Class::GSingle], "{f}, number {special}");
         }
     }
 }

@@ -21,7 +21,7 @@ impl List {
         &self.items[..self.length]
     }
 
-    fn push(&mut self, item: u8) {
+    pub(crate) fn push(&mut self, item: u8) {
         self.items[self.length] = item;
         self.length += 1;
     }
@@ -48,6 +48,8 @@ pub(crate) struct Ran {
     pub(crate) micros: Vec<Micro>,
     pub(crate) begin: u64,
     pub(crate) end: u64,
+    /// Whose it is, if not its own process's.
+    pub(crate) session: Option<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -94,7 +96,7 @@ impl Small {
                 1 => Kind::Info,
                 _ => Kind::Ok,
             };
-            small.ran.push(Ran { kind, micros, begin: 0, end: 0 });
+            small.ran.push(Ran { kind, micros, begin: 0, end: 0, session: None });
         }
         small.place(random);
         small
@@ -131,8 +133,47 @@ impl Small {
         let mut small = Self { shape: Shape::Registers, ran: Vec::new() };
         for micros in micros.into_iter().filter(|micros| !micros.is_empty()) {
             let kind = if random.permille(50) { Kind::Info } else { Kind::Ok };
-            small.ran.push(Ran { kind, micros, begin: 0, end: 0 });
+            small.ran.push(Ran { kind, micros, begin: 0, end: 0, session: None });
         }
+        small.place(random);
+        small
+    }
+
+    /// Two to four transactions that write and two that read, on two keys: what
+    /// reads see in different orders shows.
+    pub(crate) fn forked(shape: Shape, random: &mut Random) -> Self {
+        let mut lists = [List::default(); 2];
+        let mut small = Self { shape, ran: Vec::new() };
+        let writers = 2 + random.below(3);
+        let mut ran = |micros| {
+            small.ran.push(Ran { kind: Kind::Ok, micros, begin: 0, end: 0, session: None });
+        };
+        for number in 1..=writers as u8 {
+            let first = random.below(2) as usize;
+            let mut micros = Vec::new();
+            for key in [first, 1 - first] {
+                if key == first || random.permille(250) {
+                    if random.permille(400) {
+                        micros.push(Micro::Read(key, lists[key]));
+                    }
+                    if lists[key].length < 4 {
+                        lists[key].push(number);
+                        micros.push(Micro::Write(key, number));
+                    }
+                }
+            }
+            ran(micros);
+        }
+        for _ in 0..2 {
+            let first = random.below(2) as usize;
+            let mut seen = |key: usize| {
+                let mut seen = lists[key];
+                seen.length -= random.below(seen.length.min(2) as u64 + 1) as usize;
+                Micro::Read(key, seen)
+            };
+            ran(vec![seen(first), seen(1 - first)]);
+        }
+        small.ran.retain(|ran| !ran.micros.is_empty());
         small.place(random);
         small
     }
@@ -155,6 +196,28 @@ impl Small {
         }
     }
 
+    /// Gives each transaction to one of a few processes that is free.
+    pub(crate) fn in_sessions(mut self, random: &mut Random) -> Self {
+        let mut order: Vec<usize> = (0..self.ran.len()).collect();
+        order.sort_by_key(|&at| self.ran[at].begin);
+        // Processes, each with when it is free; what crashed never is.
+        let mut free: Vec<u64> = Vec::new();
+        for at in order {
+            let Ran { begin, end, kind, .. } = self.ran[at];
+            let idle: Vec<usize> = (0..free.len()).filter(|&p| free[p] < begin).collect();
+            let session = match idle.get(random.below(idle.len() as u64 + 1) as usize) {
+                Some(&session) => session,
+                None => {
+                    free.push(0);
+                    free.len() - 1
+                }
+            };
+            free[session] = if kind == Kind::Info { u64::MAX } else { end };
+            self.ran[at].session = Some(session);
+        }
+        self
+    }
+
     pub(crate) fn history(&self) -> History {
         let mut events: Vec<(u64, Process, Kind, Op)> = Vec::new();
         for (process, ran) in (0..).zip(&self.ran) {
@@ -175,7 +238,7 @@ impl Small {
             };
             let asked = ran.micros.iter().map(|m| micro(m, false)).collect();
             let answered = ran.micros.iter().map(|m| micro(m, ran.kind == Kind::Ok)).collect();
-            let process = Process::Client(process);
+            let process = Process::Client(ran.session.map_or(process, |session| session as u64));
             events.push((ran.begin, process, Kind::Invoke, op(asked)));
             events.push((ran.end, process, ran.kind, op(answered)));
         }

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use quarrel_checkers::formats;
+use quarrel_checkers::{formats, transactions::Expected};
 use quarrel_report::report::{Ink, Width, summary};
 use quarrel_run::{
     judge::{Expectation, judge_run},
@@ -12,7 +12,7 @@ use quarrel_strategy::strategy::Catalogue;
 use super::output::{print, println};
 use super::{
     Failure,
-    foreign::{self, Asked, FailureMeaning, From, Isolation, KeysIn, ModelName, Output},
+    foreign::{self, Asked, FailureMeaning, From, KeysIn, ModelName, Output},
     partition::{Found, Part, Partition, PartitionArgs},
     recorded::Recorded,
 };
@@ -39,9 +39,19 @@ pub(super) struct CheckArgs {
     /// given. A counter begins at 0
     #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
     initial: Option<String>,
-    /// What transactions in a file are held to
-    #[arg(long, default_value = "serializable", value_name = "LEVEL")]
-    isolation: Isolation,
+    /// What transactions in a file are held to, strongest first: serializable, repeatable-read,
+    /// update-serializable, snapshot-isolation, parallel-snapshot-isolation, causal-convergence,
+    /// causal, read-atomic, monotonic-atomic-view, read-committed or read-uncommitted; with
+    /// strong-session- in front the order of sessions counts, too, with strong- real time
+    /// (strict-serializable). `quarrel explain LEVEL` says what each is
+    #[arg(
+        long,
+        visible_alias = "level",
+        default_value = "serializable",
+        value_name = "LEVEL",
+        value_parser = level
+    )]
+    isolation: Expected,
     /// Only ask of a file whether every key is linearizable, while it is read:
     /// for millions of reads and writes of whole numbers in JSON lines
     #[arg(long, conflicts_with_all = ["from", "model", "expect", "keys", "initial"])]
@@ -58,6 +68,13 @@ pub(super) struct CheckArgs {
     /// What to print: text or json
     #[arg(long, default_value = "text", value_name = "FORMAT", value_parser = ["text", "json"])]
     format: String,
+}
+
+fn level(text: &str) -> Result<Expected, String> {
+    text.parse::<Expected>().map_err(|error| {
+        let all: Vec<String> = Expected::ALL.iter().map(ToString::to_string).collect();
+        format!("{error}; levels are {}", all.join(", "))
+    })
 }
 
 /// Judges a run again and prints its verdict. It writes nothing to it: the run may

@@ -12,7 +12,7 @@ use quarrel_checkers::{
 };
 use serde::Serialize;
 
-use super::{Asked, FailureMeaning, Isolation, ModelName, model::at_stake};
+use super::{Asked, FailureMeaning, ModelName, model::at_stake};
 
 /// What a checker says of a file.
 #[derive(Serialize)]
@@ -44,7 +44,7 @@ impl Finding {
 pub(super) struct Decided {
     pub(super) finding: Finding,
     pub(super) at_stake: AtStake,
-    /// Of transactions: every level up to the expected one.
+    /// Of transactions: every level that the expected one implies.
     pub(super) levels: Vec<(Expected, Validity)>,
 }
 
@@ -124,13 +124,7 @@ pub(super) fn decide(imported: &Imported, model: ModelName, asked: &Asked<'_>) -
         let finding = Finding::Judgement(Box::new(judgement));
         return Decided { finding, at_stake, levels: Vec::new() };
     }
-    let expected = match asked.isolation {
-        Isolation::ReadUncommitted => Expected::ReadUncommitted,
-        Isolation::ReadCommitted => Expected::ReadCommitted,
-        Isolation::Snapshot => Expected::SnapshotIsolation,
-        Isolation::Serializable => Expected::Serializable,
-        Isolation::StrictSerializable => Expected::StrictSerializable,
-    };
+    let expected = asked.isolation;
     let examined = match model {
         ModelName::ListAppend => {
             ListAppend::expecting(expected).examine(history, Budget::default())

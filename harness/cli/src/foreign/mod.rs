@@ -12,6 +12,7 @@ use quarrel_checkers::{
     Evidence, Guarantee, RunOutcome, Stake, Validity, Value,
     formats::{self, Format, ImportOptions, Imported, Keys, ReadError},
     register::{StreamError, check_json_lines_within},
+    transactions::Expected,
 };
 use quarrel_report::report::Ink;
 use quarrel_run::{
@@ -67,22 +68,6 @@ pub(super) enum FailureMeaning {
     Observed,
 }
 
-/// What transactions are held to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Isolation {
-    /// Nobody overwrites in a circle
-    ReadUncommitted,
-    /// Nor reads what was never committed
-    ReadCommitted,
-    /// Each reads one snapshot, and of two at once that write one key one fails
-    #[value(name = "snapshot-isolation")]
-    Snapshot,
-    /// Some order of the transactions explains every read
-    Serializable,
-    /// Some order that also keeps real time does
-    StrictSerializable,
-}
-
 /// How to say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Output {
@@ -98,7 +83,7 @@ pub(super) struct Asked<'a> {
     pub(super) failures: FailureMeaning,
     pub(super) keys: KeysIn,
     pub(super) initial: Option<&'a Value>,
-    pub(super) isolation: Isolation,
+    pub(super) isolation: Expected,
     pub(super) expected: Option<Expectation>,
     pub(super) output: Output,
 }

@@ -57,24 +57,32 @@ pub(super) fn ends_early(events: usize) {
     );
 }
 
-/// The levels of isolation, strongest first.
+/// The levels of isolation, strongest first: what a level comes to alone, and if
+/// sessions and real time count, too.
 pub(super) fn levels(levels: &[(Expected, Validity)]) {
     let ink = Ink::colours();
     let (good, warn, bad) = (ink.good, ink.warn, ink.bad);
+    let said = |validity: Validity, text: &str| match validity {
+        Validity::Valid => format!("{good}{text}yes{good:#}"),
+        Validity::Unknown => format!("{warn}{text}unknown{warn:#}"),
+        Validity::Invalid => format!("{bad}{text}no{bad:#}"),
+    };
+    let of = |name: &str| {
+        let parsed = name.parse::<Expected>().ok()?;
+        levels.iter().find(|(level, _)| *level == parsed).map(|(_, validity)| *validity)
+    };
     for (level, validity) in levels.iter().rev() {
-        let name = match level {
-            Expected::ReadUncommitted => "read-uncommitted",
-            Expected::ReadCommitted => "read-committed",
-            Expected::SnapshotIsolation => "snapshot-isolation",
-            Expected::Serializable => "serializable",
-            Expected::StrictSerializable => "strict-serializable",
-        };
-        let said = match validity {
-            Validity::Valid => format!("{good}yes{good:#}"),
-            Validity::Unknown => format!("{warn}unknown{warn:#}"),
-            Validity::Invalid => format!("{bad}no{bad:#}"),
-        };
-        println!("  {name:<19} {said}");
+        let name = level.to_string();
+        if name.starts_with("strong-") || name.starts_with("strict-") {
+            continue;
+        }
+        let beside = [
+            (of(&format!("strong-session-{name}")), ", in sessions "),
+            (of(&format!("strong-{name}")), ", in real time "),
+        ];
+        let beside = beside.into_iter().filter_map(|(validity, text)| Some(said(validity?, text)));
+        let beside: String = beside.collect();
+        println!("  {name:<27} {}{beside}", said(*validity, ""));
     }
 }
 

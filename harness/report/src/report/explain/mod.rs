@@ -5,6 +5,9 @@ mod anomalies;
 mod causes;
 mod guarantees;
 mod history;
+mod levels;
+mod levels_broken;
+mod levels_ordered;
 mod text;
 mod transactions;
 mod words;
@@ -27,6 +30,8 @@ pub enum TopicKind {
     Cause,
     /// Something a run can be held to.
     Guarantee,
+    /// Something transactions can be held to.
+    Level,
     /// A word that reports use.
     Word,
 }
@@ -37,6 +42,7 @@ impl fmt::Display for TopicKind {
             Self::Anomaly => "anomaly",
             Self::Cause => "cause",
             Self::Guarantee => "guarantee",
+            Self::Level => "level of isolation",
             Self::Word => "word",
         })
     }
@@ -73,7 +79,9 @@ pub struct NoSuchName {
 /// the words of reports.
 pub fn entries() -> impl Iterator<Item = &'static Topic> {
     let anomalies = anomalies::ENTRIES.iter().chain(transactions::ENTRIES);
-    anomalies.chain(causes::ENTRIES).chain(guarantees::ENTRIES).chain(words::ENTRIES)
+    let anomalies = anomalies.chain(levels_broken::ENTRIES).chain(levels_ordered::ENTRIES);
+    let held_to = guarantees::ENTRIES.iter().chain(levels::ENTRIES);
+    anomalies.chain(causes::ENTRIES).chain(held_to).chain(words::ENTRIES)
 }
 
 /// What a name means: an anomaly, a cause, a guarantee, a word, or two of them as the
@@ -137,6 +145,7 @@ fn named(kind: TopicKind, name: &str) -> &'static Topic {
 
 #[cfg(test)]
 mod tests {
+    use quarrel_checkers::transactions::Expected;
     use serde::de::{DeserializeOwned, IntoDeserializer as _, value::Error};
 
     use super::*;
@@ -153,11 +162,19 @@ mod tests {
         entries.len()
     }
 
-    /// The names that serde would have taken.
-    fn known<T: DeserializeOwned>() -> usize {
+    /// How many there are, by the names that serde would have taken; some were
+    /// called otherwise in older verdicts.
+    fn known<T: DeserializeOwned + fmt::Display>() -> usize {
         let deserializer: serde::de::value::StrDeserializer<'_, Error> = "?".into_deserializer();
         let error = T::deserialize(deserializer).err().expect("`?` is no name").to_string();
-        error.split("expected one of").nth(1).expect("serde lists them").split(',').count()
+        let names = error.split("expected one of").nth(1).expect("serde lists them").split(',');
+        let today = names.map(|name| {
+            let name = name.trim().trim_matches('`');
+            let deserializer: serde::de::value::StrDeserializer<'_, Error> =
+                name.into_deserializer();
+            T::deserialize(deserializer).expect("serde takes what it lists").to_string()
+        });
+        today.collect::<std::collections::BTreeSet<String>>().len()
     }
 
     #[test]
@@ -165,6 +182,12 @@ mod tests {
         assert_eq!(names_of::<Class>(TopicKind::Anomaly), known::<Class>());
         assert_eq!(names_of::<Cause>(TopicKind::Cause), known::<Cause>());
         assert_eq!(names_of::<Guarantee>(TopicKind::Guarantee), known::<Guarantee>());
+        let levels = entries().filter(|entry| entry.kind == TopicKind::Level);
+        let levels: Vec<&str> = levels.map(|entry| entry.name).collect();
+        assert_eq!(levels.len(), Expected::ALL.len());
+        for level in Expected::ALL {
+            assert!(levels.contains(&&*level.to_string()), "{level}");
+        }
     }
 
     #[test]

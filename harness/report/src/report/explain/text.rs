@@ -51,6 +51,7 @@ pub fn list_text(ink: Ink, width: Width) -> String {
         (TopicKind::Anomaly, "Anomalies: what clients and probes saw"),
         (TopicKind::Cause, "Causes: how a cache and a database come apart"),
         (TopicKind::Guarantee, "Guarantees, strongest first"),
+        (TopicKind::Level, "Levels of isolation of transactions, weakest first"),
         (TopicKind::Word, "Words"),
     ] {
         if !sheet.text.is_empty() {

@@ -101,10 +101,11 @@ pub(super) const ENTRIES: &[Topic] = &[
     },
     Topic {
         kind: TopicKind::Anomaly,
-        name: "g2",
+        name: "g2-item",
         summary: "transactions each overwrote what the other had read (write skew)",
-        text: "A cycle with several reads of what was then overwritten: each was right by itself, \
-               together they break a rule that spans both.",
+        text: "A cycle with several reads of what was then overwritten, of which two follow each \
+               other: each was right by itself, together they break a rule that spans both. Adya's \
+               G2 without predicates.",
         timeline: "t=0ms    T1: read 4, read 5             -> on call, on call\n\
                    t=0ms    T2: read 4, read 5             -> on call, on call\n\
                    t=1ms    T1: write 4 = off              -> committed\n\
@@ -161,7 +162,7 @@ pub(super) const ENTRIES: &[Topic] = &[
     },
     Topic {
         kind: TopicKind::Anomaly,
-        name: "g2-realtime",
+        name: "g2-item-realtime",
         summary: "transactions missed each other's writes in a way that real time contradicts",
         text: "A cycle with several reads of what was then overwritten, closed by one transaction \
                having ended before another began.",

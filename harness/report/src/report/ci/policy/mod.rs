@@ -202,10 +202,9 @@ impl Bounds {
         {
             if name != NEVER_HEALS {
                 let found = explain::find(name).map_err(|error| format!("{list}: {error}"))?;
-                if found
-                    .iter()
-                    .all(|entry| matches!(entry.kind, TopicKind::Guarantee | TopicKind::Word))
-                {
+                if found.iter().all(|entry| {
+                    matches!(entry.kind, TopicKind::Guarantee | TopicKind::Level | TopicKind::Word)
+                }) {
                     return Err(format!("{list}: `{name}` is neither an anomaly nor a cause"));
                 }
             }
