@@ -117,12 +117,12 @@ pub(super) fn check(asked: &Asked<'_>) -> Result<u8, Failure> {
         return Ok(code);
     }
     let (mut imported, cut) = read(asked.path, asked.from, asked.keys)?;
-    if !imported.is_in_real_time && asked.isolation == Isolation::StrictSerializable {
+    if !imported.is_in_real_time && asked.isolation.is_in_real_time() {
         return Err(Failure::usage(format!(
-            "{}: {} tells no real time between sessions, which --isolation strict-serializable is \
-             about",
+            "{}: {} tells no real time between sessions, which --isolation {} is about",
             asked.path.display(),
-            imported.format
+            imported.format,
+            asked.isolation
         )));
     }
     if cut.was_met() {
