@@ -32,8 +32,8 @@ pub struct Course {
 /// A turn of a course, which may keep its time whatever is changed around it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timed {
-    /// When it is taken, if it is not later already; a millisecond after the
-    /// turn before if that is none.
+    /// When it is taken, if it is not later already; where this is none a
+    /// millisecond after the turn before, or at once if that has no line.
     pub at: Option<Time>,
     /// What it is.
     pub turn: CourseTurn,
@@ -206,9 +206,13 @@ impl Simulating<'_> {
         if self.course.replica == Following::WhenTold {
             self.event(StoreEvent::PauseReplica);
         }
+        let mut has_said = true;
         for Timed { at, turn } in turns {
             let now = self.simulation.world.now;
-            let wait = at.map_or(Duration::from_millis(1), |at| at.since(now));
+            // A millisecond for each line: what is printed and simulated again
+            // shows the same times. Of replays in a row only the last has one.
+            let takes = if has_said { Duration::from_millis(1) } else { Duration::ZERO };
+            let wait = at.map_or(takes, |at| at.since(now));
             self.simulation.perform(&Move::Disturb(Disturbance::Wait(wait)))?;
             let a_move = &match turn {
                 CourseTurn::Move(a_move) => a_move.clone(),
@@ -223,8 +227,10 @@ impl Simulating<'_> {
             let instant = self.simulation.world.now;
             let happened = self.simulation.perform(a_move)?;
             if happened == Happened::Impossible {
+                has_said = false;
                 continue;
             }
+            let lines = self.lines.len();
             self.hurried += usize::from(matches!(turn, CourseTurn::Hurry(_)));
             self.moves.push(a_move.clone());
             self.owners.push(self.owner(a_move));
@@ -236,6 +242,7 @@ impl Simulating<'_> {
                 self.say(line);
             }
             self.describe(a_move, happened);
+            has_said = self.lines.len() > lines;
             let ended =
                 open.into_iter().chain(judged..self.simulation.logical().operations().len());
             if let Some(victim) = self.is_true_of(ended.collect()) {
