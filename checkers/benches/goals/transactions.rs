@@ -61,9 +61,17 @@ fn serial(count: u64, f: &str) -> History {
 pub(crate) fn isolation(count: u64, runs: usize) {
     let appends = serial(count, "append");
     let writes = serial(count, "w");
-    for (name, expected) in
-        [("", Expected::Serializable), (", in real time", Expected::StrictSerializable)]
-    {
+    for (name, expected) in [
+        ("", Expected::Serializable),
+        (", in real time", Expected::StrictSerializable),
+        (", snapshot isolation", Expected::SnapshotIsolation),
+        (", parallel snapshot isolation", Expected::ParallelSnapshotIsolation),
+        (", update serializable", Expected::UpdateSerializable),
+        (", causal convergence", Expected::CausalConvergence),
+        (", causal", Expected::Causal),
+        (", read atomic in sessions", Expected::StrongSessionReadAtomic),
+        (", monotonic atomic view in sessions", Expected::StrongSessionMonotonicAtomicView),
+    ] {
         let seconds = |checker: &dyn Checker, history: &History| {
             median(runs, || {
                 black_box(checker.check(history, Budget::default()));
