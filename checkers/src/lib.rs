@@ -39,11 +39,32 @@
 //! | how do I write a history into a test? | [`notation`] |
 //! | where do I get histories to try it on? | [`generate`] |
 //!
+//! # Models
+//!
+//! | model | operations |
+//! |---|---|
+//! | [`models::Register`] | `read`, `write` |
+//! | [`models::CasRegister`] | and `cas` |
+//! | [`models::Counter`] | `add`, `inc`, `read` |
+//! | [`models::Set`] | `add`, `remove`, `contains`, `read` |
+//! | [`models::Queue`] | `enqueue`, `dequeue`, `drain` |
+//! | [`models::Map`] | `get`, `put`, `append` |
+//! | [`models::Mutex`] | `acquire`, `release` |
+//! | [`models::MultiRegister`] | transactions of reads and writes |
+//! | [`transactions::ListAppend`] | transactions that append to lists and read them |
+//! | [`transactions::RwRegister`] | transactions that write registers and read them |
+//!
+//! The first eight are searched for an order ([`search::Linearizable`]); registers are
+//! judged exactly by [`judge()`]. Levels of isolation are those of
+//! [`transactions::Expected`], guarantees of registers those of [`Guarantee`].
+//!
 //! Three things hold everywhere. An operation precedes another only if it
 //! ended strictly before the other began. An operation of unknown outcome may
 //! take effect at any later moment or never. Work is bounded in steps, never in
 //! time, so that the same history gets the same verdict on every machine; what
 //! cannot be decided is [`Validity::Unknown`], with the reason.
+//!
+#![doc = include_str!("../README.md")]
 
 mod checker;
 mod compact;
@@ -73,8 +94,9 @@ pub use event::{Event, F, Index, Kind, Op, Process};
 pub use history::{History, HistoryError, Operation, StepsOf};
 pub use judge::{
     ByValues, Convergence, DivergenceWindow, JudgeOptions, Judgement, Metrics, Order, PbsBin,
-    Phase, PhaseMetrics, Probe, ProbePhase, Quantiles, ReadFinding, Rung, SessionViolations,
-    StalenessBin, judge, judge_phases, judge_reads, judge_stale, wilson,
+    Phase, PhaseMetrics, Probe, ProbePhase, Quantiles, QuickJudgement, ReadFinding, Rung,
+    SessionViolations, StalenessBin, judge, judge_json_lines, judge_phases, judge_reads,
+    judge_stale, wilson,
 };
 pub use model::Model;
 pub use outcome::{Evidence, RunOutcome, Stake, gravest_exit, gravity};

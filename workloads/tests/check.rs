@@ -384,3 +384,65 @@ fn what_came_out_wrong_once_comes_out_right() {
     let (code, said) = check(&folder.join("kw_vs_string.edn"), "");
     assert_eq!(code, INVALID, "{said}");
 }
+
+/// A file in which nothing is wrong is judged while it is read, through a pipe it
+/// is read whole: the same is said of both.
+#[test]
+fn a_file_says_the_same_as_a_pipe() {
+    let line = |process: u64, kind: &str, f: &str, value: &str| {
+        format!(
+            "{{\"f\": \"{f}\", \"type\": \"{kind}\", \"value\": {value}, \"process\": {process}}}\n"
+        )
+    };
+    let held = [
+        line(0, "invoke", "write", "1"),
+        line(0, "ok", "write", "1"),
+        line(1, "invoke", "read", "null"),
+        line(1, "ok", "read", "1"),
+    ]
+    .concat();
+    let missed = held.replace(
+        "\"f\": \"read\", \"type\": \"ok\", \"value\": 1",
+        "\"f\": \"read\", \"type\": \"ok\", \"value\": null",
+    );
+    assert_ne!(held, missed);
+    let only_written = held[..held.find("{\"f\": \"read\"").unwrap()].to_owned();
+    for (text, code) in [(held, VALID), (missed, INVALID), (only_written, VACUOUS)] {
+        for options in ["", "--format json", "--model cas-register", "--expect bounded(1s)"] {
+            let (from_file, told) = check_text("history.jsonl", &text, options);
+            let mut piped = Command::new(env!("CARGO_BIN_EXE_quarrel"))
+                .args(["check", "-"])
+                .args(options.split_whitespace())
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            piped.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+            let output = piped.wait_with_output().unwrap();
+            let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+            assert_eq!(said, told, "{options}");
+            assert_eq!(output.status.code(), Some(from_file));
+            if options.is_empty() {
+                assert_eq!(from_file, code, "{told}");
+            }
+        }
+    }
+}
+
+/// Testers of isolation keep sessions, and no time between them.
+#[test]
+fn histories_by_session_are_held_to_what_they_can_show() {
+    let skewed = "r(1,0,0,0)\nw(2,5,0,0)\nr(2,0,1,1)\nw(1,6,1,1)\n";
+    expect(INVALID, "format: Plume's text (recognised", ("history.txt", skewed, ""));
+    expect(
+        VALID,
+        "sessions tell their own order",
+        ("h.txt", skewed, "--isolation snapshot-isolation"),
+    );
+    let strict = "--isolation strict-serializable";
+    expect(64, "tells no real time between sessions", ("history.txt", skewed, strict));
+    expect(INVALID, "AWDIT's text", ("a.txt", "r 1 0\nw 2 5\n=====\nr 2 0\nw 1 6\n", ""));
+    let wrong = "w(1,1,0,0)\nw(1,2,0)\n";
+    expect(BAD_INPUT, "line 2, column 1: expected r(key,value", ("history.txt", wrong, ""));
+}

@@ -7,13 +7,18 @@
 //! cargo bench -p quarrel-checkers --bench goals            # up to 10⁶ operations
 //! cargo bench -p quarrel-checkers --bench goals -- large   # 10⁷ too: minutes, 3 GB of disk
 //! cargo bench -p quarrel-checkers --bench goals -- files   # one part: values, keys, concurrency,
-//!                                # delta, versions, memory, files, logs or transactions
+//!                                # delta, versions, memory, files, foreign, logs or
+//!                                # transactions
+//! cargo bench -p quarrel-checkers --bench goals -- write FOLDER
+//!                                # the histories of `foreign`, for benches/commands.py
 //! PEER_TIMES=FILE cargo bench -p quarrel-checkers --bench goals -- logs
 //!                                # beside another checker: lines `etcd_000 NANOSECONDS`
 //! ```
 
 mod corpora;
 mod files;
+mod foreign;
+mod histories;
 mod measure;
 mod registers;
 mod transactions;
@@ -45,7 +50,7 @@ fn is_asked(part: &str) -> bool {
     asked.peek().is_none() || asked.any(|argument| argument == part)
 }
 
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 10] = [
     "values",
     "keys",
     "concurrency",
@@ -53,11 +58,17 @@ const PARTS: [&str; 9] = [
     "versions",
     "memory",
     "files",
+    "foreign",
     "logs",
     "transactions",
 ];
 
 fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let Some(at) = arguments.iter().position(|argument| argument == "write") {
+        let folder = arguments.get(at + 1).expect("a folder is named behind `write`");
+        return histories::write_all(folder.as_ref()).expect("the folder takes the files");
+    }
     let is_large = std::env::args().any(|argument| argument == "large");
     floor();
     if is_asked("values") {
@@ -86,6 +97,9 @@ fn main() {
         if is_large {
             files::ten_million();
         }
+    }
+    if is_asked("foreign") {
+        foreign::files();
     }
     if is_asked("logs") {
         corpora::logs(5);

@@ -4,9 +4,9 @@
 use rustc_hash::FxHashMap;
 
 use super::{
-    Format, ImportError, Imported, Keys, json,
-    json_lines::RawEvent,
+    Format, ImportError, Imported, Keys, WITHOUT_TIMES, json,
     operation::{RawOp, process},
+    plain::PlainEvent,
     room::Room,
 };
 use crate::{Event, F, History, Index, Key, Kind, Op, Process, Time, Value, transactions};
@@ -22,6 +22,8 @@ pub(super) struct Reading {
     skipped: usize,
     /// The first line that was left out: its number and its beginning.
     first_skipped: Option<(usize, String)>,
+    /// Whether what stands in front was before, whoever did it.
+    pub(super) is_in_real_time: bool,
     without_process: usize,
     without_f: usize,
     without_time: usize,
@@ -38,6 +40,7 @@ impl Reading {
             names: Names::default(),
             skipped: 0,
             first_skipped: None,
+            is_in_real_time: true,
             without_process: 0,
             without_f: 0,
             without_time: 0,
@@ -112,7 +115,7 @@ impl Reading {
     }
 
     /// Takes an event of plain values; whether there was room for it.
-    pub(super) fn plain(&mut self, raw: RawEvent<'_>) -> bool {
+    pub(super) fn plain(&mut self, raw: PlainEvent<'_>) -> bool {
         let at = self.events.len() as u64;
         self.renumbered += usize::from(raw.index.is_some_and(|index| index != at));
         let key = raw.key.map(|key| match i64::try_from(key) {
@@ -169,6 +172,7 @@ impl Reading {
             history: History { events: self.events, steps: Vec::new() },
             probes: Vec::new(),
             format: self.format,
+            is_in_real_time: self.is_in_real_time,
             assumptions,
             key_names: self.names.list,
             truncated: None,
@@ -185,8 +189,14 @@ impl Reading {
 
     fn assumptions(&self) -> Vec<String> {
         let mut said = vec![format!("the file is {}", self.format)];
-        if self.without_time > 0 {
-            said.push("operations carry no times, so lines stand for nanoseconds".to_owned());
+        if !self.is_in_real_time {
+            said.push(
+                "sessions tell their own order and no time between them; a zero that nobody wrote \
+                 is what a key held at first"
+                    .to_owned(),
+            );
+        } else if self.without_time > 0 {
+            said.push(WITHOUT_TIMES.to_owned());
         }
         if self.without_process > 0 {
             let count = self.without_process;

@@ -62,21 +62,25 @@ impl Problem {
     }
 }
 
-/// Texts met before.
+/// What a reader keeps from one value to the next: texts met before, and the room
+/// in which lists are put together, whose lengths are only known at their ends.
 #[derive(Default)]
-pub(super) struct Texts(FxHashMap<Box<str>, Arc<str>>);
+pub(super) struct Texts {
+    known: FxHashMap<Box<str>, Arc<str>>,
+    items: Vec<Value>,
+}
 
 impl Texts {
     fn get(&mut self, text: &str) -> Arc<str> {
         if text.len() > MAX_SHARED_LENGTH {
             return text.into();
         }
-        if let Some(known) = self.0.get(text) {
+        if let Some(known) = self.known.get(text) {
             return Arc::clone(known);
         }
         let new: Arc<str> = text.into();
-        if self.0.len() < MAX_SHARED {
-            self.0.insert(text.into(), Arc::clone(&new));
+        if self.known.len() < MAX_SHARED {
+            self.known.insert(text.into(), Arc::clone(&new));
         }
         new
     }
@@ -91,6 +95,8 @@ pub(super) struct Json<'a, 't> {
 
 impl<'a, 't> Json<'a, 't> {
     pub(super) fn within(bytes: &'a [u8], texts: &'t mut Texts, room: &Room) -> Self {
+        // A line that could not be read leaves what it had begun.
+        texts.items.clear();
         Self { bytes, at: 0, texts, room: room.clone() }
     }
 
@@ -218,30 +224,36 @@ impl<'a, 't> Json<'a, 't> {
 
     fn array(&mut self, depth: usize) -> Result<Value, Problem> {
         self.at += 1;
-        let mut items = Vec::new();
         self.space();
+        let begin = self.texts.items.len();
         if self.take(b']') {
-            return Ok(Value::List(items.into()));
+            return Ok(self.list(begin));
         }
         loop {
             self.space();
             self.pass(ITEM)?;
-            items.push(self.value(depth + 1)?);
+            let item = self.value(depth + 1)?;
+            self.texts.items.push(item);
             self.space();
             if !self.take(b',') {
                 self.expect(b']', "a comma or the end of the array")?;
-                return Ok(Value::List(items.into()));
+                return Ok(self.list(begin));
             }
         }
+    }
+
+    /// The values read since, as a list: one allocation, of the right size.
+    fn list(&mut self, begin: usize) -> Value {
+        Value::List(self.texts.items.drain(begin..).collect())
     }
 
     /// A list of its pairs.
     fn object(&mut self, depth: usize) -> Result<Value, Problem> {
         self.at += 1;
-        let mut items = Vec::new();
         self.space();
+        let begin = self.texts.items.len();
         if self.take(b'}') {
-            return Ok(Value::List(items.into()));
+            return Ok(self.list(begin));
         }
         loop {
             self.space();
@@ -251,11 +263,12 @@ impl<'a, 't> Json<'a, 't> {
             self.expect(b':', "a colon")?;
             self.space();
             self.pass(ITEM)?;
-            items.push(Value::List([name, self.value(depth + 1)?].into()));
+            let pair = Value::List([name, self.value(depth + 1)?].into());
+            self.texts.items.push(pair);
             self.space();
             if !self.take(b',') {
                 self.expect(b'}', "a comma or the end of the object")?;
-                return Ok(Value::List(items.into()));
+                return Ok(self.list(begin));
             }
         }
     }

@@ -2,51 +2,64 @@
 //! by quarrel are read field by field in their order; lines of plain values in
 //! any order need a little more, and lines with lists the reader of JSON.
 
+use std::io::BufRead;
+
 use serde::Deserialize;
 
 use super::{
-    Format, ImportError, Imported, Keys,
+    Format, ImportError, Imported, Keys, ReadError,
     jepsen::Reading,
     json::{Json, Texts},
+    layout::Layouts,
+    plain::PlainEvent,
     room::Room,
 };
-use crate::{Kind, Probe, Step, Value};
+use crate::{Probe, Step, Value};
 
 /// Reads a whole file.
 pub(super) fn parse(bytes: &[u8], keys: Keys, room: &Room) -> Result<Imported, ImportError> {
-    let mut lines = Lines {
-        reading: Reading::new(Format::JsonLines, keys, room),
-        texts: Texts::default(),
-        steps: Vec::new(),
-        probes: Vec::new(),
-        numbering: Numbering::Free,
-    };
-    let mut truncated = None;
-    let mut rest = bytes;
-    let mut number = 0;
-    while !rest.is_empty() {
-        number += 1;
-        let end = memchr::memchr(b'\n', rest);
-        let (line, next) = end.map_or((rest, &[][..]), |end| (&rest[..end], &rest[end + 1..]));
-        rest = next;
-        if line.trim_ascii().is_empty() {
-            continue;
+    let mut lines = Lines::new(keys, room);
+    let rest = lines.whole_lines(bytes)?;
+    lines.finish(rest)
+}
+
+/// Reads `input` behind `begun`, a piece at a time: of the text no more is kept
+/// than a line.
+pub(super) fn read(
+    begun: Vec<u8>,
+    mut input: impl BufRead,
+    keys: Keys,
+    room: &Room,
+) -> Result<Imported, ReadError> {
+    let mut lines = Lines::new(keys, room);
+    // What a piece leaves of its last line waits here for the next one.
+    let mut carried = lines.whole_lines(&begun)?.to_vec();
+    drop(begun);
+    loop {
+        let piece = input.fill_buf()?;
+        let length = piece.len();
+        if length == 0 {
+            return Ok(lines.finish(&carried)?);
         }
-        match lines.read(line, number) {
-            Ok(()) => {}
-            // A run that was killed leaves half a line, without an end.
-            Err(error) if end.is_none() && !room.was_exceeded() => truncated = Some(error),
-            Err(error) => return Err(error),
+        let mut rest = piece;
+        if !carried.is_empty()
+            && let Some(end) = memchr::memchr(b'\n', rest)
+        {
+            carried.extend_from_slice(&rest[..end]);
+            lines.line(&carried)?;
+            carried.clear();
+            rest = &rest[end + 1..];
         }
+        if carried.is_empty() {
+            rest = lines.whole_lines(rest)?;
+        }
+        room.passed();
+        if !room.pass(carried.len() + rest.len()) {
+            return Err(ReadError::Memory { line: lines.number + 1 });
+        }
+        carried.extend_from_slice(rest);
+        input.consume(length);
     }
-    if let Some(error) = truncated.take_if(|_| lines.reading.events.is_empty()) {
-        return Err(error);
-    }
-    let mut imported = lines.reading.finish()?;
-    imported.history.steps = lines.steps;
-    imported.probes = lines.probes;
-    imported.truncated = truncated;
-    Ok(imported)
 }
 
 /// Whether a gap in the numbers of events is an error.
@@ -60,6 +73,9 @@ enum Numbering {
 
 struct Lines {
     reading: Reading,
+    layouts: Layouts,
+    /// How many lines there were.
+    number: usize,
     texts: Texts,
     steps: Vec<Step>,
     probes: Vec<Probe>,
@@ -67,12 +83,60 @@ struct Lines {
 }
 
 impl Lines {
+    fn new(keys: Keys, room: &Room) -> Self {
+        Self {
+            reading: Reading::new(Format::JsonLines, keys, room),
+            layouts: Layouts::default(),
+            number: 0,
+            texts: Texts::default(),
+            steps: Vec::new(),
+            probes: Vec::new(),
+            numbering: Numbering::Free,
+        }
+    }
+
+    /// Reads all lines that have an end, and gives back what is behind them.
+    fn whole_lines<'a>(&mut self, mut bytes: &'a [u8]) -> Result<&'a [u8], ImportError> {
+        while let Some(end) = memchr::memchr(b'\n', bytes) {
+            self.line(&bytes[..end])?;
+            bytes = &bytes[end + 1..];
+        }
+        Ok(bytes)
+    }
+
+    fn line(&mut self, line: &[u8]) -> Result<(), ImportError> {
+        self.number += 1;
+        if line.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        self.read(line, self.number)
+    }
+
+    /// Reads what is behind the last end of a line, and sums up.
+    fn finish(mut self, rest: &[u8]) -> Result<Imported, ImportError> {
+        let mut truncated = None;
+        match self.line(rest) {
+            Ok(()) => {}
+            // A run that was killed leaves half a line, without an end.
+            Err(error) if !self.reading.room.was_exceeded() => truncated = Some(error),
+            Err(error) => return Err(error),
+        }
+        if let Some(error) = truncated.take_if(|_| self.reading.events.is_empty()) {
+            return Err(error);
+        }
+        let mut imported = self.reading.finish()?;
+        imported.history.steps = self.steps;
+        imported.probes = self.probes;
+        imported.truncated = truncated;
+        Ok(imported)
+    }
+
     fn read(&mut self, line: &[u8], number: usize) -> Result<(), ImportError> {
-        if let Some(raw) = RawEvent::read(line) {
+        if let Some(raw) = PlainEvent::read(line) {
             self.numbering = Numbering::Dense;
             return self.plain(raw, number);
         }
-        if let Some(raw) = RawEvent::read_loosely(line) {
+        if let Some(raw) = self.layouts.read(line) {
             return self.plain(raw, number);
         }
         let fail =
@@ -106,7 +170,7 @@ impl Lines {
         }
     }
 
-    fn plain(&mut self, raw: RawEvent<'_>, number: usize) -> Result<(), ImportError> {
+    fn plain(&mut self, raw: PlainEvent<'_>, number: usize) -> Result<(), ImportError> {
         if let Some(index) = raw.index {
             self.check(Some(index), number)?;
         }
@@ -146,348 +210,4 @@ fn slowly<'a, T: Deserialize<'a>>(line: &'a [u8], what: &str) -> Result<T, (usiz
         let text = text.split(" at line 1 column ").next().unwrap_or_default();
         (column - 1, format!("expected {what}: {text}"))
     })
-}
-
-/// An event of a client in a line without lists, nothing copied.
-pub(crate) struct RawEvent<'a> {
-    pub(crate) index: Option<u64>,
-    pub(crate) time: Option<u64>,
-    pub(crate) process: u64,
-    pub(crate) kind: Kind,
-    pub(crate) f: &'a str,
-    pub(crate) key: Option<u64>,
-    pub(crate) value: RawValue<'a>,
-    pub(crate) version: Option<u64>,
-    pub(crate) timeline: Option<u32>,
-}
-
-/// A value without structure.
-#[derive(Clone, Copy)]
-pub(crate) enum RawValue<'a> {
-    Nil,
-    Bool(bool),
-    Int(i64),
-    Text(&'a str),
-}
-
-impl<'a> RawEvent<'a> {
-    /// Reads a line as quarrel writes it; anything else gives none.
-    #[inline]
-    pub(crate) fn read(line: &'a [u8]) -> Option<Self> {
-        Cursor { line, at: 0 }.event()
-    }
-
-    /// Reads a line with the fields in any order, with or without an index and
-    /// a time; anything unusual gives none, and a reader of JSON must be asked.
-    pub(crate) fn read_loosely(line: &'a [u8]) -> Option<Self> {
-        Cursor { line, at: 0 }.fields()
-    }
-}
-
-impl RawValue<'_> {
-    pub(super) fn value(self) -> Value {
-        match self {
-            Self::Nil => Value::Nil,
-            Self::Bool(b) => Value::Bool(b),
-            Self::Int(n) => Value::Int(n),
-            Self::Text(text) => Value::from(text),
-        }
-    }
-}
-
-struct Cursor<'a> {
-    line: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Cursor<'a> {
-    #[inline]
-    fn event(mut self) -> Option<RawEvent<'a>> {
-        self.expect(b"{\"index\":")?;
-        let index = self.number()?;
-        self.expect(b",\"time\":")?;
-        let time = self.number()?;
-        self.expect(b",\"process\":")?;
-        let process = self.number()?;
-        self.expect(b",\"type\":\"")?;
-        let kind = self.kind()?;
-        self.expect(b"\",\"f\":\"")?;
-        let f = self.function()?;
-        let key = match self.expect(b",\"key\":") {
-            Some(()) => Some(self.number()?),
-            None => None,
-        };
-        self.expect(b",\"value\":")?;
-        let value = self.value()?;
-        let version = match self.expect(b",\"version\":") {
-            Some(()) => Some(self.number()?),
-            None => None,
-        };
-        let timeline = match self.expect(b",\"timeline\":") {
-            Some(()) => Some(u32::try_from(self.number()?).ok()?),
-            None => None,
-        };
-        self.expect(b"}")?;
-        let is_end = self.line.len() == self.at || self.line[self.at..].trim_ascii().is_empty();
-        let (index, time) = (Some(index), Some(time));
-        is_end.then_some(RawEvent { index, time, process, kind, f, key, value, version, timeline })
-    }
-
-    fn fields(mut self) -> Option<RawEvent<'a>> {
-        let (mut process, mut kind, mut f) = (None, None, None);
-        let (mut index, mut time, mut key) = (None, None, None);
-        let (mut version, mut timeline) = (None, None);
-        let mut value = RawValue::Nil;
-        self.space();
-        self.expect(b"{")?;
-        loop {
-            self.space();
-            self.expect(b"\"")?;
-            let name = self.text()?;
-            self.space();
-            self.expect(b":")?;
-            self.space();
-            match name {
-                "process" => process = Some(self.number()?),
-                "type" => {
-                    self.expect(b"\"")?;
-                    kind = Some(self.kind()?);
-                    self.expect(b"\"")?;
-                }
-                "f" => {
-                    self.expect(b"\"")?;
-                    f = Some(self.function()?);
-                }
-                "value" => value = self.value()?,
-                "index" => index = Some(self.number()?),
-                "time" => time = Some(self.number()?),
-                "key" => key = Some(self.number()?),
-                "version" => version = Some(self.number()?),
-                "timeline" => timeline = Some(u32::try_from(self.number()?).ok()?),
-                "error" | "exception" => self.expect(b"null")?,
-                _ => drop(self.value()?),
-            }
-            self.space();
-            if self.expect(b",").is_none() {
-                self.expect(b"}")?;
-                self.space();
-                let (process, kind, f) = (process?, kind?, f?);
-                let raw = RawEvent { index, time, process, kind, f, key, value, version, timeline };
-                return (self.at == self.line.len()).then_some(raw);
-            }
-            self.space();
-        }
-    }
-
-    #[inline]
-    fn space(&mut self) {
-        while let Some(b' ' | b'\t' | b'\r') = self.line.get(self.at) {
-            self.at += 1;
-        }
-    }
-
-    /// Steps over `text`. Its length is known to the compiler, which makes a
-    /// few comparisons of words out of this.
-    #[inline]
-    fn expect<const N: usize>(&mut self, text: &[u8; N]) -> Option<()> {
-        if self.line[self.at..].first_chunk() == Some(text) {
-            self.at += N;
-            Some(())
-        } else {
-            None
-        }
-    }
-
-    #[inline]
-    fn kind(&mut self) -> Option<Kind> {
-        if self.expect(b"ok").is_some() {
-            Some(Kind::Ok)
-        } else if self.expect(b"invoke").is_some() {
-            Some(Kind::Invoke)
-        } else if self.expect(b"info").is_some() {
-            Some(Kind::Info)
-        } else {
-            self.expect(b"fail").map(|()| Kind::Fail)
-        }
-    }
-
-    #[inline]
-    fn function(&mut self) -> Option<&'a str> {
-        if self.expect(b"read\"").is_some() {
-            Some("read")
-        } else if self.expect(b"write\"").is_some() {
-            Some("write")
-        } else {
-            self.text()
-        }
-    }
-
-    /// A whole number without sign.
-    ///
-    /// Digit by digit: numbers in one place of neighbouring lines have the same
-    /// length as a rule, so that their ends are foreseen, and eight digits at a
-    /// time were slower.
-    #[inline]
-    fn number(&mut self) -> Option<u64> {
-        let digits = &self.line[self.at..];
-        let mut number = 0_u64;
-        let mut length = 0;
-        for byte in digits {
-            let digit = byte.wrapping_sub(b'0');
-            if digit > 9 {
-                break;
-            }
-            number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
-            length += 1;
-        }
-        self.at += length;
-        // JSON has no leading zeros, and nineteen digits never overflow.
-        let is_padded = length > 1 && digits[0] == b'0';
-        ((1..=19).contains(&length) && !is_padded).then_some(number)
-    }
-
-    /// The text up to the next quotation mark, if nothing in it is escaped.
-    fn text(&mut self) -> Option<&'a str> {
-        let rest = &self.line[self.at..];
-        let end = memchr::memchr2(b'"', b'\\', rest)?;
-        if rest[end] == b'\\' {
-            return None;
-        }
-        self.at += end + 1;
-        let text = std::str::from_utf8(&rest[..end]).ok()?;
-        (!text.bytes().any(|b| b < 0x20)).then_some(text)
-    }
-
-    #[inline]
-    fn value(&mut self) -> Option<RawValue<'a>> {
-        match self.line.get(self.at)? {
-            b'0'..=b'9' => {
-                let number = i64::try_from(self.number()?).ok()?;
-                // What is not whole is for the reader of JSON.
-                let is_whole = !matches!(self.line.get(self.at), Some(b'.' | b'e' | b'E'));
-                is_whole.then_some(RawValue::Int(number))
-            }
-            b'n' => self.expect(b"null").map(|()| RawValue::Nil),
-            b't' => self.expect(b"true").map(|()| RawValue::Bool(true)),
-            b'f' => self.expect(b"false").map(|()| RawValue::Bool(false)),
-            b'"' => {
-                self.at += 1;
-                self.text().map(RawValue::Text)
-            }
-            _ => None,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::Event;
-
-    /// The event of a line.
-    fn event(raw: RawEvent<'_>) -> Event {
-        let at = raw.index.unwrap_or(0);
-        let mut reading = Reading::new(Format::JsonLines, Keys::None, &Room::of(None));
-        assert!(reading.plain(raw));
-        let mut event = reading.events.remove(0);
-        event.index = crate::Index(at);
-        event
-    }
-
-    /// Lines as quarrel writes them, and a few characters changed.
-    fn lines() -> impl Strategy<Value = (String, bool)> {
-        let kinds = prop::sample::select(vec!["invoke", "ok", "fail", "info"]);
-        let functions = prop::sample::select(vec!["read", "write", "cas", "readx", "é"]);
-        let number = || prop_oneof![0..20_u64, any::<u64>().prop_map(|n| n >> 1)];
-        let values = prop_oneof![
-            number().prop_map(|n| n.to_string()),
-            prop::sample::select(vec!["null", "true", "false", "\"a b\"", "\"é\"", "\"\""])
-                .prop_map(str::to_owned),
-        ];
-        let optional = |name: &'static str| {
-            prop::option::of(number())
-                .prop_map(move |n| n.map_or_else(String::new, |n| format!(",\"{name}\":{n}")))
-        };
-        let fields = (number(), number(), number(), kinds, functions);
-        let changes = prop::collection::vec((any::<prop::sample::Index>(), 0..3_u8), 0..3);
-        let timelines = prop::sample::select(vec!["", "", ",\"timeline\":2"]);
-        let op = (optional("key"), values, optional("version"), timelines);
-        (fields, op, changes).prop_map(
-            |((index, time, process, kind, f), (key, value, version, timeline), changes)| {
-                let mut line = format!(
-                    "{{\"index\":{index},\"time\":{time},\"process\":{process},\"type\":\"{kind}\",\
-                     \"f\":\"{f}\"{key},\"value\":{value}{version}{timeline}}}"
-                );
-                let is_whole = changes.is_empty();
-                for (at, change) in changes {
-                    let mut characters: Vec<char> = line.chars().collect();
-                    let at = at.index(characters.len());
-                    match change {
-                        0 => drop(characters.remove(at)),
-                        1 => characters.insert(at, characters[at]),
-                        _ => characters[at] = ['0', '"', '\\', '-', ' ', '\t', '9'][at % 7],
-                    }
-                    line = characters.into_iter().collect();
-                }
-                (line, is_whole)
-            },
-        )
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(3_000) })]
-
-        /// What is read fast is what the general reader reads; all that is
-        /// written plainly is.
-        #[test]
-        fn a_line_is_what_serde_would_have_read((line, is_whole) in lines()) {
-            let fast = RawEvent::read(line.as_bytes());
-            let loose = RawEvent::read_loosely(line.as_bytes());
-            prop_assert!(fast.is_some() && loose.is_some() || !is_whole, "{line}");
-            for read in [fast, loose].into_iter().flatten() {
-                let expected: Result<Event, _> = serde_json::from_str(&line);
-                // Serde wants every field.
-                let is_full = read.index.is_some() && read.time.is_some();
-                if is_full || expected.is_ok() {
-                    prop_assert_eq!(Some(event(read)), expected.ok(), "{}", line);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn digits_are_read_as_the_standard_library_reads_them() {
-        for text in [
-            "",
-            "0",
-            "7,",
-            "10}",
-            "00",
-            "01",
-            "99999999",
-            "100000000",
-            "123456789012345678",
-            "/5",
-            ":5",
-            "12:4",
-            "12/4",
-            "9223372036854775807",
-            "18446744073709551615",
-            "00000000000000000001",
-            "1\u{ff}",
-            "99999999x",
-            "12345678\n",
-        ] {
-            let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-            let is_short = digits < 20 && (digits < 2 || !text.starts_with('0'));
-            let mut cursor = Cursor { line: text.as_bytes(), at: 0 };
-            let expected = is_short.then(|| text[..digits].parse().ok()).flatten();
-            assert_eq!(cursor.number(), expected, "{text:?}");
-            if expected.is_some() {
-                assert_eq!(cursor.at, digits, "{text:?}");
-            }
-        }
-    }
 }

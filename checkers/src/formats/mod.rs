@@ -8,6 +8,9 @@
 //! | [`Format::Edn`] | yes | yes | Jepsen's `history.edn`, Porcupine's key-value logs |
 //! | [`Format::JepsenLog`] | yes | no | lines of `jepsen.log` in any of its four forms, Porcupine's etcd logs |
 //! | [`Format::Csv`] | yes | yes | a line of names such as `process,type,f,key,value`, then an event a line |
+//! | [`Format::Plume`] | yes | no | Plume's and PolySI's text, `w(key,value,session,transaction)` |
+//! | [`Format::Awdit`] | yes | no | AWDIT's text, `w key value`, transactions apart by `---`, sessions by `===` |
+//! | [`Format::Dbcop`] | yes | no | dbcop's JSON: transactions by session |
 //! | [`Format::Text`] | yes | yes | Jepsen's `history.txt`: process, type, function, value, error |
 //!
 //! Order of lines is order of events, whatever times or indices stand in them:
@@ -29,11 +32,14 @@ mod edn;
 mod form;
 mod jepsen;
 mod json;
-pub(crate) mod json_lines;
+mod json_lines;
+pub(crate) mod layout;
 mod log;
 mod operation;
+pub(crate) mod plain;
 mod print;
 pub(crate) mod room;
+mod sessions;
 
 use std::{fmt, io::BufRead};
 
@@ -41,7 +47,7 @@ use crate::{History, Probe, Value};
 use room::Room;
 
 pub use csv::value;
-pub use print::{write, write_event};
+pub use print::{write, write_event, write_probed};
 
 /// How a history is written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,6 +64,12 @@ pub enum Format {
     Text,
     /// Comma-separated values under a line of names.
     Csv,
+    /// Transactions by session, as Plume and PolySI write them.
+    Plume,
+    /// Transactions by session, as AWDIT writes them for people.
+    Awdit,
+    /// Transactions by session, as dbcop writes them in JSON.
+    Dbcop,
 }
 
 impl fmt::Display for Format {
@@ -69,6 +81,9 @@ impl fmt::Display for Format {
             Self::JepsenLog => "jepsen.log",
             Self::Text => "columns of text",
             Self::Csv => "CSV",
+            Self::Plume => "Plume's text",
+            Self::Awdit => "AWDIT's text",
+            Self::Dbcop => "dbcop's JSON",
         })
     }
 }
@@ -109,6 +124,10 @@ pub struct Imported {
     pub format: Format,
     /// What the file left open and how it was understood, in sentences.
     pub assumptions: Vec<String>,
+    /// Whether the order of events is that of time between clients, too. Files of
+    /// sessions have no such order: what strict serializability would make of them
+    /// means nothing.
+    pub is_in_real_time: bool,
     /// The names of the keys, by their numbers, if they had to be numbered.
     pub key_names: Vec<Value>,
     /// The last line of a run that was killed while it wrote, which was left
@@ -152,6 +171,10 @@ pub enum ReadError {
 /// Of the reader, for want of memory, or as [`parse`].
 pub fn read(mut input: impl BufRead, options: &ImportOptions) -> Result<Imported, ReadError> {
     let room = Room::of(options.most_memory);
+    let of_memory = |error| match error {
+        ReadError::Import(error) if room.was_exceeded() => ReadError::Memory { line: error.line },
+        error => error,
+    };
     let mut bytes = Vec::new();
     loop {
         let chunk = input.fill_buf()?;
@@ -159,16 +182,40 @@ pub fn read(mut input: impl BufRead, options: &ImportOptions) -> Result<Imported
         if length == 0 {
             break;
         }
-        if !room.take(length) {
+        if !room.pass(bytes.len() + length) {
             return Err(ReadError::Memory { line: position(&bytes).0 });
         }
+        room.passed();
+        let was_short = bytes.len() < SURE;
         bytes.extend_from_slice(chunk);
         input.consume(length);
+        if was_short && bytes.len() >= SURE && is_json_lines(&bytes, options) {
+            let marked = bytes.strip_prefix(BYTE_ORDER_MARK).map(<[u8]>::to_vec);
+            let begun = marked.unwrap_or(bytes);
+            return json_lines::read(begun, input, options.keys, &room).map_err(of_memory);
+        }
     }
-    parse_within(&bytes, options, &room).map_err(|error| match room.was_exceeded() {
-        true => ReadError::Memory { line: error.line },
-        false => error.into(),
-    })
+    // The text stays while its events are made.
+    if !room.take(bytes.len()) {
+        return Err(ReadError::Memory { line: position(&bytes).0 });
+    }
+    parse_within(&bytes, options, &room).map_err(|error| of_memory(error.into()))
+}
+
+/// A file of which so many bytes were read may show what it is.
+const SURE: usize = 1 << 16;
+
+/// Whether what begins so is surely JSON lines, which are read line by line.
+fn is_json_lines(bytes: &[u8], options: &ImportOptions) -> bool {
+    let is_found = || {
+        let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+        let bytes = &bytes[..memchr::memrchr(b'\n', bytes).unwrap_or(0)];
+        recognise(bytes) == Format::JsonLines && {
+            let mut lines = bytes.split(|&b| b == b'\n').take(MAX_ASKED);
+            lines.any(|line| sort_of_object(line) == Some(Format::JsonLines))
+        }
+    };
+    options.format.map_or_else(is_found, |format| format == Format::JsonLines)
 }
 
 /// Parses a history.
@@ -200,9 +247,15 @@ fn parse_within(
         Format::JepsenLog => log::parse(text(bytes)?, &mut reading)?,
         Format::Text => log::parse_columns(text(bytes)?, &mut reading)?,
         Format::Csv => csv::parse(text(bytes)?, &mut reading)?,
+        Format::Plume => sessions::parse_plume(text(bytes)?, &mut reading)?,
+        Format::Awdit => sessions::parse_awdit(text(bytes)?, &mut reading)?,
+        Format::Dbcop => sessions::parse_dbcop(bytes, &mut reading)?,
     }
     reading.finish()
 }
+
+/// What is assumed of a history without times.
+pub(crate) const WITHOUT_TIMES: &str = "operations carry no times, so lines stand for nanoseconds";
 
 /// What some editors put in front of UTF-8.
 pub(crate) const BYTE_ORDER_MARK: &[u8] = &[0xEF, 0xBB, 0xBF];
@@ -217,12 +270,20 @@ pub fn recognise(bytes: &[u8]) -> Format {
     let is_process = |field: &[u8]| {
         field == b":nemesis" || (!field.is_empty() && field.iter().all(u8::is_ascii_digit))
     };
+    let beginning = &bytes[..bytes.len().min(SURE)];
     match (first.first(), second) {
+        (Some(b'{'), Some(b'"') | None) | (Some(b'['), Some(b'[') | None)
+            if sessions::is_dbcop(beginning) =>
+        {
+            Format::Dbcop
+        }
         (Some(b'{'), Some(b'"')) => of_objects(lines()),
         (Some(b'['), Some(b'{') | None) if first_key_is_quoted(bytes) => Format::Json,
         (Some(b'[' | b'(' | b'#'), _) | (Some(b'{'), Some(b':' | b'}')) => Format::Edn,
         _ if first.split(|&b| b == b'\t').next().is_some_and(is_process) => Format::Text,
         _ if csv::is_header(first) => Format::Csv,
+        _ if sessions::is_plume(first) => Format::Plume,
+        _ if sessions::is_awdit(first) => Format::Awdit,
         _ => Format::JepsenLog,
     }
 }
@@ -233,16 +294,17 @@ const MAX_ASKED: usize = 10_000;
 /// Whether objects are events or the lines of a structured log: the first line
 /// that is either decides.
 fn of_objects<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Format {
+    lines.take(MAX_ASKED).find_map(sort_of_object).unwrap_or(Format::JsonLines)
+}
+
+/// What a line decides, if it does.
+fn sort_of_object(line: &[u8]) -> Option<Format> {
     const TYPES: [&[u8]; 4] = [b"\"invoke\"", b"\"ok\"", b"\"fail\"", b"\"info\""];
-    for line in lines.take(MAX_ASKED) {
-        if contains(line, b"\"message\"") && log::is_operation(line) {
-            return Format::JepsenLog;
-        }
-        if contains(line, b"\"type\"") && TYPES.iter().any(|name| contains(line, name)) {
-            return Format::JsonLines;
-        }
+    if contains(line, b"\"message\"") && log::is_operation(line) {
+        return Some(Format::JepsenLog);
     }
-    Format::JsonLines
+    let is_event = contains(line, b"\"type\"") && TYPES.iter().any(|name| contains(line, name));
+    is_event.then_some(Format::JsonLines)
 }
 
 /// Whether the first thing in the first brace is a string.

@@ -3,7 +3,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::{Format, csv};
-use crate::{Event, F, History, Key, Kind, Process, Step, Value};
+use crate::{Event, F, History, Key, Kind, Probe, Process, Step, Value};
 
 /// Writes `history` in `format`. Only [`Format::JsonLines`] has a place for
 /// steps; the others leave them out.
@@ -33,6 +33,36 @@ pub fn write(history: &History, format: Format, to: &mut impl Write) -> io::Resu
     }
 }
 
+/// The same with what probes found in the stores, for which only
+/// [`Format::JsonLines`] has a place.
+///
+/// # Errors
+///
+/// As for [`write()`].
+pub fn write_probed(
+    history: &History,
+    probes: &[Probe],
+    format: Format,
+    to: &mut impl Write,
+) -> io::Result<()> {
+    write(history, format, to)?;
+    if format == Format::JsonLines {
+        for probe in probes {
+            serde_json::to_writer(&mut *to, &TaggedProbe { tag: "probe", probe })?;
+            to.write_all(b"\n")?;
+        }
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct TaggedProbe<'a> {
+    #[serde(rename = "type")]
+    tag: &'static str,
+    #[serde(flatten)]
+    probe: &'a Probe,
+}
+
 /// Writes one event in `format`, for histories that are never in memory whole.
 ///
 /// ```
@@ -60,7 +90,7 @@ pub fn write_event(event: &Event, format: Format, to: &mut impl Write) -> io::Re
         Format::Edn => edn(event, to),
         Format::Text => columns(event, to),
         Format::Csv => csv::write(event, to),
-        Format::Json | Format::JepsenLog => {
+        Format::Json | Format::JepsenLog | Format::Plume | Format::Awdit | Format::Dbcop => {
             let problem =
                 format!("{format} is only read; write JSON lines, EDN, CSV or columns of text");
             Err(io::Error::new(io::ErrorKind::Unsupported, problem))
@@ -158,6 +188,12 @@ fn edn(event: &Event, to: &mut impl Write) -> io::Result<()> {
         process(event.process),
         event.index.0,
     )?;
+    if let Some(version) = event.op.version {
+        write!(to, ", :version {version}")?;
+    }
+    if let Some(timeline) = event.timeline {
+        write!(to, ", :timeline {timeline}")?;
+    }
     match &event.error {
         Some(error) => writeln!(to, ", :error {}}}", quoted(error)),
         None => writeln!(to, "}}"),

@@ -31,6 +31,11 @@ impl Collector {
         Self { max, of_class: BTreeMap::new() }
     }
 
+    /// How many of a class it keeps.
+    pub(super) const fn most(&self) -> usize {
+        self.max
+    }
+
     pub(super) fn add(&mut self, anomaly: Anomaly) {
         self.add_with(anomaly.class, anomaly.stale_for, || anomaly);
     }

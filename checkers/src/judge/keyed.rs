@@ -202,8 +202,6 @@ pub(super) fn split<'a>(
     })?;
     let timelines = versions::Timelines::of(history);
     for keyed in &mut split.keys {
-        // Keys fill up side by side, each with room for as much again.
-        keyed.entries.shrink_to_fit();
         keyed.entries.sort_by_key(|entry| entry.operation.returned);
         versions::resolve(keyed, timelines);
         if keyed.has_deletes {
@@ -255,6 +253,11 @@ fn add(keyed: &mut Keyed, (invoke, complete): (&Event, Option<&Event>), order: O
         Order::Recorded => event.index.0,
         Order::Time => event.time.0.min(OPEN - 2),
     };
+    // Keys fill up side by side: with room for as much again in each, a long
+    // history would need half as much memory more.
+    if keyed.entries.len() == keyed.entries.capacity() {
+        keyed.entries.reserve_exact(keyed.entries.len() / 8 + 4);
+    }
     keyed.entries.push(Entry {
         invoke: invoke.index,
         complete: sure.map(|event| event.index),

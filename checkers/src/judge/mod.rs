@@ -2,6 +2,7 @@
 //! how far the stores came apart.
 
 mod absence;
+mod chains;
 mod collect;
 mod findings;
 mod keyed;
@@ -11,6 +12,7 @@ mod options;
 mod order;
 mod parts;
 mod phases;
+mod quick;
 mod reads;
 mod sessions;
 mod stores;
@@ -27,6 +29,7 @@ pub use metrics::{
 };
 pub use options::{JudgeOptions, Order, Probe, ProbePhase};
 pub use phases::{Phase, PhaseMetrics};
+pub use quick::{QuickJudgement, judge_json_lines};
 
 use collect::Collector;
 use keyed::{Keyed, Split};

@@ -1,6 +1,6 @@
 //! Every read of one key: was it stale, by how much, and out of what.
 
-use std::time::Duration;
+use std::{cmp::Reverse, time::Duration};
 
 use super::{
     JudgeOptions, ReadFinding,
@@ -270,15 +270,38 @@ pub(super) fn judge(
     if let Some(behind) = &behind {
         tally.behind(behind.iter().copied().max().unwrap_or(0));
     }
-    for (n, &(at, proof)) in found.stale.iter().enumerate() {
+    let behind_by = |n: usize| behind.as_ref().map_or(0, |behind| behind[n]);
+    for n in worst(keyed, &found.stale, behind_by, collector.most()) {
+        let (at, proof) = found.stale[n];
         let stale_for = keyed.entries[at].begin.since(keyed.entries[proof].end);
         collector.add_with(Class::StaleRead, stale_for, || {
-            let behind = behind.as_ref().map_or(0, |behind| behind[n]);
-            wording::stale(keyed, order, at, proof, behind, &writers.of_value)
+            wording::stale(keyed, order, at, proof, behind_by(n), &writers.of_value)
         });
     }
     found.behind = behind;
     found
+}
+
+/// The stale reads that can be among the worst, in their order: only they get a
+/// witness, which costs a thousand times what finding them did.
+fn worst(
+    keyed: &Keyed,
+    stale: &[(usize, usize)],
+    behind_by: impl Fn(usize) -> u64,
+    most: usize,
+) -> Vec<usize> {
+    let mut numbers: Vec<usize> = (0..stale.len()).collect();
+    if stale.len() > most {
+        let badness = |&n: &usize| {
+            let (at, proof) = stale[n];
+            let stale_for = keyed.entries[at].begin.since(keyed.entries[proof].end);
+            (Reverse((stale_for, behind_by(n))), n)
+        };
+        numbers.select_nth_unstable_by_key(most, badness);
+        numbers.truncate(most);
+        numbers.sort_unstable();
+    }
+    numbers
 }
 
 /// Writes that were given a lower version than an operation had shown that

@@ -170,11 +170,8 @@ fn is_gone(keyed: &Keyed, at: usize, primary: &Probe, held: Option<ValueId>) -> 
         return !keyed.has_deletes();
     }
     // Without versions: the held value was there before this write began.
-    keyed.entries.iter().any(|entry| {
-        Some(entry.value()) == held
-            && entry.complete.is_some()
-            && entry.operation.returned < write.operation.invoked
-    })
+    let first = held.and_then(|held| keyed.by_value().first_ended(held));
+    first.is_some_and(|at| keyed.entries[at].operation.returned < write.operation.invoked)
 }
 
 /// Intervals in which a store was behind the primary; `probes` in order of

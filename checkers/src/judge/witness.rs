@@ -2,8 +2,14 @@
 
 use rustc_hash::FxHashMap;
 
-use super::keyed::{Entry, Keyed};
-use crate::register::{OPEN, RegisterAction, RegisterOperation, ValueId, check};
+use super::{
+    chains::Chains,
+    keyed::{Entry, Keyed},
+};
+use crate::{
+    Version,
+    register::{OPEN, RegisterAction, RegisterOperation, ValueId, check},
+};
 
 /// Leaves out of `members`, which are positions in the entries, what is not
 /// needed: what remains is illegal, and forgetting when any one of them ran
@@ -38,25 +44,25 @@ pub(super) fn minimal(
     kept
 }
 
+/// Whether the members alone, with what wrote the values that they name, are
+/// illegal. The key is not read again for that: it has a million operations, and
+/// this is asked for every member of every witness.
 fn is_illegal(keyed: &Keyed, kept: &[usize]) -> bool {
     let index = keyed.by_value();
-    let mut written: Vec<usize> = if index.has_chains {
-        // In a chain everything that was written may count.
-        index.writers.iter().map(|&(_, at)| at).collect()
-    } else {
-        let seen = kept.iter().flat_map(|&at| {
-            let action = keyed.entries[at].operation.action;
-            action.written().into_iter().chain(action.seen())
-        });
-        seen.flat_map(|value| index.writers_of(value)).collect()
-    };
-    written.sort_unstable();
-    written.dedup();
-    written.retain(|at| kept.binary_search(at).is_err());
-    let forgotten = written.into_iter().map(|at| {
-        let operation = keyed.entries[at].operation;
-        RegisterOperation { invoked: 0, returned: OPEN, ..operation }
-    });
+    let mut values: Vec<ValueId> = Vec::with_capacity(2 * kept.len());
+    let mut written: Vec<ValueId> = Vec::with_capacity(kept.len());
+    for &at in kept {
+        let action = keyed.entries[at].operation.action;
+        written.extend(action.written());
+        values.extend(action.written().into_iter().chain(action.seen()));
+    }
+    values.sort_unstable();
+    values.dedup();
+    let is_kept = |action: &RegisterAction| action.written().is_some_and(|v| written.contains(&v));
+    let forgotten = index.writes(keyed, &values);
+    let forgotten = forgotten.into_iter().filter(|action| !is_kept(action));
+    let forgotten =
+        forgotten.map(|action| RegisterOperation { invoked: 0, returned: OPEN, action });
     let kept = kept.iter().map(|&at| keyed.entries[at].operation);
     let mut operations: Vec<RegisterOperation> = kept.chain(forgotten).collect();
     operations.sort_by_key(|operation| operation.returned);
@@ -84,38 +90,95 @@ fn renumber(operations: &mut [RegisterOperation]) {
     }
 }
 
+/// More compare-and-sets than this are not tried one by one; then the witness
+/// may lack a link.
+const MAX_LINKS: usize = 50;
+
 /// Where the values of a key stand among its entries.
 #[derive(Debug)]
 pub(super) struct ByValue {
-    /// Every value that was written, and by which entry, sorted.
-    writers: Vec<(ValueId, usize)>,
+    /// By value: the first entry that stored it.
+    writer: Vec<Option<usize>>,
     /// By value: the entry that ended first of those that saw or stored it.
     first_ended: Vec<Option<usize>>,
-    has_chains: bool,
+    /// By value: the entry that tells its version best, its write if possible.
+    told: Vec<Option<usize>>,
+    /// By version: the first completed entry that has it.
+    of_version: FxHashMap<Version, usize>,
+    /// The first compare-and-sets.
+    links: Vec<usize>,
+    chains: Option<Chains>,
 }
 
 impl ByValue {
     pub(super) fn of(entries: &[Entry], values: usize) -> Self {
-        let mut index =
-            Self { writers: Vec::new(), first_ended: vec![None; values], has_chains: false };
+        let nowhere = || vec![None; values];
+        let mut index = Self {
+            writer: nowhere(),
+            first_ended: nowhere(),
+            told: nowhere(),
+            of_version: FxHashMap::default(),
+            links: Vec::new(),
+            chains: None,
+        };
         for (at, entry) in entries.iter().enumerate() {
             let action = entry.operation.action;
-            index.has_chains |= matches!(action, RegisterAction::Cas { .. });
-            index.writers.extend(action.written().map(|value| (value, at)));
+            if matches!(action, RegisterAction::Cas { .. }) && index.links.len() < MAX_LINKS {
+                index.links.push(at);
+            }
+            if let Some(value) = action.written() {
+                index.writer[value.position()].get_or_insert(at);
+            }
+            let value = entry.value().position();
             if entry.complete.is_some() {
-                index.first_ended[entry.value().position()].get_or_insert(at);
+                index.first_ended[value].get_or_insert(at);
+                entry.version.map(|version| index.of_version.entry(version).or_insert(at));
+            }
+            if entry.number.is_some() {
+                let told = &mut index.told[value];
+                let is_better = |told: &usize| entries[*told].is_read() && !entry.is_read();
+                if told.as_ref().is_none_or(is_better) {
+                    *told = Some(at);
+                }
             }
         }
-        index.writers.sort_unstable();
+        if !index.links.is_empty() {
+            let actions = entries.iter().map(|entry| entry.operation.action);
+            index.chains = Some(Chains::of(values, actions));
+        }
         index
     }
 
-    pub(super) fn writers_of(&self, value: ValueId) -> impl Iterator<Item = usize> {
-        let from = self.writers.partition_point(|&(other, _)| other < value);
-        self.writers[from..].iter().take_while(move |(other, _)| *other == value).map(|&(_, at)| at)
+    /// What stored a value.
+    pub(super) fn writer(&self, value: ValueId) -> Option<usize> {
+        self.writer[value.position()]
     }
 
     pub(super) fn first_ended(&self, value: ValueId) -> Option<usize> {
         self.first_ended.get(value.position()).copied().flatten()
+    }
+
+    /// What tells the version of a value: its write, or else the first that does.
+    pub(super) fn told(&self, value: ValueId) -> Option<usize> {
+        self.told[value.position()]
+    }
+
+    /// The first that completed with a version.
+    pub(super) fn of_version(&self, version: Version) -> Option<usize> {
+        self.of_version.get(&version).copied()
+    }
+
+    /// The first compare-and-sets of the key.
+    pub(super) fn links(&self) -> &[usize] {
+        &self.links
+    }
+
+    /// What put `values` where they are.
+    fn writes(&self, keyed: &Keyed, values: &[ValueId]) -> Vec<RegisterAction> {
+        if let Some(chains) = &self.chains {
+            return chains.writes(values);
+        }
+        let writers = values.iter().filter_map(|value| self.writer(*value));
+        writers.map(|at| keyed.entries[at].operation.action).collect()
     }
 }

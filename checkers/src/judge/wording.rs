@@ -2,20 +2,11 @@
 
 use std::time::Duration;
 
-use super::{
-    Probe,
-    keyed::{Entry, Keyed},
-    reads::Order,
-    witness::minimal,
-};
+use super::{Probe, keyed::Keyed, reads::Order, witness::minimal};
 use crate::{
     Anomaly, Class, Index, Key, Site, Value, Version, millis,
     register::{ValueId, Violation},
 };
-
-/// More compare-and-sets than this are not tried one by one; then the witness
-/// may lack a link.
-const MAX_LINKS: usize = 50;
 
 /// The events of the operations at `entries`, in order.
 fn witness(keyed: &Keyed, entries: &[usize]) -> Vec<Index> {
@@ -107,7 +98,7 @@ fn first_ended(keyed: &Keyed, value: ValueId) -> Option<usize> {
 }
 
 fn writer(keyed: &Keyed, value: ValueId) -> Option<usize> {
-    keyed.by_value().writers_of(value).next()
+    keyed.by_value().writer(value)
 }
 
 /// The operation that tells the version of the value of the one at `at`, if
@@ -115,9 +106,7 @@ fn writer(keyed: &Keyed, value: ValueId) -> Option<usize> {
 fn showed_version(keyed: &Keyed, at: usize) -> Option<usize> {
     let entry = &keyed.entries[at];
     let is_told = entry.number.is_some() || entry.value() == ValueId::INITIAL;
-    let shows = |other: &Entry| other.value() == entry.value() && other.number.is_some();
-    let write = || keyed.entries.iter().position(|e| shows(e) && !e.is_read());
-    if is_told { None } else { write().or_else(|| keyed.entries.iter().position(shows)) }
+    if is_told { None } else { keyed.by_value().told(entry.value()) }
 }
 
 /// Compare-and-sets, each with the first sign of its value: a chain of them may
@@ -125,11 +114,7 @@ fn showed_version(keyed: &Keyed, at: usize) -> Option<usize> {
 /// were seen.
 fn suspects(keyed: &Keyed) -> Vec<usize> {
     let mut suspects = Vec::new();
-    let is_link = |at: &usize| {
-        let action = keyed.entries[*at].operation.action;
-        action.written().is_some() && action.seen().is_some()
-    };
-    for at in (0..keyed.entries.len()).filter(is_link).take(MAX_LINKS) {
+    for &at in keyed.by_value().links() {
         suspects.push(at);
         suspects.extend(first_ended(keyed, keyed.entries[at].value()));
     }
@@ -293,8 +278,7 @@ pub(super) fn overtaken(keyed: &Keyed, write: usize, first: Version) -> Anomaly 
         keyed.values[entry.value().position()],
     );
     let mut operations = vec![write];
-    let is_proof = |other: &Entry| other.version == Some(first) && other.complete.is_some();
-    operations.extend(keyed.entries.iter().position(is_proof));
+    operations.extend(keyed.by_value().of_version(first));
     anomaly(keyed, Class::LostWrite, &operations, explanation)
 }
 

@@ -54,6 +54,7 @@ pub use stream::{StreamError, Streamed, check_json_lines, check_json_lines_withi
 pub use versioned::{VersionedRecord, VersionedRecords};
 
 pub(crate) use cluster::Clusters;
+pub(crate) use stream::{Listener, gather};
 
 /// The first contradiction in `operations`, none if they are linearizable.
 ///

@@ -9,7 +9,8 @@ use crate::{
     Key, Kind,
     formats::{
         BYTE_ORDER_MARK, ImportError,
-        json_lines::{RawEvent, RawValue},
+        layout::Layouts,
+        plain::{PlainEvent, PlainValue},
         room::Room,
     },
 };
@@ -82,7 +83,7 @@ pub enum StreamError {
 ///
 /// [`StreamError`]; an unsuitable file may still be a good history.
 pub fn check_json_lines(input: impl BufRead) -> Result<Streamed, StreamError> {
-    gather(input, &Room::of(None))
+    gather(input, &Room::of(None), &mut ())
 }
 
 /// The same in about `most_memory` bytes of memory at most.
@@ -94,11 +95,68 @@ pub fn check_json_lines_within(
     input: impl BufRead,
     most_memory: u64,
 ) -> Result<Streamed, StreamError> {
-    gather(input, &Room::of(Some(most_memory)))
+    gather(input, &Room::of(Some(most_memory)), &mut ())
 }
 
-fn gather(mut input: impl BufRead, room: &Room) -> Result<Streamed, StreamError> {
-    let mut gathered = Gathered::default();
+/// Who wants to know more of a file than whether its keys are linearizable.
+pub(crate) trait Listener {
+    /// What is remembered of an operation until it ends.
+    type Begun: Copy;
+
+    /// Whether a file in which something is wrong is of no use: then it is not read
+    /// to its end.
+    const WANTS_VALID: bool;
+
+    /// A line with an event, which is at this position.
+    fn event(&mut self, event: &PlainEvent<'_>, at: u64);
+
+    /// A line without one that counts.
+    fn other(&mut self);
+
+    /// Whether what was told so far makes the rest of no use.
+    fn has_enough(&self) -> bool;
+
+    /// An operation on a key begins; keys are numbered as they come.
+    fn begins(&mut self, key: u32, event: &PlainEvent<'_>) -> Self::Begun;
+
+    /// A write was acknowledged.
+    fn acknowledged(&mut self, key: u32, event: &PlainEvent<'_>);
+
+    /// A read returned.
+    fn answered(&mut self, begun: Self::Begun);
+
+    /// A write ended and nobody knows how, or did not end.
+    fn left_open(&mut self);
+}
+
+impl Listener for () {
+    type Begun = ();
+
+    const WANTS_VALID: bool = false;
+
+    fn event(&mut self, _: &PlainEvent<'_>, _: u64) {}
+
+    fn other(&mut self) {}
+
+    fn has_enough(&self) -> bool {
+        false
+    }
+
+    fn begins(&mut self, _: u32, _: &PlainEvent<'_>) {}
+
+    fn acknowledged(&mut self, _: u32, _: &PlainEvent<'_>) {}
+
+    fn answered(&mut self, (): ()) {}
+
+    fn left_open(&mut self) {}
+}
+
+pub(crate) fn gather<L: Listener>(
+    mut input: impl BufRead,
+    room: &Room,
+    listener: &mut L,
+) -> Result<Streamed, StreamError> {
+    let mut gathered = Gathered::of(listener);
     // What a chunk leaves of its last line waits here for the next one.
     let mut carried: Vec<u8> = Vec::new();
     loop {
@@ -145,13 +203,16 @@ fn gather(mut input: impl BufRead, room: &Room) -> Result<Streamed, StreamError>
 /// and the number of its value, in lists that may have doubled for it.
 const EVENT: usize = 2 * size_of::<DenseRecord>();
 
+/// Where something is wrong it mostly shows in so many operations.
+const LOOKED_AT: usize = 1 << 16;
+
 /// Longer lines are not asked what they are: as a tree they would take many times
 /// their length.
 const MOST_ODD: usize = 1 << 20;
 
 /// An operation under way.
 #[derive(Clone, Copy)]
-struct Open {
+struct Open<B> {
     invoked: u64,
     /// The key by number and by name.
     key: u32,
@@ -160,13 +221,13 @@ struct Open {
     writes: Option<u32>,
     /// Whether a write of the key had been acknowledged before.
     is_at_risk: bool,
+    begun: B,
 }
 
 /// Processes are small numbers as a rule, for which a list is the fastest map.
-#[derive(Default)]
-struct OpenByProcess {
-    small: Vec<Option<Open>>,
-    large: FxHashMap<u64, Open>,
+struct OpenByProcess<B> {
+    small: Vec<Option<Open<B>>>,
+    large: FxHashMap<u64, Open<B>>,
 }
 
 /// The name of the register without a name. No line has it: a number of twenty
@@ -176,9 +237,9 @@ const NO_KEY: u64 = u64::MAX;
 /// Processes below this are kept in a list.
 const SMALL: u64 = 1 << 16;
 
-impl OpenByProcess {
+impl<B: Copy> OpenByProcess<B> {
     /// Says whether there was one already.
-    fn insert(&mut self, process: u64, open: Open) -> bool {
+    fn insert(&mut self, process: u64, open: Open<B>) -> bool {
         if process >= SMALL {
             return self.large.insert(process, open).is_some();
         }
@@ -189,22 +250,23 @@ impl OpenByProcess {
         self.small[at].replace(open).is_some()
     }
 
-    fn remove(&mut self, process: u64) -> Option<Open> {
+    fn remove(&mut self, process: u64) -> Option<Open<B>> {
         if process >= SMALL {
             return self.large.remove(&process);
         }
         self.small.get_mut(process as usize)?.take()
     }
 
-    fn rest(&self) -> impl Iterator<Item = &Open> {
+    fn rest(&self) -> impl Iterator<Item = &Open<B>> {
         self.small.iter().flatten().chain(self.large.values())
     }
 }
 
-#[derive(Default)]
-struct Gathered {
+struct Gathered<'l, L: Listener> {
+    listener: &'l mut L,
     records: DenseRecords,
-    open: OpenByProcess,
+    layouts: Layouts,
+    open: OpenByProcess<L::Begun>,
     /// Writes of unknown outcome, which come last.
     unknown: Vec<DenseRecord>,
     values: Interner,
@@ -216,14 +278,30 @@ struct Gathered {
     reads_at_risk: u64,
 }
 
-impl Gathered {
+impl<'l, L: Listener> Gathered<'l, L> {
+    fn of(listener: &'l mut L) -> Self {
+        Self {
+            listener,
+            records: DenseRecords::default(),
+            layouts: Layouts::default(),
+            open: OpenByProcess { small: Vec::new(), large: FxHashMap::default() },
+            unknown: Vec::new(),
+            values: Interner::default(),
+            keys: FxHashMap::default(),
+            lines: 0,
+            events: 0,
+            acknowledged: Vec::new(),
+            reads_at_risk: 0,
+        }
+    }
+
     fn line(&mut self, line: &[u8]) -> Result<(), StreamError> {
         self.lines += 1;
         let line = match self.lines {
             1 => line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line),
             _ => line,
         };
-        let event = match RawEvent::read(line) {
+        let event = match PlainEvent::read(line) {
             Some(event) => {
                 if let Some(found) = event.index.filter(|index| *index != self.events) {
                     let expected = self.events;
@@ -232,12 +310,16 @@ impl Gathered {
                 event
             }
             // Another tool may number as it likes.
-            None => match RawEvent::read_loosely(line) {
+            None => match self.layouts.read(line) {
                 Some(event) => event,
                 None => return self.odd_line(line),
             },
         };
         let at = self.events;
+        self.listener.event(&event, at);
+        if self.listener.has_enough() {
+            return Err(self.unsuitable("it is of another kind"));
+        }
         self.events += 1;
         if event.kind == Kind::Invoke {
             let open = self.invoke(&event, at)?;
@@ -265,6 +347,10 @@ impl Gathered {
         if line.trim_ascii().is_empty() {
             return Ok(());
         }
+        self.listener.other();
+        if self.listener.has_enough() {
+            return Err(self.unsuitable("it is of another kind"));
+        }
         if line.len() > MOST_ODD {
             return Err(self.unsuitable("the line is longer than 1 MB"));
         }
@@ -280,22 +366,30 @@ impl Gathered {
         }
     }
 
-    fn invoke(&mut self, event: &RawEvent<'_>, at: u64) -> Result<Open, StreamError> {
+    fn invoke(&mut self, event: &PlainEvent<'_>, at: u64) -> Result<Open<L::Begun>, StreamError> {
         // An absent key is one unnamed register beside the named ones.
         let name = event.key.unwrap_or(NO_KEY);
         let next = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
         let key = *self.keys.entry(name).or_insert(next);
         let writes = match (event.f, &event.value) {
             ("read", _) => None,
-            ("write", RawValue::Int(value)) => Some(self.values.number(key, value.cast_unsigned())),
+            ("write", PlainValue::Int(value)) => {
+                Some(self.values.number(key, value.cast_unsigned()))
+            }
             _ => return Err(self.unsuitable("only reads and writes of whole numbers are streamed")),
         };
         let is_at_risk = self.acknowledged.get(key as usize).is_some_and(|known| *known);
-        Ok(Open { invoked: at, key, name, writes, is_at_risk })
+        let begun = self.listener.begins(key, event);
+        Ok(Open { invoked: at, key, name, writes, is_at_risk, begun })
     }
 
-    fn complete(&mut self, event: &RawEvent<'_>, open: Open, at: u64) -> Result<(), StreamError> {
-        let Open { invoked, key, name, writes, is_at_risk } = open;
+    fn complete(
+        &mut self,
+        event: &PlainEvent<'_>,
+        open: Open<L::Begun>,
+        at: u64,
+    ) -> Result<(), StreamError> {
+        let Open { invoked, key, name, writes, is_at_risk, begun } = open;
         let fits = if writes.is_some() { event.f == "write" } else { event.f == "read" };
         if !fits || event.key.unwrap_or(NO_KEY) != name {
             let process = event.process;
@@ -305,6 +399,7 @@ impl Gathered {
         let record = match (event.kind, writes) {
             (Kind::Fail, _) | (Kind::Info, None) => return Ok(()),
             (Kind::Info, Some(value)) => {
+                self.listener.left_open();
                 self.unknown.push(DenseRecord::write(key, value, invoked, OPEN));
                 return Ok(());
             }
@@ -314,24 +409,45 @@ impl Gathered {
                     self.acknowledged.resize(key_at + 1, false);
                 }
                 self.acknowledged[key_at] = true;
+                self.listener.acknowledged(key, event);
                 DenseRecord::write(key, value, invoked, at)
             }
             (_, None) => {
                 let value = match event.value {
-                    RawValue::Nil => DenseRecord::INITIAL,
-                    RawValue::Int(value) => self.values.number(key, value.cast_unsigned()),
+                    PlainValue::Nil => DenseRecord::INITIAL,
+                    PlainValue::Int(value) => self.values.number(key, value.cast_unsigned()),
                     _ => return Err(self.unsuitable("a read returned no whole number")),
                 };
                 self.reads_at_risk += u64::from(is_at_risk);
+                self.listener.answered(begun);
                 DenseRecord::read(key, value, invoked, at)
             }
         };
-        self.records.push(record).map_err(|error| self.unsuitable(&error.to_string()))
+        self.records.push(record).map_err(|error| self.unsuitable(&error.to_string()))?;
+        if L::WANTS_VALID && self.records.len() == LOOKED_AT && self.is_wrong_so_far() {
+            return Err(self.unsuitable("something is wrong with it"));
+        }
+        Ok(())
+    }
+
+    /// Whether no order explains what there is, whatever comes: operations that are
+    /// under way may have happened.
+    fn is_wrong_so_far(&self) -> bool {
+        let mut records = self.records.clone();
+        let left = self.open.rest().filter_map(|open| {
+            Some(DenseRecord::write(open.key, open.writes?, open.invoked, OPEN))
+        });
+        let mut all = self.unknown.iter().copied().chain(left);
+        let is_taken = all.all(|record| records.push(record).is_ok());
+        is_taken && !matches!(records.check(), Ok(None))
     }
 
     fn judge(mut self, truncated: Option<ImportError>) -> Result<Streamed, StreamError> {
+        let listener = self.listener;
         let left = self.open.rest().filter_map(|open| {
-            Some(DenseRecord::write(open.key, open.writes?, open.invoked, OPEN))
+            let record = DenseRecord::write(open.key, open.writes?, open.invoked, OPEN);
+            listener.left_open();
+            Some(record)
         });
         let unsuitable =
             |error: DenseError| StreamError::Unsuitable { line: 0, problem: error.to_string() };

@@ -232,6 +232,13 @@ impl Expected {
         }
     }
 
+    /// Whether it is about real time: about who had ended when another began,
+    /// whatever their sessions. Of a file without such an order it says nothing.
+    #[must_use]
+    pub const fn is_in_real_time(self) -> bool {
+        matches!(self.order(), Order::RealTime)
+    }
+
     pub(super) const fn order(self) -> Order {
         match self {
             Self::ReadUncommitted

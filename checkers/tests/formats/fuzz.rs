@@ -2,16 +2,16 @@
 
 use proptest::prelude::*;
 use quarrel_checkers::{
-    Kind,
+    JudgeOptions, Kind,
     formats::{self, Format, ImportOptions, Keys},
-    generate::GeneratedLoad,
-    notation,
+    generate::{GeneratedLoad, Random},
+    judge, judge_json_lines, notation,
     register::check_json_lines,
 };
 
-use crate::shown;
+use crate::{histories, shown};
 
-const FORMATS: [Option<Format>; 7] = [
+const FORMATS: [Option<Format>; 10] = [
     None,
     Some(Format::JsonLines),
     Some(Format::Json),
@@ -19,6 +19,9 @@ const FORMATS: [Option<Format>; 7] = [
     Some(Format::JepsenLog),
     Some(Format::Text),
     Some(Format::Csv),
+    Some(Format::Plume),
+    Some(Format::Awdit),
+    Some(Format::Dbcop),
 ];
 
 const SAMPLES: [&str; 8] = [
@@ -49,9 +52,56 @@ fn survive(bytes: &[u8]) {
     if let Ok(streamed) = check_json_lines(bytes) {
         assert!(streamed.operations <= bytes.len());
     }
+    let options = JudgeOptions::default();
+    if let Some(quick) = judge_json_lines(bytes, &options, None) {
+        let read = formats::read(bytes, &ImportOptions::default()).expect("it was judged");
+        assert_eq!(quick.judgement, judge(&read.history, &read.probes, &options));
+    }
     let drawn = std::str::from_utf8(bytes).map(notation::parse);
     if let Ok(Err(error)) = drawn {
         assert!(error.line >= 1 && error.column >= 1, "{error}");
+    }
+}
+
+/// The seeds of the fuzzers, as they are and with damage, so that what they know is
+/// tried in every run of the tests.
+#[test]
+fn seeds_of_the_fuzzers_with_damage() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/formats");
+    let mut seeds: Vec<Vec<u8>> = std::fs::read_dir(folder)
+        .expect("the seeds lie beside the fuzzers")
+        .map(|seed| std::fs::read(seed.unwrap().path()).unwrap())
+        .collect();
+    assert!(seeds.len() >= 10, "{} seeds", seeds.len());
+    seeds.sort_unstable();
+    let mut random = Random::seeded(5);
+    for seed in &seeds {
+        let options = ImportOptions::default();
+        assert!(formats::parse(seed, &options).is_ok(), "{}", String::from_utf8_lossy(seed));
+        survive(seed);
+        for _ in 0..histories::histories(200) {
+            let mut bytes = seed.clone();
+            for _ in 0..=random.below(4) {
+                let at = random.below(bytes.len() as u64) as usize;
+                match random.below(5) {
+                    0 => drop(bytes.remove(at)),
+                    1 => bytes.insert(at, bytes[at]),
+                    2 => bytes[at] = random.below(256) as u8,
+                    3 => bytes.truncate(at + 1),
+                    // A piece of another seed.
+                    _ => {
+                        let other = &seeds[random.below(seeds.len() as u64) as usize];
+                        let from = random.below(other.len() as u64) as usize;
+                        let length = (other.len() - from).min(20);
+                        bytes.splice(at..at, other[from..from + length].iter().copied());
+                    }
+                }
+                if bytes.is_empty() {
+                    bytes.push(b'{');
+                }
+            }
+            survive(&bytes);
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod fuzz;
 #[path = "../oracle/histories.rs"]
 mod histories;
 mod own;
+mod sessions;
 mod written;
 
 use quarrel_checkers::{

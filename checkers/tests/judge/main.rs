@@ -4,6 +4,7 @@ mod clients;
 mod options;
 mod order;
 mod phases;
+mod scale;
 mod sessions;
 mod stores;
 mod ties;

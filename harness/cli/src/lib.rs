@@ -16,6 +16,7 @@ mod detection;
 mod doctor;
 mod explain;
 mod explore;
+mod export;
 mod failure;
 mod foreign;
 mod gatekeeper;
@@ -119,6 +120,7 @@ fn dispatch(matches: &ArgMatches, catalogue: &Catalogue) -> Result<u8, Failure> 
         "replay" => race::replay(&args(matches)?, catalogue),
         "shrink" => shrink::shrink(&args(matches)?, catalogue),
         "check" => check::check(&args(matches)?, catalogue),
+        "export" => export::export(&args(matches)?),
         "list" => list::list(&args(matches)?),
         "matrix" => matrix::matrix(&args(matches)?, catalogue),
         "merge" => merge::merge(&args(matches)?),
@@ -164,6 +166,7 @@ pub fn command(catalogue: &Catalogue) -> Command {
         .subcommand(race::ReplayArgs::augment_args(named("replay")))
         .subcommand(shrink::ShrinkArgs::augment_args(named("shrink")))
         .subcommand(check::CheckArgs::augment_args(named("check")))
+        .subcommand(export::ExportArgs::augment_args(named("export")))
         .subcommand(report::ReportArgs::augment_args(named("report")))
         .subcommand(review::ReviewArgs::augment_args(named("review")))
         .subcommand(merge::MergeArgs::augment_args(named("merge")))

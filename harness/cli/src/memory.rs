@@ -7,8 +7,8 @@ use quarrel_run::{faults::parse_bytes, results::allow_memory};
 const NAME: &str = "max_memory";
 
 /// The commands that read what may be a stranger's.
-pub(super) const READERS: [&str; 7] =
-    ["check", "report", "review", "replay", "shrink", "serve", "run"];
+pub(super) const READERS: [&str; 8] =
+    ["check", "export", "report", "review", "replay", "shrink", "serve", "run"];
 
 /// The least that is of any use.
 const LEAST: u64 = 1_000_000;

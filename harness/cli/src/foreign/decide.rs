@@ -102,16 +102,25 @@ pub(super) fn is_judged(history: &History, model: ModelName, failures: FailureMe
     model.is_register() && !has_refusals()
 }
 
+fn threads() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+/// How registers are judged.
+pub(super) fn options(asked: &Asked<'_>) -> JudgeOptions {
+    let mut options = JudgeOptions::default();
+    options.threads = threads();
+    options.bound = asked.expected.and_then(|expected| expected.bound);
+    options
+}
+
 /// Judges it as a history of `model`.
 pub(super) fn decide(imported: &Imported, model: ModelName, asked: &Asked<'_>) -> Decided {
     let history = &imported.history;
-    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let threads = threads();
     let at_stake = at_stake(history, model, asked.initial);
     if is_judged(history, model, asked.failures) {
-        let mut options = JudgeOptions::default();
-        options.threads = threads;
-        options.bound = asked.expected.and_then(|expected| expected.bound);
-        let judgement = judge(history, &imported.probes, &options);
+        let judgement = judge(history, &imported.probes, &options(asked));
         let finding = Finding::Judgement(Box::new(judgement));
         return Decided { finding, at_stake, levels: Vec::new() };
     }

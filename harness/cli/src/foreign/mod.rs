@@ -2,6 +2,7 @@ mod decide;
 mod initial;
 mod model;
 mod print;
+mod quick;
 
 use std::{fmt::Display, path::Path};
 
@@ -9,14 +10,14 @@ use clap::ValueEnum;
 use decide::{AtStake, Decided, Finding, decide, is_judged};
 use quarrel_checkers::{
     Evidence, Guarantee, RunOutcome, Stake, Validity, Value,
-    formats::{self, Format, ImportOptions, Keys, ReadError},
+    formats::{self, Format, ImportOptions, Imported, Keys, ReadError},
     register::{StreamError, check_json_lines_within},
     transactions::Expected,
 };
 use quarrel_report::report::Ink;
 use quarrel_run::{
     judge::Expectation,
-    results::{most_memory, open_history, too_much_memory},
+    results::{Cut, most_memory, open_history, too_much_memory},
 };
 
 use super::Failure;
@@ -38,6 +39,12 @@ pub(super) enum From {
     Text,
     /// Comma-separated values under a line of names
     Csv,
+    /// Transactions by session: w(key,value,session,transaction), as of Plume and PolySI
+    Plume,
+    /// Transactions by session: `w key value`, lines of - and = between, as of AWDIT
+    Awdit,
+    /// Transactions by session in JSON, as of dbcop
+    Dbcop,
 }
 
 /// Whether values are pairs of a key and a value.
@@ -81,22 +88,43 @@ pub(super) struct Asked<'a> {
     pub(super) output: Output,
 }
 
-/// Judges a history that quarrel did not record.
-pub(super) fn check(asked: &Asked<'_>) -> Result<u8, Failure> {
-    let keys = match asked.keys {
+/// Reads a history that quarrel did not record, and says whether its file ends
+/// early.
+pub(super) fn read(
+    path: &Path,
+    from: Option<From>,
+    keys: KeysIn,
+) -> Result<(Imported, Cut), Failure> {
+    let keys = match keys {
         KeysIn::Infer => Keys::Infer,
         KeysIn::Values => Keys::InValues,
         KeysIn::None => Keys::None,
     };
     let most_memory = Some(most_memory());
-    let options = ImportOptions { format: asked.from.map(format), keys, most_memory };
-    let opened = open_history(asked.path);
-    let (file, cut) = opened.map_err(|error| Failure::reading(asked.path, &error))?;
-    let mut imported = formats::read(file, &options).map_err(|error| match error {
-        ReadError::Io(error) => Failure::reading(asked.path, &error),
-        ReadError::Import(error) => not_understood(asked.path, &error),
-        ReadError::Memory { line } => out_of_memory(asked.path, line),
+    let options = ImportOptions { format: from.map(format), keys, most_memory };
+    let (file, cut) = open_history(path).map_err(|error| Failure::reading(path, &error))?;
+    let imported = formats::read(file, &options).map_err(|error| match error {
+        ReadError::Io(error) => Failure::reading(path, &error),
+        ReadError::Import(error) => not_understood(path, &error),
+        ReadError::Memory { line } => out_of_memory(path, line),
     })?;
+    Ok((imported, cut))
+}
+
+/// Judges a history that quarrel did not record.
+pub(super) fn check(asked: &Asked<'_>) -> Result<u8, Failure> {
+    if let Some(code) = quick::check(asked)? {
+        return Ok(code);
+    }
+    let (mut imported, cut) = read(asked.path, asked.from, asked.keys)?;
+    if !imported.is_in_real_time && asked.isolation.is_in_real_time() {
+        return Err(Failure::usage(format!(
+            "{}: {} tells no real time between sessions, which --isolation {} is about",
+            asked.path.display(),
+            imported.format,
+            asked.isolation
+        )));
+    }
     if cut.was_met() {
         imported.assumptions.push(ENDS_EARLY.to_owned());
     }
@@ -121,7 +149,10 @@ pub(super) fn check(asked: &Asked<'_>) -> Result<u8, Failure> {
     let outcome =
         if ends_early { decided.outcome_so_far(expected) } else { decided.outcome(expected) };
     match asked.output {
-        Output::Json => print::json(&imported, model, outcome, &decided)?,
+        Output::Json => {
+            let events = imported.history.events.len();
+            print::json(&imported, events, model, outcome, &decided)?;
+        }
         Output::Text => {
             print::read(&imported, asked.from);
             println!("model: {} ({why})", model.name());
@@ -212,5 +243,8 @@ const fn format(from: From) -> Format {
         From::JepsenLog => Format::JepsenLog,
         From::Text => Format::Text,
         From::Csv => Format::Csv,
+        From::Plume => Format::Plume,
+        From::Awdit => Format::Awdit,
+        From::Dbcop => Format::Dbcop,
     }
 }

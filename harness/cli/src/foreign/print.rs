@@ -148,6 +148,7 @@ pub(super) fn anomalies(imported: &Imported, anomalies: &[Anomaly]) {
 /// All of it, for programs.
 pub(super) fn json(
     imported: &Imported,
+    events: usize,
     model: ModelName,
     outcome: RunOutcome,
     decided: &Decided,
@@ -183,7 +184,7 @@ pub(super) fn json(
         assumptions: &imported.assumptions,
         truncated: imported.truncated.as_ref().map(ToString::to_string),
         model: model.name(),
-        events: imported.history.events.len(),
+        events,
         outcome,
         validity,
         vacuous,

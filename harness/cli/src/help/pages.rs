@@ -210,6 +210,17 @@ as soon as it is convicted; controls last for the whole of --time.",
         codes: VERDICT,
     },
     Page {
+        command: "export",
+        about: "Writes the history of a run, or of any file, in another format",
+        more: "",
+        examples: &[
+            ("export latest --format edn --out history.edn", "for Jepsen's tools"),
+            ("export history.edn --format jsonl", "one JSON object a line"),
+            ("export latest --format csv > history.csv", "for a spreadsheet"),
+        ],
+        codes: &[(0, "done"), (4, "environment: a file cannot be written")],
+    },
+    Page {
         command: "report",
         about: "Makes the report of a run and says where it is",
         more: "",

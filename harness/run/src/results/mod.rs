@@ -43,7 +43,7 @@ pub use matrix::{
 };
 pub use memory::{allow_memory, most_memory, too_much_memory};
 pub use owner::is_ours;
-pub use packed::{STDIN, most_unpacked, open_history};
+pub use packed::{Cut, STDIN, most_unpacked, open_history};
 pub use phases::Phases;
 pub use quarrel_checkers::RunOutcome;
 pub(crate) use redact::Veil;

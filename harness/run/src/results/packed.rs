@@ -15,6 +15,13 @@ const ZSTD: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 /// 2.3.1).
 const GZIP: [u8; 3] = [0x1F, 0x8B, 0x08];
 
+/// How one of xz does (The .xz File Format 1.2.1, section 2.1.1.1).
+const XZ: [u8; 6] = [0xFD, b'7', b'z', b'X', b'Z', 0];
+
+/// What unpacking a block of xz may take: those of `xz -9` need 65 MiB, and a
+/// stranger's may ask for four gigabytes.
+const XZ_MEMORY_KIB: u32 = 128 << 10;
+
 /// What stands for standard input.
 pub const STDIN: &str = "-";
 
@@ -27,6 +34,8 @@ const BUFFER: usize = 1 << 18;
 pub struct Cut(Rc<Cell<bool>>);
 
 impl Cut {
+    /// Whether it was.
+    #[must_use]
     pub fn was_met(&self) -> bool {
         self.0.get()
     }
@@ -76,6 +85,8 @@ fn unpacked(file: Box<dyn Read>, most: u64) -> io::Result<(Box<dyn BufRead>, Cut
         Box::new(zstd::stream::Decoder::with_buffer(file)?)
     } else if is(&GZIP) {
         Box::new(flate2::bufread::MultiGzDecoder::new(file))
+    } else if is(&XZ) {
+        Box::new(lzma_rust2::XzReader::new_mem_limit(file, true, XZ_MEMORY_KIB))
     } else {
         return Ok((Box::new(file), cut));
     };
@@ -119,15 +130,22 @@ mod tests {
     /// It is told by its bytes, whatever its name.
     #[test]
     fn what_is_compressed_is_unpacked_as_far_as_it_goes() {
-        let text: Vec<u8> = (0..50_000_u32).flat_map(u32::to_le_bytes).collect();
+        // What compresses well is one chunk of xz, of which a part is worth nothing.
+        let numbers = (0..500_000_u32).map(|n| n.wrapping_mul(0x9E37_79B1));
+        let text: Vec<u8> = numbers.flat_map(u32::to_le_bytes).collect();
         assert_eq!(read(&text), (text.clone(), false));
         let packed = zstd::encode_all(text.as_slice(), 1).unwrap();
         assert_eq!(read(&packed), (text.clone(), false));
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gzip.write_all(&text).unwrap();
         let gzip = gzip.finish().unwrap();
+        let xz = lzma_rust2::XzOptions::with_preset(1);
+        let mut xz = lzma_rust2::XzWriter::new(Vec::new(), xz).unwrap();
+        xz.write_all(&text).unwrap();
+        let xz = xz.finish().unwrap();
+        assert_eq!(read(&xz), (text.clone(), false));
         assert_eq!(read(&gzip), (text.clone(), false));
-        for packed in [packed, gzip] {
+        for packed in [packed, gzip, xz] {
             let (left, is_cut) = read(&packed[..packed.len() * 3 / 4]);
             assert!(is_cut && !left.is_empty() && text.starts_with(&left), "{} bytes", left.len());
             for cut in 2..=5 {

@@ -33,10 +33,14 @@ The same as CSV, under a line of names; as EDN, as Jepsen writes it; or in one J
   0,invoke,write,7,1
   0,ok,write,7,1
 
-A file may be compressed by gzip or zstd, and `-` is standard input. What cannot be read is told
+Transactions by session, as testers of isolation keep them, tell no time between sessions: Plume's
+and PolySI's w(key,value,session,transaction), AWDIT's `w key value`, dbcop's JSON.
+
+A file may be compressed by gzip, xz or zstd, and `-` is standard input. What cannot be read is told
 with its line, and exit code 65; what was taken for granted is told, too.
 
   quarrel check my-history.jsonl                  reads and writes: every guarantee
   quarrel check my-history.csv --model queue      anything else: linearizable or not
   quarrel check txns.jsonl --isolation strict-serializable
+  quarrel export my-history.edn --format jsonl    written in another format
 ";
