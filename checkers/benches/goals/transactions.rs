@@ -15,9 +15,17 @@ use crate::{
 pub(crate) fn isolation(count: u64, runs: usize) {
     let appends = histories::appends(count);
     let writes = histories::writes(count);
-    for (name, expected) in
-        [("", Expected::Serializable), (", in real time", Expected::StrictSerializable)]
-    {
+    for (name, expected) in [
+        ("", Expected::Serializable),
+        (", in real time", Expected::StrictSerializable),
+        (", snapshot isolation", Expected::SnapshotIsolation),
+        (", parallel snapshot isolation", Expected::ParallelSnapshotIsolation),
+        (", update serializable", Expected::UpdateSerializable),
+        (", causal convergence", Expected::CausalConvergence),
+        (", causal", Expected::Causal),
+        (", read atomic in sessions", Expected::StrongSessionReadAtomic),
+        (", monotonic atomic view in sessions", Expected::StrongSessionMonotonicAtomicView),
+    ] {
         let seconds = |checker: &dyn Checker, history: &History| {
             median(runs, || {
                 black_box(checker.check(history, Budget::default()));

@@ -118,17 +118,16 @@ impl Ladder<'_> {
         Examined { verdict, levels, dependencies }
     }
 
-    /// The strongest first; but what is decided in little time comes before what
-    /// takes a search, so that a search is made only where it may find an order.
+    /// The strongest first, for most histories keep it. Then what is decided in
+    /// little time, so that another search is made only where nothing says yet
+    /// that there is no order.
     fn in_turn(&self, levels: &[Expected]) -> Vec<Expected> {
         let takes_search = |level: &Expected| {
             let isolation = level.isolation();
             isolation >= Isolation::ParallelSnapshot
                 && !(self.are_all && isolation >= Isolation::RepeatableRead)
         };
-        let mut turns: Vec<Expected> = Vec::new();
-        let strongest = levels.last().copied().filter(|level| !takes_search(level));
-        turns.extend(strongest);
+        let mut turns: Vec<Expected> = levels.last().copied().into_iter().collect();
         for order in Order::ALL.into_iter().rev() {
             // All polynomial levels follow from the strongest of them.
             let causal = Expected::of(Isolation::CausalConvergence, order);

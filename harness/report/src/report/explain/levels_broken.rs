@@ -88,7 +88,8 @@ pub(super) const ENTRIES: &[Topic] = &[
         summary: "transactions that write contradict each other, or one that reads contradicts them",
         text: "A cycle with reads of what was then overwritten, in which at most one transaction only reads: those that write are not serializable with it.",
         timeline: "t=0ms    T1: read 4, write 5 = 1        -> nil, committed\n\
-                   t=0ms    T2: read 5, write 4 = 1        -> nil, committed  neither saw the other",
+                   t=0ms    T2: read 5, write 4 = 1        -> nil, committed\n\
+                   t=9ms    both are committed             neither saw the other",
         source: "Adya, Weak Consistency, MIT 1999 (G-update)",
         cures: &["SERIALIZABLE, which Postgres checks as it goes"],
     },
@@ -109,7 +110,8 @@ pub(super) const ENTRIES: &[Topic] = &[
         summary: "no order of those that write explains what they, and each that only reads, saw",
         text: "Registers do not say which of two values came first. Every order was tried, and in each of them a transaction read what had been overwritten by then.",
         timeline: "t=0ms    T1: read 4, write 5 = 1        -> nil, committed\n\
-                   t=0ms    T2: read 5, write 4 = 1        -> nil, committed  neither saw the other",
+                   t=0ms    T2: read 5, write 4 = 1        -> nil, committed\n\
+                   t=9ms    both are committed             neither saw the other",
         source: "Adya, Weak Consistency, MIT 1999 (PL-3U)",
         cures: &["SERIALIZABLE, which Postgres checks as it goes"],
     },
