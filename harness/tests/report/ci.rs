@@ -294,6 +294,17 @@ fn what_is_denied_must_not_happen_at_all() {
 }
 
 #[test]
+fn a_class_that_is_called_otherwise_now_stays_allowed() {
+    let case = "[[case]]\nstrategy = \"x\"\ncluster = \"sim\"\n";
+    for name in ["g2", "g2-realtime", "g2-item", "lost-write"] {
+        assert!(format!("{case}allow = [\"{name}\"]").parse::<Policy>().is_ok(), "{name}");
+    }
+    let both = format!("{case}allow = [\"g2\"]\ndeny = [\"g2-item\"]");
+    let refused = both.parse::<Policy>().unwrap_err().to_string();
+    assert!(refused.contains("g2-item is allowed and denied"), "{refused}");
+}
+
+#[test]
 fn a_policy_that_names_nothing_real_is_refused() {
     let refused = |text: &str| text.parse::<Policy>().unwrap_err().to_string();
     let complain = |more: &str| {

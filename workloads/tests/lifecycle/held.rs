@@ -1,4 +1,7 @@
-use std::process::{Command, Output, Stdio};
+use std::{
+    collections::BTreeMap,
+    process::{Command, Output, Stdio},
+};
 
 use serde_json::Value;
 
@@ -8,7 +11,7 @@ use super::lifeline;
 pub(crate) struct Held {
     folder: tempfile::TempDir,
     pub(crate) pid: u32,
-    addresses: Vec<(String, String)>,
+    addresses: BTreeMap<String, String>,
 }
 
 impl Held {
@@ -20,7 +23,7 @@ impl Held {
     pub(crate) fn up_with(kind: &str, variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let up = quarrel(&folder, &["up", "--cluster", kind, "--format", "json"], variables);
-        let mut held = Self { folder, pid: 0, addresses: Vec::new() };
+        let mut held = Self { folder, pid: 0, addresses: BTreeMap::new() };
         assert!(up.status.success(), "{}", String::from_utf8_lossy(&up.stderr));
         let clusters: Value = serde_json::from_slice(&up.stdout).unwrap();
         assert_eq!(held.status(), clusters, "status says what up said");
@@ -37,7 +40,7 @@ impl Held {
 
     /// Where a part of it is.
     pub(crate) fn url(&self, part: &str) -> &str {
-        &self.addresses.iter().find(|(name, _)| name == part).unwrap().1
+        &self.addresses[part]
     }
 
     pub(crate) fn down(&self) -> Output {

@@ -5,7 +5,11 @@ mod edit;
 
 use std::{io, path::Path, time::Duration};
 
-use serde::Deserialize;
+use quarrel_checkers::Class;
+use serde::{
+    Deserialize, Deserializer,
+    de::{IntoDeserializer as _, value},
+};
 use toml_edit::DocumentMut;
 
 use self::breach::NEVER_HEALS;
@@ -59,16 +63,27 @@ struct Bounds {
     #[serde(default)]
     stale_rate: Option<f64>,
     /// Names of anomalies worse than staleness that may happen all the same.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "names")]
     allow: Vec<String>,
     /// Names of anomalies and causes of which there must be none at all, be
     /// they within the bounds or not.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "names")]
     deny: Vec<String>,
     /// Why, for people.
     #[serde(default)]
     #[serde(rename = "reason")]
     _reason: Option<String>,
+}
+
+/// Names, with those that classes had before as they are called now.
+fn names<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let names = Vec::<String>::deserialize(from)?;
+    let of_today = |name: String| {
+        let class: Result<Class, value::Error> =
+            Class::deserialize(name.as_str().into_deserializer());
+        class.map_or(name, |class| class.to_string())
+    };
+    Ok(names.into_iter().map(of_today).collect())
 }
 
 #[derive(Deserialize)]
