@@ -111,7 +111,7 @@ fn matrices_of_searches() {
     let name = matrix["name"].as_str().unwrap();
     assert_eq!(json(&results.join(name).join("matrix.json")), matrix);
     // One that nobody came to the end of.
-    let short = "matrix --strategy version-guard --fault none --time 1s --format json";
+    let short = "matrix --strategy version-guard --fault none --time 10ms --format json";
     assert_eq!(forms.hold_printed("matrix", folder.path(), short).0, 2);
 }
 

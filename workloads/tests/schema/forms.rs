@@ -19,6 +19,8 @@ pub(crate) fn run(folder: &Path, words: &[&str]) -> (i32, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_quarrel"));
     // Clusters that are up are known by a file in there.
     command.args(words).current_dir(folder).env("XDG_RUNTIME_DIR", folder);
+    // The one that has the packages.
+    command.env("PYTHON", "/usr/bin/python3");
     let out = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (out.status.code().unwrap(), text(out.stdout), text(out.stderr))

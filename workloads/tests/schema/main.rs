@@ -33,9 +33,16 @@ fn anomalies_and_causes_are_listed_by_their_names() {
     let folder = tempfile::tempdir().unwrap();
     let (_, said, _) = quarrel(folder.path(), "explain --format json");
     let known: serde_json::Value = serde_json::from_str(&said).unwrap();
-    let form = Forms::default().schema("verdict");
-    for (definition, kind) in [("class", "anomaly"), ("cause", "cause"), ("guarantee", "guarantee")]
-    {
+    let forms = ["verdict", "file-verdict"].map(|name| Forms::default().schema(name).clone());
+    let [form, of_file] = &forms;
+    let named = |definition| &form["$defs"][definition]["enum"];
+    let levels = &of_file["properties"]["levels"]["items"]["prefixItems"][0]["enum"];
+    for (listed, kind) in [
+        (named("class"), "anomaly"),
+        (named("cause"), "cause"),
+        (named("guarantee"), "guarantee"),
+        (levels, "level"),
+    ] {
         let mut explained: Vec<_> = known
             .as_array()
             .unwrap()
@@ -43,10 +50,10 @@ fn anomalies_and_causes_are_listed_by_their_names() {
             .filter(|topic| topic["kind"] == kind)
             .map(|topic| topic["name"].as_str().unwrap())
             .collect();
-        let listed = form["$defs"][definition]["enum"].as_array().unwrap();
+        let listed = listed.as_array().unwrap();
         let mut listed: Vec<_> = listed.iter().map(|name| name.as_str().unwrap()).collect();
         explained.sort_unstable();
         listed.sort_unstable();
-        assert_eq!(listed, explained, "{definition}");
+        assert_eq!(listed, explained, "{kind}");
     }
 }
