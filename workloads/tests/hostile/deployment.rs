@@ -1,7 +1,7 @@
 use std::{
     fs,
     future::Future,
-    net::TcpStream,
+    io::{BufRead as _, BufReader},
     os::unix::fs::PermissionsExt as _,
     process::{Child as Process, Command, Stdio},
     thread,
@@ -10,22 +10,24 @@ use std::{
 
 use rustix::process::Signal;
 use sqlx::{Connection as _, Executor as _, PgConnection};
+use tokio::runtime::Runtime;
 
 use super::{
-    Moment, Place,
+    Moment, PAUSE, Place,
     own::interrupt,
     places::{arguments, word},
 };
 use crate::{
     lifecycle::{Child, Held},
-    servers::{
-        Guest, Pooler, Pooling, Postgres, Redis, dump, find_server, free_port, port, send, starve,
-    },
+    servers::{Guest, Pooler, Pooling, Postgres, Redis, dump, find_server, port, send, starve},
 };
 
 pub(super) fn wait_for<T>(work: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(work)
+    runtime().block_on(work)
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 /// A schema and rows that are called as quarrel's are, and are not.
@@ -126,12 +128,10 @@ impl Deployment {
     fn until_schema(&self, child: &mut Child) {
         let made =
             "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname ~ '^quarrel_[0-9a-f]{8}$')";
-        wait_for(async {
-            let mut owner = PgConnection::connect(self.url("primary")).await.unwrap();
-            while !sqlx::query_scalar::<_, bool>(made).fetch_one(&mut owner).await.unwrap() {
-                assert!(child.is_running(), "it ended before it had a schema");
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+        let runtime = runtime();
+        let mut owner = runtime.block_on(PgConnection::connect(self.url("primary"))).unwrap();
+        child.until(PAUSE, "schema", |_| {
+            runtime.block_on(sqlx::query_scalar(made).fetch_one(&mut owner)).unwrap()
         });
     }
 
@@ -262,17 +262,17 @@ struct Toxiproxy {
 
 impl Toxiproxy {
     fn start() -> Self {
-        let port = free_port();
-        let process = Command::new(env!("CARGO_BIN_EXE_quarrel"))
-            .args(["proxy", "--port", &port.to_string()])
-            .stdout(Stdio::null())
+        let mut process = Command::new(env!("CARGO_BIN_EXE_quarrel"))
+            .args(["proxy", "--port", "0"])
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let api = format!("127.0.0.1:{port}");
-        while TcpStream::connect(&api).is_err() {
-            thread::sleep(Duration::from_millis(5));
-        }
+        // It says where it is once it listens.
+        let mut said = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        let api = said.strip_prefix("API on http://").and_then(|said| said.split_once(','));
+        let api = api.unwrap_or_else(|| panic!("no address in {said:?}")).0.to_owned();
         Self { process, api }
     }
 }

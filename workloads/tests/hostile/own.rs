@@ -1,11 +1,11 @@
 //! Runs on clusters of quarrel's own, and what happens to them.
 
-use std::{fs, process::Command, thread, time::Duration};
+use std::{fs, process::Command};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{
-    Moment, Place,
+    Moment, PAUSE, Place,
     places::{arguments, word},
 };
 use crate::{
@@ -38,10 +38,7 @@ fn until_there(place: Place, child: &mut Child, name: &str) {
         Place::Docker => find_container(quarrel, name).is_some(),
         _ => find_server(quarrel, name).is_some(),
     };
-    while !is_there(child.pid()) {
-        assert!(child.is_running(), "it ended before there was a {name}");
-        thread::sleep(Duration::from_millis(5));
-    }
+    child.until(PAUSE, name, is_there);
 }
 
 /// A run on a cluster of its own, in a shell that does something first.

@@ -88,20 +88,35 @@ impl Child {
     pub(super) fn until_children(&mut self, count: usize) {
         let mut seen = BTreeSet::new();
         let tasks = format!("/proc/{}/task", self.pid());
-        let begin = Instant::now();
-        while seen.len() < count {
-            let tasks = fs::read_dir(&tasks).into_iter().flatten().flatten();
-            for task in tasks {
+        self.until(Duration::ZERO, &format!("{count} children"), |_| {
+            for task in fs::read_dir(&tasks).into_iter().flatten().flatten() {
                 let list = fs::read_to_string(task.path().join("children")).unwrap_or_default();
                 seen.extend(list.split_whitespace().map(str::to_owned));
             }
-            let (is_running, took) = (self.is_running(), begin.elapsed());
-            assert!(is_running && took < PATIENCE, "it had {} of {count} children", seen.len());
-        }
+            seen.len() >= count
+        });
     }
 
-    pub(crate) fn is_running(&mut self) -> bool {
-        matches!(self.process.try_wait(), Ok(None))
+    /// Waits until something holds of the process with this number: looks whenever
+    /// it has said something, and after each `pause` in which it has not. What it
+    /// says meanwhile is not [waited for](Self::until_said) again.
+    pub(crate) fn until(
+        &mut self,
+        pause: Duration,
+        what: &str,
+        mut holds: impl FnMut(u32) -> bool,
+    ) {
+        let begin = Instant::now();
+        while !holds(self.pid()) {
+            assert!(begin.elapsed() < PATIENCE, "no {what} after: {}", self.said);
+            match self.stderr.recv_timeout(pause) {
+                Ok(line) => self.said.push_str(&line),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    panic!("it ended without {what} after: {}", self.said)
+                }
+            }
+        }
     }
 
     /// Reads standard error up to a line that begins so.
