@@ -1,27 +1,16 @@
 //! Whatever a file is, it is a history or an error with a line, in every format.
 #![no_main]
 
+use std::iter::once;
+
 use libfuzzer_sys::fuzz_target;
 use quarrel_checkers::{
     formats::{self, Format, ImportOptions, Keys},
     register::check_json_lines,
 };
 
-const FORMATS: [Option<Format>; 10] = [
-    None,
-    Some(Format::JsonLines),
-    Some(Format::Json),
-    Some(Format::Edn),
-    Some(Format::JepsenLog),
-    Some(Format::Text),
-    Some(Format::Csv),
-    Some(Format::Plume),
-    Some(Format::Awdit),
-    Some(Format::Dbcop),
-];
-
 fuzz_target!(|bytes: &[u8]| {
-    for format in FORMATS {
+    for format in once(None).chain(Format::ALL.map(Some)) {
         for keys in [Keys::Infer, Keys::InValues, Keys::None] {
             let options = ImportOptions { format, keys, most_memory: Some(1 << 24) };
             match formats::parse(bytes, &options) {

@@ -72,6 +72,23 @@ pub enum Format {
     Dbcop,
 }
 
+impl Format {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::JsonLines,
+        Self::Json,
+        Self::Edn,
+        Self::JepsenLog,
+        Self::Text,
+        Self::Csv,
+        Self::Plume,
+        Self::Awdit,
+        Self::Dbcop,
+    ];
+}
+
+const _: () = assert!(Format::ALL.len() == Format::Dbcop as usize + 1, "one is missing");
+
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -24,14 +24,14 @@ use crate::{Budget, Validity, Verdict};
 
 /// What is known of a history's transactions.
 pub(super) struct Ladder<'a> {
-    pub(super) transactions: &'a Transactions,
-    pub(super) execution: &'a Execution,
+    transactions: &'a Transactions,
+    execution: &'a Execution,
     /// Dependencies by data.
-    pub(super) edges: &'a [Edge],
+    edges: Vec<Edge>,
     /// Whether those are all there are, but for the order of versions that
     /// nobody read: so it is of lists.
-    pub(super) are_all: bool,
-    pub(super) budget: Budget,
+    are_all: bool,
+    budget: Budget,
 }
 
 /// What a level comes to.
@@ -48,10 +48,24 @@ enum Told {
     Searched(Vec<u32>),
 }
 
-impl Ladder<'_> {
+impl<'a> Ladder<'a> {
+    /// Of lists, whose reads tell their order.
+    pub(super) fn of_lists(of: &'a Transactions, execution: &'a Execution, budget: Budget) -> Self {
+        Self { transactions: of, execution, edges: execution.data(), are_all: true, budget }
+    }
+
+    /// Of registers.
+    pub(super) fn of_registers(
+        of: &'a Transactions,
+        execution: &'a Execution,
+        budget: Budget,
+    ) -> Self {
+        Self { are_all: false, ..Self::of_lists(of, execution, budget) }
+    }
+
     /// The verdict, and every level that `expected` implies.
     pub(super) fn examined(&self, mut found: Found<'_>, expected: Expected) -> Examined {
-        let dependencies = graph::dependencies(self.edges, self.transactions.list.len());
+        let dependencies = graph::dependencies(&self.edges, self.transactions.list.len());
         self.cycles(&mut found, expected);
         let implied = Expected::ALL.into_iter().filter(|level| expected.implies(*level));
         let levels: Vec<Expected> = implied.collect();

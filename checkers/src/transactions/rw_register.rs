@@ -210,14 +210,7 @@ impl<'a> Analysis<'a> {
     fn examined(mut self, expected: Expected, budget: Budget) -> Examined {
         self.lost_updates();
         let execution = self.execution();
-        let edges = execution.data();
-        let ladder = Ladder {
-            transactions: self.transactions,
-            execution: &execution,
-            edges: &edges,
-            are_all: false,
-            budget,
-        };
+        let ladder = Ladder::of_registers(self.transactions, &execution, budget);
         ladder.examined(self.found, expected)
     }
 }

@@ -1,5 +1,7 @@
 //! No bytes, however odd, may make a parser panic or run for ever.
 
+use std::iter::once;
+
 use proptest::prelude::*;
 use quarrel_checkers::{
     JudgeOptions, Kind,
@@ -10,19 +12,6 @@ use quarrel_checkers::{
 };
 
 use crate::{histories, shown};
-
-const FORMATS: [Option<Format>; 10] = [
-    None,
-    Some(Format::JsonLines),
-    Some(Format::Json),
-    Some(Format::Edn),
-    Some(Format::JepsenLog),
-    Some(Format::Text),
-    Some(Format::Csv),
-    Some(Format::Plume),
-    Some(Format::Awdit),
-    Some(Format::Dbcop),
-];
 
 const SAMPLES: [&str; 8] = [
     "{\"process\": 0, \"type\": \"ok\", \"f\": \"write\", \"value\": [1.5, \"\\u00e9\"]}\n",
@@ -37,7 +26,7 @@ const SAMPLES: [&str; 8] = [
 
 /// Parses in every way; whatever comes out is a history or says a line.
 fn survive(bytes: &[u8]) {
-    for format in FORMATS {
+    for format in once(None).chain(Format::ALL.map(Some)) {
         for keys in [Keys::Infer, Keys::InValues, Keys::None] {
             match formats::parse(bytes, &ImportOptions { format, keys, ..ImportOptions::default() })
             {
